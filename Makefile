@@ -1,0 +1,94 @@
+# Everything is built with the go command from what go.mod and tools/go.mod pin.
+# `make build` and `make test` need no git; `make check` needs a git checkout.
+
+BINARIES := \
+	./host/cmd/baton-host \
+	./fullstory/cmd/baton-fullstory \
+	./scim/cmd/baton-scim \
+	./sandbox/cmd/baton-sandbox
+
+# The version that the binaries report. Outside a checkout with commits: dev.
+VERSION ?= $(shell test -e .git && git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+TOOLS := build/tools
+PROTO_TOOLS := $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build the binaries into bin/
+	@mkdir -p bin
+	go build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/ $(BINARIES)
+
+.PHONY: test
+test: ## go vet and every test, with the race detector
+	go vet ./...
+	go test -race -timeout 15m ./...
+
+# Prerequisites run from left to right: what fails fastest comes first.
+.PHONY: check
+check: tidy-check lint generate-check test ## what CI runs: lint, generated code, tidy modules, tests
+
+.PHONY: lint
+lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint and golangci-lint
+	@diff=$$($(TOOLS)/gofumpt -d .) && test -z "$$diff" || \
+		{ echo "$$diff"; echo "lint: these files are not formatted. Run: make fmt" >&2; exit 1; }
+	@$(TOOLS)/buf lint || \
+		{ echo "lint: mend the .proto files named above, then run: make proto" >&2; exit 1; }
+	@$(TOOLS)/golangci-lint run ./... || \
+		{ echo "lint: mend the findings above, then run: make lint" >&2; exit 1; }
+
+.PHONY: fmt
+fmt: $(TOOLS)/gofumpt ## format the Go code
+	$(TOOLS)/gofumpt -w .
+
+.PHONY: proto
+proto: $(PROTO_TOOLS) ## generate the Go code of the .proto files anew
+	$(TOOLS)/buf build
+	find proto -name '*.pb.go' -delete
+	$(TOOLS)/buf generate
+
+.PHONY: generate
+generate: proto ## generate everything: make proto, then go generate
+	go generate ./...
+
+.PHONY: generate-check
+generate-check: $(PROTO_TOOLS)
+	@MAKE='$(MAKE)' .ci/check-generated
+
+.PHONY: tidy
+tidy: ## go mod tidy, for both modules
+	go mod tidy
+	go -C tools mod tidy
+
+.PHONY: tidy-check
+tidy-check:
+	@go mod tidy -diff && go -C tools mod tidy -diff || \
+		{ echo "tidy-check: go.mod or go.sum is not tidy. Run: make tidy" >&2; exit 1; }
+
+.PHONY: demo
+demo: build ## two SCIM services, two plugins, one sync file
+	./sandbox/demo.sh
+
+.PHONY: bench
+bench: ## the Go benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: e2e
+e2e: ## the tests that need Node or a browser
+	@echo 'e2e: no test needs Node or a browser; nothing to run'
+
+.PHONY: clean
+clean: ## remove what was built and written; the tools in build/tools stay
+	rm -rf bin demo-out coverage.*
+
+# A tool is built when it is first needed, and again only when its pins change.
+# `go list tool` names the packages of the tool directives in tools/go.mod.
+$(TOOLS)/%: tools/go.mod tools/go.sum
+	@echo 'building $* from tools/go.mod, once; golangci-lint and buf take minutes'
+	@go -C tools build -trimpath -buildvcs=false -o ../$@ $$(go -C tools list tool | grep '/$*$$')
+	@touch $@
