@@ -1,0 +1,308 @@
+package plugin
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/conductorone/baton-sdk/pkg/cli"
+	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
+	"github.com/conductorone/baton-sdk/pkg/connectorrunner"
+	"github.com/conductorone/baton-sdk/pkg/field"
+	"github.com/conductorone/baton-sdk/pkg/logging"
+	"github.com/conductorone/baton-sdk/pkg/session"
+	"github.com/conductorone/baton-sdk/pkg/types"
+	"github.com/spf13/viper"
+	"google.golang.org/grpc/status"
+
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+// configured is the connector that a configuration made.
+type configured struct {
+	connector types.ConnectorServer
+	closeOnce sync.Once
+	closeErr  error
+}
+
+// close releases what the connector holds, once.
+func (c *configured) close(ctx context.Context) error {
+	c.closeOnce.Do(func() {
+		switch connector := c.connector.(type) {
+		case interface {
+			Close(ctx context.Context) error
+		}:
+			c.closeErr = connector.Close(ctx)
+		case interface{ Close() error }:
+			c.closeErr = connector.Close()
+		}
+	})
+	return c.closeErr
+}
+
+// configure builds the connector from a host's values. It returns nil and at
+// least one ERROR diagnostic where that is not possible.
+func (a *author[T]) configure(ctx context.Context, request *pluginv1.ConfigureRequest) (*configured, []*pluginv1.Diagnostic) {
+	if err := logging.SetLogLevel(request.GetHost().GetLogLevel()); err != nil {
+		return nil, []*pluginv1.Diagnostic{finding("", "the host asked for an unknown log level", err.Error())}
+	}
+
+	values, diagnostics := acceptValues(a.schema, request)
+	if len(diagnostics) > 0 {
+		return nil, diagnostics
+	}
+	decoded, diagnostic := decode[T](a.schema, values)
+	if diagnostic != nil {
+		return nil, []*pluginv1.Diagnostic{diagnostic}
+	}
+	authMethod, _ := values[authMethodField].(string)
+	if diagnostics := check(a.schema, decoded, authMethod); len(diagnostics) > 0 {
+		return nil, diagnostics
+	}
+
+	connector, err := a.build(ctx, decoded, authMethod)
+	if err != nil {
+		summary := "the connector could not be built from this configuration"
+		return nil, []*pluginv1.Diagnostic{finding("", summary, withoutSecrets(message(err), request.GetSecrets()))}
+	}
+	return &configured{connector: connector}, nil
+}
+
+// build is what the SDK's command line does with a decoded configuration.
+func (a *author[T]) build(ctx context.Context, decoded T, authMethod string) (types.ConnectorServer, error) {
+	needsSessions, err := connectorrunner.IsSessionStoreEnabled(ctx, a.options...)
+	if err != nil {
+		return nil, err
+	}
+	if needsSessions {
+		return nil, fmt.Errorf("the connector needs a session store, which this version of the plugin package does not serve yet")
+	}
+	builder, options, err := a.newConnector(ctx, decoded, &cli.ConnectorOpts{SelectedAuthMethod: authMethod})
+	if err != nil {
+		return nil, err
+	}
+	options = append(options, connectorbuilder.WithSessionStore(&session.NoOpSessionStore{}))
+	return connectorbuilder.NewConnector(ctx, builder, options...)
+}
+
+// acceptValues turns the request's values into Go values, by field name.
+func acceptValues(schema field.Configuration, request *pluginv1.ConfigureRequest) (map[string]any, []*pluginv1.Diagnostic) {
+	known := schemaNames(schema)
+	values := map[string]any{}
+	var diagnostics []*pluginv1.Diagnostic
+
+	accept := func(given map[string]*pluginv1.Value, secret bool) {
+		for _, name := range slices.Sorted(maps.Keys(given)) {
+			f, ok := known[name]
+			switch {
+			case !ok:
+				diagnostics = append(diagnostics, finding(name, "there is no such field", ""))
+				continue
+			case f.Secret && !secret:
+				diagnostics = append(diagnostics, finding(name, "the field is secret: its value must travel among the secrets", ""))
+				continue
+			case !f.Secret && secret:
+				diagnostics = append(diagnostics, finding(name, "the field is not secret: its value must not travel among the secrets", ""))
+				continue
+			}
+			value, err := goValue(f, given[name])
+			if err != nil {
+				diagnostics = append(diagnostics, finding(name, err.Error(), ""))
+				continue
+			}
+			if value != nil {
+				values[name] = value
+			}
+		}
+	}
+	accept(request.GetValues(), false)
+	accept(request.GetSecrets(), true)
+	return values, inSchemaOrder(schema, diagnostics)
+}
+
+// goValue is the value as the SDK's decoding wants it, or nil for none. Its
+// errors never hold the value.
+func goValue(f field.SchemaField, value *pluginv1.Value) (any, error) {
+	if value.GetKind() == nil {
+		return nil, nil
+	}
+	fieldType, err := wireType(f)
+	if err != nil {
+		return nil, err
+	}
+	switch fieldType {
+	case pluginv1.FieldType_FIELD_TYPE_STRING:
+		if kind, ok := value.GetKind().(*pluginv1.Value_StringValue); ok {
+			return kind.StringValue, nil
+		}
+		return nil, fmt.Errorf("the value must be a string")
+	case pluginv1.FieldType_FIELD_TYPE_BOOL:
+		if kind, ok := value.GetKind().(*pluginv1.Value_BoolValue); ok {
+			return kind.BoolValue, nil
+		}
+		return nil, fmt.Errorf("the value must be true or false")
+	case pluginv1.FieldType_FIELD_TYPE_INT:
+		if kind, ok := value.GetKind().(*pluginv1.Value_IntValue); ok && kind.IntValue >= math.MinInt && kind.IntValue <= math.MaxInt {
+			return int(kind.IntValue), nil
+		}
+		return nil, fmt.Errorf("the value must be a whole number")
+	case pluginv1.FieldType_FIELD_TYPE_STRING_LIST:
+		if kind, ok := value.GetKind().(*pluginv1.Value_StringList); ok {
+			return kind.StringList.GetValues(), nil
+		}
+		return nil, fmt.Errorf("the value must be a list of strings")
+	case pluginv1.FieldType_FIELD_TYPE_MAP:
+		if kind, ok := value.GetKind().(*pluginv1.Value_MapValue); ok {
+			return mapValue(kind.MapValue.AsMap()), nil
+		}
+		return nil, fmt.Errorf("the value must be a map")
+	default:
+		if kind, ok := value.GetKind().(*pluginv1.Value_FileContent); ok {
+			// The SDK's decoding of a file's content takes base64.
+			return base64.StdEncoding.EncodeToString(kind.FileContent), nil
+		}
+		return nil, fmt.Errorf("the value must be the content of a file")
+	}
+}
+
+// mapValue keeps the case of a flat map's keys: viper folds those of a
+// map[string]any, and leaves a map[string]string alone.
+func mapValue(value map[string]any) any {
+	flat := make(map[string]string, len(value))
+	for key, item := range value {
+		text, ok := item.(string)
+		if !ok {
+			return value
+		}
+		flat[key] = text
+	}
+	return flat
+}
+
+// decode fills the author's configuration with the SDK's own decoding.
+func decode[T field.Configurable](schema field.Configuration, values map[string]any) (T, *pluginv1.Diagnostic) {
+	decoded, err := decodeValues[T](schema, values)
+	if err == nil {
+		return decoded, nil
+	}
+
+	// The decoder's messages quote values. Without the secrets it cannot quote
+	// one; if it is then content, the fault lies in a secret, and all that may
+	// be said is that.
+	open := maps.Clone(values)
+	for _, f := range schema.Fields {
+		if f.Secret {
+			delete(open, f.FieldName)
+		}
+	}
+	summary := "the configuration could not be decoded"
+	if _, err := decodeValues[T](schema, open); err != nil {
+		return decoded, finding("", summary, err.Error())
+	}
+	return decoded, finding("", summary, "the value of a secret field has a form that the connector does not take")
+}
+
+func decodeValues[T field.Configurable](schema field.Configuration, values map[string]any) (T, error) {
+	v := viper.New()
+	for _, f := range schema.Fields {
+		v.SetDefault(f.FieldName, f.DefaultValue)
+	}
+	for name, value := range values {
+		v.Set(name, value)
+	}
+	const isPath = false
+	return cli.MakeGenericConfiguration[T](v, field.WithAdditionalDecodeHooks(field.FileUploadDecodeHook(isPath)))
+}
+
+// check applies the SDK's rules field by field, then the relations one by one,
+// so that every finding is reported and each names its field.
+func check(schema field.Configuration, decoded field.Configurable, authMethod string) []*pluginv1.Diagnostic {
+	var diagnostics []*pluginv1.Diagnostic
+	group := schema.FieldGroupFields(authMethod)
+	for _, f := range schema.Fields {
+		if _, applies := group[f.FieldName]; group != nil && !applies {
+			continue
+		}
+		if diagnostic := checkField(f, decoded); diagnostic != nil {
+			diagnostics = append(diagnostics, diagnostic)
+		}
+	}
+	if len(diagnostics) > 0 {
+		return diagnostics
+	}
+	for _, relation := range schema.Constraints {
+		one := field.Configuration{
+			Fields:      schema.Fields,
+			Constraints: []field.SchemaFieldRelationship{relation},
+			FieldGroups: schema.FieldGroups,
+		}
+		// The fields are good by now, so an error is about the relation. Those
+		// messages name fields and quote no value.
+		if err := field.Validate(one, decoded, field.WithAuthMethod(authMethod)); err != nil {
+			diagnostics = append(diagnostics, finding(relation.Fields[0].FieldName, err.Error(), ""))
+		}
+	}
+	return diagnostics
+}
+
+func checkField(f field.SchemaField, decoded field.Configurable) *pluginv1.Diagnostic {
+	var present bool
+	var err error
+	switch f.Variant {
+	case field.StringVariant:
+		present, err = field.ValidateField(&f, decoded.GetString(f.FieldName))
+	case field.BoolVariant:
+		present, err = field.ValidateField(&f, decoded.GetBool(f.FieldName))
+	case field.IntVariant:
+		present, err = field.ValidateField(&f, decoded.GetInt(f.FieldName))
+	case field.StringSliceVariant:
+		present, err = field.ValidateField(&f, decoded.GetStringSlice(f.FieldName))
+	case field.StringMapVariant:
+		present, err = field.ValidateField(&f, decoded.GetStringMap(f.FieldName))
+	}
+	switch {
+	case err == nil:
+		return nil
+	case !present && f.Required:
+		return finding(f.FieldName, "a value is required", "")
+	case f.Secret:
+		return finding(f.FieldName, "the value does not have the form that this field takes", "")
+	default:
+		return finding(f.FieldName, strings.TrimPrefix(err.Error(), "field "+f.FieldName+": "), "")
+	}
+}
+
+// inSchemaOrder sorts findings as a person sees the fields, those about no
+// known field last.
+func inSchemaOrder(schema field.Configuration, diagnostics []*pluginv1.Diagnostic) []*pluginv1.Diagnostic {
+	position := map[string]int{}
+	for i, f := range schema.Fields {
+		position[f.FieldName] = i - len(schema.Fields)
+	}
+	slices.SortStableFunc(diagnostics, func(a, b *pluginv1.Diagnostic) int {
+		return position[a.GetField()] - position[b.GetField()]
+	})
+	return diagnostics
+}
+
+func finding(fieldName, summary, detail string) *pluginv1.Diagnostic {
+	return &pluginv1.Diagnostic{
+		Severity: pluginv1.Severity_SEVERITY_ERROR,
+		Field:    fieldName,
+		Summary:  summary,
+		Detail:   detail,
+	}
+}
+
+// message is the error's text without gRPC's own preamble.
+func message(err error) string {
+	if s, ok := status.FromError(err); ok {
+		return s.Message()
+	}
+	return err.Error()
+}

@@ -1,0 +1,195 @@
+package plugin_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/conductorone/baton-sdk/pkg/types/resource"
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/prototext"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+func TestConfigureGivesTheAuthorTypedValuesAndDefaults(t *testing.T) {
+	t.Parallel()
+	client := start(t, "plain")
+	request := &pluginv1.ConfigureRequest{}
+	require.NoError(t, prototext.Unmarshal([]byte(`
+		values { key: "base-url" value { string_value: "https://app.example.com" } }
+		values { key: "mode" value { string_value: "fast" } }
+		values { key: "deep" value { bool_value: true } }
+		values { key: "tags" value { string_list { values: "one,with comma" values: "two" } } }
+		values { key: "labels" value { map_value { fields { key: "Team" value { string_value: "Blue" } } } } }
+		values { key: "trace-id" value {} }
+		secrets { key: "api-token" value { string_value: "tok-12345678" } }
+		secrets { key: "key-file" value { file_content: "aGVsbG8=" } }
+		host { user_agent: "baton-host/test" log_level: "error" }`), request))
+	require.Empty(t, configure(t, client, request))
+
+	page, err := listUsers(t, client, "")
+	require.NoError(t, err)
+	require.Len(t, page.GetList(), 1)
+	trait, err := resource.GetUserTrait(page.GetList()[0])
+	require.NoError(t, err)
+	require.Equal(t, "https://app.example.com", trait.GetLogin())
+	require.Equal(t, map[string]any{
+		"token":  "tok-12345678",
+		"port":   443.0,
+		"tags":   2.0,
+		"labels": map[string]any{"Team": "Blue"},
+		"key":    "aGVsbG8=", // the content, not what it would be if it were base64
+	}, trait.GetProfile().AsMap()) //nolint:staticcheck // The trait's profile is what the connector filled.
+}
+
+// canary stands in every secret of the bad configurations below.
+const canary = "c4n4ry/+ \"value\""
+
+func TestConfigureNamesTheFieldOfEveryFinding(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		role    string
+		request string
+		want    []string // field: summary
+	}{
+		"missing required": {
+			want: []string{"base-url: a value is required"},
+		},
+		"all at once, in the schema's order": {
+			request: `
+				values { key: "zzz" value { string_value: "x" } }
+				values { key: "tags" value { string_value: "x" } }
+				values { key: "port" value { string_value: "x" } }
+				values { key: "deep" value { string_value: "x" } }
+				values { key: "labels" value { string_value: "x" } }
+				values { key: "base-url" value { int_value: 7 } }
+				secrets { key: "key-file" value { string_value: "x" } }`,
+			want: []string{
+				"base-url: the value must be a string",
+				"port: the value must be a whole number",
+				"deep: the value must be true or false",
+				"tags: the value must be a list of strings",
+				"labels: the value must be a map",
+				"key-file: the value must be the content of a file",
+				"zzz: there is no such field",
+			},
+		},
+		"rules": {
+			request: `
+				values { key: "base-url" value { string_value: "no url" } }
+				values { key: "port" value { int_value: 70000 } }
+				values { key: "mode" value { string_value: "medium" } }
+				values { key: "tags" value { string_list { values: ["a", "b", "c"] } } }`,
+			want: []string{
+				"base-url: value must be a valid URL but got 'no url'",
+				"port: value must be less than or equal to 65535 but got 70000",
+				"mode: value must be one of [fast slow] but got 'medium'",
+				"tags: value must have at most 2 items but got 3",
+			},
+		},
+		"a secret that breaks its rules": {
+			request: `
+				values { key: "base-url" value { string_value: "https://a.example.com" } }
+				secrets { key: "api-token" value { string_value: "CANARY" } }`,
+			want: []string{"api-token: the value does not have the form that this field takes"},
+		},
+		"a secret among the values": {
+			request: `
+				values { key: "base-url" value { string_value: "https://a.example.com" } }
+				values { key: "api-token" value { string_value: "CANARY" } }`,
+			want: []string{"api-token: the field is secret: its value must travel among the secrets"},
+		},
+		"a value among the secrets": {
+			request: `secrets { key: "base-url" value { string_value: "https://a.example.com" } }`,
+			want:    []string{"base-url: the field is not secret: its value must not travel among the secrets"},
+		},
+		"relations": {
+			request: `
+				values { key: "base-url" value { string_value: "https://a.example.com" } }
+				values { key: "deep" value { bool_value: true } }
+				secrets { key: "client-secret-2" value { string_value: "CANARY" } }
+				secrets { key: "key-file" value { file_content: "CANARY" } }`,
+			want: []string{
+				"client-secret-2: fields marked as mutually exclusive were set: ('client-secret-2' and 'key-file')",
+				"deep: set fields ('deep') are dependent on ('mode') being set",
+			},
+		},
+		"the author's code refuses and quotes the secret": {
+			request: `
+				values { key: "base-url" value { string_value: "https://a.example.com" } }
+				values { key: "mode" value { string_value: "slow" } }
+				secrets { key: "api-token" value { string_value: "tok-CANARY" } }`,
+			want: []string{": the connector could not be built from this configuration: the app refuses (secret) at https://a.example.com"},
+		},
+		"the default group's field is missing": {
+			role: "groups",
+			want: []string{"api-token: a value is required"},
+		},
+		"the chosen group's field is missing": {
+			role:    "groups",
+			request: `values { key: "auth-method" value { string_value: "user" } }`,
+			want:    []string{"mode: a value is required"},
+		},
+		"a session store is needed and none is offered": {
+			role:    "sessions",
+			request: `values { key: "base-url" value { string_value: "https://a.example.com" } }`,
+			want:    []string{": the connector could not be built from this configuration: the connector needs a session store, which this version of the plugin package does not serve yet"},
+		},
+	}
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			role := test.role
+			if role == "" {
+				role = "plain"
+			}
+			client := start(t, role)
+			request := &pluginv1.ConfigureRequest{}
+			require.NoError(t, prototext.Unmarshal([]byte(strings.ReplaceAll(test.request, "CANARY", strings.ReplaceAll(canary, `"`, `\"`))), request))
+
+			response, err := client.Configure(t.Context(), request)
+			require.NoError(t, err, "bad configuration is answered, not refused")
+			var got []string
+			for _, diagnostic := range response.GetDiagnostics() {
+				require.Equal(t, pluginv1.Severity_SEVERITY_ERROR, diagnostic.GetSeverity())
+				line := diagnostic.GetField() + ": " + diagnostic.GetSummary()
+				if diagnostic.GetDetail() != "" {
+					line += ": " + diagnostic.GetDetail()
+				}
+				got = append(got, line)
+			}
+			require.Empty(t, cmp.Diff(test.want, got))
+			require.NotContains(t, prototext.Format(response), "c4n4ry")
+		})
+	}
+}
+
+func TestConfigureMayBeTriedAgainUntilItSucceeds(t *testing.T) {
+	t.Parallel()
+	client := start(t, "plain")
+	require.NotEmpty(t, configure(t, client, &pluginv1.ConfigureRequest{}))
+	_, err := listUsers(t, client, "")
+	require.Equal(t, codes.FailedPrecondition, status.Code(err))
+
+	require.Empty(t, configure(t, client, goodRequest()))
+	_, err = listUsers(t, client, "")
+	require.NoError(t, err)
+
+	_, err = client.Configure(t.Context(), goodRequest())
+	require.Equal(t, codes.FailedPrecondition, status.Code(err))
+}
+
+func TestConfigureTellsTheConnectorWhichGroupWasChosen(t *testing.T) {
+	t.Parallel()
+	client := start(t, "groups")
+	request := &pluginv1.ConfigureRequest{Values: map[string]*pluginv1.Value{"auth-method": text("user"), "mode": text("fast")}}
+	require.Empty(t, configure(t, client, request))
+	page, err := listUsers(t, client, "")
+	require.NoError(t, err)
+	require.Equal(t, "user", page.GetList()[0].GetDisplayName())
+	require.Empty(t, cmp.Diff(page.GetList()[0].GetId().GetResourceType(), "user", protocmp.Transform()))
+}

@@ -1,0 +1,130 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
+	"github.com/conductorone/baton-sdk/pkg/connectorrunner"
+	"github.com/conductorone/baton-sdk/pkg/types"
+
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+const sdkModule = "github.com/conductorone/baton-sdk"
+
+func (a *author[T]) manifest(ctx context.Context) (*pluginv1.Manifest, error) {
+	schema, err := wireSchema(a.schema)
+	if err != nil {
+		return nil, fmt.Errorf("the configuration schema: %w", err)
+	}
+	capabilities, err := defaultCapabilities(ctx, a.options)
+	if err != nil {
+		return nil, fmt.Errorf("the default capabilities: %w", err)
+	}
+	return &pluginv1.Manifest{
+		Name:          a.name,
+		DisplayName:   a.schema.DisplayName,
+		Version:       a.version,
+		SdkVersion:    sdkVersion(),
+		HelpUrl:       a.schema.HelpUrl,
+		IconUrl:       a.schema.IconUrl,
+		Capabilities:  capabilities,
+		Configuration: schema,
+	}, nil
+}
+
+// sdkVersion is the version of the SDK's module in this binary. The SDK's own
+// constant is not used: in v0.25.0 it still says v0.24.6.
+func sdkVersion() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return ""
+	}
+	for _, module := range info.Deps {
+		if module.Path == sdkModule {
+			return module.Version
+		}
+	}
+	return ""
+}
+
+// defaultCapabilities are what the connector says it can do without
+// configuration, or nil where the author gave no option that tells.
+func defaultCapabilities(ctx context.Context, options []connectorrunner.Option) (*pluginv1.Capabilities, error) {
+	connector, err := defaultConnector(ctx, options)
+	if err != nil || connector == nil {
+		return nil, err
+	}
+	capabilities, err := capabilitiesOf(ctx, connector)
+	if err != nil {
+		return nil, err
+	}
+	return wireCapabilities(capabilities), nil
+}
+
+// defaultConnector follows the SDK's `capabilities` command: a factory goes
+// before a builder.
+func defaultConnector(ctx context.Context, options []connectorrunner.Option) (types.ConnectorServer, error) {
+	factory, err := connectorrunner.ExtractDefaultCapabilitiesConnectorFactory(ctx, options...)
+	if err != nil {
+		return nil, err
+	}
+	if factory != nil {
+		return factory(ctx)
+	}
+	builder, err := connectorrunner.ExtractDefaultConnector(ctx, options...)
+	if err != nil || builder == nil {
+		return nil, err
+	}
+	return connectorbuilder.NewConnector(ctx, builder)
+}
+
+func capabilitiesOf(ctx context.Context, connector types.ConnectorServer) (*connectorv2.ConnectorCapabilities, error) {
+	if teller, ok := connector.(interface {
+		GetCapabilities(ctx context.Context) (*connectorv2.ConnectorCapabilities, error)
+	}); ok {
+		return teller.GetCapabilities(ctx)
+	}
+	response, err := connector.GetMetadata(ctx, &connectorv2.ConnectorServiceGetMetadataRequest{})
+	if err != nil {
+		return nil, err
+	}
+	if !response.GetMetadata().HasCapabilities() {
+		return nil, errors.New("the connector's metadata holds none")
+	}
+	return response.GetMetadata().GetCapabilities(), nil
+}
+
+func wireCapabilities(capabilities *connectorv2.ConnectorCapabilities) *pluginv1.Capabilities {
+	wire := &pluginv1.Capabilities{Connector: wireCapabilityList(capabilities.GetConnectorCapabilities())}
+	for _, of := range capabilities.GetResourceTypeCapabilities() {
+		resourceType := of.GetResourceType()
+		wire.ResourceTypes = append(wire.ResourceTypes, &pluginv1.ResourceTypeCapabilities{
+			ResourceTypeId: resourceType.GetId(),
+			DisplayName:    resourceType.GetDisplayName(),
+			Capabilities:   wireCapabilityList(of.GetCapabilities()),
+			Accounts:       slices.Contains(resourceType.GetTraits(), connectorv2.ResourceType_TRAIT_USER),
+		})
+	}
+	slices.SortFunc(wire.GetResourceTypes(), func(a, b *pluginv1.ResourceTypeCapabilities) int {
+		return strings.Compare(a.GetResourceTypeId(), b.GetResourceTypeId())
+	})
+	return wire
+}
+
+// wireCapabilityList translates by name, so that the two enums may number their
+// values differently one day.
+func wireCapabilityList(list []connectorv2.Capability) []pluginv1.Capability {
+	wire := make([]pluginv1.Capability, 0, len(list))
+	for _, capability := range list {
+		wire = append(wire, pluginv1.Capability(pluginv1.Capability_value[capability.String()]))
+	}
+	slices.Sort(wire)
+	return wire
+}

@@ -1,0 +1,85 @@
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/conductorone/baton-sdk/pkg/logging"
+	"github.com/conductorone/baton-sdk/pkg/ugrpc"
+	hclog "github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+// connectorAuthor is what serving needs of an author, whatever the type of the
+// connector's configuration.
+type connectorAuthor interface {
+	manifest(ctx context.Context) (*pluginv1.Manifest, error)
+	configure(ctx context.Context, request *pluginv1.ConfigureRequest) (*configured, []*pluginv1.Diagnostic)
+}
+
+// serve speaks the contract until the host ends it. It returns when the host
+// has shut the connection's server down.
+func serve(ctx context.Context, author connectorAuthor) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+
+	if err := followLifeline(); err != nil {
+		fail("the lifeline to the host: %v", err)
+	}
+
+	// The logger keeps the real standard error, which go-plugin replaces later
+	// by a pipe of its own. The level is set again when the host configures.
+	ctx, err := logging.Init(ctx, logging.WithLogFormat(logging.LogFormatJSON), logging.WithLogLevel("info"))
+	if err != nil {
+		fail("the logger: %v", err)
+	}
+
+	service := newService(ctx, author)
+	goplugin.Serve(&goplugin.ServeConfig{
+		HandshakeConfig:  Handshake,
+		VersionedPlugins: map[int]goplugin.PluginSet{ProtocolVersion: {setName: serverSide{service: service}}},
+		GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
+			return grpc.NewServer(append(options, serverOptions(ctx)...)...)
+		},
+		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr, JSONFormat: true}),
+	})
+}
+
+// serverOptions give a plugin the SDK's own interceptors (validation of
+// requests, recovery from panics, logging) and both message limits.
+func serverOptions(ctx context.Context) []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(MaxMessageBytes),
+		grpc.MaxSendMsgSize(MaxMessageBytes),
+		grpc.ChainUnaryInterceptor(ugrpc.UnaryServerInterceptor(ctx)...),
+		grpc.ChainStreamInterceptor(ugrpc.StreamServerInterceptors(ctx)...),
+	}
+}
+
+// serverSide is the plugin's half of go-plugin's plugin interface.
+type serverSide struct {
+	goplugin.NetRPCUnsupportedPlugin
+	service *service
+}
+
+func (s serverSide) GRPCServer(_ *goplugin.GRPCBroker, server *grpc.Server) error {
+	pluginv1.RegisterPluginServiceServer(server, s.service)
+	s.service.gate.register(server)
+	return nil
+}
+
+func (serverSide) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, errors.New("a plugin is no client of itself")
+}
+
+// fail ends a plugin that cannot serve. The host shows the last lines of
+// standard error to a person.
+func fail(format string, args ...any) {
+	fmt.Fprintf(os.Stderr, "this plugin cannot start: "+format+"\n", args...)
+	os.Exit(1)
+}

@@ -1,0 +1,165 @@
+package plugin_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/batonhost/baton-host/plugin"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+func TestEveryConnectorServiceIsServedAndAnswersFailedPreconditionUntilConfigured(t *testing.T) {
+	t.Parallel()
+	client := start(t, "plain")
+	services := []grpc.ServiceDesc{
+		connectorv2.AccountManagerService_ServiceDesc, connectorv2.ActionService_ServiceDesc,
+		connectorv2.AssetService_ServiceDesc, connectorv2.ConnectorService_ServiceDesc,
+		connectorv2.CredentialManagerService_ServiceDesc, connectorv2.EntitlementsService_ServiceDesc,
+		connectorv2.EventService_ServiceDesc, connectorv2.GrantManagerService_ServiceDesc,
+		connectorv2.GrantsService_ServiceDesc, connectorv2.ResourceDeleterService_ServiceDesc,
+		connectorv2.ResourceGetterService_ServiceDesc, connectorv2.ResourceManagerService_ServiceDesc,
+		connectorv2.ResourceTypesService_ServiceDesc, connectorv2.ResourcesService_ServiceDesc,
+		connectorv2.TicketsService_ServiceDesc,
+	}
+	require.Len(t, services, 15)
+	for _, service := range services {
+		for _, method := range service.Methods {
+			name := "/" + service.ServiceName + "/" + method.MethodName
+			err := client.Conn.Invoke(t.Context(), name, &emptypb.Empty{}, &emptypb.Empty{})
+			require.Equal(t, codes.FailedPrecondition, status.Code(err), "%s: %v", name, err)
+		}
+		for _, stream := range service.Streams {
+			name := "/" + service.ServiceName + "/" + stream.StreamName
+			call, err := client.Conn.NewStream(t.Context(), &stream, name)
+			require.NoError(t, err)
+			require.NoError(t, call.SendMsg(&emptypb.Empty{}))
+			require.NoError(t, call.CloseSend())
+			require.Equal(t, codes.FailedPrecondition, status.Code(call.RecvMsg(&emptypb.Empty{})), name)
+		}
+	}
+}
+
+func TestAPanicOfTheConnectorFailsOneCallAndNotThePlugin(t *testing.T) {
+	t.Parallel()
+	client := start(t, "plain")
+	require.Empty(t, configure(t, client, goodRequest()))
+	_, err := listUsers(t, client, "panic")
+	require.Equal(t, codes.Internal, status.Code(err))
+	_, err = listUsers(t, client, "")
+	require.NoError(t, err)
+}
+
+func TestStopWaitsForRunningCallsAndRefusesNewOnes(t *testing.T) {
+	t.Parallel()
+	client := start(t, "plain")
+	require.Empty(t, configure(t, client, goodRequest()))
+
+	callContext, cancelCall := context.WithCancel(t.Context())
+	defer cancelCall()
+	ended := make(chan error, 1)
+	go func() {
+		_, err := connectorv2.NewResourcesServiceClient(client.Conn).ListResources(callContext,
+			connectorv2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: "user", PageToken: "hang"}.Build())
+		ended <- err
+	}()
+	stopped := make(chan error, 1)
+	go func() {
+		_, err := client.Stop(t.Context(), &pluginv1.StopRequest{})
+		stopped <- err
+	}()
+
+	// The stop has begun once a call is refused.
+	require.Eventually(t, func() bool {
+		_, err := listUsers(t, client, "")
+		return status.Code(err) == codes.Unavailable
+	}, 10*time.Second, time.Millisecond)
+	select {
+	case <-stopped:
+		// The hanging call may not have arrived before the stop: then it was
+		// refused, and there was nothing to wait for.
+		require.Equal(t, codes.Unavailable, status.Code(<-ended))
+		return
+	default:
+	}
+	cancelCall()
+	require.Equal(t, codes.Canceled, status.Code(<-ended))
+	require.NoError(t, <-stopped)
+
+	_, err := client.Stop(t.Context(), &pluginv1.StopRequest{})
+	require.NoError(t, err, "Stop may come more than once")
+}
+
+func TestStopComesBackAtItsDeadlineWhateverRuns(t *testing.T) {
+	t.Parallel()
+	client := start(t, "plain")
+	require.Empty(t, configure(t, client, goodRequest()))
+	go func() { _, _ = listUsersIn(t.Context(), client, "hang") }()
+
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		_, _ = client.Stop(ctx, &pluginv1.StopRequest{})
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("Stop ignored its deadline")
+	}
+}
+
+func listUsersIn(ctx context.Context, client *plugin.Client, token string) (*connectorv2.ResourcesServiceListResourcesResponse, error) {
+	return connectorv2.NewResourcesServiceClient(client.Conn).ListResources(ctx,
+		connectorv2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: "user", PageToken: token}.Build())
+}
+
+func TestAPluginDiesWithItsHost(t *testing.T) {
+	t.Parallel()
+	theirs, ours, err := os.Pipe()
+	require.NoError(t, err)
+	cmd := exec.Command(os.Args[0]) //nolint:gosec,noctx // The test's own binary, ended by the test.
+	cmd.ExtraFiles = []*os.File{theirs}
+	cmd.Env = []string{plugin.LifelineEnv + "=3"}
+	_, host := startCommand(t, "plain", cmd)
+	require.NoError(t, theirs.Close())
+	require.False(t, host.Exited())
+
+	require.NoError(t, ours.Close(), "as the kernel does when the host is killed")
+	require.Eventually(t, host.Exited, 10*time.Second, time.Millisecond)
+}
+
+func TestStartedByAPersonItIsTheSDKsCommandLine(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		args []string
+		want string
+	}{
+		"help":         {[]string{"--help"}, "--base-url"},
+		"config":       {[]string{"config"}, `"name": "base-url"`},
+		"capabilities": {[]string{"capabilities"}, "CAPABILITY_SYNC"},
+		"version":      {[]string{"--version"}, "v1.2.3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cmd := exec.CommandContext(t.Context(), os.Args[0], test.args...) //nolint:gosec // The test's own binary.
+			cmd.Env = []string{roleVariable + "=plain", "HOME=" + t.TempDir()}
+			cmd.Dir = t.TempDir()
+			var out bytes.Buffer
+			cmd.Stdout = &out
+			require.NoError(t, cmd.Run())
+			require.Contains(t, out.String(), test.want)
+		})
+	}
+}

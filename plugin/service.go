@@ -1,0 +1,78 @@
+package plugin
+
+import (
+	"context"
+	"sync"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+// service is PluginService over one author's connector.
+type service struct {
+	pluginv1.UnimplementedPluginServiceServer
+
+	// base outlives every call: the connector keeps what it is built with.
+	base   context.Context
+	author connectorAuthor
+	gate   *gate
+
+	mu         sync.Mutex
+	configured *configured
+}
+
+func newService(base context.Context, author connectorAuthor) *service {
+	return &service{base: base, author: author, gate: newGate()}
+}
+
+func (s *service) Describe(ctx context.Context, _ *pluginv1.DescribeRequest) (*pluginv1.DescribeResponse, error) {
+	manifest, err := s.author.manifest(ctx)
+	if err != nil {
+		return nil, status.Errorf(codes.Internal, "describe the connector: %v", err)
+	}
+	return &pluginv1.DescribeResponse{Manifest: manifest}, nil
+}
+
+func (s *service) Configure(_ context.Context, request *pluginv1.ConfigureRequest) (*pluginv1.ConfigureResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.configured != nil {
+		return nil, status.Error(codes.FailedPrecondition, "the plugin is configured already: a process takes one configuration")
+	}
+
+	built, diagnostics := s.author.configure(s.base, request)
+	response := &pluginv1.ConfigureResponse{Diagnostics: diagnostics}
+	if built == nil {
+		return response, nil
+	}
+	if !s.gate.open(built.connector) {
+		s.closeConnector(s.base, built)
+		return nil, status.Error(codes.Unavailable, "the plugin is stopping")
+	}
+	s.configured = built
+	return response, nil
+}
+
+// Stop waits for running calls until the host's deadline and closes the
+// connector. A listing that the host no longer wants has been cancelled by the
+// host already; a grant in flight gets its chance to finish.
+func (s *service) Stop(ctx context.Context, _ *pluginv1.StopRequest) (*pluginv1.StopResponse, error) {
+	s.gate.stop(ctx)
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.configured != nil {
+		s.closeConnector(ctx, s.configured)
+	}
+	return &pluginv1.StopResponse{}, nil
+}
+
+func (s *service) closeConnector(ctx context.Context, connector *configured) {
+	if err := connector.close(ctx); err != nil {
+		ctxzap.Extract(s.base).Warn("closing the connector", zap.Error(err))
+	}
+}
