@@ -1,0 +1,121 @@
+package supervise
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+)
+
+// binaryPrefix begins the name of every plugin binary: the app "fullstory" is
+// served by baton-fullstory.
+const binaryPrefix = "baton-"
+
+// notPlugins are the programs of this project that bear the prefix and are no
+// plugins.
+var notPlugins = []string{"baton-host", "baton-sandbox"}
+
+// Finder looks for plugin binaries. The first place that has one wins.
+type Finder struct {
+	// Dirs are looked at in order: by convention the directories that the
+	// operator named, then the one of the host's own binary, then PATH.
+	Dirs []string
+}
+
+// NewFinder looks in the operator's directories, beside the host's own binary
+// and along PATH, in this order.
+func NewFinder(operatorDirs []string) *Finder {
+	dirs := slices.Clone(operatorDirs)
+	if own, err := os.Executable(); err == nil {
+		dirs = append(dirs, filepath.Dir(own))
+	}
+	for _, dir := range filepath.SplitList(os.Getenv("PATH")) {
+		// A relative entry would make what runs depend on where the host was
+		// started (see exec.ErrDot).
+		if filepath.IsAbs(dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return &Finder{Dirs: dirs}
+}
+
+// Find returns the path of an app's plugin binary.
+func (f *Finder) Find(app string) (string, error) {
+	if app == "" || app != filepath.Base(app) {
+		return "", fmt.Errorf("%q is not the name of an app", app)
+	}
+	for _, dir := range f.Dirs {
+		path := filepath.Join(dir, fileName(app))
+		if isExecutable(path) {
+			return path, nil
+		}
+	}
+	return "", fmt.Errorf("there is no plugin binary %s in %s; install it there, or say where it is with the plugin's path or --plugin-dir",
+		fileName(app), strings.Join(slices.Compact(slices.Clone(f.Dirs)), ", "))
+}
+
+// Found is a plugin binary on this machine.
+type Found struct {
+	// App is the name by which a configuration asks for it.
+	App string
+	// Path is where it is.
+	Path string
+	// Shadowed says that an earlier directory has one for the same app, so that
+	// this one is not used.
+	Shadowed bool
+}
+
+// List returns all plugin binaries in the finder's directories, by app and then
+// in the order in which they are looked for. It starts none of them.
+func (f *Finder) List() []Found {
+	var found []Found
+	seenDirs := map[string]bool{}
+	taken := map[string]bool{}
+	for _, dir := range f.Dirs {
+		dir = filepath.Clean(dir)
+		if seenDirs[dir] {
+			continue
+		}
+		seenDirs[dir] = true
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			continue
+		}
+		for _, entry := range entries {
+			app, ok := appOf(entry.Name())
+			path := filepath.Join(dir, entry.Name())
+			if !ok || !isExecutable(path) {
+				continue
+			}
+			found = append(found, Found{App: app, Path: path, Shadowed: taken[app]})
+			taken[app] = true
+		}
+	}
+	slices.SortStableFunc(found, func(a, b Found) int { return strings.Compare(a.App, b.App) })
+	return found
+}
+
+func fileName(app string) string {
+	name := binaryPrefix + app
+	if runtime.GOOS == "windows" {
+		name += ".exe"
+	}
+	return name
+}
+
+func appOf(name string) (string, bool) {
+	if runtime.GOOS == "windows" {
+		name = strings.TrimSuffix(name, ".exe")
+	}
+	app, ok := strings.CutPrefix(name, binaryPrefix)
+	return app, ok && app != "" && !slices.Contains(notPlugins, name)
+}
+
+// isExecutable says whether the path can be started, as far as its mode tells.
+func isExecutable(path string) bool {
+	_, err := exec.LookPath(path)
+	return err == nil
+}

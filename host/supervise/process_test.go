@@ -1,0 +1,220 @@
+package supervise_test
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/supervise"
+)
+
+func TestAPluginIsStartedDescribedConfiguredAndStopped(t *testing.T) {
+	ctx, _ := logged(t)
+	sockets := shortDir(t)
+	t.Setenv("TMPDIR", sockets)
+
+	process := started(t, ctx, spec("good"))
+	manifest, err := process.Describe(ctx)
+	require.NoError(t, err)
+	require.Equal(t, "baton-test", manifest.GetName())
+	require.NoError(t, validate(ctx, process))
+
+	dirs, err := os.ReadDir(sockets)
+	require.NoError(t, err)
+	require.Len(t, dirs, 1)
+	info, err := dirs[0].Info()
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o700), info.Mode().Perm(), "nobody else may reach the socket")
+
+	process.Stop(ctx)
+	select {
+	case <-process.Exited():
+	default:
+		t.Fatal("Stop returned before the process was gone")
+	}
+	dirs, err = os.ReadDir(sockets)
+	require.NoError(t, err)
+	require.Empty(t, dirs, "the socket's directory must go with the process")
+}
+
+func TestWhatCannotBeStartedIsExplained(t *testing.T) {
+	t.Parallel()
+	empty := t.TempDir()
+	text := filepath.Join(empty, "baton-text")
+	require.NoError(t, os.WriteFile(text, []byte("no program"), 0o700)) //nolint:gosec // It must be executable to fail later.
+	cases := map[string]struct {
+		spec supervise.Spec
+		want []string
+	}{
+		"missing binary":            {supervise.Spec{Instance: "test", Path: filepath.Join(empty, "baton-none")}, []string{"no such file"}},
+		"a directory":               {supervise.Spec{Instance: "test", Path: empty}, []string{"permission denied"}},
+		"a file that is no program": {supervise.Spec{Instance: "test", Path: text}, []string{"exec format error"}},
+		"exits with an error":       {spec("exit-3"), []string{"no baton-host plugin", "exit status 3", "cannot find my shoes"}},
+		"exits in peace":            {spec("exit-0"), []string{"no baton-host plugin", "exit status 0"}},
+		"panics":                    {spec("panic"), []string{"exit status 2", "panic: an early mistake"}},
+		"talks something else":      {spec("garbage"), []string{"no baton-host plugin", "something else than the plugin handshake"}},
+		"says nothing":              {supervise.Spec{Instance: "test", Path: os.Args[0], Args: []string{"role-silent"}, StartTimeout: 200 * time.Millisecond}, []string{"did not shake hands within 200ms"}},
+		"another protocol":          {spec("other-version"), []string{"another version of the plugin protocol"}},
+	}
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, _ := logged(t)
+			process, err := supervise.Start(ctx, test.spec)
+			require.Error(t, err)
+			require.Nil(t, process)
+			require.Contains(t, err.Error(), `start plugin "test"`)
+			require.Contains(t, err.Error(), test.spec.Path)
+			for _, want := range test.want {
+				require.Contains(t, err.Error(), want)
+			}
+		})
+	}
+}
+
+func TestACancelledStartEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		slow := spec("silent")
+		slow.StartTimeout = 10 * time.Minute
+		_, err := supervise.Start(ctx, slow)
+		ended <- err
+	}()
+	cancel()
+	select {
+	case err := <-ended:
+		require.ErrorIs(t, err, context.Canceled)
+	case <-time.After(time.Minute):
+		t.Fatal("the start went on")
+	}
+}
+
+func TestAPluginSeesOnlyTheAllowedEnvironment(t *testing.T) {
+	ctx, _ := logged(t)
+	t.Setenv("BATON_CLIENT_SECRET", "the host's own")
+	t.Setenv("APP_REGION", "eu")
+	t.Setenv("HTTPS_PROXY", "http://proxy.example.com")
+	with := spec("good")
+	with.Env = []string{"APP_REGION"}
+	process := started(t, ctx, with)
+
+	response, err := connectorv2.NewConnectorServiceClient(process.Conn()).GetMetadata(ctx, &connectorv2.ConnectorServiceGetMetadataRequest{})
+	require.NoError(t, err)
+	var seen map[string]bool
+	require.NoError(t, json.Unmarshal([]byte(response.GetMetadata().GetDescription()), &seen))
+	require.True(t, seen["APP_REGION"])
+	require.True(t, seen["HTTPS_PROXY"])
+	require.True(t, seen["PATH"])
+	require.False(t, seen["BATON_CLIENT_SECRET"])
+}
+
+func TestACrashInACallIsOneTypedErrorWithTheLastWords(t *testing.T) {
+	t.Parallel()
+	ctx, _ := logged(t)
+	process := started(t, ctx, spec("crash"))
+	err := validate(ctx, process)
+
+	var exit *supervise.ExitError
+	require.ErrorAs(t, err, &exit)
+	require.Equal(t, "exit status 7", exit.State)
+	require.Equal(t, []string{"about to fall over with (secret)"}, exit.LastLines)
+	require.Equal(t, codes.Aborted, status.Code(err), "a retry on the same process is pointless")
+}
+
+func TestACallToAHangingPluginEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, _ := logged(t)
+	process := started(t, ctx, spec("hang"))
+	callContext, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+	defer cancel()
+	err := validate(callContext, process)
+	require.Equal(t, codes.DeadlineExceeded, status.Code(err), "%v", err)
+	var exit *supervise.ExitError
+	require.NotErrorAs(t, err, &exit)
+}
+
+func TestNothingAPluginLogsHarmsTheHost(t *testing.T) {
+	t.Parallel()
+	ctx, logs := logged(t)
+	process := started(t, ctx, spec("hostile-log"))
+	require.NoError(t, validate(ctx, process))
+	awaitLine(t, logs, "the last line")
+	for _, entry := range logs.All() {
+		require.Less(t, len(entry.Message), 20<<10, "a line is cut")
+		require.NotEqual(t, "fatal", entry.Level.String(), "a plugin's level must not end the host")
+	}
+	fatal := awaitLine(t, logs, "not the host's end")
+	require.Equal(t, "error", fatal.Level.String())
+	require.Equal(t, "test", fatal.ContextMap()["plugin"])
+	require.NotZero(t, fatal.ContextMap()["pid"])
+}
+
+func TestASecretDoesNotReachTheLog(t *testing.T) {
+	t.Parallel()
+	ctx, logs := logged(t)
+	process := started(t, ctx, spec("leaky-log"))
+	require.NoError(t, validate(ctx, process))
+	awaitLine(t, logs, "the last line")
+	awaitLine(t, logs, "using (secret)")
+	awaitLine(t, logs, "plain (secret)")
+	awaitLine(t, logs, "zap says")
+	for _, entry := range logs.All() {
+		encoded, err := json.Marshal(entry.ContextMap())
+		require.NoError(t, err)
+		require.NotContains(t, entry.Message+string(encoded), "s3cr3t")
+	}
+}
+
+func TestFinderTakesTheFirstDirectoryThatHasTheApp(t *testing.T) {
+	t.Parallel()
+	first, second := t.TempDir(), t.TempDir()
+	for path, mode := range map[string]os.FileMode{
+		filepath.Join(first, "baton-one"):      0o700,
+		filepath.Join(second, "baton-one"):     0o700,
+		filepath.Join(second, "baton-two"):     0o700,
+		filepath.Join(second, "baton-host"):    0o700,
+		filepath.Join(second, "baton-sandbox"): 0o700,
+		filepath.Join(second, "baton-"):        0o700,
+		filepath.Join(second, "other"):         0o700,
+		filepath.Join(second, "baton-three"):   0o600,
+	} {
+		require.NoError(t, os.WriteFile(path, nil, mode))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(first, "baton-two"), 0o700))
+	finder := &supervise.Finder{Dirs: []string{first, second, filepath.Join(first, "none"), first}}
+
+	path, err := finder.Find("one")
+	require.NoError(t, err)
+	require.Equal(t, filepath.Join(first, "baton-one"), path)
+	path, err = finder.Find("two")
+	require.NoError(t, err)
+	require.Equal(t, filepath.Join(second, "baton-two"), path, "a directory is no binary")
+	_, err = finder.Find("three")
+	require.ErrorContains(t, err, "there is no plugin binary baton-three in "+first)
+	require.ErrorContains(t, err, "--plugin-dir")
+
+	require.Equal(t, []supervise.Found{
+		{App: "one", Path: filepath.Join(first, "baton-one")},
+		{App: "one", Path: filepath.Join(second, "baton-one"), Shadowed: true},
+		{App: "two", Path: filepath.Join(second, "baton-two")},
+	}, finder.List())
+}
+
+func TestADeepTemporaryDirectoryDoesNotBreakTheSocket(t *testing.T) {
+	ctx, _ := logged(t)
+	deep := filepath.Join(t.TempDir(), strings.Repeat("d", 100))
+	require.NoError(t, os.Mkdir(deep, 0o700))
+	t.Setenv("TMPDIR", deep)
+	require.NoError(t, validate(ctx, started(t, ctx, spec("good"))))
+}

@@ -1,0 +1,185 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/batonhost/baton-host/plugin"
+)
+
+// drainTime bounds how long the end of a process's log is waited for after the
+// process has gone: a grandchild that holds standard error would keep it open
+// for ever.
+const drainTime = 500 * time.Millisecond
+
+// runner is one subprocess in the shape that go-plugin wants (runner.Runner).
+// It is ours, and not go-plugin's own, because that one gives the process the
+// host's standard input, parses its log in a way that a hostile line can crash
+// the host with, and does not notice an exit while a grandchild holds a pipe.
+type runner struct {
+	cmd      *exec.Cmd
+	logs     *logWriter
+	stdout   *os.File // our end
+	lifeline *os.File // our end: held open for as long as the host lives
+
+	mu     sync.Mutex
+	pid    int  // 0 until started
+	killed bool // nothing may be started any more
+
+	// exited is closed when the process is gone and its log has been read;
+	// state may be read from then on.
+	exited chan struct{}
+	state  *os.ProcessState
+}
+
+// newRunner prepares the process.
+func newRunner(spec Spec, logs *logWriter) *runner {
+	cmd := exec.Command(spec.Path, spec.Args...) //nolint:gosec,noctx // Starting what the operator configured is the purpose; stop bounds the life of the process.
+	cmd.Env = pluginEnvironment(spec.Env)
+	ownGroup(cmd)
+	return &runner{cmd: cmd, logs: logs, exited: make(chan struct{})}
+}
+
+// Start starts the process with a pipe for its handshake, one for its log and
+// the lifeline.
+func (r *runner) Start(context.Context) error {
+	var theirs []*os.File
+	defer func() {
+		for _, file := range theirs {
+			_ = file.Close()
+		}
+	}()
+
+	stdout, theirStdout, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	theirs = append(theirs, theirStdout)
+	stderr, theirStderr, err := os.Pipe()
+	if err != nil {
+		_ = stdout.Close()
+		return err
+	}
+	theirs = append(theirs, theirStderr)
+	theirLifeline, lifeline, err := os.Pipe()
+	if err != nil {
+		_ = stdout.Close()
+		_ = stderr.Close()
+		return err
+	}
+	theirs = append(theirs, theirLifeline)
+
+	r.cmd.Stdout = theirStdout
+	r.cmd.Stderr = theirStderr
+	if inheritsDescriptors {
+		r.cmd.ExtraFiles = []*os.File{theirLifeline}
+		r.cmd.Env = append(r.cmd.Env, plugin.LifelineEnv+"=3")
+	}
+	if err := r.launch(); err != nil {
+		_ = stdout.Close()
+		_ = stderr.Close()
+		_ = lifeline.Close()
+		return err
+	}
+	r.stdout = stdout
+	r.lifeline = lifeline
+	r.logs.setPID(r.pid)
+	go r.watch(stderr)
+	return nil
+}
+
+// launch starts the process unless it has been killed before it was born.
+func (r *runner) launch() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.killed {
+		return errors.New("stopped before it was started")
+	}
+	if err := r.cmd.Start(); err != nil {
+		return err
+	}
+	r.pid = r.cmd.Process.Pid
+	return nil
+}
+
+// watch reads the log to its end and notices the exit.
+func (r *runner) watch(stderr *os.File) {
+	drained := make(chan struct{})
+	go func() {
+		defer close(drained)
+		_, _ = io.Copy(r.logs, stderr)
+	}()
+
+	_ = r.cmd.Wait()
+	select {
+	case <-drained:
+	case <-time.After(drainTime):
+	}
+	_ = stderr.Close()
+	<-drained
+	r.logs.flush()
+	_ = r.stdout.Close()
+	_ = r.lifeline.Close()
+	r.state = r.cmd.ProcessState
+	close(r.exited)
+}
+
+// Wait returns when the process is gone.
+func (r *runner) Wait(context.Context) error {
+	<-r.exited
+	if !r.state.Success() {
+		return fmt.Errorf("%s", r.state)
+	}
+	return nil
+}
+
+// Kill ends the process and those of its children that stayed in its group.
+func (r *runner) Kill(context.Context) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.killed = true
+	if r.pid == 0 {
+		return nil
+	}
+	return killGroup(r.pid)
+}
+
+// Stdout carries the handshake.
+func (r *runner) Stdout() io.ReadCloser { return r.stdout }
+
+// Stderr is empty for go-plugin: the log goes to our own reader.
+func (r *runner) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }
+
+// Name is the binary's path.
+func (r *runner) Name() string { return r.cmd.Path }
+
+// ID is the process id.
+func (r *runner) ID() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.pid == 0 {
+		return ""
+	}
+	return strconv.Itoa(r.pid)
+}
+
+// Diagnose adds nothing: Start's caller tells the person what happened.
+func (r *runner) Diagnose(context.Context) string { return "" }
+
+// PluginToHost leaves addresses alone: both sides see the same ones.
+func (r *runner) PluginToHost(network, address string) (string, string, error) {
+	return network, address, nil
+}
+
+// HostToPlugin leaves addresses alone.
+func (r *runner) HostToPlugin(network, address string) (string, string, error) {
+	return network, address, nil
+}

@@ -1,0 +1,195 @@
+package supervise_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/annotations"
+	"github.com/conductorone/baton-sdk/pkg/cli"
+	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
+	"github.com/conductorone/baton-sdk/pkg/field"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"github.com/spf13/viper"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/plugin"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+// TestMain lets the test binary be a plugin with bad habits, or a host that is
+// about to be killed: the tests start it again as a real subprocess, with the
+// role as its argument.
+func TestMain(m *testing.M) {
+	if len(os.Args) != 2 || !strings.HasPrefix(os.Args[1], "role-") {
+		os.Exit(m.Run())
+	}
+	switch role := strings.TrimPrefix(os.Args[1], "role-"); role {
+	case "exit-3":
+		fmt.Fprintln(os.Stderr, "cannot find my shoes")
+		os.Exit(3)
+	case "exit-0":
+	case "panic":
+		panic("an early mistake")
+	case "garbage":
+		fmt.Println("hello, I am no plugin")
+		time.Sleep(time.Hour)
+	case "silent":
+		time.Sleep(time.Hour)
+	case "other-version":
+		fmt.Println("1|99|unix|/nowhere|grpc|")
+		time.Sleep(time.Hour)
+	case "host":
+		hostRole()
+	default:
+		plugin.Run(context.Background(), "baton-test", "v1.0.0", testSchema, func(_ context.Context, v *viper.Viper, _ *cli.ConnectorOpts) (connectorbuilder.ConnectorBuilderV2, []connectorbuilder.Opt, error) {
+			return &testConnector{token: v.GetString("token"), role: role}, nil, nil
+		})
+	}
+}
+
+// hostRole is a host that starts a plugin, says its process id and waits to be
+// killed.
+func hostRole() {
+	process, err := supervise.Start(context.Background(), spec("good"))
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+	fmt.Println(process.PID())
+	time.Sleep(time.Hour)
+}
+
+var testSchema = field.NewConfiguration([]field.SchemaField{field.StringField("token", field.WithIsSecret(true))})
+
+type testConnector struct{ token, role string }
+
+func (c *testConnector) Metadata(context.Context) (*connectorv2.ConnectorMetadata, error) {
+	names := map[string]any{}
+	for _, variable := range os.Environ() {
+		name, _, _ := strings.Cut(variable, "=")
+		names[name] = true
+	}
+	encoded, err := json.Marshal(names)
+	return connectorv2.ConnectorMetadata_builder{DisplayName: "Test", Description: string(encoded)}.Build(), err
+}
+
+// Validate is where the bad habits show.
+func (c *testConnector) Validate(ctx context.Context) (annotations.Annotations, error) {
+	switch c.role {
+	case "hostile-log":
+		for _, line := range []string{
+			`{"@message":1}`, `{"@level":{},"@message":[]}`, `{"level":7,"msg":"seven"}`, `{"msg":"` + strings.Repeat("x", 1<<20) + `"}`,
+			strings.Repeat("y", 1<<20), "\x00\xff\xfe\x1b[2J", `{"`, "", `{"level":"fatal","msg":"not the host's end"}`,
+		} {
+			fmt.Fprintln(realStderr, line)
+		}
+		fmt.Fprintln(realStderr, "the last line")
+	case "leaky-log":
+		encoded, _ := json.Marshal(map[string]any{"level": "info", "msg": "using " + c.token, "header": []string{"Bearer " + c.token}})
+		fmt.Fprintln(realStderr, string(encoded))
+		fmt.Fprintln(realStderr, "plain "+c.token)
+		zap.L().Info("zap says", zap.String("token", c.token))
+		fmt.Fprintln(realStderr, "the last line")
+	case "crash":
+		fmt.Fprintln(realStderr, "about to fall over with "+c.token)
+		os.Exit(7)
+	case "hang":
+		select {}
+	case "fork":
+		// A child that holds every pipe and outlives its parent.
+		child := exec.Command("sleep", "3600") //nolint:noctx // It is meant to stay.
+		child.Stdout, child.Stderr = realStderr, realStderr
+		if err := child.Start(); err != nil {
+			return nil, err
+		}
+		fmt.Fprintln(realStderr, "child", child.Process.Pid)
+	}
+	return nil, nil
+}
+
+func (c *testConnector) ResourceSyncers(context.Context) []connectorbuilder.ResourceSyncerV2 {
+	return nil
+}
+
+// realStderr is standard error as it is before go-plugin replaces it.
+var realStderr = os.Stderr
+
+func spec(role string) supervise.Spec {
+	return supervise.Spec{Instance: "test", Path: os.Args[0], Args: []string{"role-" + role}}
+}
+
+// logged is a context with a logger, and what was logged to it.
+func logged(t *testing.T) (context.Context, *observer.ObservedLogs) {
+	t.Helper()
+	core, logs := observer.New(zapcore.DebugLevel)
+	return ctxzap.ToContext(t.Context(), zap.New(core)), logs
+}
+
+// started is a running and configured plugin.
+func started(t *testing.T, ctx context.Context, spec supervise.Spec) *supervise.Process { //nolint:revive // The test comes first by convention.
+	t.Helper()
+	process, err := supervise.Start(ctx, spec)
+	require.NoError(t, err)
+	t.Cleanup(func() { process.Stop(context.Background()) })
+	diagnostics, err := process.Configure(ctx, &pluginv1.ConfigureRequest{
+		Secrets: map[string]*pluginv1.Value{"token": {Kind: &pluginv1.Value_StringValue{StringValue: secretToken}}},
+	})
+	require.NoError(t, err)
+	require.Empty(t, diagnostics)
+	return process
+}
+
+const secretToken = `s3cr3t/"canary"+tok`
+
+func validate(ctx context.Context, process *supervise.Process) error {
+	_, err := connectorv2.NewConnectorServiceClient(process.Conn()).Validate(ctx, &connectorv2.ConnectorServiceValidateRequest{})
+	return err
+}
+
+// awaitLine waits until a plugin has said something.
+func awaitLine(t *testing.T, logs *observer.ObservedLogs, beginning string) observer.LoggedEntry {
+	t.Helper()
+	var found observer.LoggedEntry
+	require.Eventually(t, func() bool {
+		for _, entry := range logs.All() {
+			if strings.HasPrefix(entry.Message, beginning) {
+				found = entry
+				return true
+			}
+		}
+		return false
+	}, 20*time.Second, 5*time.Millisecond)
+	return found
+}
+
+func readLine(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	line, err := bufio.NewReader(out).ReadString('\n')
+	require.NoError(t, err)
+	return strings.TrimSpace(line)
+}
+
+// shortDir is a temporary directory whose path leaves room for a socket's name,
+// which that of t.TempDir does not.
+func shortDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "s")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
