@@ -1,0 +1,144 @@
+package config
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Config is a configuration without problems.
+type Config struct {
+	// Path is the file's path as it was given to Load.
+	Path string
+	// PluginDirs are the directories, as absolute paths, where plugin binaries
+	// are looked for before all others.
+	PluginDirs []string
+	// Plugins are the plugins in the order of the file. There is at least one.
+	Plugins []*Plugin
+	// Uploads are the uploads in the order of the file. There may be none.
+	Uploads []*Upload
+}
+
+// Plugin is one plugin instance.
+type Plugin struct {
+	// Name is the instance's name. It is permanent and safe as a file name.
+	Name string
+	// App says which binary serves it: baton-<App>.
+	App string
+	// Path is the binary itself, as an absolute path. Empty: App is looked up.
+	Path string
+	// Namespace is what its resource types are prefixed with: its name, or
+	// nothing where the configuration opts out.
+	Namespace string
+	// StartTimeout is how long it may take to start.
+	StartTimeout time.Duration
+	// Env names the environment variables that it may see beyond those that
+	// every plugin sees.
+	Env []string
+	// Settings is its own configuration.
+	Settings *Settings
+}
+
+// Upload is one aggregated upload, the same as one connector of C1.
+type Upload struct {
+	// Name is safe as a file name.
+	Name string
+	// ClientID is empty where no credentials are configured, and under
+	// WithoutCredentials.
+	ClientID string
+	// ClientSecret is given exactly if ClientID is.
+	ClientSecret Secret
+	// Plugins are the plugins that it aggregates, in the order of the file, at
+	// least one.
+	Plugins []*Plugin
+}
+
+// Plugin returns the plugin of this name, or an error that tells the names
+// there are.
+func (c *Config) Plugin(name string) (*Plugin, error) {
+	names := make([]string, 0, len(c.Plugins))
+	for _, plugin := range c.Plugins {
+		if plugin.Name == name {
+			return plugin, nil
+		}
+		names = append(names, plugin.Name)
+	}
+	return nil, fmt.Errorf("%s has no plugin %q; %s", c.Path, name, whichOnes(name, names))
+}
+
+// Upload returns the upload of this name, or an error that tells the names there
+// are.
+func (c *Config) Upload(name string) (*Upload, error) {
+	names := make([]string, 0, len(c.Uploads))
+	for _, upload := range c.Uploads {
+		if upload.Name == name {
+			return upload, nil
+		}
+		names = append(names, upload.Name)
+	}
+	return nil, fmt.Errorf("%s has no upload %q; %s", c.Path, name, whichOnes(name, names))
+}
+
+// Option changes how Load reads a configuration.
+type Option func(*options)
+
+type options struct {
+	lookup      func(string) (string, bool)
+	credentials bool
+}
+
+// WithEnvironment resolves ${env:NAME} by this function instead of
+// os.LookupEnv.
+func WithEnvironment(lookup func(string) (string, bool)) Option {
+	return func(o *options) { o.lookup = lookup }
+}
+
+// WithoutCredentials leaves the credentials of uploads out: their references
+// need not resolve.
+func WithoutCredentials() Option {
+	return func(o *options) { o.credentials = false }
+}
+
+// Load reads a configuration of at most 1 MiB. It resolves all references. If
+// anything is wrong the error is [Problems] and tells everything that is.
+func Load(path string, opts ...Option) (*Config, error) {
+	options := options{lookup: os.LookupEnv, credentials: true}
+	for _, option := range opts {
+		option(&options)
+	}
+
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, Problems{{File: path, Message: err.Error()}}
+	}
+	root, problem := readRoot(path)
+	if problem != nil {
+		return nil, Problems{*problem}
+	}
+
+	dir := filepath.Dir(absolute)
+	l := &loader{
+		walker:      walker{file: path},
+		dir:         dir,
+		resolver:    newResolver(dir, options.lookup),
+		credentials: options.credentials,
+		config:      &Config{Path: path},
+	}
+	l.load(root)
+	if len(l.problems) > 0 {
+		return nil, l.problems.sorted()
+	}
+	return l.config, nil
+}
+
+func whichOnes(name string, names []string) string {
+	if near := nearest(name, names); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if len(names) == 0 {
+		return "it has none"
+	}
+	return "it has " + strings.Join(names, ", ")
+}

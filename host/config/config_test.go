@@ -1,0 +1,169 @@
+package config_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/host/config"
+)
+
+// write puts files into a directory of their own and returns the directory. The
+// configuration is baton-host.yaml.
+func write(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600))
+	}
+	return dir
+}
+
+// environment is a process environment of these variables only.
+func environment(variables map[string]string) func(string) (string, bool) {
+	return func(name string) (string, bool) {
+		value, ok := variables[name]
+		return value, ok
+	}
+}
+
+func load(t *testing.T, yaml string, variables map[string]string, opts ...config.Option) (*config.Config, string, error) {
+	t.Helper()
+	dir := write(t, map[string]string{"baton-host.yaml": yaml})
+	opts = append(opts, config.WithEnvironment(environment(variables)))
+	loaded, err := config.Load(filepath.Join(dir, "baton-host.yaml"), opts...)
+	return loaded, dir, err
+}
+
+// messages is an error's text as seen from the configuration's directory.
+func messages(dir string, err error) []string {
+	if err == nil {
+		return nil
+	}
+	return strings.Split(strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), ""), "\n")
+}
+
+const complete = `
+plugin-dirs: [plugins, /opt/baton]
+uploads:
+  workforce:
+    client-id: ${env:BATON_CLIENT_ID}
+    client-secret: secret-${env:BATON_CLIENT_SECRET}
+    plugins: [design-tool, fullstory]
+    on-plugin-failure: fail
+  small:
+    plugins:
+      - fullstory
+plugins:
+  fullstory:
+    config:
+      scim-base-url: https://app.fullstory.com/scim/v2
+      scim-token: ${env:FULLSTORY_SCIM_TOKEN}
+  design-tool:
+    app: scim
+    path: bin/baton-scim
+    namespace: ""
+    start-timeout: 1m30s
+    env: [HTTP_TRACE, _X]
+  bare:
+`
+
+func TestLoadReadsACompleteFile(t *testing.T) {
+	t.Parallel()
+	loaded, dir, err := load(t, complete, map[string]string{
+		"BATON_CLIENT_ID": "id", "BATON_CLIENT_SECRET": "s", "FULLSTORY_SCIM_TOKEN": "t",
+	})
+	require.NoError(t, err)
+
+	require.Equal(t, filepath.Join(dir, "baton-host.yaml"), loaded.Path)
+	require.Equal(t, []string{filepath.Join(dir, "plugins"), "/opt/baton"}, loaded.PluginDirs)
+
+	require.Len(t, loaded.Plugins, 3)
+	fullstory, designTool, bare := loaded.Plugins[0], loaded.Plugins[1], loaded.Plugins[2]
+	require.Equal(t, "fullstory", fullstory.Name)
+	require.Equal(t, "fullstory", fullstory.App)
+	require.Equal(t, "fullstory", fullstory.Namespace)
+	require.Empty(t, fullstory.Path)
+	require.Empty(t, fullstory.Env)
+	require.Equal(t, config.DefaultStartTimeout, fullstory.StartTimeout)
+	require.Equal(t, "design-tool", designTool.Name)
+	require.Equal(t, "scim", designTool.App)
+	require.Empty(t, designTool.Namespace)
+	require.Equal(t, filepath.Join(dir, "bin", "baton-scim"), designTool.Path)
+	require.Equal(t, 90*time.Second, designTool.StartTimeout)
+	require.Equal(t, []string{"HTTP_TRACE", "_X"}, designTool.Env)
+	require.Equal(t, "bare", bare.Name)
+	require.NotNil(t, bare.Settings)
+
+	require.Len(t, loaded.Uploads, 2)
+	workforce, small := loaded.Uploads[0], loaded.Uploads[1]
+	require.Equal(t, "workforce", workforce.Name)
+	require.Equal(t, "id", workforce.ClientID)
+	require.Equal(t, "secret-s", workforce.ClientSecret.Reveal())
+	require.Equal(t, []*config.Plugin{designTool, fullstory}, workforce.Plugins)
+	require.Empty(t, small.ClientID)
+	require.Empty(t, small.ClientSecret.Reveal())
+	require.Equal(t, []*config.Plugin{fullstory}, small.Plugins)
+}
+
+func TestLoadLooksReferencesUpInTheProcessEnvironment(t *testing.T) {
+	t.Setenv("CONFIG_TEST_CLIENT_ID", "from-the-process")
+	dir := write(t, map[string]string{"c.yaml": `
+plugins: { a: {} }
+uploads:
+  w:
+    client-id: ${env:CONFIG_TEST_CLIENT_ID}
+    client-secret: x
+    plugins: [a]
+`})
+	loaded, err := config.Load(filepath.Join(dir, "c.yaml"))
+	require.NoError(t, err)
+	require.Equal(t, "from-the-process", loaded.Uploads[0].ClientID)
+}
+
+func TestWithoutCredentialsTheirReferencesNeedNotResolve(t *testing.T) {
+	t.Parallel()
+	variables := map[string]string{"FULLSTORY_SCIM_TOKEN": "t"}
+	_, _, err := load(t, complete, variables)
+	require.Error(t, err)
+
+	loaded, _, err := load(t, complete, variables, config.WithoutCredentials())
+	require.NoError(t, err)
+	require.Empty(t, loaded.Uploads[0].ClientID)
+	require.Empty(t, loaded.Uploads[0].ClientSecret.Reveal())
+
+	_, dir, err := load(t, strings.Replace(complete, "${env:BATON_CLIENT_ID}", "${env:BATON_CLIENT_ID", 1), variables, config.WithoutCredentials())
+	require.Equal(t, []string{
+		`baton-host.yaml:5:16: a reference is not closed: "}" is missing; write $${ for a literal ${`,
+	}, messages(dir, err))
+}
+
+func TestLookingUpAPluginOrAnUpload(t *testing.T) {
+	t.Parallel()
+	loaded, _, err := load(t, complete, nil, config.WithoutCredentials())
+	require.Error(t, err)
+	require.Nil(t, loaded)
+
+	loaded, dir, err := load(t, complete, map[string]string{"FULLSTORY_SCIM_TOKEN": "t"}, config.WithoutCredentials())
+	require.NoError(t, err)
+	plugin, err := loaded.Plugin("design-tool")
+	require.NoError(t, err)
+	require.Same(t, loaded.Plugins[1], plugin)
+	upload, err := loaded.Upload("small")
+	require.NoError(t, err)
+	require.Same(t, loaded.Uploads[1], upload)
+
+	_, err = loaded.Plugin("fulstory")
+	require.Equal(t, []string{`baton-host.yaml has no plugin "fulstory"; did you mean "fullstory"?`}, messages(dir, err))
+	_, err = loaded.Upload("nightly")
+	require.Equal(t, []string{`baton-host.yaml has no upload "nightly"; it has workforce, small`}, messages(dir, err))
+
+	none, dir, err := load(t, "plugins: { a: {} }", nil)
+	require.NoError(t, err)
+	_, err = none.Upload("x")
+	require.Equal(t, []string{`baton-host.yaml has no upload "x"; it has none`}, messages(dir, err))
+}

@@ -1,0 +1,72 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+)
+
+// maxFile is the greatest content of a file that a reference or a file field
+// names, in bytes: what the plugin contract allows for a file.
+const maxFile = 2 << 20
+
+var (
+	errNoFile     = errors.New("the file does not exist")
+	errNotAllowed = errors.New("the file may not be read; look at its permissions")
+	errDirectory  = errors.New("this is a directory, not a file")
+	errNotRegular = errors.New("this is not a regular file")
+)
+
+// readRegular reads a regular file of at most limit bytes. Its errors are
+// sentences that do not name the file.
+func readRegular(path string, limit int64) ([]byte, error) {
+	// Before opening: to open a named pipe can wait for ever.
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, explainFile(err)
+	}
+	if !info.IsDir() && !info.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
+	return readAny(path, limit)
+}
+
+// readAny is readRegular for a file that may also be a pipe or a device.
+func readAny(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, explainFile(err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, explainFile(err)
+	}
+	if info.IsDir() {
+		return nil, errDirectory
+	}
+	content, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err != nil {
+		return nil, explainFile(err)
+	}
+	if int64(len(content)) > limit {
+		return nil, fmt.Errorf("the file is larger than %d MiB", limit>>20)
+	}
+	return content, nil
+}
+
+func explainFile(err error) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return errNoFile
+	case errors.Is(err, fs.ErrPermission):
+		return errNotAllowed
+	}
+	// The path is the caller's to name.
+	if pathError, ok := errors.AsType[*fs.PathError](err); ok {
+		err = pathError.Err
+	}
+	return fmt.Errorf("the file cannot be read: %w", err)
+}

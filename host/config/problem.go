@@ -1,0 +1,72 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// Problem is one thing that is wrong with a configuration.
+type Problem struct {
+	// File is the path of the configuration as it was given to Load. Empty where
+	// there is no file.
+	File string
+	// Line and Column are counted from 1; columns in characters. Both are 0
+	// where the problem has no place in the file.
+	Line, Column int
+	// Message is one sentence that a person can act on. It holds no value of a
+	// reference and none of a plugin's configuration.
+	Message string
+}
+
+// String returns "file:line:column: message" on one line, without what is
+// unknown.
+func (p Problem) String() string {
+	// A message may hold text of a plugin or a name from the file; a terminal
+	// must not take it for commands.
+	message := strings.Map(func(r rune) rune {
+		if !unicode.IsGraphic(r) {
+			return ' '
+		}
+		return r
+	}, p.Message)
+	switch {
+	case p.File == "":
+		return message
+	case p.Line == 0:
+		return fmt.Sprintf("%s: %s", p.File, message)
+	default:
+		return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Column, message)
+	}
+}
+
+// Problems are all problems of a configuration; as an error they print one to a
+// line, in the order of the file.
+type Problems []Problem
+
+// Error returns the problems one to a line, sorted by file, line and column.
+func (p Problems) Error() string {
+	lines := make([]string, 0, len(p))
+	for _, problem := range p.sorted() {
+		lines = append(lines, problem.String())
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Err returns the problems as an error, or nil if there are none.
+func (p Problems) Err() error {
+	if len(p) == 0 {
+		return nil
+	}
+	return p
+}
+
+func (p Problems) sorted() Problems {
+	sorted := slices.Clone(p)
+	slices.SortStableFunc(sorted, func(a, b Problem) int {
+		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
+	})
+	return sorted
+}

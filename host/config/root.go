@@ -1,0 +1,72 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxConfig is the greatest size of a configuration, in bytes.
+const maxConfig = 1 << 20
+
+// readRoot reads the file and returns the mapping that it holds.
+func readRoot(path string) (*yaml.Node, *Problem) {
+	data, err := readAny(path, maxConfig)
+	if err != nil {
+		message := err.Error()
+		if errors.Is(err, errNoFile) {
+			message = "there is no such file; say where the configuration is with --config FILE"
+		}
+		return nil, &Problem{File: path, Message: message}
+	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if at := invalidUTF8(data); at >= 0 {
+		line, column := position(data, at)
+		return nil, &Problem{File: path, Line: line, Column: column, Message: "the file is not UTF-8 text"}
+	}
+
+	documents, err := parseDocuments(data)
+	if err != nil {
+		problem := syntaxProblem(path, data, err)
+		return nil, &problem
+	}
+	if len(documents) == 0 || len(documents) == 1 && isEmpty(documents[0]) {
+		return nil, &Problem{File: path, Line: 1, Column: 1, Message: "the file is empty; it must define plugins"}
+	}
+	if len(documents) > 1 {
+		second := documents[1]
+		return nil, &Problem{File: path, Line: second.Line, Column: second.Column, Message: "the file has a second YAML document; it must be one"}
+	}
+	root := documents[0].Content[0]
+	if root.Kind != yaml.MappingNode {
+		return nil, &Problem{
+			File: path, Line: root.Line, Column: root.Column,
+			Message: `the file must be a mapping with the key "plugins"`,
+		}
+	}
+	return root, nil
+}
+
+// isEmpty says that a document holds nothing, or nothing but null.
+func isEmpty(document *yaml.Node) bool {
+	return len(document.Content) == 0 || isNull(document.Content[0])
+}
+
+// invalidUTF8 returns the offset of the first byte that is not UTF-8, or -1.
+func invalidUTF8(data []byte) int {
+	valid := strings.ToValidUTF8(string(data), "")
+	if len(valid) == len(data) {
+		return -1
+	}
+	at := 0
+	for {
+		r, size := utf8.DecodeRune(data[at:])
+		if r == utf8.RuneError && size <= 1 {
+			return at
+		}
+		at += size
+	}
+}

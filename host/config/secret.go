@@ -1,0 +1,44 @@
+package config
+
+import (
+	"fmt"
+	"io"
+)
+
+const hidden = "(secret)"
+
+// Secret is a text that is not printed by accident: every way of formatting or
+// encoding it gives "(secret)". The zero value is the empty text.
+type Secret struct {
+	// A function, because packages that print by reflection go through
+	// unexported fields and around the methods below.
+	reveal func() string
+}
+
+// NewSecret keeps the text.
+func NewSecret(text string) Secret {
+	return Secret{reveal: func() string { return text }}
+}
+
+// Reveal returns the text. Call it where the text is used, and nowhere else.
+func (s Secret) Reveal() string {
+	if s.reveal == nil {
+		return ""
+	}
+	return s.reveal()
+}
+
+// String returns "(secret)".
+func (Secret) String() string { return hidden }
+
+// GoString returns "(secret)".
+func (Secret) GoString() string { return hidden }
+
+// Format writes "(secret)", whatever the verb.
+func (Secret) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, hidden) }
+
+// MarshalText returns "(secret)".
+func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+
+// MarshalJSON returns "(secret)" as a JSON string.
+func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + hidden + `"`), nil }

@@ -1,0 +1,287 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+// Bind checks the settings against the plugin's own schema and brings them into
+// the form that the plugin takes. It returns either or: the settings bound, or
+// everything that is wrong with them.
+func (s *Settings) Bind(schema *pluginv1.ConfigurationSchema) (*Bound, Problems) {
+	unknown := s.unknownFields(schema)
+	bound, problems := bind(schema, s)
+	if problems = append(unknown, problems...); len(problems) > 0 {
+		return nil, problems.sorted()
+	}
+	bound.references = s.references
+	return bound, nil
+}
+
+func (s *Settings) unknownFields(schema *pluginv1.ConfigurationSchema) Problems {
+	var names []string
+	known := map[string]bool{}
+	for _, field := range schema.GetFields() {
+		known[field.GetName()] = true
+		if !field.GetHidden() {
+			names = append(names, field.GetName())
+		}
+	}
+	var problems Problems
+	for _, entry := range s.entries {
+		if known[entry.key] {
+			continue
+		}
+		problem := entry.keyPlace
+		problem.Message = "unknown key"
+		if len(problems) < maxSuggestions {
+			problem.Message = unknownKey(entry.key, entry.value.kind != 0, names, "the configuration of plugin "+quotedName(s.plugin))
+		}
+		problems = append(problems, problem)
+	}
+	return problems
+}
+
+func (s *Settings) label(field string) string { return fmt.Sprintf("%q", field) }
+
+func (s *Settings) at(field string) Problem {
+	if given := s.lookup(field); given.kind != 0 {
+		return given.place
+	}
+	return s.place
+}
+
+func (s *Settings) missing(field *pluginv1.Field) string {
+	return fmt.Sprintf("plugin %s needs %s under config", quotedName(s.plugin), described(s.label(field.GetName()), field))
+}
+
+func (s *Settings) finding(field, message string) string {
+	if field == "" {
+		return fmt.Sprintf("plugin %s: %s", quotedName(s.plugin), message)
+	}
+	return fmt.Sprintf("plugin %s: %s: %s", quotedName(s.plugin), s.label(field), message)
+}
+
+func (s *Settings) lookup(field string) value {
+	for _, entry := range s.entries {
+		if entry.key == field {
+			return entry.value
+		}
+	}
+	return value{}
+}
+
+func (s *Settings) read(field *pluginv1.Field) (*pluginv1.Value, Problems) {
+	given := s.lookup(field.GetName())
+	if given.kind == 0 {
+		return nil, nil
+	}
+	switch field.GetType() {
+	case pluginv1.FieldType_FIELD_TYPE_STRING_LIST:
+		return s.readList(field, given)
+	case pluginv1.FieldType_FIELD_TYPE_MAP:
+		return s.readMap(field, given)
+	}
+	read, err := s.readScalar(field, given)
+	if err != nil {
+		return nil, Problems{s.wrong(given.place, field, err.Error())}
+	}
+	return read, nil
+}
+
+// wrong is the problem that a field's value at this place does not fit.
+func (s *Settings) wrong(place Problem, field *pluginv1.Field, why string) Problem {
+	place.Message = s.label(field.GetName()) + " " + why
+	return place
+}
+
+func (s *Settings) readScalar(field *pluginv1.Field, given value) (*pluginv1.Value, error) {
+	text := given.text.Reveal()
+	scalar := given.kind == yaml.ScalarNode
+	switch field.GetType() {
+	case pluginv1.FieldType_FIELD_TYPE_STRING:
+		if !scalar {
+			return nil, errors.New("takes a text, not a list or a mapping")
+		}
+		return stringValue(text), nil
+	case pluginv1.FieldType_FIELD_TYPE_BOOL:
+		if !scalar || given.tag != "!!bool" && given.tag != "!!str" {
+			return nil, errNotBool
+		}
+		return parseBool(text)
+	case pluginv1.FieldType_FIELD_TYPE_INT:
+		if !scalar || given.tag != "!!int" && given.tag != "!!str" {
+			return nil, errNotInt
+		}
+		return parseInt(text)
+	case pluginv1.FieldType_FIELD_TYPE_FILE:
+		if !scalar {
+			return nil, errors.New("takes the path of a file, or its content as a text")
+		}
+		return s.readFile(field, given)
+	default:
+		return nil, errUnknownType
+	}
+}
+
+// readFile takes a text that is written out on one line for the path of the
+// file, as the stand-alone connector does; what a reference gives, and a text of
+// several lines, is the content itself.
+func (s *Settings) readFile(field *pluginv1.Field, given value) (*pluginv1.Value, error) {
+	text := given.text.Reveal()
+	if text == "" || !given.written || strings.Contains(text, "\n") {
+		if len(text) > maxFile {
+			return nil, fmt.Errorf("is larger than %d MiB", maxFile>>20)
+		}
+		return fileValue([]byte(text)), nil
+	}
+	return readFileValue(field, within(s.dir, text), text)
+}
+
+func (s *Settings) readList(field *pluginv1.Field, given value) (*pluginv1.Value, Problems) {
+	if given.kind != yaml.SequenceNode {
+		return nil, Problems{s.wrong(given.place, field, `takes a list: put each item on a line of its own after "- "`)}
+	}
+	list := make([]string, 0, len(given.content))
+	var problems Problems
+	for _, item := range given.content {
+		switch item.value.kind {
+		case yaml.ScalarNode:
+			list = append(list, item.value.text.Reveal())
+		case 0:
+			problems = append(problems, s.wrong(item.value.place, field, "has an empty item"))
+		default:
+			problems = append(problems, s.wrong(item.value.place, field, "takes a list of texts, not of lists or mappings"))
+		}
+	}
+	return listValue(list), problems
+}
+
+func (s *Settings) readMap(field *pluginv1.Field, given value) (*pluginv1.Value, Problems) {
+	if given.kind != yaml.MappingNode {
+		return nil, Problems{s.wrong(given.place, field, `takes a mapping: put each "key: value" on a line of its own below it`)}
+	}
+	var problems Problems
+	read := s.readAny(field, given, &problems)
+	return &pluginv1.Value{Kind: &pluginv1.Value_MapValue{MapValue: read.GetStructValue()}}, problems
+}
+
+// readAny takes a value for what YAML takes it for. A key without a value counts
+// as not given.
+func (s *Settings) readAny(field *pluginv1.Field, given value, problems *Problems) *structpb.Value {
+	switch given.kind {
+	case yaml.MappingNode:
+		fields := map[string]*structpb.Value{}
+		for _, entry := range given.content {
+			if entry.value.kind != 0 {
+				fields[entry.key] = s.readAny(field, entry.value, problems)
+			}
+		}
+		return structpb.NewStructValue(&structpb.Struct{Fields: fields})
+	case yaml.SequenceNode:
+		list := &structpb.ListValue{}
+		for _, item := range given.content {
+			list.Values = append(list.Values, s.readAny(field, item.value, problems))
+		}
+		return structpb.NewListValue(list)
+	case yaml.ScalarNode:
+		read, err := scalarOfMap(given.tag, given.text.Reveal())
+		if err != nil {
+			*problems = append(*problems, s.wrong(given.place, field, err.Error()))
+		}
+		return read
+	default:
+		return structpb.NewNullValue()
+	}
+}
+
+// maxExact is the greatest whole number up to which all are exact in a
+// google.protobuf.Value.
+const maxExact = 1 << 53
+
+func scalarOfMap(tag, text string) (*structpb.Value, error) {
+	switch tag {
+	case "!!bool":
+		b, err := strconv.ParseBool(text)
+		if err != nil {
+			return nil, errors.New("has a value that is neither true nor false; put it in quotes to give it as a text")
+		}
+		return structpb.NewBoolValue(b), nil
+	case "!!int":
+		number, err := strconv.ParseInt(text, 10, 64)
+		if err != nil || !wholeForm.MatchString(text) || number > maxExact || number < -maxExact {
+			return nil, errInexact
+		}
+		return structpb.NewNumberValue(float64(number)), nil
+	case "!!float":
+		number, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(number) || math.IsInf(number, 0) {
+			return nil, errInexact
+		}
+		return structpb.NewNumberValue(number), nil
+	default:
+		return structpb.NewStringValue(text), nil
+	}
+}
+
+var (
+	errNotBool     = errors.New("takes true or false")
+	errNotInt      = errors.New("takes a whole number in decimal digits, such as 10")
+	errInexact     = errors.New("has a number that cannot be given exactly; put it in quotes to give it as a text")
+	errUnknownType = errors.New("has a type that this version of baton-host does not know; update baton-host")
+)
+
+// wholeForm leaves out what YAML reads in ways that surprise, such as 010.
+var wholeForm = regexp.MustCompile(`^[-+]?(0|[1-9][0-9]*)$`)
+
+func parseBool(text string) (*pluginv1.Value, error) {
+	b, err := strconv.ParseBool(text)
+	if err != nil {
+		return nil, errNotBool
+	}
+	return &pluginv1.Value{Kind: &pluginv1.Value_BoolValue{BoolValue: b}}, nil
+}
+
+func parseInt(text string) (*pluginv1.Value, error) {
+	number, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || !wholeForm.MatchString(text) {
+		return nil, errNotInt
+	}
+	return &pluginv1.Value{Kind: &pluginv1.Value_IntValue{IntValue: number}}, nil
+}
+
+func stringValue(text string) *pluginv1.Value {
+	return &pluginv1.Value{Kind: &pluginv1.Value_StringValue{StringValue: text}}
+}
+
+func listValue(list []string) *pluginv1.Value {
+	return &pluginv1.Value{Kind: &pluginv1.Value_StringList{StringList: &pluginv1.StringList{Values: list}}}
+}
+
+func fileValue(content []byte) *pluginv1.Value {
+	return &pluginv1.Value{Kind: &pluginv1.Value_FileContent{FileContent: content}}
+}
+
+// readFileValue reads the file that a field names. A secret field's text is not
+// repeated in the error: somebody may have put the content where the path
+// belongs.
+func readFileValue(field *pluginv1.Field, path, written string) (*pluginv1.Value, error) {
+	content, err := readRegular(path, maxFile)
+	switch {
+	case err == nil:
+		return fileValue(content), nil
+	case field.GetSecret():
+		return nil, fmt.Errorf("takes the path of a file, but %w", err)
+	default:
+		return nil, fmt.Errorf("takes the path of a file, but %w: %s", err, written)
+	}
+}
