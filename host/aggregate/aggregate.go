@@ -1,0 +1,183 @@
+package aggregate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/connectorclient"
+	"github.com/conductorone/baton-sdk/pkg/types"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+// Plugin is one app behind the aggregate.
+type Plugin struct {
+	// Instance is the plugin's name in the configuration: what messages and
+	// events call it. Required and unique.
+	Instance string
+
+	// Namespace is put, with a dot, in front of the plugin's resource types.
+	// It is permanent: another namespace renames every account. At most 64
+	// letters, digits, "-" and "_". Empty opts out: the plugin's ids pass as
+	// they are.
+	Namespace string
+
+	// DisplayName is put in front of the names of the plugin's resource types:
+	// "Fullstory: User". If empty, the instance name. A plugin without a
+	// namespace keeps its names as they are.
+	DisplayName string
+
+	// Conn reaches the plugin. Its replies must not share memory with anything
+	// else, as they are rewritten in place; replies of a gRPC connection do not.
+	Conn grpc.ClientConnInterface
+}
+
+// Option changes what New makes.
+type Option func(*Aggregate)
+
+// WithRetry sets how plugin calls that are safe to repeat are retried. Without
+// it the defaults of RetryPolicy hold.
+func WithRetry(policy RetryPolicy) Option {
+	return func(a *Aggregate) { a.retry = policy }
+}
+
+// WithObserver has the observer told what the plugins list and where they are
+// retried.
+func WithObserver(observer Observer) Option {
+	return func(a *Aggregate) { a.observer = observer }
+}
+
+// Aggregate is one connector over many plugins. It is safe for concurrent use.
+type Aggregate struct {
+	routes      []*route
+	byNamespace map[string]*route
+	bare        []*route // without a namespace
+	retry       RetryPolicy
+	observer    Observer
+}
+
+var _ grpc.ClientConnInterface = (*Aggregate)(nil)
+
+// A namespace ends at the first dot of a resource type id, and ":", "/" and
+// "\" separate the parts of the SDK's ids.
+var namespaceForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
+
+// New makes one connector of the plugins. It refuses an empty list, a plugin
+// without a name or a connection, a namespace of a wrong form, and a name or a
+// namespace that two plugins share; all that is wrong is reported together.
+// It calls no plugin.
+func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
+	if len(plugins) == 0 {
+		return nil, errors.New("an aggregate needs at least one plugin")
+	}
+	a := &Aggregate{byNamespace: map[string]*route{}, observer: noObserver{}}
+	for _, opt := range opts {
+		opt(a)
+	}
+	a.retry = a.retry.withDefaults()
+	if a.observer == nil {
+		a.observer = noObserver{}
+	}
+
+	var problems []error
+	instances := map[string]bool{}
+	for i, plugin := range plugins {
+		switch {
+		case plugin.Instance == "":
+			problems = append(problems, fmt.Errorf("plugin %d has no instance name", i+1))
+		case instances[plugin.Instance]:
+			problems = append(problems, fmt.Errorf("two plugins are named %q", plugin.Instance))
+		}
+		instances[plugin.Instance] = true
+		if plugin.Conn == nil {
+			problems = append(problems, fmt.Errorf("plugin %q has no connection", plugin.Instance))
+		}
+
+		r := newRoute(a, plugin)
+		a.routes = append(a.routes, r)
+		if plugin.Namespace == "" {
+			a.bare = append(a.bare, r)
+			continue
+		}
+		if !namespaceForm.MatchString(plugin.Namespace) {
+			problems = append(problems, fmt.Errorf(
+				"plugin %q: the namespace %q is not of the form letters, digits, \"-\", \"_\" (at most 64)", plugin.Instance, plugin.Namespace))
+			continue
+		}
+		if other, taken := a.byNamespace[plugin.Namespace]; taken {
+			problems = append(problems, fmt.Errorf(
+				"plugins %q and %q share the namespace %q", other.instance, plugin.Instance, plugin.Namespace))
+			continue
+		}
+		a.byNamespace[plugin.Namespace] = r
+	}
+	if len(problems) > 0 {
+		return nil, errors.Join(problems...)
+	}
+	return a, nil
+}
+
+// Client is the aggregate as the SDK's syncer and task handlers want it. The
+// SDK's session store setter is a no-op on it: plugins get no session store
+// from a sync file.
+func (a *Aggregate) Client(ctx context.Context) types.ConnectorClient {
+	return connectorclient.NewConnectorClient(ctx, a)
+}
+
+// Invoke answers one call of any c1.connector.v2 service. args is never
+// changed. Errors carry a gRPC code and name the plugin:
+//
+//   - the plugin's own code, where none of the following holds;
+//   - FAILED_PRECONDITION where a plugin's listing answered NOT_FOUND (the
+//     syncer would take that for a warning and drop the rest of the listing)
+//     or where the resource types of two plugins clash;
+//   - ABORTED where retries came to their end, or a plugin broke the call off;
+//   - INTERNAL where a reply cannot be taken as it is (see listing.go);
+//   - INVALID_ARGUMENT where the request names an id of a plugin that the call
+//     does not go to, or a resource type of none;
+//   - UNIMPLEMENTED for what cannot be routed: event feeds, tickets, actions,
+//     and requests that name no resource type;
+//   - CANCELED and DEADLINE_EXCEEDED only if ctx itself ended.
+func (a *Aggregate) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	request, ok := args.(proto.Message)
+	if !ok {
+		return status.Errorf(codes.Internal, "%s: the request is a %T, not a protobuf message", method, args)
+	}
+	response, ok := reply.(proto.Message)
+	if !ok {
+		return status.Errorf(codes.Internal, "%s: the reply is a %T, not a protobuf message", method, reply)
+	}
+
+	switch request := request.(type) {
+	case *v2.ConnectorServiceValidateRequest:
+		return a.validate(ctx, request, response, opts)
+	case *v2.ConnectorServiceGetMetadataRequest:
+		return a.metadata(ctx, request, response, opts)
+	case *v2.ConnectorServiceCleanupRequest:
+		return a.cleanup(ctx, request, response, opts)
+	case *v2.ResourceTypesServiceListResourceTypesRequest:
+		return a.listResourceTypes(ctx, request, response, opts)
+	}
+	if unrouted(method) {
+		return status.Errorf(codes.Unimplemented, "%s: not offered by an aggregate of plugins", method)
+	}
+	r, err := a.pick(ctx, method, request)
+	if err != nil {
+		return err
+	}
+	return r.call(ctx, method, request, response, opts)
+}
+
+// NewStream opens the only streaming call there is, AssetService/GetAsset. An
+// asset id names no plugin, so this works for a single plugin only.
+func (a *Aggregate) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	if method == v2.AssetService_GetAsset_FullMethodName && len(a.routes) == 1 {
+		return a.routes[0].conn.NewStream(ctx, desc, method, opts...)
+	}
+	return nil, status.Errorf(codes.Unimplemented, "%s: not offered by an aggregate of %d plugins", method, len(a.routes))
+}

@@ -1,0 +1,135 @@
+package aggregate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+// callError is a failed call in a sentence for an operator, with a gRPC status
+// for the SDK. It keeps the details of the plugin's own status: C1 reads them
+// (a declined grant, for one).
+type callError struct {
+	status *status.Status
+	cause  error
+}
+
+func (e *callError) Error() string              { return e.status.Message() }
+func (e *callError) GRPCStatus() *status.Status { return e.status }
+func (e *callError) Unwrap() error              { return e.cause }
+
+// failed makes a callError of an error of any kind, keeping its details.
+func (r *route) failed(code codes.Code, doing string, cause error, note string) error {
+	words := cleaned(cause)
+	if note != "" {
+		words = note + ": " + words
+	}
+	wire := status.New(code, fmt.Sprintf("plugin %q: %s: %s", r.instance, doing, words)).Proto()
+	wire.Details = status.Convert(cause).Proto().GetDetails()
+	return &callError{status: status.FromProto(wire), cause: cause}
+}
+
+// refused is a callError that this package itself gives the reason for.
+func (r *route) refused(code codes.Code, doing, format string, args ...any) error {
+	return r.failed(code, doing, fmt.Errorf(format, args...), "")
+}
+
+// interrupted is what a call returns when its own context ended.
+func (r *route) interrupted(ctx context.Context, doing string) error {
+	code := codes.Canceled
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		code = codes.DeadlineExceeded
+	}
+	return r.failed(code, doing, ctx.Err(), "")
+}
+
+// joinedError is several plugins failing at once. Its code is theirs if they
+// agree.
+type joinedError struct {
+	errs []error
+	code codes.Code
+}
+
+// join returns nil for no errors and a single error as it is.
+func join(errs []error) error {
+	switch len(errs) {
+	case 0:
+		return nil
+	case 1:
+		return errs[0]
+	}
+	code := status.Code(errs[0])
+	for _, err := range errs[1:] {
+		if status.Code(err) != code {
+			code = codes.FailedPrecondition
+		}
+	}
+	return &joinedError{errs: errs, code: code}
+}
+
+func (e *joinedError) Error() string {
+	lines := make([]string, len(e.errs))
+	for i, err := range e.errs {
+		lines[i] = err.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (e *joinedError) GRPCStatus() *status.Status { return status.New(e.code, e.Error()) }
+func (e *joinedError) Unwrap() []error            { return e.errs }
+
+// The SDK puts a status inside a status, so that its prefix turns up anywhere.
+var statusNoise = regexp.MustCompile(`rpc error: code = \w+ desc = `)
+
+// cleaned is an error's message without gRPC's prefixes.
+func cleaned(err error) string {
+	words := statusNoise.ReplaceAllString(status.Convert(err).Message(), "")
+	// The syncer takes this marker in an error of ListStaticEntitlements for an
+	// old connector that has none, and ends the listing as if complete.
+	return strings.ReplaceAll(words, `"errorType":"prefixError"`, `"errorType": "prefixError"`)
+}
+
+// describe says in words what a call does, in the plugin's own ids.
+func describe(method string, request proto.Message) string {
+	of := func(id *v2.ResourceId) string {
+		return fmt.Sprintf("%s %q", id.GetResourceType(), id.GetResource())
+	}
+	switch request := request.(type) {
+	case *v2.ConnectorServiceValidateRequest:
+		return "validating"
+	case *v2.ConnectorServiceGetMetadataRequest:
+		return "reading metadata"
+	case *v2.ConnectorServiceCleanupRequest:
+		return "cleaning up"
+	case *v2.ResourceTypesServiceListResourceTypesRequest:
+		return "listing resource types"
+	case *v2.ResourcesServiceListResourcesRequest:
+		words := fmt.Sprintf("listing resources of type %q", request.GetResourceTypeId())
+		if parent := request.GetParentResourceId(); parent.GetResource() != "" {
+			words += " under " + of(parent)
+		}
+		return words
+	case *v2.EntitlementsServiceListEntitlementsRequest:
+		return "listing entitlements of " + of(request.GetResource().GetId())
+	case *v2.EntitlementsServiceListStaticEntitlementsRequest:
+		return fmt.Sprintf("listing static entitlements of type %q", request.GetResourceTypeId())
+	case *v2.GrantsServiceListGrantsRequest:
+		return "listing grants of " + of(request.GetResource().GetId())
+	case *v2.ResourceGetterServiceGetResourceRequest:
+		return "getting " + of(request.GetResourceId())
+	case *v2.GrantManagerServiceGrantRequest:
+		return fmt.Sprintf("granting %q to %s", request.GetEntitlement().GetId(), of(request.GetPrincipal().GetId()))
+	case *v2.GrantManagerServiceRevokeRequest:
+		grant := request.GetGrant()
+		return fmt.Sprintf("revoking %q from %s", grant.GetEntitlement().GetId(), of(grant.GetPrincipal().GetId()))
+	}
+	return "calling " + path.Base(method)
+}

@@ -1,0 +1,168 @@
+package aggregate
+
+import (
+	"context"
+	"fmt"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+// The syncer (baton-sdk v0.25.0, pkg/sync) leaves out what it cannot store and
+// goes on: rows that are nil or have no identity (filterConnectorData, for
+// grants filterFreshGrants and the InsertResourceGrants path), and the whole
+// rest of a listing once its store answers NOT_FOUND for the resource type of a
+// row (validateResourceTraits). Here such a page is refused, as what it leaves
+// out is an account or an access that silently goes missing.
+//
+// What the syncer drops on purpose stays its business: entitlements and grants
+// that refer to resource types that are not part of the sync.
+
+// check refuses a reply that the SDK would take for less than it is.
+func (r *route) check(ctx context.Context, doing string, request, reply proto.Message) error {
+	if err := checkPage(request, reply); err != nil {
+		return r.failed(codes.Internal, doing, err, "its reply cannot be used")
+	}
+	var broken error
+	switch reply := reply.(type) {
+	case *v2.ResourceTypesServiceListResourceTypesResponse:
+		broken = checkRows(reply.GetList(), func(row *v2.ResourceType) string {
+			if row.GetId() == "" {
+				return "the resource type has no id"
+			}
+			return ""
+		})
+	case *v2.ResourcesServiceListResourcesResponse:
+		unfit, err := r.resourceUnfit(ctx)
+		if err != nil {
+			return err
+		}
+		broken = checkRows(reply.GetList(), unfit)
+	case *v2.EntitlementsServiceListEntitlementsResponse:
+		broken = checkRows(reply.GetList(), entitlementWithoutIdentity)
+	case *v2.EntitlementsServiceListStaticEntitlementsResponse:
+		// The syncer makes id and resource of these itself.
+		broken = checkRows(reply.GetList(), func(*v2.Entitlement) string { return "" })
+	case *v2.GrantsServiceListGrantsResponse:
+		broken = checkRows(reply.GetList(), grantWithoutIdentity)
+	case *v2.ResourceGetterServiceGetResourceResponse:
+		unfit, err := r.resourceUnfit(ctx)
+		if err != nil {
+			return err
+		}
+		broken = checkRows([]*v2.Resource{reply.GetResource()}, unfit)
+	}
+	if broken != nil {
+		return r.failed(codes.Internal, doing, broken, "its reply cannot be used")
+	}
+	return nil
+}
+
+// resourceUnfit tells why the syncer would leave out a resource of this plugin,
+// "" if it would not.
+func (r *route) resourceUnfit(ctx context.Context) (func(*v2.Resource) string, error) {
+	types, err := r.types(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return func(row *v2.Resource) string {
+		if missing := withoutIdentity(row); missing != "" {
+			return missing
+		}
+		if _, ok := types[row.GetId().GetResourceType()]; !ok {
+			return fmt.Sprintf("the resource %q is of type %q, which the plugin does not list among its resource types",
+				row.GetId().GetResource(), row.GetId().GetResourceType())
+		}
+		return ""
+	}, nil
+}
+
+// checkPage is for what all listings have in common.
+func checkPage(request, reply proto.Message) error {
+	asked, ok := request.(interface{ GetPageToken() string })
+	if !ok {
+		return nil
+	}
+	page, ok := reply.(interface {
+		GetNextPageToken() string
+		GetAnnotations() []*anypb.Any
+	})
+	if !ok {
+		return nil
+	}
+	if token := asked.GetPageToken(); token != "" && token == page.GetNextPageToken() {
+		return fmt.Errorf("the next page token is the one of this page, so the listing would never end")
+	}
+	for _, annotation := range page.GetAnnotations() {
+		if elsewhere[annotation.MessageName()] {
+			return fmt.Errorf("it carries %s in place of rows, which works only between one syncer and one connector", annotation.MessageName())
+		}
+	}
+	return nil
+}
+
+// elsewhere are annotations that say "take the rows of the last sync" or "ask
+// me again". Connectors may use them only after having been offered to, which
+// an aggregate never does.
+var elsewhere = map[protoreflect.FullName]bool{
+	"c1.connector.v2.SourceCacheReplay":    true,
+	"c1.connector.v2.SourceCacheLookupAsk": true,
+	"c1.connector.v2.ETagMatch":            true,
+}
+
+// row is a message of a list.
+type row interface {
+	comparable
+	proto.Message
+}
+
+// checkRows names the first row that is not fit, counted from 1.
+func checkRows[T row](rows []T, problem func(T) string) error {
+	var none T
+	for i, row := range rows {
+		words := "it is empty"
+		if row != none {
+			words = problem(row)
+		}
+		if words != "" {
+			return fmt.Errorf("row %d of %d: %s", i+1, len(rows), words)
+		}
+	}
+	return nil
+}
+
+func withoutIdentity(resource *v2.Resource) string {
+	id := resource.GetId()
+	switch {
+	case id.GetResourceType() == "" && id.GetResource() == "":
+		return fmt.Sprintf("the resource %q has no id", resource.GetDisplayName())
+	case id.GetResourceType() == "":
+		return fmt.Sprintf("the resource %q has no resource type", id.GetResource())
+	case id.GetResource() == "":
+		return fmt.Sprintf("a resource of type %q (%q) has no id", id.GetResourceType(), resource.GetDisplayName())
+	}
+	return ""
+}
+
+func entitlementWithoutIdentity(entitlement *v2.Entitlement) string {
+	if entitlement.GetId() == "" {
+		return fmt.Sprintf("the entitlement %q has no id", entitlement.GetDisplayName())
+	}
+	if missing := withoutIdentity(entitlement.GetResource()); missing != "" {
+		return fmt.Sprintf("the entitlement %q: %s", entitlement.GetId(), missing)
+	}
+	return ""
+}
+
+func grantWithoutIdentity(grant *v2.Grant) string {
+	if missing := entitlementWithoutIdentity(grant.GetEntitlement()); missing != "" {
+		return fmt.Sprintf("the grant %q: %s", grant.GetId(), missing)
+	}
+	if missing := withoutIdentity(grant.GetPrincipal()); missing != "" {
+		return fmt.Sprintf("the grant %q: the principal: %s", grant.GetId(), missing)
+	}
+	return ""
+}

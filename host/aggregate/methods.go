@@ -1,0 +1,62 @@
+package aggregate
+
+import (
+	"path"
+	"strings"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+// listings are the calls whose pages make up a sync.
+var listings = map[string]bool{
+	v2.ResourceTypesService_ListResourceTypes_FullMethodName:     true,
+	v2.ResourcesService_ListResources_FullMethodName:             true,
+	v2.EntitlementsService_ListEntitlements_FullMethodName:       true,
+	v2.EntitlementsService_ListStaticEntitlements_FullMethodName: true,
+	v2.GrantsService_ListGrants_FullMethodName:                   true,
+}
+
+func listing(method string) bool { return listings[method] }
+
+// repeatable calls change nothing in the app. They are all that the syncer
+// makes, apart from Cleanup, whose failure it only logs.
+func repeatable(method string) bool {
+	switch method {
+	case v2.ConnectorService_Validate_FullMethodName,
+		v2.ConnectorService_GetMetadata_FullMethodName,
+		v2.ResourceGetterService_GetResource_FullMethodName:
+		return true
+	}
+	return listing(method)
+}
+
+// meansNone tells whether an error is no more than the answer "I have none".
+// A plugin that is not built with the SDK need not have the two calls that
+// every sync makes without having asked whether there is anything to get; the
+// SDK answers them with nothing where an author has written nothing.
+func meansNone(method string, request proto.Message, err error) bool {
+	if status.Code(err) != codes.Unimplemented {
+		return false
+	}
+	if method == v2.ConnectorService_Cleanup_FullMethodName {
+		return true
+	}
+	asked, ok := request.(*v2.EntitlementsServiceListStaticEntitlementsRequest)
+	return ok && asked.GetPageToken() == ""
+}
+
+// unrouted services name their objects by ids of their own (feeds and their
+// cursors, tickets, schemas, actions and their runs), which nothing tells apart
+// yet. GetMetadata does not offer them.
+var unroutedServices = map[string]bool{
+	v2.EventService_ServiceDesc.ServiceName:   true,
+	v2.TicketsService_ServiceDesc.ServiceName: true,
+	v2.ActionService_ServiceDesc.ServiceName:  true,
+}
+
+func unrouted(method string) bool {
+	return unroutedServices[strings.TrimPrefix(path.Dir(method), "/")]
+}

@@ -1,0 +1,37 @@
+package aggregate
+
+import "time"
+
+// Observer is told what happens behind the aggregate. Its methods are called
+// from the goroutines of the calls themselves, also concurrently, and hold
+// them up: they must be quick and must not call the aggregate.
+type Observer interface {
+	// Listed is called for every page of resources that was accepted.
+	Listed(Page)
+
+	// Retrying is called before every wait for another attempt.
+	Retrying(Retry)
+}
+
+// Page is one page of a ListResources call.
+type Page struct {
+	Instance       string
+	ResourceTypeID string // as the sync file has it, with the namespace
+	Accounts       bool   // the resource type has the user trait
+	Rows           int    // in this page
+	Done           bool   // it is the last page of its listing (a child type has one listing per parent)
+}
+
+// Retry is a failed attempt that will be repeated.
+type Retry struct {
+	Instance string
+	Method   string // the gRPC method's own name, for example "ListResources"
+	Attempt  int    // which one failed, from 1
+	Wait     time.Duration
+	Err      error // what the attempt answered
+}
+
+type noObserver struct{}
+
+func (noObserver) Listed(Page)    {}
+func (noObserver) Retrying(Retry) {}

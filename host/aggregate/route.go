@@ -1,0 +1,193 @@
+package aggregate
+
+import (
+	"context"
+	"errors"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+)
+
+// route is the way to one plugin: renaming on both ends, retries in between,
+// and a look at every reply before it is believed.
+//
+// What answers in a plugin's place, or ahead of being asked, belongs between
+// call and ask: there ids are the plugin's own and errors are still the
+// plugin's.
+type route struct {
+	aggregate *Aggregate
+	instance  string
+	namespace string
+	names     *names
+	conn      grpc.ClientConnInterface
+	catalog   *catalog
+}
+
+func newRoute(a *Aggregate, plugin Plugin) *route {
+	r := &route{
+		aggregate: a,
+		instance:  plugin.Instance,
+		namespace: plugin.Namespace,
+		conn:      plugin.Conn,
+		catalog:   newCatalog(),
+	}
+	r.names = &names{instance: plugin.Instance, owner: a.owner}
+	if plugin.Namespace != "" {
+		display := plugin.DisplayName
+		if display == "" {
+			display = plugin.Instance
+		}
+		r.names.prefix = plugin.Namespace + "."
+		r.names.display = display + ": "
+	}
+	return r
+}
+
+// pick finds the plugin that a request is for.
+func (a *Aggregate) pick(ctx context.Context, method string, request proto.Message) (*route, error) {
+	typeID := firstType(request)
+	if typeID == "" {
+		return nil, status.Errorf(codes.Unimplemented, "%s: the request names no resource type, so no plugin can be told from it", method)
+	}
+	if r := a.namespaceOf(typeID); r != nil {
+		return r, nil
+	}
+	switch len(a.bare) {
+	case 0:
+	case 1:
+		return a.bare[0], nil
+	default:
+		if err := a.learnBareTypes(ctx); err != nil {
+			return nil, err
+		}
+		for _, r := range a.bare {
+			if r.catalog.has(typeID) {
+				return r, nil
+			}
+		}
+	}
+	return nil, status.Errorf(codes.InvalidArgument, "%s: no plugin of this upload has the resource type %q", method, typeID)
+}
+
+// namespaceOf is the plugin whose namespace a resource type begins with.
+func (a *Aggregate) namespaceOf(typeID string) *route {
+	namespace, _, dotted := strings.Cut(typeID, ".")
+	if !dotted {
+		return nil
+	}
+	return a.byNamespace[namespace]
+}
+
+// owner is the instance that an id of the aggregate belongs to, as far as is
+// known without asking a plugin.
+func (a *Aggregate) owner(typeID string) string {
+	if r := a.namespaceOf(typeID); r != nil {
+		return r.instance
+	}
+	for _, r := range a.bare {
+		if r.catalog.has(typeID) {
+			return r.instance
+		}
+	}
+	return ""
+}
+
+// call answers one call with this plugin. request stays as it is.
+func (r *route) call(ctx context.Context, method string, request, reply proto.Message, opts []grpc.CallOption) error {
+	own, err := r.own(method, request)
+	if err != nil {
+		return err
+	}
+	if err := r.ask(ctx, method, own, reply, opts); err != nil {
+		return err
+	}
+	if err := r.names.toAggregate(reply, principalOf(own)); err != nil {
+		return r.failed(codes.Internal, describe(method, own), err, "its reply cannot be used")
+	}
+	r.observe(request, reply)
+	return nil
+}
+
+// own is the request as the plugin knows it.
+func (r *route) own(method string, request proto.Message) (proto.Message, error) {
+	own := proto.Clone(request)
+	if err := r.names.toPlugin(own); err != nil {
+		return nil, r.failed(codes.InvalidArgument, describe(method, request), err, "")
+	}
+	return own, nil
+}
+
+// ask calls the plugin, in its own ids, and checks what it answers.
+func (r *route) ask(ctx context.Context, method string, request, reply proto.Message, opts []grpc.CallOption) error {
+	doing := describe(method, request)
+	attempt := func(ctx context.Context) error {
+		return r.conn.Invoke(ctx, method, request, reply, opts...)
+	}
+	var err error
+	if repeatable(method) {
+		err = r.aggregate.retry.do(ctx, attempt, func(n int, wait time.Duration, err error) {
+			ctxzap.Extract(ctx).Warn("plugin call failed, trying again",
+				zap.String("plugin", r.instance), zap.String("call", doing),
+				zap.Int("attempt", n), zap.Duration("wait", wait), zap.String("error", cleaned(err)))
+			r.aggregate.observer.Retrying(Retry{Instance: r.instance, Method: path.Base(method), Attempt: n, Wait: wait, Err: err})
+		})
+	} else {
+		err = attempt(ctx)
+	}
+	if err != nil && meansNone(method, request, err) {
+		proto.Reset(reply)
+		return nil
+	}
+	if err != nil {
+		return r.translate(ctx, method, doing, err)
+	}
+	return r.check(ctx, doing, request, reply)
+}
+
+// translate turns a plugin's error into one that the SDK treats as what it is.
+func (r *route) translate(ctx context.Context, method, doing string, err error) error {
+	if ctx.Err() != nil {
+		return r.interrupted(ctx, doing)
+	}
+	if gaveUp, ok := errors.AsType[*gaveUpError](err); ok {
+		return r.failed(codes.Aborted, doing, gaveUp.last, gaveUp.note())
+	}
+	switch code := status.Code(err); {
+	case code == codes.NotFound && listing(method):
+		// For the SDK's syncer that is a warning: it drops the rest of the
+		// listing and calls the sync a success.
+		return r.failed(codes.FailedPrecondition, doing, err, "the plugin answered NOT_FOUND in the middle of a sync")
+	case code == codes.Canceled:
+		// Nobody here did: to the caller it would look as if it had itself.
+		return r.failed(codes.Aborted, doing, err, "the plugin broke the call off")
+	default:
+		return r.failed(code, doing, err, "")
+	}
+}
+
+func (r *route) observe(request, reply proto.Message) {
+	asked, ok := request.(*v2.ResourcesServiceListResourcesRequest)
+	if !ok {
+		return
+	}
+	page, ok := reply.(*v2.ResourcesServiceListResourcesResponse)
+	if !ok {
+		return
+	}
+	r.aggregate.observer.Listed(Page{
+		Instance:       r.instance,
+		ResourceTypeID: asked.GetResourceTypeId(),
+		Accounts:       r.catalog.accounts(strings.TrimPrefix(asked.GetResourceTypeId(), r.names.prefix)),
+		Rows:           len(page.GetList()),
+		Done:           page.GetNextPageToken() == "",
+	})
+}
