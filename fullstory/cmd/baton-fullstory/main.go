@@ -1,0 +1,20 @@
+// Command baton-fullstory is the connector of Fullstory: a plugin of baton-host,
+// and a program of its own when a person runs it.
+package main
+
+import (
+	"context"
+
+	"github.com/conductorone/baton-sdk/pkg/connectorrunner"
+
+	"github.com/batonhost/baton-host/fullstory"
+	"github.com/batonhost/baton-host/plugin"
+)
+
+// version is set by the linker (-X main.version=...).
+var version = "dev"
+
+func main() {
+	plugin.Run(context.Background(), "baton-fullstory", version, fullstory.Schema, fullstory.New(version),
+		connectorrunner.WithDefaultCapabilitiesConnectorBuilderV2(fullstory.Describe()))
+}

@@ -1,0 +1,32 @@
+// Package config is the configuration of the connector baton-fullstory: its
+// schema, and the struct made from it. It is a package of its own because the
+// SDK's generator writes the struct into a package of this name.
+//
+// Labels and placeholders are those of the user guide. It must not read
+// configuration: the SDK's command line and the host do.
+package config
+
+import (
+	"github.com/conductorone/baton-sdk/pkg/field"
+
+	scimconfig "github.com/batonhost/baton-host/scim/config"
+)
+
+//go:generate go run ./gen
+//go:generate gofmt -w conf.gen.go
+
+// HelpURL is Fullstory's own guide to setting SCIM up.
+const HelpURL = "https://help.fullstory.com/hc/en-us/articles/30544962047383-Configuring-SCIM-for-Automated-User-Provisioning-in-Fullstory"
+
+// Schema is the configuration of baton-fullstory.
+var Schema = field.NewConfiguration(
+	[]field.SchemaField{
+		scimconfig.BaseURL(
+			"The SCIM base URL that Fullstory shows under Settings > Account Management > SSO.",
+			"https://app.fullstory.com/scim/v2",
+		),
+		scimconfig.Token("The SCIM token that Fullstory generates under Settings > Account Management > SSO. It is shown only once."),
+	},
+	field.WithConnectorDisplayName("Fullstory"),
+	field.WithHelpUrl(HelpURL),
+)

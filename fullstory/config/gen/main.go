@@ -1,0 +1,13 @@
+// Command gen writes conf.gen.go, the struct of the configuration of
+// baton-fullstory.
+package main
+
+import (
+	sdkconfig "github.com/conductorone/baton-sdk/pkg/config"
+
+	"github.com/batonhost/baton-host/fullstory/config"
+)
+
+func main() {
+	sdkconfig.Generate("fullstory", config.Schema)
+}

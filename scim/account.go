@@ -1,0 +1,114 @@
+package scim
+
+import (
+	"strings"
+	"unicode/utf8"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/annotations"
+	"github.com/conductorone/baton-sdk/pkg/types/resource"
+)
+
+// userType is the resource type of accounts. Accounts have no entitlements or
+// grants to ask for, which halves the calls of a sync.
+func userType() *v2.ResourceType {
+	return v2.ResourceType_builder{
+		Id:          "user",
+		DisplayName: "User",
+		Traits:      []v2.ResourceType_Trait{v2.ResourceType_TRAIT_USER},
+		Annotations: annotations.New(&v2.SkipEntitlementsAndGrants{}),
+	}.Build()
+}
+
+// accountType is userType for reading only.
+var accountType = userType()
+
+// maxName is the longest display name C1's protocol takes, in bytes.
+const maxName = 1024
+
+// account makes the SDK's resource of a user.
+//
+// The profile and the creation time are set on the resource alone: that is
+// where the SDK's readers look first, and a second copy in the trait would cost
+// a fifth of a sync. The status is set on both: a trait without one says
+// "enabled" to whoever reads the trait.
+func (u *user) account() (*v2.Resource, error) {
+	status, details := u.status()
+	traits := []resource.UserTraitOption{
+		resource.WithDetailedStatus(status, details), //nolint:staticcheck // the SDK mirrors it onto the resource
+		resource.WithUserLogin(string(u.UserName)),
+	}
+	emails := u.emails()
+	for i, email := range emails {
+		traits = append(traits, resource.WithEmail(email, i == 0))
+	}
+	if employee := strings.TrimSpace(string(u.workplace().EmployeeNumber)); employee != "" {
+		traits = append(traits, resource.WithEmployeeID(employee))
+	}
+
+	email := first(emails...)
+	attributes := []resource.ResourceOption{resource.WithResourceProfile(u.profile(email))}
+	if !u.Meta.Created.IsZero() {
+		attributes = append(attributes, resource.WithResourceCreatedAt(u.Meta.Created.Time))
+	}
+	return resource.NewUserResource(cut(u.shownName(email), maxName), accountType, string(u.ID), traits, attributes...)
+}
+
+// status is what active says. Where it says nothing the user counts as enabled:
+// it has access, as far as anybody knows.
+func (u *user) status() (v2.UserTrait_Status_Status, string) {
+	switch u.Active {
+	case flagFalse:
+		return v2.UserTrait_Status_STATUS_DISABLED, ""
+	case flagUnclear:
+		return v2.UserTrait_Status_STATUS_UNSPECIFIED, "the attribute active is neither true nor false"
+	default:
+		return v2.UserTrait_Status_STATUS_ENABLED, ""
+	}
+}
+
+// profile is the attributes C1 can map, by the names existing connectors use
+// for them. Nothing else of what the app sends leaves the connector.
+func (u *user) profile(email string) map[string]any {
+	work := u.workplace()
+	id, userName := string(u.ID), string(u.UserName)
+	profile := map[string]any{}
+	for key, value := range map[string]string{
+		"scim_id":         id,
+		"user_id":         id,
+		"user_name":       userName,
+		"login":           userName,
+		"email":           email,
+		"display_name":    u.DisplayName,
+		"first_name":      u.Name.GivenName,
+		"last_name":       u.Name.FamilyName,
+		"external_id":     string(u.ExternalID),
+		"title":           u.Title,
+		"user_type":       u.UserType,
+		"locale":          u.Locale,
+		"time_zone":       u.TimeZone,
+		"employee_number": string(work.EmployeeNumber),
+		"cost_center":     string(work.CostCenter),
+		"organization":    string(work.Organization),
+		"division":        string(work.Division),
+		"department":      string(work.Department),
+		"manager":         string(work.Manager),
+		"roles":           strings.Join(u.roleNames(), ", "),
+	} {
+		if strings.TrimSpace(value) != "" {
+			profile[key] = value
+		}
+	}
+	return profile
+}
+
+// cut shortens s to at most limit bytes without splitting a character.
+func cut(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	for limit > 0 && !utf8.RuneStart(s[limit]) {
+		limit--
+	}
+	return s[:limit]
+}

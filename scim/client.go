@@ -1,0 +1,160 @@
+package scim
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/conductorone/baton-sdk/pkg/uhttp"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+)
+
+const (
+	// maxBody bounds one answer, unpacked. A page of 100 users is some 100 KB.
+	maxBody = 32 << 20
+	// maxErrorBody bounds what is read of an answer that is an error.
+	maxErrorBody = 64 << 10
+	// maxRedirects bounds the redirects followed within the origin.
+	maxRedirects = 5
+)
+
+// accept asks for SCIM (RFC 7644 section 3.1) and takes plain JSON, which some
+// servers insist on.
+const accept = "application/scim+json, application/json;q=0.9"
+
+// Options is what a Client needs to know.
+type Options struct {
+	// BaseURL is the URL below which the SCIM endpoints live, for example
+	// https://app.fullstory.com/scim/v2. It must be https unless the host is
+	// this machine. A trailing slash or /Users is removed. Required.
+	BaseURL string
+
+	// Token is the bearer token (RFC 6750). A pasted "Bearer " prefix, quotes
+	// and white space are removed. Required.
+	Token string
+
+	// UserAgent is name and version of the connector, for example
+	// "baton-fullstory/v1.2.3". The SDK's is added to it. Required.
+	UserAgent string
+
+	// Hint is a sentence that says where in the app both values are found. It
+	// ends the messages about either being wrong. May be empty.
+	Hint string
+}
+
+// Client reads from one SCIM service provider. It keeps nothing between calls
+// and may be used concurrently.
+type Client struct {
+	http       *http.Client
+	base       *url.URL
+	credential credential
+	hint       string
+}
+
+// NewClient checks the options and makes a client. It reaches no network.
+//
+// Its errors have the code InvalidArgument, name the field to look at and never
+// repeat a value. The HTTP client is the SDK's: proxy from the environment, the
+// system's certificates, the time-out of --http-timeout-seconds. Answers are
+// not cached.
+func NewClient(ctx context.Context, options Options) (*Client, error) {
+	base, err := cleanBaseURL(options.BaseURL)
+	if err != nil {
+		return nil, err
+	}
+	token, err := cleanToken(options.Token)
+	if err != nil {
+		return nil, err
+	}
+	// A base URL is shown in messages. Very short tokens, such as tests have,
+	// may occur in one by chance.
+	if len(token) >= leakLength && strings.Contains(strings.ToLower(options.BaseURL), strings.ToLower(token)) {
+		return nil, badBaseURL("has the token in it, which belongs into " + tokenField + " only")
+	}
+
+	httpClient, err := uhttp.NewClient(ctx, uhttp.WithUserAgent(options.UserAgent))
+	if err != nil {
+		return nil, err
+	}
+	httpClient.CheckRedirect = stayAtOrigin(base)
+
+	return &Client{http: httpClient, base: base, credential: newCredential(token), hint: options.Hint}, nil
+}
+
+// get fetches one document below the base URL. The body it returns is JSON as
+// far as its first character tells.
+func (c *Client) get(ctx context.Context, endpoint string, query url.Values) ([]byte, http.Header, error) {
+	target := c.base.JoinPath(endpoint)
+	target.RawQuery = query.Encode()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	if err != nil {
+		return nil, nil, badBaseURL("is not a URL")
+	}
+	request.Header.Set("Accept", accept)
+	c.credential.authorize(request)
+
+	begin := time.Now()
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, nil, c.requestFailure(ctx, err)
+	}
+	defer response.Body.Close()
+	// The SDK's transport could log too, but it would log net/http's errors,
+	// which quote the server.
+	ctxzap.Extract(ctx).Debug("scim: request answered",
+		zap.String("url", target.String()),
+		zap.Int("http_status", response.StatusCode),
+		zap.Duration("duration", time.Since(begin)),
+	)
+
+	if response.StatusCode < 200 || response.StatusCode > 299 {
+		// An error body that breaks off still has its status.
+		body, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
+		return nil, nil, c.statusFailure(response, body)
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
+	if err != nil {
+		return nil, nil, c.bodyFailure(ctx, err)
+	}
+	if len(body) > maxBody {
+		return nil, nil, failf(codes.FailedPrecondition,
+			"%s sent an answer of more than %d MiB, although %d users were asked for. Such an app cannot be read.",
+			c.place(), maxBody>>20, pageSize)
+	}
+	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
+	if f := c.checkJSON(body); f != nil {
+		f.httpStatus = response.StatusCode
+		return nil, nil, f
+	}
+	return body, response.Header, nil
+}
+
+// stayAtOrigin is a policy for http.Client.CheckRedirect. net/http itself would
+// send the Authorization header on to subdomains, and from https to http.
+func stayAtOrigin(base *url.URL) func(*http.Request, []*http.Request) error {
+	allowed := origin(base)
+	return func(next *http.Request, via []*http.Request) error {
+		if origin(next.URL) != allowed {
+			return &redirectError{target: next.URL.Scheme + "://" + next.URL.Host}
+		}
+		if len(via) > maxRedirects {
+			return &redirectError{}
+		}
+		return nil
+	}
+}
+
+// redirectError is a redirect that was not followed.
+type redirectError struct {
+	// target is scheme and host of where it went; empty if there were too many
+	// within the origin.
+	target string
+}
+
+func (e *redirectError) Error() string { return "redirect refused" }

@@ -1,0 +1,118 @@
+package scim
+
+import (
+	"context"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/annotations"
+	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
+	"github.com/conductorone/baton-sdk/pkg/types/resource"
+	"google.golang.org/grpc/codes"
+)
+
+// App is what a connector says about the app it reads.
+type App struct {
+	// DisplayName is the app's name as people write it. Required.
+	DisplayName string
+	// Description is a sentence about what the connector does. Required.
+	Description string
+	// HelpURL is where a person reads how to set it up, https. May be empty.
+	HelpURL string
+}
+
+// Connector presents the users of an app as accounts. It implements the SDK's
+// connectorbuilder.ConnectorBuilderV2.
+type Connector struct {
+	app   App
+	users *userSyncer
+}
+
+var _ connectorbuilder.ConnectorBuilderV2 = (*Connector)(nil)
+
+// NewConnector makes the connector of an app that client reads. Without a client
+// (nil) the connector can say what it is and can do, which the SDK's
+// "capabilities" command needs; reading fails with FailedPrecondition.
+func NewConnector(app App, client *Client) *Connector {
+	users := &userSyncer{}
+	if client != nil {
+		users.listing = &listing{client: client}
+	}
+	return &Connector{app: app, users: users}
+}
+
+// Metadata says what the connector is.
+func (c *Connector) Metadata(context.Context) (*v2.ConnectorMetadata, error) {
+	return v2.ConnectorMetadata_builder{
+		DisplayName: c.app.DisplayName,
+		Description: c.app.Description,
+		HelpUrl:     c.app.HelpURL,
+	}.Build(), nil
+}
+
+// Validate reads one page of users and nothing else: an app may lack every other
+// endpoint. Its errors are those of a sync.
+func (c *Connector) Validate(ctx context.Context) (annotations.Annotations, error) {
+	if c.users.listing == nil {
+		return nil, errNotConfigured()
+	}
+	return nil, c.users.listing.client.check(ctx)
+}
+
+// ResourceSyncers lists what the connector reads: accounts.
+func (c *Connector) ResourceSyncers(context.Context) []connectorbuilder.ResourceSyncerV2 {
+	return []connectorbuilder.ResourceSyncerV2{c.users}
+}
+
+// check fails as a listing would on its first page.
+func (c *Client) check(ctx context.Context) error {
+	pg, err := c.users(ctx, 1)
+	if err != nil {
+		return err
+	}
+	_, _, err = c.advance(beginning(1), pg, false)
+	return err
+}
+
+// userSyncer lists the accounts.
+type userSyncer struct {
+	// listing is nil in a connector that only describes itself.
+	listing *listing
+}
+
+func (s *userSyncer) ResourceType(context.Context) *v2.ResourceType { return userType() }
+
+// List delivers up to 1,000 accounts or 2 MiB, whichever comes first. The page
+// token holds all that is needed to go on in another process.
+//
+// It never returns part of a listing as all of it. No error has the code
+// NotFound, which the SDK's syncer would take for the end of the list.
+func (s *userSyncer) List(ctx context.Context, parent *v2.ResourceId, opts resource.SyncOpAttrs) ([]*v2.Resource, *resource.SyncOpResults, error) {
+	if s.listing == nil {
+		return nil, nil, errNotConfigured()
+	}
+	if parent != nil {
+		return nil, &resource.SyncOpResults{}, nil // users are nobody's children
+	}
+	b, err := s.listing.read(ctx, opts.PageToken.Token)
+	if err != nil {
+		return nil, nil, err
+	}
+	return b.accounts, &resource.SyncOpResults{
+		NextPageToken: b.next,
+		Annotations:   rateLimitTold(b.header),
+	}, nil
+}
+
+// Entitlements of an account: none.
+func (s *userSyncer) Entitlements(context.Context, *v2.Resource, resource.SyncOpAttrs) ([]*v2.Entitlement, *resource.SyncOpResults, error) {
+	return nil, &resource.SyncOpResults{}, nil
+}
+
+// Grants of an account: none.
+func (s *userSyncer) Grants(context.Context, *v2.Resource, resource.SyncOpAttrs) ([]*v2.Grant, *resource.SyncOpResults, error) {
+	return nil, &resource.SyncOpResults{}, nil
+}
+
+func errNotConfigured() error {
+	return failf(codes.FailedPrecondition, "the connector has no configuration: %s and %s are needed.", baseURLField, tokenField)
+}

@@ -1,0 +1,14 @@
+// Package scim reads the users of an app over SCIM 2.0 (RFC 7643, RFC 7644)
+// and presents them as the accounts of a Baton connector.
+//
+// A connector of one particular app (package fullstory, for example) makes a
+// [Client] with [NewClient] and wraps it with [NewConnector]; the command
+// baton-scim does the same for any app. Servers differ in every detail, so the
+// package is tolerant of the form of what it reads.
+//
+// It must never take an incomplete listing for a complete one: what it cannot
+// read to the end is an error. It must never send the token anywhere but to the
+// configured origin, nor repeat it in an error or a log. And it never waits or
+// retries: it answers with the gRPC code and, where the server told it, with
+// the time after which a retry makes sense; the caller retries.
+package scim

@@ -1,0 +1,42 @@
+package scim
+
+import (
+	"bytes"
+	"encoding/json"
+	"strconv"
+	"strings"
+)
+
+// errorBody is what a server says about an error (RFC 7644 section 3.12). Some
+// send the status as a number, or an object of their own.
+type errorBody struct {
+	Status   text   `json:"status"`
+	ScimType string `json:"scimType"`
+	Detail   string `json:"detail"`
+}
+
+// decodeErrorBody reads the members of a SCIM error, as far as there are any.
+// Anything else, HTML above all, counts as having said nothing: bodies are not
+// repeated whole.
+func decodeErrorBody(body []byte) errorBody {
+	var said errorBody
+	// A member of the wrong type is left out, the others are read.
+	_ = json.Unmarshal(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), &said)
+	return said
+}
+
+func (e errorBody) text() string {
+	if e.ScimType == "" || e.Detail == "" {
+		return e.Detail + e.ScimType
+	}
+	return e.Detail + " (" + e.ScimType + ")"
+}
+
+// httpStatus is the status the body itself names, 0 if it names none.
+func (e errorBody) httpStatus() int {
+	code, err := strconv.Atoi(strings.TrimSpace(string(e.Status)))
+	if err != nil || code < 400 || code > 599 {
+		return 0
+	}
+	return code
+}

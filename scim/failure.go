@@ -1,0 +1,62 @@
+package scim
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// maxDetail is how much of what a server says is repeated in a message, in
+// characters.
+const maxDetail = 500
+
+// failure is every error of this package: a sentence a person can act on and
+// the gRPC code that tells the caller whether a retry makes sense.
+//
+// No code is ever NotFound: the SDK's syncer takes NOT_FOUND from a listing for
+// a warning, drops the rest of the listing and calls the sync complete.
+type failure struct {
+	status *status.Status
+	// httpStatus is the status of the answer it is about, 0 if there was none.
+	httpStatus int
+	// cause keeps errors.Is(err, context.Canceled) working. It is never
+	// printed: net/http quotes what the server sent.
+	cause error
+}
+
+func failf(code codes.Code, format string, args ...any) *failure {
+	return &failure{status: status.New(code, fmt.Sprintf(format, args...))}
+}
+
+func (f *failure) Error() string { return f.status.Message() }
+
+// GRPCStatus makes status.FromError and status.Code see the code and details.
+func (f *failure) GRPCStatus() *status.Status { return f.status }
+
+func (f *failure) Unwrap() error { return f.cause }
+
+// quote makes text of the server fit for a message: one line, short, and
+// nothing at all if it repeats the token. An empty result means that there is
+// nothing to show.
+func (c *Client) quote(text string) string {
+	if c.credential.occursIn(text) {
+		return "(not shown: it repeats the token)"
+	}
+	printable := strings.Map(func(r rune) rune {
+		if unicode.IsSpace(r) {
+			return ' '
+		}
+		if !unicode.IsPrint(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
+	short := []rune(strings.Join(strings.Fields(printable), " "))
+	if len(short) > maxDetail {
+		short = append(short[:maxDetail], '…')
+	}
+	return string(short)
+}

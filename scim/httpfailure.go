@@ -1,0 +1,235 @@
+package scim
+
+import (
+	"compress/gzip"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// place says, in messages, whom the client talks to.
+func (c *Client) place() string { return c.base.Host }
+
+// statusFailure is the error for an answer whose status is not 2xx. body is (the
+// beginning of) what came with it.
+func (c *Client) statusFailure(response *http.Response, body []byte) *failure {
+	f := c.statusMessage(response.StatusCode, decodeErrorBody(body))
+	if f.status.Code() == codes.Unavailable {
+		f.status = withRetryAfter(f.status, response, time.Now())
+	}
+	return f
+}
+
+// statusMessage is the error for an HTTP status and what the server said to it.
+func (c *Client) statusMessage(httpStatus int, said errorBody) *failure {
+	answered := strings.TrimSpace(fmt.Sprintf("%s answered %d %s", c.place(), httpStatus, http.StatusText(httpStatus)))
+
+	var code codes.Code
+	var advice string
+	switch {
+	case httpStatus == http.StatusUnauthorized:
+		code = codes.Unauthenticated
+		advice = fmt.Sprintf("the token is not accepted. Put a valid token into %s.%s", tokenField, c.hinted())
+	case httpStatus == http.StatusForbidden:
+		code = codes.PermissionDenied
+		advice = fmt.Sprintf("the token may not list users, or SCIM is not switched on in the app or not part of its plan. Check the app's settings and %s.%s", tokenField, c.hinted())
+	case httpStatus == http.StatusNotFound || httpStatus == http.StatusGone:
+		code = codes.FailedPrecondition
+		advice = fmt.Sprintf("there are no SCIM users below %s. Check %s.%s", c.base, baseURLField, c.pathHint())
+	case httpStatus == http.StatusTooManyRequests:
+		code = codes.Unavailable
+		advice = "too many requests. The sync goes on when the app allows it."
+	case httpStatus == http.StatusRequestTimeout || httpStatus == http.StatusTooEarly:
+		code = codes.Unavailable
+		advice = "it wants the request again."
+	case httpStatus == http.StatusNotImplemented:
+		code = codes.Unimplemented
+		advice = fmt.Sprintf("the app does not offer listing users here. Check %s.%s", baseURLField, c.pathHint())
+	case httpStatus >= 500:
+		code = codes.Unavailable
+		advice = "the app, or a proxy before it, is out of order. If it stays so, ask the app's support."
+	case httpStatus == http.StatusBadRequest:
+		code = codes.InvalidArgument
+		advice = fmt.Sprintf("the app refuses a plain list of users. Check %s.%s", baseURLField, c.pathHint())
+	default:
+		code = codes.FailedPrecondition
+		advice = fmt.Sprintf("that is no SCIM service. Check %s.%s", baseURLField, c.pathHint())
+	}
+
+	message := answered + ": " + advice
+	if said := c.quote(said.text()); said != "" {
+		message += " It said: " + said
+	}
+	f := failf(code, "%s", message)
+	f.httpStatus = httpStatus
+	return f
+}
+
+// checkJSON recognises by its first character an answer that cannot be SCIM.
+// Content types are not asked: servers send SCIM under all sorts of them.
+func (c *Client) checkJSON(body []byte) *failure {
+	switch {
+	case len(body) == 0:
+		return failf(codes.FailedPrecondition,
+			"%s answered with nothing instead of a SCIM list of users. Check %s.%s", c.place(), baseURLField, c.pathHint())
+	case body[0] == '<':
+		return failf(codes.FailedPrecondition,
+			"%s answered with a web page (HTML) instead of SCIM. Is %s right?%s", c.place(), baseURLField, c.pathHint())
+	case body[0] != '{' && body[0] != '[':
+		return failf(codes.FailedPrecondition,
+			"%s answered with something that is not JSON instead of SCIM. Is %s right?%s", c.place(), baseURLField, c.pathHint())
+	}
+	return nil
+}
+
+// malformed is the error for JSON that breaks off or is none.
+func (c *Client) malformed(err error) *failure {
+	where := ""
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		where = fmt.Sprintf(" (at byte %d)", syntax.Offset)
+	}
+	return failf(codes.DataLoss,
+		"%s sent a list of users that is malformed JSON%s. Run the sync again; if it happens again, the app or a proxy before it is out of order.",
+		c.place(), where)
+}
+
+// notAList is the error for JSON that is something else than a list response.
+func (c *Client) notAList() *failure {
+	return failf(codes.FailedPrecondition,
+		"%s answered with JSON that is not a SCIM list of users. Is %s right?%s", c.place(), baseURLField, c.pathHint())
+}
+
+// pathHint ends messages about a wrong base URL.
+func (c *Client) pathHint() string {
+	if c.base.Path == "" {
+		return " It has no path; it usually ends in /scim/v2." + c.hinted()
+	}
+	return c.hinted()
+}
+
+func (c *Client) hinted() string {
+	if c.hint == "" {
+		return ""
+	}
+	return " " + c.hint
+}
+
+// requestFailure is the error for a request that got no answer.
+func (c *Client) requestFailure(ctx context.Context, err error) *failure {
+	f := c.requestMessage(ctx, err)
+	f.cause = err
+	return f
+}
+
+// bodyFailure is the error for an answer that broke off.
+func (c *Client) bodyFailure(ctx context.Context, err error) *failure {
+	f := c.bodyMessage(ctx, err)
+	f.cause = err
+	return f
+}
+
+func (c *Client) bodyMessage(ctx context.Context, err error) *failure {
+	switch {
+	case ctx.Err() != nil:
+		return c.stopped(ctx)
+	case isTimeout(err):
+		return failf(codes.DeadlineExceeded, "%s did not finish its answer in time.", c.place())
+	case errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum):
+		return failf(codes.DataLoss,
+			"%s sent a compressed answer that cannot be unpacked. The app or a proxy before it is out of order.", c.place())
+	}
+	return failf(codes.Unavailable, "the connection to %s broke in the middle of an answer.", c.place())
+}
+
+func (c *Client) stopped(ctx context.Context) *failure {
+	return failf(status.FromContextError(ctx.Err()).Code(), "reading users from %s was stopped", c.place())
+}
+
+func isTimeout(err error) bool {
+	network, ok := errors.AsType[net.Error](err)
+	return ok && network.Timeout()
+}
+
+func (c *Client) requestMessage(ctx context.Context, err error) *failure {
+	if redirect, ok := errors.AsType[*redirectError](err); ok {
+		if redirect.target == "" {
+			return failf(codes.FailedPrecondition,
+				"%s redirects in a circle. Check %s.%s", c.place(), baseURLField, c.pathHint())
+		}
+		return failf(codes.FailedPrecondition,
+			"%s redirects to %s. The token is not sent there. If that is the right place, put it into %s.",
+			origin(c.base), c.quote(redirect.target), baseURLField)
+	}
+	if ctx.Err() != nil {
+		return c.stopped(ctx)
+	}
+
+	operation, duringIO := errors.AsType[*net.OpError](err)
+	if duringIO && operation.Op == "proxyconnect" {
+		return failf(codes.Unavailable,
+			"the proxy on the way to %s cannot be reached. Check HTTPS_PROXY and NO_PROXY.", c.place())
+	}
+	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		if dns.IsNotFound {
+			return failf(codes.InvalidArgument, "there is no host named %s. Check %s.%s", c.base.Hostname(), baseURLField, c.hinted())
+		}
+		return failf(codes.Unavailable, "the name of the host %s cannot be looked up (DNS). Check the network, then %s.", c.base.Hostname(), baseURLField)
+	}
+	if what := c.certificateProblem(err); what != "" {
+		return failf(codes.FailedPrecondition, "no secure connection (TLS) to %s: %s", c.place(), what)
+	}
+
+	if isTimeout(err) {
+		return failf(codes.DeadlineExceeded, "%s did not answer in time.", c.place())
+	}
+	// The SDK's transport marks what is worth a retry: refused, reset, cut off.
+	if code := status.Code(err); duringIO || code == codes.Unavailable || code == codes.DeadlineExceeded {
+		return failf(codes.Unavailable,
+			"%s cannot be reached, or closes the connection. Check that the app runs, the network, and %s.", c.place(), baseURLField)
+	}
+	if request, ok := errors.AsType[*url.Error](err); ok {
+		err = request.Err // without the URL
+	}
+	return failf(codes.FailedPrecondition,
+		"%s does not answer as an HTTP service. Check %s. (%s)", c.place(), baseURLField, c.quote(err.Error()))
+}
+
+// certificateProblem says what is wrong if err is about TLS, else nothing.
+func (c *Client) certificateProblem(err error) string {
+	const trust = "If it is your own, let the system trust it (SSL_CERT_FILE)."
+	var (
+		unknown  x509.UnknownAuthorityError
+		hostname x509.HostnameError
+		invalid  x509.CertificateInvalidError
+		verify   *tls.CertificateVerificationError
+		record   tls.RecordHeaderError
+		alert    *net.OpError
+	)
+	switch {
+	case errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record):
+		return fmt.Sprintf("it answers without TLS there. Check the port in %s.", baseURLField)
+	case errors.As(err, &unknown):
+		return "its certificate is signed by nobody this machine trusts. " + trust
+	case errors.As(err, &hostname):
+		return fmt.Sprintf("its certificate is for another host. Check %s.", baseURLField)
+	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+		return "its certificate has expired or is not valid yet. Check the clock of this machine, then ask the app's support."
+	case errors.As(err, &invalid) || errors.As(err, &verify):
+		return "its certificate is not valid. " + trust
+	case errors.As(err, &alert) && (alert.Op == "remote error" || alert.Op == "local error"):
+		// This is how crypto/tls marks an alert.
+		return fmt.Sprintf("one side broke off the handshake. Check %s, and which TLS versions the app takes.", baseURLField)
+	}
+	return ""
+}

@@ -1,0 +1,122 @@
+package scim_test
+
+import (
+	"fmt"
+	"net/mail"
+	"strings"
+	"testing"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/stretchr/testify/require"
+
+	sandbox "github.com/batonhost/baton-host/sandbox/scim"
+)
+
+// TestSandbox reads the sandbox, which speaks through a SCIM server library in
+// wide use, with several page caps and sizes around every boundary.
+func TestSandbox(t *testing.T) {
+	t.Parallel()
+	for _, pageCap := range []int{1, 7, 30, 100, 1000} {
+		for _, people := range []int{0, 1, pageCap - 1, pageCap, pageCap + 1, 2*pageCap - 1, 2 * pageCap, 99, 100, 101, 1000, 1101} {
+			if people/pageCap > 200 {
+				continue // thousands of requests show nothing more
+			}
+			t.Run(fmt.Sprintf("%d people in pages of %d", people, pageCap), func(t *testing.T) {
+				t.Parallel()
+				service, err := sandbox.New(sandbox.Options{Accounts: people, Seed: 7, Token: testToken, PageCap: pageCap})
+				require.NoError(t, err)
+				accounts, err := listAll(t, newConnector(t, start(t, service)+service.BasePath()))
+				require.NoError(t, err)
+				require.Len(t, accounts, people)
+				for _, person := range service.Accounts() {
+					requireAccount(t, person, accounts[person.ID])
+				}
+			})
+		}
+	}
+}
+
+// TestSandboxChanges removes a person between two batches, so that all behind
+// move up by one place: who was there throughout is there.
+func TestSandboxChanges(t *testing.T) {
+	t.Parallel()
+	service, err := sandbox.New(sandbox.Options{Accounts: 2500, Seed: 7, Token: testToken})
+	require.NoError(t, err)
+	connector := newConnector(t, start(t, service)+service.BasePath())
+
+	first, token, err := listOnce(t.Context(), connector, "")
+	require.NoError(t, err)
+	require.NotEmpty(t, token)
+	require.NoError(t, service.Remove(first[3].GetId().GetResource()))
+
+	accounts := map[string]*v2.Resource{}
+	for token != "" {
+		var list []*v2.Resource
+		list, token, err = listOnce(t.Context(), connector, token)
+		require.NoError(t, err)
+		for _, account := range list {
+			accounts[account.GetId().GetResource()] = account
+		}
+	}
+	require.Len(t, accounts, 2499)
+	for _, person := range service.Accounts() {
+		requireAccount(t, person, accounts[person.ID])
+	}
+}
+
+// requireAccount compares an account with the person it stands for.
+func requireAccount(t *testing.T, person sandbox.Account, account *v2.Resource) {
+	t.Helper()
+	require.NotNil(t, account, "%s is missing", person.ID)
+	requireConsistent(t, account)
+
+	hasStatus(map[bool]v2.Status_ResourceStatus{
+		true:  v2.Status_RESOURCE_STATUS_ENABLED,
+		false: v2.Status_RESOURCE_STATUS_DISABLED,
+	}[person.Active])(t, account)
+	hasLogin(person.UserName)(t, account)
+
+	emails := person.Emails
+	if _, err := mail.ParseAddress(person.UserName); len(emails) == 0 && err == nil {
+		emails = []string{person.UserName}
+	}
+	var addresses []string
+	for _, email := range userTrait(t, account).GetEmails() {
+		addresses = append(addresses, email.GetAddress())
+	}
+	require.ElementsMatch(t, emails, addresses)
+
+	profile := account.GetProfile().AsMap()
+	for key, value := range map[string]string{
+		"scim_id":         person.ID,
+		"user_name":       person.UserName,
+		"display_name":    person.DisplayName,
+		"first_name":      person.GivenName,
+		"last_name":       person.FamilyName,
+		"title":           person.Title,
+		"department":      person.Department,
+		"employee_number": person.EmployeeNumber,
+		"external_id":     person.ExternalID,
+		"roles":           strings.Join(person.Roles, ", "),
+	} {
+		if value == "" {
+			require.NotContains(t, profile, key)
+		} else {
+			require.Equal(t, value, profile[key])
+		}
+	}
+	if len(emails) > 0 {
+		require.Equal(t, emails[0], profile["email"])
+	}
+	if !person.Created.IsZero() {
+		require.Equal(t, person.Created.Unix(), account.GetCreatedAt().AsTime().Unix())
+	}
+	shown := person.DisplayName
+	if shown == "" {
+		shown = strings.TrimSpace(person.GivenName + " " + person.FamilyName)
+	}
+	if shown == "" {
+		shown = person.UserName
+	}
+	require.Equal(t, shown, account.GetDisplayName())
+}

@@ -1,0 +1,180 @@
+package scim
+
+import (
+	"encoding/json"
+	"net/mail"
+	"slices"
+	"strings"
+)
+
+// user is a User resource (RFC 7643 section 4.1) as far as a connector uses it.
+// What is not listed here, passwords above all, is never read.
+//
+// encoding/json matches names without regard to case, as section 2.1 demands,
+// and leaves out a member of the wrong type while it reads the others; types of
+// this package take the forms that servers are known to send.
+type user struct {
+	ID          text      `json:"id"`
+	ExternalID  text      `json:"externalId"`
+	UserName    text      `json:"userName"`
+	DisplayName string    `json:"displayName"`
+	NickName    string    `json:"nickName"`
+	Name        name      `json:"name"`
+	Active      flag      `json:"active"`
+	Emails      values    `json:"emails"`
+	Title       string    `json:"title"`
+	UserType    string    `json:"userType"`
+	Locale      string    `json:"locale"`
+	TimeZone    string    `json:"timezone"`
+	Roles       values    `json:"roles"`
+	Meta        meta      `json:"meta"`
+	Enterprise  workplace `json:"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"`
+	// SCIM 1.1, as Slack still sends it.
+	EnterpriseV1 workplace `json:"urn:scim:schemas:extension:enterprise:1.0"`
+
+	// extensionRoles are the roles found in extensions this package does not
+	// know, see readExtensionRoles.
+	extensionRoles values
+}
+
+// name is the attribute name (RFC 7643 section 4.1.1).
+type name struct {
+	Formatted  string `json:"formatted"`
+	GivenName  string `json:"givenName"`
+	FamilyName string `json:"familyName"`
+}
+
+// meta is the attribute meta (RFC 7643 section 3.1).
+type meta struct {
+	ResourceType string    `json:"resourceType"`
+	Created      timestamp `json:"created"`
+}
+
+// workplace is the enterprise extension (RFC 7643 section 4.3).
+type workplace struct {
+	EmployeeNumber text    `json:"employeeNumber"`
+	CostCenter     text    `json:"costCenter"`
+	Organization   text    `json:"organization"`
+	Division       text    `json:"division"`
+	Department     text    `json:"department"`
+	Manager        manager `json:"manager"`
+}
+
+// manager is who a user reports to: the name if it is told, else the id.
+type manager string
+
+// UnmarshalJSON reads a string or an object, also of SCIM 1.1 (managerId).
+func (m *manager) UnmarshalJSON(raw []byte) error {
+	var written struct {
+		DisplayName string `json:"displayName"`
+		Display     string `json:"display"`
+		Value       text   `json:"value"`
+		ManagerID   text   `json:"managerId"`
+	}
+	if len(raw) > 0 && raw[0] == '{' {
+		// A member of the wrong type is left out, the others are read.
+		_ = json.Unmarshal(raw, &written)
+	} else {
+		_ = written.Value.UnmarshalJSON(raw)
+	}
+	*m = manager(first(written.DisplayName, written.Display, string(written.Value), string(written.ManagerID)))
+	return nil
+}
+
+// workplace is the enterprise extension, whichever version the server sends.
+func (u *user) workplace() workplace {
+	if u.Enterprise == (workplace{}) {
+		return u.EnterpriseV1
+	}
+	return u.Enterprise
+}
+
+// isUser says whether a resource in a list of users is one. Some servers list
+// groups among them and say so.
+func (u *user) isUser() bool {
+	return u.Meta.ResourceType == "" || strings.EqualFold(u.Meta.ResourceType, "User")
+}
+
+// shownName is the best name for people that the user has.
+func (u *user) shownName(email string) string {
+	return first(
+		u.DisplayName,
+		u.Name.Formatted,
+		strings.TrimSpace(u.Name.GivenName)+" "+strings.TrimSpace(u.Name.FamilyName),
+		u.NickName,
+		string(u.UserName),
+		email,
+		string(u.ID),
+	)
+}
+
+// emails lists the distinct e-mail addresses, the primary one first: the one
+// flagged so, else one for work, else the first. Without any, a user name that
+// is an address serves.
+func (u *user) emails() []string {
+	var addresses []string
+	primary, work := -1, -1
+	for _, email := range u.Emails {
+		address := strings.TrimSpace(string(email.Value))
+		if !isAddress(address) {
+			continue
+		}
+		at := slices.IndexFunc(addresses, func(known string) bool { return strings.EqualFold(known, address) })
+		if at < 0 {
+			at = len(addresses)
+			addresses = append(addresses, address)
+		}
+		if email.Primary == flagTrue && primary < 0 {
+			primary = at
+		}
+		if strings.EqualFold(email.Type, "work") && work < 0 {
+			work = at
+		}
+	}
+	if len(addresses) == 0 {
+		if userName := string(u.UserName); parsesAsAddress(userName) {
+			return []string{userName}
+		}
+		return nil
+	}
+	if primary < 0 {
+		primary = max(work, 0)
+	}
+	addresses[0], addresses[primary] = addresses[primary], addresses[0]
+	return addresses
+}
+
+// isAddress keeps placeholders ("none", "n/a") from being shown as e-mail
+// addresses without judging the forms real ones take.
+func isAddress(s string) bool {
+	local, domain, found := strings.Cut(s, "@")
+	return found && local != "" && domain != "" && !strings.ContainsAny(s, " \t\r\n")
+}
+
+func parsesAsAddress(s string) bool {
+	address, err := mail.ParseAddress(s)
+	return err == nil && address.Address == s
+}
+
+// roleNames lists the user's roles for people, each once.
+func (u *user) roleNames() []string {
+	var names []string
+	for _, roles := range []values{u.Roles, u.extensionRoles} {
+		for _, role := range roles {
+			if name := role.name(); !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
+// first is the first of texts that is not empty, without space around it.
+func first(texts ...string) string {
+	for _, text := range texts {
+		if text = strings.TrimSpace(text); text != "" {
+			return text
+		}
+	}
+	return ""
+}
