@@ -1,0 +1,74 @@
+package scim
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// The values of options that are left out.
+const (
+	DefaultApp      = "fullstory"
+	DefaultBasePath = "/scim/v2"
+	DefaultPageCap  = 100
+)
+
+// Options decide what a [Server] serves and how.
+type Options struct {
+	// App is the app to stand in for, [DefaultApp] if empty. It decides, with
+	// Seed, who the people are, and which roles they can have: "fullstory" and
+	// "design-tool" have roles of their own, every other app has general ones.
+	App string
+	// Seed decides, with App, who the people are.
+	Seed uint64
+	// Accounts is how many people there are at the start. From 20 on there is
+	// at least one of each odd kind, see [People].
+	Accounts int
+
+	// Token is the bearer token that every request must carry. It is required.
+	Token string
+	// BasePath is where the service is found, [DefaultBasePath] if empty.
+	BasePath string
+	// PageCap is the greatest number of users in one answer, [DefaultPageCap]
+	// if 0. A request for more gets this many and no error, as RFC 7644 section
+	// 3.4.2.4 allows. The library applies it to the lists of schemas and of
+	// resource types as well.
+	PageCap int
+	// Latency is how long a request for a list of users waits before it is
+	// answered. The wait ends early when the client goes away.
+	Latency time.Duration
+}
+
+// withDefaults fills in what is left out and refuses what cannot be served.
+func (o Options) withDefaults() (Options, error) {
+	if o.App == "" {
+		o.App = DefaultApp
+	}
+	if o.BasePath == "" {
+		o.BasePath = DefaultBasePath
+	}
+	if o.PageCap == 0 {
+		o.PageCap = DefaultPageCap
+	}
+	o.BasePath = strings.TrimRight(o.BasePath, "/")
+
+	switch {
+	case o.Token == "":
+		return Options{}, errors.New("the bearer token is missing")
+	case !sendable(o.Token):
+		return Options{}, errors.New("the bearer token must consist of visible ASCII characters, without spaces")
+	case o.BasePath != "" && !strings.HasPrefix(o.BasePath, "/"):
+		return Options{}, fmt.Errorf("the base path must begin with a slash, unlike %q", o.BasePath)
+	case o.PageCap < 0:
+		return Options{}, fmt.Errorf("the page cap must be at least 1, not %d", o.PageCap)
+	case o.Latency < 0:
+		return Options{}, fmt.Errorf("the latency must not be negative, unlike %s", o.Latency)
+	}
+	return o, nil
+}
+
+// sendable says whether a client can send the token as one word of a header.
+func sendable(token string) bool {
+	return !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
+}

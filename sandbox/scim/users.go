@@ -1,0 +1,69 @@
+package scim
+
+import (
+	"net/http"
+
+	elimity "github.com/elimity-com/scim"
+	scimerrors "github.com/elimity-com/scim/errors"
+)
+
+// users answers the library's questions about the endpoint /Users. The library
+// has read the paging parameters by then: the index is at least 1 and the count
+// is between 0 and the page cap.
+type users struct {
+	directory *directory
+}
+
+// GetAll lists the page asked for; beyond the end that is an empty one.
+func (u users) GetAll(_ *http.Request, params elimity.ListRequestParams) (elimity.Page, error) {
+	if params.FilterValidator != nil {
+		return elimity.Page{}, scimerrors.ScimError{
+			ScimType: scimerrors.ScimTypeInvalidFilter,
+			Detail:   "This service does not filter.",
+			Status:   http.StatusBadRequest,
+		}
+	}
+	accounts, total := u.directory.page(params.StartIndex, params.Count)
+	// Not nil even if empty: the library would write null.
+	listed := make([]elimity.Resource, 0, len(accounts))
+	for _, account := range accounts {
+		listed = append(listed, resource(account))
+	}
+	return elimity.Page{TotalResults: total, Resources: listed}, nil
+}
+
+// Get is one user.
+func (u users) Get(_ *http.Request, id string) (elimity.Resource, error) {
+	account, found := u.directory.get(id)
+	if !found {
+		return elimity.Resource{}, scimerrors.ScimErrorResourceNotFound(id)
+	}
+	return resource(account), nil
+}
+
+// Create is refused, as every change over the wire is.
+func (users) Create(*http.Request, elimity.ResourceAttributes) (elimity.Resource, error) {
+	return elimity.Resource{}, readOnly
+}
+
+// Replace is refused.
+func (users) Replace(*http.Request, string, elimity.ResourceAttributes) (elimity.Resource, error) {
+	return elimity.Resource{}, readOnly
+}
+
+// Patch is refused.
+func (users) Patch(*http.Request, string, []elimity.PatchOperation) (elimity.Resource, error) {
+	return elimity.Resource{}, readOnly
+}
+
+// Delete is refused.
+func (users) Delete(*http.Request, string) error {
+	return readOnly
+}
+
+// readOnly is a value, not a pointer: the library takes only that for a SCIM
+// error and answers 500 for anything else.
+var readOnly = scimerrors.ScimError{
+	Detail: "This service can only be read.",
+	Status: http.StatusNotImplemented,
+}
