@@ -1,0 +1,207 @@
+package main_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/sandbox/scim"
+)
+
+// script writes an executable that is no plugin.
+func script(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "baton-script")
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o700)) //nolint:gosec // It must be executable.
+	return path
+}
+
+func TestBadInputIsAnsweredWithASentenceAndANonZeroStatus(t *testing.T) {
+	t.Parallel()
+	good := startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1, Token: "right"})
+	html := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = w.Write([]byte("<!DOCTYPE html><title>Sign in</title>"))
+	}))
+	t.Cleanup(html.Close)
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+
+	plugin := func(lines string) string {
+		return "plugins:\n  fullstory:\n" + lines + "\nuploads: { workforce: { plugins: [fullstory] } }\n"
+	}
+	settings := func(url, token string) string {
+		return plugin("    config: { scim-base-url: \"" + url + "\", scim-token: \"" + token + "\" }")
+	}
+	cases := map[string]struct {
+		config string
+		args   []string
+		want   []string
+	}{
+		"unknown key": {
+			config: plugin("    conifg: {}"),
+			want:   []string{"baton-host.yaml:3:5: ", `"conifg"`, `"config"`},
+		},
+		"wrong type": {
+			config: plugin("    start-timeout: [1]"),
+			want:   []string{"baton-host.yaml:3:20: "},
+		},
+		"unknown field of the plugin": {
+			config: plugin("    config: { scim-base-url: \"" + good.url + "\", scim-token: right, scim-tokn: x }"),
+			want:   []string{"baton-host.yaml:3:", `"scim-tokn"`, `"scim-token"`},
+		},
+		"required field missing": {
+			config: plugin("    config: { scim-base-url: \"" + good.url + "\" }"),
+			want:   []string{"baton-host.yaml:3:", "scim-token", "required"},
+		},
+		"missing secret reference": {
+			config: settings(good.url, "${env:NOT_SET_ANYWHERE}"),
+			want:   []string{"baton-host.yaml:3:", "NOT_SET_ANYWHERE"},
+		},
+		"missing secret file": {
+			config: settings(good.url, "${file:/no/such/token}"),
+			want:   []string{"baton-host.yaml:3:", "/no/such/token"},
+		},
+		"missing plugin binary": {
+			config: plugin("    app: nobody-has-this"),
+			want:   []string{`plugin "fullstory"`, "baton-nobody-has-this", "--plugin-dir"},
+		},
+		"plugin path that does not exist": {
+			config: plugin("    path: /no/such/baton-fullstory"),
+			want:   []string{`plugin "fullstory"`, "/no/such/baton-fullstory"},
+		},
+		"plugin that is not a plugin": {
+			config: plugin("    path: " + script(t, "echo hello; sleep 60")),
+			want:   []string{`plugin "fullstory"`, "no baton-host plugin"},
+		},
+		"plugin that exits at start": {
+			config: plugin("    path: " + script(t, "echo where are my shoes >&2; exit 4")),
+			want:   []string{`plugin "fullstory"`, "exit status 4", "where are my shoes"},
+		},
+		"plugin that never shakes hands": {
+			config: plugin("    start-timeout: 300ms\n    path: " + script(t, "sleep 60")),
+			want:   []string{`plugin "fullstory"`, "did not shake hands within 300ms"},
+		},
+		"wrong token": {
+			config: settings(good.url, "wrong"),
+			want:   []string{`plugin "fullstory"`, "SCIM Token"},
+		},
+		"HTML instead of SCIM": {
+			config: settings(html.URL, "right"),
+			want:   []string{`plugin "fullstory"`, "HTML", "SCIM Base URL"},
+		},
+		"unreachable service": {
+			config: settings(gone.URL+"/scim/v2", "right"),
+			args:   []string{"--retry-for", "0s"},
+			want:   []string{`plugin "fullstory"`, "SCIM Base URL"},
+		},
+		"base URL without https": {
+			config: settings("http://scim.example.com", "right"),
+			want:   []string{"baton-host.yaml:3:", "https"},
+		},
+		"two instances with one name": {
+			config: "plugins:\n  fullstory: {}\n  fullstory: {}\nuploads: { workforce: { plugins: [fullstory] } }\n",
+			want:   []string{"baton-host.yaml:3:3: ", `"fullstory"`},
+		},
+		"two instances whose resource types clash": {
+			config: "plugins:\n" +
+				"  one: { app: fullstory, namespace: \"\", config: { scim-base-url: \"" + good.url + "\", scim-token: right } }\n" +
+				"  two: { app: scim, namespace: \"\", config: { scim-base-url: \"" + good.url + "\", scim-token: right } }\n" +
+				"uploads: { workforce: { plugins: [one, two] } }\n",
+			want: []string{`"one"`, `"two"`, `"user"`},
+		},
+		"unknown upload": {
+			config: settings(good.url, "right"),
+			args:   []string{"--upload", "workfroce"},
+			want:   []string{`no upload "workfroce"`, "workforce"},
+		},
+		"no uploads": {
+			config: "plugins: { fullstory: {} }\n",
+			want:   []string{"no uploads"},
+		},
+	}
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out := filepath.Join(t.TempDir(), "out")
+			args := append([]string{"sync", "--config", writeConfig(t, test.config), "--output-dir", out}, test.args...)
+			result := execute(t, nil, "baton-host", args...)
+			requireSentence(t, result, test.want)
+			entries, _ := os.ReadDir(out)
+			require.Empty(t, entries)
+		})
+	}
+}
+
+// requireSentence holds an answer to a person's mistake against what every one
+// of them must be: non-zero, on standard error, readable.
+func requireSentence(t *testing.T, result run, want []string) {
+	t.Helper()
+	require.Equal(t, 1, result.status, result.stdout+result.stderr)
+	for _, part := range want {
+		require.Contains(t, result.stderr, part)
+	}
+	for _, noise := range []string{"panic:", "goroutine ", "rpc error", "\nEOF", "%!"} {
+		require.NotContains(t, result.stderr, noise)
+	}
+}
+
+func TestOtherBadInput(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, scim.Options{App: "fullstory", Accounts: 40, Seed: 1})
+	env := []string{"BATON_SCIM_BASE_URL=" + app.url, "BATON_SCIM_TOKEN=" + app.token}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "good.c1z")
+	require.Equal(t, 0, execute(t, env, "baton-host", "sync", "--plugin", "fullstory", "-f", file).status)
+	whole, err := os.ReadFile(file)
+	require.NoError(t, err)
+	write := func(name string, content []byte) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, content, 0o600))
+		return path
+	}
+	config := writeConfig(t, "plugins: { fullstory: { config: { scim-base-url: \""+app.url+"\", scim-token: x } } }\nuploads: { workforce: { plugins: [fullstory] } }\n")
+
+	cases := map[string]struct {
+		args []string
+		want []string
+	}{
+		"output directory is a file":   {[]string{"sync", "--config", config, "--output-dir", file}, []string{file, "not a directory"}},
+		"output below a file":          {[]string{"sync", "--config", config, "--output-dir", filepath.Join(file, "below")}, []string{"cannot be made", "not a directory"}},
+		"no configuration file":        {[]string{"sync", "--config", filepath.Join(dir, "none.yaml")}, []string{"none.yaml", "--config"}},
+		"a plugin's variable missing":  {[]string{"sync", "--plugin", "scim", "-f", filepath.Join(dir, "x.c1z"), "--retry-for", "0s"}, []string{"BATON_SCIM_BASE_URL", "BATON_SCIM_TOKEN"}},
+		"a plugin name that is a path": {[]string{"sync", "--plugin", "../baton-fullstory"}, []string{"../baton-fullstory"}},
+		"--plugin with --config":       {[]string{"sync", "--plugin", "fullstory", "--config", config}, []string{"plugin", "config"}},
+		"accounts of no file":          {[]string{"accounts", filepath.Join(dir, "none.c1z")}, []string{"there is no file", "none.c1z"}},
+		"accounts of a directory":      {[]string{"accounts", dir}, []string{"no sync file"}},
+		"accounts of an empty file":    {[]string{"accounts", write("empty.c1z", nil)}, []string{"empty.c1z", "empty"}},
+		"accounts of garbage":          {[]string{"accounts", write("garbage.c1z", []byte(strings.Repeat("garbage", 1000)))}, []string{"garbage.c1z", "sync file"}},
+		"accounts of a file cut short": {[]string{"accounts", write("short.c1z", whole[:len(whole)/2])}, []string{"short.c1z", "cut short"}},
+		"accounts of a damaged file":   {[]string{"accounts", write("damaged.c1z", damagedCopy(whole))}, []string{"damaged.c1z", "damaged"}},
+		"accounts in an unknown form":  {[]string{"accounts", file, "--output", "xml"}, []string{"--output", "xml", "json"}},
+		"inspect of an unknown app":    {[]string{"inspect", "nobody-has-this"}, []string{"baton-nobody-has-this"}},
+		"inspect of what is no plugin": {[]string{"inspect", "/bin/true"}, []string{"/bin/true", "no baton-host plugin"}},
+		"an unknown log level":         {[]string{"plugins", "--log-level", "loud"}, []string{"log level", "loud"}},
+		"an unknown command":           {[]string{"snyc"}, []string{"snyc", "sync"}},
+	}
+	for name, test := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			requireSentence(t, execute(t, nil, "baton-host", test.args...), test.want)
+		})
+	}
+}
+
+// damagedCopy flips bytes in the middle of the packed rows.
+func damagedCopy(whole []byte) []byte {
+	copied := append([]byte(nil), whole...)
+	for i := len(copied) / 2; i < len(copied)/2+64; i++ {
+		copied[i] ^= 0xff
+	}
+	return copied
+}

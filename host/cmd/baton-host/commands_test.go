@@ -1,0 +1,128 @@
+package main_test
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/sandbox/scim"
+)
+
+func TestAccountsAreShownInThreeForms(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, scim.Options{App: "fullstory", Accounts: 30, Seed: 1})
+	file := filepath.Join(t.TempDir(), "x.c1z")
+	env := []string{"BATON_SCIM_BASE_URL=" + app.url, "BATON_SCIM_TOKEN=" + app.token}
+	result := execute(t, env, "baton-host", "sync", "--plugin", "fullstory", "-f", file)
+	require.Equal(t, 0, result.status, result.stderr)
+
+	table := execute(t, nil, "baton-host", "accounts", file)
+	require.Equal(t, 0, table.status, table.stderr)
+	lines := strings.Split(strings.TrimSpace(table.stdout), "\n")
+	require.Len(t, lines, 31)
+	require.Regexp(t, `^APP +LOGIN +NAME +E-MAIL +STATUS +LAST LOGIN$`, lines[0])
+
+	records, err := csv.NewReader(strings.NewReader(execute(t, nil, "baton-host", "accounts", file, "--output", "csv").stdout)).ReadAll()
+	require.NoError(t, err)
+	require.Len(t, records, 31)
+	require.Equal(t, []string{"app", "resource_type", "id", "login", "display_name", "email", "status", "last_login"}, records[0])
+	require.Len(t, accountsIn(t, file), 30)
+}
+
+func TestAnEmptyAppGivesAnEmptyFileAndSaysSo(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, scim.Options{App: "fullstory", Accounts: 0, Seed: 1})
+	file := filepath.Join(t.TempDir(), "x.c1z")
+	env := []string{"BATON_SCIM_BASE_URL=" + app.url, "BATON_SCIM_TOKEN=" + app.token}
+	result := execute(t, env, "baton-host", "sync", "--plugin", "fullstory", "-f", file)
+	require.Equal(t, 0, result.status, result.stderr)
+	require.Regexp(t, `fullstory +fullstory +0 +complete`, result.stdout)
+	require.Empty(t, accountsIn(t, file))
+}
+
+func TestPluginsShowsWhatIsFoundAndWhere(t *testing.T) {
+	t.Parallel()
+	result := execute(t, nil, "baton-host", "plugins", "--output", "json")
+	require.Equal(t, 0, result.status, result.stderr)
+	var found []struct{ App, Path string }
+	require.NoError(t, json.Unmarshal([]byte(result.stdout), &found))
+	paths := map[string]string{}
+	for _, plugin := range found {
+		paths[plugin.App] = plugin.Path
+	}
+	require.Equal(t, filepath.Join(bin, "baton-fullstory"), paths["fullstory"])
+	require.Equal(t, filepath.Join(bin, "baton-scim"), paths["scim"])
+	require.NotContains(t, paths, "host")
+
+	require.Regexp(t, `(?m)^fullstory +`+filepath.Join(bin, "baton-fullstory"), execute(t, nil, "baton-host", "plugins").stdout)
+}
+
+func TestInspectShowsTheManifest(t *testing.T) {
+	t.Parallel()
+	result := execute(t, nil, "baton-host", "inspect", "fullstory", "--output", "json")
+	require.Equal(t, 0, result.status, result.stderr)
+	var manifest struct {
+		Name          string
+		DisplayName   string `json:"display_name"`
+		SDKVersion    string `json:"sdk_version"`
+		Configuration struct {
+			Fields []struct {
+				Name, Label      string
+				Required, Secret bool
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(result.stdout), &manifest))
+	require.Equal(t, "baton-fullstory", manifest.Name)
+	require.Equal(t, "Fullstory", manifest.DisplayName)
+	require.Equal(t, "v0.25.0", manifest.SDKVersion)
+	require.Len(t, manifest.Configuration.Fields, 2)
+	require.Equal(t, "scim-base-url", manifest.Configuration.Fields[0].Name)
+	require.Equal(t, "SCIM Base URL", manifest.Configuration.Fields[0].Label)
+	require.Equal(t, "SCIM Token", manifest.Configuration.Fields[1].Label)
+	require.True(t, manifest.Configuration.Fields[1].Secret)
+
+	table := execute(t, nil, "baton-host", "inspect", filepath.Join(bin, "baton-fullstory"))
+	require.Equal(t, 0, table.status, table.stderr)
+	require.Regexp(t, `(?m)^scim-token +SCIM Token +string +required, secret`, table.stdout)
+	require.Regexp(t, `(?m)^user +User +accounts +sync`, table.stdout)
+}
+
+func TestCheckSaysAllIsWell(t *testing.T) {
+	t.Parallel()
+	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1})
+	design := startApp(t, scim.Options{App: "design-tool", Accounts: 3, Seed: 2})
+	config, env := twoApps(t, fullstory, design)
+	result := execute(t, env, "baton-host", "check", "--config", config)
+	require.Equal(t, 0, result.status, result.stderr)
+	require.Regexp(t, `(?m)^fullstory +fullstory +ok$`, result.stdout)
+	require.Regexp(t, `(?m)^design-tool +scim +ok$`, result.stdout)
+}
+
+func TestCheckReportsEveryProblemTogether(t *testing.T) {
+	t.Parallel()
+	good := startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1, Token: "right"})
+	config := writeConfig(t, `
+plugins:
+  good: { app: fullstory, config: { scim-base-url: "`+good.url+`", scim-token: right } }
+  wrong-token: { app: fullstory, config: { scim-base-url: "`+good.url+`", scim-token: wrong } }
+  no-token: { app: scim, config: { scim-base-url: "`+good.url+`" } }
+  no-plugin: { app: nobody-has-this }
+uploads:
+  workforce: { plugins: [good, wrong-token] }
+`)
+	result := execute(t, nil, "baton-host", "check", "--config", config)
+	requireSentence(t, result, []string{
+		`plugin "wrong-token"`, "SCIM Token",
+		"baton-host.yaml:5:", "scim-token",
+		`plugin "no-plugin"`, "baton-nobody-has-this",
+	})
+	require.Regexp(t, `(?m)^good +fullstory +ok$`, result.stdout)
+	require.Regexp(t, `(?m)^wrong-token +fullstory +FAILED$`, result.stdout)
+	require.Regexp(t, `(?m)^no-token +scim +FAILED$`, result.stdout)
+	require.Regexp(t, `(?m)^no-plugin +nobody-has-this +FAILED$`, result.stdout)
+}

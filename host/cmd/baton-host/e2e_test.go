@@ -1,0 +1,144 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/sandbox/scim"
+)
+
+// bin holds the real binaries that the tests drive, built once.
+var bin string
+
+func TestMain(m *testing.M) {
+	code, err := buildAndRun(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func buildAndRun(m *testing.M) (int, error) {
+	dir, err := os.MkdirTemp("", "baton-host-e2e-")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	bin = dir
+	build := exec.Command("go", "build", raceFlag, "-buildvcs=false", "-o", dir, //nolint:gosec,noctx // Fixed arguments; the build bounds itself.
+		"github.com/batonhost/baton-host/host/cmd/baton-host",
+		"github.com/batonhost/baton-host/fullstory/cmd/baton-fullstory",
+		"github.com/batonhost/baton-host/scim/cmd/baton-scim",
+		"github.com/conductorone/baton-sdk/cmd/baton",
+	)
+	if out, err := build.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("build the binaries: %w\n%s", err, out)
+	}
+	return m.Run(), nil
+}
+
+// run is one run of a real binary.
+type run struct {
+	stdout, stderr string
+	status         int
+}
+
+func execute(t *testing.T, env []string, name string, args ...string) run {
+	t.Helper()
+	cmd := command(t.Context(), t, env, name, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		require.NoError(t, err)
+	}
+	return run{stdout: stdout.String(), stderr: stderr.String(), status: cmd.ProcessState.ExitCode()}
+}
+
+func command(ctx context.Context, t *testing.T, env []string, name string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, name), args...) //nolint:gosec // Our own binaries.
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir()}, env...)
+	cmd.Dir = t.TempDir()
+	return cmd
+}
+
+// app is a running SCIM service and the truth it was seeded with.
+type app struct {
+	url    string
+	token  string
+	server *scim.Server
+}
+
+func startApp(t *testing.T, options scim.Options) app {
+	t.Helper()
+	if options.Token == "" {
+		options.Token = "tok-" + strings.ReplaceAll(t.Name(), "/", "-") + "-" + options.App
+	}
+	server, err := scim.New(options)
+	require.NoError(t, err)
+	listener := httptest.NewServer(server)
+	t.Cleanup(listener.Close)
+	return app{url: listener.URL + "/scim/v2", token: options.Token, server: server}
+}
+
+// writeConfig writes a configuration into a directory of its own.
+func writeConfig(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "baton-host.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// twoApps is the usual configuration: Fullstory and another SCIM app.
+func twoApps(t *testing.T, fullstory, design app) (path string, env []string) {
+	t.Helper()
+	path = writeConfig(t, `
+plugins:
+  fullstory:
+    config:
+      scim-base-url: `+fullstory.url+`
+      scim-token: ${env:FULLSTORY_TOKEN}
+  design-tool:
+    app: scim
+    config: { scim-base-url: "`+design.url+`", scim-token: "${env:DESIGN_TOKEN}" }
+uploads:
+  workforce:
+    plugins: [fullstory, design-tool]
+`)
+	return path, []string{"FULLSTORY_TOKEN=" + fullstory.token, "DESIGN_TOKEN=" + design.token}
+}
+
+// shown is an account as `baton-host accounts --output json` shows it.
+type shown struct {
+	App          string  `json:"app"`
+	ResourceType string  `json:"resource_type"`
+	ID           string  `json:"id"`
+	Login        string  `json:"login"`
+	DisplayName  string  `json:"display_name"`
+	Email        string  `json:"email"`
+	Status       string  `json:"status"`
+	LastLogin    *string `json:"last_login"`
+}
+
+func accountsIn(t *testing.T, path string) []shown {
+	t.Helper()
+	result := execute(t, nil, "baton-host", "accounts", path, "--output", "json")
+	require.Equal(t, 0, result.status, result.stderr)
+	var accounts []shown
+	require.NoError(t, json.Unmarshal([]byte(result.stdout), &accounts))
+	return accounts
+}

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/batonhost/baton-host/host/supervise"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+func newInspectCommand(root *rootOptions) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "inspect PLUGIN",
+		Short: "Show what a plugin is, what it takes and what it can do",
+		Long: `Start a plugin, ask it to describe itself and stop it. PLUGIN is the name of an
+app, such as "fullstory", or the path of a plugin binary.`,
+		Example: `  baton-host inspect fullstory
+  baton-host inspect ./bin/baton-scim --output json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			path, err := pluginPath(args[0], root)
+			if err != nil {
+				return err
+			}
+			manifest, err := inspect(cmd.Context(), path)
+			if err != nil {
+				return err
+			}
+			if output == outputJSON {
+				return writeManifestJSON(cmd.OutOrStdout(), manifest)
+			}
+			return writeManifest(cmd.OutOrStdout(), path, manifest)
+		},
+	}
+	addOutputFlag(cmd, &output, outputTable, outputJSON)
+	return cmd
+}
+
+// pluginPath takes what holds a path separator for a path and everything else
+// for the name of an app.
+func pluginPath(plugin string, root *rootOptions) (string, error) {
+	if strings.ContainsRune(plugin, filepath.Separator) {
+		return filepath.Abs(plugin)
+	}
+	return supervise.NewFinder(root.pluginDirs).Find(plugin)
+}
+
+func inspect(ctx context.Context, path string) (*pluginv1.Manifest, error) {
+	process, err := supervise.Start(ctx, supervise.Spec{Instance: filepath.Base(path), Path: path})
+	if err != nil {
+		return nil, err
+	}
+	defer process.Stop(context.WithoutCancel(ctx))
+	return process.Describe(ctx)
+}
+
+func writeManifestJSON(w io.Writer, manifest *pluginv1.Manifest) error {
+	encoded, err := protojson.MarshalOptions{Multiline: true, UseProtoNames: true}.Marshal(manifest)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w, string(encoded))
+	return err
+}
+
+func writeManifest(w io.Writer, path string, manifest *pluginv1.Manifest) error {
+	facts := [][]string{
+		{"Name", manifest.GetName()},
+		{"Display name", manifest.GetDisplayName()},
+		{"Version", manifest.GetVersion()},
+		{"SDK version", manifest.GetSdkVersion()},
+		{"Help", manifest.GetHelpUrl()},
+		{"Binary", path},
+	}
+	for _, fact := range facts {
+		if fact[1] == "" {
+			continue
+		}
+		if _, err := fmt.Fprintf(w, "%-13s %s\n", fact[0], printable(fact[1])); err != nil {
+			return err
+		}
+	}
+	if _, err := fmt.Fprintln(w, "\nConfiguration"); err != nil {
+		return err
+	}
+	if err := writeFields(w, manifest.GetConfiguration()); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(w, "\nCapabilities"); err != nil {
+		return err
+	}
+	return writeCapabilities(w, manifest.GetCapabilities())
+}
+
+func writeFields(w io.Writer, schema *pluginv1.ConfigurationSchema) error {
+	if len(schema.GetFields()) == 0 {
+		_, err := fmt.Fprintln(w, "none")
+		return err
+	}
+	rows := make([][]string, 0, len(schema.GetFields()))
+	for _, field := range schema.GetFields() {
+		var notes []string
+		if field.GetRequired() {
+			notes = append(notes, "required")
+		}
+		if field.GetSecret() {
+			notes = append(notes, "secret")
+		}
+		rows = append(rows, []string{
+			field.GetName(), field.GetLabel(), enumName(field.GetType().String(), "FIELD_TYPE_"), strings.Join(notes, ", "), field.GetHelp(),
+		})
+	}
+	return writeTable(w, []string{"FIELD", "LABEL", "TYPE", "", "HELP"}, rows)
+}
+
+func writeCapabilities(w io.Writer, capabilities *pluginv1.Capabilities) error {
+	if capabilities == nil {
+		_, err := fmt.Fprintln(w, "known only once the plugin is configured")
+		return err
+	}
+	rows := make([][]string, 0, len(capabilities.GetResourceTypes()))
+	for _, resourceType := range capabilities.GetResourceTypes() {
+		names := make([]string, 0, len(resourceType.GetCapabilities()))
+		for _, capability := range resourceType.GetCapabilities() {
+			names = append(names, enumName(capability.String(), "CAPABILITY_"))
+		}
+		kind := "resources"
+		if resourceType.GetAccounts() {
+			kind = "accounts"
+		}
+		rows = append(rows, []string{resourceType.GetResourceTypeId(), resourceType.GetDisplayName(), kind, strings.Join(names, ", ")})
+	}
+	return writeTable(w, []string{"RESOURCE TYPE", "NAME", "KIND", "CAN"}, rows)
+}
+
+// enumName is the name of an enum's value as people read it: "string list".
+func enumName(name, prefix string) string {
+	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, prefix), "_", " "))
+}

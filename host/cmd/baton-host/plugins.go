@@ -1,0 +1,53 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/batonhost/baton-host/host/supervise"
+)
+
+func newPluginsCommand(root *rootOptions) *cobra.Command {
+	var output string
+	cmd := &cobra.Command{
+		Use:   "plugins",
+		Short: "Show which plugin binaries are found, and where",
+		Long: `Show which plugin binaries are found, and where. None of them is started; what
+one is and takes is shown by "baton-host inspect APP".
+
+A binary named baton-APP serves the app APP. It is looked for in the directories
+given by --plugin-dir, then beside baton-host itself, then along PATH; the first
+one is used.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			found := supervise.NewFinder(root.pluginDirs).List()
+			if output == outputJSON {
+				return writeJSON(cmd.OutOrStdout(), pluginList(found))
+			}
+			rows := make([][]string, 0, len(found))
+			for _, binary := range found {
+				note := ""
+				if binary.Shadowed {
+					note = "not used: an earlier directory has one"
+				}
+				rows = append(rows, []string{binary.App, binary.Path, note})
+			}
+			return writeTable(cmd.OutOrStdout(), []string{"APP", "PATH", "NOTE"}, rows)
+		},
+	}
+	addOutputFlag(cmd, &output, outputTable, outputJSON)
+	return cmd
+}
+
+type listedPlugin struct {
+	App      string `json:"app"`
+	Path     string `json:"path"`
+	Shadowed bool   `json:"shadowed"`
+}
+
+func pluginList(found []supervise.Found) []listedPlugin {
+	list := make([]listedPlugin, 0, len(found))
+	for _, binary := range found {
+		list = append(list, listedPlugin(binary))
+	}
+	return list
+}

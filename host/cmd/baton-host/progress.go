@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/batonhost/baton-host/host/aggregate"
+)
+
+const (
+	liveInterval  = 200 * time.Millisecond
+	plainInterval = 5 * time.Second
+)
+
+// progress tells a person on standard error how a sync goes: one line that
+// changes on a terminal, a plain line now and then elsewhere.
+type progress struct {
+	w      io.Writer
+	upload string
+	live   bool
+	start  time.Time
+	stop   chan struct{}
+	ended  sync.WaitGroup
+
+	mu       sync.Mutex
+	order    []string
+	accounts map[string]int
+	waiting  map[string]string
+}
+
+func startProgress(upload string, instances []string) *progress {
+	p := &progress{
+		w:        os.Stderr,
+		upload:   upload,
+		live:     term.IsTerminal(int(os.Stderr.Fd())),
+		start:    time.Now(),
+		stop:     make(chan struct{}),
+		order:    slices.Clone(instances),
+		accounts: map[string]int{},
+		waiting:  map[string]string{},
+	}
+	interval := plainInterval
+	if p.live {
+		interval = liveInterval
+	}
+	p.ended.Go(func() { p.tell(interval) })
+	return p
+}
+
+// Listed counts the accounts of a page.
+func (p *progress) Listed(page aggregate.Page) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.waiting, page.Instance)
+	if page.Accounts {
+		p.accounts[page.Instance] += page.Rows
+	}
+}
+
+// Retrying says at once why a plugin keeps the sync waiting.
+func (p *progress) Retrying(retry aggregate.Retry) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waiting[retry.Instance] = fmt.Sprintf("trying again in %s (%v)", retry.Wait.Round(time.Millisecond*100), retry.Err)
+	if !p.live {
+		_, _ = fmt.Fprintf(p.w, "%s: %s: %s\n", p.upload, retry.Instance, printable(p.waiting[retry.Instance]))
+	}
+}
+
+// end stops telling and clears the live line.
+func (p *progress) end() time.Duration {
+	close(p.stop)
+	p.ended.Wait()
+	if p.live {
+		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
+	}
+	return time.Since(p.start)
+}
+
+func (p *progress) tell(interval time.Duration) {
+	ticker := time.NewTicker(interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-p.stop:
+			return
+		case <-ticker.C:
+			line := p.line()
+			if p.live {
+				_, _ = fmt.Fprint(p.w, "\r\x1b[K"+cutToWidth(line))
+			} else {
+				_, _ = fmt.Fprintln(p.w, line)
+			}
+		}
+	}
+}
+
+func (p *progress) line() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	total := 0
+	parts := make([]string, 0, len(p.order))
+	for _, instance := range p.order {
+		total += p.accounts[instance]
+		part := fmt.Sprintf("%s %d", instance, p.accounts[instance])
+		if waiting, ok := p.waiting[instance]; ok {
+			part += " " + printable(waiting)
+		}
+		parts = append(parts, part)
+	}
+	elapsed := time.Since(p.start)
+	rate := float64(total) / max(elapsed.Seconds(), 0.001)
+	return fmt.Sprintf("%s: %d accounts, %.0f/s, %s: %s", p.upload, total, rate, elapsed.Round(time.Second), strings.Join(parts, ", "))
+}
+
+// cutToWidth keeps the live line on one line.
+func cutToWidth(line string) string {
+	width, _, err := term.GetSize(int(os.Stderr.Fd()))
+	if err != nil || width <= 1 || len(line) < width {
+		return line
+	}
+	return strings.ToValidUTF8(line[:width-1], "")
+}

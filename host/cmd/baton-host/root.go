@@ -1,0 +1,88 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"os"
+
+	"github.com/conductorone/baton-sdk/pkg/logging"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+const (
+	defaultConfigFile = "baton-host.yaml"
+	// silent is a level at which nothing of ours or the SDK's logs. The commands
+	// that a person runs say what matters by themselves, errors above all, so the
+	// log is for those who ask for it.
+	silent = "fatal"
+)
+
+// rootOptions are the flags that every command takes.
+type rootOptions struct {
+	logLevel   string
+	logFormat  string
+	pluginDirs []string
+}
+
+func newRootCommand() *cobra.Command {
+	options := &rootOptions{}
+	root := &cobra.Command{
+		Use:   "baton-host",
+		Short: "Run many identity connectors as plugins of one host",
+		Long: `baton-host loads identity connectors as plugins, aggregates the accounts they
+read and writes them as one sync file per upload.`,
+		Version:       version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			return options.startLog(cmd)
+		},
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&options.logLevel, "log-level", "", "how much to log: debug, info, warn or error (default $BATON_LOG_LEVEL, else nothing)")
+	flags.StringVar(&options.logFormat, "log-format", "", "console or json (default console on a terminal, else json)")
+	flags.StringSliceVar(&options.pluginDirs, "plugin-dir", nil, "a directory to look for plugin binaries in first; may be repeated")
+
+	root.AddCommand(
+		newSyncCommand(options),
+		newAccountsCommand(),
+		newPluginsCommand(options),
+		newInspectCommand(options),
+		newCheckCommand(options),
+	)
+	return root
+}
+
+// startLog puts the logger into the command's context, where the SDK and our
+// packages look for it.
+func (o *rootOptions) startLog(cmd *cobra.Command) error {
+	level := o.level()
+	if _, err := logging.ParseLogLevel(level); err != nil {
+		return fmt.Errorf("the log level must be debug, info, warn or error, not %q", level)
+	}
+
+	format := o.logFormat
+	switch format {
+	case logging.LogFormatConsole, logging.LogFormatJSON:
+	case "":
+		format = logging.LogFormatJSON
+		if term.IsTerminal(int(os.Stderr.Fd())) {
+			format = logging.LogFormatConsole
+		}
+	default:
+		return fmt.Errorf("the log format must be console or json, not %q", format)
+	}
+
+	ctx, err := logging.Init(cmd.Context(), logging.WithLogFormat(format), logging.WithLogLevel(level))
+	if err != nil {
+		return fmt.Errorf("start the log: %w", err)
+	}
+	cmd.SetContext(ctx)
+	return nil
+}
+
+// level is the log level that was asked for. BATON_LOG_LEVEL is the SDK's.
+func (o *rootOptions) level() string {
+	return cmp.Or(o.logLevel, os.Getenv("BATON_LOG_LEVEL"), silent)
+}

@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/host/syncfile"
+)
+
+// syncOptions are the flags of `baton-host sync`.
+type syncOptions struct {
+	root       *rootOptions
+	configFile string
+	upload     string
+	outputDir  string
+	plugin     string
+	file       string
+	retryFor   time.Duration
+}
+
+func newSyncCommand(root *rootOptions) *cobra.Command {
+	options := &syncOptions{root: root}
+	cmd := &cobra.Command{
+		Use:   "sync",
+		Short: "Read all accounts once and write one sync file per upload",
+		Long: `Read all accounts once and write one sync file per upload.
+
+With a configuration file, every upload in it becomes DIR/<upload>.c1z. With
+--plugin no file is needed: the plugin's fields are taken from BATON_* variables
+(scim-base-url from BATON_SCIM_BASE_URL), as its stand-alone binary takes them.
+
+A file appears only when it is complete. The exit status is 0 only if every
+upload is.`,
+		Example: `  baton-host sync --config baton-host.yaml --output-dir out
+  baton-host sync --upload workforce
+  BATON_SCIM_BASE_URL=… BATON_SCIM_TOKEN=… baton-host sync --plugin fullstory -f sync.c1z`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return options.run(cmd.Context(), cmd.OutOrStdout()) },
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&options.configFile, "config", "c", defaultConfigFile, "the configuration file")
+	flags.StringVar(&options.upload, "upload", "", "sync this upload only")
+	flags.StringVarP(&options.outputDir, "output-dir", "d", ".", "where the sync files go; made if it does not exist")
+	flags.StringVar(&options.plugin, "plugin", "", "sync this one app, configured by BATON_* variables")
+	flags.StringVarP(&options.file, "file", "f", "sync.c1z", "with --plugin: the sync file")
+	flags.DurationVar(&options.retryFor, "retry-for", 5*time.Minute, "how long to go on trying an app that does not answer; its rate limits do not count; 0 tries once")
+	for _, other := range []string{"config", "upload", "output-dir"} {
+		cmd.MarkFlagsMutuallyExclusive("plugin", other)
+		cmd.MarkFlagsMutuallyExclusive("file", other)
+	}
+	return cmd
+}
+
+// uploadPlan is one sync file to write.
+type uploadPlan struct {
+	name      string
+	instances []string
+	path      string
+}
+
+func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
+	plugins, plans, pluginDirs, err := o.plan()
+	if err != nil {
+		return err
+	}
+	for _, plan := range plans {
+		if err := makeDir(filepath.Dir(plan.path)); err != nil {
+			return err
+		}
+	}
+
+	fleet := startFleet(ctx, supervise.NewFinder(pluginDirs), plugins, o.root.pluginLogLevel())
+	defer fleet.stop(ctx)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err := fleet.configurationErr(); err != nil {
+		return err
+	}
+
+	var results []result
+	var failed []error
+	for _, plan := range plans {
+		result := syncUpload(ctx, fleet, plan, retryPolicy(o.retryFor))
+		results = append(results, result)
+		if result.err != nil {
+			failed = append(failed, fmt.Errorf("upload %q: %w", plan.name, result.err))
+		}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	if err := writeSummary(stdout, results); err != nil {
+		return err
+	}
+	return errors.Join(failed...)
+}
+
+// plan reads what there is to do: which plugins, which files.
+func (o *syncOptions) plan() ([]wanted, []uploadPlan, []string, error) {
+	if o.plugin != "" {
+		return []wanted{{instance: o.plugin, app: o.plugin, namespace: o.plugin, bind: bindEnvironment}},
+			[]uploadPlan{{name: o.plugin, instances: []string{o.plugin}, path: o.file}},
+			o.root.pluginDirs, nil
+	}
+
+	cfg, err := config.Load(o.configFile, config.WithoutCredentials())
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	uploads, err := chooseUploads(cfg, o.upload)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	var plugins []wanted
+	var plans []uploadPlan
+	seen := map[string]bool{}
+	for _, upload := range uploads {
+		plan := uploadPlan{name: upload.Name, path: filepath.Join(o.outputDir, upload.Name+".c1z")}
+		for _, plugin := range upload.Plugins {
+			plan.instances = append(plan.instances, plugin.Name)
+			if !seen[plugin.Name] {
+				seen[plugin.Name] = true
+				plugins = append(plugins, wantedOf(plugin))
+			}
+		}
+		plans = append(plans, plan)
+	}
+	return plugins, plans, slices.Concat(o.root.pluginDirs, cfg.PluginDirs), nil
+}
+
+func chooseUploads(cfg *config.Config, name string) ([]*config.Upload, error) {
+	if len(cfg.Uploads) == 0 {
+		return nil, fmt.Errorf("%s: there is nothing to sync: it has no uploads", cfg.Path)
+	}
+	if name == "" {
+		return cfg.Uploads, nil
+	}
+	var names []string
+	for _, upload := range cfg.Uploads {
+		if upload.Name == name {
+			return []*config.Upload{upload}, nil
+		}
+		names = append(names, upload.Name)
+	}
+	return nil, fmt.Errorf("%s: there is no upload %q; it has %s", cfg.Path, name, joinNames(names))
+}
+
+// makeDir makes the directory of a sync file, or says that it cannot be one.
+func makeDir(dir string) error {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		return fmt.Errorf("the sync file cannot be written into %s: it is a file, not a directory", dir)
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("the directory of the sync file cannot be made: %w", err)
+	}
+	return nil
+}
+
+// result is how one upload went.
+type result struct {
+	plan     uploadPlan
+	accounts map[string]int // by instance
+	took     time.Duration
+	err      error
+}
+
+// retryPolicy is the aggregate's own, but for how long it tries.
+func retryPolicy(retryFor time.Duration) aggregate.RetryPolicy {
+	if retryFor <= 0 {
+		return aggregate.RetryPolicy{MaxAttempts: 1}
+	}
+	return aggregate.RetryPolicy{MaxAttempts: math.MaxInt, MaxElapsed: retryFor}
+}
+
+func syncUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry aggregate.RetryPolicy) result {
+	result := result{plan: plan}
+	members := fleet.named(plan.instances)
+	if result.err = startErr(members); result.err != nil {
+		return result
+	}
+
+	progress := startProgress(plan.name, plan.instances)
+	many, err := aggregated(members, aggregate.WithObserver(progress), aggregate.WithRetry(retry))
+	if err == nil {
+		err = syncfile.Write(ctx, many.Client(ctx), plan.path, workers(len(members)))
+	}
+	result.took = progress.end()
+	if err != nil {
+		result.err = err
+		return result
+	}
+	counts, err := syncfile.AccountCounts(ctx, plan.path)
+	result.err = err
+	result.accounts = byInstance(counts, members)
+	return result
+}
+
+// workers is how many resource types are read at a time: enough that every
+// plugin of a usual upload is read from at once. A worker is a goroutine that
+// waits for its plugin.
+func workers(plugins int) int {
+	const typesPerPlugin, most = 4, 64
+	return min(plugins*typesPerPlugin, most)
+}
+
+// byInstance adds up the accounts of each plugin by the namespaces in front of
+// the resource types. Types without one belong to the plugin without one; where
+// several plugins have none, they are counted together.
+func byInstance(counts map[string]int, members []*member) map[string]int {
+	totals := map[string]int{}
+	var bare []string
+	for _, m := range members {
+		totals[m.instance] = 0
+		if m.namespace == "" {
+			bare = append(bare, m.instance)
+		}
+	}
+	for resourceType, count := range counts {
+		totals[ownerOf(resourceType, members, joinNames(bare))] += count
+	}
+	return totals
+}
+
+func ownerOf(resourceType string, members []*member, bare string) string {
+	for _, m := range members {
+		prefix := m.namespace + "."
+		if m.namespace != "" && len(resourceType) > len(prefix) && resourceType[:len(prefix)] == prefix {
+			return m.instance
+		}
+	}
+	return bare
+}
+
+func writeSummary(w io.Writer, results []result) error {
+	var rows [][]string
+	for _, result := range results {
+		outcome := fmt.Sprintf("complete in %s: %s", result.took.Round(time.Millisecond*10), result.plan.path)
+		if result.err != nil {
+			outcome = "FAILED: no file was written"
+		}
+		if len(result.accounts) == 0 {
+			rows = append(rows, []string{result.plan.name, joinNames(result.plan.instances), "-", outcome})
+			continue
+		}
+		for _, instance := range slices.Sorted(maps.Keys(result.accounts)) {
+			rows = append(rows, []string{result.plan.name, instance, strconv.Itoa(result.accounts[instance]), outcome})
+		}
+	}
+	return writeTable(w, []string{"UPLOAD", "PLUGIN", "ACCOUNTS", "RESULT"}, rows)
+}

@@ -1,0 +1,294 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/sandbox/scim"
+)
+
+// seeded is what the service was seeded with, as `accounts` should show it.
+func seeded(app app, instance, resourceType string) []shown {
+	var want []shown
+	for _, account := range app.server.Accounts() {
+		want = append(want, shown{
+			App:          instance,
+			ResourceType: resourceType,
+			ID:           account.ID,
+			Login:        account.UserName,
+			Status:       map[bool]string{true: "enabled", false: "disabled"}[account.Active],
+			Email:        firstOf(account.Emails, account.UserName),
+		})
+	}
+	return want
+}
+
+// firstOf is the primary e-mail; an account without one has its user name for
+// an e-mail if that is an address.
+func firstOf(emails []string, userName string) string {
+	if len(emails) > 0 {
+		return emails[0]
+	}
+	if strings.Contains(userName, "@") {
+		return userName
+	}
+	return ""
+}
+
+func sorted(accounts []shown) []shown {
+	sort.Slice(accounts, func(i, j int) bool {
+		return accounts[i].ResourceType+accounts[i].ID < accounts[j].ResourceType+accounts[j].ID
+	})
+	return accounts
+}
+
+// withoutNames leaves the display names out: their rules are the reader's own
+// tests' business.
+func withoutNames(accounts []shown) []shown {
+	for i := range accounts {
+		accounts[i].DisplayName = ""
+	}
+	return accounts
+}
+
+func TestSyncWritesExactlyTheAccountsOfBothApps(t *testing.T) {
+	t.Parallel()
+	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 250, Seed: 1, PageCap: 30})
+	design := startApp(t, scim.Options{App: "design-tool", Accounts: 120, Seed: 2})
+	config, env := twoApps(t, fullstory, design)
+	out := t.TempDir()
+
+	result := execute(t, env, "baton-host", "sync", "--config", config, "--output-dir", out)
+	require.Equal(t, 0, result.status, result.stderr)
+	require.Regexp(t, `workforce +fullstory +250 +complete in`, result.stdout)
+	require.Regexp(t, `workforce +design-tool +120 +complete in`, result.stdout)
+	file := filepath.Join(out, "workforce.c1z")
+	entries, err := os.ReadDir(out)
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "the sync file and nothing else")
+
+	want := append(seeded(fullstory, "fullstory", "fullstory.user"), seeded(design, "design-tool", "design-tool.user")...)
+	require.Empty(t, cmp.Diff(sorted(want), sorted(withoutNames(accountsIn(t, file)))))
+
+	t.Run("and the SDK's own tool reads the same", func(t *testing.T) {
+		t.Parallel()
+		var types struct {
+			ResourceTypes []struct {
+				ResourceType struct {
+					ID          string `json:"id"`
+					DisplayName string `json:"displayName"`
+				} `json:"resourceType"`
+			} `json:"resourceTypes"`
+		}
+		batonJSON(t, file, &types, "resource-types")
+		names := map[string]string{}
+		for _, row := range types.ResourceTypes {
+			names[row.ResourceType.ID] = row.ResourceType.DisplayName
+		}
+		require.Equal(t, map[string]string{"fullstory.user": "Fullstory: User", "design-tool.user": "SCIM: User"}, names)
+
+		var resources struct {
+			Resources []struct {
+				Resource struct {
+					ID struct {
+						ResourceType string `json:"resourceType"`
+						Resource     string `json:"resource"`
+					} `json:"id"`
+				} `json:"resource"`
+			} `json:"resources"`
+		}
+		batonJSON(t, file, &resources, "resources")
+		got := map[string]bool{}
+		for _, row := range resources.Resources {
+			got[row.Resource.ID.ResourceType+"/"+row.Resource.ID.Resource] = true
+		}
+		wantIDs := map[string]bool{}
+		for _, account := range want {
+			wantIDs[account.ResourceType+"/"+account.ID] = true
+		}
+		require.Len(t, wantIDs, 370, "equal ids of the two apps stay two accounts")
+		require.Equal(t, wantIDs, got)
+
+		stats := execute(t, nil, "baton", "stats", "-f", file)
+		require.Equal(t, 0, stats.status, stats.stderr)
+		require.Contains(t, stats.stdout, "370")
+	})
+}
+
+func batonJSON(t *testing.T, file string, into any, command string) {
+	t.Helper()
+	result := execute(t, nil, "baton", command, "-f", file, "-o", "json")
+	require.Equal(t, 0, result.status, result.stderr)
+	require.NoError(t, json.Unmarshal([]byte(result.stdout), into), result.stdout)
+}
+
+func TestTheStandAloneBinaryGivesTheSameAccountsWithPlainIDs(t *testing.T) {
+	t.Parallel()
+	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 60, Seed: 1, PageCap: 25})
+	out := filepath.Join(t.TempDir(), "out.c1z")
+	result := execute(t, nil, "baton-fullstory", "--scim-base-url", fullstory.url, "--scim-token", fullstory.token, "-f", out)
+	require.Equal(t, 0, result.status, result.stderr)
+	require.Empty(t, cmp.Diff(sorted(seeded(fullstory, "user", "user")), sorted(withoutNames(accountsIn(t, out)))))
+
+	hosted := filepath.Join(t.TempDir(), "hosted.c1z")
+	env := []string{"BATON_SCIM_BASE_URL=" + fullstory.url, "BATON_SCIM_TOKEN=" + fullstory.token}
+	result = execute(t, env, "baton-host", "sync", "--plugin", "fullstory", "-f", hosted)
+	require.Equal(t, 0, result.status, result.stderr)
+	require.Empty(t, cmp.Diff(sorted(seeded(fullstory, "fullstory", "fullstory.user")), sorted(withoutNames(accountsIn(t, hosted)))))
+}
+
+func TestNamespaceCanBeGivenUp(t *testing.T) {
+	t.Parallel()
+	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 7, Seed: 1})
+	config := writeConfig(t, `
+plugins:
+  fullstory:
+    namespace: ""
+    config: { scim-base-url: "`+fullstory.url+`", scim-token: "${env:T}" }
+uploads: { one: { plugins: [fullstory] } }
+`)
+	out := t.TempDir()
+	result := execute(t, []string{"T=" + fullstory.token}, "baton-host", "sync", "--config", config, "--output-dir", out)
+	require.Equal(t, 0, result.status, result.stderr)
+	require.Regexp(t, `one +fullstory +7 `, result.stdout)
+	require.Empty(t, cmp.Diff(sorted(seeded(fullstory, "user", "user")), sorted(withoutNames(accountsIn(t, filepath.Join(out, "one.c1z"))))))
+}
+
+func TestAFailedSyncLeavesTheOldFileAndNoOther(t *testing.T) {
+	t.Parallel()
+	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 20, Seed: 1})
+	design := startApp(t, scim.Options{App: "design-tool", Accounts: 5, Seed: 2})
+	config, env := twoApps(t, fullstory, design)
+	wrong := []string{env[0], "DESIGN_TOKEN=not-the-token"}
+	out := t.TempDir()
+	file := filepath.Join(out, "workforce.c1z")
+
+	result := execute(t, wrong, "baton-host", "sync", "--config", config, "--output-dir", out)
+	require.Equal(t, 1, result.status)
+	require.Contains(t, result.stderr, `upload "workforce"`)
+	require.Contains(t, result.stderr, `plugin "design-tool"`)
+	require.Contains(t, result.stderr, "SCIM Token")
+	require.Contains(t, result.stdout, "FAILED")
+	entries, err := os.ReadDir(out)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+
+	result = execute(t, env, "baton-host", "sync", "--config", config, "--output-dir", out)
+	require.Equal(t, 0, result.status, result.stderr)
+	before, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.Equal(t, 1, execute(t, wrong, "baton-host", "sync", "--config", config, "--output-dir", out).status)
+	after, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.True(t, bytes.Equal(before, after))
+}
+
+func TestOneFailedUploadDoesNotStopTheOther(t *testing.T) {
+	t.Parallel()
+	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 20, Seed: 1})
+	config := writeConfig(t, `
+plugins:
+  good: { app: fullstory, config: { scim-base-url: "`+fullstory.url+`", scim-token: "${env:T}" } }
+  bad: { app: fullstory, config: { scim-base-url: "`+fullstory.url+`", scim-token: wrong } }
+  absent: { app: nobody-has-this }
+uploads:
+  first: { plugins: [bad] }
+  second: { plugins: [good] }
+  third: { plugins: [good, absent] }
+`)
+	out := t.TempDir()
+	result := execute(t, []string{"T=" + fullstory.token}, "baton-host", "sync", "--config", config, "--output-dir", out)
+	require.Equal(t, 1, result.status)
+	require.Contains(t, result.stderr, `upload "first"`)
+	require.NotContains(t, result.stderr, `upload "second"`)
+	require.Contains(t, result.stderr, `upload "third"`)
+	require.Contains(t, result.stderr, "there is no plugin binary baton-nobody-has-this")
+	require.Len(t, accountsIn(t, filepath.Join(out, "second.c1z")), 20)
+	entries, err := os.ReadDir(out)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+
+	result = execute(t, []string{"T=" + fullstory.token}, "baton-host", "sync", "--config", config, "--upload", "second", "--output-dir", out)
+	require.Equal(t, 0, result.status, result.stderr)
+}
+
+func TestAnInterruptedSyncStopsEverythingAndLeavesNothing(t *testing.T) {
+	t.Parallel()
+	asked := make(chan struct{}, 100)
+	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(hanging.Close)
+	out := t.TempDir()
+	config := writeConfig(t, `
+plugins: { fullstory: { config: { scim-base-url: "`+hanging.URL+`/scim/v2", scim-token: x } } }
+uploads: { workforce: { plugins: [fullstory] } }
+`)
+	cmd := command(t.Context(), t, nil, "baton-host", "sync", "--config", config, "--output-dir", out)
+	temporary, err := os.MkdirTemp("", "s")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(temporary) })
+	cmd.Env = append(cmd.Env, "TMPDIR="+temporary)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	require.NoError(t, cmd.Start())
+	<-asked
+	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
+
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Fatal("the sync went on after SIGINT")
+	}
+	require.Equal(t, 130, cmd.ProcessState.ExitCode())
+	require.Contains(t, stderr.String(), "interrupted")
+	for _, dir := range []string{out, temporary} {
+		entries, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		require.Empty(t, entries, dir)
+	}
+}
+
+// TestNoSecretAnywhere looks for the tokens in everything that a sync at the
+// chattiest log level leaves behind, and first that the search would find them.
+func TestNoSecretAnywhere(t *testing.T) {
+	t.Parallel()
+	const canary = "c4n4ry-t0ken-9f8e7d"
+	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 25, Seed: 1, Token: canary})
+	config, _ := twoApps(t, fullstory, fullstory)
+	env := []string{"FULLSTORY_TOKEN=" + canary, "DESIGN_TOKEN=" + canary + "-wrong"}
+	out := t.TempDir()
+
+	for _, args := range [][]string{
+		{"sync", "--config", config, "--output-dir", out, "--log-level", "debug"},
+		{"check", "--config", config, "--log-level", "debug"},
+	} {
+		result := execute(t, env, "baton-host", args...)
+		require.Equal(t, 1, result.status, "the wrong token must be noticed")
+		require.Contains(t, result.stderr, "design-tool", "the search looks at real output")
+		require.NotContains(t, result.stdout+result.stderr, canary)
+	}
+
+	env[1] = "DESIGN_TOKEN=" + canary
+	result := execute(t, env, "baton-host", "sync", "--config", config, "--output-dir", out, "--log-level", "debug")
+	require.Equal(t, 0, result.status, result.stderr)
+	require.NotContains(t, result.stdout+result.stderr, canary)
+	shownAccounts := execute(t, nil, "baton", "resources", "-f", filepath.Join(out, "workforce.c1z"), "-o", "json")
+	require.Contains(t, shownAccounts.stdout, fullstory.server.Accounts()[0].UserName)
+	require.NotContains(t, shownAccounts.stdout, canary)
+}

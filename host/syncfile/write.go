@@ -1,0 +1,89 @@
+package syncfile
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/conductorone/baton-sdk/pkg/sync"
+	"github.com/conductorone/baton-sdk/pkg/types"
+)
+
+// Write syncs everything that the connector has into a new sync file at path,
+// with as many resource types at a time as there are workers. The directory
+// must exist. Until the sync is complete the file is elsewhere in the same
+// directory; if the sync fails or the context ends, what was at path stays and
+// nothing else is left behind.
+func Write(ctx context.Context, connector types.ConnectorClient, path string, workers int) error {
+	work, err := os.MkdirTemp(filepath.Dir(path), ".baton-host-sync-")
+	if err != nil {
+		return fmt.Errorf("the sync file cannot be written beside %s: %w", path, err)
+	}
+	defer func() { _ = os.RemoveAll(work) }()
+
+	fresh := filepath.Join(work, filepath.Base(path))
+	if err := run(ctx, connector, fresh, work, workers); err != nil {
+		return err
+	}
+	if err := requireFullSync(ctx, fresh, work); err != nil {
+		return err
+	}
+	return publish(fresh, path)
+}
+
+func run(ctx context.Context, connector types.ConnectorClient, path, work string, workers int) error {
+	syncer, err := sync.NewSyncer(ctx, connector,
+		sync.WithC1ZPath(path),
+		sync.WithTmpDir(work),
+		sync.WithWorkerCount(workers),
+	)
+	if err != nil {
+		return fmt.Errorf("prepare the sync: %w", err)
+	}
+	err = syncer.Sync(ctx)
+	// Close packs the file. It must run also after an error and after the end of
+	// the context, to release what the store holds.
+	return errors.Join(err, syncer.Close(context.WithoutCancel(ctx)))
+}
+
+// requireFullSync reads the file back: what is published must say of itself
+// that it holds a finished full sync.
+func requireFullSync(ctx context.Context, path, work string) (err error) {
+	store, err := open(ctx, path, work)
+	if err != nil {
+		return fmt.Errorf("the sync file that was just written cannot be read back: %w", err)
+	}
+	defer func() { err = errors.Join(err, store.Close(ctx)) }()
+	full, err := store.SyncMeta().LatestFullSync(ctx)
+	if err != nil {
+		return fmt.Errorf("the sync file that was just written cannot be read back: %w", err)
+	}
+	if full == nil {
+		return errors.New("the sync ended without an error but the file holds no finished full sync")
+	}
+	return nil
+}
+
+// publish moves the finished file to its name, and both to the disk.
+func publish(fresh, path string) error {
+	if err := flush(fresh); err != nil {
+		return fmt.Errorf("write %s to the disk: %w", path, err)
+	}
+	if err := os.Rename(fresh, path); err != nil {
+		return fmt.Errorf("put the finished sync file in place: %w", err)
+	}
+	// The directory holds the name. Not every file system can flush one, and
+	// the file itself is safe by now.
+	_ = flush(filepath.Dir(path))
+	return nil
+}
+
+func flush(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
+}
