@@ -29,9 +29,9 @@ test: ## go vet and every test, with the race detector
 	go vet ./...
 	go test -race -timeout 15m ./...
 
-# Prerequisites run from left to right: what fails fastest comes first.
+# Prerequisites run from left to right: what would make later ones fail comes first.
 .PHONY: check
-check: tidy-check lint generate-check test ## what CI runs: lint, generated code, tidy modules, tests
+check: tidy-check generate-check lint test ## what CI runs: lint, generated code, tidy modules, tests
 
 .PHONY: lint
 lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint and golangci-lint
@@ -90,5 +90,5 @@ clean: ## remove what was built and written; the tools in build/tools stay
 # `go list tool` names the packages of the tool directives in tools/go.mod.
 $(TOOLS)/%: tools/go.mod tools/go.sum
 	@echo 'building $* from tools/go.mod, once; golangci-lint and buf take minutes'
-	@go -C tools build -trimpath -buildvcs=false -o ../$@ $$(go -C tools list tool | grep '/$*$$')
+	@go -C tools build -buildvcs=false -o ../$@ $$(go -C tools list tool | grep '/$*$$')
 	@touch $@

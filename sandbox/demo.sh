@@ -62,6 +62,7 @@ plugins:
   design-tool:
     app: scim
     config:
+      scim-display-name: Design Tool
       scim-base-url: $design_tool
       scim-token: \${env:DESIGN_TOOL_SCIM_TOKEN}
 uploads:

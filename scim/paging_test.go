@@ -10,8 +10,11 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
+// The names of tests begin with the row of the list of known server behaviours
+// that they are about: P for paging, U for users, H for HTTP.
+
 // TestPagingComplete: servers whose lists can be read to the end are, whatever
-// they do. The rows are those of the list of server behaviours in docs (P: paging).
+// they do.
 func TestPagingComplete(t *testing.T) {
 	t.Parallel()
 	with := func(a *app, change func(*app)) *app { change(a); return a }

@@ -66,8 +66,12 @@ func requireFullSync(ctx context.Context, path, work string) (err error) {
 	return nil
 }
 
-// publish moves the finished file to its name, and both to the disk.
+// publish moves the finished file to its name, and both to the disk. The file
+// is its owner's alone: it holds people's names and addresses.
 func publish(fresh, path string) error {
+	if err := os.Chmod(fresh, 0o600); err != nil {
+		return fmt.Errorf("keep the sync file private: %w", err)
+	}
 	if err := flush(fresh); err != nil {
 		return fmt.Errorf("write %s to the disk: %w", path, err)
 	}

@@ -114,7 +114,10 @@ plugins:
       scim-token: ${env:FULLSTORY_TOKEN}
   design-tool:
     app: scim
-    config: { scim-base-url: "`+design.url+`", scim-token: "${env:DESIGN_TOKEN}" }
+    config:
+      scim-display-name: Design Tool
+      scim-base-url: `+design.url+`
+      scim-token: ${env:DESIGN_TOKEN}
 uploads:
   workforce:
     plugins: [fullstory, design-tool]

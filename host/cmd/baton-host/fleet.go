@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,7 +12,10 @@ import (
 	"sync"
 	"time"
 
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/logging"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/batonhost/baton-host/host/aggregate"
@@ -56,6 +60,8 @@ type member struct {
 	wanted
 	process  *supervise.Process
 	manifest *pluginv1.Manifest
+	// appName is the app's name for people, as the configured connector says it.
+	appName  string
 	problems config.Problems // with its configuration: for a person to mend
 	err      error           // with the plugin itself
 }
@@ -131,6 +137,19 @@ func (m *member) configure(ctx context.Context, logLevel string) {
 			m.problems = append(m.problems, bound.Problem(diagnostic))
 		}
 	}
+	if !m.failed() {
+		m.appName = m.askAppName(ctx)
+	}
+}
+
+// askAppName asks the configured connector, as a generic one learns the app's
+// name only then. It is for people only, so what the manifest says does too.
+func (m *member) askAppName(ctx context.Context) string {
+	response, err := connectorv2.NewConnectorServiceClient(m.process.Conn()).GetMetadata(ctx, &connectorv2.ConnectorServiceGetMetadataRequest{})
+	if err != nil {
+		ctxzap.Extract(ctx).Warn("the plugin does not tell its app's name", zap.String("plugin", m.instance), zap.Error(err))
+	}
+	return cmp.Or(response.GetMetadata().GetDisplayName(), m.manifest.GetDisplayName(), m.manifest.GetName())
 }
 
 // stop stops all plugins, at the same time. It works after the command's own
@@ -183,18 +202,11 @@ func aggregated(members []*member, options ...aggregate.Option) (*aggregate.Aggr
 		plugins = append(plugins, aggregate.Plugin{
 			Instance:    m.instance,
 			Namespace:   m.namespace,
-			DisplayName: displayName(m.manifest),
+			DisplayName: m.appName,
 			Conn:        m.process.Conn(),
 		})
 	}
 	return aggregate.New(plugins, options...)
-}
-
-func displayName(manifest *pluginv1.Manifest) string {
-	if manifest.GetDisplayName() != "" {
-		return manifest.GetDisplayName()
-	}
-	return manifest.GetName()
 }
 
 // pluginLogLevel is the level that plugins log at: the host's own, or "error"

@@ -78,6 +78,9 @@ func TestSyncWritesExactlyTheAccountsOfBothApps(t *testing.T) {
 	entries, err := os.ReadDir(out)
 	require.NoError(t, err)
 	require.Len(t, entries, 1, "the sync file and nothing else")
+	info, err := entries[0].Info()
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm(), "it holds personal data")
 
 	want := append(seeded(fullstory, "fullstory", "fullstory.user"), seeded(design, "design-tool", "design-tool.user")...)
 	require.Empty(t, cmp.Diff(sorted(want), sorted(withoutNames(accountsIn(t, file)))))
@@ -97,7 +100,7 @@ func TestSyncWritesExactlyTheAccountsOfBothApps(t *testing.T) {
 		for _, row := range types.ResourceTypes {
 			names[row.ResourceType.ID] = row.ResourceType.DisplayName
 		}
-		require.Equal(t, map[string]string{"fullstory.user": "Fullstory: User", "design-tool.user": "SCIM: User"}, names)
+		require.Equal(t, map[string]string{"fullstory.user": "Fullstory: User", "design-tool.user": "Design Tool: User"}, names)
 
 		var resources struct {
 			Resources []struct {
