@@ -89,6 +89,6 @@ clean: ## remove what was built and written; the tools in build/tools stay
 # A tool is built when it is first needed, and again only when its pins change.
 # `go list tool` names the packages of the tool directives in tools/go.mod.
 $(TOOLS)/%: tools/go.mod tools/go.sum
-	@echo 'building $* from tools/go.mod, once; golangci-lint and buf take minutes'
+	@echo 'building $* from tools/go.mod; the first time takes a while'
 	@go -C tools build -buildvcs=false -o ../$@ $$(go -C tools list tool | grep '/$*$$')
 	@touch $@
