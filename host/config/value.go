@@ -119,7 +119,7 @@ func (s *Settings) readScalar(field *pluginv1.Field, given value) (*pluginv1.Val
 		}
 		return parseBool(text)
 	case pluginv1.FieldType_FIELD_TYPE_INT:
-		if !scalar || given.tag != "!!int" && given.tag != "!!str" {
+		if !scalar {
 			return nil, errNotInt
 		}
 		return parseInt(text)
