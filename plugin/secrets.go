@@ -1,13 +1,16 @@
 package plugin
 
 import (
+	"cmp"
 	"encoding/base64"
+	"slices"
 	"strings"
 
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
-// SecretTexts are the texts that must not be seen of a request's secrets. A
+// SecretTexts are the texts that must not be seen of a request's secrets, the
+// longest first: one may hold another, and what is left of it would tell. A
 // file's content is there as it is and in base64, as the SDK's decoding takes
 // it.
 func SecretTexts(secrets map[string]*pluginv1.Value) []string {
@@ -24,6 +27,7 @@ func SecretTexts(secrets map[string]*pluginv1.Value) []string {
 			texts = append(texts, mapTexts(kind.MapValue.AsMap())...)
 		}
 	}
+	slices.SortFunc(texts, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	return texts
 }
 

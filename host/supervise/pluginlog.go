@@ -51,6 +51,13 @@ func (w *logWriter) redact(values []string) {
 	w.secrets = newRedactor(values)
 }
 
+// blank blanks the values of secrets in a text that the plugin sent.
+func (w *logWriter) blank(text string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.secrets.blank(text)
+}
+
 // Write never fails.
 func (w *logWriter) Write(p []byte) (int, error) {
 	w.mu.Lock()

@@ -239,15 +239,24 @@ func (c connection) NewStream(ctx context.Context, desc *grpc.StreamDesc, method
 }
 
 // explainCall replaces the bare end of a connection by the end of the process,
-// where that is the reason.
+// where that is the reason, and blanks the values of secrets that a careless
+// connector repeats in its errors. Code and details stay.
 func (p *Process) explainCall(err error) error {
-	if status.Code(err) != codes.Unavailable {
+	if err == nil {
+		return nil
+	}
+	if status.Code(err) == codes.Unavailable {
+		if exit := p.waitExit(exitNotice); exit != nil {
+			return exit
+		}
+	}
+	told := status.Convert(err).Proto()
+	blanked := p.logs.blank(told.GetMessage())
+	if blanked == told.GetMessage() {
 		return err
 	}
-	if exit := p.waitExit(exitNotice); exit != nil {
-		return exit
-	}
-	return err
+	told.Message = blanked
+	return status.ErrorProto(told)
 }
 
 // Stop asks the plugin to finish, gives its process a moment to end and then

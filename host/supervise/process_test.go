@@ -176,6 +176,15 @@ func TestASecretDoesNotReachTheLog(t *testing.T) {
 	}
 }
 
+func TestASecretInAPluginsErrorIsBlanked(t *testing.T) {
+	t.Parallel()
+	ctx, _ := logged(t)
+	err := validate(ctx, started(t, ctx, spec("leaky-error")))
+	require.Equal(t, codes.PermissionDenied, status.Code(err))
+	require.Contains(t, err.Error(), "the app refuses (secret)")
+	require.NotContains(t, err.Error(), "s3cr3t")
+}
+
 func TestFinderTakesTheFirstDirectoryThatHasTheApp(t *testing.T) {
 	t.Parallel()
 	first, second := t.TempDir(), t.TempDir()

@@ -1,9 +1,11 @@
 package supervise
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -11,17 +13,17 @@ import (
 // shorter ones would garble every line and still hide nothing.
 const shortestSecret = 4
 
-// redactor blanks the values of secrets in what a plugin writes, also as they
+// redactor blanks the values of secrets in what a plugin says, also as they
 // look in JSON, in a URL or in base64, and line by line.
 type redactor struct {
 	replacer *strings.Replacer
 }
 
 func newRedactor(values []string) *redactor {
-	var pairs []string
+	var found []string
 	add := func(form string) {
 		if len(form) >= shortestSecret {
-			pairs = append(pairs, form, "(secret)")
+			found = append(found, form)
 		}
 	}
 	for _, value := range values {
@@ -36,6 +38,12 @@ func newRedactor(values []string) *redactor {
 				add(strings.Trim(string(quoted), `"`))
 			}
 		}
+	}
+	// The longest first: one may hold another, and the rest of it would tell.
+	slices.SortFunc(found, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	pairs := make([]string, 0, 2*len(found))
+	for _, form := range found {
+		pairs = append(pairs, form, "(secret)")
 	}
 	return &redactor{replacer: strings.NewReplacer(pairs...)}
 }

@@ -22,6 +22,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/plugin"
@@ -105,6 +107,8 @@ func (c *testConnector) Validate(ctx context.Context) (annotations.Annotations, 
 	case "crash":
 		fmt.Fprintln(realStderr, "about to fall over with "+c.token)
 		os.Exit(7)
+	case "leaky-error":
+		return nil, status.Errorf(codes.PermissionDenied, "the app refuses %s", c.token)
 	case "hang":
 		select {}
 	case "fork":

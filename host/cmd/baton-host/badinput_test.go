@@ -172,6 +172,7 @@ func TestOtherBadInput(t *testing.T) {
 		want []string
 	}{
 		"output directory is a file":   {[]string{"sync", "--config", config, "--output-dir", file}, []string{file, "not a directory"}},
+		"output file is a directory":   {[]string{"sync", "--plugin", "fullstory", "-f", dir}, []string{dir, "something else than a file"}},
 		"output below a file":          {[]string{"sync", "--config", config, "--output-dir", filepath.Join(file, "below")}, []string{"cannot be made", "not a directory"}},
 		"no configuration file":        {[]string{"sync", "--config", filepath.Join(dir, "none.yaml")}, []string{"none.yaml", "--config"}},
 		"a plugin's variable missing":  {[]string{"sync", "--plugin", "scim", "-f", filepath.Join(dir, "x.c1z"), "--retry-for", "0s"}, []string{"BATON_SCIM_BASE_URL", "BATON_SCIM_TOKEN"}},

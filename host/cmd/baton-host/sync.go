@@ -78,7 +78,7 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	for _, plan := range plans {
-		if err := makeDir(filepath.Dir(plan.path)); err != nil {
+		if err := makePlace(plan.path); err != nil {
 			return err
 		}
 	}
@@ -160,11 +160,15 @@ func chooseUploads(cfg *config.Config, name string) ([]*config.Upload, error) {
 	return nil, fmt.Errorf("%s: there is no upload %q; it has %s", cfg.Path, name, joinNames(names))
 }
 
-// makeDir makes the directory of a sync file, or says that it cannot be one.
-func makeDir(dir string) error {
-	info, err := os.Stat(dir)
-	if err == nil && !info.IsDir() {
+// makePlace makes the directory of a sync file, or says why there can be none,
+// before any work is done for it.
+func makePlace(path string) error {
+	dir := filepath.Dir(path)
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		return fmt.Errorf("the sync file cannot be written into %s: it is a file, not a directory", dir)
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("the sync file cannot be written to %s: there is something else than a file of that name", path)
 	}
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("the directory of the sync file cannot be made: %w", err)
