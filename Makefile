@@ -47,11 +47,6 @@ lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint 
 lambda: ## go vet the connectors in the form that C1 hosts
 	go vet -tags baton_lambda_support ./fullstory/cmd/baton-fullstory ./scim/cmd/baton-scim
 
-# C1 hosts a connector in the form that the SDK's build tag turns on.
-.PHONY: lambda
-lambda: ## go vet the connectors in the form that C1 hosts
-	go vet -tags baton_lambda_support ./fullstory/cmd/baton-fullstory ./scim/cmd/baton-scim
-
 .PHONY: fmt
 fmt: $(TOOLS)/gofumpt ## format the Go code
 	$(TOOLS)/gofumpt -w .
