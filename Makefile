@@ -31,7 +31,7 @@ test: ## go vet and every test, with the race detector
 
 # Prerequisites run from left to right: what would make later ones fail comes first.
 .PHONY: check
-check: tidy-check generate-check lint test ## what CI runs: lint, generated code, tidy modules, tests
+check: tidy-check generate-check lint lambda test ## what CI runs: lint, generated files, tidy modules, the hosted form, tests
 
 .PHONY: lint
 lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint and golangci-lint
@@ -41,6 +41,11 @@ lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint 
 		{ echo "lint: mend the .proto files named above, then run: make proto" >&2; exit 1; }
 	@$(TOOLS)/golangci-lint run ./... || \
 		{ echo "lint: mend the findings above, then run: make lint" >&2; exit 1; }
+
+# C1 hosts a connector in the form that the SDK's build tag turns on.
+.PHONY: lambda
+lambda: ## go vet the connectors in the form that C1 hosts
+	go vet -tags baton_lambda_support ./fullstory/cmd/baton-fullstory ./scim/cmd/baton-scim
 
 .PHONY: fmt
 fmt: $(TOOLS)/gofumpt ## format the Go code
@@ -77,6 +82,15 @@ demo: build ## two SCIM services, two plugins, one sync file
 .PHONY: bench
 bench: ## the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
+
+# How long each fuzz target runs.
+FUZZTIME ?= 10m
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for FUZZTIME; what it finds goes to testdata/fuzz
+	@set -e; for target in FuzzPage FuzzUser FuzzErrorBody FuzzPageToken; do \
+		go test ./scim -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); \
+	done
 
 .PHONY: e2e
 e2e: ## the tests that need Node or a browser

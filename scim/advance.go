@@ -2,105 +2,265 @@ package scim
 
 import "google.golang.org/grpc/codes"
 
-// advance says what follows from the page received at p: where to go on, or
-// that the listing is complete, or that it cannot be completed. repeated means
-// that the caller knows each id of the page already.
+// maxBlank is how many pages in a row may come with a cursor and without users.
+const maxBlank = 100
+
+// acquaintance is what the caller knows of the users of a page from other pages
+// of the same pass, the overlap apart.
+type acquaintance struct {
+	// some and all say how many of them were on other pages. Both are false for
+	// a page without users besides the overlap.
+	some, all bool
+}
+
+// step is what follows from a page.
+type step struct {
+	// from is the number of resources at the page's beginning that are not
+	// delivered, besides those that are already.
+	from int
+	// next is where to go on, unless the listing is complete.
+	next     position
+	complete bool
+}
+
+// advance says what follows from the page received at p, or that the listing
+// cannot be completed.
 //
 // Nothing a server says is believed alone. The position moves by what was
 // received, never by count or itemsPerPage. The end is believed if two pages
 // told the same total and it is reached, or if there is nothing after it; a
 // total that is told once may be the number of users on that page.
-func (c *Client) advance(p position, pg *page, repeated bool) (next position, complete bool, err error) {
-	if pg.start.told && pg.start.value > 1 && p.Start > 1 && pg.start.value != p.Start {
-		return p, false, failf(codes.FailedPrecondition,
+//
+// Each page begins with the user that ended the one before. As long as the app
+// keeps its users in some order, that proves that none is lost between two
+// pages: whoever was there throughout was before or behind that user all the
+// time, and it was at the same place both times. It holds whichever page is read
+// first, so pages may be read ahead. Apps without an order show by users that
+// are on two pages.
+func (c *Client) advance(p position, pg *page, known acquaintance) (step, error) {
+	if p.Cursor != "" || pg.cursor != "" {
+		return c.advanceCursor(p, pg, known)
+	}
+	if p.overlaps() {
+		return c.advanceOverlap(p, pg, known)
+	}
+	if pg.elsewhere(p.index()) {
+		return step{}, failf(codes.FailedPrecondition,
 			"%s was asked for users from startIndex %d on and answered with those from %d on. It cannot be read completely.",
 			c.place(), p.Start, pg.start.value)
 	}
 	if len(pg.users) == 0 {
 		return c.afterEmptyPage(p, pg)
 	}
-	if p.Start > 1 && (repeated || pg.digest == p.Previous || pg.digest == p.First) {
-		return c.afterRepeatedPage(p, pg)
+	if p.Start > 1 && pg.repeats(p, known) {
+		if !isEnd(p, pg) {
+			return step{}, failf(codes.FailedPrecondition,
+				"%s was asked for users from startIndex %d on and sent again those it had sent before. It ignores startIndex, or begins anew at the end, so its list cannot be read completely.",
+				c.place(), p.Start)
+		}
+		return c.finish(p, len(pg.users))
 	}
 
-	received := p.Start - 1 + len(pg.users)
-	total, known := p.total()
-	next = position{
-		Version: p.Version, Pass: p.Pass, Start: received + 1,
-		Total: p.Total, Endless: p.Endless, First: p.First, Previous: pg.digest,
+	switch p.Bare {
+	case fallbackNone:
+	case fallbackOdd:
+		if pg.sequence != p.Odd {
+			p = p.signed(signBoundary)
+			break
+		}
+		fallthrough // one page for two indexes: the server rounds
+	case fallbackShort, fallbackElsewhere:
+		p.NoOverlap = true
 	}
-	if p.Start == 1 {
-		next.First = pg.digest
+	if p.NoOverlap && p.Start > 1 {
+		p = p.signed(signNoOverlap)
+	}
+	return c.progress(p, pg, known, 0)
+}
+
+// advanceOverlap is advance for a page that is to begin with the last user of
+// the one before. Where it does not, it is asked for once more without overlap:
+// what comes then tells a list that moved from a server that cannot overlap.
+func (c *Client) advanceOverlap(p position, pg *page, known acquaintance) (step, error) {
+	nothing := func(why fallback) (step, error) {
+		return step{from: len(pg.users), next: p.bare(why, pg.sequence)}, nil
+	}
+	switch matches := len(pg.users) > 0 && digestOf(string(pg.users[0].ID)) == p.Last; {
+	case pg.elsewhere(p.index()):
+		return nothing(fallbackElsewhere)
+	case len(pg.users) == 0:
+		return nothing(fallbackOdd)
+	case matches && len(pg.users) == 1:
+		if total, _ := p.total(); p.probing() && (!pg.total.told || pg.total.value == total) {
+			return c.finish(p, 1)
+		}
+		return nothing(fallbackShort)
+	case pg.repeats(p, known):
+		if isEnd(p, pg) {
+			return c.finish(p, len(pg.users))
+		}
+		return nothing(fallbackElsewhere)
+	case !matches:
+		return nothing(fallbackOdd)
+	}
+	return c.progress(p, pg, known, 1)
+}
+
+// progress takes the users of a page, from the one on that is not overlap.
+func (c *Client) progress(p position, pg *page, known acquaintance, overlap int) (step, error) {
+	received := p.Start - 1 + len(pg.users) - overlap
+	total, knownTotal := p.total()
+	if known.some {
+		p = p.signed(signTwice)
 	}
 
+	next := p.past(pg, overlap)
+	told := pg.total.value
 	switch {
 	case p.Endless:
-		return next, false, nil
+		return step{from: overlap, next: next}, nil
 	case !pg.total.told:
-		next.Endless = !known // what an earlier page promised still holds
-		return next, false, nil
-	case known && pg.total.value < total && total >= received:
-		return c.again(p, total, pg.total.value)
-	case pg.total.value < received:
-		next.Endless = true
-		return next, false, nil
+		next.Endless = !knownTotal // what an earlier page promised still holds
+		return step{from: overlap, next: next}, nil
+	case knownTotal && total != told && total >= received:
+		next = next.signed(signTotal)
 	}
-	told := pg.total.value
+	if told < received {
+		next.Endless = true
+		return step{from: overlap, next: next}, nil
+	}
 	next.Total = &told
 	if received < told {
-		return next, false, nil
+		return step{from: overlap, next: next}, nil
 	}
 
-	toldTwice := known && total == told
+	toldTwice := knownTotal && total == told
 	sentAll := p.Start == 1 && len(pg.users) > pageSize // count is ignored, so there are no pages
-	return next, toldTwice || sentAll, nil
+	if toldTwice || sentAll {
+		return c.finish(next, overlap)
+	}
+	return step{from: overlap, next: next}, nil
+}
+
+// past is the position behind the users of a page.
+func (p position) past(pg *page, overlap int) position {
+	if p.atStart() {
+		p.First = pg.digest
+	}
+	p.Sum += pg.digest
+	if overlap > 0 {
+		p.Sum -= p.Last
+	}
+	p.Start += len(pg.users) - overlap
+	p.Previous = pg.digest
+	if len(pg.users) > 0 {
+		p.Last = digestOf(string(pg.users[len(pg.users)-1].ID))
+	}
+	p.Skip, p.Current = 0, 0
+	return p.bare(fallbackNone, 0)
+}
+
+// advanceCursor is advance for pages that name the next one (RFC 9865).
+func (c *Client) advanceCursor(p position, pg *page, known acquaintance) (step, error) {
+	switch {
+	case pg.cursor != "" && pg.cursor == p.Cursor,
+		pg.cursor != "" && p.Cursor != "" && known.all:
+		return step{}, failf(codes.FailedPrecondition,
+			"%s named, as the cursor of the next page, one it had named before, after %d users. Following it would go round in a circle, so its list cannot be read completely.",
+			c.place(), p.Start-1)
+	case pg.cursor != "" && len(pg.users) == 0 && p.Blank+1 >= maxBlank:
+		return step{}, failf(codes.FailedPrecondition,
+			"%s sent %d pages without users one after the other, each with the cursor of another. Its list does not end, so it cannot be read completely.",
+			c.place(), maxBlank)
+	}
+	overlap := 0
+	if p.overlaps() && len(pg.users) > 0 && digestOf(string(pg.users[0].ID)) == p.Last {
+		overlap = 1
+	}
+	if known.some {
+		p = p.signed(signTwice)
+	}
+	blank := p.Blank + 1
+	if len(pg.users) > 0 {
+		blank = 0
+	}
+	p = p.past(pg, overlap)
+	p.Cursor, p.Blank = pg.cursor, blank
+	if pg.total.told {
+		p.Total = &pg.total.value
+	}
+	if p.Cursor != "" {
+		return step{from: overlap, next: p}, nil
+	}
+	if p.Total != nil && p.Start-1 < *p.Total {
+		p = p.signed(signShort)
+	}
+	return c.finish(p, overlap)
+}
+
+// elsewhere says whether a page says that it begins at another index than the
+// one asked for. Whether the first page is 0 or 1, and a 1 on every page, mean
+// nothing.
+func (pg *page) elsewhere(index int) bool {
+	return pg.start.told && pg.start.value > 1 && index > 1 && pg.start.value != index
+}
+
+// repeats says whether a page holds what was received already.
+func (pg *page) repeats(p position, known acquaintance) bool {
+	return known.all || pg.digest == p.Previous || pg.digest == p.First
+}
+
+// isEnd says whether a page that repeats others is what the server answers past
+// the end: some begin anew, or send the only page they know. One that is larger
+// than was asked for, and has no total, is from a server that knows no pages and
+// sent everyone.
+func isEnd(p position, pg *page) bool {
+	_, known := p.total()
+	return p.probing() || !known && len(pg.users) > pageSize
 }
 
 // afterEmptyPage decides whether a page without users is the end.
-func (c *Client) afterEmptyPage(p position, pg *page) (position, bool, error) {
+func (c *Client) afterEmptyPage(p position, pg *page) (step, error) {
 	total, known := p.total()
 	switch {
 	case pg.total.told && pg.total.value >= p.Start:
-		return p, false, failf(codes.DataLoss,
+		return step{}, failf(codes.DataLoss,
 			"%s says that there are %d users but lists none from startIndex %d on. The list is incomplete, so it is not used.",
 			c.place(), pg.total.value, p.Start)
 	case p.Start == 1 && !pg.total.told:
-		return p, false, failf(codes.FailedPrecondition,
+		return step{}, failf(codes.FailedPrecondition,
 			"%s lists no users and does not say that there are none (totalResults is missing). Is %s right?%s",
 			c.place(), baseURLField, c.pathHint())
 	case known && pg.total.told && pg.total.value < total && (pg.total.value > 0 || !p.probing()):
-		return c.again(p, total, pg.total.value)
+		p = p.signed(signShort)
 	case known && !p.probing():
-		return p, false, failf(codes.DataLoss,
+		return step{}, failf(codes.DataLoss,
 			"%s said that there are %d users but lists none from startIndex %d on. The list is incomplete, so it is not used.",
 			c.place(), total, p.Start)
 	}
-	return p, true, nil
+	return c.finish(p, 0)
 }
 
-// afterRepeatedPage decides what it means that a page holds what was received
-// already.
-func (c *Client) afterRepeatedPage(p position, pg *page) (position, bool, error) {
-	// Past the end some servers begin anew, or send the only page they know.
-	if p.probing() {
-		return p, true, nil
+// finish ends a pass. A pass without signs is the proof that the list is
+// complete. Where users certainly moved, only another pass can be. Where nobody
+// would have noticed, two passes that found the same users have to do.
+//
+// A pass with signs is read to its end before the next begins, although it
+// proves nothing any more: changes come in bursts, and the next pass is the more
+// likely to be quiet.
+func (c *Client) finish(p position, from int) (step, error) {
+	same := p.Pass > 1 && p.Sum == p.SumBefore && p.Start-1 == p.CountBefore
+	if p.Sign == signNone || !p.Sign.shifted() && same || c.blind {
+		return step{from: from, complete: true}, nil
 	}
-	// More than was asked for: the server knows no pages and sent everyone.
-	if _, known := p.total(); !known && len(pg.users) > pageSize {
-		return p, true, nil
-	}
-	return p, false, failf(codes.FailedPrecondition,
-		"%s was asked for users from startIndex %d on and sent again those it had sent before. It ignores startIndex, or begins anew at the end, so its list cannot be read completely.",
-		c.place(), p.Start)
-}
-
-// again begins a new pass because users went away while the list was read: those
-// behind them moved up, perhaps to where it was read already.
-func (c *Client) again(p position, before, now int) (position, bool, error) {
 	if p.Pass >= maxPasses {
-		return p, false, failf(codes.Aborted,
-			"the list of users of %s shrank while it was read, %d times in a row (now from %d to %d), so it may be incomplete and is not used. Run the sync again at a quieter time.",
-			c.place(), maxPasses, before, now)
+		return step{}, failf(codes.Aborted,
+			"the list of users of %s changed while it was read, %d times in a row (the last time: %s), so it may be incomplete and is not used. Run the sync again at a quieter time.",
+			c.place(), maxPasses, p.Sign)
 	}
-	return beginning(p.Pass + 1), false, nil
+	next := beginning()
+	next.Pass = p.Pass + 1
+	next.NoOverlap = p.NoOverlap
+	next.SumBefore, next.CountBefore = p.Sum, p.Start-1
+	return step{from: from, next: next}, nil
 }

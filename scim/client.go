@@ -43,6 +43,11 @@ type Options struct {
 	// "baton-fullstory/v1.2.3". The SDK's is added to it. Required.
 	UserAgent string
 
+	// ReadAhead is how many pages of a list may be in flight at a time, as long
+	// as the app is steady and fast: 1 to 32, and 0 for the default of 4. 1 turns
+	// reading ahead off.
+	ReadAhead int
+
 	// Hint is a sentence that says where in the app both values are found. It
 	// ends the messages about either being wrong. May be empty.
 	Hint string
@@ -55,6 +60,11 @@ type Client struct {
 	base       *url.URL
 	credential credential
 	hint       string
+	readAhead  int
+
+	// blind switches off what notices a list that changes while it is read. Only
+	// the test that shows what happens then sets it.
+	blind bool
 }
 
 // NewClient checks the options and makes a client. It reaches no network.
@@ -84,7 +94,14 @@ func NewClient(ctx context.Context, options Options) (*Client, error) {
 	}
 	httpClient.CheckRedirect = stayAtOrigin(base)
 
-	return &Client{http: httpClient, base: base, credential: newCredential(token), hint: options.Hint}, nil
+	readAhead := options.ReadAhead
+	if readAhead == 0 {
+		readAhead = defaultReadAhead
+	}
+	return &Client{
+		http: httpClient, base: base, credential: newCredential(token), hint: options.Hint,
+		readAhead: min(max(readAhead, 1), maxReadAhead),
+	}, nil
 }
 
 // get fetches one document below the base URL. The body it returns is JSON as

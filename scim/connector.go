@@ -65,11 +65,11 @@ func (c *Connector) ResourceSyncers(context.Context) []connectorbuilder.Resource
 
 // check fails as a listing would on its first page.
 func (c *Client) check(ctx context.Context) error {
-	pg, err := c.users(ctx, 1)
+	pg, err := c.users(ctx, beginning())
 	if err != nil {
 		return err
 	}
-	_, _, err = c.advance(beginning(1), pg, false)
+	_, err = c.advance(beginning(), pg, acquaintance{})
 	return err
 }
 

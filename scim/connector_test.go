@@ -113,7 +113,7 @@ func TestBatches(t *testing.T) {
 			}
 			token = next
 		}
-		require.Equal(t, []int{990, 990, 365}, sizes)
+		require.Equal(t, []int{987, 986, 372}, sizes)
 	})
 
 	t.Run("P8 one page of everyone is fetched once and split", func(t *testing.T) {
@@ -157,7 +157,7 @@ func TestBatches(t *testing.T) {
 		a := newApp(500)
 		failing := true
 		connector := newConnector(t, start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if failing && r.URL.Query().Get("startIndex") == "301" {
+			if failing && r.URL.Query().Get("startIndex") == "298" {
 				w.WriteHeader(http.StatusBadGateway)
 				return
 			}
@@ -165,13 +165,13 @@ func TestBatches(t *testing.T) {
 		})))
 		first, token, err := listOnce(t.Context(), connector, "")
 		require.NoError(t, err)
-		require.Len(t, first, 300)
+		require.Len(t, first, 298)
 		_, _, err = listOnce(t.Context(), connector, token)
 		require.Equal(t, codes.Unavailable, requireFailure(t, err).Code())
 		failing = false
 		rest, token, err := listOnce(t.Context(), connector, token)
 		require.NoError(t, err)
-		require.Len(t, rest, 200)
+		require.Len(t, rest, 202)
 		require.Empty(t, token)
 	})
 }
@@ -198,7 +198,10 @@ func TestPageToken(t *testing.T) {
 				list, next, err := listOnce(t.Context(), newConnector(t, baseURL), token)
 				require.NoError(t, err)
 				for _, account := range list {
-					ids = append(ids, account.GetId().GetResource())
+					// A pass that was resumed is confirmed by another.
+					if id := account.GetId().GetResource(); !slices.Contains(ids, id) {
+						ids = append(ids, id)
+					}
 				}
 				if next == "" {
 					break
@@ -240,13 +243,15 @@ func TestPageToken(t *testing.T) {
 	for name, token := range map[string]string{
 		"not JSON":           "101",
 		"empty object":       "{}",
-		"another version":    `{"v":2,"pass":1,"start":101}`,
-		"unknown member":     `{"v":1,"pass":1,"start":101,"cursor":"x"}`,
-		"start 0":            `{"v":1,"pass":1,"start":0}`,
-		"negative skip":      `{"v":1,"pass":1,"start":1,"skip":-1}`,
-		"negative total":     `{"v":1,"pass":1,"start":1,"total":-1}`,
-		"too many passes":    `{"v":1,"pass":9,"start":1}`,
-		"more than one":      `{"v":1,"pass":1,"start":1}{}`,
+		"another version":    `{"v":1,"pass":1,"start":101}`,
+		"unknown member":     `{"v":2,"pass":1,"start":101,"unknown":"x"}`,
+		"start 0":            `{"v":2,"pass":1,"start":0}`,
+		"negative skip":      `{"v":2,"pass":1,"start":1,"skip":-1}`,
+		"negative total":     `{"v":2,"pass":1,"start":1,"total":-1}`,
+		"too many passes":    `{"v":2,"pass":9,"start":1}`,
+		"unknown sign":       `{"v":2,"pass":1,"start":1,"sign":99}`,
+		"unknown fallback":   `{"v":2,"pass":1,"start":1,"bare":99}`,
+		"more than one":      `{"v":2,"pass":1,"start":1}{}`,
 		"of another service": "eyJvZmZzZXQiOjEwMH0=",
 	} {
 		t.Run(name, func(t *testing.T) {

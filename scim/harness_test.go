@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -34,6 +35,7 @@ type app struct {
 	// hook runs before a request is answered and may change the app.
 	hook func(a *app, request listRequest)
 
+	mu       sync.Mutex
 	requests []listRequest
 }
 
@@ -53,6 +55,8 @@ func newApp(users int) *app {
 }
 
 func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	request := listRequest{number: len(a.requests) + 1, http: r}
 	request.start, _ = strconv.Atoi(r.URL.Query().Get("startIndex"))
 	request.count, _ = strconv.Atoi(r.URL.Query().Get("count"))

@@ -59,6 +59,15 @@ func (c *Client) statusMessage(httpStatus int, said errorBody) *failure {
 	case httpStatus >= 500:
 		code = codes.Unavailable
 		advice = "the app, or a proxy before it, is out of order. If it stays so, ask the app's support."
+	case httpStatus == http.StatusBadRequest && strings.EqualFold(said.ScimType, "expiredCursor"):
+		code = codes.Aborted
+		advice = "the place where reading had stopped is no longer valid there (its cursor expired), so the list is incomplete and is not used. Run the sync again."
+	case httpStatus == http.StatusBadRequest && strings.EqualFold(said.ScimType, "invalidCursor"):
+		code = codes.FailedPrecondition
+		advice = "the app does not accept the cursor that it gave itself, so its list cannot be read completely. Ask the app's support."
+	case httpStatus == http.StatusBadRequest && strings.EqualFold(said.ScimType, "invalidCount"):
+		code = codes.FailedPrecondition
+		advice = fmt.Sprintf("the app refuses pages of %d users, although it may make them smaller. Ask the app's support.", pageSize)
 	case httpStatus == http.StatusBadRequest:
 		code = codes.InvalidArgument
 		advice = fmt.Sprintf("the app refuses a plain list of users. Check %s.%s", baseURLField, c.pathHint())

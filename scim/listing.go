@@ -25,20 +25,32 @@ const (
 	maxBatchTime = 20 * time.Second
 )
 
-// listing reads all users of an app in batches. All of its state is in the page
-// token, except for a page that was too large for one batch.
+// listing reads all users of an app in batches. The page token holds all that is
+// needed to go on; what a session adds spares repeating work.
 type listing struct {
 	client *Client
 
 	mu   sync.Mutex
+	kept *session
+}
+
+// session is what one process knows of a listing besides the page token. Where
+// it is lost (by a restart, by another sync of the same connector in between,
+// or because the host repeats a token), the listing goes on at the token and
+// is confirmed by another pass.
+type session struct {
+	// token is the page token that the session goes on at.
+	token string
+	seen  *idSet
+	pace  pace
+	// held is a page of which a part is delivered.
 	held *heldPage
 }
 
-// heldPage is a page of which a part is delivered. It spares fetching it again
-// for each part; after a restart it is fetched.
+// heldPage spares fetching a page again for each part of it.
 type heldPage struct {
-	start int
-	page  *page
+	page *page
+	step step
 }
 
 // batch is what one call delivers.
@@ -66,88 +78,144 @@ func (l *listing) read(ctx context.Context, token string) (*batch, error) {
 	if err != nil {
 		return nil, err
 	}
+	s := l.take(token)
+	ours := s != nil
+	if !ours {
+		s = &session{token: token, seen: newIDSet(), pace: newPace(l.client.readAhead)}
+		if !p.atStart() {
+			p = p.signed(signResumed)
+		}
+	}
 	begin := time.Now()
 	b := &batch{byID: map[string]int{}}
 	defer b.report(ctx)
+	ahead := newReadAhead(l.client, &s.pace)
+	defer ahead.drop()
 
 	for pages := 0; ; pages++ {
-		pg, err := l.page(ctx, &p)
+		pg, next, err := l.page(ctx, s, &p, ahead, maxBatchAccounts-len(b.accounts))
 		switch {
-		case err != nil && p.probing() && isBeyondEnd(err):
-			return b, nil
-		case err != nil && pages > 0 && ctx.Err() == nil && mayPass(err):
-			b.next = p.token()
+		case err != nil && pages == 0:
+			if ours {
+				l.keep(s, token) // nothing is lost yet
+			}
+			return nil, err
+		case err != nil && ctx.Err() == nil && mayPass(err):
+			b.next = l.keep(s, p.token())
 			return b, nil
 		case err != nil:
 			return nil, err
 		}
-		b.header = pg.header
-
-		next, complete, err := l.client.advance(p, pg, b.holdsAll(pg))
-		if err != nil {
-			return nil, err
+		if pg.header != nil {
+			b.header = pg.header
 		}
-		for i := p.Skip; i < len(pg.users); i++ {
-			added, err := b.add(&pg.users[i])
+
+		for i := max(p.Skip, next.from); i < len(pg.users); i++ {
+			added, err := b.add(&pg.users[i], s.seen, p.Pass)
 			if err != nil {
 				return nil, err
 			}
 			if !added {
 				p.Skip, p.Current = i, pg.sequence
-				l.hold(p.Start, pg)
-				b.next = p.token()
+				s.held = &heldPage{page: pg, step: next}
+				b.next = l.keep(s, p.token())
 				return b, nil
 			}
 		}
-		if complete {
+		if next.complete {
 			return b, nil
 		}
-		newPass := next.Pass != p.Pass
-		p = next
-		if newPass || b.full(len(pg.users)) || time.Since(begin) > maxBatchTime {
-			b.next = p.token()
+		if next.next.Pass != p.Pass {
+			ctxzap.Extract(ctx).Info("scim: the list of users is read again, because it may have changed while it was read",
+				zap.Int("pass", next.next.Pass), zap.Int("users", len(b.accounts)))
+		}
+		p = next.next
+		if b.full(len(pg.users)) || time.Since(begin) > maxBatchTime {
+			b.next = l.keep(s, p.token())
 			return b, nil
 		}
 	}
 }
 
-// page is the page at p. If a part of it is delivered already and it is not the
-// same any more, p goes back to its first resource.
-func (l *listing) page(ctx context.Context, p *position) (*page, error) {
-	if pg := l.release(p.Start); pg != nil && p.Skip > 0 && pg.sequence == p.Current {
-		return pg, nil
+// page is the page at p and what follows from it. If a part of it is delivered
+// already and it is not the same any more, p goes back to its first resource.
+func (l *listing) page(ctx context.Context, s *session, p *position, ahead *readAhead, room int) (*page, step, error) {
+	if held := s.held; held != nil {
+		s.held = nil
+		return held.page, held.step, nil
 	}
-	pg, err := l.client.users(ctx, p.Start)
+	pg, err := ahead.page(ctx, *p, room)
+	if err != nil && p.probing() && isBeyondEnd(err) {
+		// Past the end some refuse. Only a refusal of what is certainly past the
+		// end says so.
+		pg = &page{}
+		if !p.overlaps() {
+			next, err := l.client.finish(*p, 0)
+			return pg, next, err
+		}
+		return pg, step{next: p.bare(fallbackShort, 0)}, nil
+	}
 	if err != nil {
-		return nil, err
+		return nil, step{}, err
 	}
 	if p.Skip > 0 && pg.sequence != p.Current {
 		p.Skip = 0
 	}
-	return pg, nil
+	next, err := l.client.advance(*p, pg, s.knows(*p, pg))
+	return pg, next, err
 }
 
-func (l *listing) hold(start int, pg *page) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.held = &heldPage{start: start, page: pg}
+// knows says how many users of the page at p were on other pages of this pass.
+func (s *session) knows(p position, pg *page) acquaintance {
+	users := pg.users
+	if p.overlaps() && len(users) > 0 && digestOf(string(users[0].ID)) == p.Last {
+		users = users[1:]
+	}
+	known := acquaintance{all: len(users) > 0}
+	for i := range users {
+		switch {
+		case !users[i].isUser():
+		case s.seen.pass(string(users[i].ID)) == p.Pass:
+			known.some = true
+			continue
+		}
+		known.all = false
+	}
+	return known
 }
 
-func (l *listing) release(start int) *page {
+// take hands out the session that goes on at a token, nil if there is none.
+func (l *listing) take(token string) *session {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	held := l.held
-	l.held = nil
-	if held == nil || held.start != start {
+	s := l.kept
+	if s == nil || token == "" || s.token != token {
 		return nil
 	}
-	return held.page
+	l.kept = nil
+	return s
+}
+
+// keep keeps a session until the token is handed in again, or another session
+// takes its place.
+func (l *listing) keep(s *session, token string) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s.token = token
+	l.kept = s
+	return token
 }
 
 // add puts a user into the batch, unless the batch is full. Resources that are
-// no users are passed over. Of two with the same id the last counts.
-func (b *batch) add(u *user) (added bool, err error) {
+// no users are passed over, and so are those that an earlier pass delivered. Of
+// two with the same id in one pass the last counts.
+func (b *batch) add(u *user, seen *idSet, pass int) (added bool, err error) {
 	if !u.isUser() {
+		return true, nil
+	}
+	id := string(u.ID)
+	if before := seen.pass(id); before != 0 && before != pass {
+		seen.add(id, pass)
 		return true, nil
 	}
 	account, err := u.account()
@@ -155,7 +223,7 @@ func (b *batch) add(u *user) (added bool, err error) {
 		return false, err
 	}
 	size := proto.Size(account)
-	if at, known := b.byID[string(u.ID)]; known {
+	if at, known := b.byID[id]; known {
 		if !proto.Equal(b.accounts[at], account) {
 			b.replaced++
 		}
@@ -165,7 +233,8 @@ func (b *batch) add(u *user) (added bool, err error) {
 	if len(b.accounts) > 0 && (len(b.accounts) >= maxBatchAccounts || b.bytes+size > maxBatchBytes) {
 		return false, nil
 	}
-	b.byID[string(u.ID)] = len(b.accounts)
+	seen.add(id, pass)
+	b.byID[id] = len(b.accounts)
 	b.accounts = append(b.accounts, account)
 	b.bytes += size
 	if u.Active == flagUnclear {
@@ -177,16 +246,6 @@ func (b *batch) add(u *user) (added bool, err error) {
 // full says whether another page of that many users is likely not to fit.
 func (b *batch) full(users int) bool {
 	return len(b.accounts)+users > maxBatchAccounts || b.bytes >= maxBatchBytes
-}
-
-// holdsAll says whether the batch holds every resource of a page already.
-func (b *batch) holdsAll(pg *page) bool {
-	for i := range pg.users {
-		if _, known := b.byID[string(pg.users[i].ID)]; !known {
-			return false
-		}
-	}
-	return len(pg.users) > 0
 }
 
 func (b *batch) report(ctx context.Context) {

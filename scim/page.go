@@ -29,6 +29,9 @@ type page struct {
 	total number
 	// start is startIndex as the server tells it.
 	start number
+	// cursor is nextCursor (RFC 9865): the server pages by cursor, and there is
+	// another page.
+	cursor string
 	// digest identifies the set of ids, whatever their order; sequence the ids
 	// in their order.
 	digest, sequence uint64
@@ -41,19 +44,24 @@ type listResponse struct {
 	Schemas      values  `json:"schemas"`
 	TotalResults number  `json:"totalResults"`
 	StartIndex   number  `json:"startIndex"`
+	NextCursor   text    `json:"nextCursor"`
 	Resources    *[]user `json:"Resources"`
 }
 
-// users asks for the users from the 1-based index start on. What comes back may
-// be any number of users; what that means is for the listing to say.
+// users asks for the page at p: by its cursor if the server gave one, else by
+// index. What comes back may be any number of users; what that means is for the
+// listing to say.
 //
 // Both startIndex and count are always sent: some servers list nothing without
-// them.
-func (c *Client) users(ctx context.Context, start int) (*page, error) {
-	body, header, err := c.get(ctx, "Users", url.Values{
-		"startIndex": {strconv.Itoa(start)},
-		"count":      {strconv.Itoa(pageSize)},
-	})
+// them. Only a cursor takes the place of startIndex (RFC 9865 section 2).
+func (c *Client) users(ctx context.Context, p position) (*page, error) {
+	query := url.Values{"count": {strconv.Itoa(pageSize)}}
+	if p.Cursor != "" {
+		query.Set("cursor", p.Cursor)
+	} else {
+		query.Set("startIndex", strconv.Itoa(p.index()))
+	}
+	body, header, err := c.get(ctx, "Users", query)
 	if err != nil {
 		return nil, err
 	}
@@ -82,7 +90,7 @@ func (c *Client) decodePage(body []byte) (*page, error) {
 		return nil, c.notAList()
 	}
 
-	pg := &page{total: list.TotalResults, start: list.StartIndex}
+	pg := &page{total: list.TotalResults, start: list.StartIndex, cursor: string(list.NextCursor)}
 	if list.Resources != nil {
 		pg.users = *list.Resources
 	}

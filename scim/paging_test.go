@@ -98,7 +98,7 @@ func TestPagingComplete(t *testing.T) {
 		}),
 		"P7 past the end the server begins anew": with(newApp(100), func(a *app) {
 			a.answer = func(r listRequest, answer map[string]any) map[string]any {
-				if r.start > 100 {
+				if r.start >= 100 {
 					return listAnswer(a.page(1, 100), 100, r.start)
 				}
 				return answer
@@ -253,14 +253,14 @@ func TestPagingRefused(t *testing.T) {
 			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {
 				return listAnswer(a.page(min(r.start, 901), 100), 2500, r.start)
 			},
-			code: codes.FailedPrecondition, says: "asked for users from startIndex 1001 on and sent again",
+			code: codes.FailedPrecondition, says: "asked for users from startIndex 1092 on and sent again",
 		},
 		"P7 begins anew below the total, in a later batch": {
 			users: 2500,
 			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {
 				return listAnswer(a.page((r.start-1)%1200+1, 100), 2500, r.start)
 			},
-			code: codes.FailedPrecondition, says: "asked for users from startIndex 1201 on and sent again",
+			code: codes.FailedPrecondition, says: "asked for users from startIndex 1289 on and sent again",
 		},
 		"P7 pages go round in a circle": {
 			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {
@@ -274,21 +274,21 @@ func TestPagingRefused(t *testing.T) {
 		},
 		"P9 Resources is empty below the total": {
 			answer: func(a *app, r listRequest, answer map[string]any) map[string]any {
-				if r.start > 200 {
+				if r.start > 190 {
 					answer["Resources"] = []any{}
 				}
 				return answer
 			},
-			code: codes.DataLoss, says: "says that there are 250 users but lists none from startIndex 201 on",
+			code: codes.DataLoss, says: "says that there are 250 users but lists none from startIndex 200 on",
 		},
 		"P9 Resources is null below the total": {
 			answer: func(a *app, r listRequest, answer map[string]any) map[string]any {
-				if r.start > 200 {
+				if r.start > 190 {
 					answer["Resources"] = nil
 				}
 				return answer
 			},
-			code: codes.DataLoss, says: "lists none from startIndex 201 on",
+			code: codes.DataLoss, says: "lists none from startIndex 200 on",
 		},
 		"P9 Resources is missing on the first page": {
 			answer: func(_ *app, _ listRequest, answer map[string]any) map[string]any {
@@ -299,17 +299,17 @@ func TestPagingRefused(t *testing.T) {
 		},
 		"P9 empty and without a total below the total": {
 			answer: func(_ *app, r listRequest, answer map[string]any) map[string]any {
-				if r.start > 200 {
+				if r.start > 190 {
 					answer["Resources"] = []any{}
 					delete(answer, "totalResults")
 				}
 				return answer
 			},
-			code: codes.DataLoss, says: "said that there are 250 users but lists none from startIndex 201 on",
+			code: codes.DataLoss, says: "said that there are 250 users but lists none from startIndex 200 on",
 		},
 		"P9 empty below a total told on the first page only": {
 			answer: func(a *app, r listRequest, answer map[string]any) map[string]any {
-				if r.start > 200 {
+				if r.start > 190 {
 					answer["Resources"] = []any{}
 				}
 				if r.start > 1 {
@@ -317,7 +317,7 @@ func TestPagingRefused(t *testing.T) {
 				}
 				return answer
 			},
-			code: codes.DataLoss, says: "said that there are 250 users but lists none from startIndex 201 on",
+			code: codes.DataLoss, says: "said that there are 250 users but lists none from startIndex 200 on",
 		},
 		"P11 no users and no total": {
 			answer: func(_ *app, _ listRequest, answer map[string]any) map[string]any {
@@ -334,7 +334,7 @@ func TestPagingRefused(t *testing.T) {
 					a.ids = a.ids[1:]
 				}
 			},
-			code: codes.Aborted, says: "shrank while it was read, 3 times in a row",
+			code: codes.Aborted, says: "changed while it was read, 3 times in a row",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

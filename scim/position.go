@@ -8,21 +8,80 @@ import (
 )
 
 // tokenVersion is raised when the meaning of a position changes.
-const tokenVersion = 1
+const tokenVersion = 2
 
-// maxPasses is how often a listing that changes while it is read is begun anew.
+// maxPasses is how often a list is read, at most, until one pass can be trusted.
 const maxPasses = 3
+
+// sign is what makes a pass untrustworthy. The numbers are part of page tokens.
+type sign int
+
+const (
+	signNone sign = iota
+	// signBoundary: a page did not begin with the user that ended the one before.
+	signBoundary
+	// signTwice: a user was on two pages.
+	signTwice
+	// signShort: the list ended before the number of users the server told.
+	signShort
+	// signTotal: the number of users the server told changed.
+	signTotal
+	// signNoOverlap: the server's pages cannot overlap, so nothing would tell if
+	// users moved.
+	signNoOverlap
+	// signResumed: this process does not know which users the pass had before.
+	signResumed
+	lastSign = signResumed
+)
+
+// shifted says whether users certainly moved from page to page. The other signs
+// only mean that nobody would have noticed.
+func (s sign) shifted() bool { return s >= signBoundary && s <= signShort }
+
+func (s sign) String() string {
+	switch s {
+	case signBoundary:
+		return "a page did not begin where the one before ended"
+	case signTwice:
+		return "a user was on two pages"
+	case signShort:
+		return "the list ended early"
+	case signTotal:
+		return "the number of users changed"
+	case signNoOverlap:
+		return "the app's pages cannot overlap, and no two readings found the same users"
+	case signResumed:
+		return "reading was interrupted, and no two readings found the same users"
+	default:
+		return "nothing"
+	}
+}
+
+// fallback is why a page is asked for without overlap after one with overlap.
+type fallback int
+
+const (
+	fallbackNone fallback = iota
+	// fallbackShort: there was nothing but the overlap.
+	fallbackShort
+	// fallbackOdd: the page began with another user.
+	fallbackOdd
+	// fallbackElsewhere: the page was one received before, or said that it began
+	// at another index.
+	fallbackElsewhere
+	lastFallback = fallbackElsewhere
+)
 
 // position is where a listing of users stands. It is all that a restarted
 // plugin needs to go on, so it is what a page token holds.
 type position struct {
 	Version int `json:"v"`
-	// Pass counts the times the listing was begun, from 1.
+	// Pass counts the times the list is read, from 1.
 	Pass int `json:"pass"`
-	// Start is the startIndex of the next page: one more than the number of
+	// Start is the index of the next user: one more than the number of
 	// resources received in this pass.
 	Start int `json:"start"`
-	// Skip is how many resources of that page are delivered already.
+	// Skip is how many resources of the next page are delivered already.
 	Skip int `json:"skip,omitempty"`
 	// Total is what the last page said totalResults is; absent if it did not.
 	Total *int `json:"total,omitempty"`
@@ -30,22 +89,43 @@ type position struct {
 	// listing ends with an empty page.
 	Endless bool `json:"endless,omitempty"`
 	// First and Previous are the digests of the first page and of the one
-	// before Start.
+	// before Start, Last that of the last id before Start.
 	First    uint64 `json:"first,omitempty"`
 	Previous uint64 `json:"previous,omitempty"`
-	// Current is the sequence of the page at Start, while Skip is not 0.
+	Last     uint64 `json:"last,omitempty"`
+	// Current is the sequence of the next page, while Skip is not 0.
 	Current uint64 `json:"current,omitempty"`
+
+	// NoOverlap means that the server's pages cannot overlap.
+	NoOverlap bool `json:"apart,omitempty"`
+	// Bare is why the next page is asked for without overlap, and Odd the
+	// sequence of the page that came when it was asked for with it.
+	Bare fallback `json:"bare,omitempty"`
+	Odd  uint64   `json:"odd,omitempty"`
+
+	// Cursor is the cursor of the next page (RFC 9865), Blank the number of
+	// pages without users before it.
+	Cursor string `json:"cursor,omitempty"`
+	Blank  int    `json:"blank,omitempty"`
+
+	// Sign is the gravest sign of this pass.
+	Sign sign `json:"sign,omitempty"`
+	// Sum is the digest of all ids of this pass so far, whatever their order.
+	// SumBefore and CountBefore are Sum and number of users of the pass before.
+	Sum         uint64 `json:"sum,omitempty"`
+	SumBefore   uint64 `json:"sumBefore,omitempty"`
+	CountBefore int    `json:"countBefore,omitempty"`
 }
 
-// beginning is where a pass over all users begins.
-func beginning(pass int) position {
-	return position{Version: tokenVersion, Pass: pass, Start: 1}
+// beginning is where the first pass over all users begins.
+func beginning() position {
+	return position{Version: tokenVersion, Pass: 1, Start: 1}
 }
 
 // parseToken reads a page token; an empty one is the beginning.
 func parseToken(token string) (position, error) {
 	if token == "" {
-		return beginning(1), nil
+		return beginning(), nil
 	}
 	var p position
 	decoder := json.NewDecoder(strings.NewReader(token))
@@ -59,14 +139,19 @@ func parseToken(token string) (position, error) {
 
 func (p position) valid() bool {
 	return p.Version == tokenVersion && p.Pass >= 1 && p.Pass <= maxPasses &&
-		p.Start >= 1 && p.Skip >= 0 && (p.Total == nil || *p.Total >= 0)
+		p.Start >= 1 && p.Skip >= 0 && (p.Total == nil || *p.Total >= 0) &&
+		p.Bare >= fallbackNone && p.Bare <= lastFallback && p.Blank >= 0 &&
+		p.Sign >= signNone && p.Sign <= lastSign && p.CountBefore >= 0
 }
 
 func (p position) token() string {
-	// A struct of numbers and booleans always marshals.
+	// A struct of numbers, booleans and strings always marshals.
 	token, _ := json.Marshal(p)
 	return string(token)
 }
+
+// atStart says whether nothing of this pass is received yet.
+func (p position) atStart() bool { return p.Start == 1 && p.Cursor == "" }
 
 // total is the last known totalResults; known is false where it is of no use.
 func (p position) total() (total int, known bool) {
@@ -80,5 +165,32 @@ func (p position) total() (total int, known bool) {
 // request only makes sure that there are no more.
 func (p position) probing() bool {
 	total, known := p.total()
-	return known && p.Start > total
+	return known && p.Start > total && p.Cursor == ""
+}
+
+// overlaps says whether the next page is to begin with the last user received.
+func (p position) overlaps() bool {
+	return p.Start > 1 && p.Cursor == "" && !p.NoOverlap && p.Bare == fallbackNone
+}
+
+// index is the startIndex of the next request.
+func (p position) index() int {
+	if p.overlaps() {
+		return p.Start - 1
+	}
+	return p.Start
+}
+
+// signed is p with one more sign; of several the gravest stays.
+func (p position) signed(s sign) position {
+	if p.Sign == signNone || s < p.Sign {
+		p.Sign = s
+	}
+	return p
+}
+
+// bare is p with the next page asked for without overlap.
+func (p position) bare(why fallback, odd uint64) position {
+	p.Bare, p.Odd = why, odd
+	return p
 }

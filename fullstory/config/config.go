@@ -4,6 +4,10 @@
 //
 // Labels and placeholders are those of the user guide. It must not read
 // configuration: the SDK's command line and the host do.
+//
+// What the program says about itself, baton_capabilities.json and
+// config_schema.json in the directory above, is what C1 shows; both are made
+// from here because they follow from the struct.
 package config
 
 import (
@@ -14,6 +18,8 @@ import (
 
 //go:generate go run ./gen
 //go:generate gofmt -w conf.gen.go
+//go:generate sh -c "go run ../cmd/baton-fullstory capabilities > ../baton_capabilities.json"
+//go:generate sh -c "go run ../cmd/baton-fullstory config > ../config_schema.json"
 
 // HelpURL is Fullstory's own guide to setting SCIM up.
 const HelpURL = "https://help.fullstory.com/hc/en-us/articles/30544962047383-Configuring-SCIM-for-Automated-User-Provisioning-in-Fullstory"

@@ -5,12 +5,18 @@
 // Connectors of particular apps build their schemas from its fields, so that a
 // field is called the same everywhere. It must not read configuration: the
 // SDK's command line and the host do.
+//
+// What the program says about itself, baton_capabilities.json and
+// config_schema.json in the directory above, is what C1 shows; both are made
+// from here because they follow from the struct.
 package config
 
 import "github.com/conductorone/baton-sdk/pkg/field"
 
 //go:generate go run ./gen
 //go:generate gofmt -w conf.gen.go
+//go:generate sh -c "go run ../cmd/baton-scim capabilities > ../baton_capabilities.json"
+//go:generate sh -c "go run ../cmd/baton-scim config > ../config_schema.json"
 
 // BaseURL is the field of the SCIM base URL (--scim-base-url,
 // BATON_SCIM_BASE_URL). help tells a person where to find it.

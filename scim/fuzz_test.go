@@ -1,0 +1,118 @@
+package scim
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+// The corpus of each target is in testdata/fuzz; "make fuzz" looks for more.
+
+const fuzzToken = "fuzz-token-8c1f"
+
+func fuzzClient() *Client {
+	return &Client{
+		base:       &url.URL{Scheme: "https", Host: "app.example.com", Path: "/scim/v2"},
+		credential: newCredential(fuzzToken),
+	}
+}
+
+// FuzzPage: whatever a server answers is a page or a failure with a code; and
+// what follows from a page never goes back, nor ends a list that has just begun
+// to be long.
+func FuzzPage(f *testing.F) {
+	f.Add([]byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":2,"Resources":[{"id":"1"},{"id":2}]}`), 1)
+	f.Fuzz(func(t *testing.T, body []byte, at int) {
+		c := fuzzClient()
+		pg, err := c.decodePage(body)
+		if err != nil {
+			requireSafe(t, err)
+			return
+		}
+		p := beginning()
+		p.Start = max(1, at%1000)
+		next, err := c.advance(p, pg, acquaintance{})
+		if err != nil {
+			requireSafe(t, err)
+			return
+		}
+		require.GreaterOrEqual(t, next.from, 0)
+		require.LessOrEqual(t, next.from, len(pg.users))
+		if next.complete {
+			return
+		}
+		require.True(t, next.next.valid())
+		if next.next.Pass == p.Pass {
+			require.GreaterOrEqual(t, next.next.Start, p.Start)
+			require.NotEqual(t, p, next.next, "a listing that stands still does not end")
+		}
+	})
+}
+
+// FuzzUser: a user with an id becomes an account that can be stored and sent.
+func FuzzUser(f *testing.F) {
+	f.Add([]byte(`{"id":"1","userName":"ann@example.com","active":"True","emails":["ann@example.com"],"roles":{"value":"Admin"}}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var u user
+		if json.Unmarshal(raw, &u) != nil || fuzzClient().checkID(0, &u) != nil {
+			return
+		}
+		account, err := u.account()
+		require.NoError(t, err)
+		require.Equal(t, string(u.ID), account.GetId().GetResource())
+		require.NotEmpty(t, account.GetDisplayName())
+		_, err = proto.Marshal(account)
+		require.NoError(t, err)
+	})
+}
+
+// FuzzErrorBody: what a server says about an error never hides its status, and a
+// message never repeats the token nor grows long.
+func FuzzErrorBody(f *testing.F) {
+	f.Add(400, []byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"400","scimType":"expiredCursor","detail":"x"}`))
+	f.Add(500, []byte(`{"detail":"`+fuzzToken+`"}`))
+	f.Fuzz(func(t *testing.T, httpStatus int, body []byte) {
+		if httpStatus < 300 || httpStatus > 599 {
+			return
+		}
+		f := fuzzClient().statusFailure(&http.Response{StatusCode: httpStatus, Header: http.Header{}}, body)
+		require.Equal(t, httpStatus, f.httpStatus)
+		requireSafe(t, f)
+	})
+}
+
+// FuzzPageToken: a page token is refused, or is a position that stays the same
+// when it becomes a token again.
+func FuzzPageToken(f *testing.F) {
+	f.Add(beginning().token())
+	f.Add(`{"v":2,"pass":2,"start":101,"total":250,"last":5,"sign":4,"cursor":"x"}`)
+	f.Fuzz(func(t *testing.T, token string) {
+		p, err := parseToken(token)
+		if err != nil {
+			require.Equal(t, codes.InvalidArgument, status.Code(err))
+			requireSafe(t, err)
+			return
+		}
+		again, err := parseToken(p.token())
+		require.NoError(t, err)
+		require.Equal(t, p, again)
+		require.Positive(t, p.index())
+	})
+}
+
+// requireSafe: a failure is a sentence with a code that no caller takes for the
+// end of a list.
+func requireSafe(t *testing.T, err error) {
+	t.Helper()
+	require.NotContains(t, []codes.Code{codes.OK, codes.Unknown, codes.NotFound}, status.Code(err))
+	require.NotContains(t, err.Error(), fuzzToken)
+	require.True(t, utf8.ValidString(err.Error()))
+	require.Less(t, len(err.Error()), 8<<10)
+}

@@ -1,0 +1,160 @@
+package scim
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+const (
+	// defaultReadAhead is how many pages are in flight unless Options say
+	// otherwise, maxReadAhead how many may be.
+	defaultReadAhead = 4
+	maxReadAhead     = 32
+	// An answer is slow if it takes this many times as long as the fastest so
+	// far, and this long at least.
+	slowFactor = 4
+	slowAnswer = time.Second
+	// recovery is how many good answers in a row let one more page be in flight.
+	recovery = 16
+)
+
+// pace says how many pages of a listing may be in flight. It outlives a batch.
+type pace struct {
+	// limit is how many may be at most, window how many may be now.
+	limit, window int
+	good          int
+	fastest       time.Duration
+}
+
+func newPace(limit int) pace { return pace{limit: limit, window: limit} }
+
+// answered narrows the window after a refusal or a slow answer and widens it,
+// slowly, after good ones.
+func (p *pace) answered(took time.Duration, err error) {
+	if err != nil {
+		if code := status.Code(err); code == codes.Unavailable || code == codes.DeadlineExceeded {
+			p.window, p.good = 1, 0
+		}
+		return
+	}
+	if p.fastest == 0 || took < p.fastest {
+		p.fastest = took
+	}
+	if took > slowAnswer && took > slowFactor*p.fastest {
+		p.window, p.good = max(1, p.window/2), 0
+		return
+	}
+	if p.good++; p.good >= recovery {
+		p.window, p.good = min(p.limit, p.window+1), 0
+	}
+}
+
+// sequential ends reading ahead for the rest of the listing.
+func (p *pace) sequential() { p.limit, p.window = 1, 1 }
+
+// readAhead fetches the pages of one batch, some of them before they are needed.
+// It holds no more pages than are in flight, and is used by one goroutine.
+type readAhead struct {
+	client *Client
+	pace   *pace
+	wait   sync.WaitGroup
+	// ahead are the pages in flight, or arrived and not needed yet, by index.
+	ahead map[int]*flight
+	// length is how many users the last page had; 0 if there was none.
+	length int
+}
+
+// flight is a page that was asked for ahead of need.
+type flight struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+	// What follows is set when done is closed.
+	page *page
+	err  error
+	took time.Duration
+}
+
+func newReadAhead(client *Client, pace *pace) *readAhead {
+	return &readAhead{client: client, pace: pace, ahead: map[int]*flight{}}
+}
+
+// drop ends the requests in flight and waits for their goroutines.
+func (r *readAhead) drop() {
+	for _, f := range r.ahead {
+		f.cancel()
+	}
+	r.wait.Wait()
+	clear(r.ahead)
+}
+
+// page is the page at p. room is how many more accounts the batch takes: pages
+// that it would not take are not read ahead.
+//
+// Any sign that paging by index is not to be relied on ends reading ahead, and
+// so does a page that is not as long as the one before.
+func (r *readAhead) page(ctx context.Context, p position, room int) (*page, error) {
+	if !p.steady() {
+		r.drop()
+		r.pace.sequential()
+	}
+	f, ahead := r.ahead[p.index()]
+	if !ahead && len(r.ahead) > 0 {
+		r.drop()
+		r.pace.sequential()
+	}
+	r.launch(ctx, p, room)
+	if !ahead {
+		f = r.fetch(ctx, p)
+	}
+	delete(r.ahead, p.index())
+	<-f.done
+	f.cancel()
+
+	r.pace.answered(f.took, f.err)
+	if f.err != nil {
+		return nil, f.err
+	}
+	r.length = len(f.page.users)
+	return f.page, nil
+}
+
+// launch asks for the pages behind the one at p, as many as the pace allows.
+func (r *readAhead) launch(ctx context.Context, p position, room int) {
+	total, known := p.total()
+	if !known || !p.overlaps() || r.length < 2 {
+		return
+	}
+	for k := 1; k < r.pace.window; k++ {
+		next := p
+		next.Start += k * (r.length - 1)
+		// The last page ends at the total: nothing but it is at that index.
+		if next.index() >= total || k*(r.length-1)+r.length > room {
+			return
+		}
+		if r.ahead[next.index()] == nil {
+			r.ahead[next.index()] = r.fetch(ctx, next)
+		}
+	}
+}
+
+func (r *readAhead) fetch(ctx context.Context, p position) *flight {
+	ctx, cancel := context.WithCancel(ctx)
+	f := &flight{cancel: cancel, done: make(chan struct{})}
+	r.wait.Go(func() {
+		defer close(f.done)
+		begin := time.Now()
+		f.page, f.err = r.client.users(ctx, p)
+		f.took = time.Since(begin)
+	})
+	return f
+}
+
+// steady says whether nothing speaks against paging by index so far.
+func (p position) steady() bool {
+	return p.Pass == 1 && (p.Sign == signNone || p.Sign == signResumed) &&
+		!p.Endless && !p.NoOverlap && p.Bare == fallbackNone && p.Cursor == ""
+}

@@ -1,0 +1,191 @@
+package scim_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/conductorone/baton-sdk/pkg/types"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc/codes"
+
+	"github.com/batonhost/baton-host/scim"
+)
+
+// reading is a connector that reads so many pages ahead.
+func reading(t *testing.T, baseURL string, ahead int) types.ConnectorServer {
+	t.Helper()
+	client, err := scim.NewClient(t.Context(), scim.Options{
+		BaseURL: baseURL, Token: testToken, UserAgent: "baton-test/v1.2.3", ReadAhead: ahead,
+	})
+	require.NoError(t, err)
+	return serveConnector(t, client)
+}
+
+// TestReadAhead: so many pages are in flight at a time, and not one more.
+func TestReadAhead(t *testing.T) {
+	t.Parallel()
+	for ahead, want := range map[int]int{0: 4, 1: 1, 2: 2, 8: 8} {
+		t.Run(fmt.Sprintf("ReadAhead %d", ahead), func(t *testing.T) {
+			t.Parallel()
+			a := newApp(3000)
+			var mu sync.Mutex
+			var most int64
+			var inFlight atomic.Int64
+			full := make(chan struct{})
+			connector := reading(t, start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				now := inFlight.Add(1)
+				defer inFlight.Add(-1)
+				mu.Lock()
+				most = max(most, now)
+				mu.Unlock()
+				// From the second page on, answers wait until as many requests as
+				// expected are there. Were they never, the test would time out.
+				if now == int64(want) {
+					select {
+					case <-full:
+					default:
+						close(full)
+					}
+				}
+				if r.URL.Query().Get("startIndex") != "1" {
+					<-full
+				}
+				a.ServeHTTP(w, r)
+			})), ahead)
+			accounts, err := listAll(t, connector)
+			require.NoError(t, err)
+			requireIDs(t, a.ids, accounts)
+			require.EqualValues(t, want, most)
+			starts := map[int]int{}
+			for _, r := range a.requests {
+				starts[r.start]++
+			}
+			require.Len(t, starts, len(a.requests), "no page is fetched twice")
+		})
+	}
+}
+
+// TestReadAheadOrder: accounts are delivered in the order of the pages, however
+// the answers come in.
+func TestReadAheadOrder(t *testing.T) {
+	t.Parallel()
+	a := newApp(900)
+	last := make(chan struct{})
+	connector := reading(t, start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Query().Get("startIndex") {
+		case "100":
+			<-last
+		case "397":
+			defer close(last)
+		}
+		a.ServeHTTP(w, r)
+	})), 4)
+	list, next, err := listOnce(t.Context(), connector, "")
+	require.NoError(t, err)
+	require.Empty(t, next)
+	for i, account := range list {
+		require.Equal(t, a.ids[i], account.GetId().GetResource())
+	}
+}
+
+// TestReadAheadEnds: a sign that index paging is not to be relied on, and a
+// refusal, end it.
+func TestReadAheadEnds(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(a *app){
+		"a shorter page": func(a *app) { a.hook = func(a *app, r listRequest) { a.cap = map[int]int{100: 50}[r.start] } },
+		"a user that is gone": func(a *app) {
+			a.hook = func(a *app, r listRequest) {
+				if r.number == 4 {
+					a.ids = a.ids[1:]
+				}
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newApp(5000)
+			change(a)
+			var inFlight, late atomic.Int64
+			var requests atomic.Int64
+			accounts, err := listAll(t, reading(t, start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				defer inFlight.Add(-1)
+				if inFlight.Add(1) > 1 && requests.Load() > 20 {
+					late.Add(1)
+				}
+				requests.Add(1)
+				a.ServeHTTP(w, r)
+			})), 4))
+			require.NoError(t, err)
+			for _, id := range a.ids {
+				require.Contains(t, accounts, id)
+			}
+			require.Zero(t, late.Load(), "requests at the same time after the sign")
+		})
+	}
+	t.Run("H6 a refusal", func(t *testing.T) {
+		t.Parallel()
+		a := newApp(2000)
+		var inFlight, atOnce atomic.Int64
+		var refused atomic.Bool
+		connector := reading(t, start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			defer inFlight.Add(-1)
+			if inFlight.Add(1) > 1 {
+				atOnce.Add(1)
+			}
+			if r.URL.Query().Get("startIndex") == "298" && refused.CompareAndSwap(false, true) {
+				w.WriteHeader(http.StatusTooManyRequests)
+				return
+			}
+			a.ServeHTTP(w, r)
+		})), 4)
+		first, token, err := listOnce(t.Context(), connector, "")
+		require.NoError(t, err)
+		require.Len(t, first, 298)
+
+		// The server may not have noticed yet that nobody waits for some answers.
+		for inFlight.Load() > 0 {
+			runtime.Gosched()
+		}
+		atOnce.Store(0)
+		list, _, err := listOnce(t.Context(), connector, token)
+		require.NoError(t, err)
+		require.NotEmpty(t, list)
+		require.Zero(t, atOnce.Load())
+	})
+}
+
+// TestReadAheadLeavesNothing: when a call ends, so does all it began.
+func TestReadAheadLeavesNothing(t *testing.T) { //nolint:paralleltest // other tests' goroutines would be found
+	before := goleak.IgnoreCurrent()
+	a := newApp(3000)
+	hanging := make(chan struct{}, 16)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if start, _ := strconv.Atoi(r.URL.Query().Get("startIndex")); start > 1 {
+			hanging <- struct{}{}
+			<-r.Context().Done()
+			return
+		}
+		a.ServeHTTP(w, r)
+	}))
+	connector := reading(t, server.URL, 4)
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() {
+		for range 4 {
+			<-hanging
+		}
+		cancel()
+	}()
+	_, _, err := listOnce(ctx, connector, "")
+	require.Equal(t, codes.Canceled, requireFailure(t, err).Code())
+	server.Close()
+	goleak.VerifyNone(t, before)
+}

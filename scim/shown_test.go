@@ -1,0 +1,69 @@
+package scim_test
+
+import (
+	"os"
+	"testing"
+
+	configv1 "github.com/conductorone/baton-sdk/pb/c1/config/v1"
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/annotations"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+// TestShownSettings: config_schema.json says what a person setting the generic
+// connector up sees.
+func TestShownSettings(t *testing.T) {
+	t.Parallel()
+	schema := &configv1.Configuration{}
+	readShown(t, "config_schema.json", schema)
+	require.Equal(t, "SCIM", schema.GetDisplayName())
+
+	type shown struct {
+		label            string
+		required, secret bool
+	}
+	own := map[string]shown{}
+	for _, field := range schema.GetFields() {
+		if !field.GetIsOps() {
+			own[field.GetName()] = shown{field.GetDisplayName(), field.GetIsRequired(), field.GetIsSecret()}
+			require.NotEmpty(t, field.GetDescription(), field.GetName())
+			require.NotEmpty(t, field.GetPlaceholder(), field.GetName())
+		}
+	}
+	require.Equal(t, map[string]shown{
+		"scim-base-url":     {label: "SCIM Base URL", required: true},
+		"scim-token":        {label: "SCIM Token", required: true, secret: true},
+		"scim-display-name": {label: "App Name"},
+	}, own)
+}
+
+// TestShownCapabilities: baton_capabilities.json says that accounts are
+// synced, and nothing is provisioned.
+func TestShownCapabilities(t *testing.T) {
+	t.Parallel()
+	packed := &anypb.Any{}
+	readShown(t, "baton_capabilities.json", packed)
+	shown := &v2.ConnectorCapabilities{}
+	require.NoError(t, packed.UnmarshalTo(shown))
+	sync := []v2.Capability{v2.Capability_CAPABILITY_SYNC}
+	require.Equal(t, sync, shown.GetConnectorCapabilities())
+	require.Len(t, shown.GetResourceTypeCapabilities(), 1)
+
+	accounts := shown.GetResourceTypeCapabilities()[0]
+	require.Equal(t, sync, accounts.GetCapabilities())
+	require.Equal(t, "user", accounts.GetResourceType().GetId())
+	require.Equal(t, []v2.ResourceType_Trait{v2.ResourceType_TRAIT_USER}, accounts.GetResourceType().GetTraits())
+	annos := annotations.Annotations(accounts.GetResourceType().GetAnnotations())
+	require.True(t, annos.Contains(&v2.SkipEntitlementsAndGrants{}))
+}
+
+// readShown reads a committed file. A member that the SDK does not know is an error.
+func readShown(t *testing.T, file string, into proto.Message) {
+	t.Helper()
+	written, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, protojson.Unmarshal(written, into))
+}
