@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -130,7 +131,10 @@ var userType = connectorv2.ResourceType_builder{
 func (c *testConnector) ResourceType(context.Context) *connectorv2.ResourceType { return userType }
 
 func (c *testConnector) List(ctx context.Context, _ *connectorv2.ResourceId, opts resource.SyncOpAttrs) ([]*connectorv2.Resource, *resource.SyncOpResults, error) {
-	if opts.PageToken.Token == "hang" {
+	if sign, ok := strings.CutPrefix(opts.PageToken.Token, "hang:"); ok {
+		if err := os.WriteFile(sign, nil, 0o600); err != nil {
+			return nil, nil, err
+		}
 		<-ctx.Done()
 		return nil, nil, ctx.Err()
 	}
