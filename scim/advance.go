@@ -2,8 +2,13 @@ package scim
 
 import "google.golang.org/grpc/codes"
 
-// maxBlank is how many pages in a row may come with a cursor and without users.
-const maxBlank = 100
+const (
+	// maxBlank is how many pages in a row may come with a cursor and without users.
+	maxBlank = 100
+	// maxChanges is how often the number of users may change in one pass. A list
+	// that grows as fast as it is read would not end.
+	maxChanges = 1000
+)
 
 // acquaintance is what the caller knows of the users of a page from other pages
 // of the same pass, the overlap apart.
@@ -27,9 +32,11 @@ type step struct {
 // cannot be completed.
 //
 // Nothing a server says is believed alone. The position moves by what was
-// received, never by count or itemsPerPage. The end is believed if two pages
-// told the same total and it is reached, or if there is nothing after it; a
-// total that is told once may be the number of users on that page.
+// received, never by count or itemsPerPage. The total is not the end: totals
+// count the page, or stop counting at some limit. Once as many users are received
+// as were promised, the next page is asked for too, and only if it has nothing
+// new has the list ended. Since it begins with the last user, it exists, and a
+// server has no reason to refuse it.
 //
 // Each page begins with the user that ended the one before. As long as the app
 // keeps its users in some order, that proves that none is lost between two
@@ -38,13 +45,18 @@ type step struct {
 // first, so pages may be read ahead. Apps without an order show by users that
 // are on two pages.
 func (c *Client) advance(p position, pg *page, known acquaintance) (step, error) {
+	if p.Narrow {
+		return c.afterNarrow(p, pg)
+	}
 	if p.Cursor != "" || pg.cursor != "" {
 		return c.advanceCursor(p, pg, known)
 	}
 	if p.overlaps() {
 		return c.advanceOverlap(p, pg, known)
 	}
-	if pg.elsewhere(p.index()) {
+	// Past the end, servers that round startIndex are elsewhere, with nothing new.
+	nothingNew := len(pg.users) == 0 || pg.repeats(p, known)
+	if pg.elsewhere(p.index()) && !(p.probing() && nothingNew) {
 		return step{}, failf(codes.FailedPrecondition,
 			"%s was asked for users from startIndex %d on and answered with those from %d on. It cannot be read completely.",
 			c.place(), p.Start, pg.start.value)
@@ -58,7 +70,7 @@ func (c *Client) advance(p position, pg *page, known acquaintance) (step, error)
 				"%s was asked for users from startIndex %d on and sent again those it had sent before. It ignores startIndex, or begins anew at the end, so its list cannot be read completely.",
 				c.place(), p.Start)
 		}
-		return c.finish(p, len(pg.users))
+		return c.finishRepeated(p, pg)
 	}
 
 	switch p.Bare {
@@ -69,7 +81,7 @@ func (c *Client) advance(p position, pg *page, known acquaintance) (step, error)
 			break
 		}
 		fallthrough // one page for two indexes: the server rounds
-	case fallbackShort, fallbackElsewhere:
+	case fallbackShort, fallbackElsewhere, fallbackRefused:
 		p.NoOverlap = true
 	}
 	if p.NoOverlap && p.Start > 1 {
@@ -97,7 +109,7 @@ func (c *Client) advanceOverlap(p position, pg *page, known acquaintance) (step,
 		return nothing(fallbackShort)
 	case pg.repeats(p, known):
 		if isEnd(p, pg) {
-			return c.finish(p, len(pg.users))
+			return c.finishRepeated(p, pg)
 		}
 		return nothing(fallbackElsewhere)
 	case !matches:
@@ -124,6 +136,12 @@ func (c *Client) progress(p position, pg *page, known acquaintance, overlap int)
 		return step{from: overlap, next: next}, nil
 	case knownTotal && total != told && total >= received:
 		next = next.signed(signTotal)
+		next.Changes++
+		if next.Changes > maxChanges {
+			return step{}, failf(codes.Aborted,
+				"the number of users that %s tells changed %d times while they were read, so the list may never end and is not used. Run the sync again at a quieter time.",
+				c.place(), next.Changes)
+		}
 	}
 	if told < received {
 		next.Endless = true
@@ -134,10 +152,8 @@ func (c *Client) progress(p position, pg *page, known acquaintance, overlap int)
 		return step{from: overlap, next: next}, nil
 	}
 
-	toldTwice := knownTotal && total == told
-	sentAll := p.Start == 1 && len(pg.users) > pageSize // count is ignored, so there are no pages
-	if toldTwice || sentAll {
-		return c.finish(next, overlap)
+	if p.Start == 1 && len(pg.users) > pageSize {
+		return c.finish(next, overlap) // count is ignored, so there are no pages
 	}
 	return step{from: overlap, next: next}, nil
 }
@@ -152,6 +168,11 @@ func (p position) past(pg *page, overlap int) position {
 		p.Sum -= p.Last
 	}
 	p.Start += len(pg.users) - overlap
+	for i := overlap; i < len(pg.users); i++ {
+		if !pg.users[i].isUser() {
+			p.Others++
+		}
+	}
 	p.Previous = pg.digest
 	if len(pg.users) > 0 {
 		p.Last = digestOf(string(pg.users[len(pg.users)-1].ID))
@@ -219,6 +240,51 @@ func isEnd(p position, pg *page) bool {
 	return p.probing() || !known && len(pg.users) > pageSize
 }
 
+// finishRepeated ends a pass at a page that was received before. If it is the only
+// one that the server knows, and just as long as was asked for, fewer are asked
+// for: a server that sends as many again ignores paging and sends everyone.
+func (c *Client) finishRepeated(p position, pg *page) (step, error) {
+	if pg.digest == p.First && p.Start-1 == len(pg.users) && len(pg.users) == pageSize {
+		next := p.bare(fallbackNone, 0)
+		next.Narrow = true
+		return step{from: len(pg.users), next: next}, nil
+	}
+	return c.finish(p, len(pg.users))
+}
+
+// afterNarrow decides whether the only page that the server sends is everyone. If
+// it is cut to what was asked for, it was cut before.
+func (c *Client) afterNarrow(p position, pg *page) (step, error) {
+	if len(pg.users) < p.Start-1 {
+		return step{}, failf(codes.FailedPrecondition,
+			"%s ignores startIndex: it sends the first %d users again and again, cut to the number that is asked for. Whether there are more cannot be found out, so its list is not used. Ask the app's support.",
+			c.place(), p.Start-1)
+	}
+	if pg.digest != p.First {
+		p = p.signed(signBoundary)
+	}
+	return c.finish(p, len(pg.users))
+}
+
+// afterRefusal decides what the refusal of the page at p means, if anything but
+// an error: some servers refuse what is past the end, and some refuse pages that
+// begin where none of theirs does.
+func (c *Client) afterRefusal(p position, refusal error) (step, error) {
+	switch {
+	case !isRangeRefusal(refusal):
+		return step{}, refusal
+	case p.overlaps():
+		return step{next: p.bare(fallbackRefused, 0)}, nil
+	case p.probing() && p.Bare == fallbackRefused:
+		return step{}, failf(codes.DataLoss,
+			"%s says that there are %d users and refuses to go on from there, even to repeat the last of them, so there may be more. The list is not used. Ask the app's support whether SCIM shows all of its users.",
+			c.place(), p.Start-1)
+	case p.probing():
+		return c.finish(p, 0)
+	}
+	return step{}, refusal
+}
+
 // afterEmptyPage decides whether a page without users is the end.
 func (c *Client) afterEmptyPage(p position, pg *page) (step, error) {
 	total, known := p.total()
@@ -249,6 +315,11 @@ func (c *Client) afterEmptyPage(p position, pg *page) (step, error) {
 // proves nothing any more: changes come in bursts, and the next pass is the more
 // likely to be quiet.
 func (c *Client) finish(p position, from int) (step, error) {
+	if p.Start > 1 && p.Others == p.Start-1 {
+		return step{}, failf(codes.FailedPrecondition,
+			"%s lists %d resources as its users, and all of them are groups. Is %s right?%s",
+			c.place(), p.Others, baseURLField, c.pathHint())
+	}
 	same := p.Pass > 1 && p.Sum == p.SumBefore && p.Start-1 == p.CountBefore
 	if p.Sign == signNone || !p.Sign.shifted() && same || c.blind {
 		return step{from: from, complete: true}, nil

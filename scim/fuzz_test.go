@@ -61,7 +61,7 @@ func FuzzUser(f *testing.F) {
 	f.Add([]byte(`{"id":"1","userName":"ann@example.com","active":"True","emails":["ann@example.com"],"roles":{"value":"Admin"}}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var u user
-		if json.Unmarshal(raw, &u) != nil || fuzzClient().checkID(0, &u) != nil {
+		if json.Unmarshal(raw, &u) != nil || fuzzClient().checkID(0, &u, "") != nil {
 			return
 		}
 		account, err := u.account()
@@ -92,7 +92,7 @@ func FuzzErrorBody(f *testing.F) {
 // when it becomes a token again.
 func FuzzPageToken(f *testing.F) {
 	f.Add(beginning().token())
-	f.Add(`{"v":2,"pass":2,"start":101,"total":250,"last":5,"sign":4,"cursor":"x"}`)
+	f.Add(`{"v":3,"pass":2,"start":101,"total":250,"last":5,"sign":4,"cursor":"x"}`)
 	f.Fuzz(func(t *testing.T, token string) {
 		p, err := parseToken(token)
 		if err != nil {

@@ -145,18 +145,9 @@ func (l *listing) page(ctx context.Context, s *session, p *position, ahead *read
 		return held.page, held.step, nil
 	}
 	pg, err := ahead.page(ctx, *p, room)
-	if err != nil && p.probing() && isBeyondEnd(err) {
-		// Past the end some refuse. Only a refusal of what is certainly past the
-		// end says so.
-		pg = &page{}
-		if !p.overlaps() {
-			next, err := l.client.finish(*p, 0)
-			return pg, next, err
-		}
-		return pg, step{next: p.bare(fallbackShort, 0)}, nil
-	}
 	if err != nil {
-		return nil, step{}, err
+		next, err := l.client.afterRefusal(*p, err)
+		return &page{}, next, err
 	}
 	if p.Skip > 0 && pg.sequence != p.Current {
 		p.Skip = 0
@@ -260,9 +251,9 @@ func (b *batch) report(ctx context.Context) {
 	}
 }
 
-// isBeyondEnd says whether the app refused a page that is past the end: some
-// answer so instead of with an empty list.
-func isBeyondEnd(err error) bool {
+// isRangeRefusal says whether an error may be about the index that was asked for,
+// and not about the request as a whole.
+func isRangeRefusal(err error) bool {
 	f, ok := errors.AsType[*failure](err)
 	if !ok {
 		return false

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,7 +56,7 @@ type listResponse struct {
 // Both startIndex and count are always sent: some servers list nothing without
 // them. Only a cursor takes the place of startIndex (RFC 9865 section 2).
 func (c *Client) users(ctx context.Context, p position) (*page, error) {
-	query := url.Values{"count": {strconv.Itoa(pageSize)}}
+	query := url.Values{"count": {strconv.Itoa(p.count())}}
 	if p.Cursor != "" {
 		query.Set("cursor", p.Cursor)
 	} else {
@@ -90,6 +91,11 @@ func (c *Client) decodePage(body []byte) (*page, error) {
 		return nil, c.notAList()
 	}
 
+	if hasTwice(body, "Resources") {
+		return nil, failf(codes.DataLoss,
+			"%s sent a list of users with two members Resources, so nobody knows which one counts. The app is out of order: ask its support.", c.place())
+	}
+
 	pg := &page{total: list.TotalResults, start: list.StartIndex, cursor: string(list.NextCursor)}
 	if list.Resources != nil {
 		pg.users = *list.Resources
@@ -99,11 +105,13 @@ func (c *Client) decodePage(body []byte) (*page, error) {
 		// is no array.
 		return nil, c.notAList()
 	}
+	names := make(map[text]text, len(pg.users))
 	for i := range pg.users {
 		if u := &pg.users[i]; u.isUser() {
-			if err := c.checkID(i, u); err != nil {
+			if err := c.checkID(i, u, names[u.ID]); err != nil {
 				return nil, err
 			}
+			names[u.ID] = text(first(string(u.UserName), string(names[u.ID])))
 		}
 		pg.digest += digestOf(string(pg.users[i].ID))
 		// Multiplying by an odd number makes each place count differently.
@@ -117,12 +125,18 @@ func (c *Client) decodePage(body []byte) (*page, error) {
 }
 
 // checkID makes sure that a user can be told from all others. Skipping one that
-// cannot would hide an account.
-func (c *Client) checkID(index int, u *user) error {
+// cannot would hide an account. namesake is the user name of another user on the
+// page with the same id; empty if there is none.
+func (c *Client) checkID(index int, u *user, namesake text) error {
 	problem := ""
 	switch {
 	case strings.TrimSpace(string(u.ID)) == "":
 		problem = "has no id"
+	case strings.ContainsRune(string(u.ID), '\uFFFD'):
+		// What is no UTF-8 becomes this character, in every id the same.
+		problem = "has an id that is not valid text"
+	case namesake != "" && u.UserName != "" && !strings.EqualFold(string(namesake), string(u.UserName)):
+		problem = "has the id of another on the same page"
 	case len(u.ID) > maxID:
 		problem = "has an id of more than " + strconv.Itoa(maxID) + " bytes"
 	default:
@@ -158,6 +172,35 @@ func hasMember(object []byte, name string) bool {
 		}
 	}
 	return false
+}
+
+// hasTwice says whether a JSON object has two members of that name. For the second
+// encoding/json would go on where the first one ended.
+func hasTwice(object []byte, name string) bool {
+	// By far the most common case: it does not occur twice, anywhere. The first
+	// letter is left out because it comes in both cases.
+	if bytes.Count(object, []byte(name[1:]+`"`)) < 2 {
+		return false
+	}
+	decoder := json.NewDecoder(bytes.NewReader(object))
+	if _, err := decoder.Token(); err != nil {
+		return false
+	}
+	found := 0
+	for decoder.More() {
+		member, err := decoder.Token()
+		if err != nil {
+			return false
+		}
+		if written, ok := member.(string); ok && strings.EqualFold(written, name) {
+			found++
+		}
+		var skipped json.RawMessage
+		if decoder.Decode(&skipped) != nil {
+			return false
+		}
+	}
+	return found > 1
 }
 
 // digestOf is the same for the same id in every process, so that a page token

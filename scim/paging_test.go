@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -58,6 +59,25 @@ func TestPagingComplete(t *testing.T) {
 				return answer
 			}
 		}),
+		"P5 totalResults is capped at full pages": with(newApp(350), func(a *app) {
+			a.answer = func(_ listRequest, answer map[string]any) map[string]any {
+				answer["totalResults"] = 298 // 100 + 2 × 99: where the third page ends
+				return answer
+			}
+		}),
+		"P5 totalResults is one page too low": with(newApp(250), func(a *app) {
+			a.answer = func(_ listRequest, answer map[string]any) map[string]any {
+				answer["totalResults"] = 199
+				return answer
+			}
+		}),
+		"P5 totalResults is too low and pages cannot overlap": with(newApp(12), func(a *app) {
+			a.cap = 1
+			a.answer = func(_ listRequest, answer map[string]any) map[string]any {
+				answer["totalResults"] = 10
+				return answer
+			}
+		}),
 		"P5 totalResults is missing": with(newApp(250), func(a *app) {
 			a.answer = func(_ listRequest, answer map[string]any) map[string]any {
 				delete(answer, "totalResults")
@@ -96,9 +116,14 @@ func TestPagingComplete(t *testing.T) {
 				return listAnswer(a.page(1, 60), 60, 1)
 			}
 		}),
+		"P6 startIndex is ignored but everyone was sent, as many as were asked for": with(newApp(100), func(a *app) {
+			a.answer = func(_ listRequest, _ map[string]any) map[string]any {
+				return listAnswer(a.page(1, 100), 100, 1)
+			}
+		}),
 		"P7 past the end the server begins anew": with(newApp(100), func(a *app) {
 			a.answer = func(r listRequest, answer map[string]any) map[string]any {
-				if r.start >= 100 {
+				if r.start > 100 {
 					return listAnswer(a.page(1, 100), 100, r.start)
 				}
 				return answer
@@ -183,7 +208,7 @@ func TestPagingComplete(t *testing.T) {
 			}
 			for _, r := range a.requests { // P13
 				require.Positive(t, r.start)
-				require.Equal(t, 100, r.count)
+				require.Contains(t, []int{50, 100}, r.count) // P16
 			}
 		})
 	}
@@ -238,6 +263,19 @@ func TestPagingRefused(t *testing.T) {
 				return answer
 			},
 			code: codes.FailedPrecondition, says: "It ignores startIndex",
+		},
+		"P6 startIndex is ignored, the total counts the page": {
+			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {
+				users := a.page(1, r.count)
+				return listAnswer(users, len(users), 1)
+			},
+			code: codes.FailedPrecondition, says: "sends the first 100 users again and again",
+		},
+		"P6 startIndex is ignored, the total counts the page, which is capped": {
+			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {
+				return listAnswer(a.page(1, min(r.count, 100)), 100, 1)
+			},
+			code: codes.FailedPrecondition, says: "sends the first 100 users again and again",
 		},
 		"P6 another page than the one asked for": {
 			answer: func(a *app, r listRequest, answer map[string]any) map[string]any {
@@ -319,6 +357,13 @@ func TestPagingRefused(t *testing.T) {
 			},
 			code: codes.DataLoss, says: "said that there are 250 users but lists none from startIndex 200 on",
 		},
+		"P10 Resources comes twice": {
+			answer: func(a *app, r listRequest, answer map[string]any) map[string]any {
+				answer["resources"] = a.page(1, 100)
+				return answer
+			},
+			code: codes.DataLoss, says: "two members Resources",
+		},
 		"P11 no users and no total": {
 			answer: func(_ *app, _ listRequest, answer map[string]any) map[string]any {
 				delete(answer, "totalResults")
@@ -363,7 +408,7 @@ func TestPastTheEnd(t *testing.T) {
 			t.Parallel()
 			a := newApp(100)
 			accounts, err := listAll(t, newConnector(t, start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.Query().Get("startIndex") != "1" {
+				if index, _ := strconv.Atoi(r.URL.Query().Get("startIndex")); index > 100 {
 					w.WriteHeader(httpStatus)
 					return
 				}
@@ -373,6 +418,36 @@ func TestPastTheEnd(t *testing.T) {
 			requireIDs(t, a.ids, accounts)
 		})
 	}
+	for _, users := range []int{100, 298} {
+		t.Run(fmt.Sprintf("P5 the last of %d users cannot be asked for", users), func(t *testing.T) {
+			t.Parallel()
+			a := newApp(users)
+			st := listFails(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				// As a search engine does that takes no window beyond its limit.
+				index, _ := strconv.Atoi(r.URL.Query().Get("startIndex"))
+				if index-1+100 > users {
+					w.WriteHeader(http.StatusBadRequest)
+					return
+				}
+				a.ServeHTTP(w, r)
+			}))
+			require.Equal(t, codes.DataLoss, st.Code())
+			require.Contains(t, st.Message(), fmt.Sprintf("says that there are %d users and refuses to go on from there", users))
+		})
+	}
+	t.Run("P14 pages that begin elsewhere than a page before ended are refused", func(t *testing.T) {
+		t.Parallel()
+		a := newApp(350)
+		accounts, err := listAll(t, newConnector(t, start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if index, _ := strconv.Atoi(r.URL.Query().Get("startIndex")); index%100 != 1 {
+				w.WriteHeader(http.StatusBadRequest)
+				return
+			}
+			a.ServeHTTP(w, r)
+		}))))
+		require.NoError(t, err)
+		requireIDs(t, a.ids, accounts)
+	})
 	t.Run("H7 a server error there is an error", func(t *testing.T) {
 		t.Parallel()
 		a := newApp(100)

@@ -8,7 +8,7 @@ import (
 )
 
 // tokenVersion is raised when the meaning of a position changes.
-const tokenVersion = 2
+const tokenVersion = 3
 
 // maxPasses is how often a list is read, at most, until one pass can be trusted.
 const maxPasses = 3
@@ -69,7 +69,9 @@ const (
 	// fallbackElsewhere: the page was one received before, or said that it began
 	// at another index.
 	fallbackElsewhere
-	lastFallback = fallbackElsewhere
+	// fallbackRefused: the page was refused, although its first user exists.
+	fallbackRefused
+	lastFallback = fallbackRefused
 )
 
 // position is where a listing of users stands. It is all that a restarted
@@ -102,6 +104,16 @@ type position struct {
 	// sequence of the page that came when it was asked for with it.
 	Bare fallback `json:"bare,omitempty"`
 	Odd  uint64   `json:"odd,omitempty"`
+
+	// Narrow means that the next request asks for the first page again, and for
+	// fewer users than before: the server ignores startIndex, and the page it
+	// sends has as many users as were asked for.
+	Narrow bool `json:"narrow,omitempty"`
+
+	// Others is how many of the resources received in this pass are no users.
+	Others int `json:"others,omitempty"`
+	// Changes is how often totalResults changed in this pass.
+	Changes int `json:"changes,omitempty"`
 
 	// Cursor is the cursor of the next page (RFC 9865), Blank the number of
 	// pages without users before it.
@@ -141,7 +153,8 @@ func (p position) valid() bool {
 	return p.Version == tokenVersion && p.Pass >= 1 && p.Pass <= maxPasses &&
 		p.Start >= 1 && p.Skip >= 0 && (p.Total == nil || *p.Total >= 0) &&
 		p.Bare >= fallbackNone && p.Bare <= lastFallback && p.Blank >= 0 &&
-		p.Sign >= signNone && p.Sign <= lastSign && p.CountBefore >= 0
+		p.Sign >= signNone && p.Sign <= lastSign && p.CountBefore >= 0 &&
+		p.Others >= 0 && p.Changes >= 0
 }
 
 func (p position) token() string {
@@ -170,15 +183,26 @@ func (p position) probing() bool {
 
 // overlaps says whether the next page is to begin with the last user received.
 func (p position) overlaps() bool {
-	return p.Start > 1 && p.Cursor == "" && !p.NoOverlap && p.Bare == fallbackNone
+	return p.Start > 1 && p.Cursor == "" && !p.NoOverlap && p.Bare == fallbackNone && !p.Narrow
 }
 
 // index is the startIndex of the next request.
 func (p position) index() int {
-	if p.overlaps() {
+	switch {
+	case p.Narrow:
+		return 1
+	case p.overlaps():
 		return p.Start - 1
 	}
 	return p.Start
+}
+
+// count is the count of the next request.
+func (p position) count() int {
+	if p.Narrow {
+		return pageSize / 2
+	}
+	return pageSize
 }
 
 // signed is p with one more sign; of several the gravest stays.

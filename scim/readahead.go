@@ -156,5 +156,5 @@ func (r *readAhead) fetch(ctx context.Context, p position) *flight {
 // steady says whether nothing speaks against paging by index so far.
 func (p position) steady() bool {
 	return p.Pass == 1 && (p.Sign == signNone || p.Sign == signResumed) &&
-		!p.Endless && !p.NoOverlap && p.Bare == fallbackNone && p.Cursor == ""
+		!p.Endless && !p.NoOverlap && p.Bare == fallbackNone && !p.Narrow && p.Cursor == ""
 }

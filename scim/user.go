@@ -90,9 +90,11 @@ func (u *user) workplace() workplace {
 }
 
 // isUser says whether a resource in a list of users is one. Some servers list
-// groups among them and say so.
+// groups among them and say so. Any other type is a user by a name of the app's
+// own, and so is a group with a user name, which no group has (RFC 7643 section
+// 4.2): what is taken too much is seen, what is left out is not.
 func (u *user) isUser() bool {
-	return u.Meta.ResourceType == "" || strings.EqualFold(u.Meta.ResourceType, "User")
+	return !strings.EqualFold(u.Meta.ResourceType, "Group") || u.UserName != ""
 }
 
 // shownName is the best name for people that the user has.

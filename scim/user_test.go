@@ -169,11 +169,13 @@ func TestUserLists(t *testing.T) {
 	t.Parallel()
 
 	for name, user := range map[string]string{
-		"U1 id is missing":   `{"userName":"cy@x.org"}`,
-		"U1 id is empty":     `{"id":" ","userName":"cy@x.org"}`,
-		"U1 id is null":      `{"id":null,"userName":"cy@x.org"}`,
-		"U1 id is an object": `{"id":{"value":"3"},"userName":"cy@x.org"}`,
-		"U1 id is too long":  fmt.Sprintf(`{"id":%q,"userName":"cy@x.org"}`, strings.Repeat("x", 1025)),
+		"U1 id is missing":           `{"userName":"cy@x.org"}`,
+		"U1 id is empty":             `{"id":" ","userName":"cy@x.org"}`,
+		"U1 id is null":              `{"id":null,"userName":"cy@x.org"}`,
+		"U1 id is an object":         `{"id":{"value":"3"},"userName":"cy@x.org"}`,
+		"U1 id cannot be read (H16)": `{"id":"a\ud800","userName":"cy@x.org"}`,
+		"U1 id is no UTF-8 (H16)":    "{\"id\":\"a\xff\",\"userName\":\"cy@x.org\"}",
+		"U1 id is too long":          fmt.Sprintf(`{"id":%q,"userName":"cy@x.org"}`, strings.Repeat("x", 1025)),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -209,6 +211,39 @@ func TestUserLists(t *testing.T) {
 		accounts, err := listAll(t, newConnector(t, start(t, userList(`{"id":"1"}`, `{"displayName":"Everyone","meta":{"resourceType":"Group"}}`))))
 		require.NoError(t, err)
 		requireIDs(t, []string{"1"}, accounts)
+	})
+
+	for name, resourceType := range map[string]string{
+		"of the app's own": "Account", "in lower case": "user", "with an extension": "EnterpriseUser", "a URN": "urn:ietf:params:scim:schemas:core:2.0:User",
+	} {
+		t.Run("U16 users of a type "+name, func(t *testing.T) {
+			t.Parallel()
+			accounts, err := listAll(t, newConnector(t, start(t, userList(
+				`{"id":"1","meta":{"resourceType":"`+resourceType+`"}}`, `{"id":"2","meta":{"resourceType":"`+resourceType+`"}}`))))
+			require.NoError(t, err)
+			requireIDs(t, []string{"1", "2"}, accounts)
+		})
+	}
+
+	t.Run("U16 a user that says it is a group", func(t *testing.T) {
+		t.Parallel()
+		accounts, err := listAll(t, newConnector(t, start(t, userList(`{"id":"1","userName":"ann","meta":{"resourceType":"Group"}}`))))
+		require.NoError(t, err)
+		requireIDs(t, []string{"1"}, accounts)
+	})
+
+	t.Run("U16 nothing but groups is no list of users", func(t *testing.T) {
+		t.Parallel()
+		st := listFails(t, userList(`{"id":"1","meta":{"resourceType":"Group"}}`, `{"id":"2","meta":{"resourceType":"Group"}}`))
+		require.Equal(t, codes.FailedPrecondition, st.Code())
+		require.Contains(t, st.Message(), "lists 2 resources as its users, and all of them are groups")
+	})
+
+	t.Run("U17 two users with one id", func(t *testing.T) {
+		t.Parallel()
+		st := listFails(t, userList(`{"id":"1","userName":"ann"}`, `{"id":"2"}`, `{"id":"1","userName":"bob"}`))
+		require.Equal(t, codes.DataLoss, st.Code())
+		require.Contains(t, st.Message(), `has the id of another on the same page (number 3 on its page, userName "bob")`)
 	})
 
 	t.Run("U17 of two with one id the last counts", func(t *testing.T) {
