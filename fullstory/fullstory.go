@@ -32,6 +32,7 @@ func New(version string) cli.NewConnector[*config.Fullstory] {
 		client, err := scim.NewClient(ctx, scim.Options{
 			BaseURL:   cfg.ScimBaseUrl,
 			Token:     cfg.ScimToken,
+			ReadAhead: cfg.ScimReadAhead,
 			UserAgent: "baton-fullstory/" + version,
 			Hint:      "In Fullstory both are under Settings > Account Management > SSO; an Admin or Architect can see them.",
 		})

@@ -26,17 +26,17 @@ var accountType = userType()
 // maxName is the longest display name C1's protocol takes, in bytes.
 const maxName = 1024
 
-// account makes the SDK's resource of a user.
+// resource makes the account of a user.
 //
 // The profile and the creation time are set on the resource alone: that is
 // where the SDK's readers look first, and a second copy in the trait would cost
 // a fifth of a sync. The status is set on both: a trait without one says
 // "enabled" to whoever reads the trait.
-func (u *user) account() (*v2.Resource, error) {
+func (u *user) resource() (*v2.Resource, error) {
 	status, details := u.status()
 	traits := []resource.UserTraitOption{
 		resource.WithDetailedStatus(status, details), //nolint:staticcheck // the SDK mirrors it onto the resource
-		resource.WithUserLogin(string(u.UserName)),
+		resource.WithUserLogin(u.login()),
 	}
 	emails := u.emails()
 	for i, email := range emails {
@@ -68,7 +68,8 @@ func (u *user) status() (v2.UserTrait_Status_Status, string) {
 }
 
 // profile is the attributes C1 can map, by the names existing connectors use
-// for them. Nothing else of what the app sends leaves the connector.
+// for them, and those that the configuration chose. Nothing else of what the app
+// sends leaves the connector.
 func (u *user) profile(email string) map[string]any {
 	work := u.workplace()
 	id, userName := string(u.ID), string(u.UserName)
@@ -77,7 +78,7 @@ func (u *user) profile(email string) map[string]any {
 		"scim_id":         id,
 		"user_id":         id,
 		"user_name":       userName,
-		"login":           userName,
+		"login":           u.login(),
 		"email":           email,
 		"display_name":    u.DisplayName,
 		"first_name":      u.Name.GivenName,
@@ -96,6 +97,11 @@ func (u *user) profile(email string) map[string]any {
 		"roles":           strings.Join(u.roleNames(), ", "),
 	} {
 		if strings.TrimSpace(value) != "" {
+			profile[key] = value
+		}
+	}
+	for key, value := range u.chosen.profile {
+		if value != "" {
 			profile[key] = value
 		}
 	}

@@ -44,7 +44,7 @@ type step struct {
 // time, and it was at the same place both times. It holds whichever page is read
 // first, so pages may be read ahead. Apps without an order show by users that
 // are on two pages.
-func (c *Client) advance(p position, pg *page, known acquaintance) (step, error) {
+func (c *endpoint) advance(p position, pg *page, known acquaintance) (step, error) {
 	if p.Narrow {
 		return c.afterNarrow(p, pg)
 	}
@@ -55,19 +55,19 @@ func (c *Client) advance(p position, pg *page, known acquaintance) (step, error)
 		return c.advanceOverlap(p, pg, known)
 	}
 	// Past the end, servers that round startIndex are elsewhere, with nothing new.
-	nothingNew := len(pg.users) == 0 || pg.repeats(p, known)
+	nothingNew := len(pg.entries) == 0 || pg.repeats(p, known)
 	if pg.elsewhere(p.index()) && !(p.probing() && nothingNew) {
-		return step{}, failf(codes.FailedPrecondition,
-			"%s was asked for users from startIndex %d on and answered with those from %d on. It cannot be read completely.",
+		return step{}, c.failf(codes.FailedPrecondition,
+			"%s was asked for {users} from startIndex %d on and answered with those from %d on. It cannot be read completely.",
 			c.place(), p.Start, pg.start.value)
 	}
-	if len(pg.users) == 0 {
+	if len(pg.entries) == 0 {
 		return c.afterEmptyPage(p, pg)
 	}
 	if p.Start > 1 && pg.repeats(p, known) {
 		if !isEnd(p, pg) {
-			return step{}, failf(codes.FailedPrecondition,
-				"%s was asked for users from startIndex %d on and sent again those it had sent before. It ignores startIndex, or begins anew at the end, so its list cannot be read completely.",
+			return step{}, c.failf(codes.FailedPrecondition,
+				"%s was asked for {users} from startIndex %d on and sent again those it had sent before. It ignores startIndex, or begins anew at the end, so its list cannot be read completely.",
 				c.place(), p.Start)
 		}
 		return c.finishRepeated(p, pg)
@@ -93,16 +93,16 @@ func (c *Client) advance(p position, pg *page, known acquaintance) (step, error)
 // advanceOverlap is advance for a page that is to begin with the last user of
 // the one before. Where it does not, it is asked for once more without overlap:
 // what comes then tells a list that moved from a server that cannot overlap.
-func (c *Client) advanceOverlap(p position, pg *page, known acquaintance) (step, error) {
+func (c *endpoint) advanceOverlap(p position, pg *page, known acquaintance) (step, error) {
 	nothing := func(why fallback) (step, error) {
-		return step{from: len(pg.users), next: p.bare(why, pg.sequence)}, nil
+		return step{from: len(pg.entries), next: p.bare(why, pg.sequence)}, nil
 	}
-	switch matches := len(pg.users) > 0 && digestOf(string(pg.users[0].ID)) == p.Last; {
+	switch matches := len(pg.entries) > 0 && digestOf(pg.entries[0].id()) == p.Last; {
 	case pg.elsewhere(p.index()):
 		return nothing(fallbackElsewhere)
-	case len(pg.users) == 0:
+	case len(pg.entries) == 0:
 		return nothing(fallbackOdd)
-	case matches && len(pg.users) == 1:
+	case matches && len(pg.entries) == 1:
 		if total, _ := p.total(); p.probing() && (!pg.total.told || pg.total.value == total) {
 			return c.finish(p, 1)
 		}
@@ -119,8 +119,8 @@ func (c *Client) advanceOverlap(p position, pg *page, known acquaintance) (step,
 }
 
 // progress takes the users of a page, from the one on that is not overlap.
-func (c *Client) progress(p position, pg *page, known acquaintance, overlap int) (step, error) {
-	received := p.Start - 1 + len(pg.users) - overlap
+func (c *endpoint) progress(p position, pg *page, known acquaintance, overlap int) (step, error) {
+	received := p.Start - 1 + len(pg.entries) - overlap
 	total, knownTotal := p.total()
 	if known.some {
 		p = p.signed(signTwice)
@@ -138,8 +138,8 @@ func (c *Client) progress(p position, pg *page, known acquaintance, overlap int)
 		next = next.signed(signTotal)
 		next.Changes++
 		if next.Changes > maxChanges {
-			return step{}, failf(codes.Aborted,
-				"the number of users that %s tells changed %d times while they were read, so the list may never end and is not used. Run the sync again at a quieter time.",
+			return step{}, c.failf(codes.Aborted,
+				"the number of {users} that %s tells changed %d times while they were read, so the list may never end and is not used. Run the sync again at a quieter time.",
 				c.place(), next.Changes)
 		}
 	}
@@ -152,7 +152,7 @@ func (c *Client) progress(p position, pg *page, known acquaintance, overlap int)
 		return step{from: overlap, next: next}, nil
 	}
 
-	if p.Start == 1 && len(pg.users) > pageSize {
+	if p.Start == 1 && len(pg.entries) > pageSize {
 		return c.finish(next, overlap) // count is ignored, so there are no pages
 	}
 	return step{from: overlap, next: next}, nil
@@ -167,42 +167,42 @@ func (p position) past(pg *page, overlap int) position {
 	if overlap > 0 {
 		p.Sum -= p.Last
 	}
-	p.Start += len(pg.users) - overlap
-	for i := overlap; i < len(pg.users); i++ {
-		if !pg.users[i].isUser() {
+	p.Start += len(pg.entries) - overlap
+	for i := overlap; i < len(pg.entries); i++ {
+		if pg.entries[i].foreign() {
 			p.Others++
 		}
 	}
 	p.Previous = pg.digest
-	if len(pg.users) > 0 {
-		p.Last = digestOf(string(pg.users[len(pg.users)-1].ID))
+	if len(pg.entries) > 0 {
+		p.Last = digestOf(pg.entries[len(pg.entries)-1].id())
 	}
 	p.Skip, p.Current = 0, 0
 	return p.bare(fallbackNone, 0)
 }
 
 // advanceCursor is advance for pages that name the next one (RFC 9865).
-func (c *Client) advanceCursor(p position, pg *page, known acquaintance) (step, error) {
+func (c *endpoint) advanceCursor(p position, pg *page, known acquaintance) (step, error) {
 	switch {
 	case pg.cursor != "" && pg.cursor == p.Cursor,
 		pg.cursor != "" && p.Cursor != "" && known.all:
-		return step{}, failf(codes.FailedPrecondition,
-			"%s named, as the cursor of the next page, one it had named before, after %d users. Following it would go round in a circle, so its list cannot be read completely.",
+		return step{}, c.failf(codes.FailedPrecondition,
+			"%s named, as the cursor of the next page, one it had named before, after %d {users}. Following it would go round in a circle, so its list cannot be read completely.",
 			c.place(), p.Start-1)
-	case pg.cursor != "" && len(pg.users) == 0 && p.Blank+1 >= maxBlank:
-		return step{}, failf(codes.FailedPrecondition,
-			"%s sent %d pages without users one after the other, each with the cursor of another. Its list does not end, so it cannot be read completely.",
+	case pg.cursor != "" && len(pg.entries) == 0 && p.Blank+1 >= maxBlank:
+		return step{}, c.failf(codes.FailedPrecondition,
+			"%s sent %d pages without {users} one after the other, each with the cursor of another. Its list does not end, so it cannot be read completely.",
 			c.place(), maxBlank)
 	}
 	overlap := 0
-	if p.overlaps() && len(pg.users) > 0 && digestOf(string(pg.users[0].ID)) == p.Last {
+	if p.overlaps() && len(pg.entries) > 0 && digestOf(pg.entries[0].id()) == p.Last {
 		overlap = 1
 	}
 	if known.some {
 		p = p.signed(signTwice)
 	}
 	blank := p.Blank + 1
-	if len(pg.users) > 0 {
+	if len(pg.entries) > 0 {
 		blank = 0
 	}
 	p = p.past(pg, overlap)
@@ -237,47 +237,47 @@ func (pg *page) repeats(p position, known acquaintance) bool {
 // sent everyone.
 func isEnd(p position, pg *page) bool {
 	_, known := p.total()
-	return p.probing() || !known && len(pg.users) > pageSize
+	return p.probing() || !known && len(pg.entries) > pageSize
 }
 
 // finishRepeated ends a pass at a page that was received before. If it is the only
 // one that the server knows, and just as long as was asked for, fewer are asked
 // for: a server that sends as many again ignores paging and sends everyone.
-func (c *Client) finishRepeated(p position, pg *page) (step, error) {
-	if pg.digest == p.First && p.Start-1 == len(pg.users) && len(pg.users) == pageSize {
+func (c *endpoint) finishRepeated(p position, pg *page) (step, error) {
+	if pg.digest == p.First && p.Start-1 == len(pg.entries) && len(pg.entries) == pageSize {
 		next := p.bare(fallbackNone, 0)
 		next.Narrow = true
-		return step{from: len(pg.users), next: next}, nil
+		return step{from: len(pg.entries), next: next}, nil
 	}
-	return c.finish(p, len(pg.users))
+	return c.finish(p, len(pg.entries))
 }
 
 // afterNarrow decides whether the only page that the server sends is everyone. If
 // it is cut to what was asked for, it was cut before.
-func (c *Client) afterNarrow(p position, pg *page) (step, error) {
-	if len(pg.users) < p.Start-1 {
-		return step{}, failf(codes.FailedPrecondition,
-			"%s ignores startIndex: it sends the first %d users again and again, cut to the number that is asked for. Whether there are more cannot be found out, so its list is not used. Ask the app's support.",
+func (c *endpoint) afterNarrow(p position, pg *page) (step, error) {
+	if len(pg.entries) < p.Start-1 {
+		return step{}, c.failf(codes.FailedPrecondition,
+			"%s ignores startIndex: it sends the first %d {users} again and again, cut to the number that is asked for. Whether there are more cannot be found out, so its list is not used. Ask the app's support.",
 			c.place(), p.Start-1)
 	}
 	if pg.digest != p.First {
 		p = p.signed(signBoundary)
 	}
-	return c.finish(p, len(pg.users))
+	return c.finish(p, len(pg.entries))
 }
 
 // afterRefusal decides what the refusal of the page at p means, if anything but
 // an error: some servers refuse what is past the end, and some refuse pages that
 // begin where none of theirs does.
-func (c *Client) afterRefusal(p position, refusal error) (step, error) {
+func (c *endpoint) afterRefusal(p position, refusal error) (step, error) {
 	switch {
 	case !isRangeRefusal(refusal):
 		return step{}, refusal
 	case p.overlaps():
 		return step{next: p.bare(fallbackRefused, 0)}, nil
 	case p.probing() && p.Bare == fallbackRefused:
-		return step{}, failf(codes.DataLoss,
-			"%s says that there are %d users and refuses to go on from there, even to repeat the last of them, so there may be more. The list is not used. Ask the app's support whether SCIM shows all of its users.",
+		return step{}, c.failf(codes.DataLoss,
+			"%s says that there are %d {users} and refuses to go on from there, even to repeat the last of them, so there may be more. The list is not used. Ask the app's support whether SCIM shows all of its {users}.",
 			c.place(), p.Start-1)
 	case p.probing():
 		return c.finish(p, 0)
@@ -286,22 +286,22 @@ func (c *Client) afterRefusal(p position, refusal error) (step, error) {
 }
 
 // afterEmptyPage decides whether a page without users is the end.
-func (c *Client) afterEmptyPage(p position, pg *page) (step, error) {
+func (c *endpoint) afterEmptyPage(p position, pg *page) (step, error) {
 	total, known := p.total()
 	switch {
 	case pg.total.told && pg.total.value >= p.Start:
-		return step{}, failf(codes.DataLoss,
-			"%s says that there are %d users but lists none from startIndex %d on. The list is incomplete, so it is not used.",
+		return step{}, c.failf(codes.DataLoss,
+			"%s says that there are %d {users} but lists none from startIndex %d on. The list is incomplete, so it is not used.",
 			c.place(), pg.total.value, p.Start)
 	case p.Start == 1 && !pg.total.told:
-		return step{}, failf(codes.FailedPrecondition,
-			"%s lists no users and does not say that there are none (totalResults is missing). Is %s right?%s",
+		return step{}, c.failf(codes.FailedPrecondition,
+			"%s lists no {users} and does not say that there are none (totalResults is missing). Is %s right?%s",
 			c.place(), baseURLField, c.pathHint())
 	case known && pg.total.told && pg.total.value < total && (pg.total.value > 0 || !p.probing()):
 		p = p.signed(signShort)
 	case known && !p.probing():
-		return step{}, failf(codes.DataLoss,
-			"%s said that there are %d users but lists none from startIndex %d on. The list is incomplete, so it is not used.",
+		return step{}, c.failf(codes.DataLoss,
+			"%s said that there are %d {users} but lists none from startIndex %d on. The list is incomplete, so it is not used.",
 			c.place(), total, p.Start)
 	}
 	return c.finish(p, 0)
@@ -314,10 +314,10 @@ func (c *Client) afterEmptyPage(p position, pg *page) (step, error) {
 // A pass with signs is read to its end before the next begins, although it
 // proves nothing any more: changes come in bursts, and the next pass is the more
 // likely to be quiet.
-func (c *Client) finish(p position, from int) (step, error) {
+func (c *endpoint) finish(p position, from int) (step, error) {
 	if p.Start > 1 && p.Others == p.Start-1 {
-		return step{}, failf(codes.FailedPrecondition,
-			"%s lists %d resources as its users, and all of them are groups. Is %s right?%s",
+		return step{}, c.failf(codes.FailedPrecondition,
+			"%s lists %d resources as its {users}, and all of them are {groups}. Is %s right?%s",
 			c.place(), p.Others, baseURLField, c.pathHint())
 	}
 	same := p.Pass > 1 && p.Sum == p.SumBefore && p.Start-1 == p.CountBefore
@@ -325,9 +325,9 @@ func (c *Client) finish(p position, from int) (step, error) {
 		return step{from: from, complete: true}, nil
 	}
 	if p.Pass >= maxPasses {
-		return step{}, failf(codes.Aborted,
-			"the list of users of %s changed while it was read, %d times in a row (the last time: %s), so it may be incomplete and is not used. Run the sync again at a quieter time.",
-			c.place(), maxPasses, p.Sign)
+		return step{}, c.failf(codes.Aborted,
+			"the list of {users} of %s changed while it was read, %d times in a row (the last time: %s), so it may be incomplete and is not used. Run the sync again at a quieter time.",
+			c.place(), maxPasses, c.kind.words(p.Sign.String()))
 	}
 	next := beginning()
 	next.Pass = p.Pass + 1

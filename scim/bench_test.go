@@ -76,14 +76,14 @@ func BenchmarkReader(b *testing.B) {
 				}
 				b.ReportAllocs()
 				for b.Loop() {
-					reader := &listing{client: client}
+					reader := &listing{endpoint: client.usersEndpoint()}
 					accounts := 0
 					for token, more := "", true; more; more = token != "" {
 						batch, err := reader.read(b.Context(), token)
 						if err != nil {
 							b.Fatal(err)
 						}
-						accounts += len(batch.accounts)
+						accounts += len(batch.resources)
 						token = batch.next
 					}
 					if accounts != benchUsers {

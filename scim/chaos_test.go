@@ -166,7 +166,7 @@ func readChaos(t *testing.T, seed uint64, fired *[chaosKinds]int, blind bool) ch
 	require.NoError(t, err)
 	client.http.Transport = http.DefaultTransport
 	client.blind = blind
-	reader := &listing{client: client}
+	reader := &listing{endpoint: client.usersEndpoint()}
 	host := rand.New(rand.NewPCG(seed, 4)) //nolint:gosec // a test is repeatable
 
 	got := map[string]bool{}
@@ -181,7 +181,7 @@ func readChaos(t *testing.T, seed uint64, fired *[chaosKinds]int, blind bool) ch
 			require.ErrorAs(t, err, &f)
 			return chaosResult{err: err}
 		}
-		for _, account := range b.accounts {
+		for _, account := range b.resources {
 			got[account.GetId().GetResource()] = true
 		}
 		if b.next == "" {
@@ -198,7 +198,7 @@ func readChaos(t *testing.T, seed uint64, fired *[chaosKinds]int, blind bool) ch
 		token = b.next
 		if host.IntN(3) == 0 {
 			fired[chaosRestart]++
-			reader = &listing{client: client}
+			reader = &listing{endpoint: client.usersEndpoint()}
 		}
 	}
 	require.Fail(t, "the listing does not end", "seed %d", seed)

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/conductorone/baton-sdk/pkg/uhttp"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
@@ -36,8 +37,22 @@ type Options struct {
 	BaseURL string
 
 	// Token is the bearer token (RFC 6750). A pasted "Bearer " prefix, quotes
-	// and white space are removed. Required.
+	// and white space are removed. Required, unless there are Username and
+	// Password.
 	Token string
+
+	// Username and Password are sent instead of a token (RFC 7617).
+	Username, Password string
+
+	// Headers are sent with each request. Their values count as secrets.
+	Headers map[string]string
+
+	// Filter limits the users that are listed (RFC 7644 section 3.4.2.2). May be
+	// empty.
+	Filter string
+
+	// Attributes chooses what becomes login, e-mail and profile.
+	Attributes Attributes
 
 	// UserAgent is name and version of the connector, for example
 	// "baton-fullstory/v1.2.3". The SDK's is added to it. Required.
@@ -62,6 +77,11 @@ type Client struct {
 	hint       string
 	readAhead  int
 
+	// filter limits the users that are listed, choice says what else is read of
+	// them.
+	filter string
+	choice choice
+
 	// blind switches off what notices a list that changes while it is read. Only
 	// the test that shows what happens then sets it.
 	blind bool
@@ -78,14 +98,22 @@ func NewClient(ctx context.Context, options Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, err := cleanToken(options.Token)
+	credential, err := newCredential(options)
 	if err != nil {
 		return nil, err
 	}
-	// A base URL is shown in messages. Very short tokens, such as tests have,
+	// A base URL is shown in messages. Very short secrets, such as tests have,
 	// may occur in one by chance.
-	if len(token) >= leakLength && strings.Contains(strings.ToLower(options.BaseURL), strings.ToLower(token)) {
-		return nil, badBaseURL("has the token in it, which belongs into " + tokenField + " only")
+	if credential.fillsIn([]byte(options.BaseURL)) {
+		return nil, badBaseURL("has a secret in it, which belongs into " + credential.fields + " only")
+	}
+	choice, err := parseAttributes(options.Attributes)
+	if err != nil {
+		return nil, err
+	}
+	filter := strings.TrimSpace(options.Filter)
+	if strings.ContainsFunc(filter, unicode.IsControl) {
+		return nil, failf(codes.InvalidArgument, "%s has a line break or a control character in it.", filterField)
 	}
 
 	httpClient, err := uhttp.NewClient(ctx, uhttp.WithUserAgent(options.UserAgent))
@@ -99,15 +127,19 @@ func NewClient(ctx context.Context, options Options) (*Client, error) {
 		readAhead = defaultReadAhead
 	}
 	return &Client{
-		http: httpClient, base: base, credential: newCredential(token), hint: options.Hint,
+		http: httpClient, base: base, credential: credential, hint: options.Hint, filter: filter, choice: choice,
 		readAhead: min(max(readAhead, 1), maxReadAhead),
 	}, nil
 }
 
 // get fetches one document below the base URL. The body it returns is JSON as
-// far as its first character tells.
-func (c *Client) get(ctx context.Context, endpoint string, query url.Values) ([]byte, http.Header, error) {
-	target := c.base.JoinPath(endpoint)
+// far as its first character tells, and holds no secret.
+func (c *endpoint) get(ctx context.Context, path []string, query url.Values) ([]byte, http.Header, error) {
+	escaped := make([]string, len(path))
+	for i, segment := range path {
+		escaped[i] = url.PathEscape(segment)
+	}
+	target := c.base.JoinPath(escaped...)
 	target.RawQuery = query.Encode()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 	if err != nil {
@@ -140,14 +172,19 @@ func (c *Client) get(ctx context.Context, endpoint string, query url.Values) ([]
 		return nil, nil, c.bodyFailure(ctx, err)
 	}
 	if len(body) > maxBody {
-		return nil, nil, failf(codes.FailedPrecondition,
-			"%s sent an answer of more than %d MiB, although %d users were asked for. Such an app cannot be read.",
+		return nil, nil, c.failf(codes.FailedPrecondition,
+			"%s sent an answer of more than %d MiB, although no more than %d {users} were asked for. Such an app cannot be read.",
 			c.place(), maxBody>>20, pageSize)
 	}
 	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
 	if f := c.checkJSON(body); f != nil {
 		f.httpStatus = response.StatusCode
 		return nil, nil, f
+	}
+	if c.credential.fillsIn(body) {
+		return nil, nil, c.failf(codes.FailedPrecondition,
+			"%s sends the secret of %s back in its list of {users}, where it would become part of the sync. The list is not used. Ask the app's support.",
+			c.place(), c.credential.fields)
 	}
 	return body, response.Header, nil
 }

@@ -18,13 +18,16 @@ type App struct {
 	Description string
 	// HelpURL is where a person reads how to set it up, https. May be empty.
 	HelpURL string
+	// Groups says that the app's groups are read too, and who is in them.
+	Groups bool
 }
 
-// Connector presents the users of an app as accounts. It implements the SDK's
+// Connector presents the users of an app as accounts, and its groups. It implements the SDK's
 // connectorbuilder.ConnectorBuilderV2.
 type Connector struct {
-	app   App
-	users *userSyncer
+	app    App
+	users  *userSyncer
+	groups *groupSyncer
 }
 
 var _ connectorbuilder.ConnectorBuilderV2 = (*Connector)(nil)
@@ -33,11 +36,12 @@ var _ connectorbuilder.ConnectorBuilderV2 = (*Connector)(nil)
 // (nil) the connector can say what it is and can do, which the SDK's
 // "capabilities" command needs; reading fails with FailedPrecondition.
 func NewConnector(app App, client *Client) *Connector {
-	users := &userSyncer{}
+	users, groups := &userSyncer{}, &groupSyncer{}
 	if client != nil {
-		users.listing = &listing{client: client}
+		users.listing = &listing{endpoint: client.usersEndpoint()}
+		groups.listing = &listing{endpoint: client.groupsEndpoint()}
 	}
-	return &Connector{app: app, users: users}
+	return &Connector{app: app, users: users, groups: groups}
 }
 
 // Metadata says what the connector is.
@@ -55,17 +59,21 @@ func (c *Connector) Validate(ctx context.Context) (annotations.Annotations, erro
 	if c.users.listing == nil {
 		return nil, errNotConfigured()
 	}
-	return nil, c.users.listing.client.check(ctx)
+	return nil, c.users.listing.endpoint.check(ctx)
 }
 
-// ResourceSyncers lists what the connector reads: accounts.
+// ResourceSyncers lists what the connector reads: accounts, and groups if the app
+// is said to have them.
 func (c *Connector) ResourceSyncers(context.Context) []connectorbuilder.ResourceSyncerV2 {
+	if c.app.Groups {
+		return []connectorbuilder.ResourceSyncerV2{c.users, c.groups}
+	}
 	return []connectorbuilder.ResourceSyncerV2{c.users}
 }
 
 // check fails as a listing would on its first page.
-func (c *Client) check(ctx context.Context) error {
-	pg, err := c.users(ctx, beginning())
+func (c *endpoint) check(ctx context.Context) error {
+	pg, err := c.list(ctx, beginning())
 	if err != nil {
 		return err
 	}
@@ -97,7 +105,7 @@ func (s *userSyncer) List(ctx context.Context, parent *v2.ResourceId, opts resou
 	if err != nil {
 		return nil, nil, err
 	}
-	return b.accounts, &resource.SyncOpResults{
+	return b.resources, &resource.SyncOpResults{
 		NextPageToken: b.next,
 		Annotations:   rateLimitTold(b.header),
 	}, nil

@@ -3,7 +3,6 @@ package scim
 import (
 	"encoding/json"
 	"net/http"
-	"net/url"
 	"testing"
 	"unicode/utf8"
 
@@ -17,11 +16,14 @@ import (
 
 const fuzzToken = "fuzz-token-8c1f"
 
-func fuzzClient() *Client {
-	return &Client{
-		base:       &url.URL{Scheme: "https", Host: "app.example.com", Path: "/scim/v2"},
-		credential: newCredential(fuzzToken),
-	}
+func fuzzEndpoint(tb testing.TB) *endpoint {
+	tb.Helper()
+	client, err := NewClient(tb.Context(), Options{
+		BaseURL: "https://app.example.com/scim/v2", Token: fuzzToken, UserAgent: "fuzz/v1",
+		Attributes: Attributes{Login: "externalId", Email: `emails[type eq "home"].value`, Profile: []string{"name", "badge=urn:x:User:badge.value"}},
+	})
+	require.NoError(tb, err)
+	return client.usersEndpoint()
 }
 
 // FuzzPage: whatever a server answers is a page or a failure with a code; and
@@ -29,8 +31,8 @@ func fuzzClient() *Client {
 // to be long.
 func FuzzPage(f *testing.F) {
 	f.Add([]byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":2,"Resources":[{"id":"1"},{"id":2}]}`), 1)
+	c := fuzzEndpoint(f)
 	f.Fuzz(func(t *testing.T, body []byte, at int) {
-		c := fuzzClient()
 		pg, err := c.decodePage(body)
 		if err != nil {
 			requireSafe(t, err)
@@ -44,7 +46,7 @@ func FuzzPage(f *testing.F) {
 			return
 		}
 		require.GreaterOrEqual(t, next.from, 0)
-		require.LessOrEqual(t, next.from, len(pg.users))
+		require.LessOrEqual(t, next.from, len(pg.entries))
 		if next.complete {
 			return
 		}
@@ -59,12 +61,13 @@ func FuzzPage(f *testing.F) {
 // FuzzUser: a user with an id becomes an account that can be stored and sent.
 func FuzzUser(f *testing.F) {
 	f.Add([]byte(`{"id":"1","userName":"ann@example.com","active":"True","emails":["ann@example.com"],"roles":{"value":"Admin"}}`))
+	c := fuzzEndpoint(f)
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var u user
-		if json.Unmarshal(raw, &u) != nil || fuzzClient().checkID(0, &u, "") != nil {
+		if json.Unmarshal(raw, &u) != nil || c.checkID(0, &u, "") != nil {
 			return
 		}
-		account, err := u.account()
+		account, err := u.resource()
 		require.NoError(t, err)
 		require.Equal(t, string(u.ID), account.GetId().GetResource())
 		require.NotEmpty(t, account.GetDisplayName())
@@ -78,11 +81,12 @@ func FuzzUser(f *testing.F) {
 func FuzzErrorBody(f *testing.F) {
 	f.Add(400, []byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"400","scimType":"expiredCursor","detail":"x"}`))
 	f.Add(500, []byte(`{"detail":"`+fuzzToken+`"}`))
+	c := fuzzEndpoint(f)
 	f.Fuzz(func(t *testing.T, httpStatus int, body []byte) {
 		if httpStatus < 300 || httpStatus > 599 {
 			return
 		}
-		f := fuzzClient().statusFailure(&http.Response{StatusCode: httpStatus, Header: http.Header{}}, body)
+		f := c.statusFailure(&http.Response{StatusCode: httpStatus, Header: http.Header{}}, body)
 		require.Equal(t, httpStatus, f.httpStatus)
 		requireSafe(t, f)
 	})

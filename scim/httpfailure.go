@@ -19,11 +19,11 @@ import (
 )
 
 // place says, in messages, whom the client talks to.
-func (c *Client) place() string { return c.base.Host }
+func (c *endpoint) place() string { return c.base.Host }
 
 // statusFailure is the error for an answer whose status is not 2xx. body is (the
 // beginning of) what came with it.
-func (c *Client) statusFailure(response *http.Response, body []byte) *failure {
+func (c *endpoint) statusFailure(response *http.Response, body []byte) *failure {
 	f := c.statusMessage(response.StatusCode, decodeErrorBody(body))
 	if f.status.Code() == codes.Unavailable {
 		f.status = withRetryAfter(f.status, response, time.Now())
@@ -32,7 +32,7 @@ func (c *Client) statusFailure(response *http.Response, body []byte) *failure {
 }
 
 // statusMessage is the error for an HTTP status and what the server said to it.
-func (c *Client) statusMessage(httpStatus int, said errorBody) *failure {
+func (c *endpoint) statusMessage(httpStatus int, said errorBody) *failure {
 	answered := strings.TrimSpace(fmt.Sprintf("%s answered %d %s", c.place(), httpStatus, http.StatusText(httpStatus)))
 
 	var code codes.Code
@@ -40,13 +40,13 @@ func (c *Client) statusMessage(httpStatus int, said errorBody) *failure {
 	switch {
 	case httpStatus == http.StatusUnauthorized:
 		code = codes.Unauthenticated
-		advice = fmt.Sprintf("the token is not accepted. Put a valid token into %s.%s", tokenField, c.hinted())
+		advice = fmt.Sprintf("the token is not accepted. Put a valid token into %s.%s", c.credential.fields, c.hinted())
 	case httpStatus == http.StatusForbidden:
 		code = codes.PermissionDenied
-		advice = fmt.Sprintf("the token may not list users, or SCIM is not switched on in the app or not part of its plan. Check the app's settings and %s.%s", tokenField, c.hinted())
+		advice = fmt.Sprintf("the token may not list {users}, or SCIM is not switched on in the app or not part of its plan. Check the app's settings and %s.%s", c.credential.fields, c.hinted())
 	case httpStatus == http.StatusNotFound || httpStatus == http.StatusGone:
 		code = codes.FailedPrecondition
-		advice = fmt.Sprintf("there are no SCIM users below %s. Check %s.%s", c.base, baseURLField, c.pathHint())
+		advice = fmt.Sprintf("there are no SCIM {users} below %s. %s", c.base, c.missing())
 	case httpStatus == http.StatusTooManyRequests:
 		code = codes.Unavailable
 		advice = "too many requests. The sync goes on when the app allows it."
@@ -55,7 +55,7 @@ func (c *Client) statusMessage(httpStatus int, said errorBody) *failure {
 		advice = "it wants the request again."
 	case httpStatus == http.StatusNotImplemented:
 		code = codes.Unimplemented
-		advice = fmt.Sprintf("the app does not offer listing users here. Check %s.%s", baseURLField, c.pathHint())
+		advice = "the app does not offer listing {users} here. " + c.missing()
 	case httpStatus >= 500:
 		code = codes.Unavailable
 		advice = "the app, or a proxy before it, is out of order. If it stays so, ask the app's support."
@@ -67,16 +67,19 @@ func (c *Client) statusMessage(httpStatus int, said errorBody) *failure {
 		advice = "the app does not accept the cursor that it gave itself, so its list cannot be read completely. Ask the app's support."
 	case httpStatus == http.StatusBadRequest && strings.EqualFold(said.ScimType, "invalidCount"):
 		code = codes.FailedPrecondition
-		advice = fmt.Sprintf("the app refuses pages of %d users, although it may make them smaller. Ask the app's support.", pageSize)
+		advice = fmt.Sprintf("the app refuses pages of %d {users}, although it may make them smaller. Ask the app's support.", pageSize)
+	case httpStatus == http.StatusBadRequest && c.filter != "":
+		code = codes.InvalidArgument
+		advice = fmt.Sprintf("the app refuses a list of {users} with a filter. Check %s.", filterField)
 	case httpStatus == http.StatusBadRequest:
 		code = codes.InvalidArgument
-		advice = fmt.Sprintf("the app refuses a plain list of users. Check %s.%s", baseURLField, c.pathHint())
+		advice = fmt.Sprintf("the app refuses a plain list of {users}. Check %s.%s", baseURLField, c.pathHint())
 	default:
 		code = codes.FailedPrecondition
 		advice = fmt.Sprintf("that is no SCIM service. Check %s.%s", baseURLField, c.pathHint())
 	}
 
-	message := answered + ": " + advice
+	message := answered + ": " + c.kind.words(advice)
 	if said := c.quote(said.text()); said != "" {
 		message += " It said: " + said
 	}
@@ -85,49 +88,57 @@ func (c *Client) statusMessage(httpStatus int, said errorBody) *failure {
 	return f
 }
 
+// missing says what to do where an app has no such endpoint.
+func (c *endpoint) missing() string {
+	if c.kind == groupsKind {
+		return fmt.Sprintf("If the app has none, switch %s off; else check %s.%s", groupsField, baseURLField, c.pathHint())
+	}
+	return fmt.Sprintf("Check %s.%s", baseURLField, c.pathHint())
+}
+
 // checkJSON recognises by its first character an answer that cannot be SCIM.
 // Content types are not asked: servers send SCIM under all sorts of them.
-func (c *Client) checkJSON(body []byte) *failure {
+func (c *endpoint) checkJSON(body []byte) *failure {
 	switch {
 	case len(body) == 0:
-		return failf(codes.FailedPrecondition,
-			"%s answered with nothing instead of a SCIM list of users. Check %s.%s", c.place(), baseURLField, c.pathHint())
+		return c.failf(codes.FailedPrecondition,
+			"%s answered with nothing instead of a SCIM list of {users}. Check %s.%s", c.place(), baseURLField, c.pathHint())
 	case body[0] == '<':
-		return failf(codes.FailedPrecondition,
+		return c.failf(codes.FailedPrecondition,
 			"%s answered with a web page (HTML) instead of SCIM. Is %s right?%s", c.place(), baseURLField, c.pathHint())
 	case body[0] != '{' && body[0] != '[':
-		return failf(codes.FailedPrecondition,
+		return c.failf(codes.FailedPrecondition,
 			"%s answered with something that is not JSON instead of SCIM. Is %s right?%s", c.place(), baseURLField, c.pathHint())
 	}
 	return nil
 }
 
 // malformed is the error for JSON that breaks off or is none.
-func (c *Client) malformed(err error) *failure {
+func (c *endpoint) malformed(err error) *failure {
 	where := ""
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		where = fmt.Sprintf(" (at byte %d)", syntax.Offset)
 	}
-	return failf(codes.DataLoss,
-		"%s sent a list of users that is malformed JSON%s. Run the sync again; if it happens again, the app or a proxy before it is out of order.",
+	return c.failf(codes.DataLoss,
+		"%s sent a list of {users} that is malformed JSON%s. Run the sync again; if it happens again, the app or a proxy before it is out of order.",
 		c.place(), where)
 }
 
 // notAList is the error for JSON that is something else than a list response.
-func (c *Client) notAList() *failure {
-	return failf(codes.FailedPrecondition,
-		"%s answered with JSON that is not a SCIM list of users. Is %s right?%s", c.place(), baseURLField, c.pathHint())
+func (c *endpoint) notAList() *failure {
+	return c.failf(codes.FailedPrecondition,
+		"%s answered with JSON that is not a SCIM list of {users}. Is %s right?%s", c.place(), baseURLField, c.pathHint())
 }
 
 // pathHint ends messages about a wrong base URL.
-func (c *Client) pathHint() string {
+func (c *endpoint) pathHint() string {
 	if c.base.Path == "" {
 		return " It has no path; it usually ends in /scim/v2." + c.hinted()
 	}
 	return c.hinted()
 }
 
-func (c *Client) hinted() string {
+func (c *endpoint) hinted() string {
 	if c.hint == "" {
 		return ""
 	}
@@ -135,34 +146,34 @@ func (c *Client) hinted() string {
 }
 
 // requestFailure is the error for a request that got no answer.
-func (c *Client) requestFailure(ctx context.Context, err error) *failure {
+func (c *endpoint) requestFailure(ctx context.Context, err error) *failure {
 	f := c.requestMessage(ctx, err)
 	f.cause = err
 	return f
 }
 
 // bodyFailure is the error for an answer that broke off.
-func (c *Client) bodyFailure(ctx context.Context, err error) *failure {
+func (c *endpoint) bodyFailure(ctx context.Context, err error) *failure {
 	f := c.bodyMessage(ctx, err)
 	f.cause = err
 	return f
 }
 
-func (c *Client) bodyMessage(ctx context.Context, err error) *failure {
+func (c *endpoint) bodyMessage(ctx context.Context, err error) *failure {
 	switch {
 	case ctx.Err() != nil:
 		return c.stopped(ctx)
 	case isTimeout(err):
-		return failf(codes.DeadlineExceeded, "%s did not finish its answer in time.", c.place())
+		return c.failf(codes.DeadlineExceeded, "%s did not finish its answer in time.", c.place())
 	case errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum):
-		return failf(codes.DataLoss,
+		return c.failf(codes.DataLoss,
 			"%s sent a compressed answer that cannot be unpacked. The app or a proxy before it is out of order.", c.place())
 	}
-	return failf(codes.Unavailable, "the connection to %s broke in the middle of an answer.", c.place())
+	return c.failf(codes.Unavailable, "the connection to %s broke in the middle of an answer.", c.place())
 }
 
-func (c *Client) stopped(ctx context.Context) *failure {
-	return failf(status.FromContextError(ctx.Err()).Code(), "reading users from %s was stopped", c.place())
+func (c *endpoint) stopped(ctx context.Context) *failure {
+	return c.failf(status.FromContextError(ctx.Err()).Code(), "reading {users} from %s was stopped", c.place())
 }
 
 func isTimeout(err error) bool {
@@ -170,13 +181,13 @@ func isTimeout(err error) bool {
 	return ok && network.Timeout()
 }
 
-func (c *Client) requestMessage(ctx context.Context, err error) *failure {
+func (c *endpoint) requestMessage(ctx context.Context, err error) *failure {
 	if redirect, ok := errors.AsType[*redirectError](err); ok {
 		if redirect.target == "" {
-			return failf(codes.FailedPrecondition,
+			return c.failf(codes.FailedPrecondition,
 				"%s redirects in a circle. Check %s.%s", c.place(), baseURLField, c.pathHint())
 		}
-		return failf(codes.FailedPrecondition,
+		return c.failf(codes.FailedPrecondition,
 			"%s redirects to %s. The token is not sent there. If that is the right place, put it into %s.",
 			origin(c.base), c.quote(redirect.target), baseURLField)
 	}
@@ -186,36 +197,36 @@ func (c *Client) requestMessage(ctx context.Context, err error) *failure {
 
 	operation, duringIO := errors.AsType[*net.OpError](err)
 	if duringIO && operation.Op == "proxyconnect" {
-		return failf(codes.Unavailable,
+		return c.failf(codes.Unavailable,
 			"the proxy on the way to %s cannot be reached. Check HTTPS_PROXY and NO_PROXY.", c.place())
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		if dns.IsNotFound {
-			return failf(codes.InvalidArgument, "there is no host named %s. Check %s.%s", c.base.Hostname(), baseURLField, c.hinted())
+			return c.failf(codes.InvalidArgument, "there is no host named %s. Check %s.%s", c.base.Hostname(), baseURLField, c.hinted())
 		}
-		return failf(codes.Unavailable, "the name of the host %s cannot be looked up (DNS). Check the network, then %s.", c.base.Hostname(), baseURLField)
+		return c.failf(codes.Unavailable, "the name of the host %s cannot be looked up (DNS). Check the network, then %s.", c.base.Hostname(), baseURLField)
 	}
 	if what := c.certificateProblem(err); what != "" {
-		return failf(codes.FailedPrecondition, "no secure connection (TLS) to %s: %s", c.place(), what)
+		return c.failf(codes.FailedPrecondition, "no secure connection (TLS) to %s: %s", c.place(), what)
 	}
 
 	if isTimeout(err) {
-		return failf(codes.DeadlineExceeded, "%s did not answer in time.", c.place())
+		return c.failf(codes.DeadlineExceeded, "%s did not answer in time.", c.place())
 	}
 	// The SDK's transport marks what is worth a retry: refused, reset, cut off.
 	if code := status.Code(err); duringIO || code == codes.Unavailable || code == codes.DeadlineExceeded {
-		return failf(codes.Unavailable,
+		return c.failf(codes.Unavailable,
 			"%s cannot be reached, or closes the connection. Check that the app runs, the network, and %s.", c.place(), baseURLField)
 	}
 	if request, ok := errors.AsType[*url.Error](err); ok {
 		err = request.Err // without the URL
 	}
-	return failf(codes.FailedPrecondition,
+	return c.failf(codes.FailedPrecondition,
 		"%s does not answer as an HTTP service. Check %s. (%s)", c.place(), baseURLField, c.quote(err.Error()))
 }
 
 // certificateProblem says what is wrong if err is about TLS, else nothing.
-func (c *Client) certificateProblem(err error) string {
+func (c *endpoint) certificateProblem(err error) string {
 	const trust = "If it is your own, let the system trust it (SSL_CERT_FILE)."
 	var (
 		unknown  x509.UnknownAuthorityError

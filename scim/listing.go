@@ -18,17 +18,17 @@ import (
 // What one batch holds at most. Large batches spare round trips to the host;
 // stand-alone, a reply must stay below gRPC's 4 MiB.
 const (
-	maxBatchAccounts = 1000
-	maxBatchBytes    = 2 << 20
+	maxBatchResources = 1000
+	maxBatchBytes     = 2 << 20
 	// maxBatchTime is how long pages are added to a batch, so that a slow app
 	// shows progress.
 	maxBatchTime = 20 * time.Second
 )
 
-// listing reads all users of an app in batches. The page token holds all that is
+// listing reads all entries of an endpoint in batches. The page token holds all that is
 // needed to go on; what a session adds spares repeating work.
 type listing struct {
-	client *Client
+	endpoint *endpoint
 
 	mu   sync.Mutex
 	kept *session
@@ -42,6 +42,8 @@ type session struct {
 	// token is the page token that the session goes on at.
 	token string
 	seen  *idSet
+	// whole says that seen has been kept from the listing's beginning.
+	whole bool
 	pace  pace
 	// held is a page of which a part is delivered.
 	held *heldPage
@@ -55,11 +57,16 @@ type heldPage struct {
 
 // batch is what one call delivers.
 type batch struct {
-	accounts []*v2.Resource
+	resources []*v2.Resource
 	// next is the page token to go on with; empty at the end.
 	next string
 	// header is the header of the last answer.
 	header http.Header
+
+	// seen are the ids of the entries of the listing so far; all of them, if whole
+	// is true and next is empty. Otherwise another process has read some.
+	seen  *idSet
+	whole bool
 
 	bytes int
 	byID  map[string]int
@@ -81,19 +88,19 @@ func (l *listing) read(ctx context.Context, token string) (*batch, error) {
 	s := l.take(token)
 	ours := s != nil
 	if !ours {
-		s = &session{token: token, seen: newIDSet(), pace: newPace(l.client.readAhead)}
+		s = &session{token: token, seen: newIDSet(), whole: p == beginning(), pace: newPace(l.endpoint.readAhead)}
 		if !p.atStart() {
 			p = p.signed(signResumed)
 		}
 	}
 	begin := time.Now()
-	b := &batch{byID: map[string]int{}}
+	b := &batch{byID: map[string]int{}, seen: s.seen, whole: s.whole}
 	defer b.report(ctx)
-	ahead := newReadAhead(l.client, &s.pace)
+	ahead := newReadAhead(l.endpoint, &s.pace)
 	defer ahead.drop()
 
 	for pages := 0; ; pages++ {
-		pg, next, err := l.page(ctx, s, &p, ahead, maxBatchAccounts-len(b.accounts))
+		pg, next, err := l.page(ctx, s, &p, ahead, maxBatchResources-len(b.resources))
 		switch {
 		case err != nil && pages == 0:
 			if ours {
@@ -110,8 +117,8 @@ func (l *listing) read(ctx context.Context, token string) (*batch, error) {
 			b.header = pg.header
 		}
 
-		for i := max(p.Skip, next.from); i < len(pg.users); i++ {
-			added, err := b.add(&pg.users[i], s.seen, p.Pass)
+		for i := max(p.Skip, next.from); i < len(pg.entries); i++ {
+			added, err := b.add(pg.entries[i], s.seen, p.Pass)
 			if err != nil {
 				return nil, err
 			}
@@ -126,11 +133,11 @@ func (l *listing) read(ctx context.Context, token string) (*batch, error) {
 			return b, nil
 		}
 		if next.next.Pass != p.Pass {
-			ctxzap.Extract(ctx).Info("scim: the list of users is read again, because it may have changed while it was read",
-				zap.Int("pass", next.next.Pass), zap.Int("users", len(b.accounts)))
+			ctxzap.Extract(ctx).Info("scim: the list is read again, because it may have changed while it was read",
+				zap.String("list", l.endpoint.kind.many), zap.Int("pass", next.next.Pass))
 		}
 		p = next.next
-		if b.full(len(pg.users)) || time.Since(begin) > maxBatchTime {
+		if b.full(len(pg.entries)) || time.Since(begin) > maxBatchTime {
 			b.next = l.keep(s, p.token())
 			return b, nil
 		}
@@ -146,27 +153,27 @@ func (l *listing) page(ctx context.Context, s *session, p *position, ahead *read
 	}
 	pg, err := ahead.page(ctx, *p, room)
 	if err != nil {
-		next, err := l.client.afterRefusal(*p, err)
+		next, err := l.endpoint.afterRefusal(*p, err)
 		return &page{}, next, err
 	}
 	if p.Skip > 0 && pg.sequence != p.Current {
 		p.Skip = 0
 	}
-	next, err := l.client.advance(*p, pg, s.knows(*p, pg))
+	next, err := l.endpoint.advance(*p, pg, s.knows(*p, pg))
 	return pg, next, err
 }
 
-// knows says how many users of the page at p were on other pages of this pass.
+// knows says how many entries of the page at p were on other pages of this pass.
 func (s *session) knows(p position, pg *page) acquaintance {
-	users := pg.users
-	if p.overlaps() && len(users) > 0 && digestOf(string(users[0].ID)) == p.Last {
-		users = users[1:]
+	entries := pg.entries
+	if p.overlaps() && len(entries) > 0 && digestOf(entries[0].id()) == p.Last {
+		entries = entries[1:]
 	}
-	known := acquaintance{all: len(users) > 0}
-	for i := range users {
+	known := acquaintance{all: len(entries) > 0}
+	for _, e := range entries {
 		switch {
-		case !users[i].isUser():
-		case s.seen.pass(string(users[i].ID)) == p.Pass:
+		case e.foreign():
+		case s.seen.pass(e.id()) == p.Pass:
 			known.some = true
 			continue
 		}
@@ -197,57 +204,57 @@ func (l *listing) keep(s *session, token string) string {
 	return token
 }
 
-// add puts a user into the batch, unless the batch is full. Resources that are
-// no users are passed over, and so are those that an earlier pass delivered. Of
+// add puts an entry into the batch, unless the batch is full. Resources that are
+// of another kind are passed over, and so are those that an earlier pass delivered. Of
 // two with the same id in one pass the last counts.
-func (b *batch) add(u *user, seen *idSet, pass int) (added bool, err error) {
-	if !u.isUser() {
+func (b *batch) add(e entry, seen *idSet, pass int) (added bool, err error) {
+	if e.foreign() {
 		return true, nil
 	}
-	id := string(u.ID)
+	id := e.id()
 	if before := seen.pass(id); before != 0 && before != pass {
 		seen.add(id, pass)
 		return true, nil
 	}
-	account, err := u.account()
+	made, err := e.resource()
 	if err != nil {
 		return false, err
 	}
-	size := proto.Size(account)
+	size := proto.Size(made)
 	if at, known := b.byID[id]; known {
-		if !proto.Equal(b.accounts[at], account) {
+		if !proto.Equal(b.resources[at], made) {
 			b.replaced++
 		}
-		b.accounts[at] = account
+		b.resources[at] = made
 		return true, nil
 	}
-	if len(b.accounts) > 0 && (len(b.accounts) >= maxBatchAccounts || b.bytes+size > maxBatchBytes) {
+	if len(b.resources) > 0 && (len(b.resources) >= maxBatchResources || b.bytes+size > maxBatchBytes) {
 		return false, nil
 	}
 	seen.add(id, pass)
-	b.byID[id] = len(b.accounts)
-	b.accounts = append(b.accounts, account)
+	b.byID[id] = len(b.resources)
+	b.resources = append(b.resources, made)
 	b.bytes += size
-	if u.Active == flagUnclear {
+	if e.unclear() {
 		b.unclear++
 	}
 	return true, nil
 }
 
-// full says whether another page of that many users is likely not to fit.
-func (b *batch) full(users int) bool {
-	return len(b.accounts)+users > maxBatchAccounts || b.bytes >= maxBatchBytes
+// full says whether another page of that many entries is likely not to fit.
+func (b *batch) full(entries int) bool {
+	return len(b.resources)+entries > maxBatchResources || b.bytes >= maxBatchBytes
 }
 
 func (b *batch) report(ctx context.Context) {
 	l := ctxzap.Extract(ctx)
-	l.Debug("scim: users read", zap.Int("accounts", len(b.accounts)), zap.Bool("last", b.next == ""))
+	l.Debug("scim: batch read", zap.Int("resources", len(b.resources)), zap.Bool("last", b.next == ""))
 	if b.unclear > 0 {
 		l.Warn("scim: users whose attribute active is neither true nor false; their status is shown as unspecified",
-			zap.Int("accounts", b.unclear))
+			zap.Int("resources", b.unclear))
 	}
 	if b.replaced > 0 {
-		l.Warn("scim: users listed twice with different attributes; the last counts", zap.Int("accounts", b.replaced))
+		l.Warn("scim: resources listed twice with different attributes; the last counts", zap.Int("resources", b.replaced))
 	}
 }
 

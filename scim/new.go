@@ -2,9 +2,11 @@ package scim
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/conductorone/baton-sdk/pkg/cli"
 	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
+	"google.golang.org/grpc/codes"
 
 	"github.com/batonhost/baton-host/scim/config"
 )
@@ -16,27 +18,58 @@ var Schema = config.Schema
 // is that of the program and goes into the user agent.
 func New(version string) cli.NewConnector[*config.Scim] {
 	return func(ctx context.Context, cfg *config.Scim, _ *cli.ConnectorOpts) (connectorbuilder.ConnectorBuilderV2, []connectorbuilder.Opt, error) {
+		headers, err := headersOf(cfg.ScimHeaders)
+		if err != nil {
+			return nil, nil, err
+		}
 		client, err := NewClient(ctx, Options{
 			BaseURL:   cfg.ScimBaseUrl,
 			Token:     cfg.ScimToken,
+			Username:  cfg.ScimUsername,
+			Password:  cfg.ScimPassword,
+			Headers:   headers,
+			Filter:    cfg.ScimFilter,
+			ReadAhead: cfg.ScimReadAhead,
+			Attributes: Attributes{
+				Login:   cfg.ScimLoginAttribute,
+				Email:   cfg.ScimEmailAttribute,
+				Profile: cfg.ScimProfileAttributes,
+			},
 			UserAgent: "baton-scim/" + version,
 		})
 		if err != nil {
 			return nil, nil, err
 		}
-		return NewConnector(genericApp(cfg.ScimDisplayName), client), nil, nil
+		return NewConnector(genericApp(cfg.ScimDisplayName, cfg.ScimGroups), client), nil, nil
 	}
 }
 
 // Describe is the connector baton-scim without a configuration, for the SDK's
 // default-capabilities option.
 func Describe() connectorbuilder.ConnectorBuilderV2 {
-	return NewConnector(genericApp(""), nil)
+	return NewConnector(genericApp("", true), nil)
 }
 
-func genericApp(displayName string) App {
+// headersOf reads a field whose values may be of any type.
+func headersOf(field map[string]any) (map[string]string, error) {
+	headers := map[string]string{}
+	for name, value := range field {
+		switch value := value.(type) {
+		case string:
+			headers[name] = value
+		case bool, int, int64, float64:
+			headers[name] = fmt.Sprint(value)
+		default:
+			return nil, failf(codes.InvalidArgument, "%s has a value in it that is not text.", headersField)
+		}
+	}
+	return headers, nil
+}
+
+func genericApp(displayName string, groups bool) App {
 	return App{
 		DisplayName: first(displayName, "SCIM"),
-		Description: "Reads the accounts of any app that serves SCIM 2.0.",
+		Description: "Reads the accounts and groups of any app that serves SCIM 2.0.",
+		Groups:      groups,
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"hash/fnv"
+	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -23,9 +24,9 @@ const maxID = 1024
 
 // page is one list response (RFC 7644 section 3.4.2) to a request for users.
 type page struct {
-	// users are the resources of the list, in order. All count for paging, also
-	// where isUser is false; the others have an id.
-	users []user
+	// entries are the resources of the list, in order. All count for paging, also
+	// those that are foreign; the others have an id.
+	entries []entry
 	// total is totalResults; it is not told where it is missing or no number.
 	total number
 	// start is startIndex as the server tells it.
@@ -40,29 +41,50 @@ type page struct {
 	header http.Header
 }
 
-// listResponse is a list response as it is sent, or an error in its place.
-type listResponse struct {
-	Schemas      values  `json:"schemas"`
-	TotalResults number  `json:"totalResults"`
-	StartIndex   number  `json:"startIndex"`
-	NextCursor   text    `json:"nextCursor"`
-	Resources    *[]user `json:"Resources"`
+// listHead is a list response as it is sent, or an error in its place, but for
+// its resources.
+type listHead struct {
+	Schemas      values `json:"schemas"`
+	TotalResults number `json:"totalResults"`
+	StartIndex   number `json:"startIndex"`
+	NextCursor   text   `json:"nextCursor"`
+	// listed says whether there is a member Resources that is not null.
+	listed bool
 }
 
-// users asks for the page at p: by its cursor if the server gave one, else by
+// decodeList reads a list response whose resources are Ts. One odd attribute
+// never fails it. The error is of encoding/json; where it is an
+// UnmarshalTypeError the rest is read all the same.
+func decodeList[T any](body []byte) (listHead, []T, error) {
+	var list struct {
+		listHead
+		Resources *[]T `json:"Resources"`
+	}
+	err := json.Unmarshal(body, &list)
+	if list.Resources == nil {
+		return list.listHead, nil, err
+	}
+	list.listed = true
+	return list.listHead, *list.Resources, err
+}
+
+// list asks for the page at p: by its cursor if the server gave one, else by
 // index. What comes back may be any number of users; what that means is for the
 // listing to say.
 //
 // Both startIndex and count are always sent: some servers list nothing without
 // them. Only a cursor takes the place of startIndex (RFC 9865 section 2).
-func (c *Client) users(ctx context.Context, p position) (*page, error) {
+func (c *endpoint) list(ctx context.Context, p position) (*page, error) {
 	query := url.Values{"count": {strconv.Itoa(p.count())}}
 	if p.Cursor != "" {
 		query.Set("cursor", p.Cursor)
 	} else {
 		query.Set("startIndex", strconv.Itoa(p.index()))
 	}
-	body, header, err := c.get(ctx, "Users", query)
+	if c.filter != "" {
+		query.Set("filter", c.filter)
+	}
+	body, header, err := c.getLean(ctx, query)
 	if err != nil {
 		return nil, err
 	}
@@ -74,11 +96,30 @@ func (c *Client) users(ctx context.Context, p position) (*page, error) {
 	return pg, nil
 }
 
+// getLean asks for a list, without the attribute that may be large if the server
+// lets it be left out (RFC 7644 section 3.9); some refuse the parameter.
+func (c *endpoint) getLean(ctx context.Context, query url.Values) ([]byte, http.Header, error) {
+	path := []string{c.kind.path}
+	if c.lean == "" || c.notLean.Load() {
+		return c.get(ctx, path, query)
+	}
+	lean := maps.Clone(query)
+	lean.Set("excludedAttributes", c.lean)
+	body, header, err := c.get(ctx, path, lean)
+	if f, ok := errors.AsType[*failure](err); !ok || f.httpStatus != http.StatusBadRequest && f.httpStatus != http.StatusNotImplemented {
+		return body, header, err
+	}
+	body, header, err = c.get(ctx, path, query)
+	if err == nil {
+		c.notLean.Store(true)
+	}
+	return body, header, err
+}
+
 // decodePage reads a list response. One odd attribute never fails it; an answer
 // that is no list of users does, and so does a user without an id.
-func (c *Client) decodePage(body []byte) (*page, error) {
-	var list listResponse
-	err := json.Unmarshal(body, &list)
+func (c *endpoint) decodePage(body []byte) (*page, error) {
+	list, entries, err := c.kind.decode(body, c.choice)
 	var wrongType *json.UnmarshalTypeError
 	if err != nil && !errors.As(err, &wrongType) {
 		return nil, c.malformed(err)
@@ -87,69 +128,67 @@ func (c *Client) decodePage(body []byte) (*page, error) {
 		said := decodeErrorBody(body)
 		return nil, c.statusMessage(max(said.httpStatus(), http.StatusBadRequest), said)
 	}
-	if !list.hasSchema("ListResponse") && list.Resources == nil && !hasMember(body, "totalResults") {
+	if !list.hasSchema("ListResponse") && !list.listed && !hasMember(body, "totalResults") {
 		return nil, c.notAList()
 	}
 
 	if hasTwice(body, "Resources") {
-		return nil, failf(codes.DataLoss,
-			"%s sent a list of users with two members Resources, so nobody knows which one counts. The app is out of order: ask its support.", c.place())
+		return nil, c.failf(codes.DataLoss,
+			"%s sent a list of {users} with two members Resources, so nobody knows which one counts. The app is out of order: ask its support.", c.place())
 	}
 
-	pg := &page{total: list.TotalResults, start: list.StartIndex, cursor: string(list.NextCursor)}
-	if list.Resources != nil {
-		pg.users = *list.Resources
-	}
-	if wrongType != nil && len(pg.users) == 0 {
+	pg := &page{entries: entries, total: list.TotalResults, start: list.StartIndex, cursor: string(list.NextCursor)}
+	if wrongType != nil && len(entries) == 0 {
 		// The members of the list itself take any form, so it is Resources that
 		// is no array.
 		return nil, c.notAList()
 	}
-	names := make(map[text]text, len(pg.users))
-	for i := range pg.users {
-		if u := &pg.users[i]; u.isUser() {
-			if err := c.checkID(i, u, names[u.ID]); err != nil {
+	names := make(map[string]string, len(entries))
+	for i, e := range entries {
+		id := e.id()
+		if !e.foreign() {
+			if err := c.checkID(i, e, names[id]); err != nil {
 				return nil, err
 			}
-			names[u.ID] = text(first(string(u.UserName), string(names[u.ID])))
+			names[id] = first(e.name(), names[id])
 		}
-		pg.digest += digestOf(string(pg.users[i].ID))
+		digest := digestOf(id)
+		pg.digest += digest
 		// Multiplying by an odd number makes each place count differently.
-		pg.sequence = pg.sequence*1099511628211 + digestOf(string(pg.users[i].ID))
+		pg.sequence = pg.sequence*1099511628211 + digest
 	}
 	if pg.total.told && pg.total.value < 0 {
 		pg.total = number{}
 	}
-	readExtensionRoles(body, pg.users)
 	return pg, nil
 }
 
-// checkID makes sure that a user can be told from all others. Skipping one that
-// cannot would hide an account. namesake is the user name of another user on the
-// page with the same id; empty if there is none.
-func (c *Client) checkID(index int, u *user, namesake text) error {
-	problem := ""
+// checkID makes sure that an entry can be told from all others. Skipping one that
+// cannot would hide it. namesake is the name of another entry on the page with
+// the same id; empty if there is none.
+func (c *endpoint) checkID(index int, e entry, namesake string) error {
+	problem, id, name := "", e.id(), e.name()
 	switch {
-	case strings.TrimSpace(string(u.ID)) == "":
+	case strings.TrimSpace(id) == "":
 		problem = "has no id"
-	case strings.ContainsRune(string(u.ID), '\uFFFD'):
+	case strings.ContainsRune(id, '\uFFFD'):
 		// What is no UTF-8 becomes this character, in every id the same.
 		problem = "has an id that is not valid text"
-	case namesake != "" && u.UserName != "" && !strings.EqualFold(string(namesake), string(u.UserName)):
+	case namesake != "" && name != "" && !strings.EqualFold(namesake, name):
 		problem = "has the id of another on the same page"
-	case len(u.ID) > maxID:
+	case len(id) > maxID:
 		problem = "has an id of more than " + strconv.Itoa(maxID) + " bytes"
 	default:
 		return nil
 	}
-	return failf(codes.DataLoss,
-		"%s lists a user that %s (number %d on its page, userName %q). No account can be made of it, and none may be left out: ask the app's support.",
-		c.place(), problem, index+1, c.quote(string(u.UserName)))
+	return c.failf(codes.DataLoss,
+		"%s lists a {user} that %s (number %d on its page, %s %q). No {account} can be made of it, and none may be left out: ask the app's support.",
+		c.place(), problem, index+1, c.kind.label, c.quote(name))
 }
 
 // hasSchema says whether schemas names a message of the SCIM protocol, whatever
 // its version.
-func (l *listResponse) hasSchema(message string) bool {
+func (l *listHead) hasSchema(message string) bool {
 	for _, schema := range l.Schemas {
 		urn := strings.ToLower(string(schema.Value))
 		if strings.HasPrefix(urn, "urn:") && strings.HasSuffix(urn, ":"+strings.ToLower(message)) {

@@ -38,20 +38,21 @@ const (
 // only mean that nobody would have noticed.
 func (s sign) shifted() bool { return s >= signBoundary && s <= signShort }
 
+// String has {user} and {users} in it, for kind.words.
 func (s sign) String() string {
 	switch s {
 	case signBoundary:
 		return "a page did not begin where the one before ended"
 	case signTwice:
-		return "a user was on two pages"
+		return "a {user} was on two pages"
 	case signShort:
 		return "the list ended early"
 	case signTotal:
-		return "the number of users changed"
+		return "the number of {users} changed"
 	case signNoOverlap:
-		return "the app's pages cannot overlap, and no two readings found the same users"
+		return "the app's pages cannot overlap, and no two readings found the same {users}"
 	case signResumed:
-		return "reading was interrupted, and no two readings found the same users"
+		return "reading was interrupted, and no two readings found the same {users}"
 	default:
 		return "nothing"
 	}

@@ -59,9 +59,9 @@ func (p *pace) sequential() { p.limit, p.window = 1, 1 }
 // readAhead fetches the pages of one batch, some of them before they are needed.
 // It holds no more pages than are in flight, and is used by one goroutine.
 type readAhead struct {
-	client *Client
-	pace   *pace
-	wait   sync.WaitGroup
+	endpoint *endpoint
+	pace     *pace
+	wait     sync.WaitGroup
 	// ahead are the pages in flight, or arrived and not needed yet, by index.
 	ahead map[int]*flight
 	// length is how many users the last page had; 0 if there was none.
@@ -78,8 +78,8 @@ type flight struct {
 	took time.Duration
 }
 
-func newReadAhead(client *Client, pace *pace) *readAhead {
-	return &readAhead{client: client, pace: pace, ahead: map[int]*flight{}}
+func newReadAhead(endpoint *endpoint, pace *pace) *readAhead {
+	return &readAhead{endpoint: endpoint, pace: pace, ahead: map[int]*flight{}}
 }
 
 // drop ends the requests in flight and waits for their goroutines.
@@ -118,7 +118,7 @@ func (r *readAhead) page(ctx context.Context, p position, room int) (*page, erro
 	if f.err != nil {
 		return nil, f.err
 	}
-	r.length = len(f.page.users)
+	r.length = len(f.page.entries)
 	return f.page, nil
 }
 
@@ -147,7 +147,7 @@ func (r *readAhead) fetch(ctx context.Context, p position) *flight {
 	r.wait.Go(func() {
 		defer close(f.done)
 		begin := time.Now()
-		f.page, f.err = r.client.users(ctx, p)
+		f.page, f.err = r.endpoint.list(ctx, p)
 		f.took = time.Since(begin)
 	})
 	return f

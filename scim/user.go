@@ -14,31 +14,33 @@ import (
 // and leaves out a member of the wrong type while it reads the others; types of
 // this package take the forms that servers are known to send.
 type user struct {
-	ID          text      `json:"id"`
-	ExternalID  text      `json:"externalId"`
-	UserName    text      `json:"userName"`
-	DisplayName string    `json:"displayName"`
-	NickName    string    `json:"nickName"`
-	Name        name      `json:"name"`
-	Active      flag      `json:"active"`
-	Emails      values    `json:"emails"`
-	Title       string    `json:"title"`
-	UserType    string    `json:"userType"`
-	Locale      string    `json:"locale"`
-	TimeZone    string    `json:"timezone"`
-	Roles       values    `json:"roles"`
-	Meta        meta      `json:"meta"`
-	Enterprise  workplace `json:"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"`
+	ID          text       `json:"id"`
+	ExternalID  text       `json:"externalId"`
+	UserName    text       `json:"userName"`
+	DisplayName string     `json:"displayName"`
+	NickName    string     `json:"nickName"`
+	Name        personName `json:"name"`
+	Active      flag       `json:"active"`
+	Emails      values     `json:"emails"`
+	Title       string     `json:"title"`
+	UserType    string     `json:"userType"`
+	Locale      string     `json:"locale"`
+	TimeZone    string     `json:"timezone"`
+	Roles       values     `json:"roles"`
+	Meta        meta       `json:"meta"`
+	Enterprise  workplace  `json:"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"`
 	// SCIM 1.1, as Slack still sends it.
 	EnterpriseV1 workplace `json:"urn:scim:schemas:extension:enterprise:1.0"`
 
+	// chosen is what the configuration asked for besides, see readChosen.
+	chosen chosen
 	// extensionRoles are the roles found in extensions this package does not
 	// know, see readExtensionRoles.
 	extensionRoles values
 }
 
-// name is the attribute name (RFC 7643 section 4.1.1).
-type name struct {
+// personName is the attribute name (RFC 7643 section 4.1.1).
+type personName struct {
 	Formatted  string `json:"formatted"`
 	GivenName  string `json:"givenName"`
 	FamilyName string `json:"familyName"`
@@ -89,12 +91,18 @@ func (u *user) workplace() workplace {
 	return u.Enterprise
 }
 
-// isUser says whether a resource in a list of users is one. Some servers list
+func (u *user) id() string { return string(u.ID) }
+
+func (u *user) name() string { return string(u.UserName) }
+
+func (u *user) unclear() bool { return u.Active == flagUnclear }
+
+// foreign says whether a resource in a list of users is a group. Some servers list
 // groups among them and say so. Any other type is a user by a name of the app's
 // own, and so is a group with a user name, which no group has (RFC 7643 section
 // 4.2): what is taken too much is seen, what is left out is not.
-func (u *user) isUser() bool {
-	return !strings.EqualFold(u.Meta.ResourceType, "Group") || u.UserName != ""
+func (u *user) foreign() bool {
+	return strings.EqualFold(u.Meta.ResourceType, "Group") && u.UserName == ""
 }
 
 // shownName is the best name for people that the user has.
@@ -110,10 +118,25 @@ func (u *user) shownName(email string) string {
 	)
 }
 
-// emails lists the distinct e-mail addresses, the primary one first: the one
-// flagged so, else one for work, else the first. Without any, a user name that
-// is an address serves.
+// emails lists the distinct e-mail addresses, the primary one first: what the
+// configuration chose, else the one flagged so, else one for work, else the first.
+// Without any, a user name that is an address serves.
 func (u *user) emails() []string {
+	addresses := u.listedEmails()
+	for _, address := range slices.Backward(u.chosen.emails) {
+		if isAddress(address) {
+			addresses = slices.DeleteFunc(addresses, func(known string) bool { return strings.EqualFold(known, address) })
+			addresses = slices.Insert(addresses, 0, address)
+		}
+	}
+	if userName := string(u.UserName); len(addresses) == 0 && parsesAsAddress(userName) {
+		return []string{userName}
+	}
+	return addresses
+}
+
+// listedEmails are the addresses in the attribute emails, the primary one first.
+func (u *user) listedEmails() []string {
 	var addresses []string
 	primary, work := -1, -1
 	for _, email := range u.Emails {
@@ -134,9 +157,6 @@ func (u *user) emails() []string {
 		}
 	}
 	if len(addresses) == 0 {
-		if userName := string(u.UserName); parsesAsAddress(userName) {
-			return []string{userName}
-		}
 		return nil
 	}
 	if primary < 0 {
@@ -144,6 +164,20 @@ func (u *user) emails() []string {
 	}
 	addresses[0], addresses[primary] = addresses[primary], addresses[0]
 	return addresses
+}
+
+// login is what the user signs in with.
+func (u *user) login() string { return first(u.chosen.login, string(u.UserName)) }
+
+func decodeUsers(body []byte, c choice) (listHead, []entry, error) {
+	head, users, err := decodeList[user](body)
+	readExtensionRoles(body, users)
+	readChosen(body, users, c)
+	entries := make([]entry, len(users))
+	for i := range users {
+		entries[i] = &users[i]
+	}
+	return head, entries, err
 }
 
 // isAddress keeps placeholders ("none", "n/a") from being shown as e-mail

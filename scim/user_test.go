@@ -282,7 +282,7 @@ func TestWarnings(t *testing.T) {
 			}
 			require.Len(t, logged.All(), 1)
 			require.Contains(t, logged.All()[0].Message, c.says)
-			require.Equal(t, map[string]any{"accounts": c.count}, logged.All()[0].ContextMap())
+			require.Equal(t, map[string]any{"resources": c.count}, logged.All()[0].ContextMap())
 		})
 	}
 }

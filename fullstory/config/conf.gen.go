@@ -4,8 +4,9 @@ package config
 import "reflect"
 
 type Fullstory struct {
-	ScimBaseUrl string `mapstructure:"scim-base-url"`
-	ScimToken   string `mapstructure:"scim-token"`
+	ScimBaseUrl   string `mapstructure:"scim-base-url"`
+	ScimToken     string `mapstructure:"scim-token"`
+	ScimReadAhead int    `mapstructure:"scim-read-ahead"`
 }
 
 func (c *Fullstory) findFieldByTag(tagValue string) (any, bool) {

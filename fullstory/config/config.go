@@ -32,6 +32,7 @@ var Schema = field.NewConfiguration(
 			"https://app.fullstory.com/scim/v2",
 		),
 		scimconfig.Token("The SCIM token that Fullstory generates under Settings > Account Management > SSO. It is shown only once."),
+		scimconfig.ReadAhead(),
 	},
 	field.WithConnectorDisplayName("Fullstory"),
 	field.WithHelpUrl(HelpURL),

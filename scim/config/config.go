@@ -32,28 +32,94 @@ func BaseURL(help, placeholder string) field.SchemaField {
 // Token is the field of the bearer token (--scim-token, BATON_SCIM_TOKEN). help
 // tells a person where to find it.
 func Token(help string) field.SchemaField {
+	return tokenField(help, true)
+}
+
+func tokenField(help string, required bool) field.SchemaField {
 	return field.StringField("scim-token",
 		field.WithDisplayName("SCIM Token"),
 		field.WithDescription(help),
 		field.WithPlaceholder("Paste the token"),
 		field.WithIsSecret(true),
-		field.WithRequired(true),
+		field.WithRequired(required),
 	)
 }
 
-var displayName = field.StringField("scim-display-name",
-	field.WithDisplayName("App Name"),
-	field.WithDescription("The app's name, as it is to be shown."),
-	field.WithPlaceholder("Design Tool"),
-	field.WithDefaultValue("SCIM"),
+// ReadAhead is the field of how many pages may be in flight at a time
+// (--scim-read-ahead, BATON_SCIM_READ_AHEAD). C1's own form does not show it.
+func ReadAhead() field.SchemaField {
+	return field.IntField("scim-read-ahead",
+		field.WithDisplayName("Pages Read Ahead"),
+		field.WithDescription("How many pages of a list may be asked for at a time, 1 to 32. 1 reads one page after the other."),
+		field.WithDefaultValue(4),
+		field.WithInt(func(r *field.IntRuler) { r.Gte(1).Lte(32) }),
+		field.WithExportTarget(field.ExportTargetCLIOnly),
+	)
+}
+
+var (
+	displayName = field.StringField("scim-display-name",
+		field.WithDisplayName("App Name"),
+		field.WithDescription("The app's name, as it is to be shown."),
+		field.WithPlaceholder("Design Tool"),
+		field.WithDefaultValue("SCIM"),
+	)
+	token    = tokenField("The bearer token that the app generates for SCIM. Leave it empty if the app asks for a user name and a password.", false)
+	username = field.StringField("scim-username",
+		field.WithDisplayName("User Name"),
+		field.WithDescription("The user name, if the app asks for a user name and a password instead of a token."),
+		field.WithPlaceholder("scim-reader"),
+	)
+	password = field.StringField("scim-password",
+		field.WithDisplayName("Password"),
+		field.WithDescription("The password that belongs to the user name."),
+		field.WithIsSecret(true),
+	)
+	headers = field.StringMapField("scim-headers",
+		field.WithDisplayName("Extra Headers"),
+		field.WithDescription("HTTP headers that the app wants with each request, besides the usual ones, by name."),
+		field.WithIsSecret(true),
+	)
+	filter = field.StringField("scim-filter",
+		field.WithDisplayName("User Filter"),
+		field.WithDescription("A SCIM filter (RFC 7644 section 3.4.2.2) for the users to read. Without it all users are read."),
+		field.WithPlaceholder(`userType eq "Employee"`),
+	)
+	groups = field.BoolField("scim-groups",
+		field.WithDisplayName("Sync Groups"),
+		field.WithDescription("Whether groups and their members are read too. Switch it off if the app has no groups over SCIM."),
+		field.WithDefaultValue(true),
+	)
+	loginAttribute = field.StringField("scim-login-attribute",
+		field.WithDisplayName("Login Attribute"),
+		field.WithDescription("The SCIM attribute that people sign in with, if it is not userName."),
+		field.WithPlaceholder("externalId"),
+	)
+	emailAttribute = field.StringField("scim-email-attribute",
+		field.WithDisplayName("E-mail Attribute"),
+		field.WithDescription("The SCIM attribute that holds the primary e-mail address, if it is not the one in emails that is marked so."),
+		field.WithPlaceholder(`emails[type eq "home"].value`),
+	)
+	profileAttributes = field.StringSliceField("scim-profile-attributes",
+		field.WithDisplayName("Profile Attributes"),
+		field.WithDescription("Further SCIM attributes for the profile of an account, each as key=attribute or as the attribute alone."),
+		field.WithPlaceholder("badge=urn:example:2.0:User:badgeNumber"),
+	)
 )
 
 // Schema is the configuration of baton-scim.
 var Schema = field.NewConfiguration(
 	[]field.SchemaField{
 		BaseURL("The URL below which the app serves SCIM 2.0, as the app shows it. It usually ends in /scim/v2.", "https://app.example.com/scim/v2"),
-		Token("The bearer token that the app generates for SCIM."),
-		displayName,
+		token, username, password,
+		displayName, groups, filter,
+		loginAttribute, emailAttribute, profileAttributes,
+		headers, ReadAhead(),
 	},
+	field.WithConstraints(
+		field.FieldsAtLeastOneUsed(token, username),
+		field.FieldsMutuallyExclusive(token, username),
+		field.FieldsRequiredTogether(username, password),
+	),
 	field.WithConnectorDisplayName("SCIM"),
 )

@@ -1,0 +1,194 @@
+package scim
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/textproto"
+	"net/url"
+	"slices"
+	"strings"
+	"unicode"
+
+	"golang.org/x/net/http/httpguts"
+	"google.golang.org/grpc/codes"
+)
+
+// leakLength is how many characters of the token in a row count as a leak.
+// Shorter pieces occur by chance, for example an app's name with which its
+// tokens begin.
+const leakLength = 12
+
+// credential holds all secrets inside closures, so that printing a struct that
+// contains it (%v, JSON, a debugger's log) shows none.
+type credential struct {
+	// fields are the fields of the configuration that it comes from, for messages.
+	fields    string
+	authorize func(*http.Request)
+	// occursIn says whether text holds a secret or a telling part of it, plain,
+	// URL-encoded or in base64.
+	occursIn func(text string) bool
+	// fillsIn says whether an answer holds a whole secret in one of these forms.
+	fillsIn func(body []byte) bool
+}
+
+// newCredential makes what Options say that requests are to carry.
+func newCredential(options Options) (credential, error) {
+	headers := http.Header{}
+	secrets := []string{}
+	fields := tokenField
+	switch {
+	case options.Token != "" && (options.Username != "" || options.Password != ""):
+		return credential{}, failf(codes.InvalidArgument, "%s and %s are both given. Give the one that the app asks for.", tokenField, userNameField)
+	case options.Username != "" || options.Password != "":
+		fields = userNameField + " and " + passwordField
+		if err := checkBasic(options.Username, options.Password); err != nil {
+			return credential{}, err
+		}
+		pair := options.Username + ":" + options.Password
+		headers.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
+		secrets = append(secrets, options.Password)
+	default:
+		token, err := cleanToken(options.Token)
+		if err != nil {
+			return credential{}, err
+		}
+		headers.Set("Authorization", "Bearer "+token)
+		secrets = append(secrets, token)
+	}
+	for name, value := range options.Headers {
+		name, value = textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name)), strings.TrimSpace(value)
+		if err := checkHeader(name, value); err != nil {
+			return credential{}, err
+		}
+		headers.Set(name, value)
+		if len(value) >= leakLength { // shorter ones are versions and switches
+			secrets = append(secrets, value)
+		}
+	}
+
+	forms := writtenForms(secrets)
+	return credential{
+		fields:    fields,
+		authorize: func(r *http.Request) { maps.Copy(r.Header, headers) },
+		occursIn: func(text string) bool {
+			text = strings.ToLower(text)
+			return slices.ContainsFunc(forms, func(form string) bool { return sharePart(text, strings.ToLower(form), leakLength) })
+		},
+		fillsIn: func(body []byte) bool {
+			return slices.ContainsFunc(forms, func(form string) bool { return len(form) >= leakLength && bytes.Contains(body, []byte(form)) })
+		},
+	}, nil
+}
+
+// checkBasic refuses what cannot be sent as a name and a password (RFC 7617
+// section 2).
+func checkBasic(username, password string) error {
+	field := ""
+	switch {
+	case username == "":
+		return failf(codes.InvalidArgument, "%s is empty, although there is a password.", userNameField)
+	case password == "":
+		return failf(codes.InvalidArgument, "%s is empty, although there is a user name.", passwordField)
+	case strings.Contains(username, ":"):
+		return failf(codes.InvalidArgument, "%s has a colon in it, which no user name can have.", userNameField)
+	case strings.ContainsFunc(username, unicode.IsControl):
+		field = userNameField
+	case strings.ContainsFunc(password, unicode.IsControl):
+		field = passwordField
+	}
+	if field != "" {
+		return failf(codes.InvalidArgument, "%s has a line break or a control character in it. Copy it again from the app.", field)
+	}
+	return nil
+}
+
+// ownHeaders are set by the connector or by HTTP itself.
+var ownHeaders = []string{
+	"Accept", "Accept-Encoding", "Authorization", "Connection", "Content-Length", "Host", "Te", "Trailer",
+	"Transfer-Encoding", "Upgrade", "User-Agent",
+}
+
+// checkHeader refuses what cannot be sent as a header. Its errors never repeat a
+// value.
+func checkHeader(name, value string) error {
+	switch {
+	case !httpguts.ValidHeaderFieldName(name):
+		return failf(codes.InvalidArgument, "%s has a name in it that is no name of a header.", headersField)
+	case slices.Contains(ownHeaders, name):
+		return failf(codes.InvalidArgument, "%s has the header %s in it, which the connector sets itself.", headersField, name)
+	case value == "" || !httpguts.ValidHeaderFieldValue(value):
+		return failf(codes.InvalidArgument, "%s has no value for the header %s, or one that no header can have.", headersField, name)
+	}
+	return nil
+}
+
+// cleanToken removes what is pasted along with a token: white space, quotes, a
+// leading "Bearer". Its errors never repeat the value.
+func cleanToken(value string) (string, error) {
+	token := unquote(strings.TrimSpace(value))
+	if word, rest, _ := strings.Cut(token, " "); strings.EqualFold(word, "Bearer") {
+		token = unquote(strings.TrimSpace(rest))
+	}
+	if token == "" {
+		return "", failf(codes.InvalidArgument, "%s is empty. Generate a token in the app and put it there.", tokenField)
+	}
+	for _, r := range token {
+		if r <= ' ' || r > '~' {
+			return "", failf(codes.InvalidArgument,
+				"%s has a space, a line break or a character in it that no token has. Copy it again from the app.", tokenField)
+		}
+	}
+	return token, nil
+}
+
+func unquote(s string) string {
+	for _, quote := range []string{`"`, `'`, "`"} {
+		if len(s) >= 2 && strings.HasPrefix(s, quote) && strings.HasSuffix(s, quote) {
+			return strings.TrimSpace(s[1 : len(s)-1])
+		}
+	}
+	return s
+}
+
+// writtenForms lists the ways in which a server or a proxy could write secrets
+// into an answer, each once.
+func writtenForms(secrets []string) []string {
+	var forms []string
+	for _, secret := range secrets {
+		forms = append(forms, secret, url.QueryEscape(secret), url.PathEscape(secret))
+		if quoted, err := json.Marshal(secret); err == nil {
+			forms = append(forms, strings.Trim(string(quoted), `"`))
+		}
+		for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+			// What precedes the secret shifts its base64 form by 0, 1 or 2 bytes.
+			for shift := range 3 {
+				encoded := encoding.EncodeToString([]byte(strings.Repeat("\x00", shift) + secret))
+				// The characters at both ends also depend on the neighbours. What is
+				// left of a very short secret would occur in any text.
+				if form := strings.TrimRight(encoded, "=")[min(shift+1, len(encoded)):]; len(form) > leakLength {
+					forms = append(forms, form[:len(form)-1])
+				}
+			}
+		}
+	}
+	slices.Sort(forms)
+	return slices.Compact(forms)
+}
+
+// sharePart says whether text holds length characters of secret in a row, or
+// all of it if it is shorter.
+func sharePart(text, secret string, length int) bool {
+	if secret == "" {
+		return false
+	}
+	length = min(length, len(secret))
+	for i := 0; i+length <= len(secret); i++ {
+		if strings.Contains(text, secret[i:i+length]) {
+			return true
+		}
+	}
+	return false
+}

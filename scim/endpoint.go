@@ -1,0 +1,74 @@
+package scim
+
+import (
+	"strings"
+	"sync/atomic"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"google.golang.org/grpc/codes"
+)
+
+// entry is a resource in a list, as far as reading the list needs to know it.
+type entry interface {
+	// id is unique among the app's resources and never changes.
+	id() string
+	// name tells people which one it is; "" if it has none.
+	name() string
+	// foreign says whether it is none of the kind that was asked for.
+	foreign() bool
+	// unclear says whether the status had to be guessed.
+	unclear() bool
+	// resource makes the SDK's resource of it.
+	resource() (*v2.Resource, error)
+}
+
+// kind is a kind of resources that an app lists.
+type kind struct {
+	// path is where they are listed, below the base URL.
+	path string
+	// one and many are what messages call them, others what is listed among
+	// them by mistake, and made what becomes of one in C1.
+	one, many, others, made string
+	// label is the attribute that entry.name is.
+	label string
+	// decode reads a list response; see decodeList.
+	decode func(body []byte, choice choice) (listHead, []entry, error)
+}
+
+var (
+	usersKind  = &kind{path: "Users", one: "user", many: "users", others: "groups", made: "account", label: "userName", decode: decodeUsers}
+	groupsKind = &kind{path: "Groups", one: "group", many: "groups", others: "users", made: "group", label: "displayName", decode: decodeGroups}
+)
+
+// endpoint is where a client reads one kind of resources.
+type endpoint struct {
+	*Client
+	kind *kind
+	// filter limits what is listed (RFC 7644 section 3.4.2.2); "" for no limit.
+	filter string
+	// lean asks for a list without the attribute of that name, which may be
+	// large; "" for all of them.
+	lean string
+	// notLean is set once the server has refused to leave it out.
+	notLean atomic.Bool
+}
+
+func (c *Client) usersEndpoint() *endpoint {
+	return &endpoint{Client: c, kind: usersKind, filter: c.filter}
+}
+
+// groupsEndpoint lists groups without their members, which are read group by
+// group: a page of them could be of any size.
+func (c *Client) groupsEndpoint() *endpoint {
+	return &endpoint{Client: c, kind: groupsKind, lean: "members"}
+}
+
+// failf is failf with {user} and {users} in the format replaced by what the
+// endpoint lists.
+func (c *endpoint) failf(code codes.Code, format string, args ...any) *failure {
+	return failf(code, c.kind.words(format), args...)
+}
+
+func (k *kind) words(format string) string {
+	return strings.NewReplacer("{user}", k.one, "{users}", k.many, "{groups}", k.others, "{account}", k.made).Replace(format)
+}

@@ -1,0 +1,66 @@
+package scim
+
+import (
+	"strings"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/annotations"
+	"github.com/conductorone/baton-sdk/pkg/types/resource"
+)
+
+// group is a Group resource (RFC 7643 section 4.2) without its members, which are
+// read one group at a time.
+type group struct {
+	ID          text   `json:"id"`
+	ExternalID  text   `json:"externalId"`
+	DisplayName text   `json:"displayName"`
+	Meta        meta   `json:"meta"`
+	UserName    string `json:"userName"`
+}
+
+// groupType is the resource type of groups. Every group has the one entitlement
+// to be a member of it, so none is asked for by group.
+func groupType() *v2.ResourceType {
+	return v2.ResourceType_builder{
+		Id:          "group",
+		DisplayName: "Group",
+		Traits:      []v2.ResourceType_Trait{v2.ResourceType_TRAIT_GROUP},
+		Annotations: annotations.New(&v2.SkipEntitlements{}),
+	}.Build()
+}
+
+func decodeGroups(body []byte, _ choice) (listHead, []entry, error) {
+	head, groups, err := decodeList[group](body)
+	entries := make([]entry, len(groups))
+	for i := range groups {
+		entries[i] = &groups[i]
+	}
+	return head, entries, err
+}
+
+func (g *group) id() string { return string(g.ID) }
+
+func (g *group) name() string { return string(g.DisplayName) }
+
+func (g *group) unclear() bool { return false }
+
+// foreign says whether a resource in a list of groups is a user.
+func (g *group) foreign() bool {
+	return strings.EqualFold(g.Meta.ResourceType, "User") && g.UserName != ""
+}
+
+// resource makes the SDK's resource of a group.
+func (g *group) resource() (*v2.Resource, error) {
+	profile := map[string]any{"scim_id": string(g.ID)}
+	for key, value := range map[string]text{"display_name": g.DisplayName, "external_id": g.ExternalID} {
+		if strings.TrimSpace(string(value)) != "" {
+			profile[key] = string(value)
+		}
+	}
+	options := []resource.ResourceOption{resource.WithResourceProfile(profile)}
+	if !g.Meta.Created.IsZero() {
+		options = append(options, resource.WithResourceCreatedAt(g.Meta.Created.Time))
+	}
+	name := cut(first(string(g.DisplayName), string(g.ExternalID), string(g.ID)), maxName)
+	return resource.NewGroupResource(name, groupType(), string(g.ID), nil, options...)
+}

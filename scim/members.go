@@ -1,0 +1,164 @@
+package scim
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+)
+
+// memberValue is a member of a group (RFC 7643 section 4.2). Servers send objects, or the ids
+// alone.
+type memberValue struct {
+	Value text   `json:"value"`
+	Ref   string `json:"$ref"`
+	Type  string `json:"type"`
+}
+
+// memberList is the attribute members in any form that servers send it: a list
+// of objects, a list of ids, one object or one id. What is unreadable in it is a
+// member without an id, which is an error later on, and not left out.
+type memberList struct {
+	members []memberValue
+	// told says that the attribute is there, null or empty though it may be.
+	told bool
+}
+
+// UnmarshalJSON reads all of these forms.
+func (l *memberList) UnmarshalJSON(raw []byte) error {
+	*l = memberList{told: true}
+	items := []json.RawMessage{raw}
+	switch {
+	case string(raw) == "null":
+		return nil
+	case len(raw) > 0 && raw[0] == '[':
+		items = nil
+		if err := json.Unmarshal(raw, &items); err != nil {
+			return err
+		}
+	}
+	for _, item := range items {
+		var m memberValue
+		if len(item) > 0 && item[0] == '{' {
+			// A member of the wrong type is left out, the others are read.
+			_ = json.Unmarshal(item, &m)
+		} else {
+			_ = m.Value.UnmarshalJSON(item)
+		}
+		l.members = append(l.members, m)
+	}
+	return nil
+}
+
+// id is the member's id: value, or else the end of $ref.
+func (m memberValue) id() string {
+	if id := strings.TrimSpace(string(m.Value)); id != "" {
+		return string(m.Value)
+	}
+	_, id := m.refersTo()
+	return id
+}
+
+// refersTo parts the end of $ref into the endpoint and the id.
+func (m memberValue) refersTo() (endpoint, id string) {
+	segments := strings.Split(strings.TrimRight(m.Ref, "/"), "/")
+	if len(segments) < 2 {
+		return "", ""
+	}
+	id, err := url.PathUnescape(segments[len(segments)-1])
+	if err != nil {
+		return "", ""
+	}
+	return segments[len(segments)-2], id
+}
+
+// memberKind is what a member is.
+type memberKind int
+
+const (
+	memberUnknown memberKind = iota // the server does not say
+	memberUser
+	memberGroup
+)
+
+// kind is what the server says that the member is.
+func (m memberValue) kind() memberKind {
+	endpoint, _ := m.refersTo()
+	switch {
+	case strings.EqualFold(m.Type, "Group"), m.Type == "" && strings.EqualFold(endpoint, "Groups"):
+		return memberGroup
+	case strings.EqualFold(m.Type, "User"), m.Type == "" && strings.EqualFold(endpoint, "Users"):
+		return memberUser
+	}
+	return memberUnknown
+}
+
+// errGone says that there is no such group.
+var errGone = errors.New("no such group")
+
+// members reads who is in a group. It fails with errGone if the app says that
+// there is no such group, and it never returns a part of the members: one that
+// cannot be told from others is an error.
+func (c *endpoint) members(ctx context.Context, id string) ([]memberValue, error) {
+	list, err := c.memberList(ctx, id, nil)
+	if err != nil {
+		return nil, err
+	}
+	if !list.told {
+		// Nobody is in the group, or the server sends members only to whom asks for
+		// them (RFC 7643 section 7, returned "request").
+		asked, err := c.memberList(ctx, id, url.Values{"attributes": {"members"}})
+		var refused *failure
+		switch {
+		case err == nil:
+			list = asked
+		case errors.As(err, &refused) && (refused.httpStatus == http.StatusBadRequest || refused.httpStatus == http.StatusNotImplemented):
+		default:
+			return nil, err
+		}
+	}
+	for i, m := range list.members {
+		if memberID := m.id(); memberID == "" || len(memberID) > maxID || strings.ContainsRune(memberID, '\uFFFD') {
+			return nil, c.failf(codes.DataLoss,
+				"%s lists a member of the group %q whose id is missing or cannot be read (number %d). No member may be left out: ask the app's support.",
+				c.place(), c.quote(id), i+1)
+		}
+	}
+	return list.members, nil
+}
+
+func (c *endpoint) memberList(ctx context.Context, id string, query url.Values) (memberList, error) {
+	if id == "." || id == ".." {
+		return memberList{}, c.failf(codes.DataLoss, "%s has a group with the id %q, which cannot be asked for by its URL.", c.place(), id)
+	}
+	body, _, err := c.get(ctx, []string{c.kind.path, id}, query)
+	if f, ok := errors.AsType[*failure](err); ok && (f.httpStatus == http.StatusNotFound || f.httpStatus == http.StatusGone) {
+		return memberList{}, errGone
+	}
+	if err != nil {
+		return memberList{}, err
+	}
+	var sent struct {
+		listHead
+		ID      text       `json:"id"`
+		Members memberList `json:"members"`
+	}
+	err = json.Unmarshal(body, &sent)
+	if _, wrongType := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !wrongType {
+		return memberList{}, c.malformed(err)
+	}
+	if sent.hasSchema("Error") {
+		said := decodeErrorBody(body)
+		return memberList{}, c.statusMessage(max(said.httpStatus(), http.StatusBadRequest), said)
+	}
+	if string(sent.ID) != id || hasTwice(body, "members") {
+		return memberList{}, c.failf(codes.DataLoss,
+			"%s was asked for the group %q and answered with something else. Its members are not known. Run the sync again; if it happens again, ask the app's support.",
+			c.place(), c.quote(id))
+	}
+	return sent.Members, nil
+}
