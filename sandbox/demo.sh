@@ -48,7 +48,7 @@ if [ ! -t 1 ] || [ -n "${NO_COLOR:-}" ]; then say() { printf '\n%s\n' "$*"; }; f
 say "Two SCIM services, seeded with 40 and 25 people whose ids are the same in both"
 start_service "$FULLSTORY_SCIM_TOKEN" --app fullstory --seed 1 --accounts 40 --page-cap 10
 fullstory=$url
-start_service "$DESIGN_TOOL_SCIM_TOKEN" --app design-tool --seed 2 --accounts 25 --page-cap 10
+start_service "$DESIGN_TOOL_SCIM_TOKEN" --app design-tool --seed 2 --accounts 25 --groups 6 --page-cap 10
 design_tool=$url
 echo "fullstory    $fullstory"
 echo "design-tool  $design_tool"

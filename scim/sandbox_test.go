@@ -7,9 +7,11 @@ import (
 	"testing"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/types"
 	"github.com/stretchr/testify/require"
 
 	sandbox "github.com/batonhost/baton-host/sandbox/scim"
+	"github.com/batonhost/baton-host/scim"
 )
 
 // TestSandbox reads the sandbox, which speaks through a SCIM server library in
@@ -122,4 +124,64 @@ func requireAccount(t *testing.T, person sandbox.Account, account *v2.Resource) 
 		shown = person.UserName
 	}
 	require.Equal(t, shown, account.GetDisplayName())
+}
+
+// TestSandboxGroups reads groups and their members, whatever the sandbox says of
+// them, and compares them with what it was seeded with.
+func TestSandboxGroups(t *testing.T) {
+	t.Parallel()
+	for name, options := range map[string]sandbox.Options{
+		"as they are":                      {PageCap: 100},
+		"small pages":                      {PageCap: 3},
+		"members are not in lists":         {OmitListedMembers: true},
+		"members are not said to be users": {OmitMemberTypes: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			options.Accounts, options.Groups, options.Seed, options.Token = 40, 12, 7, testToken
+			service, err := sandbox.New(options)
+			require.NoError(t, err)
+			baseURL := start(t, service) + service.BasePath()
+			listed := groupConnector(t, baseURL)
+			groups, err := listGroups(t, listed)
+			require.NoError(t, err)
+			require.Len(t, groups, 12)
+			// A process that has listed no groups finds out what a member is, too.
+			for _, connector := range []types.ConnectorServer{listed, groupConnector(t, baseURL)} {
+				for i, group := range service.Groups() {
+					require.Equal(t, group.ID, groups[i].GetId().GetResource())
+					require.Equal(t, group.DisplayName, groups[i].GetDisplayName())
+					want := []string{}
+					for _, member := range group.Members {
+						want = append(want, map[string]string{sandbox.UserMember: "user/" + member.ID, sandbox.GroupMember: "group/" + member.ID + "+"}[member.Type])
+					}
+					got, err := listMembers(t, connector, group.ID)
+					require.NoError(t, err)
+					require.Equal(t, want, got)
+				}
+			}
+		})
+	}
+}
+
+// TestSandboxFilter: a filter that the sandbox judges limits what is read.
+func TestSandboxFilter(t *testing.T) {
+	t.Parallel()
+	service, err := sandbox.New(sandbox.Options{Accounts: 120, Seed: 7, BasicUser: "ann", BasicPassword: "s3cret", PageCap: 7, RequireHeaders: map[string]string{"X-Tenant": "7"}})
+	require.NoError(t, err)
+	client, err := scim.NewClient(t.Context(), scim.Options{
+		BaseURL: start(t, service) + service.BasePath(), Username: "ann", Password: "s3cret", Headers: map[string]string{"X-Tenant": "7"},
+		Filter: "title pr", UserAgent: "baton-test/v1",
+	})
+	require.NoError(t, err)
+	accounts, err := listAll(t, serveConnector(t, client))
+	require.NoError(t, err)
+	want := []string{}
+	for _, person := range service.Accounts() {
+		if person.Title != "" {
+			want = append(want, person.ID)
+		}
+	}
+	require.Greater(t, len(want), 20)
+	requireIDs(t, want, accounts)
 }

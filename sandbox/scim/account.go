@@ -35,6 +35,8 @@ type Account struct {
 	LastModified time.Time `json:"last_modified,omitzero"`
 }
 
+func (a Account) id() string { return a.ID }
+
 // clone shares nothing with the original.
 func (a Account) clone() Account {
 	a.Emails = slices.Clone(a.Emails)

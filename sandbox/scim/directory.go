@@ -1,99 +1,108 @@
 package scim
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
 )
 
-// directory holds the accounts in the order in which they are listed. What is
-// stored is never changed in place, only replaced, so that a page taken from it
+// listed is what a directory holds.
+type listed[T any] interface {
+	id() string
+	clone() T
+}
+
+// directory holds accounts or groups in the order in which they are listed. What
+// is stored is never changed in place, only replaced, so that a page taken from it
 // stays valid without the lock.
-type directory struct {
-	mu       sync.RWMutex
-	accounts []Account
-	// position is where each id stands in accounts.
+type directory[T listed[T]] struct {
+	// one is what messages call an entry.
+	one string
+
+	mu      sync.RWMutex
+	entries []T
+	// position is where each id stands in entries.
 	position map[string]int
 }
 
-func newDirectory(accounts []Account) *directory {
-	d := &directory{accounts: accounts, position: make(map[string]int, len(accounts))}
+func newDirectory[T listed[T]](one string, entries []T) *directory[T] {
+	d := &directory[T]{one: one, entries: entries, position: make(map[string]int, len(entries))}
 	d.index(0)
 	return d
 }
 
-// index notes where the accounts stand from a position on.
-func (d *directory) index(from int) {
-	for i := from; i < len(d.accounts); i++ {
-		d.position[d.accounts[i].ID] = i
+// index notes where the entries stand from a position on.
+func (d *directory[T]) index(from int) {
+	for i := from; i < len(d.entries); i++ {
+		d.position[d.entries[i].id()] = i
 	}
 }
 
-// page is up to count accounts from a 1-based index on, and how many there are
+// page is up to count entries from a 1-based index on, and how many there are
 // in all. It costs what the page holds, not what the directory holds.
-func (d *directory) page(startIndex, count int) ([]Account, int) {
+func (d *directory[T]) page(startIndex, count int) ([]T, int) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	total := len(d.accounts)
+	total := len(d.entries)
 	start := min(startIndex-1, total)
-	return slices.Clone(d.accounts[start : start+min(count, total-start)]), total
+	return slices.Clone(d.entries[start : start+min(count, total-start)]), total
 }
 
-func (d *directory) get(id string) (Account, bool) {
+func (d *directory[T]) get(id string) (T, bool) {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
 	at, found := d.position[id]
 	if !found {
-		return Account{}, false
+		var none T
+		return none, false
 	}
-	return d.accounts[at], true
+	return d.entries[at], true
 }
 
-func (d *directory) all() []Account {
+func (d *directory[T]) all() []T {
 	d.mu.RLock()
 	defer d.mu.RUnlock()
-	all := make([]Account, len(d.accounts))
-	for i, account := range d.accounts {
-		all[i] = account.clone()
+	all := make([]T, len(d.entries))
+	for i, entry := range d.entries {
+		all[i] = entry.clone()
 	}
 	return all
 }
 
-func (d *directory) add(account Account) error {
-	if account.ID == "" {
-		return errors.New("add an account: it has no id")
+func (d *directory[T]) add(entry T) error {
+	if entry.id() == "" {
+		return fmt.Errorf("add %s: it has no id", d.one)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if _, exists := d.position[account.ID]; exists {
-		return fmt.Errorf("add an account: there is one with the id %q already", account.ID)
+	if _, exists := d.position[entry.id()]; exists {
+		return fmt.Errorf("add %s: there is one with the id %q already", d.one, entry.id())
 	}
-	d.accounts = append(d.accounts, account.clone())
-	d.index(len(d.accounts) - 1)
+	d.entries = append(d.entries, entry.clone())
+	d.index(len(d.entries) - 1)
 	return nil
 }
 
-func (d *directory) update(account Account) error {
+func (d *directory[T]) update(entry T) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	at, found := d.position[account.ID]
+	at, found := d.position[entry.id()]
 	if !found {
-		return fmt.Errorf("update an account: there is none with the id %q", account.ID)
+		return fmt.Errorf("update %s: there is none with the id %q", d.one, entry.id())
 	}
-	d.accounts[at] = account.clone()
+	d.entries[at] = entry.clone()
 	return nil
 }
 
-func (d *directory) remove(id string) error {
+func (d *directory[T]) remove(id string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	at, found := d.position[id]
 	if !found {
-		return fmt.Errorf("remove an account: there is none with the id %q", id)
+		return fmt.Errorf("remove %s: there is none with the id %q", d.one, id)
 	}
 	delete(d.position, id)
-	d.accounts = slices.Delete(d.accounts, at, at+1)
+	d.entries = slices.Delete(d.entries, at, at+1)
 	d.index(at)
 	return nil
 }

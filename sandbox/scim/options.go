@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -26,8 +27,24 @@ type Options struct {
 	// at least one of each odd kind, see [People].
 	Accounts int
 
-	// Token is the bearer token that every request must carry. It is required.
+	// Groups is how many groups there are at the start, see [MakeGroups]. If it is
+	// 0 there is no endpoint for groups either, as in apps that have none.
+	Groups int
+	// OmitListedMembers leaves the members out of a list of groups, as some apps
+	// do; a single group has them.
+	OmitListedMembers bool
+	// OmitMemberTypes says of members who they are and not what.
+	OmitMemberTypes bool
+
+	// Token is the bearer token that every request must carry. Either it or
+	// BasicUser is required.
 	Token string
+	// BasicUser and BasicPassword are what requests must carry instead of a token
+	// (RFC 7617).
+	BasicUser, BasicPassword string
+	// RequireHeaders are further headers that every request must carry, with these
+	// values.
+	RequireHeaders map[string]string
 	// BasePath is where the service is found, [DefaultBasePath] if empty.
 	BasePath string
 	// PageCap is the greatest number of users in one answer, [DefaultPageCap]
@@ -54,7 +71,13 @@ func (o Options) withDefaults() (Options, error) {
 	o.BasePath = strings.TrimRight(o.BasePath, "/")
 
 	switch {
-	case o.Token == "":
+	case o.BasicUser != "" && o.Token != "":
+		return Options{}, errors.New("there is a bearer token and a user name; one of them is enough")
+	case o.BasicUser != "" && (o.BasicPassword == "" || strings.Contains(o.BasicUser, ":")):
+		return Options{}, errors.New("the password is missing, or the user name has a colon in it")
+	case o.Groups < 0:
+		return Options{}, fmt.Errorf("the number of groups must not be negative, unlike %d", o.Groups)
+	case o.BasicUser == "" && o.Token == "":
 		return Options{}, errors.New("the bearer token is missing")
 	case !sendable(o.Token):
 		return Options{}, errors.New("the bearer token must consist of visible ASCII characters, without spaces")
@@ -66,6 +89,14 @@ func (o Options) withDefaults() (Options, error) {
 		return Options{}, fmt.Errorf("the latency must not be negative, unlike %s", o.Latency)
 	}
 	return o, nil
+}
+
+// authorization is the header that requests must carry.
+func (o Options) authorization() string {
+	if o.BasicUser != "" {
+		return "basic " + base64.StdEncoding.EncodeToString([]byte(o.BasicUser+":"+o.BasicPassword))
+	}
+	return "bearer " + o.Token
 }
 
 // sendable says whether a client can send the token as one word of a header.

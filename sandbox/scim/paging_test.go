@@ -70,12 +70,11 @@ func TestAQueryThatCannotBeServedIsRefused(t *testing.T) {
 	t.Parallel()
 	service := start(t, scim.Options{Accounts: 3})
 	for query, wantType := range map[string]string{
-		"?startIndex=one":                "",
-		"?count=ten":                     "",
-		"?filter=userName+eq+%22x%22":    "invalidFilter",
-		"?filter=this+is+no+filter":      "invalidFilter",
-		"?filter=unheardOf+eq+%22x%22":   "invalidFilter",
-		"?filter=title+pr&startIndex=26": "invalidFilter",
+		"?startIndex=one":              "",
+		"?count=ten":                   "",
+		"?filter=this+is+no+filter":    "invalidFilter",
+		"?filter=unheardOf+eq+%22x%22": "invalidFilter",
+		"?filter=title+eq":             "invalidFilter",
 	} {
 		t.Run(query, func(t *testing.T) {
 			t.Parallel()

@@ -18,9 +18,12 @@ import (
 	"go.uber.org/zap"
 )
 
-const usersEndpoint = "/Users"
+const (
+	usersEndpoint  = "/Users"
+	groupsEndpoint = "/Groups"
+)
 
-// Server is a SCIM service. It serves what the library serves, /Users,
+// Server is a SCIM service. It serves what the library serves, /Users, /Groups,
 // /Schemas, /ResourceTypes and /ServiceProviderConfig, for reading; whatever
 // would change a user is answered with 501. All of its methods may be called at
 // the same time.
@@ -29,11 +32,12 @@ const usersEndpoint = "/Users"
 type Server struct {
 	basePath string
 	latency  time.Duration
-	// token is the hash of the bearer token. The token itself is not kept.
-	token     [sha256.Size]byte
-	directory *directory
-	requests  requestLog
-	provider  *elimity.ServerArgs
+	// secrets are the hashes of what headers must be. The values are not kept.
+	secrets  map[string][sha256.Size]byte
+	people   *directory[Account]
+	groups   *directory[Group]
+	requests requestLog
+	provider *elimity.ServerArgs
 }
 
 // New makes a service and its people. It fails, with a sentence that names the
@@ -47,14 +51,28 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	directory := newDirectory(people)
-	return &Server{
-		basePath:  opts.BasePath,
-		latency:   opts.Latency,
-		token:     sha256.Sum256([]byte(opts.Token)),
-		directory: directory,
-		provider:  provider(opts.PageCap, users{directory}),
-	}, nil
+	s := &Server{
+		basePath: opts.BasePath,
+		latency:  opts.Latency,
+		secrets:  map[string][sha256.Size]byte{"Authorization": sha256.Sum256([]byte(opts.authorization()))},
+		people:   newDirectory("an account", people),
+		groups:   newDirectory("a group", MakeGroups(opts.App, opts.Seed, people, opts.Groups)),
+	}
+	for name, value := range opts.RequireHeaders {
+		s.secrets[http.CanonicalHeaderKey(name)] = sha256.Sum256([]byte(value))
+	}
+	s.provider = provider(opts.PageCap, users{people: s.people})
+	if opts.Groups > 0 {
+		s.provider.ResourceTypes = append(s.provider.ResourceTypes, elimity.ResourceType{
+			ID:          optional.NewString("Group"),
+			Name:        "Group",
+			Description: optional.NewString("A group of people and groups"),
+			Endpoint:    groupsEndpoint,
+			Schema:      schema.CoreGroupSchema(),
+			Handler:     groups{groups: s.groups, omitListed: opts.OmitListedMembers, omitTypes: opts.OmitMemberTypes},
+		})
+	}
+	return s, nil
 }
 
 // provider describes the service to the library.
@@ -92,25 +110,47 @@ func (s *Server) BasePath() string {
 // listed: those that the service was seeded with and what [Server.Add],
 // [Server.Update] and [Server.Remove] made of them.
 func (s *Server) Accounts() []Account {
-	return s.directory.all()
+	return s.people.all()
 }
 
 // Add puts an account at the end of the listing. It fails if the id is empty or
 // taken.
 func (s *Server) Add(account Account) error {
-	return s.directory.add(account)
+	return s.people.add(account)
 }
 
 // Update replaces the account with the same id, in its place. It fails if there
 // is none.
 func (s *Server) Update(account Account) error {
-	return s.directory.update(account)
+	return s.people.update(account)
 }
 
 // Remove takes an account away, so that those behind it move up by one place.
 // It fails if there is none with this id.
 func (s *Server) Remove(id string) error {
-	return s.directory.remove(id)
+	return s.people.remove(id)
+}
+
+// Groups are the groups that there are now, in the order in which they are listed.
+func (s *Server) Groups() []Group {
+	return s.groups.all()
+}
+
+// AddGroup puts a group at the end of the listing. It fails if the id is empty or
+// taken.
+func (s *Server) AddGroup(group Group) error {
+	return s.groups.add(group)
+}
+
+// UpdateGroup replaces the group with the same id. It fails if there is none.
+func (s *Server) UpdateGroup(group Group) error {
+	return s.groups.update(group)
+}
+
+// RemoveGroup takes a group away; groups that it is a member of keep it. It fails
+// if there is none with this id.
+func (s *Server) RemoveGroup(id string) error {
+	return s.groups.remove(id)
 }
 
 // Requests are all requests so far, refused ones too, in the order in which
@@ -143,7 +183,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 		writeError(w, http.StatusUnauthorized, "The bearer token is missing or wrong.")
 		return
 	}
-	if r.Method == http.MethodGet && endpoint == usersEndpoint {
+	if r.Method == http.MethodGet && (endpoint == usersEndpoint || endpoint == groupsEndpoint) {
 		if err := wait(r.Context(), s.latency); err != nil {
 			writeError(w, http.StatusServiceUnavailable, "The request was given up before it was answered.")
 			return
@@ -159,12 +199,20 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	library.ServeHTTP(w, at(r, endpoint))
 }
 
-// authorized compares hashes, so that the time it takes tells nothing about the
-// token, its length included.
+// authorized compares hashes, so that the time it takes tells nothing about a
+// secret, its length included.
 func (s *Server) authorized(r *http.Request) bool {
-	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	sent := sha256.Sum256([]byte(token))
-	return subtle.ConstantTimeCompare(sent[:], s.token[:]) == 1 && strings.EqualFold(scheme, "Bearer")
+	authorized := 1
+	for name, want := range s.secrets {
+		value := r.Header.Get(name)
+		if name == "Authorization" {
+			scheme, rest, _ := strings.Cut(value, " ")
+			value = strings.ToLower(scheme) + " " + rest
+		}
+		sent := sha256.Sum256([]byte(value))
+		authorized &= subtle.ConstantTimeCompare(sent[:], want[:])
+	}
+	return authorized == 1
 }
 
 func (s *Server) baseURL(r *http.Request) string {

@@ -315,6 +315,15 @@ func TestLatencyEndsWhenTheClientGoesAway(t *testing.T) {
 	})
 }
 
+func serveWith(t *testing.T, server *scim.Server, header http.Header) *httptest.ResponseRecorder {
+	t.Helper()
+	recorder := httptest.NewRecorder()
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, server.BasePath()+"/Users", nil)
+	request.Header = header
+	server.ServeHTTP(recorder, request)
+	return recorder
+}
+
 func serve(ctx context.Context, server *scim.Server, path string) *httptest.ResponseRecorder {
 	request := httptest.NewRequestWithContext(ctx, http.MethodGet, path, nil)
 	request.Header.Set("Authorization", "Bearer "+token)

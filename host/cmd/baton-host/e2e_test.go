@@ -116,6 +116,7 @@ plugins:
     app: scim
     config:
       scim-display-name: Design Tool
+      scim-groups: false
       scim-base-url: `+design.url+`
       scim-token: ${env:DESIGN_TOKEN}
 uploads:

@@ -16,9 +16,12 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// tokenVariable keeps the token out of the arguments, which other users of the
+// The variables keep secrets out of the arguments, which other users of the
 // machine can read.
-const tokenVariable = "BATON_SANDBOX_TOKEN"
+const (
+	tokenVariable    = "BATON_SANDBOX_TOKEN"
+	passwordVariable = "BATON_SANDBOX_PASSWORD"
+)
 
 func newSCIMCommand() *cobra.Command {
 	var (
@@ -38,10 +41,12 @@ from the environment variable ` + tokenVariable + ` or from --token.`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			opts.App, opts.Seed, opts.Accounts = people.app, people.seed, people.accounts
-			if opts.Token == "" {
+			if opts.BasicUser != "" {
+				opts.BasicPassword = os.Getenv(passwordVariable)
+			} else if opts.Token == "" {
 				opts.Token = os.Getenv(tokenVariable)
 			}
-			if opts.Token == "" {
+			if opts.BasicUser == "" && opts.Token == "" {
 				return errors.New("the bearer token is missing; set " + tokenVariable + " or pass --token")
 			}
 			if opts.PageCap < 1 {
@@ -56,6 +61,10 @@ from the environment variable ` + tokenVariable + ` or from --token.`,
 	flags.StringVar(&opts.Token, "token", "", "the bearer token (default $"+tokenVariable+")")
 	flags.IntVar(&opts.PageCap, "page-cap", scim.DefaultPageCap, "the greatest number of users in one answer")
 	flags.DurationVar(&opts.Latency, "latency", 0*time.Second, "how long a request for a list waits, such as 20ms")
+	flags.IntVar(&opts.Groups, "groups", 0, "how many groups there are; 0 serves no groups at all")
+	flags.BoolVar(&opts.OmitListedMembers, "omit-listed-members", false, "leave the members out of lists of groups")
+	flags.BoolVar(&opts.OmitMemberTypes, "omit-member-types", false, "do not say whether a member is a user or a group")
+	flags.StringVar(&opts.BasicUser, "basic-user", "", "ask for this user name, and the password in $"+passwordVariable+", instead of a token")
 	cmd.AddCommand(newAccountsCommand(&people))
 	return cmd
 }

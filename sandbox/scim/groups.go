@@ -1,0 +1,89 @@
+package scim
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	elimity "github.com/elimity-com/scim"
+	scimerrors "github.com/elimity-com/scim/errors"
+	"github.com/elimity-com/scim/optional"
+)
+
+// groups answers the library's questions about the endpoint /Groups, as users
+// does for /Users.
+type groups struct {
+	groups *directory[Group]
+	// omitListed leaves members out of lists, omitTypes what they are.
+	omitListed, omitTypes bool
+}
+
+// GetAll lists the page asked for.
+func (g groups) GetAll(r *http.Request, params elimity.ListRequestParams) (elimity.Page, error) {
+	if params.FilterValidator != nil {
+		return elimity.Page{}, scimerrors.ScimErrorInvalidFilter
+	}
+	page, total := g.groups.page(params.StartIndex, params.Count)
+	listed := make([]elimity.Resource, 0, len(page))
+	for _, group := range page {
+		listed = append(listed, g.resource(group, g.omitListed || withoutMembers(r)))
+	}
+	return elimity.Page{TotalResults: total, Resources: listed}, nil
+}
+
+// Get is one group.
+func (g groups) Get(r *http.Request, id string) (elimity.Resource, error) {
+	group, found := g.groups.get(id)
+	if !found {
+		return elimity.Resource{}, scimerrors.ScimErrorResourceNotFound(id)
+	}
+	return g.resource(group, withoutMembers(r)), nil
+}
+
+// withoutMembers says whether the request excludes the members (RFC 7644 section
+// 3.9), which the library leaves to us.
+func withoutMembers(r *http.Request) bool {
+	excluded := strings.Split(r.URL.Query().Get("excludedAttributes"), ",")
+	return slices.ContainsFunc(excluded, func(name string) bool { return strings.EqualFold(strings.TrimSpace(name), "members") })
+}
+
+func (g groups) resource(group Group, omitMembers bool) elimity.Resource {
+	attributes := elimity.ResourceAttributes{"displayName": group.DisplayName}
+	var members []any
+	for _, member := range group.Members {
+		told := map[string]any{"value": member.ID}
+		if !g.omitTypes {
+			told["type"] = member.Type
+			told["$ref"] = "../" + member.Type + "s/" + member.ID
+		}
+		members = append(members, told)
+	}
+	if len(members) > 0 && !omitMembers {
+		attributes["members"] = members
+	}
+	described := elimity.Resource{ID: group.ID, Attributes: attributes}
+	if group.ExternalID != "" {
+		described.ExternalID = optional.NewString(group.ExternalID)
+	}
+	return described
+}
+
+// Create is refused, as every change over the wire is.
+func (groups) Create(*http.Request, elimity.ResourceAttributes) (elimity.Resource, error) {
+	return elimity.Resource{}, readOnly
+}
+
+// Replace is refused.
+func (groups) Replace(*http.Request, string, elimity.ResourceAttributes) (elimity.Resource, error) {
+	return elimity.Resource{}, readOnly
+}
+
+// Patch is refused.
+func (groups) Patch(*http.Request, string, []elimity.PatchOperation) (elimity.Resource, error) {
+	return elimity.Resource{}, readOnly
+}
+
+// Delete is refused.
+func (groups) Delete(*http.Request, string) error {
+	return readOnly
+}
