@@ -2,7 +2,7 @@ package scim
 
 import (
 	"context"
-	"fmt"
+	"strings"
 
 	"github.com/conductorone/baton-sdk/pkg/cli"
 	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
@@ -50,18 +50,19 @@ func Describe() connectorbuilder.ConnectorBuilderV2 {
 	return NewConnector(genericApp("", true), nil)
 }
 
-// headersOf reads a field whose values may be of any type.
-func headersOf(field map[string]any) (map[string]string, error) {
+// headersOf reads "Name: value" items. Its errors never repeat one.
+func headersOf(items []string) (map[string]string, error) {
 	headers := map[string]string{}
-	for name, value := range field {
-		switch value := value.(type) {
-		case string:
-			headers[name] = value
-		case bool, int, int64, float64:
-			headers[name] = fmt.Sprint(value)
-		default:
-			return nil, failf(codes.InvalidArgument, "%s has a value in it that is not text.", headersField)
+	for _, item := range items {
+		name, value, found := strings.Cut(item, ":")
+		if !found {
+			return nil, failf(codes.InvalidArgument, "%s has an item without a colon. It must look like Name: value.", headersField)
 		}
+		name = strings.TrimSpace(name)
+		if _, twice := headers[name]; twice {
+			return nil, failf(codes.InvalidArgument, "%s has a header in it twice.", headersField)
+		}
+		headers[name] = value
 	}
 	return headers, nil
 }

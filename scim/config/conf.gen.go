@@ -4,18 +4,18 @@ package config
 import "reflect"
 
 type Scim struct {
-	ScimBaseUrl           string         `mapstructure:"scim-base-url"`
-	ScimToken             string         `mapstructure:"scim-token"`
-	ScimUsername          string         `mapstructure:"scim-username"`
-	ScimPassword          string         `mapstructure:"scim-password"`
-	ScimDisplayName       string         `mapstructure:"scim-display-name"`
-	ScimGroups            bool           `mapstructure:"scim-groups"`
-	ScimFilter            string         `mapstructure:"scim-filter"`
-	ScimLoginAttribute    string         `mapstructure:"scim-login-attribute"`
-	ScimEmailAttribute    string         `mapstructure:"scim-email-attribute"`
-	ScimProfileAttributes []string       `mapstructure:"scim-profile-attributes"`
-	ScimHeaders           map[string]any `mapstructure:"scim-headers"`
-	ScimReadAhead         int            `mapstructure:"scim-read-ahead"`
+	ScimBaseUrl           string   `mapstructure:"scim-base-url"`
+	ScimToken             string   `mapstructure:"scim-token"`
+	ScimUsername          string   `mapstructure:"scim-username"`
+	ScimPassword          string   `mapstructure:"scim-password"`
+	ScimDisplayName       string   `mapstructure:"scim-display-name"`
+	ScimGroups            bool     `mapstructure:"scim-groups"`
+	ScimFilter            string   `mapstructure:"scim-filter"`
+	ScimLoginAttribute    string   `mapstructure:"scim-login-attribute"`
+	ScimEmailAttribute    string   `mapstructure:"scim-email-attribute"`
+	ScimProfileAttributes []string `mapstructure:"scim-profile-attributes"`
+	ScimHeaders           []string `mapstructure:"scim-headers"`
+	ScimReadAhead         int      `mapstructure:"scim-read-ahead"`
 }
 
 func (c *Scim) findFieldByTag(tagValue string) (any, bool) {

@@ -75,9 +75,11 @@ var (
 		field.WithDescription("The password that belongs to the user name."),
 		field.WithIsSecret(true),
 	)
-	headers = field.StringMapField("scim-headers",
+	// Not a map: the SDK's command line takes none from the environment.
+	headers = field.StringSliceField("scim-headers",
 		field.WithDisplayName("Extra Headers"),
-		field.WithDescription("HTTP headers that the app wants with each request, besides the usual ones, by name."),
+		field.WithDescription("HTTP headers that the app wants with each request, besides the usual ones, each as Name: value."),
+		field.WithPlaceholder("X-Api-Key: …"),
 		field.WithIsSecret(true),
 	)
 	filter = field.StringField("scim-filter",
