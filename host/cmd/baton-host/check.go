@@ -69,7 +69,7 @@ func check(ctx context.Context, stdout io.Writer, root *rootOptions, configFile 
 		failed = append(failed, fleet.checkUpload(ctx, upload))
 	}
 	if err := writeTable(stdout, []string{"PLUGIN", "APP", "RESULT"}, rows); err != nil {
-		return err
+		failed = append(failed, fmt.Errorf("the results could not be written to standard output: %w", err))
 	}
 	return errors.Join(failed...)
 }

@@ -105,7 +105,7 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 		}
 	}
 	if err := writeSummary(stdout, results); err != nil {
-		return err
+		failed = append(failed, fmt.Errorf("the summary could not be written to standard output: %w", err))
 	}
 	return errors.Join(failed...)
 }
