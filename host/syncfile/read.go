@@ -83,24 +83,18 @@ func Accounts(ctx context.Context, path string, each func(Account) error) (err e
 	}
 }
 
-// AccountCounts is the number of accounts by resource type, with a zero for
-// account types that have none.
-func AccountCounts(ctx context.Context, path string) (counts map[string]int, err error) {
-	store, err := openFinished(ctx, path)
+// countAccounts is the number of accounts in a sync by resource type, with a
+// zero for account types that have none.
+func countAccounts(ctx context.Context, store c1zstore.Store, syncID string) (map[string]int, error) {
+	types, err := accountTypes(ctx, store)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, store.Close(ctx)) }()
-
-	types, err := accountTypes(ctx, store)
+	stats, err := store.SyncMeta().StatsV2(ctx, connectorstore.SyncTypeAny, syncID)
 	if err != nil {
-		return nil, damaged(path, err)
+		return nil, err
 	}
-	stats, err := store.SyncMeta().StatsV2(ctx, connectorstore.SyncTypeAny, "")
-	if err != nil {
-		return nil, damaged(path, err)
-	}
-	counts = map[string]int{}
+	counts := map[string]int{}
 	for id := range types {
 		counts[id] = int(stats.GetResourcesByResourceType()[id])
 	}

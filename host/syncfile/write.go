@@ -12,25 +12,32 @@ import (
 )
 
 // Write syncs everything that the connector has into a new sync file at path,
-// with as many resource types at a time as there are workers. The directory
-// must exist. Until the sync is complete the file is elsewhere in the same
-// directory; if the sync fails or the context ends, what was at path stays and
-// nothing else is left behind.
-func Write(ctx context.Context, connector types.ConnectorClient, path string, workers int) error {
+// with as many resource types at a time as there are workers, and returns how
+// many accounts the file holds, by resource type id, with a zero for an account
+// type that has none. The directory must exist.
+//
+// Until the sync is complete and the file has been read back and counted, it is
+// elsewhere in the same directory. If there is an error or the context ends,
+// what was at path stays and nothing else is left behind.
+func Write(ctx context.Context, connector types.ConnectorClient, path string, workers int) (map[string]int, error) {
 	work, err := os.MkdirTemp(filepath.Dir(path), ".baton-host-sync-")
 	if err != nil {
-		return fmt.Errorf("the sync file cannot be written beside %s: %w", path, err)
+		return nil, fmt.Errorf("the sync file cannot be written beside %s: %w", path, err)
 	}
 	defer func() { _ = os.RemoveAll(work) }()
 
 	fresh := filepath.Join(work, filepath.Base(path))
 	if err := run(ctx, connector, fresh, work, workers); err != nil {
-		return err
+		return nil, err
 	}
-	if err := requireFullSync(ctx, fresh, work); err != nil {
-		return err
+	counts, err := readBack(ctx, fresh, work)
+	if err != nil {
+		return nil, err
 	}
-	return publish(fresh, path)
+	if err := publish(fresh, path); err != nil {
+		return nil, err
+	}
+	return counts, nil
 }
 
 func run(ctx context.Context, connector types.ConnectorClient, path, work string, workers int) error {
@@ -48,22 +55,30 @@ func run(ctx context.Context, connector types.ConnectorClient, path, work string
 	return errors.Join(err, syncer.Close(context.WithoutCancel(ctx)))
 }
 
-// requireFullSync reads the file back: what is published must say of itself
-// that it holds a finished full sync.
-func requireFullSync(ctx context.Context, path, work string) (err error) {
+// readBack counts the accounts in the file: what is published must say of
+// itself that it holds a finished full sync, and can be read.
+func readBack(ctx context.Context, path, work string) (counts map[string]int, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("the sync file that was just written cannot be read back: %w", err)
+		}
+	}()
 	store, err := open(ctx, path, work)
 	if err != nil {
-		return fmt.Errorf("the sync file that was just written cannot be read back: %w", err)
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, store.Close(ctx)) }()
 	full, err := store.SyncMeta().LatestFullSync(ctx)
 	if err != nil {
-		return fmt.Errorf("the sync file that was just written cannot be read back: %w", err)
+		return nil, err
 	}
 	if full == nil {
-		return errors.New("the sync ended without an error but the file holds no finished full sync")
+		return nil, errors.New("the sync ended without an error but the file holds no finished full sync")
 	}
-	return nil
+	if err := store.SetCurrentSync(ctx, full.ID); err != nil {
+		return nil, err
+	}
+	return countAccounts(ctx, store, full.ID)
 }
 
 // publish moves the finished file to its name, and both to the disk. The file

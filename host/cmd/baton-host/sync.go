@@ -201,16 +201,15 @@ func syncUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry aggreg
 
 	progress := startProgress(plan.name, plan.instances)
 	many, err := aggregated(members, aggregate.WithObserver(progress), aggregate.WithRetry(retry))
+	var counts map[string]int
 	if err == nil {
-		err = syncfile.Write(ctx, many.Client(ctx), plan.path, workers(len(members)))
+		counts, err = syncfile.Write(ctx, many.Client(ctx), plan.path, workers(len(members)))
 	}
 	result.took = progress.end()
 	if err != nil {
 		result.err = err
 		return result
 	}
-	counts, err := syncfile.AccountCounts(ctx, plan.path)
-	result.err = err
 	result.accounts = byInstance(counts, members)
 	return result
 }

@@ -1,0 +1,61 @@
+package main_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/sandbox/scim"
+)
+
+// startWatchedApp is startApp with a function that is called at the first
+// request for accounts, that is in the middle of a sync.
+func startWatchedApp(t *testing.T, options scim.Options, inTheMiddle func()) app {
+	t.Helper()
+	options.Token = "tok"
+	server, err := scim.New(options)
+	require.NoError(t, err)
+	once := make(chan struct{}, 1)
+	once <- struct{}{}
+	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// The first requests are those of the validation; only a listing asks
+		// for a page of more than one account.
+		if count := r.URL.Query().Get("count"); count != "" && count != "1" {
+			select {
+			case <-once:
+				inTheMiddle()
+			default:
+			}
+		}
+		server.ServeHTTP(w, r)
+	}))
+	t.Cleanup(listener.Close)
+	return app{url: listener.URL + "/scim/v2", token: options.Token, server: server}
+}
+
+// temporaryDir is a directory for TMPDIR that is short enough for sockets.
+func temporaryDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "s")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
+}
+
+func TestWhatIsPublishedHasBeenCountedAndIsNeverCalledFailed(t *testing.T) {
+	t.Parallel()
+	temporary := temporaryDir(t)
+	app := startWatchedApp(t, scim.Options{App: "fullstory", Accounts: 20, Seed: 1}, func() { _ = os.RemoveAll(temporary) })
+	file := filepath.Join(t.TempDir(), "x.c1z")
+	env := []string{"BATON_SCIM_BASE_URL=" + app.url, "BATON_SCIM_TOKEN=" + app.token, "TMPDIR=" + temporary}
+
+	result := execute(t, env, "baton-host", "sync", "--plugin", "fullstory", "-f", file)
+	require.NoDirExists(t, temporary, "the test took it away")
+	require.Equal(t, 0, result.status, result.stderr)
+	require.Regexp(t, `fullstory +fullstory +20 +complete`, result.stdout)
+	require.Len(t, accountsIn(t, file), 20)
+}
