@@ -9,7 +9,12 @@ import (
 
 	"github.com/conductorone/baton-sdk/pkg/sync"
 	"github.com/conductorone/baton-sdk/pkg/types"
+
+	"github.com/batonhost/baton-host/host/workdir"
 )
+
+// workPrefix begins the names of the directories in which files are written.
+const workPrefix = ".baton-host-sync-"
 
 // Write syncs everything that the connector has into a new sync file at path,
 // with as many resource types at a time as there are workers, and returns how
@@ -18,19 +23,21 @@ import (
 //
 // Until the sync is complete and the file has been read back and counted, it is
 // elsewhere in the same directory. If there is an error or the context ends,
-// what was at path stays and nothing else is left behind.
+// what was at path stays and nothing else is left behind. What runs that died
+// left behind in the directory is removed first.
 func Write(ctx context.Context, connector types.ConnectorClient, path string, workers int) (map[string]int, error) {
-	work, err := os.MkdirTemp(filepath.Dir(path), ".baton-host-sync-")
+	workdir.Sweep(filepath.Dir(path), workPrefix)
+	work, err := workdir.Make(filepath.Dir(path), workPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("the sync file cannot be written beside %s: %w", path, err)
 	}
-	defer func() { _ = os.RemoveAll(work) }()
+	defer func() { _ = work.Remove() }()
 
-	fresh := filepath.Join(work, filepath.Base(path))
-	if err := run(ctx, connector, fresh, work, workers); err != nil {
+	fresh := filepath.Join(work.Path(), "new.c1z")
+	if err := run(ctx, connector, fresh, work.Path(), workers); err != nil {
 		return nil, err
 	}
-	counts, err := readBack(ctx, fresh, work)
+	counts, err := readBack(ctx, fresh, work.Path())
 	if err != nil {
 		return nil, err
 	}

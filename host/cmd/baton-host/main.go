@@ -19,7 +19,14 @@ import (
 var version = "dev"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+	// A reader that has gone away is an error of the write, which the command
+	// reports, and no reason to leave work and plugins lying. Caught and not
+	// ignored: plugins would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+
 	err := newRootCommand().ExecuteContext(ctx)
 	interrupted := ctx.Err() != nil
 	stop()
@@ -33,6 +40,16 @@ func main() {
 		fmt.Fprintf(os.Stderr, "baton-host: %s\n", sentence(err))
 		os.Exit(1)
 	}
+}
+
+// stopSignals are what asks the host to stop. SIGHUP, a terminal's farewell, is
+// among them unless the host was started to survive it (nohup).
+func stopSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
 }
 
 // grpcPreamble is what gRPC puts in front of a status's message.
