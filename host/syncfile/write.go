@@ -32,14 +32,19 @@ func Write(ctx context.Context, connector types.ConnectorClient, path string, wo
 		return nil, fmt.Errorf("the sync file cannot be written beside %s: %w", path, err)
 	}
 	defer func() { _ = work.Remove() }()
-
-	fresh := filepath.Join(work.Path(), "new.c1z")
-	if err := run(ctx, connector, fresh, work.Path(), workers); err != nil {
-		return nil, err
-	}
-	counts, err := readBack(ctx, fresh, work.Path())
+	watched, stop, err := watchDisk(ctx, work.Path(), freeOnDisk)
 	if err != nil {
 		return nil, err
+	}
+	defer stop()
+
+	fresh := filepath.Join(work.Path(), "new.c1z")
+	if err := run(watched, connector, fresh, work.Path(), workers); err != nil {
+		return nil, becauseOfDisk(watched, err)
+	}
+	counts, err := readBack(watched, fresh, work.Path())
+	if err != nil {
+		return nil, becauseOfDisk(watched, err)
 	}
 	if err := publish(fresh, path); err != nil {
 		return nil, err
@@ -57,6 +62,11 @@ func run(ctx context.Context, connector types.ConnectorClient, path, work string
 		return fmt.Errorf("prepare the sync: %w", err)
 	}
 	err = syncer.Sync(ctx)
+	if isDiskError(context.Cause(ctx)) {
+		// The storage engine writes when it closes, and ends the process if it
+		// cannot. Its files are about to be removed anyway.
+		return err
+	}
 	// Close packs the file. It must run also after an error and after the end of
 	// the context, to release what the store holds.
 	return errors.Join(err, syncer.Close(context.WithoutCancel(ctx)))

@@ -59,3 +59,17 @@ func TestWhatIsPublishedHasBeenCountedAndIsNeverCalledFailed(t *testing.T) {
 	require.Regexp(t, `fullstory +fullstory +20 +complete`, result.stdout)
 	require.Len(t, accountsIn(t, file), 20)
 }
+
+func TestASyncWhoseDirectoryIsRemovedEndsWithASentence(t *testing.T) {
+	t.Parallel()
+	out := filepath.Join(t.TempDir(), "out")
+	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_ = os.RemoveAll(out)
+		<-r.Context().Done()
+	}))
+	t.Cleanup(hanging.Close)
+	env := []string{"BATON_SCIM_BASE_URL=" + hanging.URL, "BATON_SCIM_TOKEN=x"}
+	result := execute(t, env, "baton-host", "sync", "--plugin", "fullstory", "-f", filepath.Join(out, "x.c1z"))
+	requireSentence(t, result, []string{filepath.Join(out, ".baton-host-sync-"), "is gone"})
+	require.NoDirExists(t, out)
+}
