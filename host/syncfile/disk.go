@@ -11,7 +11,8 @@ import (
 
 const (
 	// leastFree is how much must be free on the disk for a sync to begin and go
-	// on, in bytes: more than a sync writes between two looks.
+	// on, and for a file to be unpacked, in bytes: more than a sync writes between
+	// two looks.
 	leastFree = 32 << 20
 	// lookEvery is the time between two looks at the disk.
 	lookEvery = 50 * time.Millisecond
@@ -55,10 +56,10 @@ func (e *diskError) Error() string { return e.text }
 
 func checkDisk(dir string, free freeSpace) error {
 	if _, err := os.Stat(dir); err != nil {
-		return &diskError{fmt.Sprintf("the sync's working directory %s is gone or cannot be entered (%v); leave it alone until the sync is over", dir, err)}
+		return &diskError{fmt.Sprintf("the working directory %s is gone or cannot be entered (%v); leave it alone until the work is over", dir, err)}
 	}
 	if left, known := free(dir); known && left < leastFree {
-		return &diskError{fmt.Sprintf("the disk of %s is nearly full: %d MiB are free, and a sync needs at least %d MiB at any time; make room or choose another directory",
+		return &diskError{fmt.Sprintf("the disk of %s is nearly full: %d MiB are free, and a sync file in work needs at least %d MiB; make room or choose another directory",
 			filepath.Dir(dir), left>>20, leastFree>>20)}
 	}
 	return nil

@@ -73,3 +73,23 @@ func TestASyncWhoseDirectoryIsRemovedEndsWithASentence(t *testing.T) {
 	requireSentence(t, result, []string{filepath.Join(out, ".baton-host-sync-"), "is gone"})
 	require.NoDirExists(t, out)
 }
+
+func TestAccountsBlamesTheDirectoryForTemporaryFilesAndNotTheSyncFile(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, scim.Options{App: "fullstory", Accounts: 20, Seed: 1})
+	file := filepath.Join(t.TempDir(), "x.c1z")
+	env := []string{"BATON_SCIM_BASE_URL=" + app.url, "BATON_SCIM_TOKEN=" + app.token}
+	result := execute(t, env, "baton-host", "sync", "--plugin", "fullstory", "-f", file)
+	require.Equal(t, 0, result.status, result.stderr)
+
+	missing := filepath.Join(t.TempDir(), "missing")
+	result = execute(t, []string{"TMPDIR=" + missing}, "baton-host", "accounts", file)
+	requireSentence(t, result, []string{file, missing, "TMPDIR"})
+	require.NotContains(t, result.stderr, "damaged")
+
+	temporary := temporaryDir(t)
+	require.Equal(t, 0, execute(t, []string{"TMPDIR=" + temporary}, "baton-host", "accounts", file).status)
+	entries, err := os.ReadDir(temporary)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+}
