@@ -62,7 +62,7 @@ func TestReferencesAreReplaced(t *testing.T) {
 			yaml := "plugins:\n  a:\n    config:\n      field: " + written + "\n"
 			path := filepath.Join(dir, "baton-host.yaml")
 			require.NoError(t, os.WriteFile(path, []byte(yaml), 0o600))
-			loaded, err := config.Load(path, config.WithEnvironment(variables))
+			loaded, err := config.Load(t.Context(), path, config.WithEnvironment(variables))
 			require.NoError(t, err)
 			bound, problems := loaded.Plugins[0].Settings.Bind(textFields("field"))
 			require.Empty(t, problems)
@@ -112,7 +112,7 @@ func TestAReferenceThatCannotBeResolvedIsNamed(t *testing.T) {
 			path := filepath.Join(dir, "baton-host.yaml")
 			yaml := "plugins:\n  a:\n    config:\n      m: { l: ['" + written + "'] }\n"
 			require.NoError(t, os.WriteFile(path, []byte(yaml), 0o600))
-			_, err := config.Load(path, config.WithEnvironment(variables))
+			_, err := config.Load(t.Context(), path, config.WithEnvironment(variables))
 			require.Equal(t, []string{"baton-host.yaml:4:16: " + want}, messages(dir, err))
 		})
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"unicode/utf8"
@@ -13,8 +14,8 @@ import (
 const maxConfig = 1 << 20
 
 // readRoot reads the file and returns the mapping that it holds.
-func readRoot(path string) (*yaml.Node, *Problem) {
-	data, err := readAny(path, maxConfig)
+func readRoot(ctx context.Context, path string) (*yaml.Node, *Problem) {
+	data, err := readPatiently(ctx, path, maxConfig)
 	if err != nil {
 		message := err.Error()
 		if errors.Is(err, errNoFile) {

@@ -40,7 +40,7 @@ is 1 if there is one. Nothing is synced.`,
 }
 
 func check(ctx context.Context, stdout io.Writer, root *rootOptions, configFile string) error {
-	cfg, err := config.Load(configFile)
+	cfg, err := config.Load(ctx, configFile)
 	if err != nil {
 		return err
 	}

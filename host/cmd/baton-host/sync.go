@@ -73,7 +73,7 @@ type uploadPlan struct {
 }
 
 func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
-	plugins, plans, pluginDirs, err := o.plan()
+	plugins, plans, pluginDirs, err := o.plan(ctx)
 	if err != nil {
 		return err
 	}
@@ -111,14 +111,14 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 }
 
 // plan reads what there is to do: which plugins, which files.
-func (o *syncOptions) plan() ([]wanted, []uploadPlan, []string, error) {
+func (o *syncOptions) plan(ctx context.Context) ([]wanted, []uploadPlan, []string, error) {
 	if o.plugin != "" {
 		return []wanted{{instance: o.plugin, app: o.plugin, namespace: o.plugin, bind: bindEnvironment}},
 			[]uploadPlan{{name: o.plugin, instances: []string{o.plugin}, path: o.file}},
 			o.root.pluginDirs, nil
 	}
 
-	cfg, err := config.Load(o.configFile, config.WithoutCredentials())
+	cfg, err := config.Load(ctx, o.configFile, config.WithoutCredentials())
 	if err != nil {
 		return nil, nil, nil, err
 	}
