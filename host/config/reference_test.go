@@ -26,6 +26,7 @@ func TestReferencesAreReplaced(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{
 		"token":     "from-file\r\n\n",
+		"marked":    "\xef\xbb\xbffrom-notepad\r\n",
 		"lines":     "\n one\ntwo \n",
 		"reference": "${env:HOST}: [x] #",
 	})
@@ -42,6 +43,7 @@ func TestReferencesAreReplaced(t *testing.T) {
 		`https://${env:HOST}/scim/${file:token}`: "https://app.example.com/scim/from-file",
 		`${env:HOST}${env:HOST}`:                 "app.example.comapp.example.com",
 		`${file:token}`:                          "from-file",
+		`${file:marked}`:                         "from-notepad",
 		`${file:./token}`:                        "from-file",
 		"${file:" + absolute + "}":               "elsewhere",
 		`${file:lines}`:                          "\n one\ntwo ",
@@ -85,7 +87,7 @@ func TestReferencesInKeysAreNotReplaced(t *testing.T) {
 func TestAReferenceThatCannotBeResolvedIsNamed(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{
-		"empty":  "\n\n",
+		"empty":  "\xef\xbb\xbf\n\n",
 		"binary": "\xff\xfe",
 		"large":  strings.Repeat("x", 2<<20+1),
 		"full":   strings.Repeat("x", 2<<20),

@@ -23,7 +23,7 @@ func readRoot(ctx context.Context, path string) (*yaml.Node, *Problem) {
 		}
 		return nil, &Problem{File: path, Message: message}
 	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
 	if at := invalidUTF8(data); at >= 0 {
 		line, column := position(data, at)
 		return nil, &Problem{File: path, Line: line, Column: column, Message: "the file is not UTF-8 text"}
