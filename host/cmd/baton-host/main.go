@@ -58,9 +58,14 @@ var grpcPreamble = regexp.MustCompile(`rpc error: code = \w+ desc = `)
 // sentence is the error as a person reads it: without gRPC's noise, and several
 // of them one to a line.
 func sentence(err error) string {
-	text := grpcPreamble.ReplaceAllString(err.Error(), "")
+	text := wordsOf(err)
 	if strings.Contains(text, "\n") {
 		text = "\n  " + strings.ReplaceAll(text, "\n", "\n  ")
 	}
 	return text
+}
+
+// wordsOf is the error's text without gRPC's noise.
+func wordsOf(err error) string {
+	return grpcPreamble.ReplaceAllString(err.Error(), "")
 }
