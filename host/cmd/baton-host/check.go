@@ -94,8 +94,11 @@ func (f *fleet) validate(ctx context.Context, timeout time.Duration) {
 }
 
 func (m *member) validate(ctx context.Context, timeout time.Duration) error {
-	limited, cancel := context.WithTimeout(ctx, timeout)
+	// Not a deadline: it would travel with the call, and the plugin's end of the
+	// connection may keep it first, with an error that says nothing.
+	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer time.AfterFunc(timeout, cancel).Stop()
 	_, err := connectorv2.NewConnectorServiceClient(m.process.Conn()).Validate(limited, &connectorv2.ConnectorServiceValidateRequest{})
 	switch {
 	case err == nil:
