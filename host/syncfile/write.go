@@ -24,8 +24,13 @@ const workPrefix = ".baton-host-sync-"
 // Until the sync is complete and the file has been read back and counted, it is
 // elsewhere in the same directory. If there is an error or the context ends,
 // what was at path stays and nothing else is left behind. What runs that died
-// left behind in the directory is removed first.
+// left behind in the directory is removed first. A symbolic link at path stays:
+// what it leads to is written.
 func Write(ctx context.Context, connector types.ConnectorClient, path string, workers int) (map[string]int, error) {
+	path, err := behindLinks(path)
+	if err != nil {
+		return nil, err
+	}
 	workdir.Sweep(filepath.Dir(path), workPrefix)
 	work, err := workdir.Make(filepath.Dir(path), workPrefix)
 	if err != nil {
@@ -50,6 +55,26 @@ func Write(ctx context.Context, connector types.ConnectorClient, path string, wo
 		return nil, err
 	}
 	return counts, nil
+}
+
+// behindLinks is the file that a path leads to, which need not exist.
+func behindLinks(path string) (string, error) {
+	const most = 40 // as many as Linux follows
+	for range most {
+		target, err := os.Readlink(path)
+		if err != nil {
+			return path, nil //nolint:nilerr // It is no link.
+		}
+		if !filepath.IsAbs(target) {
+			dir, err := filepath.EvalSymlinks(filepath.Dir(path))
+			if err != nil {
+				return "", fmt.Errorf("follow the link %s: %w", path, err)
+			}
+			target = filepath.Join(dir, target)
+		}
+		path = target
+	}
+	return "", fmt.Errorf("the sync file cannot be written to %s: it is a link that leads to itself", path)
 }
 
 func run(ctx context.Context, connector types.ConnectorClient, path, work string, workers int) error {

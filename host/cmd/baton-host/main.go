@@ -55,14 +55,17 @@ func stopSignals() []os.Signal {
 // grpcPreamble is what gRPC puts in front of a status's message.
 var grpcPreamble = regexp.MustCompile(`rpc error: code = \w+ desc = `)
 
-// sentence is the error as a person reads it: without gRPC's noise, and several
-// of them one to a line.
+// sentence is the error as a person reads it: without gRPC's noise, with control
+// characters that an app may have sent escaped, and several of them one to a line.
 func sentence(err error) string {
-	text := wordsOf(err)
-	if strings.Contains(text, "\n") {
-		text = "\n  " + strings.ReplaceAll(text, "\n", "\n  ")
+	lines := strings.Split(wordsOf(err), "\n")
+	for i, line := range lines {
+		lines[i] = printable(line)
 	}
-	return text
+	if len(lines) == 1 {
+		return lines[0]
+	}
+	return "\n  " + strings.Join(lines, "\n  ")
 }
 
 // wordsOf is the error's text without gRPC's noise.

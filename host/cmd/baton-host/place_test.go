@@ -93,3 +93,38 @@ func TestAccountsBlamesTheDirectoryForTemporaryFilesAndNotTheSyncFile(t *testing
 	require.NoError(t, err)
 	require.Empty(t, entries)
 }
+
+func TestALinkStaysAndWhatItLeadsToIsWritten(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, scim.Options{App: "fullstory", Accounts: 20, Seed: 1})
+	env := []string{"BATON_SCIM_BASE_URL=" + app.url, "BATON_SCIM_TOKEN=" + app.token}
+	links, target := t.TempDir(), t.TempDir()
+	link := filepath.Join(links, "x.c1z")
+	require.NoError(t, os.Symlink(target, filepath.Join(links, "elsewhere")))
+	require.NoError(t, os.Symlink("elsewhere/real.c1z", link))
+
+	for range 2 { // First the target does not exist, then it does.
+		result := execute(t, env, "baton-host", "sync", "--plugin", "fullstory", "-f", link)
+		require.Equal(t, 0, result.status, result.stderr)
+		written, err := os.Readlink(link)
+		require.NoError(t, err)
+		require.Equal(t, "elsewhere/real.c1z", written)
+		require.Len(t, accountsIn(t, filepath.Join(target, "real.c1z")), 20)
+	}
+	entries, err := os.ReadDir(target)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+}
+
+func TestAMissingDirectoryForTemporaryFilesIsNamed(t *testing.T) {
+	t.Parallel()
+	missing := filepath.Join(t.TempDir(), "missing")
+	env := []string{"TMPDIR=" + missing, "BATON_SCIM_BASE_URL=https://scim.example.com", "BATON_SCIM_TOKEN=x"}
+	out := t.TempDir()
+	for _, args := range [][]string{
+		{"sync", "--plugin", "fullstory", "-f", filepath.Join(out, "x.c1z")},
+		{"inspect", "fullstory"},
+	} {
+		requireSentence(t, execute(t, env, "baton-host", args...), []string{missing, "TMPDIR"})
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -163,15 +164,24 @@ func chooseUploads(cfg *config.Config, name string) ([]*config.Upload, error) {
 // makePlace makes the directory of a sync file, or says why there can be none,
 // before any work is done for it.
 func makePlace(path string) error {
+	if strings.HasSuffix(path, string(filepath.Separator)) {
+		return fmt.Errorf("the sync file cannot be written to %s: that names a directory; name the file in it too, such as %s", path, filepath.Join(path, "sync.c1z"))
+	}
 	dir := filepath.Dir(path)
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		return fmt.Errorf("the sync file cannot be written into %s: it is a file, not a directory", dir)
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("the sync file cannot be written to %s: there is something else than a file of that name", path)
-	}
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("the directory of the sync file cannot be made: %w", err)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("the sync file cannot be written: %w", err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("the sync file cannot be written to %s: there is something else than a file of that name", path)
 	}
 	return nil
 }
