@@ -33,7 +33,11 @@ type configured struct {
 // close releases what the connector holds, once.
 func (c *configured) close(ctx context.Context) error {
 	c.closeOnce.Do(func() {
-		switch connector := c.connector.(type) {
+		connector := c.connector
+		if wrapped, ok := connector.(*validatedOnce); ok {
+			connector = wrapped.ConnectorServer
+		}
+		switch connector := connector.(type) {
 		case interface {
 			Close(ctx context.Context) error
 		}:
@@ -87,7 +91,11 @@ func (a *author[T]) build(ctx context.Context, decoded T, authMethod string) (ty
 		return nil, err
 	}
 	options = append(options, connectorbuilder.WithSessionStore(&session.NoOpSessionStore{}))
-	return connectorbuilder.NewConnector(ctx, builder, options...)
+	server, err := connectorbuilder.NewConnector(ctx, builder, options...)
+	if err != nil {
+		return nil, err
+	}
+	return &validatedOnce{ConnectorServer: server, author: builder}, nil
 }
 
 // acceptValues turns the request's values into Go values, by field name.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -103,8 +104,9 @@ func (s *settings) GetStringMap(string) map[string]any { return s.Labels }
 
 // testConnector lists one account that shows how its configuration arrived.
 type testConnector struct {
-	settings *settings
-	opts     *cli.ConnectorOpts
+	settings  *settings
+	opts      *cli.ConnectorOpts
+	validated atomic.Int32
 }
 
 func newTestConnector(_ context.Context, s *settings, opts *cli.ConnectorOpts) (connectorbuilder.ConnectorBuilderV2, []connectorbuilder.Opt, error) {
@@ -118,7 +120,15 @@ func (c *testConnector) Metadata(context.Context) (*connectorv2.ConnectorMetadat
 	return connectorv2.ConnectorMetadata_builder{DisplayName: "Test App"}.Build(), nil
 }
 
-func (c *testConnector) Validate(context.Context) (annotations.Annotations, error) { return nil, nil }
+// Validate counts its calls in its errors where the app is away.
+func (c *testConnector) Validate(context.Context) (annotations.Annotations, error) {
+	if c.settings.BaseURL != awayURL {
+		return nil, nil
+	}
+	return nil, status.Errorf(codes.Unavailable, "the app is away at call %d", c.validated.Add(1))
+}
+
+const awayURL = "https://away.example.com"
 
 func (c *testConnector) ResourceSyncers(context.Context) []connectorbuilder.ResourceSyncerV2 {
 	return []connectorbuilder.ResourceSyncerV2{c}

@@ -61,6 +61,17 @@ func TestAPanicOfTheConnectorFailsOneCallAndNotThePlugin(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestAnAppThatIsAwayIsAskedOnceAndTheHostRetries(t *testing.T) {
+	t.Parallel()
+	client := start(t, "plain")
+	require.Empty(t, configure(t, client, &pluginv1.ConfigureRequest{Values: map[string]*pluginv1.Value{"base-url": text(awayURL)}}))
+	for _, want := range []string{"the app is away at call 1", "the app is away at call 2"} {
+		_, err := connectorv2.NewConnectorServiceClient(client.Conn).Validate(t.Context(), &connectorv2.ConnectorServiceValidateRequest{})
+		require.Equal(t, codes.Unavailable, status.Code(err))
+		require.Equal(t, want, status.Convert(err).Message())
+	}
+}
+
 // hang begins a listing that does not end by itself, and returns when the
 // connector is at it. What came of it is sent when the context ends.
 func hang(ctx context.Context, t *testing.T, client *plugin.Client) <-chan error {

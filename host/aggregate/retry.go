@@ -135,8 +135,11 @@ func (p RetryPolicy) do(ctx context.Context, attempt func(context.Context) error
 
 // once makes one attempt within the call time-out.
 func (p RetryPolicy) once(ctx context.Context, attempt func(context.Context) error) error {
-	limited, cancel := context.WithTimeout(ctx, p.CallTimeout)
+	// Not a deadline: it would travel with the call, and the plugin's end of the
+	// connection may keep it first, with an error that is not worth a retry.
+	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer time.AfterFunc(p.CallTimeout, cancel).Stop()
 	err := attempt(limited)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
 		return status.Errorf(codes.DeadlineExceeded, "no answer within %s", p.CallTimeout)

@@ -76,7 +76,7 @@ func bind(t *testing.T, schema *pluginv1.ConfigurationSchema, lines ...string) (
 		"number":          "42\n",
 	})
 	path := filepath.Join(dir, "baton-host.yaml")
-	loaded, err := config.Load(path, config.WithEnvironment(environment(map[string]string{
+	loaded, err := config.Load(t.Context(), path, config.WithEnvironment(environment(map[string]string{
 		"TEXT": "resolved-text", "TRUE": "true", "TEN": "10", "NOT_A_NUMBER": "resolved-ten",
 	})))
 	require.NoError(t, err)
@@ -388,7 +388,7 @@ func TestAPluginsFindingIsPutWhereItBelongs(t *testing.T) {
       secret-map: { a: [{ b: hunter2-deep }] }
 `, "key.pem": "first-line\nsecond-line\n"})
 	path := filepath.Join(dir, "baton-host.yaml")
-	loaded, err := config.Load(path, config.WithEnvironment(environment(map[string]string{"HOST": "host-resolved"})))
+	loaded, err := config.Load(t.Context(), path, config.WithEnvironment(environment(map[string]string{"HOST": "host-resolved"})))
 	require.NoError(t, err)
 	bound, problems := loaded.Plugins[0].Settings.Bind(schema)
 	require.Empty(t, problems)
@@ -421,7 +421,7 @@ func TestAFileOfAFieldIsAtMostTwoMebibytes(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{"baton-host.yaml": "plugins: { app: { config: { file: big } } }"})
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "big"), make([]byte, 2<<20), 0o600))
-	loaded, err := config.Load(filepath.Join(dir, "baton-host.yaml"))
+	loaded, err := config.Load(t.Context(), filepath.Join(dir, "baton-host.yaml"))
 	require.NoError(t, err)
 	bound, problems := loaded.Plugins[0].Settings.Bind(everyType())
 	require.Empty(t, problems)
@@ -440,7 +440,7 @@ func TestTheContentOfAFileInSeveralReferencesIsAtMostTwoMebibytes(t *testing.T) 
 		"baton-host.yaml": "plugins: { app: { config: { file: '${file:big}${file:big}' } } }",
 		"big":             strings.Repeat("x", 2<<20),
 	})
-	loaded, err := config.Load(filepath.Join(dir, "baton-host.yaml"))
+	loaded, err := config.Load(t.Context(), filepath.Join(dir, "baton-host.yaml"))
 	require.NoError(t, err)
 	_, problems := loaded.Plugins[0].Settings.Bind(everyType())
 	require.Equal(t, []string{`baton-host.yaml:1:35: "file" is larger than 2 MiB`}, messages(dir, problems.Err()))

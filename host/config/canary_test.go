@@ -101,7 +101,7 @@ func TestNoMessageHoldsASecret(t *testing.T) {
 	for _, content := range files {
 		path := filepath.Join(dir, "baton-host.yaml")
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
-		loaded, err := config.Load(path, config.WithEnvironment(variables))
+		loaded, err := config.Load(t.Context(), path, config.WithEnvironment(variables))
 		if err != nil {
 			require.NotContains(t, strings.ToLower(err.Error()), canary, content)
 			continue
@@ -141,7 +141,7 @@ func TestNoFindingOfAPluginHoldsASecret(t *testing.T) {
 			"baton-host.yaml": "plugins: { a: { config: { token: \"${file:token}\", name: \"${env:NAME}\", host: \"${env:HOST}.example\" } } }",
 			"token":           secret,
 		})
-		loaded, err := config.Load(filepath.Join(dir, "baton-host.yaml"), config.WithEnvironment(environment(map[string]string{
+		loaded, err := config.Load(t.Context(), filepath.Join(dir, "baton-host.yaml"), config.WithEnvironment(environment(map[string]string{
 			"NAME": canary + "name", "HOST": canary + "host",
 		})))
 		require.NoError(t, err)

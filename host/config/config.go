@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -102,8 +103,10 @@ func WithoutCredentials() Option {
 }
 
 // Load reads a configuration of at most 1 MiB. It resolves all references. If
-// anything is wrong the error is [Problems] and tells everything that is.
-func Load(path string, opts ...Option) (*Config, error) {
+// anything is wrong the error is [Problems] and tells everything that is. The
+// file may be a pipe or a terminal; the context bounds the wait for it. Files
+// that it refers to must be regular files.
+func Load(ctx context.Context, path string, opts ...Option) (*Config, error) {
 	options := options{lookup: os.LookupEnv, credentials: true}
 	for _, option := range opts {
 		option(&options)
@@ -113,7 +116,7 @@ func Load(path string, opts ...Option) (*Config, error) {
 	if err != nil {
 		return nil, Problems{{File: path, Message: err.Error()}}
 	}
-	root, problem := readRoot(path)
+	root, problem := readRoot(ctx, path)
 	if problem != nil {
 		return nil, Problems{*problem}
 	}

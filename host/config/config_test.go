@@ -35,7 +35,7 @@ func load(t *testing.T, yaml string, variables map[string]string, opts ...config
 	t.Helper()
 	dir := write(t, map[string]string{"baton-host.yaml": yaml})
 	opts = append(opts, config.WithEnvironment(environment(variables)))
-	loaded, err := config.Load(filepath.Join(dir, "baton-host.yaml"), opts...)
+	loaded, err := config.Load(t.Context(), filepath.Join(dir, "baton-host.yaml"), opts...)
 	return loaded, dir, err
 }
 
@@ -120,7 +120,7 @@ uploads:
     client-secret: x
     plugins: [a]
 `})
-	loaded, err := config.Load(filepath.Join(dir, "c.yaml"))
+	loaded, err := config.Load(t.Context(), filepath.Join(dir, "c.yaml"))
 	require.NoError(t, err)
 	require.Equal(t, "from-the-process", loaded.Uploads[0].ClientID)
 }

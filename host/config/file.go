@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -55,6 +56,27 @@ func readAny(path string, limit int64) ([]byte, error) {
 		return nil, fmt.Errorf("the file is larger than %d MiB", limit>>20)
 	}
 	return content, nil
+}
+
+// readPatiently is readAny for what may be a pipe or a terminal, which can take
+// its time for ever: it returns the context's error when that ends. The read
+// itself then stays behind until the process ends.
+func readPatiently(ctx context.Context, path string, limit int64) ([]byte, error) {
+	type outcome struct {
+		content []byte
+		err     error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		content, err := readAny(path, limit)
+		done <- outcome{content, err}
+	}()
+	select {
+	case read := <-done:
+		return read.content, read.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("the file was not read to its end: %w", ctx.Err())
+	}
 }
 
 func explainFile(err error) error {

@@ -22,7 +22,7 @@ func FuzzLoad(f *testing.F) {
 	f.Fuzz(func(t *testing.T, content []byte) {
 		path := filepath.Join(t.TempDir(), "baton-host.yaml")
 		require.NoError(t, os.WriteFile(path, content, 0o600))
-		loaded, err := config.Load(path, config.WithEnvironment(func(name string) (string, bool) {
+		loaded, err := config.Load(t.Context(), path, config.WithEnvironment(func(name string) (string, bool) {
 			return canary, name != "UNSET"
 		}))
 		if err != nil {

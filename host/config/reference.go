@@ -13,6 +13,9 @@ import (
 // bytes: a small file may name the same large file many times.
 const maxResolved = 32 << 20
 
+// byteOrderMark is what some editors begin a UTF-8 file with.
+const byteOrderMark = "\xef\xbb\xbf"
+
 var variableForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // reference is a ${...} in a configuration and what it stands for.
@@ -93,7 +96,8 @@ func (r *resolver) file(name string) (string, error) {
 	if !utf8.Valid(content) {
 		return "", errors.New("the file is not UTF-8 text")
 	}
-	text := strings.TrimRight(string(content), "\r\n")
+	// Editors put the mark and the line's end there; no secret has them.
+	text := strings.TrimRight(strings.TrimPrefix(string(content), byteOrderMark), "\r\n")
 	if text == "" {
 		return "", errors.New("the file is empty")
 	}

@@ -26,6 +26,7 @@ func TestReferencesAreReplaced(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{
 		"token":     "from-file\r\n\n",
+		"marked":    "\xef\xbb\xbffrom-notepad\r\n",
 		"lines":     "\n one\ntwo \n",
 		"reference": "${env:HOST}: [x] #",
 	})
@@ -42,6 +43,7 @@ func TestReferencesAreReplaced(t *testing.T) {
 		`https://${env:HOST}/scim/${file:token}`: "https://app.example.com/scim/from-file",
 		`${env:HOST}${env:HOST}`:                 "app.example.comapp.example.com",
 		`${file:token}`:                          "from-file",
+		`${file:marked}`:                         "from-notepad",
 		`${file:./token}`:                        "from-file",
 		"${file:" + absolute + "}":               "elsewhere",
 		`${file:lines}`:                          "\n one\ntwo ",
@@ -62,7 +64,7 @@ func TestReferencesAreReplaced(t *testing.T) {
 			yaml := "plugins:\n  a:\n    config:\n      field: " + written + "\n"
 			path := filepath.Join(dir, "baton-host.yaml")
 			require.NoError(t, os.WriteFile(path, []byte(yaml), 0o600))
-			loaded, err := config.Load(path, config.WithEnvironment(variables))
+			loaded, err := config.Load(t.Context(), path, config.WithEnvironment(variables))
 			require.NoError(t, err)
 			bound, problems := loaded.Plugins[0].Settings.Bind(textFields("field"))
 			require.Empty(t, problems)
@@ -85,7 +87,7 @@ func TestReferencesInKeysAreNotReplaced(t *testing.T) {
 func TestAReferenceThatCannotBeResolvedIsNamed(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{
-		"empty":  "\n\n",
+		"empty":  "\xef\xbb\xbf\n\n",
 		"binary": "\xff\xfe",
 		"large":  strings.Repeat("x", 2<<20+1),
 		"full":   strings.Repeat("x", 2<<20),
@@ -112,7 +114,7 @@ func TestAReferenceThatCannotBeResolvedIsNamed(t *testing.T) {
 			path := filepath.Join(dir, "baton-host.yaml")
 			yaml := "plugins:\n  a:\n    config:\n      m: { l: ['" + written + "'] }\n"
 			require.NoError(t, os.WriteFile(path, []byte(yaml), 0o600))
-			_, err := config.Load(path, config.WithEnvironment(variables))
+			_, err := config.Load(t.Context(), path, config.WithEnvironment(variables))
 			require.Equal(t, []string{"baton-host.yaml:4:16: " + want}, messages(dir, err))
 		})
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"unicode/utf8"
@@ -13,8 +14,8 @@ import (
 const maxConfig = 1 << 20
 
 // readRoot reads the file and returns the mapping that it holds.
-func readRoot(path string) (*yaml.Node, *Problem) {
-	data, err := readAny(path, maxConfig)
+func readRoot(ctx context.Context, path string) (*yaml.Node, *Problem) {
+	data, err := readPatiently(ctx, path, maxConfig)
 	if err != nil {
 		message := err.Error()
 		if errors.Is(err, errNoFile) {
@@ -22,7 +23,7 @@ func readRoot(path string) (*yaml.Node, *Problem) {
 		}
 		return nil, &Problem{File: path, Message: message}
 	}
-	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
 	if at := invalidUTF8(data); at >= 0 {
 		line, column := position(data, at)
 		return nil, &Problem{File: path, Line: line, Column: column, Message: "the file is not UTF-8 text"}

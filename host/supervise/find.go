@@ -47,11 +47,19 @@ func (f *Finder) Find(app string) (string, error) {
 	if app == "" || app != filepath.Base(app) {
 		return "", fmt.Errorf("%q is not the name of an app", app)
 	}
+	var notExecutable string
 	for _, dir := range f.Dirs {
 		path := filepath.Join(dir, fileName(app))
 		if isExecutable(path) {
 			return path, nil
 		}
+		if info, err := os.Stat(path); notExecutable == "" && err == nil && info.Mode().IsRegular() {
+			notExecutable = path
+		}
+	}
+	if notExecutable != "" {
+		return "", fmt.Errorf("there is no plugin binary %s that can be started: %s is not executable; make it so (chmod +x), or say where another is with the plugin's path or --plugin-dir",
+			fileName(app), notExecutable)
 	}
 	return "", fmt.Errorf("there is no plugin binary %s in %s; install it there, or say where it is with the plugin's path or --plugin-dir",
 		fileName(app), strings.Join(slices.Compact(slices.Clone(f.Dirs)), ", "))

@@ -3,7 +3,6 @@ package supervise
 import (
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -18,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/batonhost/baton-host/host/workdir"
 	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -62,7 +62,7 @@ type Process struct {
 	runner    *runner
 	client    *plugin.Client
 	goplugin  *goplugin.Client
-	socketDir string
+	socketDir *workdir.Dir
 	stopOnce  sync.Once
 }
 
@@ -90,7 +90,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 			p.runner.cmd.Env = append(p.runner.cmd.Env, cmd.Env...)
 			return p.runner, nil
 		},
-		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: socketDir},
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: socketDir.Path()},
 		SkipHostEnv:      true,
 		AutoMTLS:         true,
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
@@ -282,5 +282,5 @@ func (p *Process) end() {
 	// Children that outlived the plugin: while one lives, the kernel does not
 	// give the group's number to anybody else.
 	_ = p.runner.Kill(context.Background())
-	_ = os.RemoveAll(p.socketDir)
+	_ = p.socketDir.Remove()
 }

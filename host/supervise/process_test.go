@@ -209,9 +209,11 @@ func TestFinderTakesTheFirstDirectoryThatHasTheApp(t *testing.T) {
 	path, err = finder.Find("two")
 	require.NoError(t, err)
 	require.Equal(t, filepath.Join(second, "baton-two"), path, "a directory is no binary")
-	_, err = finder.Find("three")
-	require.ErrorContains(t, err, "there is no plugin binary baton-three in "+first)
+	_, err = finder.Find("four")
+	require.ErrorContains(t, err, "there is no plugin binary baton-four in "+first)
 	require.ErrorContains(t, err, "--plugin-dir")
+	_, err = finder.Find("three")
+	require.ErrorContains(t, err, filepath.Join(second, "baton-three")+" is not executable")
 
 	require.Equal(t, []supervise.Found{
 		{App: "one", Path: filepath.Join(first, "baton-one")},

@@ -3,7 +3,12 @@ package supervise
 import (
 	"fmt"
 	"os"
+
+	"github.com/batonhost/baton-host/host/workdir"
 )
+
+// socketPrefix begins the names of the directories with sockets.
+const socketPrefix = "baton-host-sockets-"
 
 // longestSocketName is what go-plugin appends to the directory: its own
 // sub-directory and the socket, each with a random number.
@@ -13,23 +18,34 @@ const longestSocketName = len("/plugin-dir4294967295/plugin4294967295")
 // holds, without its closing zero byte (104 bytes on macOS and the BSDs).
 const longestSocketPath = 103
 
+// shallowTemp is where sockets go if TMPDIR is too deep.
+const shallowTemp = "/tmp"
+
+// Sweep removes the directories of sockets that hosts which were killed left
+// behind. A command that starts plugins calls it first.
+func Sweep() {
+	workdir.Sweep(os.TempDir(), socketPrefix)
+	if os.TempDir() != shallowTemp {
+		workdir.Sweep(shallowTemp, socketPrefix)
+	}
+}
+
 // newSocketDir makes a directory that only this user can enter (0700), for the
 // sockets of one plugin process.
-func newSocketDir() (string, error) {
-	pattern := fmt.Sprintf("baton-host-%d-", os.Getpid())
-	dir, err := os.MkdirTemp("", pattern)
+func newSocketDir() (*workdir.Dir, error) {
+	dir, err := workdir.Make(os.TempDir(), socketPrefix)
 	if err != nil {
-		return "", fmt.Errorf("make a private directory for the plugin's socket: %w", err)
+		return nil, fmt.Errorf("make a private directory for the plugin's socket in the directory for temporary files: %w; make that directory, or set TMPDIR to one that can be written to", err)
 	}
-	if len(dir)+longestSocketName <= longestSocketPath {
+	if len(dir.Path())+longestSocketName <= longestSocketPath {
 		return dir, nil
 	}
 
 	// A deep TMPDIR does not fit into a socket's address.
-	_ = os.Remove(dir)
-	dir, err = os.MkdirTemp("/tmp", pattern)
+	_ = dir.Remove()
+	dir, err = workdir.Make(shallowTemp, socketPrefix)
 	if err != nil {
-		return "", fmt.Errorf("make a private directory for the plugin's socket (TMPDIR is too long a path for one): %w", err)
+		return nil, fmt.Errorf("make a private directory for the plugin's socket (TMPDIR is too long a path for one): %w", err)
 	}
 	return dir, nil
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -13,7 +14,12 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/dotc1z"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
 	"github.com/conductorone/baton-sdk/pkg/types/resource"
+
+	"github.com/batonhost/baton-host/host/workdir"
 )
+
+// readPrefix begins the names of the directories that files are unpacked into.
+const readPrefix = "baton-host-read-"
 
 // Account is one account in a sync file, as people look at it.
 type Account struct {
@@ -42,7 +48,8 @@ type Account struct {
 // the order of the file, which is stable. It stops at the first error.
 //
 // It returns an error for a file that is missing, is no sync file, is damaged
-// or holds no finished sync.
+// or holds no finished sync. The file is unpacked into a directory below
+// [os.TempDir] for the time of the call.
 func Accounts(ctx context.Context, path string, each func(Account) error) (err error) {
 	store, err := openFinished(ctx, path)
 	if err != nil {
@@ -83,31 +90,37 @@ func Accounts(ctx context.Context, path string, each func(Account) error) (err e
 	}
 }
 
-// AccountCounts is the number of accounts by resource type, with a zero for
-// account types that have none.
-func AccountCounts(ctx context.Context, path string) (counts map[string]int, err error) {
-	store, err := openFinished(ctx, path)
+// countAccounts is the number of accounts in a sync by resource type, with a
+// zero for account types that have none.
+func countAccounts(ctx context.Context, store c1zstore.Store, syncID string) (map[string]int, error) {
+	types, err := accountTypes(ctx, store)
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, store.Close(ctx)) }()
-
-	types, err := accountTypes(ctx, store)
+	stats, err := store.SyncMeta().StatsV2(ctx, connectorstore.SyncTypeAny, syncID)
 	if err != nil {
-		return nil, damaged(path, err)
+		return nil, err
 	}
-	stats, err := store.SyncMeta().StatsV2(ctx, connectorstore.SyncTypeAny, "")
-	if err != nil {
-		return nil, damaged(path, err)
-	}
-	counts = map[string]int{}
+	counts := map[string]int{}
 	for id := range types {
 		counts[id] = int(stats.GetResourcesByResourceType()[id])
 	}
 	return counts, nil
 }
 
-func openFinished(ctx context.Context, path string) (c1zstore.Store, error) {
+// unpacked is an open sync file and the directory that it is unpacked into.
+type unpacked struct {
+	c1zstore.Store
+	work *workdir.Dir
+}
+
+// Close closes the store and removes what was unpacked.
+func (u *unpacked) Close(ctx context.Context) error {
+	return errors.Join(u.Store.Close(ctx), u.work.Remove())
+}
+
+// openFinished opens the file at its latest finished sync.
+func openFinished(ctx context.Context, path string) (*unpacked, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
@@ -120,7 +133,26 @@ func openFinished(ctx context.Context, path string) (c1zstore.Store, error) {
 		return nil, fmt.Errorf("%s is no sync file: it is empty", path)
 	}
 
-	store, err := open(ctx, path, "")
+	workdir.Sweep(os.TempDir(), readPrefix)
+	work, err := workdir.Make(os.TempDir(), readPrefix)
+	if err != nil {
+		return nil, noRoom(path, err)
+	}
+	store, err := openFinishedIn(ctx, path, work.Path())
+	if err != nil {
+		return nil, errors.Join(err, work.Remove())
+	}
+	return &unpacked{Store: store, work: work}, nil
+}
+
+func openFinishedIn(ctx context.Context, path, work string) (c1zstore.Store, error) {
+	if err := checkDisk(work, freeOnDisk); err != nil {
+		return nil, noRoom(path, err)
+	}
+	store, err := open(ctx, path, work)
+	if err != nil && (isFull(err) || checkDisk(work, freeOnDisk) != nil) {
+		return nil, noRoom(path, err)
+	}
 	if err != nil {
 		return nil, damaged(path, err)
 	}
@@ -139,6 +171,17 @@ func openFinished(ctx context.Context, path string) (c1zstore.Store, error) {
 
 func damaged(path string, err error) error {
 	return fmt.Errorf("%s cannot be read as a sync file; it is damaged, cut short or something else: %w", path, err)
+}
+
+// noRoom is for what is wrong with the place for temporary files, not with the
+// sync file.
+func noRoom(path string, err error) error {
+	return fmt.Errorf("%s cannot be unpacked, which reading it takes, in the directory for temporary files: %w; mend that, or set TMPDIR to a directory with room", path, err)
+}
+
+// isFull says that something could not be written for want of room.
+func isFull(err error) bool {
+	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
 func open(ctx context.Context, path, tmpDir string) (c1zstore.Store, error) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,10 @@ func newAccountsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "accounts FILE.c1z",
 		Short: "Show the accounts in a sync file",
-		Long:  "Show the accounts in a sync file, whoever wrote it: app, login, name, e-mail, status, last login.",
+		Long: "Show the accounts in a sync file, whoever wrote it: app, login, name, e-mail, status, last login.\n\n" +
+			"A csv value that a spreadsheet would take for a formula (it begins with = + - @)\n" +
+			"gets an apostrophe in front, and control characters in the table are escaped;\n" +
+			"json is exact.",
 		Example: `  baton-host accounts out/workforce.c1z
   baton-host accounts out/workforce.c1z --output csv > accounts.csv`,
 		Args: cobra.ExactArgs(1),
@@ -82,16 +86,29 @@ func writeAccountsCSV(ctx context.Context, w io.Writer, path string) error {
 		return err
 	}
 	err := syncfile.Accounts(ctx, path, func(account syncfile.Account) error {
-		return records.Write([]string{
+		record := []string{
 			account.App, account.ResourceType, account.ID, account.Login,
 			account.DisplayName, account.Email, account.Status, lastLogin(account, ""),
-		})
+		}
+		for i, value := range record {
+			record[i] = noFormula(value)
+		}
+		return records.Write(record)
 	})
 	if err != nil {
 		return err
 	}
 	records.Flush()
 	return records.Error()
+}
+
+// noFormula puts an apostrophe before what a spreadsheet would take for a formula
+// and compute: people choose their names themselves.
+func noFormula(value string) string {
+	if value != "" && strings.ContainsRune("=+-@\t\r", rune(value[0])) {
+		return "'" + value
+	}
+	return value
 }
 
 func lastLogin(account syncfile.Account, none string) string {

@@ -167,6 +167,11 @@ func TestOtherBadInput(t *testing.T) {
 	}
 	config := writeConfig(t, "plugins: { fullstory: { config: { scim-base-url: \""+app.url+"\", scim-token: x } } }\nuploads: { workforce: { plugins: [fullstory] } }\n")
 
+	loop := filepath.Join(dir, "loop")
+	require.NoError(t, os.Symlink(loop, loop))
+	idle := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(idle, "baton-idle"), nil, 0o600))
+
 	cases := map[string]struct {
 		args []string
 		want []string
@@ -188,6 +193,12 @@ func TestOtherBadInput(t *testing.T) {
 		"inspect of an unknown app":    {[]string{"inspect", "nobody-has-this"}, []string{"baton-nobody-has-this"}},
 		"inspect of what is no plugin": {[]string{"inspect", "/bin/true"}, []string{"/bin/true", "no baton-host plugin"}},
 		"an unknown log level":         {[]string{"plugins", "--log-level", "loud"}, []string{"log level", "loud"}},
+		"an empty --file":              {[]string{"sync", "--plugin", "fullstory", "-f", ""}, []string{"--file is empty"}},
+		"an empty --plugin":            {[]string{"sync", "--plugin", ""}, []string{"--plugin is empty"}},
+		"an empty --plugin-dir":        {[]string{"plugins", "--plugin-dir", ""}, []string{"--plugin-dir is empty"}},
+		"a file that is a directory":   {[]string{"sync", "--plugin", "fullstory", "-f", filepath.Join(dir, "new") + "/"}, []string{filepath.Join(dir, "new") + "/", "names a directory", "sync.c1z"}},
+		"a link to itself":             {[]string{"sync", "--plugin", "fullstory", "-f", loop}, []string{loop}},
+		"a binary without its mode":    {[]string{"inspect", "idle", "--plugin-dir", idle}, []string{filepath.Join(idle, "baton-idle"), "not executable"}},
 		"an unknown command":           {[]string{"snyc"}, []string{"snyc", "sync"}},
 	}
 	for name, test := range cases {

@@ -17,12 +17,15 @@ import (
 	"github.com/batonhost/baton-host/host/supervise"
 )
 
-// validateTimeout bounds one plugin's look at its app. The SDK's builder tries
-// an app that is away five times itself, within about fifteen seconds.
-const validateTimeout = time.Minute
+// checkOptions are the flags of `baton-host check`.
+type checkOptions struct {
+	root       *rootOptions
+	configFile string
+	timeout    time.Duration
+}
 
 func newCheckCommand(root *rootOptions) *cobra.Command {
-	var configFile string
+	options := &checkOptions{root: root}
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Try the configuration: every plugin, every credential",
@@ -32,15 +35,20 @@ is 1 if there is one. Nothing is synced.`,
 		Example: `  baton-host check --config baton-host.yaml`,
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return check(cmd.Context(), cmd.OutOrStdout(), root, configFile)
+			return options.run(cmd.Context(), cmd.OutOrStdout())
 		},
 	}
-	cmd.Flags().StringVarP(&configFile, "config", "c", defaultConfigFile, "the configuration file")
+	flags := cmd.Flags()
+	flags.StringVarP(&options.configFile, "config", "c", defaultConfigFile, "the configuration file")
+	flags.DurationVar(&options.timeout, "timeout", time.Minute, "how long an app may take to answer")
 	return cmd
 }
 
-func check(ctx context.Context, stdout io.Writer, root *rootOptions, configFile string) error {
-	cfg, err := config.Load(configFile)
+func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
+	if o.timeout <= 0 {
+		return fmt.Errorf("--timeout must be more than 0, such as 30s, not %s", o.timeout)
+	}
+	cfg, err := config.Load(ctx, o.configFile)
 	if err != nil {
 		return err
 	}
@@ -48,13 +56,13 @@ func check(ctx context.Context, stdout io.Writer, root *rootOptions, configFile 
 	for _, plugin := range cfg.Plugins {
 		plugins = append(plugins, wantedOf(plugin))
 	}
-	fleet := startFleet(ctx, supervise.NewFinder(slices.Concat(root.pluginDirs, cfg.PluginDirs)), plugins, root.pluginLogLevel())
+	fleet := startFleet(ctx, supervise.NewFinder(slices.Concat(o.root.pluginDirs, cfg.PluginDirs)), plugins, o.root.pluginLogLevel())
 	defer fleet.stop(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 
-	fleet.validate(ctx)
+	fleet.validate(ctx, o.timeout)
 	var failed []error
 	rows := make([][]string, 0, len(fleet.members))
 	for _, m := range fleet.members {
@@ -69,28 +77,38 @@ func check(ctx context.Context, stdout io.Writer, root *rootOptions, configFile 
 		failed = append(failed, fleet.checkUpload(ctx, upload))
 	}
 	if err := writeTable(stdout, []string{"PLUGIN", "APP", "RESULT"}, rows); err != nil {
-		return err
+		failed = append(failed, fmt.Errorf("the results could not be written to standard output: %w", err))
 	}
 	return errors.Join(failed...)
 }
 
 // validate lets every plugin that is ready try its credentials, all at once.
-func (f *fleet) validate(ctx context.Context) {
+func (f *fleet) validate(ctx context.Context, timeout time.Duration) {
 	var validating sync.WaitGroup
 	for _, m := range f.members {
-		if m.failed() {
-			continue
+		if !m.failed() {
+			validating.Go(func() { m.err = m.validate(ctx, timeout) })
 		}
-		validating.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, validateTimeout)
-			defer cancel()
-			_, err := connectorv2.NewConnectorServiceClient(m.process.Conn()).Validate(ctx, &connectorv2.ConnectorServiceValidateRequest{})
-			if err != nil {
-				m.err = fmt.Errorf("plugin %q: %s", m.instance, status.Convert(err).Message())
-			}
-		})
 	}
 	validating.Wait()
+}
+
+func (m *member) validate(ctx context.Context, timeout time.Duration) error {
+	// Not a deadline: it would travel with the call, and the plugin's end of the
+	// connection may keep it first, with an error that says nothing.
+	limited, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer time.AfterFunc(timeout, cancel).Stop()
+	_, err := connectorv2.NewConnectorServiceClient(m.process.Conn()).Validate(limited, &connectorv2.ConnectorServiceValidateRequest{})
+	switch {
+	case err == nil:
+		return nil
+	case limited.Err() != nil && ctx.Err() == nil:
+		// Whatever the connection says about it.
+		return fmt.Errorf("plugin %q: the app did not answer within %s; look at its address, or give it longer with --timeout", m.instance, timeout)
+	default:
+		return fmt.Errorf("plugin %q: %s", m.instance, status.Convert(err).Message())
+	}
 }
 
 // checkUpload looks for resource types that two plugins of an upload share. An

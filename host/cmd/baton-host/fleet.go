@@ -78,6 +78,7 @@ type fleet struct {
 // time. What fails is noted in the member, so that everything that is wrong can
 // be said at once.
 func startFleet(ctx context.Context, finder *supervise.Finder, plugins []wanted, logLevel string) *fleet {
+	supervise.Sweep()
 	f := &fleet{}
 	var starting errgroup.Group
 	starting.SetLimit(runtime.GOMAXPROCS(0))

@@ -53,6 +53,7 @@ func pluginPath(plugin string, root *rootOptions) (string, error) {
 }
 
 func inspect(ctx context.Context, path string) (*pluginv1.Manifest, error) {
+	supervise.Sweep()
 	process, err := supervise.Start(ctx, supervise.Spec{Instance: filepath.Base(path), Path: path})
 	if err != nil {
 		return nil, err

@@ -19,7 +19,14 @@ import (
 var version = "dev"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
+	// A second signal ends the process at once.
+	context.AfterFunc(ctx, stop)
+	// A reader that has gone away is an error of the write, which the command
+	// reports, and no reason to leave work and plugins lying. Caught and not
+	// ignored: plugins would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+
 	err := newRootCommand().ExecuteContext(ctx)
 	interrupted := ctx.Err() != nil
 	stop()
@@ -35,15 +42,33 @@ func main() {
 	}
 }
 
+// stopSignals are what asks the host to stop. SIGHUP, a terminal's farewell, is
+// among them unless the host was started to survive it (nohup).
+func stopSignals() []os.Signal {
+	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		signals = append(signals, syscall.SIGHUP)
+	}
+	return signals
+}
+
 // grpcPreamble is what gRPC puts in front of a status's message.
 var grpcPreamble = regexp.MustCompile(`rpc error: code = \w+ desc = `)
 
-// sentence is the error as a person reads it: without gRPC's noise, and several
-// of them one to a line.
+// sentence is the error as a person reads it: without gRPC's noise, with control
+// characters that an app may have sent escaped, and several of them one to a line.
 func sentence(err error) string {
-	text := grpcPreamble.ReplaceAllString(err.Error(), "")
-	if strings.Contains(text, "\n") {
-		text = "\n  " + strings.ReplaceAll(text, "\n", "\n  ")
+	lines := strings.Split(wordsOf(err), "\n")
+	for i, line := range lines {
+		lines[i] = printable(line)
 	}
-	return text
+	if len(lines) == 1 {
+		return lines[0]
+	}
+	return "\n  " + strings.Join(lines, "\n  ")
+}
+
+// wordsOf is the error's text without gRPC's noise.
+func wordsOf(err error) string {
+	return grpcPreamble.ReplaceAllString(err.Error(), "")
 }

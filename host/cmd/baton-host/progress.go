@@ -68,7 +68,7 @@ func (p *progress) Listed(page aggregate.Page) {
 func (p *progress) Retrying(retry aggregate.Retry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.waiting[retry.Instance] = fmt.Sprintf("trying again in %s (%v)", retry.Wait.Round(time.Millisecond*100), retry.Err)
+	p.waiting[retry.Instance] = fmt.Sprintf("trying again in %s (%s)", retry.Wait.Round(time.Millisecond*100), wordsOf(retry.Err))
 	if !p.live {
 		_, _ = fmt.Fprintf(p.w, "%s: %s: %s\n", p.upload, retry.Instance, printable(p.waiting[retry.Instance]))
 	}

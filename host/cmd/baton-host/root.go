@@ -2,11 +2,13 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"os"
 
 	"github.com/conductorone/baton-sdk/pkg/logging"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"golang.org/x/term"
 )
 
@@ -36,6 +38,9 @@ read and writes them as one sync file per upload.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
+			if err := requireValues(cmd.Flags()); err != nil {
+				return err
+			}
 			return options.startLog(cmd)
 		},
 	}
@@ -52,6 +57,19 @@ read and writes them as one sync file per upload.`,
 		newCheckCommand(options),
 	)
 	return root
+}
+
+// requireValues refuses flags that were given without a value, as a script does
+// whose variable is not set: to go on as if they had not been given would do
+// something else than was meant.
+func requireValues(flags *pflag.FlagSet) error {
+	var errs []error
+	flags.Visit(func(flag *pflag.Flag) {
+		if flag.Value.String() == "" || flag.Value.String() == "[]" {
+			errs = append(errs, fmt.Errorf("--%s is empty; give it a value (%s) or leave it out", flag.Name, flag.Usage))
+		}
+	})
+	return errors.Join(errs...)
 }
 
 // startLog puts the logger into the command's context, where the SDK and our

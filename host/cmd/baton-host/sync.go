@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,7 +74,7 @@ type uploadPlan struct {
 }
 
 func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
-	plugins, plans, pluginDirs, err := o.plan()
+	plugins, plans, pluginDirs, err := o.plan(ctx)
 	if err != nil {
 		return err
 	}
@@ -105,20 +106,20 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 		}
 	}
 	if err := writeSummary(stdout, results); err != nil {
-		return err
+		failed = append(failed, fmt.Errorf("the summary could not be written to standard output: %w", err))
 	}
 	return errors.Join(failed...)
 }
 
 // plan reads what there is to do: which plugins, which files.
-func (o *syncOptions) plan() ([]wanted, []uploadPlan, []string, error) {
+func (o *syncOptions) plan(ctx context.Context) ([]wanted, []uploadPlan, []string, error) {
 	if o.plugin != "" {
 		return []wanted{{instance: o.plugin, app: o.plugin, namespace: o.plugin, bind: bindEnvironment}},
 			[]uploadPlan{{name: o.plugin, instances: []string{o.plugin}, path: o.file}},
 			o.root.pluginDirs, nil
 	}
 
-	cfg, err := config.Load(o.configFile, config.WithoutCredentials())
+	cfg, err := config.Load(ctx, o.configFile, config.WithoutCredentials())
 	if err != nil {
 		return nil, nil, nil, err
 	}
@@ -163,15 +164,24 @@ func chooseUploads(cfg *config.Config, name string) ([]*config.Upload, error) {
 // makePlace makes the directory of a sync file, or says why there can be none,
 // before any work is done for it.
 func makePlace(path string) error {
+	if strings.HasSuffix(path, string(filepath.Separator)) {
+		return fmt.Errorf("the sync file cannot be written to %s: that names a directory; name the file in it too, such as %s", path, filepath.Join(path, "sync.c1z"))
+	}
 	dir := filepath.Dir(path)
 	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
 		return fmt.Errorf("the sync file cannot be written into %s: it is a file, not a directory", dir)
 	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return fmt.Errorf("the sync file cannot be written to %s: there is something else than a file of that name", path)
-	}
 	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return fmt.Errorf("the directory of the sync file cannot be made: %w", err)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("the sync file cannot be written: %w", err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("the sync file cannot be written to %s: there is something else than a file of that name", path)
 	}
 	return nil
 }
@@ -201,16 +211,15 @@ func syncUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry aggreg
 
 	progress := startProgress(plan.name, plan.instances)
 	many, err := aggregated(members, aggregate.WithObserver(progress), aggregate.WithRetry(retry))
+	var counts map[string]int
 	if err == nil {
-		err = syncfile.Write(ctx, many.Client(ctx), plan.path, workers(len(members)))
+		counts, err = syncfile.Write(ctx, many.Client(ctx), plan.path, workers(len(members)))
 	}
 	result.took = progress.end()
 	if err != nil {
 		result.err = err
 		return result
 	}
-	counts, err := syncfile.AccountCounts(ctx, plan.path)
-	result.err = err
 	result.accounts = byInstance(counts, members)
 	return result
 }

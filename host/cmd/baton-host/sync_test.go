@@ -3,15 +3,11 @@ package main_test
 import (
 	"bytes"
 	"encoding/json"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"sort"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -225,46 +221,6 @@ uploads:
 
 	result = execute(t, []string{"T=" + fullstory.token}, "baton-host", "sync", "--config", config, "--upload", "second", "--output-dir", out)
 	require.Equal(t, 0, result.status, result.stderr)
-}
-
-func TestAnInterruptedSyncStopsEverythingAndLeavesNothing(t *testing.T) {
-	t.Parallel()
-	asked := make(chan struct{}, 100)
-	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		asked <- struct{}{}
-		<-r.Context().Done()
-	}))
-	t.Cleanup(hanging.Close)
-	out := t.TempDir()
-	config := writeConfig(t, `
-plugins: { fullstory: { config: { scim-base-url: "`+hanging.URL+`/scim/v2", scim-token: x } } }
-uploads: { workforce: { plugins: [fullstory] } }
-`)
-	cmd := command(t.Context(), t, nil, "baton-host", "sync", "--config", config, "--output-dir", out)
-	temporary, err := os.MkdirTemp("", "s")
-	require.NoError(t, err)
-	t.Cleanup(func() { _ = os.RemoveAll(temporary) })
-	cmd.Env = append(cmd.Env, "TMPDIR="+temporary)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	require.NoError(t, cmd.Start())
-	<-asked
-	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
-
-	ended := make(chan struct{})
-	go func() { _ = cmd.Wait(); close(ended) }()
-	select {
-	case <-ended:
-	case <-time.After(time.Minute):
-		t.Fatal("the sync went on after SIGINT")
-	}
-	require.Equal(t, 130, cmd.ProcessState.ExitCode())
-	require.Contains(t, stderr.String(), "interrupted")
-	for _, dir := range []string{out, temporary} {
-		entries, err := os.ReadDir(dir)
-		require.NoError(t, err)
-		require.Empty(t, entries, dir)
-	}
 }
 
 // TestNoSecretAnywhere looks for the tokens in everything that a sync at the

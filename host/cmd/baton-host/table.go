@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // writeTable writes rows under a header in aligned columns. Control characters,
-// which an app may send and a terminal would obey, are made visible.
+// which an app may send and a terminal would obey, are escaped.
 func writeTable(w io.Writer, header []string, rows [][]string) error {
 	widths := make([]int, len(header))
 	lines := append([][]string{header}, rows...)
@@ -33,11 +34,16 @@ func writeTable(w io.Writer, header []string, rows [][]string) error {
 	return nil
 }
 
+// printable escapes what a terminal would obey or hide: control characters and
+// those that turn the direction of a text.
 func printable(text string) string {
-	return strings.Map(func(r rune) rune {
+	var shown strings.Builder
+	for _, r := range text {
 		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
-			return unicode.ReplacementChar
+			shown.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		} else {
+			shown.WriteRune(r)
 		}
-		return r
-	}, text)
+	}
+	return shown.String()
 }

@@ -1,0 +1,102 @@
+package workdir
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+const (
+	// lockName is a file in every directory; its maker holds a lock on it, which
+	// the kernel gives up when the maker dies, however it dies.
+	lockName = ".lock"
+	// unfinished ends the name of a directory that is not locked yet.
+	unfinished = ".new"
+)
+
+// Dir is a directory that only this user can enter.
+type Dir struct {
+	path string
+	lock *os.File // nil where nothing can be locked
+}
+
+// Make makes a directory in parent whose name is the prefix with a random
+// number. The name .lock is taken in it.
+//
+// Where the file system has no locks, the directory is as good, but [Sweep]
+// will not remove it.
+func Make(parent, prefix string) (*Dir, error) {
+	path, err := os.MkdirTemp(parent, prefix+"*"+unfinished)
+	if err != nil {
+		return nil, err
+	}
+	// Sweep looks only at finished names, so it never sees a directory that its
+	// maker has not locked.
+	finished := strings.TrimSuffix(path, unfinished)
+	lock := lockNew(filepath.Join(path, lockName))
+	if err := os.Rename(path, finished); err != nil {
+		_ = os.RemoveAll(path)
+		release(lock)
+		return nil, err
+	}
+	return &Dir{path: finished, lock: lock}, nil
+}
+
+// Path is where the directory is.
+func (d *Dir) Path() string { return d.path }
+
+// Remove removes the directory with everything in it.
+func (d *Dir) Remove() error {
+	defer release(d.lock)
+	if err := os.RemoveAll(d.path); err != nil {
+		return fmt.Errorf("remove the working directory: %w", err)
+	}
+	return nil
+}
+
+// Sweep removes the directories in parent that [Make] made with this prefix and
+// whose maker is dead. It does what it can: what cannot be looked at or removed
+// stays.
+func Sweep(parent, prefix string) {
+	entries, err := os.ReadDir(parent)
+	if err != nil {
+		return
+	}
+	// Nothing outside the parent can be reached through a root.
+	root, err := os.OpenRoot(parent)
+	if err != nil {
+		return
+	}
+	defer func() { _ = root.Close() }()
+	for _, entry := range entries {
+		if entry.IsDir() && madeWith(prefix, entry.Name()) {
+			sweepOne(root, entry.Name())
+		}
+	}
+}
+
+func sweepOne(root *os.Root, name string) {
+	info, err := root.Lstat(name)
+	if err != nil || !info.IsDir() || !isOurs(info) {
+		return
+	}
+	lock := lockOfDead(root, filepath.Join(name, lockName))
+	if lock == nil {
+		return
+	}
+	defer release(lock)
+	_ = root.RemoveAll(name)
+}
+
+// madeWith says that Make gives such names with this prefix.
+func madeWith(prefix, name string) bool {
+	number, ok := strings.CutPrefix(name, prefix)
+	return ok && number != "" && strings.Trim(number, "0123456789") == ""
+}
+
+func release(lock *os.File) {
+	if lock != nil {
+		_ = lock.Close()
+	}
+}
