@@ -25,9 +25,10 @@ build: ## build the binaries into bin/
 	go build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/ $(BINARIES)
 
 .PHONY: test
-test: ## go vet and every test, with the race detector
+test: ## go vet, every test with the race detector, and a short run of each fuzz target
 	go vet ./...
 	go test -race -timeout 15m ./...
+	$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
 # Prerequisites run from left to right: what would make later ones fail comes first.
 .PHONY: check
@@ -85,11 +86,13 @@ bench: ## the Go benchmarks
 
 # How long each fuzz target runs.
 FUZZTIME ?= 10m
+FUZZTARGETS := scim:FuzzPage scim:FuzzUser scim:FuzzMembers scim:FuzzAttributes scim:FuzzErrorBody scim:FuzzPageToken \
+	host/aggregate:FuzzAnIDComesBackAsItWent host/config:FuzzLoad
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME; what it finds goes to testdata/fuzz
-	@set -e; for target in FuzzPage FuzzUser FuzzErrorBody FuzzPageToken; do \
-		go test ./scim -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME); \
+	@set -e; for target in $(FUZZTARGETS); do \
+		go test ./$${target%:*} -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME); \
 	done
 
 .PHONY: e2e

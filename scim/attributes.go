@@ -123,8 +123,8 @@ func readChosen(body []byte, users []user, c choice) {
 	if len(list.Resources) != len(users) {
 		return
 	}
-	for i, attributes := range list.Resources {
-		found := &users[i].chosen
+	for i := range users {
+		attributes, found := list.Resources[i], &users[i].chosen
 		found.login = first(texts(attributes, c.login)...)
 		found.emails = texts(attributes, c.email)
 		found.profile = map[string]string{}

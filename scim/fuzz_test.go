@@ -76,6 +76,65 @@ func FuzzUser(f *testing.F) {
 	})
 }
 
+// FuzzMembers: what a server answers about a group is refused, or gives members
+// that all have an id, as many as the array has items.
+func FuzzMembers(f *testing.F) {
+	f.Add([]byte(`{"id":"g","members":[{"value":"a","type":"User"},{"$ref":"../Groups/h"},"c",4]}`))
+	f.Add([]byte(`{"id":"g","members":{"value":"a"}}`))
+	f.Add([]byte(`{"id":"g","members":[{"display":"Ann"}],"Members":null}`))
+	f.Add([]byte(`{"id":"g","schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"404"}`))
+	c := fuzzEndpoint(f).groupsEndpoint()
+	f.Fuzz(func(t *testing.T, body []byte) {
+		list, err := c.decodeMembers("g", body)
+		if err != nil {
+			requireSafe(t, err)
+			return
+		}
+		var sent struct {
+			Members []json.RawMessage `json:"members"`
+		}
+		if json.Unmarshal(body, &sent) == nil {
+			require.Len(t, list.members, len(sent.Members))
+		}
+		if err := c.checkMembers("g", list.members); err != nil {
+			requireSafe(t, err)
+			return
+		}
+		for _, m := range list.members {
+			require.NotEmpty(t, m.id())
+		}
+	})
+}
+
+// FuzzAttributes: any path is refused, or finds in any user only what fits into an
+// account, and never a password.
+func FuzzAttributes(f *testing.F) {
+	f.Add(`emails[type eq "home"].value`, []byte(`{"id":"1","emails":[{"value":"a@x.org","type":"home"}]}`))
+	f.Add("urn:x:2.0:User:a.b", []byte(`{"id":"1","urn:x:2.0:User":{"a":{"b":[1,"2",{"value":3}]}}}`))
+	f.Add("password", []byte(`{"id":"1","password":"x"}`))
+	f.Fuzz(func(t *testing.T, path string, raw []byte) {
+		chosen, err := parseAttributes(Attributes{Login: path, Email: path, Profile: []string{"key=" + path}})
+		if err != nil {
+			require.Equal(t, codes.InvalidArgument, status.Code(err))
+			requireSafe(t, err)
+			return
+		}
+		var u user
+		if json.Unmarshal(raw, &u) != nil {
+			return
+		}
+		users := []user{u}
+		readChosen(append(append([]byte(`{"Resources":[`), raw...), "]}"...), users, chosen)
+		account, err := users[0].resource()
+		if u.ID == "" {
+			return
+		}
+		require.NoError(t, err)
+		_, err = proto.Marshal(account)
+		require.NoError(t, err)
+	})
+}
+
 // FuzzErrorBody: what a server says about an error never hides its status, and a
 // message never repeats the token nor grows long.
 func FuzzErrorBody(f *testing.F) {

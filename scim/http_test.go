@@ -16,7 +16,10 @@ import (
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/uhttp"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -436,5 +439,26 @@ func TestNoCache(t *testing.T) {
 		revoked = true
 		_, err = connector.Validate(t.Context(), &v2.ConnectorServiceValidateRequest{})
 		require.Equal(t, codes.Unauthenticated, requireFailure(t, err).Code())
+	})
+}
+
+// TestLog: what an app sends is in no log, at any level; what was asked for is.
+func TestLog(t *testing.T) {
+	t.Parallel()
+	t.Run("H18 no body is logged", func(t *testing.T) {
+		t.Parallel()
+		core, logged := observer.New(zap.DebugLevel)
+		ctx := ctxzap.ToContext(t.Context(), zap.New(core))
+		client, err := scim.NewClient(ctx, scim.Options{
+			BaseURL: start(t, oneUser(`{"id":"1","userName":"sentinel-user","title":"sentinel-title"}`)), Token: testToken, UserAgent: "baton-test/v1",
+		})
+		require.NoError(t, err)
+		list, _, err := listOnce(ctx, serveConnector(t, client), "")
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		require.NotZero(t, logged.FilterMessage("scim: request answered").Len())
+		for _, entry := range logged.All() {
+			require.NotContains(t, fmt.Sprint(entry.Message, entry.ContextMap()), "sentinel")
+		}
 	})
 }

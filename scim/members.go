@@ -121,14 +121,22 @@ func (c *endpoint) members(ctx context.Context, id string) ([]memberValue, error
 			return nil, err
 		}
 	}
-	for i, m := range list.members {
+	if err := c.checkMembers(id, list.members); err != nil {
+		return nil, err
+	}
+	return list.members, nil
+}
+
+// checkMembers makes sure that each member can be told from others.
+func (c *endpoint) checkMembers(id string, members []memberValue) error {
+	for i, m := range members {
 		if memberID := m.id(); memberID == "" || len(memberID) > maxID || strings.ContainsRune(memberID, '\uFFFD') {
-			return nil, c.failf(codes.DataLoss,
+			return c.failf(codes.DataLoss,
 				"%s lists a member of the group %q whose id is missing or cannot be read (number %d). No member may be left out: ask the app's support.",
 				c.place(), c.quote(id), i+1)
 		}
 	}
-	return list.members, nil
+	return nil
 }
 
 func (c *endpoint) memberList(ctx context.Context, id string, query url.Values) (memberList, error) {
@@ -142,12 +150,18 @@ func (c *endpoint) memberList(ctx context.Context, id string, query url.Values) 
 	if err != nil {
 		return memberList{}, err
 	}
+	return c.decodeMembers(id, body)
+}
+
+// decodeMembers reads the members of the group that a body is about. Another
+// group, or anything else, is an error.
+func (c *endpoint) decodeMembers(id string, body []byte) (memberList, error) {
 	var sent struct {
 		listHead
 		ID      text       `json:"id"`
 		Members memberList `json:"members"`
 	}
-	err = json.Unmarshal(body, &sent)
+	err := json.Unmarshal(body, &sent)
 	if _, wrongType := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !wrongType {
 		return memberList{}, c.malformed(err)
 	}

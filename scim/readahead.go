@@ -28,6 +28,8 @@ type pace struct {
 	limit, window int
 	good          int
 	fastest       time.Duration
+	// length is how many entries the last page had; 0 if there was none.
+	length int
 }
 
 func newPace(limit int) pace { return pace{limit: limit, window: limit} }
@@ -64,8 +66,6 @@ type readAhead struct {
 	wait     sync.WaitGroup
 	// ahead are the pages in flight, or arrived and not needed yet, by index.
 	ahead map[int]*flight
-	// length is how many users the last page had; 0 if there was none.
-	length int
 }
 
 // flight is a page that was asked for ahead of need.
@@ -118,21 +118,21 @@ func (r *readAhead) page(ctx context.Context, p position, room int) (*page, erro
 	if f.err != nil {
 		return nil, f.err
 	}
-	r.length = len(f.page.entries)
+	r.pace.length = len(f.page.entries)
 	return f.page, nil
 }
 
 // launch asks for the pages behind the one at p, as many as the pace allows.
 func (r *readAhead) launch(ctx context.Context, p position, room int) {
 	total, known := p.total()
-	if !known || !p.overlaps() || r.length < 2 {
+	if !known || !p.overlaps() || r.pace.length < 2 {
 		return
 	}
 	for k := 1; k < r.pace.window; k++ {
 		next := p
-		next.Start += k * (r.length - 1)
+		next.Start += k * (r.pace.length - 1)
 		// The last page ends at the total: nothing but it is at that index.
-		if next.index() >= total || k*(r.length-1)+r.length > room {
+		if next.index() >= total || k*(r.pace.length-1)+r.pace.length > room {
 			return
 		}
 		if r.ahead[next.index()] == nil {

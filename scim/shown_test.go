@@ -30,18 +30,29 @@ func TestShownSettings(t *testing.T) {
 		if !field.GetIsOps() {
 			own[field.GetName()] = shown{field.GetDisplayName(), field.GetIsRequired(), field.GetIsSecret()}
 			require.NotEmpty(t, field.GetDescription(), field.GetName())
-			require.NotEmpty(t, field.GetPlaceholder(), field.GetName())
+			if !field.HasBoolField() {
+				require.NotEmpty(t, field.GetPlaceholder(), field.GetName())
+			}
 		}
 	}
 	require.Equal(t, map[string]shown{
-		"scim-base-url":     {label: "SCIM Base URL", required: true},
-		"scim-token":        {label: "SCIM Token", required: true, secret: true},
-		"scim-display-name": {label: "App Name"},
+		"scim-base-url":           {label: "SCIM Base URL", required: true},
+		"scim-token":              {label: "SCIM Token", secret: true},
+		"scim-username":           {label: "User Name"},
+		"scim-password":           {label: "Password", secret: true},
+		"scim-headers":            {label: "Extra Headers", secret: true},
+		"scim-display-name":       {label: "App Name"},
+		"scim-groups":             {label: "Sync Groups"},
+		"scim-filter":             {label: "User Filter"},
+		"scim-login-attribute":    {label: "Login Attribute"},
+		"scim-email-attribute":    {label: "E-mail Attribute"},
+		"scim-profile-attributes": {label: "Profile Attributes"},
 	}, own)
+	require.Len(t, schema.GetConstraints(), 3, "a token, or a user name and a password")
 }
 
-// TestShownCapabilities: baton_capabilities.json says that accounts are
-// synced, and nothing is provisioned.
+// TestShownCapabilities: baton_capabilities.json says that accounts and
+// groups are synced, and nothing is provisioned.
 func TestShownCapabilities(t *testing.T) {
 	t.Parallel()
 	packed := &anypb.Any{}
@@ -50,9 +61,15 @@ func TestShownCapabilities(t *testing.T) {
 	require.NoError(t, packed.UnmarshalTo(shown))
 	sync := []v2.Capability{v2.Capability_CAPABILITY_SYNC}
 	require.Equal(t, sync, shown.GetConnectorCapabilities())
-	require.Len(t, shown.GetResourceTypeCapabilities(), 1)
+	require.Len(t, shown.GetResourceTypeCapabilities(), 2)
+	byID := map[string]*v2.ResourceTypeCapability{}
+	for _, of := range shown.GetResourceTypeCapabilities() {
+		byID[of.GetResourceType().GetId()] = of
+	}
+	require.Equal(t, sync, byID["group"].GetCapabilities())
+	require.Equal(t, []v2.ResourceType_Trait{v2.ResourceType_TRAIT_GROUP}, byID["group"].GetResourceType().GetTraits())
 
-	accounts := shown.GetResourceTypeCapabilities()[0]
+	accounts := byID["user"]
 	require.Equal(t, sync, accounts.GetCapabilities())
 	require.Equal(t, "user", accounts.GetResourceType().GetId())
 	require.Equal(t, []v2.ResourceType_Trait{v2.ResourceType_TRAIT_USER}, accounts.GetResourceType().GetTraits())

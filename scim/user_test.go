@@ -3,6 +3,7 @@ package scim_test
 import (
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -55,40 +56,43 @@ func TestUser(t *testing.T) {
 		"U4 emails is one object":     {`{"id":"1","emails":{"value":"a@x.org"}}`, hasEmails("a@x.org")},
 		"U4 emails is one text":       {`{"id":"1","emails":"a@x.org"}`, hasEmails("a@x.org")},
 		"U4 an odd one among them":    {`{"id":"1","emails":[null,5,true,["x"],{},{"value":null},{"value":"none"},{"value":" a@x.org "},{"value":"b@x.org","type":7}]}`, hasEmails("a@x.org", "b@x.org")},
-		"U5 userName is an address":   {`{"id":"1","userName":"ann@x.org"}`, hasEmails("ann@x.org")},
-		"U5 userName is none":         {`{"id":"1","userName":"ann","emails":[]}`, hasEmails()},
-		"U6 userName is no address":   {`{"id":"1","userName":"CORP\\ann","emails":[{"value":"a@x.org"}]}`, all(hasLogin(`CORP\ann`), hasEmails("a@x.org"))},
-		"U6 userName is a number":     {`{"id":"1","userName":4711}`, hasLogin("4711")},
-		"U7 displayName":              {`{"id":"1","displayName":" Ann Lee ","name":{"formatted":"F"},"nickName":"N","userName":"u"}`, hasName("Ann Lee")},
-		"U7 name.formatted":           {`{"id":"1","displayName":"","name":{"formatted":"Ms Ann Lee","givenName":"Ann"},"nickName":"N","userName":"u"}`, hasName("Ms Ann Lee")},
-		"U7 given and family name":    {`{"id":"1","displayName":null,"name":{"givenName":"Ann","familyName":"Lee"},"nickName":"N"}`, hasName("Ann Lee")},
-		"U7 given name alone":         {`{"id":"1","name":{"givenName":"Ann"},"nickName":"N"}`, hasName("Ann")},
-		"U7 family name alone":        {`{"id":"1","name":{"familyName":"Lee"},"nickName":"N"}`, hasName("Lee")},
-		"U7 nickName":                 {`{"id":"1","nickName":"Annie","userName":"u"}`, hasName("Annie")},
-		"U7 userName":                 {`{"id":"1","displayName":"  ","userName":"ann","emails":["a@x.org"]}`, hasName("ann")},
-		"U7 e-mail":                   {`{"id":"1","emails":["a@x.org"]}`, hasName("a@x.org")},
-		"U7 id":                       {`{"id":"2819"}`, hasName("2819")},
-		"U7 very long":                {`{"id":"1","displayName":"` + strings.Repeat("ü", 600) + `"}`, hasName(strings.Repeat("ü", 512))},
-		"U7 not ASCII":                {`{"id":"1","displayName":"Zoë Ångström 山田"}`, hasName("Zoë Ångström 山田")},
-		"U8 name is null":             {`{"id":"1","name":null,"userName":"u"}`, hasName("u")},
-		"U8 name is a text":           {`{"id":"1","name":"Ann Lee","userName":"u"}`, hasName("u")},
-		"U8 name is a list":           {`{"id":"1","name":[{"givenName":"Ann"}],"userName":"u"}`, hasName("u")},
-		"U8 a part is an object":      {`{"id":"1","name":{"givenName":{},"familyName":"Lee"}}`, hasName("Lee")},
-		"U9 with a zone":              {created(`"2025-03-25T16:17:00+02:00"`), hasCreated("2025-03-25T14:17:00Z")},
-		"U9 with a fraction":          {created(`"2025-03-25T16:17:00.123Z"`), hasCreated("2025-03-25T16:17:00.123Z")},
-		"U9 without a zone":           {created(`"2025-03-25T16:17:00"`), hasCreated("2025-03-25T16:17:00Z")},
-		"U9 zone without a colon":     {created(`"2025-03-25T16:17:00.5+0200"`), hasCreated("2025-03-25T14:17:00.5Z")},
-		"U9 with a space":             {created(`"2025-03-25 16:17:00"`), hasCreated("2025-03-25T16:17:00Z")},
-		"U9 a day":                    {created(`"2025-03-25"`), hasCreated("2025-03-25T00:00:00Z")},
-		"U9 milliseconds":             {created(`1742919420123`), hasCreated("2025-03-25T16:17:00.123Z")},
-		"U9 milliseconds as a text":   {created(`"1742919420123"`), hasCreated("2025-03-25T16:17:00.123Z")},
-		"U9 seconds":                  {created(`1742919420`), hasCreated("2025-03-25T16:17:00Z")},
-		"U9 empty":                    {created(`""`), hasCreated("")},
-		"U9 null":                     {created(`null`), hasCreated("")},
-		"U9 year 1":                   {created(`"0001-01-01T00:00:00Z"`), hasCreated("")},
-		"U9 no date":                  {created(`"yesterday"`), hasCreated("")},
-		"U9 an object":                {created(`{"at":"2025-03-25"}`), hasCreated("")},
-		"U9 meta is a text":           {`{"id":"1","meta":"x"}`, hasCreated("")},
+		"U20 a bot is not told apart": {`{"id":"1","userName":"bot","userType":"Service"}`, all(hasProfile("user_type", "Service"), func(t *testing.T, account *v2.Resource) {
+			require.Equal(t, v2.UserTrait_ACCOUNT_TYPE_HUMAN, userTrait(t, account).GetAccountType())
+		})},
+		"U5 userName is an address": {`{"id":"1","userName":"ann@x.org"}`, hasEmails("ann@x.org")},
+		"U5 userName is none":       {`{"id":"1","userName":"ann","emails":[]}`, hasEmails()},
+		"U6 userName is no address": {`{"id":"1","userName":"CORP\\ann","emails":[{"value":"a@x.org"}]}`, all(hasLogin(`CORP\ann`), hasEmails("a@x.org"))},
+		"U6 userName is a number":   {`{"id":"1","userName":4711}`, hasLogin("4711")},
+		"U7 displayName":            {`{"id":"1","displayName":" Ann Lee ","name":{"formatted":"F"},"nickName":"N","userName":"u"}`, hasName("Ann Lee")},
+		"U7 name.formatted":         {`{"id":"1","displayName":"","name":{"formatted":"Ms Ann Lee","givenName":"Ann"},"nickName":"N","userName":"u"}`, hasName("Ms Ann Lee")},
+		"U7 given and family name":  {`{"id":"1","displayName":null,"name":{"givenName":"Ann","familyName":"Lee"},"nickName":"N"}`, hasName("Ann Lee")},
+		"U7 given name alone":       {`{"id":"1","name":{"givenName":"Ann"},"nickName":"N"}`, hasName("Ann")},
+		"U7 family name alone":      {`{"id":"1","name":{"familyName":"Lee"},"nickName":"N"}`, hasName("Lee")},
+		"U7 nickName":               {`{"id":"1","nickName":"Annie","userName":"u"}`, hasName("Annie")},
+		"U7 userName":               {`{"id":"1","displayName":"  ","userName":"ann","emails":["a@x.org"]}`, hasName("ann")},
+		"U7 e-mail":                 {`{"id":"1","emails":["a@x.org"]}`, hasName("a@x.org")},
+		"U7 id":                     {`{"id":"2819"}`, hasName("2819")},
+		"U7 very long":              {`{"id":"1","displayName":"` + strings.Repeat("ü", 600) + `"}`, hasName(strings.Repeat("ü", 512))},
+		"U7 not ASCII":              {`{"id":"1","displayName":"Zoë Ångström 山田"}`, hasName("Zoë Ångström 山田")},
+		"U8 name is null":           {`{"id":"1","name":null,"userName":"u"}`, hasName("u")},
+		"U8 name is a text":         {`{"id":"1","name":"Ann Lee","userName":"u"}`, hasName("u")},
+		"U8 name is a list":         {`{"id":"1","name":[{"givenName":"Ann"}],"userName":"u"}`, hasName("u")},
+		"U8 a part is an object":    {`{"id":"1","name":{"givenName":{},"familyName":"Lee"}}`, hasName("Lee")},
+		"U9 with a zone":            {created(`"2025-03-25T16:17:00+02:00"`), hasCreated("2025-03-25T14:17:00Z")},
+		"U9 with a fraction":        {created(`"2025-03-25T16:17:00.123Z"`), hasCreated("2025-03-25T16:17:00.123Z")},
+		"U9 without a zone":         {created(`"2025-03-25T16:17:00"`), hasCreated("2025-03-25T16:17:00Z")},
+		"U9 zone without a colon":   {created(`"2025-03-25T16:17:00.5+0200"`), hasCreated("2025-03-25T14:17:00.5Z")},
+		"U9 with a space":           {created(`"2025-03-25 16:17:00"`), hasCreated("2025-03-25T16:17:00Z")},
+		"U9 a day":                  {created(`"2025-03-25"`), hasCreated("2025-03-25T00:00:00Z")},
+		"U9 milliseconds":           {created(`1742919420123`), hasCreated("2025-03-25T16:17:00.123Z")},
+		"U9 milliseconds as a text": {created(`"1742919420123"`), hasCreated("2025-03-25T16:17:00.123Z")},
+		"U9 seconds":                {created(`1742919420`), hasCreated("2025-03-25T16:17:00Z")},
+		"U9 empty":                  {created(`""`), hasCreated("")},
+		"U9 null":                   {created(`null`), hasCreated("")},
+		"U9 year 1":                 {created(`"0001-01-01T00:00:00Z"`), hasCreated("")},
+		"U9 no date":                {created(`"yesterday"`), hasCreated("")},
+		"U9 an object":              {created(`{"at":"2025-03-25"}`), hasCreated("")},
+		"U9 meta is a text":         {`{"id":"1","meta":"x"}`, hasCreated("")},
 		"U10 everything": {
 			`{"id":"1",` + enterprise + `:{"employeeNumber":"E7","costCenter":"C1","organization":"Org","division":"Div","department":"Dep","manager":{"value":"9","displayName":"Bo Boss"}}}`,
 			all(hasEmployeeID("E7"), hasProfile("employee_number", "E7"), hasProfile("cost_center", "C1"), hasProfile("organization", "Org"),
@@ -254,6 +258,32 @@ func TestUserLists(t *testing.T) {
 		requireIDs(t, []string{"1", "2"}, accounts)
 		require.Equal(t, "new", accounts["1"].GetDisplayName())
 	})
+}
+
+// TestUserVersion: U19, a full sync asks for everything and for nothing on
+// condition; a version that stays the same means nothing.
+func TestUserVersion(t *testing.T) {
+	t.Parallel()
+	a := newApp(150)
+	a.answer = func(_ listRequest, answer map[string]any) map[string]any {
+		page, _ := answer["Resources"].([]any)
+		for i := range page {
+			user, _ := page[i].(map[string]any)
+			user["meta"] = map[string]any{"resourceType": "User", "version": `W/"same"`}
+		}
+		return answer
+	}
+	accounts, err := listAll(t, newConnector(t, start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("ETag", `W/"same"`)
+		a.ServeHTTP(w, r)
+	}))))
+	require.NoError(t, err)
+	requireIDs(t, a.ids, accounts)
+	for _, r := range a.requests {
+		for _, header := range []string{"If-None-Match", "If-Match", "If-Modified-Since"} {
+			require.Empty(t, r.http.Header.Get(header))
+		}
+	}
 }
 
 // TestWarnings: what had to be guessed is in the log, once a batch and without

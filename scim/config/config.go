@@ -73,6 +73,7 @@ var (
 	password = field.StringField("scim-password",
 		field.WithDisplayName("Password"),
 		field.WithDescription("The password that belongs to the user name."),
+		field.WithPlaceholder("Paste the password"),
 		field.WithIsSecret(true),
 	)
 	// Not a map: the SDK's command line takes none from the environment.

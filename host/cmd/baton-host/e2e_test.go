@@ -57,7 +57,12 @@ type run struct {
 
 func execute(t *testing.T, env []string, name string, args ...string) run {
 	t.Helper()
-	cmd := command(t.Context(), t, env, name, args...)
+	return finish(t, command(t.Context(), t, env, name, args...))
+}
+
+// finish runs a command to its end.
+func finish(t *testing.T, cmd *exec.Cmd) run {
+	t.Helper()
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	err := cmd.Run()
@@ -90,9 +95,14 @@ func startApp(t *testing.T, options scim.Options) app {
 	}
 	server, err := scim.New(options)
 	require.NoError(t, err)
+	return serveApp(t, server, options.Token)
+}
+
+func serveApp(t *testing.T, server *scim.Server, token string) app {
+	t.Helper()
 	listener := httptest.NewServer(server)
 	t.Cleanup(listener.Close)
-	return app{url: listener.URL + "/scim/v2", token: options.Token, server: server}
+	return app{url: listener.URL + server.BasePath(), token: token, server: server}
 }
 
 // writeConfig writes a configuration into a directory of its own.

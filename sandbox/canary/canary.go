@@ -1,0 +1,55 @@
+// Package canary finds a secret in whatever was written: plain, URL-encoded and in
+// base64, wherever in the encoded text it begins. Tests call it on logs, errors
+// and files after a run that was given a distinctive secret; they plant the secret
+// first, to know that the search finds it. It must never be part of what is
+// shipped.
+package canary
+
+import (
+	"bytes"
+	"encoding/base64"
+	"net/url"
+	"strings"
+)
+
+// Traces lists the forms in which a secret may turn up. Of each base64 form only
+// what does not depend on the neighbours is in it.
+func Traces(secret string) []string {
+	forms := []string{secret, url.QueryEscape(secret), url.PathEscape(secret)}
+	for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
+		// What precedes the secret shifts its base64 form by 0, 1 or 2 bytes.
+		for shift := range 3 {
+			encoded := encoding.EncodeToString([]byte(strings.Repeat("x", shift) + secret + "xxx"))
+			forms = append(forms, encoded[4:len(secret)])
+		}
+	}
+	return forms
+}
+
+// Planted are texts that hold the secret, or two thirds of it, in every form that
+// Find knows.
+func Planted(secret string) []string {
+	return []string{
+		"token=" + secret, "token=" + secret[:len(secret)*2/3], strings.ToUpper(secret),
+		"?t=" + url.QueryEscape(secret), "/t/" + url.PathEscape(secret),
+		base64.StdEncoding.EncodeToString([]byte(secret)),
+		base64.StdEncoding.EncodeToString([]byte("a" + secret)),
+		base64.URLEncoding.EncodeToString([]byte("ab" + secret + "c")),
+		base64.RawURLEncoding.EncodeToString([]byte(`{"token":"` + secret + `"}`)),
+	}
+}
+
+// Find is the first trace of a secret in what was written, "" if there is none.
+// Half of a secret is a trace too. The secret must have 16 characters or more.
+func Find(written []byte, secret string) string {
+	written = bytes.ToLower(written)
+	for _, form := range Traces(secret) {
+		half := len(form) / 2
+		for i := 0; i+half <= len(form); i++ {
+			if piece := form[i : i+half]; bytes.Contains(written, []byte(strings.ToLower(piece))) {
+				return piece
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,25 @@
+package canary_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/sandbox/canary"
+)
+
+func TestWhatIsPlantedIsFound(t *testing.T) {
+	t.Parallel()
+	for name, secret := range map[string]string{
+		"plain":   "canary-7f3a9c51d2e84b60b1c9",
+		"special": "c4nary+7f3A/9c51~d2e8.4b60_b1c9==",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Empty(t, canary.Find([]byte("an error without a secret, https://app.example.com/scim/v2?startIndex=1"), secret))
+			for _, planted := range canary.Planted(secret) {
+				require.NotEmpty(t, canary.Find([]byte("before "+planted+" after"), secret), planted)
+			}
+		})
+	}
+}
