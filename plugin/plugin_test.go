@@ -97,8 +97,13 @@ func (s *settings) GetString(name string) string {
 		"mode": s.Mode, "key-file": string(s.KeyFile), "trace-id": s.TraceID,
 	}[name]
 }
-func (s *settings) GetBool(string) bool                { return s.Deep }
-func (s *settings) GetInt(string) int                  { return s.Port }
+func (s *settings) GetBool(string) bool { return s.Deep }
+func (s *settings) GetInt(name string) int {
+	if name == "port" {
+		return s.Port
+	}
+	return 1 // The SDK's own fields, which a run by a person has too.
+}
 func (s *settings) GetStringSlice(string) []string     { return s.Tags }
 func (s *settings) GetStringMap(string) map[string]any { return s.Labels }
 
@@ -128,6 +133,9 @@ func (c *testConnector) Validate(context.Context) (annotations.Annotations, erro
 	return nil, status.Errorf(codes.Unavailable, "the app is away at call %d", c.validated.Add(1))
 }
 
+// brokenURL is an app that validates and does not list.
+const brokenURL = "https://broken.example.com"
+
 const awayURL = "https://away.example.com"
 
 func (c *testConnector) ResourceSyncers(context.Context) []connectorbuilder.ResourceSyncerV2 {
@@ -147,6 +155,9 @@ func (c *testConnector) List(ctx context.Context, _ *connectorv2.ResourceId, opt
 		}
 		<-ctx.Done()
 		return nil, nil, ctx.Err()
+	}
+	if c.settings.BaseURL == brokenURL {
+		return nil, nil, status.Error(codes.PermissionDenied, "the app refuses to list")
 	}
 	if opts.PageToken.Token == "panic" {
 		panic("the author made a mistake")

@@ -17,7 +17,8 @@ import (
 // Started by baton-host it serves the plugin contract until the host stops it
 // or dies; the configuration arrives over the wire and flags and BATON_*
 // variables are not read. Started by a person it is the SDK's ordinary command
-// line. Both build the connector with newConnector.
+// line, with one thing mended: the exit status of a one-shot sync is 0 only if
+// the sync came to its end. Both build the connector with newConnector.
 //
 // The manifest tells a connector's capabilities before it is configured only if
 // options hold one of the SDK's default-capabilities options
@@ -34,7 +35,17 @@ func Run[T field.Configurable](
 	options ...connectorrunner.Option,
 ) {
 	if !startedByHost() {
+		judged := beingJudged()
+		if !judged {
+			if sync := oneShotSync[T](ctx, connectorName, schema, os.Args[1:], options...); sync != nil {
+				judge(ctx, sync.GetString("file"))
+				return
+			}
+		}
 		config.RunConnector(ctx, connectorName, version, schema, newConnector, options...)
+		if judged {
+			os.Exit(returned)
+		}
 		return
 	}
 	serve(ctx, &author[T]{
