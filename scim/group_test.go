@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -25,10 +26,21 @@ type groupApp struct {
 	// list and single change what is answered, if not nil.
 	list   func(w http.ResponseWriter, r *http.Request) (answered bool)
 	single func(w http.ResponseWriter, r *http.Request) (answered bool)
-	asked  []string
+
+	mu    sync.Mutex
+	asked []string
+}
+
+// change changes the app between two requests.
+func (a *groupApp) change(how func()) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	how()
 }
 
 func (a *groupApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.asked = append(a.asked, r.URL.RequestURI())
 	id, one := strings.CutPrefix(r.URL.Path, "/Groups/")
 	switch {
@@ -241,8 +253,11 @@ func TestGroupEntitlement(t *testing.T) {
 
 	listed, err := connector.ListResourceTypes(t.Context(), &v2.ResourceTypesServiceListResourceTypesRequest{})
 	require.NoError(t, err)
-	require.Len(t, listed.GetList(), 2)
-	require.Equal(t, []v2.ResourceType_Trait{v2.ResourceType_TRAIT_GROUP}, listed.GetList()[1].GetTraits())
+	traits := map[string][]v2.ResourceType_Trait{}
+	for _, listedType := range listed.GetList() {
+		traits[listedType.GetId()] = listedType.GetTraits()
+	}
+	require.Equal(t, map[string][]v2.ResourceType_Trait{"user": {v2.ResourceType_TRAIT_USER}, "group": {v2.ResourceType_TRAIT_GROUP}}, traits)
 }
 
 // TestMembers: members come in every form that servers send them.
@@ -335,12 +350,14 @@ func TestGroupGone(t *testing.T) {
 	connector := groupConnector(t, start(t, a))
 	_, err := listGroups(t, connector)
 	require.NoError(t, err)
-	delete(a.groups, "g")
+	a.change(func() { delete(a.groups, "g") })
 	got, err := listMembers(t, connector, "g")
 	require.NoError(t, err)
 	require.Empty(t, got)
 
-	a.single = func(w http.ResponseWriter, r *http.Request) bool { http.NotFound(w, r); return true }
+	a.change(func() {
+		a.single = func(w http.ResponseWriter, r *http.Request) bool { http.NotFound(w, r); return true }
+	})
 	_, err = listMembers(t, connector, "h")
 	st := requireFailure(t, err)
 	require.Equal(t, codes.FailedPrecondition, st.Code())
@@ -366,7 +383,7 @@ func TestMembersInParts(t *testing.T) {
 			return groupConnector(t, baseURL)
 		},
 		"in another process, after a change": func(t *testing.T, a *groupApp, baseURL string, _ types.ConnectorServer) types.ConnectorServer {
-			a.groups["g"] = large(5, 2500)
+			a.change(func() { a.groups["g"] = large(5, 2500) })
 			return groupConnector(t, baseURL)
 		},
 	} {

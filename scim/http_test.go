@@ -148,6 +148,7 @@ func TestRefused(t *testing.T) {
 		"H7 the connection is reset":      {hijacked(""), codes.Unavailable, []string{"cannot be reached, or closes the connection", lookAtURL}},
 		"H7 the answer breaks off":        {hijacked("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{\"totalResults\":"), codes.Unavailable, []string{"broke in the middle of an answer"}},
 		"H7 no HTTP":                      {hijacked("SSH-2.0-OpenSSH_9.6\r\n"), codes.FailedPrecondition, []string{"does not answer as an HTTP service", lookAtURL}},
+		"H13 gzip with nonsense in it":    {badDeflate(), codes.DataLoss, []string{"cannot be unpacked"}},
 		"H13 gzip that is none":           {badZip(), codes.DataLoss, []string{"cannot be unpacked"}},
 		"H15 a huge answer":               {huge(), codes.FailedPrecondition, []string{"more than 32 MiB"}},
 		"H8 a circle within the origin":   {http.RedirectHandler("/Users", http.StatusFound), codes.FailedPrecondition, []string{"redirects in a circle", lookAtURL}},
@@ -439,6 +440,14 @@ func TestNoCache(t *testing.T) {
 		revoked = true
 		_, err = connector.Validate(t.Context(), &v2.ConnectorServiceValidateRequest{})
 		require.Equal(t, codes.Unauthenticated, requireFailure(t, err).Code())
+	})
+}
+
+// badDeflate begins as gzip does and goes on as nothing does.
+func badDeflate() http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Encoding", "gzip")
+		_, _ = w.Write([]byte("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\xffgarbage-garbage-garbage"))
 	})
 }
 

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"compress/flate"
 	"compress/gzip"
 	"context"
 	"crypto/tls"
@@ -165,7 +166,7 @@ func (c *endpoint) bodyMessage(ctx context.Context, err error) *failure {
 		return c.stopped(ctx)
 	case isTimeout(err):
 		return c.failf(codes.DeadlineExceeded, "%s did not finish its answer in time.", c.place())
-	case errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum):
+	case errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || isCorrupt(err):
 		return c.failf(codes.DataLoss,
 			"%s sent a compressed answer that cannot be unpacked. The app or a proxy before it is out of order.", c.place())
 	}
@@ -174,6 +175,11 @@ func (c *endpoint) bodyMessage(ctx context.Context, err error) *failure {
 
 func (c *endpoint) stopped(ctx context.Context) *failure {
 	return c.failf(status.FromContextError(ctx.Err()).Code(), "reading {users} from %s was stopped", c.place())
+}
+
+func isCorrupt(err error) bool {
+	_, ok := errors.AsType[flate.CorruptInputError](err)
+	return ok
 }
 
 func isTimeout(err error) bool {
