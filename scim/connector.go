@@ -39,7 +39,7 @@ func NewConnector(app App, client *Client) *Connector {
 	users, groups := &userSyncer{}, &groupSyncer{}
 	if client != nil {
 		users.listing = &listing{endpoint: client.usersEndpoint()}
-		groups.listing = &listing{endpoint: client.groupsEndpoint()}
+		groups.listing, groups.users = &listing{endpoint: client.groupsEndpoint()}, client.usersEndpoint()
 	}
 	return &Connector{app: app, users: users, groups: groups}
 }

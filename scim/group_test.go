@@ -311,6 +311,20 @@ func TestMembers(t *testing.T) {
 		})
 	}
 
+	t.Run("an id of a group and of a user", func(t *testing.T) {
+		t.Parallel()
+		a := &groupApp{groups: map[string]string{"g": `{"id":"g","members":["1","2"]}`, "1": `{"id":"1"}`, "2": `{"id":"2"}`}}
+		got, err := listMembers(t, groupConnector(t, start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/Users/1" {
+				fmt.Fprint(w, `{"id":"1","userName":"ann"}`)
+				return
+			}
+			a.ServeHTTP(w, r)
+		}))), "g")
+		require.NoError(t, err)
+		require.Equal(t, []string{"user/1", "group/2+"}, got)
+	})
+
 	t.Run("sent only if they are asked for", func(t *testing.T) {
 		t.Parallel()
 		a := &groupApp{groups: map[string]string{"g": `{"id":"g"}`}}

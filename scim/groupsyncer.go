@@ -23,6 +23,8 @@ const memberSlug = "member"
 type groupSyncer struct {
 	// listing is nil in a connector that only describes itself.
 	listing *listing
+	// users is where members are looked up that may be either.
+	users *endpoint
 
 	mu sync.Mutex
 	// known are the ids of the groups of the last complete listing, nil before.
@@ -136,8 +138,11 @@ func (s *groupSyncer) grant(ctx context.Context, group *v2.Resource, m memberVal
 		if err != nil {
 			return nil, err
 		}
-		if kind = memberUser; groups.pass(m.id()) != 0 {
-			kind = memberGroup
+		kind = memberUser
+		if groups.pass(m.id()) != 0 {
+			if kind, err = s.userOrGroup(ctx, m.id()); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if kind == memberUser {
@@ -151,6 +156,17 @@ func (s *groupSyncer) grant(ctx context.Context, group *v2.Resource, m memberVal
 		EntitlementIds:  []string{entitlement.NewEntitlementID(nested, memberSlug)},
 		ResourceTypeIds: []string{userType().GetId()},
 	}.Build())), nil
+}
+
+// userOrGroup says what a member is that has the id of a group. Ids should differ
+// among all resources (RFC 7643 section 3.1); where there is a user of that id too,
+// the app cannot mean a group: it has no way to say so.
+func (s *groupSyncer) userOrGroup(ctx context.Context, id string) (memberKind, error) {
+	found, err := s.users.has(ctx, id)
+	if err != nil || !found {
+		return memberGroup, err
+	}
+	return memberUser, nil
 }
 
 // members are those held, or else read. A group that went away since it was

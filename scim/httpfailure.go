@@ -77,7 +77,7 @@ func (c *endpoint) statusMessage(httpStatus int, said errorBody) *failure {
 		advice = fmt.Sprintf("the app refuses a plain list of {users}. Check %s.%s", baseURLField, c.pathHint())
 	default:
 		code = codes.FailedPrecondition
-		advice = fmt.Sprintf("that is no SCIM service. Check %s.%s", baseURLField, c.pathHint())
+		advice = "it does not serve SCIM {users} there. " + c.missing()
 	}
 
 	message := answered + ": " + c.kind.words(advice)

@@ -139,6 +139,23 @@ func (c *endpoint) checkMembers(id string, members []memberValue) error {
 	return nil
 }
 
+// has says whether there is a resource of that id.
+func (c *endpoint) has(ctx context.Context, id string) (bool, error) {
+	body, _, err := c.get(ctx, []string{c.kind.path, id}, nil)
+	if f, ok := errors.AsType[*failure](err); ok && (f.httpStatus == http.StatusNotFound || f.httpStatus == http.StatusGone) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	var sent struct {
+		ID text `json:"id"`
+	}
+	// Whatever is wrong with it, it is not that resource.
+	_ = json.Unmarshal(body, &sent)
+	return string(sent.ID) == id, nil
+}
+
 func (c *endpoint) memberList(ctx context.Context, id string, query url.Values) (memberList, error) {
 	if id == "." || id == ".." {
 		return memberList{}, c.failf(codes.DataLoss, "%s has a group with the id %q, which cannot be asked for by its URL.", c.place(), id)

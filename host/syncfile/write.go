@@ -86,7 +86,7 @@ func run(ctx context.Context, connector types.ConnectorClient, path, work string
 	if err != nil {
 		return fmt.Errorf("prepare the sync: %w", err)
 	}
-	err = syncer.Sync(ctx)
+	err = withoutStopped(syncer.Sync(ctx))
 	if isDiskError(context.Cause(ctx)) {
 		// The storage engine writes when it closes, and ends the process if it
 		// cannot. Its files are about to be removed anyway.

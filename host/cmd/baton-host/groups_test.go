@@ -2,7 +2,10 @@ package main_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -69,4 +72,25 @@ uploads:
 	}
 	require.Greater(t, len(want), 100)
 	require.Equal(t, want, got)
+}
+
+// TestGroupsThatCannotBeReadFailTheSyncWithTheReasonAlone: groups are read by
+// several workers, and those that stop because one failed have nothing to say.
+func TestGroupsThatCannotBeReadFailTheSyncWithTheReasonAlone(t *testing.T) {
+	t.Parallel()
+	server, err := scim.New(scim.Options{App: "design-tool", Accounts: 20, Groups: 40, Seed: 2, Token: "tok"})
+	require.NoError(t, err)
+	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/Groups/") {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		server.ServeHTTP(w, r)
+	}))
+	t.Cleanup(listener.Close)
+	result := execute(t, []string{"BATON_SCIM_BASE_URL=" + listener.URL + server.BasePath(), "BATON_SCIM_TOKEN=tok"},
+		"baton-host", "sync", "--plugin", "scim", "-f", "out.c1z")
+	require.Equal(t, 1, result.status)
+	require.Contains(t, result.stderr, "it does not serve SCIM groups there. If the app has none, switch \"Sync Groups\" (scim-groups) off")
+	require.NotContains(t, result.stderr, "context canceled")
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -45,7 +46,7 @@ func TestProgram(t *testing.T) {
 	}
 
 	t.Run("sync", func(t *testing.T) {
-		service, err := sandbox.New(sandbox.Options{App: "design-tool", Accounts: 321, Seed: 3, Token: token, PageCap: 30})
+		service, err := sandbox.New(sandbox.Options{App: "design-tool", Accounts: 321, Groups: 4, Seed: 3, Token: token, PageCap: 30})
 		require.NoError(t, err)
 		running := httptest.NewServer(service)
 		t.Cleanup(running.Close)
@@ -84,13 +85,14 @@ func TestProgram(t *testing.T) {
 		for _, f := range schema.Fields {
 			if !f.IsOps {
 				labels[f.Name] = f.DisplayName
-				require.Equal(t, f.Name == "scim-token", f.IsSecret)
-				require.Equal(t, f.Name != "scim-display-name", f.IsRequired)
+				require.Equal(t, slices.Contains([]string{"scim-token", "scim-password", "scim-headers"}, f.Name), f.IsSecret, f.Name)
+				require.Equal(t, f.Name == "scim-base-url", f.IsRequired, f.Name)
 			}
 		}
-		require.Equal(t, map[string]string{
-			"scim-base-url": "SCIM Base URL", "scim-token": "SCIM Token", "scim-display-name": "App Name",
-		}, labels)
+		require.Len(t, labels, 11)
+		require.Equal(t, "SCIM Base URL", labels["scim-base-url"])
+		require.Equal(t, "SCIM Token", labels["scim-token"])
+		require.NotContains(t, labels, "scim-read-ahead", "C1's form does not show it")
 	})
 
 	for name, args := range map[string][]string{"capabilities": {"capabilities"}, "help": {"--help"}, "version": {"--version"}} {
@@ -118,7 +120,7 @@ func readSyncFile(t *testing.T, path string) map[string]*v2.Resource {
 
 	accounts := map[string]*v2.Resource{}
 	for next, more := "", true; more; more = next != "" {
-		page, err := store.ListResources(ctx, v2.ResourcesServiceListResourcesRequest_builder{PageToken: next}.Build())
+		page, err := store.ListResources(ctx, v2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: "user", PageToken: next}.Build())
 		require.NoError(t, err)
 		for _, account := range page.GetList() {
 			accounts[account.GetId().GetResource()] = account
