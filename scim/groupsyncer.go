@@ -26,6 +26,10 @@ type groupSyncer struct {
 	// users is where members are looked up that may be either.
 	users *endpoint
 
+	// reading is held while the ids of all groups are read, so that the workers of
+	// a resumed sync wait for one reading.
+	reading sync.Mutex
+
 	mu sync.Mutex
 	// known are the ids of the groups of the last complete listing, nil before.
 	known *idSet
@@ -212,6 +216,8 @@ func (s *groupSyncer) hold(id string, members []memberValue) {
 // groupIDs are the ids of all groups: of the last listing, or read for the
 // purpose after a restart.
 func (s *groupSyncer) groupIDs(ctx context.Context) (*idSet, error) {
+	s.reading.Lock()
+	defer s.reading.Unlock()
 	s.mu.Lock()
 	known := s.known
 	s.mu.Unlock()
