@@ -148,13 +148,6 @@ func (c *endpoint) progress(p position, pg *page, known acquaintance, overlap in
 		return step{from: overlap, next: next}, nil
 	}
 	next.Total = &told
-	if received < told {
-		return step{from: overlap, next: next}, nil
-	}
-
-	if p.Start == 1 && len(pg.entries) > pageSize {
-		return c.finish(next, overlap) // count is ignored, so there are no pages
-	}
 	return step{from: overlap, next: next}, nil
 }
 
@@ -241,10 +234,10 @@ func isEnd(p position, pg *page) bool {
 }
 
 // finishRepeated ends a pass at a page that was received before. If it is the only
-// one that the server knows, and just as long as was asked for, fewer are asked
-// for: a server that sends as many again ignores paging and sends everyone.
+// one that the server knows, fewer are asked for: a server that sends as many again
+// ignores paging and sends everyone.
 func (c *endpoint) finishRepeated(p position, pg *page) (step, error) {
-	if pg.digest == p.First && p.Start-1 == len(pg.entries) && len(pg.entries) == pageSize {
+	if pg.digest == p.First && p.Start-1 == len(pg.entries) && len(pg.entries) > 1 {
 		next := p.bare(fallbackNone, 0)
 		next.Narrow = true
 		return step{from: len(pg.entries), next: next}, nil

@@ -133,6 +133,29 @@ func TestEcho(t *testing.T) {
 	}
 }
 
+// TestEchoOfShortSecrets: a short password is found too, and so is a token that
+// JSON writes with escapes.
+func TestEchoOfShortSecrets(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		options scim.Options
+		title   string
+	}{
+		"a short password":     {scim.Options{Username: "ann", Password: "hunter22"}, `"hunter22"`},
+		"with the user name":   {scim.Options{Username: "ann", Password: "hunter22"}, `"Basic ` + base64.StdEncoding.EncodeToString([]byte("ann:hunter22")) + `"`},
+		"a token with escapes": {scim.Options{Token: "t0ken/7f3a+9c51d2e8"}, `"t0ken\/7f3a\u002B9c51d2e8"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c.options.BaseURL, c.options.UserAgent = start(t, oneUser(`{"id":"1","title":`+c.title+`}`)), "baton-test/v1"
+			client, err := scim.NewClient(t.Context(), c.options)
+			require.NoError(t, err)
+			_, err = listAll(t, serveConnector(t, client))
+			require.Contains(t, requireFailure(t, err).Message(), "back in its list of users")
+		})
+	}
+}
+
 // TestFilter: the filter goes with every request for users, and with none for
 // groups.
 func TestFilter(t *testing.T) {

@@ -8,7 +8,9 @@ import (
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"unicode"
 
@@ -20,6 +22,10 @@ import (
 // Shorter pieces occur by chance, for example an app's name with which its
 // tokens begin.
 const leakLength = 12
+
+// shortLength is how many characters a secret has at least that is looked for as
+// a whole.
+const shortLength = 6
 
 // credential holds all secrets inside closures, so that printing a struct that
 // contains it (%v, JSON, a debugger's log) shows none.
@@ -38,6 +44,7 @@ type credential struct {
 func newCredential(options Options) (credential, error) {
 	headers := http.Header{}
 	secrets := []string{}
+	short := ""
 	fields := tokenField
 	switch {
 	case options.Token != "" && (options.Username != "" || options.Password != ""):
@@ -49,7 +56,8 @@ func newCredential(options Options) (credential, error) {
 		}
 		pair := options.Username + ":" + options.Password
 		headers.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(pair)))
-		secrets = append(secrets, options.Password)
+		secrets = append(secrets, options.Password, pair)
+		short = options.Password
 	default:
 		token, err := cleanToken(options.Token)
 		if err != nil {
@@ -57,6 +65,7 @@ func newCredential(options Options) (credential, error) {
 		}
 		headers.Set("Authorization", "Bearer "+token)
 		secrets = append(secrets, token)
+		short = token
 	}
 	for name, value := range options.Headers {
 		name, value = textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name)), strings.TrimSpace(value)
@@ -64,7 +73,7 @@ func newCredential(options Options) (credential, error) {
 			return credential{}, err
 		}
 		headers.Set(name, value)
-		if len(value) >= leakLength { // shorter ones are versions and switches
+		if len(value) >= shortLength { // shorter ones are versions and switches
 			secrets = append(secrets, value)
 		}
 	}
@@ -78,9 +87,27 @@ func newCredential(options Options) (credential, error) {
 			return slices.ContainsFunc(forms, func(form string) bool { return sharePart(text, strings.ToLower(form), leakLength) })
 		},
 		fillsIn: func(body []byte) bool {
-			return slices.ContainsFunc(forms, func(form string) bool { return len(form) >= leakLength && bytes.Contains(body, []byte(form)) })
+			if bytes.IndexByte(body, '\\') >= 0 {
+				body = append(withoutEscapes(body), body...)
+			}
+			return slices.ContainsFunc(forms, func(form string) bool { return len(form) >= leakLength && bytes.Contains(body, []byte(form)) }) ||
+				len(short) >= shortLength && bytes.Contains(body, []byte(`"`+short+`"`))
 		},
 	}, nil
+}
+
+// escaped is how JSON may write a character that a secret has.
+var escaped = regexp.MustCompile(`\\u00[2-7][0-9a-fA-F]|\\/`)
+
+// withoutEscapes is JSON with such characters as they are.
+func withoutEscapes(body []byte) []byte {
+	return escaped.ReplaceAllFunc(body, func(written []byte) []byte {
+		if len(written) == 2 {
+			return []byte("/")
+		}
+		code, _ := strconv.ParseUint(string(written[4:]), 16, 8)
+		return []byte{byte(code)}
+	})
 }
 
 // checkBasic refuses what cannot be sent as a name and a password (RFC 7617

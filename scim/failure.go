@@ -54,7 +54,11 @@ func (c *Client) quote(text string) string {
 		}
 		return r
 	}, strings.ToValidUTF8(text, ""))
-	short := []rune(strings.Join(strings.Fields(printable), " "))
+	shown := strings.Join(strings.Fields(printable), " ")
+	if c.credential.occursIn(shown) {
+		return "(not shown: it repeats the token)"
+	}
+	short := []rune(shown)
 	if len(short) > maxDetail {
 		short = append(short[:maxDetail], '…')
 	}

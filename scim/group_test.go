@@ -273,6 +273,7 @@ func TestMembers(t *testing.T) {
 		"a reference alone":             {`[{"$ref":"https://x/scim/v2/Users/a%2Fb/"}]`, []string{"user/a/b"}},
 		"ids alone":                     {`["a", 7, "h"]`, []string{"user/a", "user/7", "group/h+"}},
 		"values alone":                  {`[{"value":"a"},{"value":"h","display":"H"}]`, []string{"user/a", "group/h+"}},
+		"a type that is none":           {`[{"value":"a","type":"direct","$ref":"https://x/Users/a"},{"value":"h","type":"direct","$ref":"https://x/Groups/h"}]`, []string{"user/a", "group/h+"}},
 		"a type of the app's own":       {`[{"value":"a","type":"Person"},{"value":"h","type":"Team"}]`, []string{"user/a", "group/h+"}},
 		"one object":                    {`{"value":"a","type":"User"}`, []string{"user/a"}},
 		"one id":                        {`"a"`, []string{"user/a"}},
@@ -299,6 +300,8 @@ func TestMembers(t *testing.T) {
 		"another group":              `{"id":"h","members":[{"value":"a"}]}`,
 		"no group":                   `{"members":[{"value":"a"}]}`,
 		"members twice":              `{"id":"g","members":[{"value":"a"}],"Members":[{"value":"b"}]}`,
+		"members in parts, a total":  `{"id":"g","totalResults":3,"members":[{"value":"a"}]}`,
+		"members in parts, a cursor": `{"id":"g","nextCursor":"x","members":[{"value":"a"}]}`,
 		"malformed":                  `{"id":"g","members":[{"value":"a"}`,
 		"an error":                   `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"500"}`,
 		"a web page":                 `<html></html>`,
@@ -426,6 +429,18 @@ func TestMembersInParts(t *testing.T) {
 			}
 		})
 	}
+	t.Run("a sync that was given up leaves nothing to the next", func(t *testing.T) {
+		t.Parallel()
+		a := &groupApp{groups: map[string]string{"g": large(0, 1500)}}
+		connector := groupConnector(t, start(t, a))
+		_, next, err := membersOnce(t, connector, "g", "")
+		require.NoError(t, err)
+		require.NotEmpty(t, next)
+		a.change(func() { a.groups["g"] = large(0, 1501) })
+		got, err := listMembers(t, connector, "g")
+		require.NoError(t, err)
+		require.Len(t, got, 1501)
+	})
 	t.Run("a page token of something else", func(t *testing.T) {
 		t.Parallel()
 		_, _, err := membersOnce(t, groupConnector(t, start(t, &groupApp{})), "g", `{"v":1}`)

@@ -51,6 +51,11 @@ func (s *groupSyncer) List(ctx context.Context, parent *v2.ResourceId, opts reso
 	if parent != nil {
 		return nil, &resource.SyncOpResults{}, nil
 	}
+	if opts.PageToken.Token == "" { // a new sync
+		s.mu.Lock()
+		s.known, s.held = nil, nil
+		s.mu.Unlock()
+	}
 	b, err := s.listing.read(ctx, opts.PageToken.Token)
 	if err != nil {
 		return nil, nil, err
@@ -100,7 +105,7 @@ func (s *groupSyncer) Grants(ctx context.Context, of *v2.Resource, opts resource
 			return nil, nil, failf(codes.InvalidArgument, "the page token is not one of this version of the connector. Begin a new sync.")
 		}
 	}
-	members, err := s.members(ctx, id)
+	members, err := s.members(ctx, id, at)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -176,12 +181,13 @@ func (s *groupSyncer) userOrGroup(ctx context.Context, id string) (memberKind, e
 // members are those held, or else read. A group that went away since it was
 // listed has none; but that it did is not believed without looking: an app may
 // not serve single groups at all.
-func (s *groupSyncer) members(ctx context.Context, id string) ([]memberValue, error) {
+func (s *groupSyncer) members(ctx context.Context, id string, at memberToken) ([]memberValue, error) {
 	s.mu.Lock()
 	held, found := s.held[id]
 	delete(s.held, id)
 	s.mu.Unlock()
-	if found {
+	// What an earlier sync left behind is out of date.
+	if found && at.At > 0 && digestOfMembers(held) == at.Sum {
 		return held, nil
 	}
 	groups := s.listing.endpoint

@@ -89,9 +89,13 @@ const (
 func (m memberValue) kind() memberKind {
 	endpoint, _ := m.refersTo()
 	switch {
-	case strings.EqualFold(m.Type, "Group"), m.Type == "" && strings.EqualFold(endpoint, "Groups"):
+	case strings.EqualFold(m.Type, "Group"):
 		return memberGroup
-	case strings.EqualFold(m.Type, "User"), m.Type == "" && strings.EqualFold(endpoint, "Users"):
+	case strings.EqualFold(m.Type, "User"):
+		return memberUser
+	case strings.EqualFold(endpoint, "Groups"):
+		return memberGroup
+	case strings.EqualFold(endpoint, "Users"):
 		return memberUser
 	}
 	return memberUnknown
@@ -190,6 +194,11 @@ func (c *endpoint) decodeMembers(id string, body []byte) (memberList, error) {
 		return memberList{}, c.failf(codes.DataLoss,
 			"%s was asked for the group %q and answered with something else. Its members are not known. Run the sync again; if it happens again, ask the app's support.",
 			c.place(), c.quote(id))
+	}
+	if sent.NextCursor != "" || sent.TotalResults.told && sent.TotalResults.value > len(sent.Members.members) {
+		return memberList{}, c.failf(codes.FailedPrecondition,
+			"%s sends the members of the group %q in parts, in a way that no standard describes, so they cannot be read completely. Switch %s off, or ask the app's support.",
+			c.place(), c.quote(id), groupsField)
 	}
 	return sent.Members, nil
 }

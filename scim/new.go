@@ -2,6 +2,7 @@ package scim
 
 import (
 	"context"
+	"net/textproto"
 	"strings"
 
 	"github.com/conductorone/baton-sdk/pkg/cli"
@@ -58,7 +59,7 @@ func headersOf(items []string) (map[string]string, error) {
 		if !found {
 			return nil, failf(codes.InvalidArgument, "%s has an item without a colon. It must look like Name: value.", headersField)
 		}
-		name = strings.TrimSpace(name)
+		name = textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name))
 		if _, twice := headers[name]; twice {
 			return nil, failf(codes.InvalidArgument, "%s has a header in it twice.", headersField)
 		}

@@ -78,6 +78,12 @@ func TestPagingComplete(t *testing.T) {
 				return answer
 			}
 		}),
+		"P5 totalResults counts the page, which is larger than asked for": with(newApp(250), func(a *app) {
+			a.answer = func(r listRequest, _ map[string]any) map[string]any {
+				users := a.page(r.start, 200)
+				return listAnswer(users, len(users), r.start)
+			}
+		}),
 		"P5 totalResults is missing": with(newApp(250), func(a *app) {
 			a.answer = func(_ listRequest, answer map[string]any) map[string]any {
 				delete(answer, "totalResults")
@@ -208,7 +214,7 @@ func TestPagingComplete(t *testing.T) {
 			}
 			for _, r := range a.requests { // P13
 				require.Positive(t, r.start)
-				require.Contains(t, []int{50, 100}, r.count) // P16
+				require.Contains(t, []int{30, 50, 100}, r.count) // P16
 			}
 		})
 	}
@@ -270,6 +276,12 @@ func TestPagingRefused(t *testing.T) {
 				return listAnswer(users, len(users), 1)
 			},
 			code: codes.FailedPrecondition, says: "sends the first 100 users again and again",
+		},
+		"P6 startIndex is ignored, the total counts the page, which is capped low": {
+			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {
+				return listAnswer(a.page(1, min(r.count, 20)), 20, 1)
+			},
+			code: codes.FailedPrecondition, says: "sends the first 20 users again and again",
 		},
 		"P6 startIndex is ignored, the total counts the page, which is capped": {
 			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {

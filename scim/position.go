@@ -107,8 +107,7 @@ type position struct {
 	Odd  uint64   `json:"odd,omitempty"`
 
 	// Narrow means that the next request asks for the first page again, and for
-	// fewer users than before: the server ignores startIndex, and the page it
-	// sends has as many users as were asked for.
+	// fewer users than it had: the server ignores startIndex.
 	Narrow bool `json:"narrow,omitempty"`
 
 	// Others is how many of the resources received in this pass are no users.
@@ -201,7 +200,7 @@ func (p position) index() int {
 // count is the count of the next request.
 func (p position) count() int {
 	if p.Narrow {
-		return pageSize / 2
+		return max(1, min(pageSize, p.Start-1)/2)
 	}
 	return pageSize
 }
