@@ -326,6 +326,15 @@ func TestMembers(t *testing.T) {
 		}))), "g")
 		require.NoError(t, err)
 		require.Equal(t, []string{"user/1", "group/2+"}, got)
+
+		_, err = listMembers(t, groupConnector(t, start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/Users/1" {
+				fmt.Fprint(w, `{"totalResults":1,"Resources":[{"id":"1"}]}`)
+				return
+			}
+			a.ServeHTTP(w, r)
+		}))), "g")
+		require.Equal(t, codes.DataLoss, requireFailure(t, err).Code())
 	})
 
 	t.Run("sent only if they are asked for", func(t *testing.T) {

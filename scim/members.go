@@ -155,9 +155,14 @@ func (c *endpoint) has(ctx context.Context, id string) (bool, error) {
 	var sent struct {
 		ID text `json:"id"`
 	}
-	// Whatever is wrong with it, it is not that resource.
+	// What cannot be read has no id.
 	_ = json.Unmarshal(body, &sent)
-	return string(sent.ID) == id, nil
+	if string(sent.ID) != id {
+		return false, c.failf(codes.DataLoss,
+			"%s was asked for the {user} %q and answered with something else, so nobody knows whether a member of a group is a user or a group. Switch %s off, or ask the app's support.",
+			c.place(), c.quote(id), groupsField)
+	}
+	return true, nil
 }
 
 func (c *endpoint) memberList(ctx context.Context, id string, query url.Values) (memberList, error) {
