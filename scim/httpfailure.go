@@ -182,9 +182,11 @@ func isCorrupt(err error) bool {
 	return ok
 }
 
+// isTimeout also sees the time-out that the SDK's transport has wrapped: whether
+// net/http then still calls it one is a matter of chance.
 func isTimeout(err error) bool {
 	network, ok := errors.AsType[net.Error](err)
-	return ok && network.Timeout()
+	return ok && network.Timeout() || errors.Is(err, context.DeadlineExceeded)
 }
 
 func (c *endpoint) requestMessage(ctx context.Context, err error) *failure {
