@@ -22,8 +22,8 @@ type App struct {
 	Groups bool
 }
 
-// Connector presents the users of an app as accounts, and its groups. It implements the SDK's
-// connectorbuilder.ConnectorBuilderV2.
+// Connector presents the users of an app as accounts, and its groups. It implements
+// the SDK's connectorbuilder.ConnectorBuilderV2.
 type Connector struct {
 	app    App
 	users  *userSyncer

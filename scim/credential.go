@@ -79,15 +79,19 @@ func newCredential(options Options) (credential, error) {
 	}
 
 	forms := writtenForms(secrets)
+	lowered := make([]string, len(forms))
+	for i, form := range forms {
+		lowered[i] = strings.ToLower(form)
+	}
 	return credential{
 		fields:    fields,
 		authorize: func(r *http.Request) { maps.Copy(r.Header, headers) },
 		occursIn: func(text string) bool {
 			text = strings.ToLower(text)
-			return slices.ContainsFunc(forms, func(form string) bool { return sharePart(text, strings.ToLower(form), leakLength) })
+			return slices.ContainsFunc(lowered, func(form string) bool { return sharePart(text, form, leakLength) })
 		},
 		fillsIn: func(body []byte) bool {
-			if bytes.IndexByte(body, '\\') >= 0 {
+			if hasEscapes(body) {
 				body = append(withoutEscapes(body), body...)
 			}
 			return slices.ContainsFunc(forms, func(form string) bool { return len(form) >= leakLength && bytes.Contains(body, []byte(form)) }) ||
@@ -98,6 +102,13 @@ func newCredential(options Options) (credential, error) {
 
 // escaped is how JSON may write a character that a secret has.
 var escaped = regexp.MustCompile(`\\u00[2-7][0-9a-fA-F]|\\/`)
+
+// hasEscapes says, sooner than escaped does, whether there may be any. Every answer
+// passes here, and some servers write all letters but the English ones as escapes.
+func hasEscapes(body []byte) bool {
+	return slices.ContainsFunc([]string{`\/`, `\u002`, `\u003`, `\u004`, `\u005`, `\u006`, `\u007`},
+		func(begin string) bool { return bytes.Contains(body, []byte(begin)) })
+}
 
 // withoutEscapes is JSON with such characters as they are.
 func withoutEscapes(body []byte) []byte {

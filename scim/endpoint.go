@@ -40,6 +40,18 @@ var (
 	groupsKind = &kind{path: "Groups", one: "group", many: "groups", others: "users", made: "group", label: "displayName", decode: decodeGroups}
 )
 
+// entries are a list's resources as what reading the list needs of them.
+func entries[T any, P interface {
+	*T
+	entry
+}](resources []T) []entry {
+	list := make([]entry, len(resources))
+	for i := range resources {
+		list[i] = P(&resources[i])
+	}
+	return list
+}
+
 // endpoint is where a client reads one kind of resources.
 type endpoint struct {
 	*Client
@@ -63,8 +75,8 @@ func (c *Client) groupsEndpoint() *endpoint {
 	return &endpoint{Client: c, kind: groupsKind, lean: "members"}
 }
 
-// failf is failf with {user} and {users} in the format replaced by what the
-// endpoint lists.
+// failf is failf with {user}, {users}, {groups} and {account} in the format replaced
+// by what the endpoint has in their place.
 func (c *endpoint) failf(code codes.Code, format string, args ...any) *failure {
 	return failf(code, c.kind.words(format), args...)
 }

@@ -1,7 +1,9 @@
 package scim
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -38,13 +40,16 @@ func (f *failure) GRPCStatus() *status.Status { return f.status }
 
 func (f *failure) Unwrap() error { return f.cause }
 
+// answered says whether an error is about an answer with one of these statuses.
+func answered(err error, httpStatuses ...int) bool {
+	f, ok := errors.AsType[*failure](err)
+	return ok && slices.Contains(httpStatuses, f.httpStatus)
+}
+
 // quote makes text of the server fit for a message: one line, short, and
 // nothing at all if it repeats the token. An empty result means that there is
 // nothing to show.
 func (c *Client) quote(text string) string {
-	if c.credential.occursIn(text) {
-		return "(not shown: it repeats the token)"
-	}
 	printable := strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) {
 			return ' '
@@ -55,7 +60,8 @@ func (c *Client) quote(text string) string {
 		return r
 	}, strings.ToValidUTF8(text, ""))
 	shown := strings.Join(strings.Fields(printable), " ")
-	if c.credential.occursIn(shown) {
+	// What is left out of it may have parted a secret.
+	if c.credential.occursIn(text) || c.credential.occursIn(shown) {
 		return "(not shown: it repeats the token)"
 	}
 	short := []rune(shown)

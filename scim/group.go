@@ -31,11 +31,7 @@ func groupType() *v2.ResourceType {
 
 func decodeGroups(body []byte, _ choice) (listHead, []entry, error) {
 	head, groups, err := decodeList[group](body)
-	entries := make([]entry, len(groups))
-	for i := range groups {
-		entries[i] = &groups[i]
-	}
-	return head, entries, err
+	return head, entries(groups), err
 }
 
 func (g *group) id() string { return string(g.ID) }

@@ -34,7 +34,14 @@ type groupSyncer struct {
 	// known are the ids of the groups of the last complete listing, nil before.
 	known *idSet
 	// held are members of groups that are delivered in parts, by group.
-	held map[string][]memberValue
+	held map[string]membership
+}
+
+// membership is who is in a group.
+type membership struct {
+	members []memberValue
+	// sum identifies the members in their order.
+	sum uint64
 }
 
 // maxHeld is how many groups' members are kept between two parts. Those of
@@ -105,19 +112,18 @@ func (s *groupSyncer) Grants(ctx context.Context, of *v2.Resource, opts resource
 			return nil, nil, failf(codes.InvalidArgument, "the page token is not one of this version of the connector. Begin a new sync.")
 		}
 	}
-	members, err := s.members(ctx, id, at)
+	in, err := s.members(ctx, id, at)
 	if err != nil {
 		return nil, nil, err
 	}
-	sum := digestOfMembers(members)
-	if at.Sum != sum || at.At > len(members) {
-		at = memberToken{Version: tokenVersion, Sum: sum}
+	if at.Sum != in.sum || at.At > len(in.members) {
+		at = memberToken{Version: tokenVersion, Sum: in.sum}
 	}
 
 	group := v2.Resource_builder{Id: of.GetId(), DisplayName: of.GetDisplayName()}.Build()
 	var grants []*v2.Grant
-	for size := 0; at.At < len(members) && len(grants) < maxBatchResources; at.At++ {
-		made, err := s.grant(ctx, group, members[at.At])
+	for size := 0; at.At < len(in.members) && len(grants) < maxBatchResources; at.At++ {
+		made, err := s.grant(ctx, group, in.members[at.At])
 		if err != nil {
 			return nil, nil, err
 		}
@@ -129,10 +135,10 @@ func (s *groupSyncer) Grants(ctx context.Context, of *v2.Resource, opts resource
 		}
 		grants = append(grants, made)
 	}
-	if at.At == len(members) {
+	if at.At == len(in.members) {
 		return grants, &resource.SyncOpResults{}, nil
 	}
-	s.hold(id, members)
+	s.hold(id, in)
 	// A struct of numbers always marshals.
 	token, _ := json.Marshal(at)
 	return grants, &resource.SyncOpResults{NextPageToken: string(token)}, nil
@@ -181,41 +187,40 @@ func (s *groupSyncer) userOrGroup(ctx context.Context, id string) (memberKind, e
 // members are those held, or else read. A group that went away since it was
 // listed has none; but that it did is not believed without looking: an app may
 // not serve single groups at all.
-func (s *groupSyncer) members(ctx context.Context, id string, at memberToken) ([]memberValue, error) {
+func (s *groupSyncer) members(ctx context.Context, id string, at memberToken) (membership, error) {
 	s.mu.Lock()
 	held, found := s.held[id]
 	delete(s.held, id)
 	s.mu.Unlock()
 	// What an earlier sync left behind is out of date.
-	if found && at.At > 0 && digestOfMembers(held) == at.Sum {
+	if found && at.At > 0 && held.sum == at.Sum {
 		return held, nil
 	}
 	groups := s.listing.endpoint
 	members, err := groups.members(ctx, id)
 	if !errors.Is(err, errGone) {
-		return members, err
+		return membership{members: members, sum: digestOfMembers(members)}, err
 	}
 	still, err := s.readGroupIDs(ctx)
 	if err != nil {
-		return nil, err
+		return membership{}, err
 	}
 	if still.pass(id) != 0 {
-		f := groups.failf(codes.FailedPrecondition,
+		return membership{}, groups.failf(codes.FailedPrecondition,
 			"%s lists the group %q but answers %d when it is asked for by its id, so its members are not known. If the app does not serve groups over SCIM, switch %s off.",
 			groups.place(), groups.quote(id), http.StatusNotFound, groupsField)
-		return nil, f
 	}
-	return nil, nil
+	return membership{sum: digestOfMembers(nil)}, nil
 }
 
-func (s *groupSyncer) hold(id string, members []memberValue) {
+func (s *groupSyncer) hold(id string, in membership) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.held == nil {
-		s.held = map[string][]memberValue{}
+		s.held = map[string]membership{}
 	}
 	if len(s.held) < maxHeld {
-		s.held[id] = members
+		s.held[id] = in
 	}
 }
 

@@ -89,6 +89,12 @@ func (c *endpoint) statusMessage(httpStatus int, said errorBody) *failure {
 	return f
 }
 
+// errorInAnswer is the error for a SCIM error that came with a status of success.
+func (c *endpoint) errorInAnswer(body []byte) *failure {
+	said := decodeErrorBody(body)
+	return c.statusMessage(max(said.httpStatus(), http.StatusBadRequest), said)
+}
+
 // missing says what to do where an app has no such endpoint.
 func (c *endpoint) missing() string {
 	if c.kind == groupsKind {

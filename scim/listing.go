@@ -2,7 +2,6 @@ package scim
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync"
 	"time"
@@ -25,8 +24,8 @@ const (
 	maxBatchTime = 20 * time.Second
 )
 
-// listing reads all entries of an endpoint in batches. The page token holds all that is
-// needed to go on; what a session adds spares repeating work.
+// listing reads all entries of an endpoint in batches. The page token holds all
+// that is needed to go on; what a session adds spares repeating work.
 type listing struct {
 	endpoint *endpoint
 
@@ -261,15 +260,7 @@ func (b *batch) report(ctx context.Context) {
 // isRangeRefusal says whether an error may be about the index that was asked for,
 // and not about the request as a whole.
 func isRangeRefusal(err error) bool {
-	f, ok := errors.AsType[*failure](err)
-	if !ok {
-		return false
-	}
-	switch f.httpStatus {
-	case http.StatusNoContent, http.StatusBadRequest, http.StatusNotFound, http.StatusRequestedRangeNotSatisfiable:
-		return true
-	}
-	return false
+	return answered(err, http.StatusNoContent, http.StatusBadRequest, http.StatusNotFound, http.StatusRequestedRangeNotSatisfiable)
 }
 
 func mayPass(err error) bool {

@@ -11,8 +11,8 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// memberValue is a member of a group (RFC 7643 section 4.2). Servers send objects, or the ids
-// alone.
+// memberValue is a member of a group (RFC 7643 section 4.2). Servers send objects,
+// or the ids alone.
 type memberValue struct {
 	Value text   `json:"value"`
 	Ref   string `json:"$ref"`
@@ -116,14 +116,10 @@ func (c *endpoint) members(ctx context.Context, id string) ([]memberValue, error
 		// Nobody is in the group, or the server sends members only to whom asks for
 		// them (RFC 7643 section 7, returned "request").
 		asked, err := c.memberList(ctx, id, url.Values{"attributes": {"members"}})
-		var refused *failure
-		switch {
-		case err == nil:
-			list = asked
-		case errors.As(err, &refused) && (refused.httpStatus == http.StatusBadRequest || refused.httpStatus == http.StatusNotImplemented):
-		default:
+		if err != nil && !answered(err, http.StatusBadRequest, http.StatusNotImplemented) {
 			return nil, err
 		}
+		list = asked
 	}
 	if err := c.checkMembers(id, list.members); err != nil {
 		return nil, err
@@ -134,7 +130,7 @@ func (c *endpoint) members(ctx context.Context, id string) ([]memberValue, error
 // checkMembers makes sure that each member can be told from others.
 func (c *endpoint) checkMembers(id string, members []memberValue) error {
 	for i, m := range members {
-		if memberID := m.id(); memberID == "" || len(memberID) > maxID || strings.ContainsRune(memberID, '\uFFFD') {
+		if memberID := m.id(); memberID == "" || len(memberID) > maxID || isGarbled(memberID) {
 			return c.failf(codes.DataLoss,
 				"%s lists a member of the group %q whose id is missing or cannot be read (number %d). No member may be left out: ask the app's support.",
 				c.place(), c.quote(id), i+1)
@@ -146,7 +142,7 @@ func (c *endpoint) checkMembers(id string, members []memberValue) error {
 // has says whether there is a resource of that id.
 func (c *endpoint) has(ctx context.Context, id string) (bool, error) {
 	body, _, err := c.get(ctx, []string{c.kind.path, id}, nil)
-	if f, ok := errors.AsType[*failure](err); ok && (f.httpStatus == http.StatusNotFound || f.httpStatus == http.StatusGone) {
+	if answered(err, http.StatusNotFound, http.StatusGone) {
 		return false, nil
 	}
 	if err != nil {
@@ -170,7 +166,7 @@ func (c *endpoint) memberList(ctx context.Context, id string, query url.Values) 
 		return memberList{}, c.failf(codes.DataLoss, "%s has a group with the id %q, which cannot be asked for by its URL.", c.place(), id)
 	}
 	body, _, err := c.get(ctx, []string{c.kind.path, id}, query)
-	if f, ok := errors.AsType[*failure](err); ok && (f.httpStatus == http.StatusNotFound || f.httpStatus == http.StatusGone) {
+	if answered(err, http.StatusNotFound, http.StatusGone) {
 		return memberList{}, errGone
 	}
 	if err != nil {
@@ -192,8 +188,7 @@ func (c *endpoint) decodeMembers(id string, body []byte) (memberList, error) {
 		return memberList{}, c.malformed(err)
 	}
 	if sent.hasSchema("Error") {
-		said := decodeErrorBody(body)
-		return memberList{}, c.statusMessage(max(said.httpStatus(), http.StatusBadRequest), said)
+		return memberList{}, c.errorInAnswer(body)
 	}
 	if string(sent.ID) != id || hasTwice(body, "members") {
 		return memberList{}, c.failf(codes.DataLoss,

@@ -106,7 +106,7 @@ func (c *endpoint) getLean(ctx context.Context, query url.Values) ([]byte, http.
 	lean := maps.Clone(query)
 	lean.Set("excludedAttributes", c.lean)
 	body, header, err := c.get(ctx, path, lean)
-	if f, ok := errors.AsType[*failure](err); !ok || f.httpStatus != http.StatusBadRequest && f.httpStatus != http.StatusNotImplemented {
+	if !answered(err, http.StatusBadRequest, http.StatusNotImplemented) {
 		return body, header, err
 	}
 	body, header, err = c.get(ctx, path, query)
@@ -125,8 +125,7 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 		return nil, c.malformed(err)
 	}
 	if list.hasSchema("Error") {
-		said := decodeErrorBody(body)
-		return nil, c.statusMessage(max(said.httpStatus(), http.StatusBadRequest), said)
+		return nil, c.errorInAnswer(body)
 	}
 	if !list.hasSchema("ListResponse") && !list.listed && !hasMember(body, "totalResults") {
 		return nil, c.notAList()
@@ -171,8 +170,7 @@ func (c *endpoint) checkID(index int, e entry, namesake string) error {
 	switch {
 	case strings.TrimSpace(id) == "":
 		problem = "has no id"
-	case strings.ContainsRune(id, '\uFFFD'):
-		// What is no UTF-8 becomes this character, in every id the same.
+	case isGarbled(id):
 		problem = "has an id that is not valid text"
 	case namesake != "" && name != "" && !strings.EqualFold(namesake, name):
 		problem = "has the id of another on the same page"
@@ -185,6 +183,10 @@ func (c *endpoint) checkID(index int, e entry, namesake string) error {
 		"%s lists a {user} that %s (number %d on its page, %s %q). No {account} can be made of it, and none may be left out: ask the app's support.",
 		c.place(), problem, index+1, c.kind.label, c.quote(name))
 }
+
+// isGarbled says whether an id was no valid text: what is no UTF-8 becomes this
+// character, in every id the same.
+func isGarbled(id string) bool { return strings.ContainsRune(id, '\uFFFD') }
 
 // hasSchema says whether schemas names a message of the SCIM protocol, whatever
 // its version.

@@ -173,11 +173,7 @@ func decodeUsers(body []byte, c choice) (listHead, []entry, error) {
 	head, users, err := decodeList[user](body)
 	readExtensionRoles(body, users)
 	readChosen(body, users, c)
-	entries := make([]entry, len(users))
-	for i := range users {
-		entries[i] = &users[i]
-	}
-	return head, entries, err
+	return head, entries(users), err
 }
 
 // isAddress keeps placeholders ("none", "n/a") from being shown as e-mail

@@ -2,8 +2,6 @@ package scim
 
 import (
 	"fmt"
-	"hash/fnv"
-	"math/rand/v2"
 	"slices"
 )
 
@@ -42,9 +40,7 @@ var teams = []string{"Research", "Growth", "Platform", "Field Sales", "Customer 
 // the second nobody; of the others some have people, some have a group among
 // their members, down to several levels, and no group is in itself.
 func MakeGroups(app string, seed uint64, people []Account, count int) []Group {
-	hashed := fnv.New64a()
-	hashed.Write([]byte(app))                               // A hash takes everything.
-	random := rand.New(rand.NewPCG(seed, hashed.Sum64()+1)) //nolint:gosec // To be repeatable is the point.
+	random := repeatable(app, seed, 1)
 	groups := make([]Group, count)
 	for i := range groups {
 		groups[i] = Group{ID: fmt.Sprintf("g-%06d", i+1), DisplayName: fmt.Sprintf("%s %d", pick(random, teams), i+1)}

@@ -13,6 +13,7 @@ import (
 // groups answers the library's questions about the endpoint /Groups, as users
 // does for /Users.
 type groups struct {
+	unchangeable
 	groups *directory[Group]
 	// omitListed leaves members out of lists, omitTypes what they are.
 	omitListed, omitTypes bool
@@ -66,24 +67,4 @@ func (g groups) resource(group Group, omitMembers bool) elimity.Resource {
 		described.ExternalID = optional.NewString(group.ExternalID)
 	}
 	return described
-}
-
-// Create is refused, as every change over the wire is.
-func (groups) Create(*http.Request, elimity.ResourceAttributes) (elimity.Resource, error) {
-	return elimity.Resource{}, readOnly
-}
-
-// Replace is refused.
-func (groups) Replace(*http.Request, string, elimity.ResourceAttributes) (elimity.Resource, error) {
-	return elimity.Resource{}, readOnly
-}
-
-// Patch is refused.
-func (groups) Patch(*http.Request, string, []elimity.PatchOperation) (elimity.Resource, error) {
-	return elimity.Resource{}, readOnly
-}
-
-// Delete is refused.
-func (groups) Delete(*http.Request, string) error {
-	return readOnly
 }

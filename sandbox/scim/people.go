@@ -27,10 +27,8 @@ func People(app string, seed uint64, count int) ([]Account, error) {
 	if app == "" {
 		app = DefaultApp
 	}
-	hashed := fnv.New64a()
-	hashed.Write([]byte(app)) // A hash takes everything.
 	c := &casting{
-		random: rand.New(rand.NewPCG(seed, hashed.Sum64())), //nolint:gosec // To be repeatable is the point.
+		random: repeatable(app, seed, 0),
 		domain: domain(app),
 		roles:  rolesOf(app),
 		logins: make(map[string]int),
@@ -40,6 +38,14 @@ func People(app string, seed uint64, count int) ([]Account, error) {
 		people[i] = c.person(i + 1)
 	}
 	return people, nil
+}
+
+// repeatable gives the same numbers for the same app and seed, and others for
+// another stream.
+func repeatable(app string, seed, stream uint64) *rand.Rand {
+	hashed := fnv.New64a()
+	hashed.Write([]byte(app))                                 // A hash takes everything.
+	return rand.New(rand.NewPCG(seed, hashed.Sum64()+stream)) //nolint:gosec // To be repeatable is the point.
 }
 
 // casting makes up one person after the other.

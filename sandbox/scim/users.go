@@ -11,6 +11,7 @@ import (
 // has read the paging parameters by then: the index is at least 1 and the count
 // is between 0 and the page cap.
 type users struct {
+	unchangeable
 	people *directory[Account]
 }
 
@@ -54,31 +55,4 @@ func (u users) Get(_ *http.Request, id string) (elimity.Resource, error) {
 		return elimity.Resource{}, scimerrors.ScimErrorResourceNotFound(id)
 	}
 	return resource(account), nil
-}
-
-// Create is refused, as every change over the wire is.
-func (users) Create(*http.Request, elimity.ResourceAttributes) (elimity.Resource, error) {
-	return elimity.Resource{}, readOnly
-}
-
-// Replace is refused.
-func (users) Replace(*http.Request, string, elimity.ResourceAttributes) (elimity.Resource, error) {
-	return elimity.Resource{}, readOnly
-}
-
-// Patch is refused.
-func (users) Patch(*http.Request, string, []elimity.PatchOperation) (elimity.Resource, error) {
-	return elimity.Resource{}, readOnly
-}
-
-// Delete is refused.
-func (users) Delete(*http.Request, string) error {
-	return readOnly
-}
-
-// readOnly is a value, not a pointer: the library takes only that for a SCIM
-// error and answers 500 for anything else.
-var readOnly = scimerrors.ScimError{
-	Detail: "This service can only be read.",
-	Status: http.StatusNotImplemented,
 }
