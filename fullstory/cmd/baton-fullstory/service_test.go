@@ -1,0 +1,87 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/sandbox/c1"
+)
+
+// patience bounds what a test waits for that must happen.
+const patience = 2 * time.Minute
+
+// conductorOne runs the stand-in for ConductorOne with one client, and returns
+// the variables that make the program its connector.
+func conductorOne(t *testing.T, opts c1.Options) (server *c1.Server, env []string) {
+	t.Helper()
+	server, err := c1.Start(opts)
+	require.NoError(t, err)
+	t.Cleanup(server.Close)
+	credentials, err := server.AddClient("fullstory")
+	require.NoError(t, err)
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	require.NoError(t, os.WriteFile(ca, server.CAPEM(), 0o600))
+	return server, []string{
+		"BATON_CLIENT_ID=" + credentials.ID,
+		"BATON_CLIENT_SECRET=" + credentials.Secret,
+		"BATON_HOST_ID=baton-fullstory",
+		"SSL_CERT_FILE=" + ca,
+	}
+}
+
+// serve starts the program in service mode and returns how to await its end.
+func serve(t *testing.T, env []string) (process *os.Process, ended func() (*os.ProcessState, string)) {
+	t.Helper()
+	dir := t.TempDir()
+	var output bytes.Buffer
+	command := exec.CommandContext(t.Context(), binary) //nolint:gosec // the program under test
+	command.Dir = dir
+	command.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=" + os.Getenv("PATH")}, env...)
+	command.Stdout, command.Stderr = &output, &output
+	// A child that outlives its parent must not keep Wait from returning.
+	command.WaitDelay = patience
+	require.NoError(t, command.Start())
+	return command.Process, func() (*os.ProcessState, string) {
+		_ = command.Wait()
+		require.NotContains(t, output.String(), token)
+		return command.ProcessState, output.String()
+	}
+}
+
+// TestService runs the program as a connector of its own, as the user guide says.
+func TestService(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	baseURL, organization := organization(t, 345)
+	server, env := conductorOne(t, c1.Options{Dir: t.TempDir()})
+	task, err := server.AddFullSync("fullstory", nil)
+	require.NoError(t, err)
+
+	process, ended := serve(t, append(env, "BATON_SCIM_BASE_URL="+baseURL, "BATON_SCIM_TOKEN="+token))
+	outcome, err := server.WaitFinished(ctx, task)
+	require.NoError(t, err)
+	require.NoError(t, process.Signal(syscall.SIGINT))
+	state, output := ended()
+
+	require.True(t, outcome.Succeeded, output)
+	require.Empty(t, server.Violations())
+	require.Equal(t, 1, outcome.Attempts)
+	require.Equal(t, "baton-fullstory", outcome.HostID)
+	require.Len(t, outcome.Uploads, 1)
+	accounts := readSyncFile(t, outcome.Uploads[0].Path)
+	people := organization.Accounts()
+	require.Len(t, accounts, len(people))
+	for _, person := range people {
+		requireAccount(t, person, accounts[person.ID])
+	}
+	require.Equal(t, "exit status 0", state.String(), output)
+}
