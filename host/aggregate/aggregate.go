@@ -35,6 +35,15 @@ type Plugin struct {
 	// Conn reaches the plugin. Its replies must not share memory with anything
 	// else, as they are rewritten in place; replies of a gRPC connection do not.
 	Conn grpc.ClientConnInterface
+
+	// Err is why the plugin cannot be called: it did not start, say. It then
+	// counts as failed from the beginning, and Conn is not used.
+	Err error
+
+	// LastGood answers in the plugin's place once it has failed, for the rest of
+	// the aggregate's life. Without it a failure fails the call. An aggregate
+	// with one is for one full sync.
+	LastGood *LastGood
 }
 
 // Option changes what New makes.
@@ -94,7 +103,7 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 			problems = append(problems, fmt.Errorf("two plugins are named %q", plugin.Instance))
 		}
 		instances[plugin.Instance] = true
-		if plugin.Conn == nil {
+		if plugin.Conn == nil && plugin.Err == nil {
 			problems = append(problems, fmt.Errorf("plugin %q has no connection", plugin.Instance))
 		}
 
@@ -136,8 +145,10 @@ func (a *Aggregate) Client(ctx context.Context) types.ConnectorClient {
 //   - FAILED_PRECONDITION where a plugin's listing answered NOT_FOUND (the
 //     syncer would take that for a warning and drop the rest of the listing)
 //     or where the resource types of two plugins clash;
-//   - ABORTED where retries came to their end, or a plugin broke the call off;
-//   - INTERNAL where a reply cannot be taken as it is (see listing.go);
+//   - ABORTED where retries came to their end, where a plugin broke the call off
+//     or cannot be called at all;
+//   - INTERNAL where a reply cannot be taken as it is (see listing.go), or where
+//     the last good sync of a plugin that failed cannot be read;
 //   - INVALID_ARGUMENT where the request names an id of a plugin that the call
 //     does not go to, or a resource type of none;
 //   - UNIMPLEMENTED for what cannot be routed: event feeds, tickets, actions,

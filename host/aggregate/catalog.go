@@ -68,7 +68,7 @@ func (r *route) types(ctx context.Context) (map[string]resourceType, error) {
 	if types := r.catalog.known(); types != nil {
 		return types, nil
 	}
-	if _, err := r.listTypes(ctx, &v2.ResourceTypesServiceListResourceTypesRequest{}, nil); err != nil {
+	if _, err := r.resourceTypes(ctx, &v2.ResourceTypesServiceListResourceTypesRequest{}, nil); err != nil {
 		return nil, err
 	}
 	return r.catalog.known(), nil

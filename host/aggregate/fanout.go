@@ -118,7 +118,7 @@ func (a *Aggregate) listResourceTypes(ctx context.Context, request *v2.ResourceT
 		return status.Error(codes.InvalidArgument, "listing resource types: an aggregate answers in one page, so it has never given out a page token")
 	}
 	answers, err := fanOut(ctx, a.routes, func(ctx context.Context, r *route) (*v2.ResourceTypesServiceListResourceTypesResponse, error) {
-		return r.listTypes(ctx, request, opts)
+		return r.resourceTypes(ctx, request, opts)
 	})
 	if err != nil {
 		return err
@@ -139,6 +139,28 @@ func (a *Aggregate) listResourceTypes(ctx context.Context, request *v2.ResourceT
 	merged.SetList(rows)
 	merged.SetAnnotations(annos)
 	return into(reply, merged)
+}
+
+// resourceTypes are the plugin's resource types in its own ids, from the plugin
+// or from what stands in for it.
+func (r *route) resourceTypes(ctx context.Context, request *v2.ResourceTypesServiceListResourceTypesRequest, opts []grpc.CallOption) (*v2.ResourceTypesServiceListResourceTypesResponse, error) {
+	if r.standIn == nil || !r.standIn.failed() {
+		answer, err := r.listTypes(ctx, request, opts)
+		if err == nil || r.standIn == nil || ctx.Err() != nil {
+			return answer, err
+		}
+		r.fail(ctx, err)
+	}
+	rows, err := r.standIn.resourceTypes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stored := v2.ResourceTypesServiceListResourceTypesResponse_builder{List: rows}.Build()
+	if err := r.names.toPlugin(stored); err != nil {
+		return nil, r.failed(codes.Internal, "reading its resource types from the last good sync", err, "")
+	}
+	r.catalog.learn(stored.GetList())
+	return stored, nil
 }
 
 // listTypes reads all pages of a plugin's resource types, in its own ids, into

@@ -11,6 +11,17 @@ type Observer interface {
 
 	// Retrying is called before every wait for another attempt.
 	Retrying(Retry)
+
+	// FellBack is called once for a plugin that failed and is answered for from
+	// its last good sync.
+	FellBack(Fallback)
+}
+
+// Fallback is a plugin that is not asked any more in this sync.
+type Fallback struct {
+	Instance string
+	AsOf     time.Time // when the app was last read completely
+	Err      error
 }
 
 // Page is one page of a ListResources call.
@@ -35,3 +46,5 @@ type noObserver struct{}
 
 func (noObserver) Listed(Page)    {}
 func (noObserver) Retrying(Retry) {}
+
+func (noObserver) FellBack(Fallback) {}

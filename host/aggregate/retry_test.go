@@ -21,16 +21,23 @@ import (
 
 // log is an observer that keeps what it is told.
 type log struct {
-	mu      sync.Mutex
-	pages   []aggregate.Page
-	retries []aggregate.Retry
-	onRetry func()
+	mu        sync.Mutex
+	pages     []aggregate.Page
+	retries   []aggregate.Retry
+	onRetry   func()
+	fallbacks []aggregate.Fallback
 }
 
 func (l *log) Listed(p aggregate.Page) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pages = append(l.pages, p)
+}
+
+func (l *log) FellBack(f aggregate.Fallback) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.fallbacks = append(l.fallbacks, f)
 }
 
 func (l *log) Retrying(r aggregate.Retry) {

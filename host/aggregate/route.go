@@ -29,7 +29,10 @@ type route struct {
 	namespace string
 	names     *names
 	conn      grpc.ClientConnInterface
+	broken    error // why conn is not used at all
 	catalog   *catalog
+	statics   statics
+	standIn   *standIn // nil: a failure fails the call
 }
 
 func newRoute(a *Aggregate, plugin Plugin) *route {
@@ -38,7 +41,11 @@ func newRoute(a *Aggregate, plugin Plugin) *route {
 		instance:  plugin.Instance,
 		namespace: plugin.Namespace,
 		conn:      plugin.Conn,
+		broken:    plugin.Err,
 		catalog:   newCatalog(),
+	}
+	if plugin.LastGood != nil {
+		r.standIn = newStandIn(r, plugin.LastGood)
 	}
 	r.names = &names{instance: plugin.Instance, owner: a.owner}
 	if plugin.Namespace != "" {
@@ -101,8 +108,38 @@ func (a *Aggregate) owner(typeID string) string {
 	return ""
 }
 
-// call answers one call with this plugin. request stays as it is.
+// call answers one call, with this plugin or with what stands in for it.
+// request stays as it is.
 func (r *route) call(ctx context.Context, method string, request, reply proto.Message, opts []grpc.CallOption) error {
+	if r.standIn == nil || !answersFromFile(method) {
+		return r.callPlugin(ctx, method, request, reply, opts)
+	}
+	if !r.standIn.failed() {
+		err := r.callPlugin(ctx, method, request, reply, opts)
+		if err == nil || ctx.Err() != nil {
+			return err
+		}
+		r.fail(ctx, err)
+	}
+	if err := r.standIn.answer(ctx, request, reply); err != nil {
+		return err
+	}
+	r.observe(request, reply)
+	return nil
+}
+
+// fail takes the plugin for failed, for the rest of this sync.
+func (r *route) fail(ctx context.Context, err error) {
+	if !r.standIn.fail(err) {
+		return
+	}
+	ctxzap.Extract(ctx).Warn("the plugin failed; the rest of this sync has what it listed in the last good one",
+		zap.String("plugin", r.instance), zap.Time("as_of", r.standIn.good.AsOf), zap.String("error", cleaned(err)))
+	r.aggregate.observer.FellBack(Fallback{Instance: r.instance, AsOf: r.standIn.good.AsOf, Err: err})
+}
+
+// callPlugin answers one call with the plugin itself.
+func (r *route) callPlugin(ctx context.Context, method string, request, reply proto.Message, opts []grpc.CallOption) error {
 	own, err := r.own(method, request)
 	if err != nil {
 		return err
@@ -113,6 +150,7 @@ func (r *route) call(ctx context.Context, method string, request, reply proto.Me
 	if err := r.names.toAggregate(reply, principalOf(own)); err != nil {
 		return r.failed(codes.Internal, describe(method, own), err, "its reply cannot be used")
 	}
+	r.learn(request, reply)
 	r.observe(request, reply)
 	return nil
 }
@@ -129,6 +167,9 @@ func (r *route) own(method string, request proto.Message) (proto.Message, error)
 // ask calls the plugin, in its own ids, and checks what it answers.
 func (r *route) ask(ctx context.Context, method string, request, reply proto.Message, opts []grpc.CallOption) error {
 	doing := describe(method, request)
+	if r.broken != nil {
+		return r.failed(codes.Aborted, doing, r.broken, "")
+	}
 	attempt := func(ctx context.Context) error {
 		return r.conn.Invoke(ctx, method, request, reply, opts...)
 	}
