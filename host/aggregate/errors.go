@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -18,8 +19,9 @@ import (
 // for the SDK. It keeps the details of the plugin's own status: C1 reads them
 // (a declined grant, for one).
 type callError struct {
-	status *status.Status
-	cause  error
+	instance string
+	status   *status.Status
+	cause    error
 }
 
 func (e *callError) Error() string              { return e.status.Message() }
@@ -34,7 +36,31 @@ func (r *route) failed(code codes.Code, doing string, cause error, note string) 
 	}
 	wire := status.New(code, fmt.Sprintf("plugin %q: %s: %s", r.instance, doing, words)).Proto()
 	wire.Details = status.Convert(cause).Proto().GetDetails()
-	return &callError{status: status.FromProto(wire), cause: cause}
+	return &callError{instance: r.instance, status: status.FromProto(wire), cause: cause}
+}
+
+// FailedPlugins are the instances that an error of an aggregate, or one around
+// it, is about, each once.
+func FailedPlugins(err error) []string {
+	if call, ok := err.(*callError); ok { //nolint:errorlint // The tree is walked here.
+		return []string{call.instance}
+	}
+	var inner []error
+	switch err := err.(type) { //nolint:errorlint // The tree is walked here.
+	case interface{ Unwrap() error }:
+		inner = []error{err.Unwrap()}
+	case interface{ Unwrap() []error }:
+		inner = err.Unwrap()
+	}
+	var instances []string
+	for _, one := range inner {
+		for _, instance := range FailedPlugins(one) {
+			if !slices.Contains(instances, instance) {
+				instances = append(instances, instance)
+			}
+		}
+	}
+	return instances
 }
 
 // refused is a callError that this package itself gives the reason for.

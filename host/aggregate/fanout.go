@@ -149,7 +149,7 @@ func (r *route) resourceTypes(ctx context.Context, request *v2.ResourceTypesServ
 		if err == nil || r.standIn == nil || ctx.Err() != nil {
 			return answer, err
 		}
-		r.fail(ctx, err)
+		r.fail(err)
 	}
 	rows, err := r.standIn.resourceTypes(ctx)
 	if err != nil {

@@ -119,7 +119,7 @@ func (r *route) call(ctx context.Context, method string, request, reply proto.Me
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		r.fail(ctx, err)
+		r.fail(err)
 	}
 	if err := r.standIn.answer(ctx, request, reply); err != nil {
 		return err
@@ -129,12 +129,10 @@ func (r *route) call(ctx context.Context, method string, request, reply proto.Me
 }
 
 // fail takes the plugin for failed, for the rest of this sync.
-func (r *route) fail(ctx context.Context, err error) {
+func (r *route) fail(err error) {
 	if !r.standIn.fail(err) {
 		return
 	}
-	ctxzap.Extract(ctx).Warn("the plugin failed; the rest of this sync has what it listed in the last good one",
-		zap.String("plugin", r.instance), zap.Time("as_of", r.standIn.good.AsOf), zap.String("error", cleaned(err)))
 	r.aggregate.observer.FellBack(Fallback{Instance: r.instance, AsOf: r.standIn.good.AsOf, Err: err})
 }
 

@@ -20,6 +20,9 @@ type Config struct {
 	Plugins []*Plugin
 	// Uploads are the uploads in the order of the file. There may be none.
 	Uploads []*Upload
+	// StateDir is where the service keeps the last good syncs, as an absolute
+	// path; empty if the file does not say.
+	StateDir string
 }
 
 // Plugin is one plugin instance.
@@ -38,8 +41,30 @@ type Plugin struct {
 	// Env names the environment variables that it may see beyond those that
 	// every plugin sees.
 	Env []string
+	// Provisioning allows what changes something in the app.
+	Provisioning bool
+	// DeletionGuard is when it counts as failed for listing too little.
+	DeletionGuard DeletionGuard
 	// Settings is its own configuration.
 	Settings *Settings
+}
+
+// DeletionGuard is when a plugin that lists fewer resources than in its last good
+// sync counts as failed.
+type DeletionGuard struct {
+	// Off switches it off.
+	Off bool
+	// Accounts are the limits for types of accounts.
+	Accounts DeletionLimits
+	// ByType are those of single resource types, by the plugin's own ids.
+	ByType map[string]DeletionLimits
+}
+
+// DeletionLimits are exceeded by a listing that has less than KeepPercent of the
+// last good one and at least MinMissing fewer.
+type DeletionLimits struct {
+	KeepPercent int // 1 to 100
+	MinMissing  int // at least 1
 }
 
 // Upload is one aggregated upload, the same as one connector of C1.
@@ -54,6 +79,11 @@ type Upload struct {
 	// Plugins are the plugins that it aggregates, in the order of the file, at
 	// least one.
 	Plugins []*Plugin
+	// LastGood answers for a plugin that fails from the last good sync, in place
+	// of failing the sync.
+	LastGood bool
+	// MaxStale is how old those answers may be.
+	MaxStale time.Duration
 }
 
 // Plugin returns the plugin of this name, or an error that tells the names

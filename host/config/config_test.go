@@ -47,14 +47,21 @@ func messages(dir string, err error) []string {
 	return strings.Split(strings.ReplaceAll(err.Error(), dir+string(filepath.Separator), ""), "\n")
 }
 
+// c1Secret has the form of a client secret of C1. It was made for these tests and
+// opens nothing.
+const c1Secret = "secret-token:conductorone.com:v1:" +
+	"eyJrdHkiOiJPS1AiLCJjcnYiOiJFZDI1NTE5IiwieCI6IkFjYUlNczBKMWJncjdBZmNFSkhpWml1MjdJOEowQzRTdjRPM200WGw2dUUiLCJkIjoibUZrZ3NXaFMwa0x2TmtuSE50ZDFaTjdkMFVGYnBUcG1Wa3luNElDR0MtMCJ9"
+
 const complete = `
 plugin-dirs: [plugins, /opt/baton]
+state-dir: state
 uploads:
   workforce:
     client-id: ${env:BATON_CLIENT_ID}
     client-secret: secret-${env:BATON_CLIENT_SECRET}
     plugins: [design-tool, fullstory]
-    on-plugin-failure: fail
+    on-plugin-failure: last-good
+    max-stale: 36h
   small:
     plugins:
       - fullstory
@@ -69,13 +76,19 @@ plugins:
     namespace: ""
     start-timeout: 1m30s
     env: [HTTP_TRACE, _X]
+    provisioning: true
+    deletion-guard:
+      keep-percent: 80
+      resource-types:
+        group: { min-missing: 3 }
   bare:
+    deletion-guard: off
 `
 
 func TestLoadReadsACompleteFile(t *testing.T) {
 	t.Parallel()
 	loaded, dir, err := load(t, complete, map[string]string{
-		"BATON_CLIENT_ID": "id", "BATON_CLIENT_SECRET": "s", "FULLSTORY_SCIM_TOKEN": "t",
+		"BATON_CLIENT_ID": "w@c1.example.com/pcc", "BATON_CLIENT_SECRET": strings.TrimPrefix(c1Secret, "secret-"), "FULLSTORY_SCIM_TOKEN": "t",
 	})
 	require.NoError(t, err)
 
@@ -102,8 +115,21 @@ func TestLoadReadsACompleteFile(t *testing.T) {
 	require.Len(t, loaded.Uploads, 2)
 	workforce, small := loaded.Uploads[0], loaded.Uploads[1]
 	require.Equal(t, "workforce", workforce.Name)
-	require.Equal(t, "id", workforce.ClientID)
-	require.Equal(t, "secret-s", workforce.ClientSecret.Reveal())
+	require.Equal(t, "w@c1.example.com/pcc", workforce.ClientID)
+	require.Equal(t, c1Secret, workforce.ClientSecret.Reveal())
+	require.True(t, workforce.LastGood)
+	require.Equal(t, 36*time.Hour, workforce.MaxStale)
+	require.False(t, small.LastGood)
+	require.Equal(t, 72*time.Hour, small.MaxStale)
+	require.Equal(t, filepath.Join(dir, "state"), loaded.StateDir)
+	require.True(t, designTool.Provisioning)
+	require.False(t, fullstory.Provisioning)
+	require.Equal(t, config.DeletionGuard{Accounts: config.DeletionLimits{KeepPercent: 50, MinMissing: 10}}, fullstory.DeletionGuard)
+	require.Equal(t, config.DeletionGuard{
+		Accounts: config.DeletionLimits{KeepPercent: 80, MinMissing: 10},
+		ByType:   map[string]config.DeletionLimits{"group": {KeepPercent: 80, MinMissing: 3}},
+	}, designTool.DeletionGuard)
+	require.True(t, bare.DeletionGuard.Off)
 	require.Equal(t, []*config.Plugin{designTool, fullstory}, workforce.Plugins)
 	require.Empty(t, small.ClientID)
 	require.Empty(t, small.ClientSecret.Reveal())
@@ -111,18 +137,19 @@ func TestLoadReadsACompleteFile(t *testing.T) {
 }
 
 func TestLoadLooksReferencesUpInTheProcessEnvironment(t *testing.T) {
-	t.Setenv("CONFIG_TEST_CLIENT_ID", "from-the-process")
+	t.Setenv("CONFIG_TEST_CLIENT_ID", "from@the/process")
+	t.Setenv("CONFIG_TEST_CLIENT_SECRET", c1Secret)
 	dir := write(t, map[string]string{"c.yaml": `
 plugins: { a: {} }
 uploads:
   w:
     client-id: ${env:CONFIG_TEST_CLIENT_ID}
-    client-secret: x
+    client-secret: ${env:CONFIG_TEST_CLIENT_SECRET}
     plugins: [a]
 `})
 	loaded, err := config.Load(t.Context(), filepath.Join(dir, "c.yaml"))
 	require.NoError(t, err)
-	require.Equal(t, "from-the-process", loaded.Uploads[0].ClientID)
+	require.Equal(t, "from@the/process", loaded.Uploads[0].ClientID)
 }
 
 func TestWithoutCredentialsTheirReferencesNeedNotResolve(t *testing.T) {
@@ -138,7 +165,7 @@ func TestWithoutCredentialsTheirReferencesNeedNotResolve(t *testing.T) {
 
 	_, dir, err := load(t, strings.Replace(complete, "${env:BATON_CLIENT_ID}", "${env:BATON_CLIENT_ID", 1), variables, config.WithoutCredentials())
 	require.Equal(t, []string{
-		`baton-host.yaml:5:16: a reference is not closed: "}" is missing; write $${ for a literal ${`,
+		`baton-host.yaml:6:16: a reference is not closed: "}" is missing; write $${ for a literal ${`,
 	}, messages(dir, err))
 }
 

@@ -14,7 +14,11 @@ const (
 	// configuration does not say.
 	DefaultStartTimeout = 10 * time.Second
 	maxStartTimeout     = 10 * time.Minute
-	maxName             = 64
+	// DefaultMaxStale is how old the answers of a last good sync may be where the
+	// configuration does not say.
+	DefaultMaxStale = 72 * time.Hour
+	maxMaxStale     = 90 * 24 * time.Hour
+	maxName         = 64
 )
 
 // Names become parts of resource type ids and of file names.
@@ -34,12 +38,19 @@ func (l *loader) load(root *yaml.Node) {
 	var plugins, uploads entry
 	l.mapping(root, "the file", "", handlers{
 		"plugin-dirs": l.pluginDirs,
+		"state-dir":   l.stateDir,
 		"plugins":     func(e entry) { plugins = e },
 		"uploads":     func(e entry) { uploads = e },
 	})
 	// Uploads refer to plugins, wherever in the file the two stand.
 	declared := l.plugins(root, plugins)
 	l.uploads(uploads.value, declared)
+}
+
+func (l *loader) stateDir(e entry) {
+	if dir, ok := l.plainText(e.value, "state-dir"); ok {
+		l.config.StateDir = within(l.dir, dir)
+	}
 }
 
 func (l *loader) pluginDirs(e entry) {
@@ -76,16 +87,18 @@ func emptyCollection(n *yaml.Node) bool {
 func (l *loader) plugin(e entry) *Plugin {
 	name := e.key.Value
 	l.checkName(e.key, "plugin name")
-	plugin := &Plugin{Name: name, App: name, Namespace: name, StartTimeout: DefaultStartTimeout}
+	plugin := &Plugin{Name: name, App: name, Namespace: name, StartTimeout: DefaultStartTimeout, DeletionGuard: DefaultDeletionGuard()}
 	settings := entry{key: e.key}
 	const hint = "the app's own fields belong under config"
 	l.mapping(e.value, "plugin "+quotedName(name), hint, handlers{
-		"app":           func(e entry) { l.app(e, plugin) },
-		"path":          func(e entry) { l.path(e, plugin) },
-		"namespace":     func(e entry) { l.namespace(e, plugin) },
-		"start-timeout": func(e entry) { l.startTimeout(e, plugin) },
-		"env":           func(e entry) { l.env(e, plugin) },
-		"config":        func(e entry) { settings = e },
+		"app":            func(e entry) { l.app(e, plugin) },
+		"path":           func(e entry) { l.path(e, plugin) },
+		"namespace":      func(e entry) { l.namespace(e, plugin) },
+		"start-timeout":  func(e entry) { l.startTimeout(e, plugin) },
+		"env":            func(e entry) { l.env(e, plugin) },
+		"provisioning":   func(e entry) { l.provisioning(e, plugin) },
+		"deletion-guard": func(e entry) { l.deletionGuard(e, plugin) },
+		"config":         func(e entry) { settings = e },
 	})
 	plugin.Settings = l.settings(name, settings)
 	return plugin
@@ -116,16 +129,9 @@ func (l *loader) namespace(e entry, plugin *Plugin) {
 }
 
 func (l *loader) startTimeout(e entry, plugin *Plugin) {
-	text, ok := l.plainText(e.value, "start-timeout")
-	if !ok {
-		return
+	if timeout, ok := l.duration(e.value, "start-timeout", time.Millisecond, maxStartTimeout, "10s or 1m30s"); ok {
+		plugin.StartTimeout = timeout
 	}
-	timeout, err := time.ParseDuration(text)
-	if err != nil || timeout <= 0 || timeout > maxStartTimeout {
-		l.report(e.value, "start-timeout must be a duration with its unit, such as 10s or 1m30s, more than 0 and at most 10m")
-		return
-	}
-	plugin.StartTimeout = timeout
 }
 
 func (l *loader) env(e entry, plugin *Plugin) {

@@ -40,10 +40,10 @@ plugins:
     keyless-hunter2:
     'spaced hunter2': x
 `, []string{
-			`baton-host.yaml:1:1: unknown key "extra"; the file takes plugin-dirs, plugins, uploads`,
-			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes app, config, env, namespace, path, start-timeout; the app's own fields belong under config`,
-			`baton-host.yaml:5:5: unknown key; plugin "a" takes app, config, env, namespace, path, start-timeout; the app's own fields belong under config`,
-			`baton-host.yaml:6:5: unknown key; plugin "a" takes app, config, env, namespace, path, start-timeout; the app's own fields belong under config`,
+			`baton-host.yaml:1:1: unknown key "extra"; the file takes plugin-dirs, plugins, state-dir, uploads`,
+			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes app, config, deletion-guard, env, namespace, path, provisioning, start-timeout; the app's own fields belong under config`,
+			`baton-host.yaml:5:5: unknown key; plugin "a" takes app, config, deletion-guard, env, namespace, path, provisioning, start-timeout; the app's own fields belong under config`,
+			`baton-host.yaml:6:5: unknown key; plugin "a" takes app, config, deletion-guard, env, namespace, path, provisioning, start-timeout; the app's own fields belong under config`,
 		}},
 		"everything at once": {`plugins:
   A:
@@ -63,14 +63,13 @@ uploads:
 			`baton-host.yaml:3:10: the app "X" is not allowed: it must have lower-case letters, digits, - and _ only, begin and end with a letter or a digit, and have at most 64 characters`,
 			`baton-host.yaml:4:11: path must be a text, not a list or a mapping`,
 			`baton-host.yaml:5:16: namespace can only be "" (written with the quotes), which leaves resource types without a prefix; otherwise the prefix is the plugin's name`,
-			`baton-host.yaml:6:20: start-timeout must be a duration with its unit, such as 10s or 1m30s, more than 0 and at most 10m`,
+			`baton-host.yaml:6:20: start-timeout must be a duration with its unit, such as 10s or 1m30s, at least 1ms and at most 10m`,
 			`baton-host.yaml:7:10: env must be a list: each item on a line of its own after "- "`,
 			`baton-host.yaml:8:13: config must be a mapping: each "key: value" on a line of its own`,
 			`baton-host.yaml:10:3: the upload name "u.v" is not allowed: it must have lower-case letters, digits, - and _ only, begin and end with a letter or a digit, and have at most 64 characters`,
 			`baton-host.yaml:11:5: upload "u.v" has a client-id but no client-secret; give both or neither`,
 			`baton-host.yaml:12:15: "b" is not defined under plugins`,
 			`baton-host.yaml:12:21: plugins has this item already`,
-			`baton-host.yaml:13:24: on-plugin-failure: last-good is not available in this version; use "fail", which is also the default`,
 		}},
 		"a key given twice": {`plugins:
   a: {}
@@ -138,10 +137,10 @@ uploads:
   e: { start-timeout: 10m }
   f: { start-timeout: }
 `, []string{
-			`baton-host.yaml:2:23: start-timeout must be a duration with its unit, such as 10s or 1m30s, more than 0 and at most 10m`,
-			`baton-host.yaml:3:23: start-timeout must be a duration with its unit, such as 10s or 1m30s, more than 0 and at most 10m`,
-			`baton-host.yaml:4:23: start-timeout must be a duration with its unit, such as 10s or 1m30s, more than 0 and at most 10m`,
-			`baton-host.yaml:5:23: start-timeout must be a duration with its unit, such as 10s or 1m30s, more than 0 and at most 10m`,
+			`baton-host.yaml:2:23: start-timeout must be a duration with its unit, such as 10s or 1m30s, at least 1ms and at most 10m`,
+			`baton-host.yaml:3:23: start-timeout must be a duration with its unit, such as 10s or 1m30s, at least 1ms and at most 10m`,
+			`baton-host.yaml:4:23: start-timeout must be a duration with its unit, such as 10s or 1m30s, at least 1ms and at most 10m`,
+			`baton-host.yaml:5:23: start-timeout must be a duration with its unit, such as 10s or 1m30s, at least 1ms and at most 10m`,
 		}},
 		"names of variables": {`plugins:
   a:
@@ -253,14 +252,43 @@ uploads:
 			`baton-host.yaml:5:23: client-secret must be a text, not a list or a mapping`,
 			`baton-host.yaml:5:39: client-id must be a text, not a list or a mapping`,
 		}},
+		"credentials that C1 never gave out": {`plugins: { a: }
+uploads:
+  w: { plugins: [a], client-id: workforce, client-secret: "secret-token:conductorone.com:v1:eyJrdHkiOiJPS1AifQ" }
+  v: { plugins: [a], client-id: n@h/u, client-secret: ` + c1Secret + ` }
+  u: { plugins: [a], client-id: n@h/u, client-secret: ` + c1Secret + ` }
+`, []string{
+			`baton-host.yaml:3:33: client-id is not of the form name@tenant.conductor.one/use; copy it from C1 as it is`,
+			`baton-host.yaml:3:59: client-secret is not one that C1 gives out, or not the whole of one; copy it from C1 as it is`,
+			`baton-host.yaml:5:33: client-id is the one of upload "v"; each upload is a connector of its own in C1 and needs its own credentials`,
+		}},
+		"staleness, guards and provisioning": {`state-dir: [x]
+plugins:
+  a: { provisioning: maybe, deletion-guard: on }
+  b: { deletion-guard: { keep-percent: 0, min-missing: ten, keep: 5 } }
+  c: { deletion-guard: { resource-types: { group: { keep-percent: 101 }, role: 5 } } }
+uploads:
+  w: { plugins: [a], max-stale: 3 days }
+  v: { plugins: [a], max-stale: 1s }
+`, []string{
+			`baton-host.yaml:1:12: state-dir must be a text, not a list or a mapping`,
+			`baton-host.yaml:3:22: provisioning must be true or false`,
+			`baton-host.yaml:3:45: deletion-guard must be "off", or a mapping with keep-percent and min-missing`,
+			`baton-host.yaml:4:40: keep-percent must be a whole number of at least 1 and at most 100`,
+			`baton-host.yaml:4:56: min-missing must be a whole number of at least 1 and at most 1000000000`,
+			`baton-host.yaml:4:61: unknown key "keep"; deletion-guard takes keep-percent, min-missing, resource-types`,
+			`baton-host.yaml:5:67: keep-percent must be a whole number of at least 1 and at most 100`,
+			`baton-host.yaml:5:80: the deletion-guard of resource type "role" must be a mapping: each "key: value" on a line of its own`,
+			`baton-host.yaml:7:33: max-stale must be a duration with its unit, such as 72h, at least 1m and at most 2160h`,
+			`baton-host.yaml:8:33: max-stale must be a duration with its unit, such as 72h, at least 1m and at most 2160h`,
+		}},
 		"what to do when a plugin fails": {`plugins: { a: }
 uploads:
   w: { plugins: [a], on-plugin-failure: last-good }
   v: { plugins: [a], on-plugin-failure: ignore }
   u: { plugins: [a], on-plugin-failure: [fail] }
 `, []string{
-			`baton-host.yaml:3:41: on-plugin-failure: last-good is not available in this version; use "fail", which is also the default`,
-			`baton-host.yaml:4:41: on-plugin-failure must be "fail"`,
+			`baton-host.yaml:4:41: on-plugin-failure must be "fail" or "last-good"`,
 			`baton-host.yaml:5:41: on-plugin-failure must be a text, not a list or a mapping`,
 		}},
 		"a key that is no text": {`plugins:

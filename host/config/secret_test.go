@@ -91,8 +91,8 @@ func TestALoadedConfigurationIsNotPrintedByAccident(t *testing.T) {
 	t.Parallel()
 	loaded, _, err := load(t, `
 plugins: { a: { config: { token: hunter2-literal, name: "${env:TOKEN}" } } }
-uploads: { w: { client-id: id, client-secret: "${env:TOKEN}", plugins: [a] } }
-`, map[string]string{"TOKEN": "hunter2-resolved"})
+uploads: { w: { client-id: "i@d/x", client-secret: "${env:C1}", plugins: [a] } }
+`, map[string]string{"TOKEN": "hunter2-resolved", "C1": c1Secret})
 	require.NoError(t, err)
 	bound, problems := loaded.Plugins[0].Settings.Bind(&pluginv1.ConfigurationSchema{Fields: []*pluginv1.Field{
 		{Name: "token", Type: pluginv1.FieldType_FIELD_TYPE_STRING, Secret: true},
@@ -114,6 +114,7 @@ uploads: { w: { client-id: id, client-secret: "${env:TOKEN}", plugins: [a] } }
 			require.NotContains(t, printed(t, value), "hunter2")
 			if name != "bound" && name != "secrets" {
 				require.NotContains(t, dumped(value), "hunter2")
+				require.NotContains(t, dumped(value), c1Secret)
 			}
 		})
 	}

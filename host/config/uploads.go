@@ -2,8 +2,12 @@ package config
 
 import (
 	"maps"
+	"regexp"
 	"slices"
+	"strings"
+	"time"
 
+	"github.com/conductorone/baton-sdk/pkg/crypto"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -14,7 +18,7 @@ func (l *loader) uploads(n *yaml.Node, declared map[string]*Plugin) {
 }
 
 func (l *loader) upload(e entry, declared map[string]*Plugin) *Upload {
-	upload := &Upload{Name: e.key.Value}
+	upload := &Upload{Name: e.key.Value, MaxStale: DefaultMaxStale}
 	what := "upload " + quotedName(upload.Name)
 	l.checkName(e.key, "upload name")
 	var id, secret, plugins entry
@@ -22,7 +26,8 @@ func (l *loader) upload(e entry, declared map[string]*Plugin) *Upload {
 		"client-id":         func(e entry) { id = e },
 		"client-secret":     func(e entry) { secret = e },
 		"plugins":           func(e entry) { plugins = e },
-		"on-plugin-failure": l.onPluginFailure,
+		"on-plugin-failure": func(e entry) { l.onPluginFailure(e, upload) },
+		"max-stale":         func(e entry) { l.maxStale(e, upload) },
 	})
 	l.uploadCredentials(upload, what, id, secret)
 
@@ -64,6 +69,9 @@ func (l *loader) uploadCredentials(upload *Upload, what string, id, secret entry
 	if text := l.credential(secret.value, "client-secret"); text != "" {
 		upload.ClientSecret = NewSecret(text)
 	}
+	if upload.ClientID != "" && upload.ClientSecret.Reveal() != "" {
+		l.checkCredentials(upload, id.value, secret.value)
+	}
 }
 
 func (l *loader) credential(n *yaml.Node, what string) string {
@@ -85,12 +93,62 @@ func (l *loader) credential(n *yaml.Node, what string) string {
 	return text
 }
 
-func (l *loader) onPluginFailure(e entry) {
+func (l *loader) onPluginFailure(e entry, upload *Upload) {
 	switch policy, ok := l.plainText(e.value, "on-plugin-failure"); {
 	case !ok || policy == "fail":
 	case policy == "last-good":
-		l.report(e.value, `on-plugin-failure: last-good is not available in this version; use "fail", which is also the default`)
+		upload.LastGood = true
 	default:
-		l.report(e.value, `on-plugin-failure must be "fail"`)
+		l.report(e.value, `on-plugin-failure must be "fail" or "last-good"`)
+	}
+}
+
+func (l *loader) maxStale(e entry, upload *Upload) {
+	if d, ok := l.duration(e.value, "max-stale", time.Minute, maxMaxStale, "72h"); ok {
+		upload.MaxStale = d
+	}
+}
+
+// duration is a length of time within limits.
+func (l *loader) duration(n *yaml.Node, what string, least, most time.Duration, example string) (time.Duration, bool) {
+	text, ok := l.plainText(n, what)
+	if !ok {
+		return 0, false
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d < least || d > most {
+		l.report(n, "%s must be a duration with its unit, such as %s, at least %s and at most %s", what, example, shortly(least), shortly(most))
+		return 0, false
+	}
+	return d, true
+}
+
+// shortly is a duration without the zeros at its end: 72h and not 72h0m0s.
+func shortly(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
+// clientIDForm is the form that C1 gives out: name@host[:port]/use.
+var clientIDForm = regexp.MustCompile(`^[^@/\s]+@[^@/\s]+/\S+$`)
+
+// checkCredentials reports what C1 would refuse anyway, without quoting it.
+func (l *loader) checkCredentials(upload *Upload, id, secret *yaml.Node) {
+	if !clientIDForm.MatchString(upload.ClientID) {
+		l.report(id, "client-id is not of the form name@tenant.conductor.one/use; copy it from C1 as it is")
+	}
+	if _, err := crypto.ParseClientSecret([]byte(upload.ClientSecret.Reveal()), false); err != nil {
+		l.report(secret, "client-secret is not one that C1 gives out, or not the whole of one; copy it from C1 as it is")
+	}
+	for _, other := range l.config.Uploads {
+		if other.ClientID == upload.ClientID {
+			l.report(id, "client-id is the one of upload %s; each upload is a connector of its own in C1 and needs its own credentials", quotedName(other.Name))
+		}
 	}
 }

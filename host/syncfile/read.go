@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -51,7 +52,7 @@ type Account struct {
 // or holds no finished sync. The file is unpacked into a directory below
 // [os.TempDir] for the time of the call.
 func Accounts(ctx context.Context, path string, each func(Account) error) (err error) {
-	store, err := openFinished(ctx, path)
+	store, err := Open(ctx, path, os.TempDir())
 	if err != nil {
 		return err
 	}
@@ -90,41 +91,51 @@ func Accounts(ctx context.Context, path string, each func(Account) error) (err e
 	}
 }
 
-// countAccounts is the number of accounts in a sync by resource type, with a
-// zero for account types that have none.
-func countAccounts(ctx context.Context, store c1zstore.Store, syncID string) (map[string]int, error) {
-	types, err := accountTypes(ctx, store)
+// count is the number of resources in a file by resource type, of all types and
+// of those of accounts, with a zero for types that have none.
+func count(ctx context.Context, file *File) (resources, accounts map[string]int, err error) {
+	types, err := resourceTypes(ctx, file)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	stats, err := store.SyncMeta().StatsV2(ctx, connectorstore.SyncTypeAny, syncID)
+	stats, err := file.SyncMeta().StatsV2(ctx, connectorstore.SyncTypeAny, file.syncID)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	counts := map[string]int{}
-	for id := range types {
-		counts[id] = int(stats.GetResourcesByResourceType()[id])
+	resources, accounts = map[string]int{}, map[string]int{}
+	for _, resourceType := range types {
+		id := resourceType.GetId()
+		resources[id] = int(stats.GetResourcesByResourceType()[id])
+		if ofAccounts(resourceType) {
+			accounts[id] = resources[id]
+		}
 	}
-	return counts, nil
+	return resources, accounts, nil
 }
 
-// unpacked is an open sync file and the directory that it is unpacked into.
-type unpacked struct {
+// File is a sync file, open for reading at its latest finished sync.
+type File struct {
 	c1zstore.Store
-	work *workdir.Dir
+	// FinishedAt is when that sync ended.
+	FinishedAt time.Time
+	// Full says that it is a full sync, in the SDK's sense: not of single
+	// resources, and with entitlements and grants.
+	Full bool
+
+	syncID string
+	work   *workdir.Dir
 }
 
-// Close closes the store and removes what was unpacked.
-func (u *unpacked) Close(ctx context.Context) error {
-	return errors.Join(u.Store.Close(ctx), u.work.Remove())
-}
-
-// openFinished opens the file at its latest finished sync.
-func openFinished(ctx context.Context, path string) (*unpacked, error) {
+// Open opens a sync file. It is unpacked into a directory below tmpDir, which
+// goes when the file is closed; what runs that died left behind there is removed.
+//
+// It returns an error for a file that is missing ([os.ErrNotExist]), is no sync
+// file, is damaged or holds no finished sync.
+func Open(ctx context.Context, path, tmpDir string) (*File, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, fmt.Errorf("there is no file %s", path)
+		return nil, &missingError{path}
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
@@ -133,28 +144,59 @@ func openFinished(ctx context.Context, path string) (*unpacked, error) {
 		return nil, fmt.Errorf("%s is no sync file: it is empty", path)
 	}
 
-	workdir.Sweep(os.TempDir(), readPrefix)
-	work, err := workdir.Make(os.TempDir(), readPrefix)
+	workdir.Sweep(tmpDir, readPrefix)
+	work, err := workdir.Make(tmpDir, readPrefix)
 	if err != nil {
 		return nil, noRoom(path, err)
 	}
-	store, err := openFinishedIn(ctx, path, work.Path())
+	file, err := openFinishedIn(ctx, path, work.Path())
 	if err != nil {
 		return nil, errors.Join(err, work.Remove())
 	}
-	return &unpacked{Store: store, work: work}, nil
+	file.work = work
+	return file, nil
 }
 
-func openFinishedIn(ctx context.Context, path, work string) (c1zstore.Store, error) {
+type missingError struct{ path string }
+
+func (e *missingError) Error() string        { return "there is no file " + e.path }
+func (e *missingError) Is(target error) bool { return target == os.ErrNotExist }
+
+// Close closes the file and removes what was unpacked.
+func (f *File) Close(ctx context.Context) error {
+	err := f.Store.Close(ctx)
+	if f.work == nil {
+		return err
+	}
+	return errors.Join(err, f.work.Remove())
+}
+
+// Count is how many resources the file holds, by resource type id, with a zero
+// for a type that has none, and the same for the types of accounts only.
+func (f *File) Count(ctx context.Context) (resources, accounts map[string]int, err error) {
+	return count(ctx, f)
+}
+
+func openFinishedIn(ctx context.Context, path, work string) (*File, error) {
 	if err := checkDisk(work, freeOnDisk); err != nil {
 		return nil, noRoom(path, err)
 	}
-	store, err := open(ctx, path, work)
-	if err != nil && (isFull(err) || checkDisk(work, freeOnDisk) != nil) {
+	file, err := openFinished(ctx, path, work)
+	if err == nil {
+		return file, nil
+	}
+	if isFull(err) || checkDisk(work, freeOnDisk) != nil {
 		return nil, noRoom(path, err)
 	}
+	return nil, damaged(path, err)
+}
+
+// openFinished opens a file with its temporary files in an existing directory,
+// which stays.
+func openFinished(ctx context.Context, path, work string) (*File, error) {
+	store, err := dotc1z.NewStore(ctx, path, dotc1z.WithReadOnly(true), dotc1z.WithTmpDir(work))
 	if err != nil {
-		return nil, damaged(path, err)
+		return nil, err
 	}
 	latest, err := store.SyncMeta().LatestFinishedSyncOfAnyType(ctx)
 	if err == nil && latest == nil {
@@ -164,9 +206,13 @@ func openFinishedIn(ctx context.Context, path, work string) (c1zstore.Store, err
 		err = store.SetCurrentSync(ctx, latest.ID)
 	}
 	if err != nil {
-		return nil, errors.Join(damaged(path, err), store.Close(ctx))
+		return nil, errors.Join(err, store.Close(ctx))
 	}
-	return store, nil
+	file := &File{Store: store, syncID: latest.ID, Full: latest.Type == connectorstore.SyncTypeFull}
+	if latest.EndedAt != nil {
+		file.FinishedAt = *latest.EndedAt
+	}
+	return file, nil
 }
 
 func damaged(path string, err error) error {
@@ -184,30 +230,38 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
-func open(ctx context.Context, path, tmpDir string) (c1zstore.Store, error) {
-	return dotc1z.NewStore(ctx, path, dotc1z.WithReadOnly(true), dotc1z.WithTmpDir(tmpDir))
-}
-
-func accountTypes(ctx context.Context, store c1zstore.Store) (map[string]*connectorv2.ResourceType, error) {
-	types := map[string]*connectorv2.ResourceType{}
+func resourceTypes(ctx context.Context, store c1zstore.Store) ([]*connectorv2.ResourceType, error) {
+	var types []*connectorv2.ResourceType
 	token := ""
 	for {
 		page, err := store.ListResourceTypes(ctx, connectorv2.ResourceTypesServiceListResourceTypesRequest_builder{PageToken: token}.Build())
 		if err != nil {
 			return nil, err
 		}
-		for _, resourceType := range page.GetList() {
-			for _, trait := range resourceType.GetTraits() {
-				if trait == connectorv2.ResourceType_TRAIT_USER {
-					types[resourceType.GetId()] = resourceType
-				}
-			}
-		}
+		types = append(types, page.GetList()...)
 		token = page.GetNextPageToken()
 		if token == "" {
 			return types, nil
 		}
 	}
+}
+
+func ofAccounts(resourceType *connectorv2.ResourceType) bool {
+	return slices.Contains(resourceType.GetTraits(), connectorv2.ResourceType_TRAIT_USER)
+}
+
+func accountTypes(ctx context.Context, store c1zstore.Store) (map[string]*connectorv2.ResourceType, error) {
+	all, err := resourceTypes(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	types := map[string]*connectorv2.ResourceType{}
+	for _, resourceType := range all {
+		if ofAccounts(resourceType) {
+			types[resourceType.GetId()] = resourceType
+		}
+	}
+	return types, nil
 }
 
 func accountOf(resourceType *connectorv2.ResourceType, row *connectorv2.Resource) (Account, error) {

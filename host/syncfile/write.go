@@ -7,6 +7,8 @@ import (
 	"os"
 	"path/filepath"
 
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
 	"github.com/conductorone/baton-sdk/pkg/sync"
 	"github.com/conductorone/baton-sdk/pkg/types"
 
@@ -16,49 +18,113 @@ import (
 // workPrefix begins the names of the directories in which files are written.
 const workPrefix = ".baton-host-sync-"
 
-// Write syncs everything that the connector has into a new sync file at path,
-// with as many resource types at a time as there are workers, and returns how
-// many accounts the file holds, by resource type id, with a zero for an account
-// type that has none. The directory must exist.
+// Scope is how much of what the connector has goes into a file. The zero value
+// is everything.
+type Scope struct {
+	// SkipEntitlementsAndGrants leaves both out, SkipGrants grants alone.
+	SkipEntitlementsAndGrants, SkipGrants bool
+	// DontExpandGrants leaves it to the reader to work out what grants to groups
+	// mean for their members.
+	DontExpandGrants bool
+	// ResourceTypes are the only ones to read; none means all.
+	ResourceTypes []string
+	// Resources are the only ones to read; none means all.
+	Resources []*connectorv2.Resource
+}
+
+// Whole says that the file holds all that the connector has.
+func (s Scope) Whole() bool {
+	return !s.SkipEntitlementsAndGrants && !s.SkipGrants && len(s.ResourceTypes) == 0 && len(s.Resources) == 0
+}
+
+// Settings are how a file is made.
+type Settings struct {
+	Scope Scope
+	// Workers is how many resource types are read at a time; at least 1.
+	Workers int
+	// Engine is the SDK's storage engine; empty is the SDK's default.
+	Engine c1zstore.Engine
+}
+
+// Draft is a finished sync file that has no place yet. Publish or Discard it.
+type Draft struct {
+	// Resources is how many resources the file holds, by resource type id, with a
+	// zero for a type that has none.
+	Resources map[string]int
+	// Accounts is the same for the types that have the user trait.
+	Accounts map[string]int
+
+	path string
+	work *workdir.Dir
+}
+
+// Path is where the draft is until it is published.
+func (d *Draft) Path() string { return d.path }
+
+// Make syncs what the connector has into a new sync file below dir, which must
+// exist, in a directory of its own there. If there is an error or the context
+// ends, nothing is left behind. What runs that died left behind in dir is
+// removed first.
 //
-// Until the sync is complete and the file has been read back and counted, it is
-// elsewhere in the same directory. If there is an error or the context ends,
-// what was at path stays and nothing else is left behind. What runs that died
-// left behind in the directory is removed first. A symbolic link at path stays:
-// what it leads to is written.
-func Write(ctx context.Context, connector types.ConnectorClient, path string, workers int) (map[string]int, error) {
-	path, err := behindLinks(path)
+// The sync is complete and the file has been read back and counted before Make
+// returns.
+func Make(ctx context.Context, connector types.ConnectorClient, dir string, settings Settings) (_ *Draft, err error) {
+	workdir.Sweep(dir, workPrefix)
+	work, err := workdir.Make(dir, workPrefix)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the sync file cannot be written in %s: %w", dir, err)
 	}
-	workdir.Sweep(filepath.Dir(path), workPrefix)
-	work, err := workdir.Make(filepath.Dir(path), workPrefix)
-	if err != nil {
-		return nil, fmt.Errorf("the sync file cannot be written beside %s: %w", path, err)
-	}
-	defer func() { _ = work.Remove() }()
+	draft := &Draft{path: filepath.Join(work.Path(), "new.c1z"), work: work}
+	defer func() {
+		if err != nil {
+			_ = work.Remove()
+		}
+	}()
 	watched, stop, err := watchDisk(ctx, work.Path(), freeOnDisk)
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
 
-	fresh := filepath.Join(work.Path(), "new.c1z")
-	if err := run(watched, connector, fresh, work.Path(), workers); err != nil {
+	if err := run(watched, connector, draft.path, work.Path(), settings); err != nil {
 		return nil, becauseOfDisk(watched, err)
 	}
-	counts, err := readBack(watched, fresh, work.Path())
-	if err != nil {
+	if err := draft.readBack(watched, settings.Scope.Whole()); err != nil {
 		return nil, becauseOfDisk(watched, err)
 	}
-	if err := publish(fresh, path); err != nil {
-		return nil, err
+	// It holds people's names and addresses.
+	if err := os.Chmod(draft.path, 0o600); err != nil {
+		return nil, fmt.Errorf("keep the sync file private: %w", err)
 	}
-	return counts, nil
+	return draft, nil
 }
 
-// behindLinks is the file that a path leads to, which need not exist.
-func behindLinks(path string) (string, error) {
+// Publish moves the draft to path, on the same file system, and to the disk. If
+// there is an error, what was at path stays. A symbolic link at path stays: what
+// it leads to is written.
+func (d *Draft) Publish(path string) error {
+	path, err := BehindLinks(path)
+	if err != nil {
+		return err
+	}
+	if err := flush(d.path); err != nil {
+		return fmt.Errorf("write %s to the disk: %w", path, err)
+	}
+	if err := os.Rename(d.path, path); err != nil {
+		return fmt.Errorf("put the finished sync file in place: %w", err)
+	}
+	// The directory holds the name. Not every file system can flush one, and
+	// the file itself is safe by now.
+	_ = flush(filepath.Dir(path))
+	d.Discard()
+	return nil
+}
+
+// Discard removes the draft, if it is still there.
+func (d *Draft) Discard() { _ = d.work.Remove() }
+
+// BehindLinks is the file that a path leads to, which need not exist.
+func BehindLinks(path string) (string, error) {
 	const most = 40 // as many as Linux follows
 	for range most {
 		target, err := os.Readlink(path)
@@ -77,12 +143,27 @@ func behindLinks(path string) (string, error) {
 	return "", fmt.Errorf("the sync file cannot be written to %s: it is a link that leads to itself", path)
 }
 
-func run(ctx context.Context, connector types.ConnectorClient, path, work string, workers int) error {
-	syncer, err := sync.NewSyncer(ctx, connector,
+func run(ctx context.Context, connector types.ConnectorClient, path, work string, settings Settings) error {
+	options := []sync.SyncOpt{
 		sync.WithC1ZPath(path),
 		sync.WithTmpDir(work),
-		sync.WithWorkerCount(workers),
-	)
+		sync.WithWorkerCount(max(settings.Workers, 1)),
+		sync.WithSkipEntitlementsAndGrants(settings.Scope.SkipEntitlementsAndGrants),
+		sync.WithSkipGrants(settings.Scope.SkipGrants),
+	}
+	if settings.Engine != "" {
+		options = append(options, sync.WithStorageEngine(settings.Engine))
+	}
+	if settings.Scope.DontExpandGrants {
+		options = append(options, sync.WithDontExpandGrants())
+	}
+	if len(settings.Scope.ResourceTypes) > 0 {
+		options = append(options, sync.WithSyncResourceTypes(settings.Scope.ResourceTypes))
+	}
+	if len(settings.Scope.Resources) > 0 {
+		options = append(options, sync.WithTargetedSyncResources(settings.Scope.Resources))
+	}
+	syncer, err := sync.NewSyncer(ctx, connector, options...)
 	if err != nil {
 		return fmt.Errorf("prepare the sync: %w", err)
 	}
@@ -97,48 +178,23 @@ func run(ctx context.Context, connector types.ConnectorClient, path, work string
 	return errors.Join(err, syncer.Close(context.WithoutCancel(ctx)))
 }
 
-// readBack counts the accounts in the file: what is published must say of
-// itself that it holds a finished full sync, and can be read.
-func readBack(ctx context.Context, path, work string) (counts map[string]int, err error) {
+// readBack counts what is in the file: what goes anywhere must say of itself that
+// it holds a finished sync, and can be read.
+func (d *Draft) readBack(ctx context.Context, whole bool) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("the sync file that was just written cannot be read back: %w", err)
 		}
 	}()
-	store, err := open(ctx, path, work)
+	file, err := openFinished(ctx, d.path, d.work.Path())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer func() { err = errors.Join(err, store.Close(ctx)) }()
-	full, err := store.SyncMeta().LatestFullSync(ctx)
-	if err != nil {
-		return nil, err
+	if whole && !file.Full {
+		return errors.Join(errors.New("the sync ended without an error but the file holds no finished full sync"), file.Close(ctx))
 	}
-	if full == nil {
-		return nil, errors.New("the sync ended without an error but the file holds no finished full sync")
-	}
-	if err := store.SetCurrentSync(ctx, full.ID); err != nil {
-		return nil, err
-	}
-	return countAccounts(ctx, store, full.ID)
-}
-
-// publish moves the finished file to its name, and both to the disk. The file
-// is its owner's alone: it holds people's names and addresses.
-func publish(fresh, path string) error {
-	if err := os.Chmod(fresh, 0o600); err != nil {
-		return fmt.Errorf("keep the sync file private: %w", err)
-	}
-	if err := flush(fresh); err != nil {
-		return fmt.Errorf("write %s to the disk: %w", path, err)
-	}
-	if err := os.Rename(fresh, path); err != nil {
-		return fmt.Errorf("put the finished sync file in place: %w", err)
-	}
-	// The directory holds the name. Not every file system can flush one, and
-	// the file itself is safe by now.
-	_ = flush(filepath.Dir(path))
-	return nil
+	d.Resources, d.Accounts, err = count(ctx, file)
+	return errors.Join(err, file.Close(ctx))
 }
 
 func flush(path string) error {

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/grpc/status"
 
+	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/supervise"
 )
@@ -122,7 +123,11 @@ func (f *fleet) checkUpload(ctx context.Context, upload *config.Upload) error {
 	if slices.ContainsFunc(members, (*member).failed) {
 		return nil
 	}
-	many, err := aggregated(members)
+	plugins := make([]aggregate.Plugin, 0, len(members))
+	for _, m := range members {
+		plugins = append(plugins, m.behind())
+	}
+	many, err := aggregate.New(plugins)
 	if err == nil {
 		_, err = many.Client(ctx).ListResourceTypes(ctx, &connectorv2.ResourceTypesServiceListResourceTypesRequest{})
 	}

@@ -15,12 +15,14 @@ import (
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/logging"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"github.com/spf13/pflag"
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/host/upload"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -36,6 +38,8 @@ type wanted struct {
 	namespace    string
 	env          []string
 	startTimeout time.Duration
+	guard        upload.Guard
+	accept       bool // whatever the guard would say
 	bind         binding
 }
 
@@ -47,11 +51,46 @@ func wantedOf(plugin *config.Plugin) wanted {
 		namespace:    plugin.Namespace,
 		env:          plugin.Env,
 		startTimeout: plugin.StartTimeout,
+		guard:        guardOf(plugin.DeletionGuard),
 		bind: func(schema *pluginv1.ConfigurationSchema) (*config.Bound, error) {
 			bound, problems := plugin.Settings.Bind(schema)
 			return bound, problems.Err()
 		},
 	}
+}
+
+// wantedByName is a plugin that is configured by BATON_* variables alone.
+func wantedByName(name string) wanted {
+	return wanted{instance: name, app: name, namespace: name, guard: upload.DefaultGuard(), bind: bindEnvironment}
+}
+
+func guardOf(guard config.DeletionGuard) upload.Guard {
+	byType := map[string]upload.Limits{}
+	for typeID, limits := range guard.ByType {
+		byType[typeID] = upload.Limits(limits)
+	}
+	return upload.Guard{Off: guard.Off, Limits: upload.Limits(guard.Accounts), ByType: byType}
+}
+
+// addAcceptFlag adds the flag that overrules deletion guards.
+func addAcceptFlag(flags *pflag.FlagSet, accept *[]string) {
+	flags.StringSliceVar(accept, "accept-deletions", nil, "let this plugin list far fewer accounts than last time, once; may be repeated")
+}
+
+// acceptDeletions marks the plugins whose deletions an operator accepts.
+func acceptDeletions(plugins []wanted, accept []string) error {
+	var names []string
+	for _, plugin := range plugins {
+		names = append(names, plugin.instance)
+	}
+	for _, name := range accept {
+		i := slices.Index(names, name)
+		if i < 0 {
+			return fmt.Errorf("--accept-deletions %s: there is no such plugin in what is to be synced; there is %s", name, joinNames(names))
+		}
+		plugins[i].accept = true
+	}
+	return nil
 }
 
 // member is one plugin of a fleet. Either it is ready to be called, or err or
@@ -196,18 +235,22 @@ func startErr(members []*member) error {
 	return errors.Join(failed...)
 }
 
-// aggregated puts members behind one connector.
-func aggregated(members []*member, options ...aggregate.Option) (*aggregate.Aggregate, error) {
-	plugins := make([]aggregate.Plugin, 0, len(members))
-	for _, m := range members {
-		plugins = append(plugins, aggregate.Plugin{
-			Instance:    m.instance,
-			Namespace:   m.namespace,
-			DisplayName: m.appName,
-			Conn:        m.process.Conn(),
-		})
+// behind is the member as one plugin behind an aggregate.
+func (m *member) behind() aggregate.Plugin {
+	plugin := aggregate.Plugin{Instance: m.instance, Namespace: m.namespace, DisplayName: m.appName, Err: m.err}
+	if m.err == nil {
+		plugin.Conn = m.process.Conn()
 	}
-	return aggregate.New(plugins, options...)
+	return plugin
+}
+
+// uploadPlugins are members as an upload wants them.
+func uploadPlugins(members []*member) []upload.Plugin {
+	plugins := make([]upload.Plugin, 0, len(members))
+	for _, m := range members {
+		plugins = append(plugins, upload.Plugin{Plugin: m.behind(), Guard: m.guard, AcceptDeletions: m.accept})
+	}
+	return plugins
 }
 
 // pluginLogLevel is the level that plugins log at: the host's own, or "error"

@@ -74,6 +74,18 @@ func (p *progress) Retrying(retry aggregate.Retry) {
 	}
 }
 
+// FellBack says at once that a plugin is answered for.
+func (p *progress) FellBack(fallback aggregate.Fallback) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.waiting, fallback.Instance)
+	if p.live {
+		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
+	}
+	_, _ = fmt.Fprintf(p.w, "%s: %s failed and is answered for from its last good sync (%s): %s\n", p.upload, fallback.Instance,
+		fallback.AsOf.UTC().Format(time.RFC3339), printable(wordsOf(fallback.Err)))
+}
+
 // end stops telling and clears the live line.
 func (p *progress) end() time.Duration {
 	close(p.stop)

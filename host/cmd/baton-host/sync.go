@@ -18,8 +18,10 @@ import (
 
 	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/host/syncfile"
+	"github.com/batonhost/baton-host/host/upload"
 )
 
 // syncOptions are the flags of `baton-host sync`.
@@ -31,6 +33,7 @@ type syncOptions struct {
 	plugin     string
 	file       string
 	retryFor   time.Duration
+	accept     []string
 }
 
 func newSyncCommand(root *rootOptions) *cobra.Command {
@@ -45,7 +48,8 @@ With a configuration file, every upload in it becomes DIR/<upload>.c1z. With
 (scim-base-url from BATON_SCIM_BASE_URL), as its stand-alone binary takes them.
 
 A file appears only when it is complete. The exit status is 0 only if every
-upload is.`,
+upload is. A plugin that lists far fewer accounts than the file that is there has
+of it counts as failed; --accept-deletions lets that through.`,
 		Example: `  baton-host sync --config baton-host.yaml --output-dir out
   baton-host sync --upload workforce
   BATON_SCIM_BASE_URL=… BATON_SCIM_TOKEN=… baton-host sync --plugin fullstory -f sync.c1z`,
@@ -59,6 +63,7 @@ upload is.`,
 	flags.StringVar(&options.plugin, "plugin", "", "sync this one app, configured by BATON_* variables")
 	flags.StringVarP(&options.file, "file", "f", "sync.c1z", "with --plugin: the sync file")
 	flags.DurationVar(&options.retryFor, "retry-for", 5*time.Minute, "how long to go on trying an app that does not answer; its rate limits do not count; 0 tries once")
+	addAcceptFlag(flags, &options.accept)
 	for _, other := range []string{"config", "upload", "output-dir"} {
 		cmd.MarkFlagsMutuallyExclusive("plugin", other)
 		cmd.MarkFlagsMutuallyExclusive("file", other)
@@ -71,11 +76,16 @@ type uploadPlan struct {
 	name      string
 	instances []string
 	path      string
+	lastGood  bool // answers for plugins that fail
+	maxStale  time.Duration
 }
 
 func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 	plugins, plans, pluginDirs, err := o.plan(ctx)
 	if err != nil {
+		return err
+	}
+	if err := acceptDeletions(plugins, o.accept); err != nil {
 		return err
 	}
 	for _, plan := range plans {
@@ -114,7 +124,7 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 // plan reads what there is to do: which plugins, which files.
 func (o *syncOptions) plan(ctx context.Context) ([]wanted, []uploadPlan, []string, error) {
 	if o.plugin != "" {
-		return []wanted{{instance: o.plugin, app: o.plugin, namespace: o.plugin, bind: bindEnvironment}},
+		return []wanted{wantedByName(o.plugin)},
 			[]uploadPlan{{name: o.plugin, instances: []string{o.plugin}, path: o.file}},
 			o.root.pluginDirs, nil
 	}
@@ -130,9 +140,12 @@ func (o *syncOptions) plan(ctx context.Context) ([]wanted, []uploadPlan, []strin
 	var plugins []wanted
 	var plans []uploadPlan
 	seen := map[string]bool{}
-	for _, upload := range uploads {
-		plan := uploadPlan{name: upload.Name, path: filepath.Join(o.outputDir, upload.Name+".c1z")}
-		for _, plugin := range upload.Plugins {
+	for _, one := range uploads {
+		plan := uploadPlan{
+			name: one.Name, path: filepath.Join(o.outputDir, one.Name+".c1z"),
+			lastGood: one.LastGood, maxStale: one.MaxStale,
+		}
+		for _, plugin := range one.Plugins {
 			plan.instances = append(plan.instances, plugin.Name)
 			if !seen[plugin.Name] {
 				seen[plugin.Name] = true
@@ -190,6 +203,7 @@ func makePlace(path string) error {
 type result struct {
 	plan     uploadPlan
 	accounts map[string]int // by instance
+	stale    []aggregate.Stale
 	took     time.Duration
 	err      error
 }
@@ -205,59 +219,48 @@ func retryPolicy(retryFor time.Duration) aggregate.RetryPolicy {
 func syncUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry aggregate.RetryPolicy) result {
 	result := result{plan: plan}
 	members := fleet.named(plan.instances)
-	if result.err = startErr(members); result.err != nil {
+	if err := startErr(members); err != nil && !plan.lastGood {
+		result.err = err
+		return result
+	}
+	path, err := syncfile.BehindLinks(plan.path)
+	if err != nil {
+		result.err = err
 		return result
 	}
 
 	progress := startProgress(plan.name, plan.instances)
-	many, err := aggregated(members, aggregate.WithObserver(progress), aggregate.WithRetry(retry))
-	var counts map[string]int
-	if err == nil {
-		counts, err = syncfile.Write(ctx, many.Client(ctx), plan.path, workers(len(members)))
-	}
+	keep := lastgood.At(path)
+	made, err := upload.Make(ctx, upload.Spec{
+		Upload:   plan.name,
+		Plugins:  uploadPlugins(members),
+		FallBack: plan.lastGood,
+		MaxStale: plan.maxStale,
+		Keep:     keep,
+		Dir:      filepath.Dir(path),
+		Retry:    retry,
+		Observer: progress,
+	})
 	result.took = progress.end()
 	if err != nil {
 		result.err = err
 		return result
 	}
-	result.accounts = byInstance(counts, members)
+	if made.Unguarded != "" {
+		fmt.Fprintf(os.Stderr, "%s: %s\n", plan.name, printable(made.Unguarded))
+	}
+	if plan.lastGood {
+		err = keep.Replace(made.Draft, made.Sync)
+	} else {
+		err = made.Draft.Publish(path)
+	}
+	if err != nil {
+		made.Draft.Discard()
+		result.err = err
+		return result
+	}
+	result.accounts, result.stale = made.Accounts, made.Stale
 	return result
-}
-
-// workers is how many resource types are read at a time: enough that every
-// plugin of a usual upload is read from at once. A worker is a goroutine that
-// waits for its plugin.
-func workers(plugins int) int {
-	const typesPerPlugin, most = 4, 64
-	return min(plugins*typesPerPlugin, most)
-}
-
-// byInstance adds up the accounts of each plugin by the namespaces in front of
-// the resource types. Types without one belong to the plugin without one; where
-// several plugins have none, they are counted together.
-func byInstance(counts map[string]int, members []*member) map[string]int {
-	totals := map[string]int{}
-	var bare []string
-	for _, m := range members {
-		totals[m.instance] = 0
-		if m.namespace == "" {
-			bare = append(bare, m.instance)
-		}
-	}
-	for resourceType, count := range counts {
-		totals[ownerOf(resourceType, members, joinNames(bare))] += count
-	}
-	return totals
-}
-
-func ownerOf(resourceType string, members []*member, bare string) string {
-	for _, m := range members {
-		prefix := m.namespace + "."
-		if m.namespace != "" && len(resourceType) > len(prefix) && resourceType[:len(prefix)] == prefix {
-			return m.instance
-		}
-	}
-	return bare
 }
 
 func writeSummary(w io.Writer, results []result) error {
@@ -272,8 +275,18 @@ func writeSummary(w io.Writer, results []result) error {
 			continue
 		}
 		for _, instance := range slices.Sorted(maps.Keys(result.accounts)) {
-			rows = append(rows, []string{result.plan.name, instance, strconv.Itoa(result.accounts[instance]), outcome})
+			rows = append(rows, []string{result.plan.name, instance, strconv.Itoa(result.accounts[instance]), outcome + staleness(result.stale, instance)})
 		}
 	}
 	return writeTable(w, []string{"UPLOAD", "PLUGIN", "ACCOUNTS", "RESULT"}, rows)
+}
+
+// staleness says that a plugin's accounts are not of now.
+func staleness(stale []aggregate.Stale, instance string) string {
+	for _, one := range stale {
+		if one.Instance == instance {
+			return fmt.Sprintf("; STALE: %d of these are as of %s", one.Accounts, one.AsOf.UTC().Format(time.RFC3339))
+		}
+	}
+	return ""
 }

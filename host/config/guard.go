@@ -1,0 +1,64 @@
+package config
+
+import (
+	"strconv"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// DefaultDeletionGuard is the guard of a plugin whose entry does not say.
+func DefaultDeletionGuard() DeletionGuard {
+	return DeletionGuard{Accounts: DeletionLimits{KeepPercent: 50, MinMissing: 10}}
+}
+
+func (l *loader) provisioning(e entry, plugin *Plugin) {
+	switch text, ok := l.plainText(e.value, "provisioning"); {
+	case !ok || text == "false":
+	case text == "true":
+		plugin.Provisioning = true
+	default:
+		l.report(e.value, "provisioning must be true or false")
+	}
+}
+
+func (l *loader) deletionGuard(e entry, plugin *Plugin) {
+	guard := &plugin.DeletionGuard
+	if e.value.Kind == yaml.ScalarNode && !isNull(e.value) {
+		if e.value.Value != "off" {
+			l.report(e.value, `deletion-guard must be "off", or a mapping with keep-percent and min-missing`)
+			return
+		}
+		guard.Off = true
+		return
+	}
+	var types entry
+	l.limits(e.value, "deletion-guard", &guard.Accounts, handlers{"resource-types": func(e entry) { types = e }})
+	for _, e := range l.entries(types.value, "resource-types") {
+		limits := guard.Accounts
+		l.limits(e.value, "the deletion-guard of resource type "+quotedName(e.key.Value), &limits, handlers{})
+		if guard.ByType == nil {
+			guard.ByType = map[string]DeletionLimits{}
+		}
+		guard.ByType[e.key.Value] = limits
+	}
+}
+
+func (l *loader) limits(n *yaml.Node, what string, limits *DeletionLimits, more handlers) {
+	more["keep-percent"] = func(e entry) { l.whole(e.value, "keep-percent", 1, 100, &limits.KeepPercent) }
+	more["min-missing"] = func(e entry) { l.whole(e.value, "min-missing", 1, 1_000_000_000, &limits.MinMissing) }
+	l.mapping(n, what, "", more)
+}
+
+// whole is a whole number within limits.
+func (l *loader) whole(n *yaml.Node, what string, least, most int, into *int) {
+	text, ok := l.plainText(n, what)
+	if !ok {
+		return
+	}
+	number, err := strconv.Atoi(text)
+	if err != nil || number < least || number > most {
+		l.report(n, "%s must be a whole number of at least %d and at most %d", what, least, most)
+		return
+	}
+	*into = number
+}

@@ -1,0 +1,38 @@
+package upload
+
+import (
+	"context"
+	"time"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+
+	"github.com/batonhost/baton-host/host/aggregate"
+)
+
+// logged tells the log what an operator has to know of a sync, and passes it on.
+type logged struct {
+	aggregate.Observer
+	log *zap.Logger
+}
+
+func observed(ctx context.Context, upload string, observer aggregate.Observer) aggregate.Observer {
+	if observer == nil {
+		observer = silent{}
+	}
+	return logged{Observer: observer, log: ctxzap.Extract(ctx).With(zap.String("upload", upload))}
+}
+
+// FellBack is logged as a warning.
+func (l logged) FellBack(fallback aggregate.Fallback) {
+	l.log.Warn("the plugin failed; the rest of this sync has what it listed in the last good one",
+		zap.String("plugin", fallback.Instance), zap.Time("as_of", fallback.AsOf),
+		zap.Duration("age", time.Since(fallback.AsOf).Round(time.Second)), zap.Error(fallback.Err))
+	l.Observer.FellBack(fallback)
+}
+
+type silent struct{}
+
+func (silent) Listed(aggregate.Page)       {}
+func (silent) Retrying(aggregate.Retry)    {}
+func (silent) FellBack(aggregate.Fallback) {}

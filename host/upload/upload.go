@@ -1,0 +1,369 @@
+package upload
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+
+	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/lastgood"
+	"github.com/batonhost/baton-host/host/syncfile"
+)
+
+// DefaultMaxStale is how old answers from the last good sync may be.
+const DefaultMaxStale = 72 * time.Hour
+
+// Plugin is one plugin of an upload. Its LastGood is set here.
+type Plugin struct {
+	aggregate.Plugin
+
+	// Guard is its deletion guard.
+	Guard Guard
+	// AcceptDeletions lets any deletions through.
+	AcceptDeletions bool
+}
+
+// Spec is a sync to make.
+type Spec struct {
+	// Upload is the upload's name.
+	Upload string
+	// Plugins are its plugins; at least one.
+	Plugins []Plugin
+	// FallBack answers for a plugin that fails from its last good sync.
+	FallBack bool
+	// MaxStale is how old such answers may be; 0 is DefaultMaxStale.
+	MaxStale time.Duration
+	// Keep is where the last good sync is; nil if none is kept.
+	Keep *lastgood.Keep
+	// Dir is where files in work go: a directory on the file system on which the
+	// result is to be published.
+	Dir string
+
+	Scope    syncfile.Scope
+	Engine   c1zstore.Engine
+	Retry    aggregate.RetryPolicy
+	Observer aggregate.Observer
+}
+
+// Result is a sync that was made.
+type Result struct {
+	// Draft is the sync file. Publish or discard it.
+	Draft *syncfile.Draft
+	// Sync is what a Keep wants to know of it.
+	Sync lastgood.Sync
+	// Whole says that it may become the last good sync.
+	Whole bool
+	// Accounts is how many accounts the file has, by instance. Where several
+	// plugins have no namespace and one of them failed, theirs may be counted to
+	// one of them.
+	Accounts map[string]int
+	// Stale are the plugins that were answered for.
+	Stale []aggregate.Stale
+	// Unguarded are the plugins whose numbers could not be compared with those of
+	// a last good sync, and why, in a sentence; "" if all were, or need not be.
+	Unguarded string
+}
+
+// Make makes the sync. The error names the plugins that failed; it is a
+// [GuardError] where the deletion guard tripped.
+func Make(ctx context.Context, spec Spec) (*Result, error) {
+	m := &making{Spec: spec, started: time.Now()}
+	if m.MaxStale <= 0 {
+		m.MaxStale = DefaultMaxStale
+	}
+	m.openLast(ctx)
+	if m.last != nil {
+		defer func() { _ = m.last.Close(context.WithoutCancel(ctx)) }()
+	}
+	return m.make(ctx)
+}
+
+// making is one sync in the making.
+type making struct {
+	Spec
+	started time.Time
+	last    *lastgood.Good // nil: none
+	noLast  string         // why there is none, in words
+}
+
+// openLast opens the last good sync. That there is none fails nothing yet.
+func (m *making) openLast(ctx context.Context) {
+	if m.Keep == nil {
+		m.noLast = "none is kept"
+		return
+	}
+	last, err := m.Keep.Open(ctx, m.Dir)
+	switch {
+	case err == nil:
+		m.last = last
+	case errors.Is(err, os.ErrNotExist):
+		m.noLast = "there is none yet"
+	default:
+		m.noLast = err.Error()
+		ctxzap.Extract(ctx).Warn("the last good sync cannot be used; the next good one replaces it",
+			zap.String("upload", m.Upload), zap.Error(err))
+	}
+}
+
+func (m *making) make(ctx context.Context) (*Result, error) {
+	plugins := make([]aggregate.Plugin, 0, len(m.Plugins))
+	for _, p := range m.Plugins {
+		p.LastGood = nil
+		if m.fallsBack() {
+			p.LastGood, _ = m.lastGood(p.Instance)
+		}
+		plugins = append(plugins, p.Plugin)
+	}
+	observer := observed(ctx, m.Upload, m.Observer)
+	a, draft, err := m.sync(ctx, plugins, observer)
+	if err != nil {
+		return nil, m.withoutFallback(err)
+	}
+	stale := a.Stale()
+	if err := m.anyFresh(stale); err != nil {
+		draft.Discard()
+		return nil, err
+	}
+	tripped, err := m.guard(a, draft, stale)
+	if err != nil {
+		draft.Discard()
+		return nil, err
+	}
+	if len(tripped) > 0 {
+		first := draft
+		a, draft, err = m.replaced(ctx, a, first, tripped)
+		first.Discard()
+		if err != nil {
+			return nil, err
+		}
+		for _, one := range a.Stale() {
+			if failure, ok := tripped[one.Instance]; ok {
+				one.Err = failure
+				stale = append(stale, one)
+				observer.FellBack(aggregate.Fallback{Instance: one.Instance, AsOf: one.AsOf, Err: failure})
+			}
+		}
+	}
+	return m.result(a, draft, stale), nil
+}
+
+// fallsBack says that plugins that fail may be answered for: what is asked for
+// single resources is about how they are now.
+func (m *making) fallsBack() bool { return m.FallBack && len(m.Scope.Resources) == 0 }
+
+// lastGood is what can be answered from for a plugin, or why there is nothing.
+func (m *making) lastGood(instance string) (*aggregate.LastGood, error) {
+	if m.last == nil {
+		return nil, errors.New(m.noLast)
+	}
+	good := m.last.Plugin(instance)
+	if good == nil {
+		return nil, errors.New("it has nothing of this plugin")
+	}
+	if age := m.started.Sub(good.AsOf); age > m.MaxStale {
+		return nil, fmt.Errorf("it is of %s, which is longer ago than max-stale (%s) allows", good.AsOf.UTC().Format(time.RFC3339), m.MaxStale)
+	}
+	return good, nil
+}
+
+func (m *making) sync(ctx context.Context, plugins []aggregate.Plugin, observer aggregate.Observer) (*aggregate.Aggregate, *syncfile.Draft, error) {
+	a, err := aggregate.New(plugins, aggregate.WithRetry(m.Retry), aggregate.WithObserver(observer))
+	if err != nil {
+		return nil, nil, err
+	}
+	draft, err := syncfile.Make(ctx, a.Client(ctx), m.Dir, syncfile.Settings{
+		Scope: m.Scope, Engine: m.Engine, Workers: workers(len(plugins)),
+	})
+	return a, draft, err
+}
+
+// workers is how many resource types are read at a time: enough that every
+// plugin of a usual upload is read from at once. A worker is a goroutine that
+// waits for its plugin.
+func workers(plugins int) int {
+	const typesPerPlugin, most = 4, 64
+	return min(plugins*typesPerPlugin, most)
+}
+
+// withoutFallback says of the plugins that failed why nothing stood in for them.
+func (m *making) withoutFallback(err error) error {
+	if !m.fallsBack() {
+		return err
+	}
+	for _, instance := range aggregate.FailedPlugins(err) {
+		if _, why := m.lastGood(instance); why != nil {
+			err = fmt.Errorf("%w (on-plugin-failure is last-good, but there is no last good sync to answer from for plugin %q: %w)", err, instance, why)
+		}
+	}
+	return err
+}
+
+// anyFresh refuses a sync in which nothing is new: it would look like one that
+// was made now.
+func (m *making) anyFresh(stale []aggregate.Stale) error {
+	if len(stale) < len(m.Plugins) {
+		return nil
+	}
+	failures := make([]error, 0, len(stale))
+	for _, one := range stale {
+		failures = append(failures, one.Err)
+	}
+	if len(stale) == 1 {
+		return failures[0]
+	}
+	return fmt.Errorf("every plugin of upload %q failed, so there is nothing new to sync: %w", m.Upload, errors.Join(failures...))
+}
+
+// guard finds the plugins that list too few resources, with the reason. It is an
+// error where nothing can stand in for them.
+func (m *making) guard(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale) (map[string]error, error) {
+	if m.last == nil || !m.Scope.Whole() {
+		return nil, nil
+	}
+	before := counts{m.last.Resources, m.last.Accounts}
+	now := counts{draft.Resources, draft.Accounts}
+	tripped := map[string]error{}
+	var failed []error
+	for _, p := range m.Plugins {
+		answeredFor := slices.ContainsFunc(stale, func(one aggregate.Stale) bool { return one.Instance == p.Instance })
+		if answeredFor || p.AcceptDeletions {
+			continue
+		}
+		mine := func(typeID string) bool { return m.owner(a, typeID) == p.Instance }
+		err := p.Guard.guarded(p.Instance, prefixOf(p), mine, before, now, m.last.File.FinishedAt)
+		if err == nil {
+			continue
+		}
+		tripped[p.Instance] = err
+		if !m.fallsBack() {
+			failed = append(failed, err)
+		} else if _, why := m.lastGood(p.Instance); why != nil {
+			failed = append(failed, fmt.Errorf("%w (on-plugin-failure is last-good, but there is no last good sync to answer from: %w)", err, why))
+		}
+	}
+	if len(failed) == 0 && len(tripped)+len(stale) == len(m.Plugins) && len(tripped) > 0 {
+		for _, p := range m.Plugins {
+			failed = append(failed, tripped[p.Instance])
+		}
+		for _, one := range stale {
+			failed = append(failed, one.Err)
+		}
+	}
+	return tripped, errors.Join(failed...)
+}
+
+func prefixOf(p Plugin) string {
+	if p.Namespace == "" {
+		return ""
+	}
+	return p.Namespace + "."
+}
+
+// owner is the plugin of a resource type that may be of the last good sync only.
+func (m *making) owner(a *aggregate.Aggregate, typeID string) string {
+	if instance := a.Owner(typeID); instance != "" {
+		return instance
+	}
+	if m.last != nil {
+		for instance, part := range m.last.Sync.Plugins {
+			if slices.Contains(part.ResourceTypes, typeID) {
+				return instance
+			}
+		}
+	}
+	var bare []string
+	for _, p := range m.Plugins {
+		if p.Namespace == "" {
+			bare = append(bare, p.Instance)
+		}
+	}
+	if len(bare) == 1 && !strings.Contains(typeID, ".") {
+		return bare[0]
+	}
+	return ""
+}
+
+// replaced makes the file anew with the last good parts of the plugins that
+// tripped, and everything else as the first file has it: no app is asked twice.
+func (m *making) replaced(ctx context.Context, a *aggregate.Aggregate, first *syncfile.Draft, tripped map[string]error) (*aggregate.Aggregate, *syncfile.Draft, error) {
+	file, err := syncfile.Open(ctx, first.Path(), m.Dir)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer func() { _ = file.Close(context.WithoutCancel(ctx)) }()
+	var plugins []aggregate.Plugin
+	for _, p := range m.Plugins {
+		replacement := p.Plugin
+		replacement.Conn = nil
+		if failure, ok := tripped[p.Instance]; ok {
+			replacement.Err = failure
+			replacement.LastGood, err = m.lastGood(p.Instance)
+			if err != nil {
+				return nil, nil, err
+			}
+		} else {
+			learned := a.Learned(p.Instance)
+			replacement.Err = errReadAlready
+			replacement.LastGood = &aggregate.LastGood{Store: file, ResourceTypes: learned.ResourceTypes, Static: learned.Static, AsOf: m.started}
+		}
+		plugins = append(plugins, replacement)
+	}
+	return m.sync(ctx, plugins, nil)
+}
+
+var errReadAlready = errors.New("it has been read in this sync already")
+
+func (m *making) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale) *Result {
+	result := &Result{
+		Draft: draft, Whole: m.Scope.Whole(), Stale: stale, Accounts: map[string]int{},
+		Sync: lastgood.Sync{StartedAt: m.started, Plugins: map[string]lastgood.Part{}},
+	}
+	for _, p := range m.Plugins {
+		result.Accounts[p.Instance] = 0
+	}
+	for typeID, n := range draft.Accounts {
+		result.Accounts[m.owner(a, typeID)] += n
+	}
+	var unknown []string
+	for _, p := range m.Plugins {
+		asOf := m.started
+		for _, one := range stale {
+			if one.Instance == p.Instance {
+				asOf = one.AsOf
+			}
+		}
+		result.Sync.Plugins[p.Instance] = lastgood.PartOf(a.Learned(p.Instance), asOf, result.Accounts[p.Instance])
+		if m.Scope.Whole() && !p.Guard.Off && !m.compared(a, p.Instance) {
+			unknown = append(unknown, fmt.Sprintf("%q", p.Instance))
+		}
+	}
+	if len(unknown) > 0 {
+		why := m.noLast
+		if m.last != nil {
+			why = "it has nothing of it"
+		}
+		result.Unguarded = fmt.Sprintf("the number of accounts of plugin %s was compared with no last good sync: %s", strings.Join(unknown, ", "), why)
+	}
+	return result
+}
+
+// compared says that the last good sync has something of the plugin.
+func (m *making) compared(a *aggregate.Aggregate, instance string) bool {
+	if m.last == nil {
+		return false
+	}
+	for typeID := range m.last.Resources {
+		if m.owner(a, typeID) == instance {
+			return true
+		}
+	}
+	return false
+}
