@@ -1,6 +1,8 @@
 package config
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -138,13 +140,38 @@ func shortly(d time.Duration) string {
 // clientIDForm is the form that C1 gives out: name@host[:port]/use.
 var clientIDForm = regexp.MustCompile(`^[^@/\s]+@[^@/\s]+/\S+$`)
 
+const (
+	badClientID     = "is not of the form name@tenant.conductor.one/use; copy it from C1 as it is"
+	badClientSecret = "is not one that C1 gives out, or not the whole of one; copy it from C1 as it is"
+)
+
+func goodClientSecret(text string) bool {
+	_, err := crypto.ParseClientSecret([]byte(text), false)
+	return err == nil
+}
+
+// TakeCredentials gives the upload credentials from the environment. The error
+// tells what is wrong with them and quotes neither.
+func (u *Upload) TakeCredentials(id, secret string) error {
+	switch {
+	case id == "" || secret == "":
+		return fmt.Errorf("upload %q has no credentials for C1: set BATON_CLIENT_ID and BATON_CLIENT_SECRET, or client-id and client-secret in its entry", u.Name)
+	case !clientIDForm.MatchString(id):
+		return errors.New("BATON_CLIENT_ID " + badClientID)
+	case !goodClientSecret(secret):
+		return errors.New("BATON_CLIENT_SECRET " + badClientSecret)
+	}
+	u.ClientID, u.ClientSecret = id, NewSecret(secret)
+	return nil
+}
+
 // checkCredentials reports what C1 would refuse anyway, without quoting it.
 func (l *loader) checkCredentials(upload *Upload, id, secret *yaml.Node) {
 	if !clientIDForm.MatchString(upload.ClientID) {
-		l.report(id, "client-id is not of the form name@tenant.conductor.one/use; copy it from C1 as it is")
+		l.report(id, "client-id %s", badClientID)
 	}
-	if _, err := crypto.ParseClientSecret([]byte(upload.ClientSecret.Reveal()), false); err != nil {
-		l.report(secret, "client-secret is not one that C1 gives out, or not the whole of one; copy it from C1 as it is")
+	if !goodClientSecret(upload.ClientSecret.Reveal()) {
+		l.report(secret, "client-secret %s", badClientSecret)
 	}
 	for _, other := range l.config.Uploads {
 		if other.ClientID == upload.ClientID {

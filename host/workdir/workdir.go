@@ -1,6 +1,7 @@
 package workdir
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -99,4 +100,20 @@ func release(lock *os.File) {
 	if lock != nil {
 		_ = lock.Close()
 	}
+}
+
+// ErrHeld says that another process has the lock.
+var ErrHeld = errors.New("another process is using it")
+
+// Lock takes a directory for this process alone, until release is called or the
+// process ends, however it ends. It returns [ErrHeld] if another one has it. Where
+// the file system has no locks, everybody gets it.
+func Lock(dir string) (release func(), err error) {
+	path := filepath.Join(dir, lockName)
+	file, err := openLock(path)
+	if err != nil || file == nil {
+		return func() {}, err
+	}
+	// The file stays: to remove it would take it from under somebody who waits.
+	return func() { _ = file.Close() }, nil
 }

@@ -102,6 +102,7 @@ type member struct {
 	// appName is the app's name for people, as the configured connector says it.
 	appName  string
 	problems config.Problems // with its configuration: for a person to mend
+	refused  bool            // the problems are what the plugin says, not its schema
 	err      error           // with the plugin itself
 }
 
@@ -175,6 +176,7 @@ func (m *member) configure(ctx context.Context, logLevel string) {
 	for _, diagnostic := range diagnostics {
 		if diagnostic.GetSeverity() != pluginv1.Severity_SEVERITY_WARNING {
 			m.problems = append(m.problems, bound.Problem(diagnostic))
+			m.refused = true
 		}
 	}
 	if !m.failed() {

@@ -18,22 +18,27 @@ const (
 	// that a person runs say what matters by themselves, errors above all, so the
 	// log is for those who ask for it.
 	silent = "fatal"
+	// usualLevel is the annotation of a command whose usual log level is another.
+	usualLevel = "log-level"
 )
 
 // rootOptions are the flags that every command takes.
 type rootOptions struct {
-	logLevel   string
+	logLevel string
+	// usualLevel is the level where nothing else is asked for.
+	usualLevel string
 	logFormat  string
 	pluginDirs []string
 }
 
 func newRootCommand() *cobra.Command {
-	options := &rootOptions{}
+	options := &rootOptions{usualLevel: silent}
 	root := &cobra.Command{
 		Use:   "baton-host",
 		Short: "Run many identity connectors as plugins of one host",
 		Long: `baton-host loads identity connectors as plugins, aggregates the accounts they
-read and writes them as one sync file per upload.`,
+read and uploads them to ConductorOne (run) or writes them as one sync file per
+upload (sync).`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -41,15 +46,19 @@ read and writes them as one sync file per upload.`,
 			if err := requireValues(cmd.Flags()); err != nil {
 				return err
 			}
+			if level, ok := cmd.Annotations[usualLevel]; ok {
+				options.usualLevel = level
+			}
 			return options.startLog(cmd)
 		},
 	}
 	flags := root.PersistentFlags()
-	flags.StringVar(&options.logLevel, "log-level", "", "how much to log: debug, info, warn or error (default $BATON_LOG_LEVEL, else nothing)")
+	flags.StringVar(&options.logLevel, "log-level", "", "how much to log: debug, info, warn or error (default $BATON_LOG_LEVEL, else info for run and nothing for the others)")
 	flags.StringVar(&options.logFormat, "log-format", "", "console or json (default console on a terminal, else json)")
 	flags.StringSliceVar(&options.pluginDirs, "plugin-dir", nil, "a directory to look for plugin binaries in first; may be repeated")
 
 	root.AddCommand(
+		newRunCommand(options),
 		newSyncCommand(options),
 		newAccountsCommand(),
 		newPluginsCommand(options),
@@ -102,5 +111,5 @@ func (o *rootOptions) startLog(cmd *cobra.Command) error {
 
 // level is the log level that was asked for. BATON_LOG_LEVEL is the SDK's.
 func (o *rootOptions) level() string {
-	return cmp.Or(o.logLevel, os.Getenv("BATON_LOG_LEVEL"), silent)
+	return cmp.Or(o.logLevel, os.Getenv("BATON_LOG_LEVEL"), o.usualLevel)
 }

@@ -1,0 +1,67 @@
+package c1
+
+import (
+	"context"
+	"math/rand/v2"
+	"time"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// waits are the pauses between attempts: each up to twice the one before, a
+// random time between half and all of it, so that many hosts do not come back at
+// once.
+type waits struct {
+	next, most time.Duration
+}
+
+func (w *waits) pause() time.Duration {
+	d := w.next
+	w.next = min(2*w.next, w.most)
+	half := d / 2
+	return half + rand.N(d-half+1) //nolint:gosec // Spreads load; nothing to guess.
+}
+
+// sleep waits, and returns false if the context ended first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// persistently makes a call until it succeeds, fails in a way that another attempt
+// does not mend, or the time is over.
+func persistently(ctx context.Context, within time.Duration, retrying func(error, time.Duration), attempt func(context.Context) error) error {
+	deadline := time.Now().Add(within)
+	pauses := waits{next: time.Second, most: 30 * time.Second}
+	for {
+		err := attempt(ctx)
+		if err == nil || ctx.Err() != nil || final(err) {
+			return err
+		}
+		wait := pauses.pause()
+		if time.Now().Add(wait).After(deadline) {
+			return err
+		}
+		retrying(err, wait)
+		if !sleep(ctx, wait) {
+			return err
+		}
+	}
+}
+
+// final says that C1 has answered and would answer the same again.
+func final(err error) bool {
+	switch status.Code(err) {
+	case codes.NotFound, codes.PermissionDenied, codes.InvalidArgument, codes.Unimplemented,
+		codes.FailedPrecondition, codes.AlreadyExists, codes.OutOfRange:
+		return true
+	}
+	return false
+}

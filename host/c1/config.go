@@ -1,0 +1,100 @@
+package c1
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
+	"google.golang.org/grpc"
+
+	"github.com/batonhost/baton-host/host/syncfile"
+	"github.com/batonhost/baton-host/host/upload"
+)
+
+// Config is one upload's end of the connection.
+type Config struct {
+	// Upload is the upload's name, for logs and errors.
+	Upload string
+
+	// ClientID and ClientSecret are the credentials that C1 gave out.
+	ClientID, ClientSecret string
+
+	// HostID is who C1 hears that we are; [HostID] is the SDK's rule.
+	HostID string
+
+	// Version is the host's own.
+	Version string
+
+	// TempDir is a private directory for the SDK's handlers.
+	TempDir string
+
+	// Connector is all plugins of the upload as one, for every task but full
+	// syncs. It is asked for at each task.
+	Connector func(context.Context) (grpc.ClientConnInterface, error)
+
+	// Sync makes a sync of the upload.
+	Sync func(context.Context, Scope) (*upload.Result, error)
+
+	// Uploaded takes over a sync that C1 has: it publishes or discards its draft.
+	Uploaded func(context.Context, *upload.Result) error
+
+	// Report is told what happens. It may be nil.
+	Report func(Event)
+
+	// Grace is how long work in hand may go on once the context has ended.
+	Grace time.Duration
+
+	// StallTimeout is how long C1 may take no more of an upload before the upload
+	// is broken off and begun again. 0 is [DefaultStallTimeout].
+	StallTimeout time.Duration
+}
+
+// DefaultStallTimeout is for a C1 that is merely slow.
+const DefaultStallTimeout = 2 * time.Minute
+
+// Scope is what a task wants of a full sync.
+type Scope struct {
+	syncfile.Scope
+	// Engine is the storage engine that C1 asks for; empty is the SDK's default.
+	Engine c1zstore.Engine
+}
+
+// Kind is what an event is about.
+type Kind int
+
+// The kinds of events.
+const (
+	// Connected: C1 has answered, for the first time or again. Err is nil.
+	Connected Kind = iota + 1
+	// Disconnected: C1 cannot be reached or refuses us; Err says why.
+	Disconnected
+	// TaskBegun and TaskDone are about the task of type Task. Err is why it failed.
+	TaskBegun
+	TaskDone
+	// Uploaded is a sync that C1 has taken whole.
+	Uploaded
+)
+
+// Event is something that happened to an upload.
+type Event struct {
+	Upload string
+	Kind   Kind
+	Task   string // the type, as the SDK names it
+	Err    error
+	Result *upload.Result // of Uploaded
+	Bytes  int64          // of Uploaded
+	Took   time.Duration  // of TaskDone and Uploaded
+}
+
+// HostID is BATON_HOST_ID, else the name of the machine, as in the SDK.
+func HostID() string {
+	id, set := os.LookupEnv("BATON_HOST_ID")
+	if !set {
+		id, _ = os.Hostname()
+	}
+	if id == "" {
+		return "baton-host"
+	}
+	return id
+}

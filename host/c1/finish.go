@@ -1,0 +1,93 @@
+package c1
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"time"
+
+	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+	spb "google.golang.org/genproto/googleapis/rpc/status"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+const (
+	// finishFor is how long a result is told to C1 that does not hear it.
+	finishFor = 5 * time.Minute
+	// longestMessage is how much of an error C1 is told, in bytes.
+	longestMessage = 8 << 10
+)
+
+// outcome is how a task ended.
+type outcome struct {
+	err         error
+	permanent   bool // C1 need not try again
+	response    *anypb.Any
+	annotations []*anypb.Any
+}
+
+// finish tells C1 how a task ended, until it is heard. A C1 that does not know
+// the task has heard it before, or has given the task to somebody else.
+func (s *service) finish(ctx context.Context, task *v1.Task, result outcome) error {
+	log := ctxzap.Extract(ctx)
+	within := finishFor
+	if errors.Is(context.Cause(ctx), errStopping) {
+		within = handBackTime
+	}
+	// Also, and above all, if the work was broken off. But not for longer than the
+	// host may take to stop.
+	telling, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+	defer cancel()
+	release := context.AfterFunc(ctx, func() {
+		if errors.Is(context.Cause(ctx), errStopping) {
+			time.AfterFunc(handBackTime, cancel)
+		}
+	})
+	defer release()
+	request := v1.BatonServiceFinishTaskRequest_builder{HostId: s.config.HostID, TaskId: task.GetId()}
+	if result.err == nil {
+		request.Success = v1.BatonServiceFinishTaskRequest_Success_builder{Response: result.response, Annotations: result.annotations}.Build()
+	} else {
+		request.Status = statusOf(result.err)
+		request.Error = v1.BatonServiceFinishTaskRequest_Error_builder{
+			NonRetryable: result.permanent, Response: result.response, Annotations: result.annotations,
+		}.Build()
+	}
+	err := persistently(telling, within,
+		func(err error, wait time.Duration) {
+			log.Warn("C1 has not heard how the task ended; telling it again", zap.Error(err), zap.Duration("wait", wait))
+		},
+		func(ctx context.Context) error {
+			_, err := call(ctx, s.client, request.Build(), v1.BatonServiceClient.FinishTask)
+			return err
+		})
+	if status.Code(err) == codes.NotFound {
+		log.Warn("C1 does not know the task any more: it has heard of its end before, or has taken it back")
+		return nil
+	}
+	return err
+}
+
+// statusOf is an error as C1 is told it. Codes and details stay.
+func statusOf(err error) *spb.Status {
+	code := status.Code(err)
+	switch {
+	case errors.Is(err, context.Canceled) && code == codes.Unknown:
+		code = codes.Canceled
+	case errors.Is(err, context.DeadlineExceeded) && code == codes.Unknown:
+		code = codes.DeadlineExceeded
+	}
+	message := err.Error()
+	if len(message) > longestMessage {
+		message = strings.ToValidUTF8(message[:longestMessage], "") + "…"
+	}
+	told := &spb.Status{Code: int32(code), Message: strings.ToValidUTF8(message, "�")}
+	if converted, ok := status.FromError(err); ok {
+		told.Details = converted.Proto().GetDetails()
+	}
+	return told
+}

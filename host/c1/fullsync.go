@@ -1,0 +1,82 @@
+package c1
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
+	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
+	sdksync "github.com/conductorone/baton-sdk/pkg/sync"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/syncfile"
+)
+
+// fullSync makes the sync that the task asks for, uploads it and says so.
+func (s *service) fullSync(ctx context.Context, task *v1.Task) error {
+	log := ctxzap.Extract(ctx)
+	working, stop, err := s.heartbeats(ctx, task, log)
+	switch {
+	case errors.Is(err, errTaken):
+		return err // There is nobody to tell.
+	case err != nil:
+		return s.failed(ctx, task, err)
+	}
+	defer stop()
+
+	started := time.Now()
+	result, err := s.config.Sync(working, scopeOf(task))
+	if err != nil {
+		return s.failed(working, task, err)
+	}
+	size, err := s.upload(working, task, result.Draft.Path())
+	if err != nil {
+		result.Draft.Discard()
+		return s.failed(working, task, err)
+	}
+	s.config.Report(Event{Upload: s.config.Upload, Kind: Uploaded, Result: result, Bytes: size, Took: time.Since(started)})
+	// C1 has it, whatever comes now.
+	if err := s.config.Uploaded(context.WithoutCancel(ctx), result); err != nil {
+		log.Sugar().Warnw("the sync was uploaded but cannot be kept as the last good one", "error", err)
+	}
+	if err := s.finish(ctx, task, outcome{}); err != nil {
+		return fmt.Errorf("the sync was uploaded but C1 does not hear that it is finished: %w", err)
+	}
+	return nil
+}
+
+// failed tells C1 why the task failed, unless C1 has taken it back.
+func (s *service) failed(ctx context.Context, task *v1.Task, err error) error {
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	}
+	switch {
+	case errors.Is(err, errTaken):
+		return err
+	case errors.Is(err, errCancelled):
+		err = status.Error(codes.Canceled, err.Error())
+	case errors.Is(err, errStopping):
+		err = status.Error(codes.Aborted, err.Error())
+	}
+	// The verdict on the data of a plugin: it would be the same again.
+	permanent := errors.Is(err, sdksync.ErrIngestInvariantViolated)
+	return errors.Join(err, s.finish(ctx, task, outcome{err: err, permanent: permanent}))
+}
+
+func scopeOf(task *v1.Task) Scope {
+	asked := task.GetSyncFull()
+	return Scope{
+		Scope: syncfile.Scope{
+			SkipEntitlementsAndGrants: asked.GetSkipEntitlementsAndGrants(),
+			SkipGrants:                asked.GetSkipGrants(),
+			DontExpandGrants:          asked.GetSkipExpandGrants(),
+			ResourceTypes:             asked.GetSyncResourceTypeIds(),
+			Resources:                 asked.GetTargetedSyncResources(),
+		},
+		Engine: c1zstore.Engine(asked.GetStorageEngine()),
+	}
+}

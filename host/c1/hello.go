@@ -1,0 +1,65 @@
+package c1
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
+	"github.com/shirou/gopsutil/v4/host"
+)
+
+// hello tells C1 who is here and what it can do. taskID is the task that asked
+// for it, or empty.
+func (s *service) hello(ctx context.Context, taskID string) error {
+	connector, err := s.config.Connector(ctx)
+	if err != nil {
+		return err
+	}
+	metadata, err := connectorv2.NewConnectorServiceClient(connector).GetMetadata(ctx, &connectorv2.ConnectorServiceGetMetadataRequest{})
+	if err != nil {
+		return fmt.Errorf("say hello to C1: %w", err)
+	}
+	_, err = call(ctx, s.client, v1.BatonServiceHelloRequest_builder{
+		HostId:            s.config.HostID,
+		TaskId:            taskID,
+		BuildInfo:         buildInfo(s.config.Version),
+		OsInfo:            osInfo(ctx),
+		ConnectorMetadata: metadata.GetMetadata(),
+	}.Build(), v1.BatonServiceClient.Hello)
+	return err
+}
+
+func buildInfo(version string) *v1.BatonServiceHelloRequest_BuildInfo {
+	info := v1.BatonServiceHelloRequest_BuildInfo_builder{LangVersion: runtime.Version(), Package: "baton-host", PackageVersion: version}.Build()
+	if build, ok := debug.ReadBuildInfo(); ok && build.Main.Path != "" {
+		info.SetPackage(build.Main.Path)
+	}
+	return info
+}
+
+// osInfo is what the SDK tells too. C1 wants every field filled.
+func osInfo(ctx context.Context) *v1.BatonServiceHelloRequest_OSInfo {
+	info, err := host.InfoWithContext(ctx)
+	if err != nil {
+		info = &host.InfoStat{}
+	}
+	or := func(text, otherwise string) string {
+		if text == "" {
+			return otherwise
+		}
+		return text
+	}
+	return v1.BatonServiceHelloRequest_OSInfo_builder{
+		Hostname:             or(info.Hostname, "unknown"),
+		Os:                   or(info.OS, runtime.GOOS),
+		Platform:             or(info.Platform, "unknown"),
+		PlatformVersion:      or(info.PlatformVersion, or(info.KernelVersion, "unknown")),
+		PlatformFamily:       or(info.PlatformFamily, or(info.Platform, "unknown")),
+		KernelVersion:        or(info.KernelVersion, "unknown"),
+		KernelArch:           or(info.KernelArch, runtime.GOARCH),
+		VirtualizationSystem: or(info.VirtualizationSystem, "none"),
+	}.Build()
+}

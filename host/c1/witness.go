@@ -1,0 +1,64 @@
+package c1
+
+import (
+	"context"
+	"sync"
+
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/batonhost/baton-host/host/aggregate"
+)
+
+// witness sees what the plugin answers in a task that changes something, so that
+// it can be reported even if the SDK's handler could not.
+type witness struct {
+	grpc.ClientConnInterface
+
+	mu    sync.Mutex
+	asked bool          // something was to be changed
+	reply proto.Message // nil: it was not
+}
+
+// Invoke passes the call on.
+func (w *witness) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	err := w.ClientConnInterface.Invoke(ctx, method, args, reply, opts...)
+	if !aggregate.Changes(method) {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked = true
+	if message, ok := reply.(proto.Message); ok && err == nil {
+		w.reply = proto.Clone(message)
+	}
+	return err
+}
+
+// outcome is how a task ended whose handler failed with err without C1 having
+// heard of it.
+func (w *witness) outcome(err error) outcome {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.reply == nil {
+		// What was asked and failed is not to be tried again, as the SDK has it:
+		// nobody knows how far it went.
+		return outcome{err: err, permanent: w.asked}
+	}
+	response, wrapErr := anypb.New(w.reply)
+	if wrapErr != nil {
+		return outcome{err: wrapErr, permanent: true}
+	}
+	result := outcome{response: response}
+	if annotated, ok := w.reply.(interface{ GetAnnotations() []*anypb.Any }); ok {
+		result.annotations = annotated.GetAnnotations()
+	}
+	if run, ok := w.reply.(*connectorv2.InvokeActionResponse); ok && run.GetStatus() == connectorv2.BatonActionStatus_BATON_ACTION_STATUS_FAILED {
+		result.err = status.Error(codes.Unknown, "action failed")
+	}
+	return result
+}

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+
+	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/supervise"
+)
+
+const (
+	// A plugin that does not start is started again after a pause, at the next
+	// task; each pause is twice the one before.
+	firstRevival = 5 * time.Second
+	lastRevival  = 5 * time.Minute
+)
+
+// steady is a plugin for as long as the host runs: one that has ended is started
+// again before it is used the next time.
+type steady struct {
+	finder   *supervise.Finder
+	logLevel string
+
+	mu     sync.Mutex
+	member *member
+	next   time.Time // not before that
+	pause  time.Duration
+}
+
+// behind is the plugin as it is now. It waits for a start that is under way.
+func (s *steady) behind(ctx context.Context) aggregate.Plugin {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended() && time.Now().After(s.next) && ctx.Err() == nil {
+		s.restart(ctx)
+	}
+	plugin := s.member.behind()
+	if plugin.Err == nil && len(s.member.problems) > 0 {
+		plugin.Err, plugin.Conn = s.member.problems, nil
+	}
+	return plugin
+}
+
+func (s *steady) ended() bool {
+	if s.member.failed() {
+		return true
+	}
+	select {
+	case <-s.member.process.Exited():
+		return true
+	default:
+		return false
+	}
+}
+
+func (s *steady) restart(ctx context.Context) {
+	log := ctxzap.Extract(ctx).With(zap.String("plugin", s.member.instance))
+	log.Warn("the plugin is not running; starting it again")
+	s.stop(ctx)
+	fresh := &member{wanted: s.member.wanted, appName: s.member.appName}
+	// Not for one task only.
+	fresh.start(context.WithoutCancel(ctx), s.finder, s.logLevel)
+	s.member = fresh
+	if !fresh.failed() {
+		s.pause = 0
+		return
+	}
+	s.pause = min(max(2*s.pause, firstRevival), lastRevival)
+	s.next = time.Now().Add(s.pause)
+	log.Error("the plugin does not start", zap.Error(s.why()), zap.Duration("pause", s.pause))
+}
+
+func (s *steady) why() error {
+	if s.member.err != nil {
+		return s.member.err
+	}
+	return s.member.problems.Err()
+}
+
+func (s *steady) stop(ctx context.Context) {
+	if s.member.process != nil {
+		s.member.process.Stop(context.WithoutCancel(ctx))
+	}
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+
+	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/c1"
+	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/lastgood"
+	"github.com/batonhost/baton-host/host/upload"
+)
+
+// served is one upload in service mode: what C1 asks for, done with the host's
+// plugins.
+type served struct {
+	upload   *config.Upload
+	plugins  map[string]*steady
+	keep     *lastgood.Keep
+	stateDir string
+	options  *runOptions
+
+	mu     sync.Mutex
+	accept map[string]bool // whose deletions are let through once
+	// keeping is held while a sync becomes the last good one.
+	keeping sync.Mutex
+}
+
+func newServed(upload *config.Upload, plugins map[string]*steady, stateDir string, options *runOptions) *served {
+	s := &served{
+		upload: upload, plugins: plugins, stateDir: stateDir, options: options,
+		keep:   lastgood.At(filepath.Join(stateDir, upload.Name+".c1z")),
+		accept: map[string]bool{},
+	}
+	for _, plugin := range upload.Plugins {
+		s.accept[plugin.Name] = plugins[plugin.Name].member.accept
+	}
+	return s
+}
+
+func (s *served) config(tempDir string) c1.Config {
+	return c1.Config{
+		Upload:       s.upload.Name,
+		ClientID:     s.upload.ClientID,
+		ClientSecret: s.upload.ClientSecret.Reveal(),
+		HostID:       c1.HostID(),
+		Version:      version,
+		TempDir:      tempDir,
+		Connector:    s.connector,
+		Sync:         s.sync,
+		Uploaded:     s.uploaded,
+		Grace:        s.options.grace,
+		StallTimeout: s.options.stallTimeout,
+	}
+}
+
+// behind is the upload's plugins as they are now; those that have ended are
+// started again, at the same time.
+func (s *served) behind(ctx context.Context) []aggregate.Plugin {
+	plugins := make([]aggregate.Plugin, len(s.upload.Plugins))
+	var starting sync.WaitGroup
+	for i, plugin := range s.upload.Plugins {
+		starting.Go(func() { plugins[i] = s.plugins[plugin.Name].behind(ctx) })
+	}
+	starting.Wait()
+	return plugins
+}
+
+// connector is the upload for tasks that are no full sync.
+func (s *served) connector(ctx context.Context) (grpc.ClientConnInterface, error) {
+	return aggregate.New(s.behind(ctx), aggregate.WithRetry(retryPolicy(s.options.retryFor)))
+}
+
+// sync makes a sync of the upload.
+func (s *served) sync(ctx context.Context, scope c1.Scope) (*upload.Result, error) {
+	behind := s.behind(ctx)
+	plugins := make([]upload.Plugin, 0, len(behind))
+	s.mu.Lock()
+	for _, plugin := range behind {
+		plugins = append(plugins, upload.Plugin{
+			Plugin: plugin, Guard: s.plugins[plugin.Instance].member.guard, AcceptDeletions: s.accept[plugin.Instance],
+		})
+	}
+	s.mu.Unlock()
+	result, err := upload.Make(ctx, upload.Spec{
+		Upload:   s.upload.Name,
+		Plugins:  plugins,
+		FallBack: s.upload.LastGood,
+		MaxStale: s.upload.MaxStale,
+		Keep:     s.keep,
+		Dir:      s.stateDir,
+		Scope:    scope.Scope,
+		Engine:   scope.Engine,
+		Retry:    retryPolicy(s.options.retryFor),
+	})
+	if err == nil && result.Unguarded != "" {
+		ctxzap.Extract(ctx).Info(result.Unguarded)
+	}
+	return result, err
+}
+
+// uploaded keeps a sync that C1 has as the last good one, if it is of everything.
+func (s *served) uploaded(ctx context.Context, result *upload.Result) error {
+	log := ctxzap.Extract(ctx)
+	for instance, accounts := range result.Accounts {
+		log.Info("accounts uploaded", zap.String("plugin", instance), zap.Int("accounts", accounts))
+	}
+	for _, stale := range result.Stale {
+		log.Warn("accounts uploaded that are not of now", zap.String("plugin", stale.Instance),
+			zap.Int("stale_accounts", stale.Accounts), zap.Time("as_of", stale.AsOf), zap.Error(stale.Err))
+	}
+	if !result.Whole {
+		result.Draft.Discard()
+		return nil
+	}
+	s.mu.Lock()
+	clear(s.accept)
+	s.mu.Unlock()
+
+	s.keeping.Lock()
+	defer s.keeping.Unlock()
+	if s.keep.Known().StartedAt.After(result.Sync.StartedAt) {
+		// A sync that began later was faster.
+		result.Draft.Discard()
+		return nil
+	}
+	if err := s.keep.Replace(result.Draft, result.Sync); err != nil {
+		result.Draft.Discard()
+		return err
+	}
+	return nil
+}
