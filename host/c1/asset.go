@@ -19,8 +19,6 @@ import (
 const (
 	// chunkSize is the SDK's; C1 takes up to 1 MiB.
 	chunkSize = 512 << 10
-	// answerTimeout is how long C1 may take to answer once it has everything.
-	answerTimeout = 5 * time.Minute
 	// uploadFor is how long a file is tried to be uploaded, from the first attempt
 	// to the beginning of the last.
 	uploadFor = 10 * time.Minute
@@ -59,7 +57,7 @@ func (s *service) upload(ctx context.Context, task *v1.Task, path string) (size 
 func (s *service) send(ctx context.Context, task *v1.Task, content io.Reader, sum []byte) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stalled := fmt.Errorf("C1 has taken nothing more of the upload for %s", s.config.StallTimeout)
+	stalled := fmt.Errorf("C1 has neither taken more of the upload nor answered for %s", s.config.StallTimeout)
 	// Send blocks for as long as C1 does not read.
 	watchdog := time.AfterFunc(s.config.StallTimeout, func() { cancel(stalled) })
 	defer watchdog.Stop()
@@ -121,8 +119,6 @@ func (s *service) stream(ctx context.Context, task *v1.Task, content io.Reader, 
 	}.Build()}.Build()); err != nil {
 		return err
 	}
-	// What is left to send, and the time that C1 takes to look at it.
-	watchdog.Reset(max(answerTimeout, s.config.StallTimeout))
 	_, err = stream.CloseAndRecv()
 	return err
 }

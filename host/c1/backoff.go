@@ -2,6 +2,7 @@ package c1
 
 import (
 	"context"
+	"errors"
 	"math/rand/v2"
 	"time"
 
@@ -58,6 +59,9 @@ func persistently(ctx context.Context, within time.Duration, retrying func(error
 
 // final says that C1 has answered and would answer the same again.
 func final(err error) bool {
+	if errors.Is(err, errTaken) || errors.Is(err, errCancelled) {
+		return true
+	}
 	switch status.Code(err) {
 	case codes.NotFound, codes.PermissionDenied, codes.InvalidArgument, codes.Unimplemented,
 		codes.FailedPrecondition, codes.AlreadyExists, codes.OutOfRange:

@@ -86,7 +86,7 @@ func (c *client) renew() error {
 	if c.conn != nil {
 		_ = c.conn.Close()
 	}
-	c.conn, c.creds, c.addr = conn, creds, addr
+	c.conn, c.creds, c.addr = conn, creds, strings.TrimPrefix(addr, "dns:///")
 	return nil
 }
 

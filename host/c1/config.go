@@ -45,13 +45,14 @@ type Config struct {
 	// Grace is how long work in hand may go on once the context has ended.
 	Grace time.Duration
 
-	// StallTimeout is how long C1 may take no more of an upload before the upload
-	// is broken off and begun again. 0 is [DefaultStallTimeout].
+	// StallTimeout is how long C1 may neither take more of an upload nor, once it
+	// has all, answer, before the upload is broken off and begun again. 0 is
+	// [DefaultStallTimeout].
 	StallTimeout time.Duration
 }
 
 // DefaultStallTimeout is for a C1 that is merely slow.
-const DefaultStallTimeout = 2 * time.Minute
+const DefaultStallTimeout = 5 * time.Minute
 
 // Scope is what a task wants of a full sync.
 type Scope struct {

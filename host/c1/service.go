@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
@@ -47,6 +48,7 @@ type service struct {
 	client *client
 	sdk    c1api.BootstrappingTaskManager
 	log    *zap.Logger
+	free   chan struct{} // holds one for each task that is being done or asked for
 
 	connected bool // the last call for a task was answered
 	proven    bool // C1 has taken the credentials before
@@ -88,7 +90,7 @@ func Serve(ctx context.Context, config Config) error {
 	if err != nil {
 		return fmt.Errorf("upload %q: %w", config.Upload, err)
 	}
-	s := &service{config: config, client: client, sdk: sdk, log: log}
+	s := &service{config: config, client: client, sdk: sdk, log: log, free: make(chan struct{}, slots)}
 	return s.serve(ctx)
 }
 
@@ -97,19 +99,24 @@ func (s *service) serve(ctx context.Context) error {
 	work, drop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer drop(nil)
 	var working sync.WaitGroup
-	err := s.poll(ctx, func(task *v1.Task) { s.do(work, task) }, &working)
+	var inHand atomic.Int32
+	err := s.poll(ctx, func(task *v1.Task) {
+		inHand.Add(1)
+		working.Go(func() {
+			defer inHand.Add(-1)
+			defer func() { <-s.free }()
+			s.do(work, task)
+		})
+	})
 
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		working.Wait()
 	}()
-	select {
-	case <-done:
-		return err
-	default:
+	if n := inHand.Load(); n > 0 {
+		s.log.Info("stopping: waiting for the tasks in hand", zap.Int32("tasks", n), zap.Duration("grace", s.config.Grace))
 	}
-	s.log.Info("stopping: waiting for the tasks in hand", zap.Duration("grace", s.config.Grace))
 	grace := time.NewTimer(s.config.Grace)
 	defer grace.Stop()
 	select {
@@ -121,17 +128,16 @@ func (s *service) serve(ctx context.Context) error {
 	return err
 }
 
-// poll asks for tasks and has them done, each in a goroutine of its own.
-func (s *service) poll(ctx context.Context, do func(*v1.Task), working *sync.WaitGroup) error {
+// poll asks for tasks and has them begun.
+func (s *service) poll(ctx context.Context, begin func(*v1.Task)) error {
 	if err := s.greet(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
-	free := make(chan struct{}, slots)
 	pauses := waits{next: time.Second, most: time.Minute}
 	for {
 		// A task that cannot be begun at once is better left to another host.
 		select {
-		case free <- struct{}{}:
+		case s.free <- struct{}{}:
 		case <-ctx.Done():
 			return nil
 		}
@@ -141,18 +147,15 @@ func (s *service) poll(ctx context.Context, do func(*v1.Task), working *sync.Wai
 			return nil
 		case err != nil:
 			wait = s.lost(err, &pauses)
-			<-free
+			<-s.free
 		case task == nil:
 			s.found()
 			pauses = waits{next: time.Second, most: time.Minute}
-			<-free
+			<-s.free
 		default:
 			s.found()
 			pauses = waits{next: time.Second, most: time.Minute}
-			working.Go(func() {
-				defer func() { <-free }()
-				do(task)
-			})
+			begin(task)
 		}
 		if !sleep(ctx, wait) {
 			return nil

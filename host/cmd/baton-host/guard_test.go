@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -16,12 +17,19 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// outage stands in front of a SCIM service. While it is down, requests for
-// anything behind the first pages that it still lets through are answered 500.
+// outage stands in front of a SCIM service. While it is down, requests behind the
+// first ones that it still lets through are answered 500, or held up.
 type outage struct {
 	app
 	down   atomic.Bool
 	passes atomic.Int64 // requests still let through while it is down
+	held   atomic.Pointer[held]
+}
+
+// held is what requests wait for.
+type held struct {
+	once             sync.Once
+	reached, release chan struct{}
 }
 
 func startFlakyApp(t *testing.T, options scim.Options) *outage {
@@ -34,6 +42,15 @@ func startFlakyApp(t *testing.T, options scim.Options) *outage {
 	flaky := &outage{}
 	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if flaky.down.Load() && flaky.passes.Add(-1) < 0 {
+			if held := flaky.held.Load(); held != nil {
+				held.once.Do(func() { close(held.reached) })
+				select {
+				case <-held.release:
+					server.ServeHTTP(w, r)
+				case <-r.Context().Done():
+				}
+				return
+			}
 			http.Error(w, "out of order", http.StatusInternalServerError)
 			return
 		}
@@ -48,6 +65,19 @@ func startFlakyApp(t *testing.T, options scim.Options) *outage {
 func (o *outage) fail(after int64) {
 	o.passes.Store(after)
 	o.down.Store(true)
+}
+
+// hold holds requests up behind this many more, until they are released; reached
+// is closed when there is one.
+func (o *outage) hold(after int64) (reached <-chan struct{}, release func()) {
+	held := &held{reached: make(chan struct{}), release: make(chan struct{})}
+	o.held.Store(held)
+	o.fail(after)
+	return held.reached, sync.OnceFunc(func() {
+		o.down.Store(false)
+		o.held.Store(nil)
+		close(held.release)
+	})
 }
 
 // keepOnly removes all accounts but the first ones.
@@ -90,10 +120,10 @@ uploads:
 `)
 			env, out := []string{"TOKEN=" + app.token}, t.TempDir()
 			path := filepath.Join(out, "workforce.c1z")
-			sync := func(more ...string) run {
+			again := func(more ...string) run {
 				return execute(t, env, "baton-host", append([]string{"sync", "--plugin-dir", bin, "--config", config, "--output-dir", out}, more...)...)
 			}
-			first := sync()
+			first := again()
 			require.Equal(t, 0, first.status, first.stderr)
 			if c.guard != "deletion-guard: off" {
 				require.Contains(t, first.stderr, `the number of accounts of plugin "fullstory" was compared with no last good sync: there is none yet`)
@@ -102,7 +132,7 @@ uploads:
 			require.NoError(t, err)
 			keepOnly(t, app.server, c.now)
 
-			second := sync()
+			second := again()
 			if !c.trips {
 				require.Equal(t, 0, second.status, second.stderr)
 				require.NotContains(t, second.stderr, "no last good sync")
@@ -119,7 +149,7 @@ uploads:
 			require.NoError(t, err)
 			require.Len(t, entries, 1, "nothing else is left behind")
 
-			accepted := sync("--accept-deletions", "fullstory")
+			accepted := again("--accept-deletions", "fullstory")
 			require.Equal(t, 0, accepted.status, accepted.stderr)
 			require.Len(t, accountsIn(t, path), c.now)
 		})
@@ -146,17 +176,17 @@ func TestTheLastGoodSyncStandsInForAnAppThatFails(t *testing.T) {
 			appendTo(t, config, "    on-plugin-failure: last-good\n")
 			out := t.TempDir()
 			path := filepath.Join(out, "workforce.c1z")
-			sync := func() run {
+			again := func() run {
 				return execute(t, env, "baton-host", "sync", "--plugin-dir", bin, "--config", config, "--output-dir", out, "--retry-for", "0")
 			}
-			first := sync()
+			first := again()
 			require.Equal(t, 0, first.status, first.stderr)
 			want := withoutNames(append(seeded(fullstory.app, "fullstory", "fullstory.user"), seeded(design, "design-tool", "design-tool.user")[1:]...))
 
 			gone := design.server.Accounts()[0]
 			require.NoError(t, design.server.Remove(gone.ID))
 			c.fails(t, fullstory)
-			second := sync()
+			second := again()
 			require.Equal(t, 0, second.status, second.stderr)
 			require.Contains(t, second.stderr, "fullstory failed and is answered for from its last good sync")
 			require.Contains(t, second.stderr, c.says)
@@ -167,14 +197,14 @@ func TestTheLastGoodSyncStandsInForAnAppThatFails(t *testing.T) {
 
 			// Once more from what was answered from: as old as before.
 			before := asOf(t, path, "fullstory")
-			third := sync()
+			third := again()
 			require.Equal(t, 0, third.status, third.stderr)
 			require.Equal(t, before, asOf(t, path, "fullstory"))
 			require.Equal(t, sorted(want), sorted(withoutLastLogins(withoutNames(accountsIn(t, path)))))
 
 			// Too old.
 			makeOld(t, path, 73*time.Hour)
-			fourth := sync()
+			fourth := again()
 			require.Equal(t, 1, fourth.status)
 			require.Contains(t, fourth.stderr, `on-plugin-failure is last-good, but there is no last good sync to answer from`)
 			require.Contains(t, fourth.stderr, "longer ago than max-stale (72h0m0s) allows")
@@ -294,9 +324,9 @@ func asOf(t *testing.T, path, instance string) string {
 	}
 	require.NoError(t, json.Unmarshal(data, &record))
 	var newest, of string
-	for _, sync := range record.Syncs {
-		if sync.StartedAt > newest {
-			newest, of = sync.StartedAt, sync.Plugins[instance].AsOf
+	for _, one := range record.Syncs {
+		if one.StartedAt > newest {
+			newest, of = one.StartedAt, one.Plugins[instance].AsOf
 		}
 	}
 	require.NotEmpty(t, of)

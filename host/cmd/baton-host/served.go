@@ -87,7 +87,7 @@ func (s *served) sync(ctx context.Context, scope c1.Scope) (*upload.Result, erro
 		})
 	}
 	s.mu.Unlock()
-	result, err := upload.Make(ctx, upload.Spec{
+	result, err := upload.Make(quieter(ctx), upload.Spec{
 		Upload:   s.upload.Name,
 		Plugins:  plugins,
 		FallBack: s.upload.LastGood,
@@ -102,6 +102,15 @@ func (s *served) sync(ctx context.Context, scope c1.Scope) (*upload.Result, erro
 		ctxzap.Extract(ctx).Info(result.Unguarded)
 	}
 	return result, err
+}
+
+// quieter leaves the SDK's running commentary on a sync to those who debug.
+func quieter(ctx context.Context) context.Context {
+	log := ctxzap.Extract(ctx)
+	if log.Core().Enabled(zap.DebugLevel) {
+		return ctx
+	}
+	return ctxzap.ToContext(ctx, log.WithOptions(zap.IncreaseLevel(zap.WarnLevel)))
 }
 
 // uploaded keeps a sync that C1 has as the last good one, if it is of everything.

@@ -1,0 +1,317 @@
+package main_test
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
+	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/sandbox/c1"
+	"github.com/batonhost/baton-host/sandbox/scim"
+)
+
+// guard is how long an event is waited for before a test gives up.
+const guard = 90 * time.Second
+
+// tenant is a stand-in for C1 and what a host needs to reach it.
+type tenant struct {
+	*c1.Server
+	dir string
+}
+
+func startC1(t *testing.T, options c1.Options) *tenant {
+	t.Helper()
+	dir := t.TempDir()
+	options.Dir = filepath.Join(dir, "uploads")
+	server, err := c1.Start(options)
+	require.NoError(t, err)
+	t.Cleanup(server.Close)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "ca.pem"), server.CAPEM(), 0o600))
+	return &tenant{Server: server, dir: dir}
+}
+
+// trust has a process trust the stand-in.
+func (c *tenant) trust() string { return "SSL_CERT_FILE=" + filepath.Join(c.dir, "ca.pem") }
+
+func (c *tenant) client(t *testing.T, name string) c1.Credentials {
+	t.Helper()
+	credentials, err := c.AddClient(name)
+	require.NoError(t, err)
+	return credentials
+}
+
+func (c *tenant) fullSync(t *testing.T, client string) string {
+	t.Helper()
+	id, err := c.AddFullSync(client, nil)
+	require.NoError(t, err)
+	return id
+}
+
+// finished waits until a task is done with, and returns how it ended.
+func (c *tenant) finished(t *testing.T, id string) c1.Outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), guard)
+	defer cancel()
+	outcome, err := c.WaitFinished(ctx, id)
+	require.NoError(t, err, "task %s; what happened: %v", id, c.Events())
+	return outcome
+}
+
+// synced waits until a full sync is done well and returns the accounts that C1 has.
+func (c *tenant) synced(t *testing.T, id string) []shown {
+	t.Helper()
+	outcome := c.finished(t, id)
+	require.True(t, outcome.Succeeded, "%v", outcome.Status)
+	require.NotEmpty(t, outcome.Uploads)
+	return accountsIn(t, outcome.Uploads[len(outcome.Uploads)-1].Path)
+}
+
+func (c *tenant) waitFor(t *testing.T, match func(c1.Event) bool) c1.Event {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), guard)
+	defer cancel()
+	event, err := c.WaitFor(ctx, match)
+	require.NoError(t, err, "what happened: %v", c.Events())
+	return event
+}
+
+func kind(k c1.Kind) func(c1.Event) bool { return func(e c1.Event) bool { return e.Kind == k } }
+
+// service is a running `baton-host run`.
+type service struct {
+	t    *testing.T
+	cmd  *exec.Cmd
+	ctx  context.Context //nolint:containedctx // Ends when the process has.
+	dir  string          // its TMPDIR
+	said *transcript
+}
+
+// transcript is what a process has written so far.
+type transcript struct {
+	mu      sync.Mutex
+	text    bytes.Buffer
+	changed chan struct{}
+}
+
+func (s *transcript) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+	return s.text.Write(p)
+}
+
+func (s *transcript) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
+}
+
+func (s *transcript) wait(ctx context.Context, text string) bool {
+	for {
+		s.mu.Lock()
+		found, changed := strings.Contains(s.text.String(), text), s.changed
+		s.mu.Unlock()
+		if found {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// startRun starts the service; it is stopped, and must stop well, at the end of
+// the test unless the test ends it.
+func startRun(t *testing.T, env []string, args ...string) *service {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := command(context.WithoutCancel(t.Context()), t, append(env, "TMPDIR="+dir), "baton-host", append([]string{"run", "--plugin-dir", bin, "--log-format", "json"}, args...)...)
+	said := &transcript{changed: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = said, said
+	require.NoError(t, cmd.Start())
+	ctx, ended := context.WithCancel(context.Background())
+	go func() {
+		_ = cmd.Wait()
+		ended()
+	}()
+	s := &service{t: t, cmd: cmd, ctx: ctx, dir: dir, said: said}
+	t.Cleanup(func() {
+		if ctx.Err() == nil {
+			_ = cmd.Process.Kill()
+			<-ctx.Done()
+		}
+		if t.Failed() {
+			t.Logf("baton-host run said:\n%s", said)
+		}
+	})
+	return s
+}
+
+// says waits until the service has said something.
+func (s *service) says(text string) {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.ctx, guard)
+	defer cancel()
+	require.True(s.t, s.said.wait(ctx, text), "it should say %q", text)
+}
+
+// ends waits for the end of the process and returns its status.
+func (s *service) ends() int {
+	s.t.Helper()
+	select {
+	case <-s.ctx.Done():
+	case <-time.After(guard):
+		require.Fail(s.t, "it does not end")
+	}
+	return s.cmd.ProcessState.ExitCode()
+}
+
+func (s *service) signal(sig os.Signal) {
+	s.t.Helper()
+	require.NoError(s.t, s.cmd.Process.Signal(sig))
+}
+
+// stop stops the service as a supervisor does, and checks that it leaves nothing.
+func (s *service) stop() {
+	s.t.Helper()
+	s.signal(syscall.SIGTERM)
+	require.Equal(s.t, 0, s.ends(), "a stop is no failure")
+	left, err := filepath.Glob(filepath.Join(s.dir, "*"))
+	require.NoError(s.t, err)
+	require.Empty(s.t, left, "temporary files are left behind")
+}
+
+// requireOnly checks what is in a state directory.
+func requireOnly(t *testing.T, dir string, names ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	var got []string
+	for _, entry := range entries {
+		if entry.Name() != ".lock" {
+			got = append(got, entry.Name())
+		}
+	}
+	require.Equal(t, names, got)
+}
+
+// companies is two uploads over three plugins, one of which both uploads have.
+func companies(t *testing.T, tenant *tenant, fullstory, design, wiki app) (config string, env []string) {
+	t.Helper()
+	workforce, contractors := tenant.client(t, "workforce"), tenant.client(t, "contractors")
+	config = writeConfig(t, `
+plugins:
+  fullstory:
+    config: { scim-base-url: "`+fullstory.url+`", scim-token: "${env:FULLSTORY_TOKEN}" }
+  design-tool:
+    app: scim
+    config: { scim-display-name: Design Tool, scim-groups: false, scim-base-url: "`+design.url+`", scim-token: "${env:DESIGN_TOKEN}" }
+  wiki:
+    app: scim
+    config: { scim-display-name: Wiki, scim-groups: false, scim-base-url: "`+wiki.url+`", scim-token: "${env:WIKI_TOKEN}" }
+uploads:
+  workforce:
+    client-id: `+workforce.ID+`
+    client-secret: "${env:WORKFORCE_SECRET}"
+    plugins: [fullstory, design-tool]
+  contractors:
+    client-id: `+contractors.ID+`
+    client-secret: "${env:CONTRACTORS_SECRET}"
+    plugins: [design-tool, wiki]
+`)
+	return config, []string{
+		tenant.trust(), "FULLSTORY_TOKEN=" + fullstory.token, "DESIGN_TOKEN=" + design.token, "WIKI_TOKEN=" + wiki.token,
+		"WORKFORCE_SECRET=" + workforce.Secret, "CONTRACTORS_SECRET=" + contractors.Secret, "BATON_HOST_ID=host-1",
+	}
+}
+
+func TestRunServesSeveralUploadsOverTheSamePlugins(t *testing.T) {
+	t.Parallel()
+	tenant := startC1(t, c1.Options{})
+	fullstory := startApp(t, scim.Options{App: "fullstory", Seed: 1, Accounts: 40, PageCap: 10})
+	design := startApp(t, scim.Options{App: "design-tool", Seed: 2, Accounts: 25})
+	wiki := startApp(t, scim.Options{App: "wiki", Seed: 3, Accounts: 15})
+	config, env := companies(t, tenant, fullstory, design, wiki)
+	state := t.TempDir()
+	host := startRun(t, env, "--config", config, "--state-dir", state)
+	first, second := tenant.fullSync(t, "workforce"), tenant.fullSync(t, "contractors")
+
+	plain := func(accounts []shown) []shown { return sorted(withoutLastLogins(withoutNames(accounts))) }
+	wantWorkforce := append(seeded(fullstory, "fullstory", "fullstory.user"), seeded(design, "design-tool", "design-tool.user")...)
+	wantContractors := append(seeded(design, "design-tool", "design-tool.user"), seeded(wiki, "wiki", "wiki.user")...)
+	require.Equal(t, plain(wantWorkforce), plain(tenant.synced(t, first)))
+	require.Equal(t, plain(wantContractors), plain(tenant.synced(t, second)))
+	require.Len(t, tenant.Uploads("workforce"), 1)
+	require.Len(t, tenant.Uploads("contractors"), 1)
+	require.Equal(t, "host-1", tenant.Uploads("workforce")[0].HostID)
+
+	// And again, in the same process.
+	gone := design.server.Accounts()[0]
+	require.NoError(t, design.server.Remove(gone.ID))
+	again := tenant.fullSync(t, "workforce")
+	require.Len(t, tenant.synced(t, again), 64)
+	host.stop()
+	requireOnly(t, state, "contractors.c1z", "contractors.c1z.json", "workforce.c1z", "workforce.c1z.json")
+	require.Empty(t, tenant.Violations())
+	for _, variable := range env[1:6] {
+		_, secret, _ := strings.Cut(variable, "=")
+		require.NotContains(t, host.said.String(), secret)
+	}
+}
+
+func TestRunWithoutAFile(t *testing.T) {
+	t.Parallel()
+	tenant := startC1(t, c1.Options{})
+	fullstory := startApp(t, scim.Options{App: "fullstory", Seed: 1, Accounts: 12})
+	credentials := tenant.client(t, "fullstory")
+	host := startRun(t, []string{
+		tenant.trust(), "BATON_CLIENT_ID=" + credentials.ID, "BATON_CLIENT_SECRET=" + credentials.Secret, "BATON_HOST_ID=pod-7",
+		"BATON_SCIM_BASE_URL=" + fullstory.url, "BATON_SCIM_TOKEN=" + fullstory.token,
+	}, "--plugin", "fullstory", "--state-dir", t.TempDir())
+	require.Len(t, tenant.synced(t, tenant.fullSync(t, "fullstory")), 12)
+	require.Equal(t, "pod-7", tenant.waitFor(t, kind(c1.Hello)).HostID)
+	host.stop()
+	require.Empty(t, tenant.Violations())
+}
+
+func TestTasksThatAreNoFullSync(t *testing.T) {
+	t.Parallel()
+	tenant := startC1(t, c1.Options{})
+	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 12})
+	credentials := tenant.client(t, "one")
+	config := writeConfig(t, `
+plugins:
+  fullstory: { config: { scim-base-url: "`+fullstory.url+`", scim-token: "${env:TOKEN}" } }
+uploads:
+  one: { plugins: [fullstory] }
+`)
+	host := startRun(t, []string{
+		tenant.trust(), "BATON_CLIENT_ID=" + credentials.ID, "BATON_CLIENT_SECRET=" + credentials.Secret, "TOKEN=" + fullstory.token,
+	}, "--config", config, "--state-dir", t.TempDir())
+	add := func(task *v1.Task) string {
+		id, err := tenant.AddTask("one", task)
+		require.NoError(t, err)
+		return id
+	}
+	hello := add(v1.Task_builder{Hello: &v1.Task_HelloTask{}}.Build())
+	tenant.waitFor(t, func(e c1.Event) bool { return e.Kind == c1.Hello && e.TaskID == hello })
+	unsupported := tenant.finished(t, add(v1.Task_builder{CompactSyncs: &v1.Task_CompactSyncs{}}.Build()))
+	require.False(t, unsupported.Succeeded)
+	require.Contains(t, unsupported.Status.GetMessage(), "unsupported task type")
+	schemas := tenant.finished(t, add(v1.Task_builder{ActionListSchemas: &v1.Task_ActionListSchemasTask{}}.Build()))
+	require.NotNil(t, schemas.Status)
+	host.stop()
+	require.Empty(t, tenant.Violations())
+}
