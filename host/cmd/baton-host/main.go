@@ -19,9 +19,7 @@ import (
 var version = "dev"
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), stopSignals()...)
-	// A second signal ends the process at once.
-	context.AfterFunc(ctx, stop)
+	ctx, stop := untilSignalled()
 	// A reader that has gone away is an error of the write, which the command
 	// reports, and no reason to leave work and plugins lying. Caught and not
 	// ignored: plugins would inherit that.
@@ -40,6 +38,26 @@ func main() {
 		fmt.Fprintf(os.Stderr, "baton-host: %s\n", sentence(err))
 		os.Exit(1)
 	}
+}
+
+// untilSignalled is a context that ends with the first signal to stop. A second
+// one ends the process at once; plugins go with it, and what is left on the disk
+// is removed by the next run.
+func untilSignalled() (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, stopSignals()...)
+	go func() {
+		<-signals
+		cancel()
+		second := <-signals
+		status := 1
+		if number, ok := second.(syscall.Signal); ok {
+			status = 128 + int(number)
+		}
+		os.Exit(status)
+	}()
+	return ctx, cancel
 }
 
 // stopSignals are what asks the host to stop. SIGHUP, a terminal's farewell, is

@@ -22,6 +22,9 @@ import (
 // guard is how long an event is waited for before a test gives up.
 const guard = 90 * time.Second
 
+// tick is a short while: between looks, and in place of C1's leases.
+const tick = 500 * time.Millisecond
+
 // tenant is a stand-in for C1 and what a host needs to reach it.
 type tenant struct {
 	*c1.Server
@@ -136,7 +139,12 @@ func (s *transcript) wait(ctx context.Context, text string) bool {
 // the test unless the test ends it.
 func startRun(t *testing.T, env []string, args ...string) *service {
 	t.Helper()
-	dir := t.TempDir()
+	return startRunIn(t, t.TempDir(), env, args...)
+}
+
+// startRunIn is startRun with a directory for temporary files.
+func startRunIn(t *testing.T, dir string, env []string, args ...string) *service {
+	t.Helper()
 	cmd := command(context.WithoutCancel(t.Context()), t, append(env, "TMPDIR="+dir), "baton-host", append([]string{"run", "--plugin-dir", bin, "--log-format", "json"}, args...)...)
 	said := &transcript{changed: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = said, said
