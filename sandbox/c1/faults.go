@@ -74,7 +74,7 @@ func (f *fault) answers() bool { return f.Drop || f.Code != codes.OK || f.HTTPSt
 // Inject makes calls go wrong from now on. Of several faults for a call the one
 // injected first counts. The function returned clears the fault and releases what
 // it holds up; it may be called again.
-func (s *Server) Inject(f Fault) (clear func()) {
+func (s *Server) Inject(f Fault) (end func()) {
 	injected := &fault{Fault: f, left: f.Times, cleared: make(chan struct{})}
 	s.mu.Lock()
 	defer s.mu.Unlock()

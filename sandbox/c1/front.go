@@ -91,14 +91,21 @@ func (f *front) breakOff(remote string) {
 	}
 }
 
-// suspend refuses connections from now on and breaks off those there are.
-func (f *front) suspend() {
+// deafen refuses connections from now on.
+func (f *front) deafen() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.listener != nil {
 		_ = f.listener.Close()
 		f.listener = nil
 	}
+}
+
+// suspend refuses connections from now on and breaks off those there are.
+func (f *front) suspend() {
+	f.deafen()
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	for _, conn := range f.conns {
 		_ = conn.Close()
 	}

@@ -104,6 +104,23 @@ func listen(listener net.Listener) (net.Listener, error) {
 	return listener, nil
 }
 
+// Shutdown accepts nothing more and lets the calls that are under way end, until
+// the context does. It then closes the server.
+func (s *Server) Shutdown(ctx context.Context) {
+	defer s.Close()
+	s.front.deafen()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		s.grpc.GracefulStop()
+		_ = s.web.Shutdown(ctx)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+	}
+}
+
 // Close ends the server and every connection.
 func (s *Server) Close() {
 	s.front.close()

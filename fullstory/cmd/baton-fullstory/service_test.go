@@ -42,7 +42,7 @@ func serve(t *testing.T, env []string) (process *os.Process, ended func() (*os.P
 	t.Helper()
 	dir := t.TempDir()
 	var output bytes.Buffer
-	command := exec.CommandContext(t.Context(), binary) //nolint:gosec // the program under test
+	command := exec.CommandContext(t.Context(), binary)
 	command.Dir = dir
 	command.Env = append([]string{"HOME=" + dir, "TMPDIR=" + dir, "PATH=" + os.Getenv("PATH")}, env...)
 	command.Stdout, command.Stderr = &output, &output

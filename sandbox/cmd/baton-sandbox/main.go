@@ -1,5 +1,6 @@
 // Command baton-sandbox runs stand-ins for the services that baton-host talks
-// to, on this machine only: a SCIM service with made-up people.
+// to, on this machine only: a SCIM service with made-up people, and
+// ConductorOne's end of service mode.
 //
 // People who try baton-host out call it, and so do the demo and the benchmarks.
 // It must never be reachable from another machine.

@@ -14,6 +14,6 @@ trying it out and for tests. They listen on loopback addresses only.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newSCIMCommand())
+	root.AddCommand(newSCIMCommand(), newC1Command())
 	return root
 }
