@@ -19,6 +19,7 @@ const (
 	TaskGiven      Kind = "task given"
 	Heartbeat      Kind = "heartbeat"
 	UploadStarted  Kind = "upload started"
+	UploadStalled  Kind = "upload stalled" // A fault holds it up.
 	UploadComplete Kind = "upload complete"
 	UploadBroken   Kind = "upload broken"
 	TaskFinished   Kind = "task finished"

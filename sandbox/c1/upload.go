@@ -48,6 +48,7 @@ type uploading struct {
 	client, host, taskID string
 	hash                 hash.Hash
 	size                 int64
+	stalled              bool
 	file                 *os.File // nil if uploads are not kept
 }
 
@@ -117,6 +118,7 @@ func (u *uploading) failAfterBytes(ctx context.Context) error {
 		return nil
 	}
 	if f.Stall {
+		u.noteStall()
 		select {
 		case <-f.cleared:
 			return nil
@@ -128,6 +130,17 @@ func (u *uploading) failAfterBytes(ctx context.Context) error {
 		return u.server.answerRPC(ctx, f)
 	}
 	return nil
+}
+
+func (u *uploading) noteStall() {
+	if u.stalled {
+		return // It was released and goes on.
+	}
+	u.stalled = true
+	s := u.server
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.note(Event{Kind: UploadStalled, Client: u.client, HostID: u.host, TaskID: u.taskID, Detail: fmt.Sprintf("after %d bytes", u.size)})
 }
 
 func (u *uploading) begin(metadata *v1.BatonServiceUploadAssetRequest_UploadMetadata) error {
