@@ -85,3 +85,37 @@ func TestService(t *testing.T) {
 	}
 	require.Equal(t, "exit status 0", state.String(), output)
 }
+
+// TestASignalEndsTheServiceAtOnce tells what operators may rely on: either signal
+// ends a sync that is under way, and ConductorOne is not told.
+func TestASignalEndsTheServiceAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		signal syscall.Signal
+		want   string
+	}{
+		"interrupt": {syscall.SIGINT, "exit status 0"},
+		"terminate": {syscall.SIGTERM, "signal: terminated"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			baseURL, _ := organization(t, 3)
+			server, env := conductorOne(t, c1.Options{})
+			task, err := server.AddFullSync("fullstory", nil)
+			require.NoError(t, err)
+			server.Inject(c1.Fault{Call: c1.HeartbeatCall, Delay: patience})
+
+			process, ended := serve(t, append(env, "BATON_SCIM_BASE_URL="+baseURL, "BATON_SCIM_TOKEN="+token))
+			_, err = server.WaitFor(ctx, func(e c1.Event) bool { return e.Kind == c1.Injected })
+			require.NoError(t, err)
+			require.NoError(t, process.Signal(c.signal))
+			state, output := ended()
+			require.Equal(t, c.want, state.String(), output)
+			outcome, _ := server.Result(task)
+			require.False(t, outcome.Done)
+			require.Empty(t, server.Violations())
+		})
+	}
+}
