@@ -59,11 +59,16 @@ func (s *Server) Violations() []string {
 
 // Wait returns once the events are as wanted, or with the context's error.
 func (s *Server) Wait(ctx context.Context, wanted func([]Event) bool) error {
+	return s.await(ctx, func() bool { return wanted(s.Events()) })
+}
+
+// await returns once something is so, which only events change.
+func (s *Server) await(ctx context.Context, so func() bool) error {
 	for {
 		s.mu.Lock()
-		events, changed := slices.Clone(s.events), s.changed
+		changed := s.changed
 		s.mu.Unlock()
-		if wanted(events) {
+		if so() {
 			return nil
 		}
 		select {

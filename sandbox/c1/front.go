@@ -142,7 +142,10 @@ type trackedConn struct {
 
 func (c *trackedConn) Close() error {
 	c.front.mu.Lock()
-	delete(c.front.conns, c.RemoteAddr().String())
+	// Another connection may come from the same port by now.
+	if remote := c.RemoteAddr().String(); c.front.conns[remote] == c.NetConn() {
+		delete(c.front.conns, remote)
+	}
 	c.front.mu.Unlock()
 	return c.Conn.Close()
 }

@@ -141,7 +141,7 @@ func (s *Server) held(method, client, host, taskID string) (*task, error) {
 	return t, nil
 }
 
-// The pattern in baton.proto lets a longer id through, or any with a line's end.
+// Hello's own pattern in baton.proto, ^[a-zA-Z0-9]{27}|$, matches every string.
 var taskID = regexp.MustCompile(`\A(?:[a-zA-Z0-9]{27})?\z`)
 
 func (v *service) Hello(ctx context.Context, request *v1.BatonServiceHelloRequest) (*v1.BatonServiceHelloResponse, error) {

@@ -207,6 +207,25 @@ func TestALeaseThatRunsOutGivesTheTaskToAnotherHost(t *testing.T) {
 	require.Equal(t, "host-b", outcome.HostID)
 }
 
+func TestALeaseOfACancelledTaskEndsIt(t *testing.T) {
+	t.Parallel()
+	server := start(t, c1.Options{Lease: 200 * time.Millisecond})
+	r := newRemote(t, server, "app")
+	task := r.lease(r.authorized())
+	server.Cancel(task)
+	outcome, err := server.WaitFinished(r.ctx, task)
+	require.NoError(t, err)
+	require.True(t, outcome.Cancelled)
+	require.False(t, outcome.Succeeded)
+
+	waiting, err := server.AddFullSync("app", nil)
+	require.NoError(t, err)
+	server.Cancel(waiting)
+	outcome, err = server.WaitFinished(r.ctx, waiting)
+	require.NoError(t, err)
+	require.Zero(t, outcome.Attempts, "no host was given it")
+}
+
 func TestAHeartbeatKeepsTheLease(t *testing.T) {
 	t.Parallel()
 	const lease = 2 * time.Second

@@ -144,7 +144,7 @@ func (s *Server) WaitFinished(ctx context.Context, taskID string) (Outcome, erro
 		return Outcome{}, fmt.Errorf("wait for the task %q: %w", taskID, errNoTask)
 	}
 	var outcome Outcome
-	err := s.Wait(ctx, func([]Event) bool {
+	err := s.await(ctx, func() bool {
 		outcome, _ = s.Result(taskID)
 		return outcome.Done
 	})
@@ -214,8 +214,12 @@ func (s *Server) renew(t *task) {
 		// One that fired while it was being stopped is nobody's.
 		if t.lease == lease && t.leased {
 			t.stopLease()
-			s.requeue(t)
 			s.note(Event{Kind: LeaseExpired, Client: t.outcome.Client, HostID: t.host, TaskID: t.outcome.TaskID})
+			if t.outcome.Cancelled {
+				s.endTask(t, TaskFailed, "cancelled, and its lease ran out")
+				return
+			}
+			s.requeue(t)
 		}
 	})
 	t.lease = lease

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/sandbox/c1"
@@ -59,14 +60,32 @@ func serve(t *testing.T, env []string) (process *os.Process, ended func() (*os.P
 // TestService runs the program as a connector of its own, as the user guide says.
 func TestService(t *testing.T) {
 	t.Parallel()
+	t.Run("a task at a time", func(t *testing.T) {
+		t.Parallel()
+		requireService(t)
+	})
+	t.Run("several tasks at a time", func(t *testing.T) {
+		t.Parallel()
+		requireService(t, "BATON_GET_TASKS=true")
+	})
+}
+
+func requireService(t *testing.T, more ...string) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	baseURL, organization := organization(t, 345)
 	server, env := conductorOne(t, c1.Options{Dir: t.TempDir()})
+	hello, err := server.AddTask("fullstory", v1.Task_builder{Hello: &v1.Task_HelloTask{}}.Build())
+	require.NoError(t, err)
 	task, err := server.AddFullSync("fullstory", nil)
 	require.NoError(t, err)
 
-	process, ended := serve(t, append(env, "BATON_SCIM_BASE_URL="+baseURL, "BATON_SCIM_TOKEN="+token))
+	env = append(env, "BATON_SCIM_BASE_URL="+baseURL, "BATON_SCIM_TOKEN="+token)
+	process, ended := serve(t, append(env, more...))
+	greeted, err := server.WaitFinished(ctx, hello)
+	require.NoError(t, err)
+	require.True(t, greeted.Succeeded)
 	outcome, err := server.WaitFinished(ctx, task)
 	require.NoError(t, err)
 	require.NoError(t, process.Signal(syscall.SIGINT))
