@@ -45,7 +45,11 @@ func TestAFaultOfACall(t *testing.T) {
 				c.fault.Call, c.fault.Client, c.fault.Times = call, "app", 1
 				defer server.Inject(c.fault)()
 				require.NoError(t, act(other, others, foreign), "the fault is not this client's")
-				requireCode(t, c.want, act(r, ctx, task))
+				err := act(r, ctx, task)
+				requireCode(t, c.want, err)
+				if c.fault.Drop {
+					require.NotContains(t, err.Error(), "broken off", "there is no answer, not even that")
+				}
 				outcome, _ := server.Result(task)
 				switch call {
 				case c1.FinishTaskCall:

@@ -207,6 +207,23 @@ func TestALeaseThatRunsOutGivesTheTaskToAnotherHost(t *testing.T) {
 	require.Equal(t, "host-b", outcome.HostID)
 }
 
+func TestAnUploadCountsForItsLeaseOnly(t *testing.T) {
+	t.Parallel()
+	server := start(t, c1.Options{MaxAttempts: 2})
+	r := newRemote(t, server, "app")
+	ctx := r.authorized()
+	task := r.lease(ctx)
+	require.NoError(t, r.upload(ctx, task, []byte("first")))
+	require.NoError(t, r.fail(ctx, task, false))
+	given, err := r.getTask(ctx)
+	require.NoError(t, err)
+	require.Equal(t, task, given.GetId())
+	requireCode(t, codes.FailedPrecondition, r.finish(ctx, task))
+	require.NoError(t, r.upload(ctx, task, []byte("second")))
+	require.NoError(t, r.finish(ctx, task))
+	require.Len(t, server.Violations(), 1)
+}
+
 func TestALeaseOfACancelledTaskEndsIt(t *testing.T) {
 	t.Parallel()
 	server := start(t, c1.Options{Lease: 200 * time.Millisecond})
