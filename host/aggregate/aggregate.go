@@ -36,6 +36,11 @@ type Plugin struct {
 	// else, as they are rewritten in place; replies of a gRPC connection do not.
 	Conn grpc.ClientConnInterface
 
+	// Provisioning lets calls through that change something in the app: grants,
+	// accounts, credentials, actions, tickets. Without it they are refused and
+	// GetMetadata does not offer them.
+	Provisioning bool
+
 	// Err is why the plugin cannot be called: it did not start, say. It then
 	// counts as failed from the beginning, and Conn is not used.
 	Err error
@@ -143,16 +148,17 @@ func (a *Aggregate) Client(ctx context.Context) types.ConnectorClient {
 //
 //   - the plugin's own code, where none of the following holds;
 //   - FAILED_PRECONDITION where a plugin's listing answered NOT_FOUND (the
-//     syncer would take that for a warning and drop the rest of the listing)
-//     or where the resource types of two plugins clash;
+//     syncer would take that for a warning and drop the rest of the listing),
+//     where the resource types or the event feeds of two plugins clash, or where
+//     a call that changes something is for a plugin without Provisioning;
 //   - ABORTED where retries came to their end, where a plugin broke the call off
 //     or cannot be called at all;
 //   - INTERNAL where a reply cannot be taken as it is (see listing.go), or where
 //     the last good sync of a plugin that failed cannot be read;
 //   - INVALID_ARGUMENT where the request names an id of a plugin that the call
-//     does not go to, or a resource type of none;
-//   - UNIMPLEMENTED for what cannot be routed: event feeds, tickets, actions,
-//     and requests that name no resource type;
+//     does not go to, a resource type or an object of none, or nothing that
+//     tells several plugins apart;
+//   - UNIMPLEMENTED where no plugin has what the call is about;
 //   - CANCELED and DEADLINE_EXCEEDED only if ctx itself ended.
 func (a *Aggregate) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
 	request, ok := args.(proto.Message)
@@ -174,8 +180,8 @@ func (a *Aggregate) Invoke(ctx context.Context, method string, args, reply any, 
 	case *v2.ResourceTypesServiceListResourceTypesRequest:
 		return a.listResourceTypes(ctx, request, response, opts)
 	}
-	if unrouted(method) {
-		return status.Errorf(codes.Unimplemented, "%s: not offered by an aggregate of plugins", method)
+	if answered, err := a.untyped(ctx, method, request, response, opts); answered {
+		return err
 	}
 	r, err := a.pick(ctx, method, request)
 	if err != nil {

@@ -128,10 +128,13 @@ func TestMetadataIsThatOfAllPlugins(t *testing.T) {
 	require.NoError(t, err)
 	metadata := answer.GetMetadata()
 	require.Equal(t, "Ay, Bee", metadata.GetDisplayName())
-	require.Equal(t, []v2.Capability{v2.Capability_CAPABILITY_PROVISION, v2.Capability_CAPABILITY_SYNC},
-		metadata.GetCapabilities().GetConnectorCapabilities())
+	require.Equal(t, []v2.Capability{
+		v2.Capability_CAPABILITY_PROVISION, v2.Capability_CAPABILITY_SYNC, v2.Capability_CAPABILITY_EVENT_FEED,
+		v2.Capability_CAPABILITY_TICKETING, v2.Capability_CAPABILITY_ACTIONS, v2.Capability_CAPABILITY_EVENT_FEED_V2,
+	}, metadata.GetCapabilities().GetConnectorCapabilities())
 	require.Empty(t, metadata.GetHelpUrl())
-	require.Empty(t, metadata.GetAnnotations(), "tickets are not offered")
+	settings := annotations.Annotations(metadata.GetAnnotations())
+	require.True(t, settings.Contains(&v2.ExternalTicketSettings{}), "a plugin with tickets has said how")
 	var types []string
 	for _, c := range metadata.GetCapabilities().GetResourceTypeCapabilities() {
 		types = append(types, c.GetResourceType().GetId())
@@ -142,7 +145,7 @@ func TestMetadataIsThatOfAllPlugins(t *testing.T) {
 	answer, err = one.GetMetadata(t.Context(), &v2.ConnectorServiceGetMetadataRequest{})
 	require.NoError(t, err)
 	require.Equal(t, "https://example.com/Bee", answer.GetMetadata().GetHelpUrl(), "one plugin keeps its own")
-	require.NotContains(t, answer.GetMetadata().GetCapabilities().GetConnectorCapabilities(), v2.Capability_CAPABILITY_TICKETING)
+	require.Contains(t, answer.GetMetadata().GetCapabilities().GetConnectorCapabilities(), v2.Capability_CAPABILITY_TICKETING)
 }
 
 func TestResourceTypesOfAllPagesComeInOne(t *testing.T) {
@@ -412,33 +415,15 @@ func TestGrantAndRevokeReachThePluginInItsOwnIDs(t *testing.T) {
 	require.ErrorContains(t, err, `plugin "c": granting "group:g1:member" to user "nobody": the group is full`)
 }
 
-func TestWhatCannotBeRoutedIsUnimplemented(t *testing.T) {
+func TestAssetsAreThoseOfASinglePlugin(t *testing.T) {
 	t.Parallel()
-	client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(1)), "b": serve(t, users(1))})
 	ctx := t.Context()
-	for name, call := range map[string]func() error{
-		"event feeds": func() error { _, err := client.ListEventFeeds(ctx, &v2.ListEventFeedsRequest{}); return err },
-		"events":      func() error { _, err := client.ListEvents(ctx, &v2.ListEventsRequest{}); return err },
-		"ticket schemas": func() error {
-			_, err := client.ListTicketSchemas(ctx, &v2.TicketsServiceListTicketSchemasRequest{})
-			return err
-		},
-		"actions":   func() error { _, err := client.ListActionSchemas(ctx, &v2.ListActionSchemasRequest{}); return err },
-		"an action": func() error { _, err := client.InvokeAction(ctx, &v2.InvokeActionRequest{}); return err },
-		"an account of no type": func() error {
-			_, err := client.CreateAccount(ctx, v2.CreateAccountRequest_builder{
-				// C1's own: it must not be taken for where the account goes.
-				EncryptionConfigs: []*v2.EncryptionConfig{v2.EncryptionConfig_builder{Principal: user("c1")}.Build()},
-			}.Build())
-			return err
-		},
-		"assets": func() error { _, err := client.GetAsset(ctx, &v2.AssetServiceGetAssetRequest{}); return err },
-	} {
-		require.Equal(t, codes.Unimplemented, status.Code(call()), name)
-	}
+	client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(1)), "b": serve(t, users(1))})
+	_, err := client.GetAsset(ctx, &v2.AssetServiceGetAssetRequest{})
+	require.Equal(t, codes.Unimplemented, status.Code(err))
 
 	single := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(1))})
-	_, err := single.GetAsset(ctx, v2.AssetServiceGetAssetRequest_builder{Asset: v2.AssetRef_builder{Id: "logo"}.Build()}.Build())
+	_, err = single.GetAsset(ctx, v2.AssetServiceGetAssetRequest_builder{Asset: v2.AssetRef_builder{Id: "logo"}.Build()}.Build())
 	require.NoError(t, err, "assets of a single plugin")
 }
 

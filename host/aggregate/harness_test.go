@@ -189,12 +189,12 @@ func register(s *grpc.Server, c types.ConnectorServer) {
 }
 
 // of puts plugins, given by name, behind one client. The name is instance and
-// namespace; "bare:x" is instance x without a namespace.
+// namespace; "bare:x" is instance x without a namespace. All may provision.
 func of(t testing.TB, conns map[string]grpc.ClientConnInterface, opts ...aggregate.Option) types.ConnectorClient {
 	t.Helper()
 	var plugins []aggregate.Plugin
 	for name, conn := range conns {
-		plugin := aggregate.Plugin{Instance: name, Namespace: name, Conn: conn}
+		plugin := aggregate.Plugin{Instance: name, Namespace: name, Conn: conn, Provisioning: true}
 		if len(name) > 5 && name[:5] == "bare:" {
 			plugin.Instance, plugin.Namespace = name[5:], ""
 		}

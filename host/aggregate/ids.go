@@ -26,6 +26,8 @@ func (w *rewriter) rename(id string, ref reference) (string, error) {
 		renamed, err = w.replacedGrantID(id)
 	case toExclusionGroup:
 		renamed, err = w.affix(id, "exclusion group")
+	case toAction, toActionRun, toEvent, toEventFeed, toTicket, toTicketSchema:
+		renamed, err = w.objectID(id, ref)
 	case typeName:
 		renamed = w.typeName(id)
 	default:

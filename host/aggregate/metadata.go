@@ -9,15 +9,8 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/annotations"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 )
-
-// notOffered are the capabilities behind the services that are not routed.
-var notOffered = map[v2.Capability]bool{
-	v2.Capability_CAPABILITY_EVENT_FEED:    true,
-	v2.Capability_CAPABILITY_EVENT_FEED_V2: true,
-	v2.Capability_CAPABILITY_TICKETING:     true,
-	v2.Capability_CAPABILITY_ACTIONS:       true,
-}
 
 // metadata presents all plugins as one connector.
 func (a *Aggregate) metadata(ctx context.Context, request *v2.ConnectorServiceGetMetadataRequest, reply proto.Message, opts []grpc.CallOption) error {
@@ -26,7 +19,8 @@ func (a *Aggregate) metadata(ctx context.Context, request *v2.ConnectorServiceGe
 		if err := r.call(ctx, v2.ConnectorService_GetMetadata_FullMethodName, request, answer, opts); err != nil {
 			return nil, err
 		}
-		return offered(answer.GetMetadata()), nil
+		r.learnAbilities(answer.GetMetadata())
+		return r.offered(answer.GetMetadata()), nil
 	})
 	if err != nil {
 		return err
@@ -38,28 +32,37 @@ func (a *Aggregate) metadata(ctx context.Context, request *v2.ConnectorServiceGe
 	return into(reply, v2.ConnectorServiceGetMetadataResponse_builder{Metadata: merged}.Build())
 }
 
-// offered takes out of a plugin's metadata what the aggregate does not serve.
-func offered(metadata *v2.ConnectorMetadata) *v2.ConnectorMetadata {
+// offered takes out of a plugin's metadata what the aggregate would refuse. C1
+// reads from it what it may ask for.
+func (r *route) offered(metadata *v2.ConnectorMetadata) *v2.ConnectorMetadata {
 	if metadata == nil {
 		return &v2.ConnectorMetadata{}
 	}
-	if capabilities := metadata.GetCapabilities(); capabilities != nil {
-		capabilities.SetConnectorCapabilities(slices.DeleteFunc(capabilities.GetConnectorCapabilities(), isNotOffered))
+	capabilities := metadata.GetCapabilities()
+	if capabilities != nil {
+		capabilities.SetConnectorCapabilities(slices.DeleteFunc(capabilities.GetConnectorCapabilities(), r.withheld))
 		for _, t := range capabilities.GetResourceTypeCapabilities() {
-			t.SetCapabilities(slices.DeleteFunc(t.GetCapabilities(), isNotOffered))
+			t.SetCapabilities(slices.DeleteFunc(t.GetCapabilities(), r.withheld))
+			if !r.provisioning {
+				t.ClearCredentialIssue()
+			}
+		}
+		if !r.provisioning {
+			capabilities.ClearCredentialDetails()
 		}
 	}
-	var annos annotations.Annotations
-	for _, annotation := range metadata.GetAnnotations() {
-		if !annotation.MessageIs(&v2.ExternalTicketSettings{}) {
-			annos = append(annos, annotation)
-		}
+	if !r.provisioning {
+		metadata.ClearAccountCreationSchema()
 	}
-	metadata.SetAnnotations(annos)
+	if !slices.Contains(capabilities.GetConnectorCapabilities(), v2.Capability_CAPABILITY_TICKETING) {
+		metadata.SetAnnotations(slices.DeleteFunc(metadata.GetAnnotations(), isTicketSettings))
+	}
 	return metadata
 }
 
-func isNotOffered(c v2.Capability) bool { return notOffered[c] }
+func isTicketSettings(annotation *anypb.Any) bool {
+	return annotation.MessageIs(&v2.ExternalTicketSettings{})
+}
 
 // mergeMetadata puts several plugins' metadata together. Pictures, help and
 // profile belong to one app, so several have none. How accounts are created is
@@ -72,6 +75,7 @@ func (a *Aggregate) mergeMetadata(all []*v2.ConnectorMetadata) *v2.ConnectorMeta
 	var accounts []*v2.CredentialDetailsAccountProvisioning
 	var rotations []*v2.CredentialDetailsCredentialRotation
 	var schemas []*v2.ConnectorAccountCreationSchema
+	oldFeeds := 0
 	for i, one := range all {
 		title := one.GetDisplayName()
 		if title == "" {
@@ -80,6 +84,9 @@ func (a *Aggregate) mergeMetadata(all []*v2.ConnectorMetadata) *v2.ConnectorMeta
 		titles = append(titles, title)
 		types = append(types, one.GetCapabilities().GetResourceTypeCapabilities()...)
 		capabilities = append(capabilities, one.GetCapabilities().GetConnectorCapabilities()...)
+		if slices.Contains(one.GetCapabilities().GetConnectorCapabilities(), v2.Capability_CAPABILITY_EVENT_FEED) {
+			oldFeeds++
+		}
 		annos = append(annos, one.GetAnnotations()...)
 		if details := one.GetCapabilities().GetCredentialDetails(); details != nil {
 			if details.HasCapabilityAccountProvisioning() {
@@ -93,13 +100,17 @@ func (a *Aggregate) mergeMetadata(all []*v2.ConnectorMetadata) *v2.ConnectorMeta
 			schemas = append(schemas, schema)
 		}
 	}
+	if oldFeeds > 1 {
+		// A request for events without a feed could be for any of them.
+		capabilities = slices.DeleteFunc(capabilities, func(c v2.Capability) bool { return c == v2.Capability_CAPABILITY_EVENT_FEED })
+	}
 	slices.Sort(capabilities)
 	slices.SortFunc(types, func(x, y *v2.ResourceTypeCapability) int {
 		return strings.Compare(x.GetResourceType().GetId(), y.GetResourceType().GetId())
 	})
 	return v2.ConnectorMetadata_builder{
 		DisplayName: shortened(strings.Join(titles, ", "), 1024),
-		Annotations: annos,
+		Annotations: oneTicketSettings(annos),
 		Capabilities: v2.ConnectorCapabilities_builder{
 			ResourceTypeCapabilities: types,
 			ConnectorCapabilities:    slices.Compact(capabilities),
@@ -110,6 +121,26 @@ func (a *Aggregate) mergeMetadata(all []*v2.ConnectorMetadata) *v2.ConnectorMeta
 		}.Build(),
 		AccountCreationSchema: only(schemas),
 	}.Build()
+}
+
+// oneTicketSettings leaves of several plugins' ticket settings one that says
+// whether any of them takes tickets.
+func oneTicketSettings(annos annotations.Annotations) annotations.Annotations {
+	var of []*anypb.Any
+	enabled := false
+	for _, annotation := range annos {
+		settings := &v2.ExternalTicketSettings{}
+		if isTicketSettings(annotation) && annotation.UnmarshalTo(settings) == nil {
+			of = append(of, annotation)
+			enabled = enabled || settings.GetEnabled()
+		}
+	}
+	if len(of) < 2 {
+		return annos
+	}
+	annos = slices.DeleteFunc(annos, isTicketSettings)
+	annos.Append(v2.ExternalTicketSettings_builder{Enabled: enabled}.Build())
+	return annos
 }
 
 // only is the one element there is, else nil.

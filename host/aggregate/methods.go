@@ -1,9 +1,6 @@
 package aggregate
 
 import (
-	"path"
-	"strings"
-
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -21,13 +18,22 @@ var listings = map[string]bool{
 
 func listing(method string) bool { return listings[method] }
 
-// repeatable calls change nothing in the app. They are all that the syncer
-// makes, apart from Cleanup, whose failure it only logs.
+// repeatable calls change nothing in the app. Among them are all that the
+// syncer makes, apart from Cleanup, whose failure it only logs.
 func repeatable(method string) bool {
 	switch method {
 	case v2.ConnectorService_Validate_FullMethodName,
 		v2.ConnectorService_GetMetadata_FullMethodName,
-		v2.ResourceGetterService_GetResource_FullMethodName:
+		v2.ResourceGetterService_GetResource_FullMethodName,
+		v2.ActionService_ListActionSchemas_FullMethodName,
+		v2.ActionService_GetActionSchema_FullMethodName,
+		v2.ActionService_GetActionStatus_FullMethodName,
+		v2.EventService_ListEventFeeds_FullMethodName,
+		v2.EventService_ListEvents_FullMethodName,
+		v2.TicketsService_ListTicketSchemas_FullMethodName,
+		v2.TicketsService_GetTicketSchema_FullMethodName,
+		v2.TicketsService_GetTicket_FullMethodName,
+		v2.TicketsService_BulkGetTickets_FullMethodName:
 		return true
 	}
 	return listing(method)
@@ -46,17 +52,4 @@ func meansNone(method string, request proto.Message, err error) bool {
 	}
 	asked, ok := request.(*v2.EntitlementsServiceListStaticEntitlementsRequest)
 	return ok && asked.GetPageToken() == ""
-}
-
-// unrouted services name their objects by ids of their own (feeds and their
-// cursors, tickets, schemas, actions and their runs), which nothing tells apart
-// yet. GetMetadata does not offer them.
-var unroutedServices = map[string]bool{
-	v2.EventService_ServiceDesc.ServiceName:   true,
-	v2.TicketsService_ServiceDesc.ServiceName: true,
-	v2.ActionService_ServiceDesc.ServiceName:  true,
-}
-
-func unrouted(method string) bool {
-	return unroutedServices[strings.TrimPrefix(path.Dir(method), "/")]
 }

@@ -18,11 +18,17 @@ const (
 	toGrant
 	toReplacedGrant // a grant id without its grant around it
 	toExclusionGroup
+	toAction
+	toActionRun
+	toEvent
+	toEventFeed
+	toTicket
+	toTicketSchema
 	typeName // not a reference: a resource type's name for people
 )
 
 // references are all fields of the SDK's messages that name a resource type,
-// an entitlement or a grant. On a map field it is the keys that do.
+// an entitlement, a grant or an object that has no resource type. On a map field it is the keys that do.
 //
 // A test holds this table against the SDK's descriptors, so that a field that
 // a later SDK adds is decided on here.
@@ -49,6 +55,25 @@ var references = map[protoreflect.FullName]reference{
 	"c1.connector.v2.InvokeActionRequest.resource_type_id":                              toType,
 	"c1.connector.v2.ListActionSchemasRequest.resource_type_id":                         toType,
 	"c1.connector.v2.BatonActionSchema.resource_type_id":                                toType,
+
+	"c1.connector.v2.BatonActionSchema.name":       toAction,
+	"c1.connector.v2.GetActionSchemaRequest.name":  toAction,
+	"c1.connector.v2.InvokeActionRequest.name":     toAction,
+	"c1.connector.v2.InvokeActionResponse.name":    toAction,
+	"c1.connector.v2.InvokeActionResponse.id":      toActionRun,
+	"c1.connector.v2.GetActionStatusRequest.name":  toAction,
+	"c1.connector.v2.GetActionStatusRequest.id":    toActionRun,
+	"c1.connector.v2.GetActionStatusResponse.name": toAction,
+	"c1.connector.v2.GetActionStatusResponse.id":   toActionRun,
+
+	"c1.connector.v2.Event.id":                        toEvent,
+	"c1.connector.v2.EventFeedMetadata.id":            toEventFeed,
+	"c1.connector.v2.ListEventsRequest.event_feed_id": toEventFeed,
+
+	"c1.connector.v2.Ticket.id":                               toTicket,
+	"c1.connector.v2.TicketsServiceGetTicketRequest.id":       toTicket,
+	"c1.connector.v2.TicketSchema.id":                         toTicketSchema,
+	"c1.connector.v2.TicketsServiceGetTicketSchemaRequest.id": toTicketSchema,
 
 	// The form fields of actions.
 	"c1.config.v1.ResourceId.resource_type_id":                       toType,

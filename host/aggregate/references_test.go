@@ -48,12 +48,12 @@ var left = func() map[protoreflect.FullName]bool {
 			"c1.connector.v2.AppTrait.app_source_type", "c1.connector.v2.AppTrait.raw_app_source_type",
 			"c1.connector.v2.GroupTrait.group_source_type", "c1.connector.v2.GroupTrait.raw_group_source_type", "c1.connector.v2.RiskScore.source_score",
 		},
+		"an object inside its ticket schema, which is renamed": {
+			"c1.connector.v2.TicketCustomField.id", "c1.connector.v2.TicketCustomFieldObjectValue.id",
+			"c1.connector.v2.TicketStatus.id", "c1.connector.v2.TicketType.id",
+		},
 		"of a service that is not routed": {
-			"c1.connector.v2.AssetRef.id", "c1.connector.v2.Event.id", "c1.connector.v2.EventFeedMetadata.id", "c1.connector.v2.ListEventsRequest.event_feed_id",
-			"c1.connector.v2.GetActionStatusRequest.id", "c1.connector.v2.GetActionStatusResponse.id", "c1.connector.v2.InvokeActionResponse.id",
-			"c1.connector.v2.Ticket.id", "c1.connector.v2.TicketCustomField.id", "c1.connector.v2.TicketCustomFieldObjectValue.id", "c1.connector.v2.TicketSchema.id",
-			"c1.connector.v2.TicketStatus.id", "c1.connector.v2.TicketType.id", "c1.connector.v2.TicketsServiceGetTicketRequest.id",
-			"c1.connector.v2.TicketsServiceGetTicketSchemaRequest.id",
+			"c1.connector.v2.AssetRef.id",
 		},
 	} {
 		for _, name := range names {

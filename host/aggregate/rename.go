@@ -25,6 +25,9 @@ type names struct {
 	// to, "" if none is known.
 	owner    func(typeID string) string
 	instance string // this plugin's
+
+	// namespaced is the instance whose namespace an id begins with, "" if none.
+	namespaced func(id string) string
 }
 
 // toAggregate renames everything in a plugin's message, in place. principal is

@@ -21,7 +21,7 @@ import (
 
 // namesOf are the names of a plugin "c" beside a plugin "a".
 func namesOf(prefix, display string) *names {
-	return &names{prefix: prefix, display: display, instance: "c", owner: func(id string) string {
+	return &names{prefix: prefix, display: display, instance: "c", namespaced: func(string) string { return "" }, owner: func(id string) string {
 		for _, instance := range []string{"a", "c"} {
 			if strings.HasPrefix(id, instance+".") {
 				return instance
@@ -197,12 +197,12 @@ func TestWhatIsRenamedAndHow(t *testing.T) {
 		{
 			"an event",
 			v2.Event_builder{Id: "e1", UsageEvent: v2.UsageEvent_builder{TargetResource: of("app", "x"), ActorResource: of("user", "u1")}.Build()}.Build(),
-			v2.Event_builder{Id: "e1", UsageEvent: v2.UsageEvent_builder{TargetResource: of("c.app", "x"), ActorResource: of("c.user", "u1")}.Build()}.Build(),
+			v2.Event_builder{Id: "c.e1", UsageEvent: v2.UsageEvent_builder{TargetResource: of("c.app", "x"), ActorResource: of("c.user", "u1")}.Build()}.Build(),
 		},
 		{
 			"a ticket",
 			v2.Ticket_builder{Id: "t1", Assignees: []*v2.Resource{of("user", "u1")}, Reporter: of("user", "u2"), RequestedFor: of("user", "u3")}.Build(),
-			v2.Ticket_builder{Id: "t1", Assignees: []*v2.Resource{of("c.user", "u1")}, Reporter: of("c.user", "u2"), RequestedFor: of("c.user", "u3")}.Build(),
+			v2.Ticket_builder{Id: "c.t1", Assignees: []*v2.Resource{of("c.user", "u1")}, Reporter: of("c.user", "u2"), RequestedFor: of("c.user", "u3")}.Build(),
 		},
 		{
 			"an action's schema",
@@ -213,7 +213,7 @@ func TestWhatIsRenamedAndHow(t *testing.T) {
 				}.Build()}.Build()},
 			}.Build(),
 			v2.BatonActionSchema_builder{
-				Name: "lock", ResourceTypeId: "c.user",
+				Name: "c.lock", ResourceTypeId: "c.user",
 				Arguments: []*configv1.Field{configv1.Field_builder{Name: "who", ResourceIdField: configv1.ResourceIdField_builder{
 					Rules: configv1.ResourceIDRules_builder{AllowedResourceTypeIds: []string{"c.user", "c.bot"}}.Build(),
 				}.Build()}.Build()},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"path"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
@@ -33,6 +34,9 @@ type route struct {
 	catalog   *catalog
 	statics   statics
 	standIn   *standIn // nil: a failure fails the call
+
+	provisioning bool
+	abilities    atomic.Pointer[abilities]
 }
 
 func newRoute(a *Aggregate, plugin Plugin) *route {
@@ -43,11 +47,13 @@ func newRoute(a *Aggregate, plugin Plugin) *route {
 		conn:      plugin.Conn,
 		broken:    plugin.Err,
 		catalog:   newCatalog(),
+
+		provisioning: plugin.Provisioning,
 	}
 	if plugin.LastGood != nil {
 		r.standIn = newStandIn(r, plugin.LastGood)
 	}
-	r.names = &names{instance: plugin.Instance, owner: a.owner}
+	r.names = &names{instance: plugin.Instance, owner: a.owner, namespaced: a.namespaced}
 	if plugin.Namespace != "" {
 		display := plugin.DisplayName
 		if display == "" {
@@ -165,6 +171,9 @@ func (r *route) own(method string, request proto.Message) (proto.Message, error)
 // ask calls the plugin, in its own ids, and checks what it answers.
 func (r *route) ask(ctx context.Context, method string, request, reply proto.Message, opts []grpc.CallOption) error {
 	doing := describe(method, request)
+	if err := r.permitted(method, doing); err != nil {
+		return err
+	}
 	if r.broken != nil {
 		return r.failed(codes.Aborted, doing, r.broken, "")
 	}

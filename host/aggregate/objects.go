@@ -1,0 +1,188 @@
+package aggregate
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strconv"
+	"strings"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+)
+
+// Actions and their runs, event feeds, events, ticket schemas and tickets are
+// objects of no resource type. Their ids take the namespace as a plain prefix,
+// and a call is routed by it.
+
+// objectNames are what messages call the objects.
+var objectNames = map[reference]string{
+	toAction:       "action",
+	toActionRun:    "run of an action",
+	toEvent:        "event",
+	toEventFeed:    "event feed",
+	toTicket:       "ticket",
+	toTicketSchema: "ticket schema",
+}
+
+// servedBy are the capabilities that a plugin with such objects has.
+var servedBy = map[reference][]v2.Capability{
+	toAction:       {v2.Capability_CAPABILITY_ACTIONS},
+	toActionRun:    {v2.Capability_CAPABILITY_ACTIONS},
+	toEventFeed:    {v2.Capability_CAPABILITY_EVENT_FEED, v2.Capability_CAPABILITY_EVENT_FEED_V2},
+	toTicket:       {v2.Capability_CAPABILITY_TICKETING},
+	toTicketSchema: {v2.Capability_CAPABILITY_TICKETING},
+}
+
+// maxFeedID is the longest id of an event feed, in bytes (validate rule of
+// ListEventsRequest.event_feed_id and EventFeedMetadata.id). The other objects'
+// ids have no limit.
+const maxFeedID = 1024
+
+// objectID renames the id of an object of no resource type.
+func (w *rewriter) objectID(id string, ref reference) (string, error) {
+	what := objectNames[ref]
+	if w.names.prefix == "" {
+		// Calls are never routed by the ids of events, so nothing is mistaken.
+		if owner := w.names.namespaced(id); owner != "" && ref != toEvent {
+			return "", &foreignError{what: what, id: id, owner: owner}
+		}
+		return id, nil
+	}
+	renamed, err := w.affix(id, what)
+	if err == nil && ref == toEventFeed && len(renamed) > maxFeedID {
+		return "", fmt.Errorf("the id of the event feed %q has %d bytes with the namespace in front, and no more than %d are allowed", id, len(renamed), maxFeedID)
+	}
+	return renamed, err
+}
+
+// namespaced is the instance whose namespace an id begins with.
+func (a *Aggregate) namespaced(id string) string {
+	if r := a.namespaceOf(id); r != nil {
+		return r.instance
+	}
+	return ""
+}
+
+// ownerOf is the plugin that an object is of. No id, or one without a
+// namespace, tells several plugins apart only if no more than one has objects
+// of the kind.
+func (a *Aggregate) ownerOf(ctx context.Context, method, id string, ref reference) (*route, error) {
+	candidates := a.routes
+	if id != "" {
+		if r := a.namespaceOf(id); r != nil {
+			return r, nil
+		}
+		candidates = a.bare
+	}
+	switch len(candidates) {
+	case 0:
+		return nil, status.Errorf(codes.InvalidArgument, "%s: the %s %q is of no plugin of this upload: it does not begin with the namespace of any",
+			path.Base(method), objectNames[ref], id)
+	case 1:
+		return candidates[0], nil
+	}
+	doing := path.Base(method) + " without the id of a " + objectNames[ref]
+	want := "the request must name one of theirs"
+	if id != "" {
+		doing = fmt.Sprintf("%s of the %s %q", path.Base(method), objectNames[ref], id)
+		want = "they have no namespace that tells them apart, so put them into different uploads or give all but one a namespace"
+	}
+	return a.onlyAble(ctx, candidates, doing, want, servedBy[ref]...)
+}
+
+// untyped answers the calls that no resource type routes. answered is false for
+// all others.
+func (a *Aggregate) untyped(ctx context.Context, method string, request, reply proto.Message, opts []grpc.CallOption) (answered bool, err error) {
+	switch request := request.(type) {
+	case *v2.CreateAccountRequest:
+		if request.GetResourceTypeId() != "" {
+			return false, nil
+		}
+		return true, a.createAccount(ctx, request, reply, opts)
+
+	case *v2.ListActionSchemasRequest:
+		if request.GetResourceTypeId() != "" {
+			return false, nil
+		}
+		return true, a.listActionSchemas(ctx, request, reply, opts)
+	case *v2.GetActionSchemaRequest:
+		return true, a.toOwner(ctx, method, request.GetName(), toAction, request, reply, opts)
+	case *v2.InvokeActionRequest:
+		return true, a.invokeAction(ctx, request, reply, opts)
+	case *v2.GetActionStatusRequest:
+		return true, a.actionStatus(ctx, request, reply, opts)
+
+	case *v2.ListEventFeedsRequest:
+		return true, a.listEventFeeds(ctx, request, reply, opts)
+	case *v2.ListEventsRequest:
+		return true, a.listEvents(ctx, request, reply, opts)
+
+	case *v2.TicketsServiceListTicketSchemasRequest:
+		return true, a.listTicketSchemas(ctx, request, reply, opts)
+	case *v2.TicketsServiceGetTicketSchemaRequest:
+		return true, a.toOwner(ctx, method, request.GetId(), toTicketSchema, request, reply, opts)
+	case *v2.TicketsServiceGetTicketRequest:
+		return true, a.toOwner(ctx, method, request.GetId(), toTicket, request, reply, opts)
+	case *v2.TicketsServiceCreateTicketRequest:
+		return true, a.toOwner(ctx, method, request.GetSchema().GetId(), toTicketSchema, request, reply, opts)
+	case *v2.TicketsServiceBulkCreateTicketsRequest:
+		return true, a.bulkCreateTickets(ctx, request, reply, opts)
+	case *v2.TicketsServiceBulkGetTicketsRequest:
+		return true, a.bulkGetTickets(ctx, request, reply, opts)
+	}
+	return false, nil
+}
+
+// toOwner has the plugin that an object is of answer.
+func (a *Aggregate) toOwner(ctx context.Context, method, id string, ref reference, request, reply proto.Message, opts []grpc.CallOption) error {
+	r, err := a.ownerOf(ctx, method, id, ref)
+	if err != nil {
+		return err
+	}
+	return r.call(ctx, method, request, reply, opts)
+}
+
+// askEach asks every plugin for the objects it has, and leaves out those that
+// answer UNIMPLEMENTED: they have none. If all do, so does the aggregate.
+func askEach[A proto.Message](ctx context.Context, a *Aggregate, method string, request proto.Message, answer func() A, opts []grpc.CallOption) (answers []A, from []*route, err error) {
+	type given struct {
+		answer A
+		none   error
+	}
+	all, err := fanOut(ctx, a.routes, func(ctx context.Context, r *route) (given, error) {
+		g := given{answer: answer()}
+		err := r.call(ctx, method, request, g.answer, opts)
+		if status.Code(err) == codes.Unimplemented {
+			g.none, err = err, nil
+		}
+		return g, err
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	var none []error
+	for i, g := range all {
+		if g.none != nil {
+			none = append(none, g.none)
+			continue
+		}
+		answers, from = append(answers, g.answer), append(from, a.routes[i])
+	}
+	if len(answers) == 0 {
+		return nil, nil, join(none)
+	}
+	return answers, from, nil
+}
+
+// instances are the names of plugins, in quotes.
+func instances(routes []*route) string {
+	quoted := make([]string, len(routes))
+	for i, r := range routes {
+		quoted[i] = strconv.Quote(r.instance)
+	}
+	return strings.Join(quoted, ", ")
+}

@@ -1,0 +1,198 @@
+package aggregate
+
+import (
+	"context"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+)
+
+// changing tells of every call whether it changes something in an app. A test
+// holds it against the SDK's services, so that a call that a later SDK adds is
+// decided on here; until then it counts as one that does.
+var changing = map[string]bool{
+	v2.GrantManagerService_Grant_FullMethodName:                  true,
+	v2.GrantManagerService_Revoke_FullMethodName:                 true,
+	v2.ResourceManagerService_CreateResource_FullMethodName:      true,
+	v2.ResourceManagerService_DeleteResource_FullMethodName:      true,
+	v2.ResourceDeleterService_DeleteResourceV2_FullMethodName:    true,
+	v2.CredentialManagerService_RotateCredential_FullMethodName:  true,
+	v2.CredentialManagerService_IssueCredential_FullMethodName:   true,
+	v2.AccountManagerService_CreateAccount_FullMethodName:        true,
+	v2.ActionService_InvokeAction_FullMethodName:                 true,
+	v2.TicketsService_CreateTicket_FullMethodName:                true,
+	v2.TicketsService_BulkCreateTickets_FullMethodName:           true,
+	v2.ConnectorService_GetMetadata_FullMethodName:               false,
+	v2.ConnectorService_Validate_FullMethodName:                  false,
+	v2.ConnectorService_Cleanup_FullMethodName:                   false,
+	v2.SchemaService_GetSchema_FullMethodName:                    false,
+	v2.AssetService_GetAsset_FullMethodName:                      false,
+	v2.ResourceTypesService_ListResourceTypes_FullMethodName:     false,
+	v2.ResourcesService_ListResources_FullMethodName:             false,
+	v2.ResourceGetterService_GetResource_FullMethodName:          false,
+	v2.EntitlementsService_ListEntitlements_FullMethodName:       false,
+	v2.EntitlementsService_ListStaticEntitlements_FullMethodName: false,
+	v2.GrantsService_ListGrants_FullMethodName:                   false,
+	v2.ActionService_GetActionStatus_FullMethodName:              false,
+	v2.ActionService_GetActionSchema_FullMethodName:              false,
+	v2.ActionService_ListActionSchemas_FullMethodName:            false,
+	v2.EventService_ListEvents_FullMethodName:                    false,
+	v2.EventService_ListEventFeeds_FullMethodName:                false,
+	v2.TicketsService_GetTicket_FullMethodName:                   false,
+	v2.TicketsService_ListTicketSchemas_FullMethodName:           false,
+	v2.TicketsService_GetTicketSchema_FullMethodName:             false,
+	v2.TicketsService_BulkGetTickets_FullMethodName:              false,
+}
+
+// needsProvisioning tells of every capability whether the calls behind it
+// change something in an app. One that is not here counts as one that does.
+var needsProvisioning = map[v2.Capability]bool{
+	v2.Capability_CAPABILITY_PROVISION:                  true,
+	v2.Capability_CAPABILITY_ACCOUNT_PROVISIONING:       true,
+	v2.Capability_CAPABILITY_CREDENTIAL_ROTATION:        true,
+	v2.Capability_CAPABILITY_CREDENTIAL_ISSUE:           true,
+	v2.Capability_CAPABILITY_RESOURCE_CREATE:            true,
+	v2.Capability_CAPABILITY_RESOURCE_DELETE:            true,
+	v2.Capability_CAPABILITY_ACTIONS:                    true,
+	v2.Capability_CAPABILITY_TICKETING:                  true,
+	v2.Capability_CAPABILITY_UNSPECIFIED:                false,
+	v2.Capability_CAPABILITY_SYNC:                       false,
+	v2.Capability_CAPABILITY_SYNC_SECRETS:               false,
+	v2.Capability_CAPABILITY_TARGETED_SYNC:              false,
+	v2.Capability_CAPABILITY_SERVICE_MODE_TARGETED_SYNC: false,
+	v2.Capability_CAPABILITY_EVENT_FEED:                 false,
+	v2.Capability_CAPABILITY_EVENT_FEED_V2:              false,
+}
+
+// Changes tells whether a call, by its full gRPC method name, changes something
+// in an app. Such a call is never repeated.
+func Changes(method string) bool {
+	does, known := changing[method]
+	return does || !known
+}
+
+// permitted refuses a call that changes something in an app that the operator
+// has not opened for changes.
+func (r *route) permitted(method, doing string) error {
+	if r.provisioning || !Changes(method) {
+		return nil
+	}
+	return r.refused(codes.FailedPrecondition, doing,
+		"the plugin may not change anything in its app; to let it, set `provisioning: true` in its entry of the configuration")
+}
+
+// withheld tells whether a capability of the plugin is not to be offered.
+func (r *route) withheld(c v2.Capability) bool {
+	needs, known := needsProvisioning[c]
+	return !r.provisioning && (needs || !known)
+}
+
+// abilities are all capabilities that a plugin has, for the whole connector or
+// for one of its resource types.
+type abilities map[v2.Capability]bool
+
+func (r *route) learnAbilities(metadata *v2.ConnectorMetadata) abilities {
+	all := abilities{}
+	for _, c := range metadata.GetCapabilities().GetConnectorCapabilities() {
+		all[c] = true
+	}
+	for _, t := range metadata.GetCapabilities().GetResourceTypeCapabilities() {
+		for _, c := range t.GetCapabilities() {
+			all[c] = true
+		}
+	}
+	r.abilities.Store(&all)
+	return all
+}
+
+// able tells whether the plugin has one of the capabilities. It is asked for
+// its metadata if that was never read.
+func (r *route) able(ctx context.Context, capabilities ...v2.Capability) (bool, error) {
+	known := r.abilities.Load()
+	if known == nil {
+		answer := &v2.ConnectorServiceGetMetadataResponse{}
+		if err := r.ask(ctx, v2.ConnectorService_GetMetadata_FullMethodName, &v2.ConnectorServiceGetMetadataRequest{}, answer, nil); err != nil {
+			return false, err
+		}
+		learned := r.learnAbilities(answer.GetMetadata())
+		known = &learned
+	}
+	for _, c := range capabilities {
+		if (*known)[c] {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// onlyAble is the one of several plugins that has one of the capabilities; it
+// is for calls that name no plugin. doing says what the call does, and want
+// what a request would have to name for more than one plugin. A plugin whose
+// metadata cannot be read stands in the way only if no other is able.
+func (a *Aggregate) onlyAble(ctx context.Context, candidates []*route, doing, want string, capabilities ...v2.Capability) (*route, error) {
+	var unknown []error
+	var able []*route
+	type verdict struct {
+		able bool
+		err  error
+	}
+	verdicts, err := fanOut(ctx, candidates, func(ctx context.Context, r *route) (verdict, error) {
+		able, err := r.able(ctx, capabilities...)
+		return verdict{able: able, err: err}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, v := range verdicts {
+		switch {
+		case v.err != nil:
+			unknown = append(unknown, v.err)
+		case v.able:
+			able = append(able, candidates[i])
+		}
+	}
+	switch {
+	case len(able) > 1:
+		return nil, status.Errorf(codes.InvalidArgument, "%s: the plugins %s all could; %s", doing, instances(able), want)
+	case len(able) == 1:
+		for _, err := range unknown {
+			ctxzap.Extract(ctx).Warn("a plugin that cannot be asked what it can do was passed over",
+				zap.String("call", doing), zap.String("plugin", able[0].instance), zap.String("error", cleaned(err)))
+		}
+		return able[0], nil
+	case len(unknown) > 0:
+		return nil, join(unknown)
+	}
+	return nil, status.Errorf(codes.Unimplemented, "%s: none of the plugins %s does", doing, instances(candidates))
+}
+
+// createAccount routes an account of no resource type: to the only plugin that
+// may create accounts and does.
+func (a *Aggregate) createAccount(ctx context.Context, request *v2.CreateAccountRequest, reply proto.Message, opts []grpc.CallOption) error {
+	const method = v2.AccountManagerService_CreateAccount_FullMethodName
+	const doing = "creating an account of no resource type"
+	if len(a.routes) == 1 {
+		return a.routes[0].call(ctx, method, request, reply, opts)
+	}
+	var open []*route
+	for _, r := range a.routes {
+		if r.provisioning {
+			open = append(open, r)
+		}
+	}
+	if len(open) == 0 {
+		return status.Errorf(codes.FailedPrecondition,
+			"%s: none of the plugins %s may change anything in its app; to let one, set `provisioning: true` in its entry of the configuration", doing, instances(a.routes))
+	}
+	r, err := a.onlyAble(ctx, open, doing, "the request must name the resource type of the account", v2.Capability_CAPABILITY_ACCOUNT_PROVISIONING)
+	if err != nil {
+		return err
+	}
+	return r.call(ctx, method, request, reply, opts)
+}
