@@ -73,13 +73,13 @@ func (a *Aggregate) actionOwner(ctx context.Context, method string, request *v2.
 	if request.GetResourceTypeId() != "" {
 		return a.pick(ctx, method, request)
 	}
-	return a.ownerOf(ctx, method, request.GetName(), toAction)
+	return a.ownerOf(ctx, describe(method, request), request.GetName(), toAction)
 }
 
 // actionStatus asks how a run of an action stands.
 func (a *Aggregate) actionStatus(ctx context.Context, request *v2.GetActionStatusRequest, reply proto.Message, opts []grpc.CallOption) error {
 	const method = v2.ActionService_GetActionStatus_FullMethodName
-	r, err := a.ownerOf(ctx, method, request.GetId(), toActionRun)
+	r, err := a.ownerOf(ctx, describe(method, request), request.GetId(), toActionRun)
 	if err != nil {
 		return err
 	}

@@ -156,6 +156,42 @@ func describe(method string, request proto.Message) string {
 	case *v2.GrantManagerServiceRevokeRequest:
 		grant := request.GetGrant()
 		return fmt.Sprintf("revoking %q from %s", grant.GetEntitlement().GetId(), of(grant.GetPrincipal().GetId()))
+	case *v2.CreateAccountRequest:
+		return "creating an account"
+	case *v2.RotateCredentialRequest:
+		return "rotating the credential of " + of(request.GetResourceId())
+	case *v2.IssueCredentialRequest:
+		return "issuing a credential for " + of(request.GetIdentityId())
+	case *v2.CreateResourceRequest:
+		return "creating " + of(request.GetResource().GetId())
+	case *v2.DeleteResourceRequest:
+		return "deleting " + of(request.GetResourceId())
+	case *v2.DeleteResourceV2Request:
+		return "deleting " + of(request.GetResourceId())
+	case *v2.InvokeActionRequest:
+		return fmt.Sprintf("invoking the action %q", request.GetName())
+	case *v2.GetActionStatusRequest:
+		return fmt.Sprintf("reading the status of the run %q of an action", request.GetId())
+	case *v2.GetActionSchemaRequest:
+		return fmt.Sprintf("reading the schema of the action %q", request.GetName())
+	case *v2.ListActionSchemasRequest:
+		return "listing actions"
+	case *v2.ListEventFeedsRequest:
+		return "listing event feeds"
+	case *v2.ListEventsRequest:
+		return fmt.Sprintf("listing events of the feed %q", request.GetEventFeedId())
+	case *v2.TicketsServiceListTicketSchemasRequest:
+		return "listing ticket schemas"
+	case *v2.TicketsServiceGetTicketSchemaRequest:
+		return fmt.Sprintf("reading the ticket schema %q", request.GetId())
+	case *v2.TicketsServiceGetTicketRequest:
+		return fmt.Sprintf("reading the ticket %q", request.GetId())
+	case *v2.TicketsServiceCreateTicketRequest:
+		return fmt.Sprintf("creating a ticket of the schema %q", request.GetSchema().GetId())
+	case *v2.TicketsServiceBulkGetTicketsRequest:
+		return fmt.Sprintf("reading %d tickets", len(request.GetTicketRequests()))
+	case *v2.TicketsServiceBulkCreateTicketsRequest:
+		return fmt.Sprintf("creating %d tickets", len(request.GetTicketRequests()))
 	}
 	return "calling " + path.Base(method)
 }

@@ -3,7 +3,6 @@ package aggregate
 import (
 	"context"
 	"fmt"
-	"path"
 	"strconv"
 	"strings"
 
@@ -69,8 +68,8 @@ func (a *Aggregate) namespaced(id string) string {
 
 // ownerOf is the plugin that an object is of. No id, or one without a
 // namespace, tells several plugins apart only if no more than one has objects
-// of the kind.
-func (a *Aggregate) ownerOf(ctx context.Context, method, id string, ref reference) (*route, error) {
+// of the kind. doing says what the call does, as describe does.
+func (a *Aggregate) ownerOf(ctx context.Context, doing, id string, ref reference) (*route, error) {
 	candidates := a.routes
 	if id != "" {
 		if r := a.namespaceOf(id); r != nil {
@@ -81,14 +80,12 @@ func (a *Aggregate) ownerOf(ctx context.Context, method, id string, ref referenc
 	switch len(candidates) {
 	case 0:
 		return nil, status.Errorf(codes.InvalidArgument, "%s: the %s %q is of no plugin of this upload: it does not begin with the namespace of any",
-			path.Base(method), objectNames[ref], id)
+			doing, objectNames[ref], id)
 	case 1:
 		return candidates[0], nil
 	}
-	doing := path.Base(method) + " without the id of a " + objectNames[ref]
-	want := "the request must name one of theirs"
+	want := "the request must name which " + objectNames[ref] + " it is about"
 	if id != "" {
-		doing = fmt.Sprintf("%s of the %s %q", path.Base(method), objectNames[ref], id)
 		want = "they have no namespace that tells them apart, so put them into different uploads or give all but one a namespace"
 	}
 	return a.onlyAble(ctx, candidates, doing, want, servedBy[ref]...)
@@ -139,7 +136,7 @@ func (a *Aggregate) untyped(ctx context.Context, method string, request, reply p
 
 // toOwner has the plugin that an object is of answer.
 func (a *Aggregate) toOwner(ctx context.Context, method, id string, ref reference, request, reply proto.Message, opts []grpc.CallOption) error {
-	r, err := a.ownerOf(ctx, method, id, ref)
+	r, err := a.ownerOf(ctx, describe(method, request), id, ref)
 	if err != nil {
 		return err
 	}

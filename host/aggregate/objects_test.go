@@ -466,6 +466,106 @@ func TestAnActionIsNeverRepeated(t *testing.T) {
 	require.Len(t, calls, 1)
 }
 
+func TestAnIssuedCredentialIsOfThePluginOfItsIdentity(t *testing.T) {
+	t.Parallel()
+	asked := make(chan *v2.IssueCredentialRequest, 2)
+	issuer := func(ctx context.Context, _ string, request any, handler grpc.UnaryHandler) (any, error) {
+		issue, ok := request.(*v2.IssueCredentialRequest)
+		if !ok {
+			return handler(ctx, request)
+		}
+		asked <- issue
+		return v2.IssueCredentialResponse_builder{
+			RequestId: issue.GetRequestId(),
+			Secret: v2.Resource_builder{
+				Id:          v2.ResourceId_builder{ResourceType: "key", Resource: "k1"}.Build(),
+				Annotations: annotations.New(v2.SecretTrait_builder{IdentityId: issue.GetIdentityId()}.Build()),
+			}.Build(),
+		}.Build(), nil
+	}
+	client := of(t, map[string]grpc.ClientConnInterface{"a": serveDesk(t, newDesk()), "b": serveDesk(t, newDesk(), issuer)})
+	recipients := []*v2.EncryptionConfig{v2.EncryptionConfig_builder{Principal: userOf("a", "c1")}.Build()}
+	issued, err := client.IssueCredential(t.Context(), v2.IssueCredentialRequest_builder{
+		RequestId: "r1", IdentityId: userOf("b", "u1").GetId(), EncryptionConfigs: recipients,
+	}.Build())
+	require.NoError(t, err)
+	seen := <-asked
+	require.Equal(t, "user/u1", at(seen.GetIdentityId()))
+	require.Equal(t, "a.user/c1", at(seen.GetEncryptionConfigs()[0].GetPrincipal().GetId()), "a principal of C1 is none of a plugin")
+	require.Equal(t, "r1", issued.GetRequestId())
+	require.Equal(t, "b.key/k1", at(issued.GetSecret().GetId()))
+	trait := &v2.SecretTrait{}
+	annos := annotations.Annotations(issued.GetSecret().GetAnnotations())
+	_, err = annos.Pick(trait)
+	require.NoError(t, err)
+	require.Equal(t, "b.user/u1", at(trait.GetIdentityId()))
+	require.Empty(t, asked)
+}
+
+func TestTicketSettingsAndOldFeedsAreOfferedAsTheyCanBeServed(t *testing.T) {
+	t.Parallel()
+	says := func(enabled bool) interference {
+		return func(ctx context.Context, _ string, request any, handler grpc.UnaryHandler) (any, error) {
+			reply, err := handler(ctx, request)
+			if answer, ok := reply.(*v2.ConnectorServiceGetMetadataResponse); ok {
+				offered := answer.GetMetadata().GetCapabilities()
+				offered.SetConnectorCapabilities(append(offered.GetConnectorCapabilities(), v2.Capability_CAPABILITY_EVENT_FEED))
+				answer.GetMetadata().SetAnnotations(annotations.New(v2.ExternalTicketSettings_builder{Enabled: enabled}.Build()))
+			}
+			return reply, err
+		}
+	}
+	offered := func(plugins ...aggregate.Plugin) *v2.ConnectorMetadata {
+		answer, err := closed(t, plugins...).GetMetadata(t.Context(), &v2.ConnectorServiceGetMetadataRequest{})
+		require.NoError(t, err)
+		return answer.GetMetadata()
+	}
+	a := aggregate.Plugin{Instance: "a", Namespace: "a", Conn: serveDesk(t, newDesk(), says(false)), Provisioning: true}
+	b := aggregate.Plugin{Instance: "b", Namespace: "b", Conn: serveDesk(t, newDesk(), says(true)), Provisioning: true}
+	shut := b
+	shut.Provisioning = false
+
+	both := offered(a, b)
+	require.NotContains(t, both.GetCapabilities().GetConnectorCapabilities(), v2.Capability_CAPABILITY_EVENT_FEED, "it could be of either")
+	require.Len(t, both.GetAnnotations(), 1)
+	settings := &v2.ExternalTicketSettings{}
+	require.NoError(t, both.GetAnnotations()[0].UnmarshalTo(settings))
+	require.True(t, settings.GetEnabled())
+
+	require.Contains(t, offered(a).GetCapabilities().GetConnectorCapabilities(), v2.Capability_CAPABILITY_EVENT_FEED)
+	require.Len(t, offered(a).GetAnnotations(), 1)
+	require.Empty(t, offered(shut).GetAnnotations(), "its tickets would be refused")
+	one := offered(a, shut)
+	require.NoError(t, one.GetAnnotations()[0].UnmarshalTo(settings))
+	require.False(t, settings.GetEnabled())
+	for _, of := range one.GetCapabilities().GetResourceTypeCapabilities() {
+		provisions := of.GetResourceType().GetId() == "a.user"
+		require.Equal(t, provisions, slices.Contains(of.GetCapabilities(), v2.Capability_CAPABILITY_PROVISION), of.GetResourceType().GetId())
+	}
+	require.NotNil(t, one.GetCapabilities().GetCredentialDetails().GetCapabilityAccountProvisioning(), "only one may create accounts")
+}
+
+func TestTicketsOfAPluginThatMayNotProvisionFailAlone(t *testing.T) {
+	t.Parallel()
+	a, b := newDesk(), newDesk()
+	client := closed(t,
+		aggregate.Plugin{Instance: "a", Namespace: "a", Conn: serveDesk(t, a)},
+		aggregate.Plugin{Instance: "b", Namespace: "b", Conn: serveDesk(t, b), Provisioning: true})
+	request := func(whose string) *v2.TicketsServiceCreateTicketRequest {
+		return v2.TicketsServiceCreateTicketRequest_builder{
+			Schema: ticketSchema(whose + ".s1"), Request: v2.TicketRequest_builder{DisplayName: "t1", RequestedFor: userOf(whose, "u1")}.Build(),
+		}.Build()
+	}
+	made, err := client.BulkCreateTickets(t.Context(), v2.TicketsServiceBulkCreateTicketsRequest_builder{
+		TicketRequests: []*v2.TicketsServiceCreateTicketRequest{request("a"), request("b")},
+	}.Build())
+	require.NoError(t, err)
+	require.Contains(t, made.GetTickets()[0].GetError(), "set `provisioning: true`")
+	require.Equal(t, "b.t1", made.GetTickets()[1].GetTicket().GetId())
+	require.Empty(t, a.done())
+	require.Len(t, b.done(), 1)
+}
+
 func TestAnAccountOfNoTypeGoesToTheOnlyPluginThatCreatesAccounts(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

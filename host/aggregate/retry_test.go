@@ -168,7 +168,7 @@ func TestAChangeIsNeverRepeated(t *testing.T) {
 		ResourceId: v2.ResourceId_builder{ResourceType: "a.user", Resource: "u1"}.Build(),
 	}.Build())
 	require.Equal(t, codes.Unavailable, status.Code(err), "its code survives")
-	require.EqualError(t, err, `plugin "a": calling DeleteResourceV2: down`)
+	require.EqualError(t, err, `plugin "a": deleting user "u1": down`)
 	require.Empty(t, seen.retries)
 }
 

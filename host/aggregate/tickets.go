@@ -116,7 +116,7 @@ func (a *Aggregate) bulkCreateTickets(ctx context.Context, request *v2.TicketsSe
 			return answer.GetTickets(), err
 		},
 		failed: func(err error) *v2.TicketsServiceCreateTicketResponse {
-			return v2.TicketsServiceCreateTicketResponse_builder{Error: err.Error()}.Build()
+			return v2.TicketsServiceCreateTicketResponse_builder{Error: cleaned(err)}.Build()
 		},
 	}, request.GetTicketRequests())
 	if err != nil {
@@ -140,7 +140,7 @@ func (a *Aggregate) bulkGetTickets(ctx context.Context, request *v2.TicketsServi
 			return answer.GetTickets(), err
 		},
 		failed: func(err error) *v2.TicketsServiceGetTicketResponse {
-			return v2.TicketsServiceGetTicketResponse_builder{Error: err.Error()}.Build()
+			return v2.TicketsServiceGetTicketResponse_builder{Error: cleaned(err)}.Build()
 		},
 	}, request.GetTicketRequests())
 	if err != nil {
@@ -174,7 +174,7 @@ func bulk[Q, A proto.Message](ctx context.Context, a *Aggregate, call bulkCall[Q
 	}
 	for place, request := range requests {
 		id, ref := call.owner(request)
-		r, err := a.ownerOf(ctx, call.single, id, ref)
+		r, err := a.ownerOf(ctx, describe(call.single, request), id, ref)
 		if err == nil {
 			err = r.permitted(call.method, describe(call.single, request))
 		}
