@@ -96,7 +96,7 @@ func (r *route) hasOldFeed(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	answer := &v2.ListEventFeedsResponse{}
-	if err := r.ask(ctx, v2.EventService_ListEventFeeds_FullMethodName, &v2.ListEventFeedsRequest{}, answer, nil); err != nil {
+	if err := r.askSoon(ctx, v2.EventService_ListEventFeeds_FullMethodName, &v2.ListEventFeedsRequest{}, answer); err != nil {
 		return false, err
 	}
 	for _, feed := range answer.GetList() {

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	configv1 "github.com/conductorone/baton-sdk/pb/c1/config/v1"
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -172,6 +173,53 @@ func (d *desk) move(_ context.Context, args *structpb.Struct) (*structpb.Struct,
 
 func (d *desk) GlobalActions(ctx context.Context, registry actions.ActionRegistry) error {
 	return registry.Register(ctx, moved("move"), d.move)
+}
+
+// swapper has two actions of one name, of which one takes a word and the other
+// a user.
+type swapper struct{ *desk }
+
+func swap(who *configv1.Field) *v2.BatonActionSchema {
+	return v2.BatonActionSchema_builder{Name: "swap", Arguments: []*configv1.Field{who}}.Build()
+}
+
+func (s swapper) GlobalActions(ctx context.Context, registry actions.ActionRegistry) error {
+	return registry.Register(ctx, swap(configv1.Field_builder{Name: "who", StringField: &configv1.StringField{}}.Build()), s.swap)
+}
+
+func (s swapper) ResourceSyncers(context.Context) []connectorbuilder.ResourceSyncerV2 {
+	return []connectorbuilder.ResourceSyncerV2{swapperUsers{s.users}}
+}
+
+type swapperUsers struct{ *deskUsers }
+
+func (u swapperUsers) ResourceActions(ctx context.Context, registry actions.ActionRegistry) error {
+	return registry.Register(ctx, swap(configv1.Field_builder{Name: "who", ResourceIdField: &configv1.ResourceIdField{}}.Build()), swapper{u.desk}.swap)
+}
+
+func (s swapper) swap(_ context.Context, args *structpb.Struct) (*structpb.Struct, annotations.Annotations, error) {
+	word, _ := actions.GetStringArg(args, "who")
+	who, _ := actions.GetResourceIDArg(args, "who")
+	s.did("swap " + word + at(who))
+	return actions.NewReturnValues(true), nil, nil
+}
+
+func TestActionsOfOneNameHaveTheirOwnArguments(t *testing.T) {
+	t.Parallel()
+	d := newDesk()
+	connector, err := connectorbuilder.NewConnector(t.Context(), swapper{d})
+	require.NoError(t, err)
+	client := of(t, map[string]grpc.ClientConnInterface{"b": listen(t, func(s *grpc.Server) { register(s, connector) })})
+	for want, request := range map[string]*v2.InvokeActionRequest{
+		"swap b.user/": v2.InvokeActionRequest_builder{Name: "b.swap", Args: &structpb.Struct{Fields: map[string]*structpb.Value{"who": structpb.NewStringValue("b.user")}}}.Build(),
+		"swap user/u1": v2.InvokeActionRequest_builder{Name: "b.swap", ResourceTypeId: "b.user", Args: &structpb.Struct{Fields: map[string]*structpb.Value{"who": resourceIDArg("b.user", "u1")}}}.Build(),
+	} {
+		run, err := client.InvokeAction(t.Context(), request)
+		require.NoError(t, err)
+		require.Equal(t, []string{want}, d.done())
+		_, err = client.GetActionStatus(t.Context(), v2.GetActionStatusRequest_builder{Id: run.GetId()}.Build())
+		require.NoError(t, err)
+	}
 }
 
 func (u *deskUsers) ResourceActions(ctx context.Context, registry actions.ActionRegistry) error {
@@ -464,6 +512,32 @@ func TestAnActionIsNeverRepeated(t *testing.T) {
 	err := changingCalls(client, "b")["InvokeAction"](t.Context())
 	require.Equal(t, codes.Unavailable, status.Code(err))
 	require.Len(t, calls, 1)
+}
+
+func TestAPluginThatDoesNotAnswerHoldsUpNoOnesAccount(t *testing.T) {
+	t.Parallel()
+	hangs := func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
+		if method == v2.ConnectorService_GetMetadata_FullMethodName {
+			<-ctx.Done()
+			return nil, status.FromContextError(ctx.Err()).Err()
+		}
+		return handler(ctx, request)
+	}
+	request := v2.CreateAccountRequest_builder{
+		AccountInfo:       v2.AccountInfo_builder{Login: "new"}.Build(),
+		CredentialOptions: v2.CredentialOptions_builder{NoPassword: &v2.CredentialOptions_NoPassword{}}.Build(),
+	}.Build()
+	short := aggregate.WithRetry(aggregate.RetryPolicy{CallTimeout: 2 * time.Second})
+	d := newDesk()
+	client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(1), hangs), "b": serveDesk(t, d)}, short)
+	_, err := client.CreateAccount(t.Context(), request)
+	require.NoError(t, err)
+	require.Equal(t, []string{"account new"}, d.done())
+
+	client = of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(1), hangs), "c": serve(t, users(1))}, short)
+	_, err = client.CreateAccount(t.Context(), request)
+	require.Equal(t, codes.Aborted, status.Code(err))
+	require.ErrorContains(t, err, `plugin "a": reading metadata: it did not answer within 2s`)
 }
 
 func TestAnIssuedCredentialIsOfThePluginOfItsIdentity(t *testing.T) {

@@ -2,6 +2,7 @@ package aggregate
 
 import (
 	"context"
+	"time"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
@@ -117,7 +118,7 @@ func (r *route) able(ctx context.Context, capabilities ...v2.Capability) (bool, 
 	known := r.abilities.Load()
 	if known == nil {
 		answer := &v2.ConnectorServiceGetMetadataResponse{}
-		if err := r.ask(ctx, v2.ConnectorService_GetMetadata_FullMethodName, &v2.ConnectorServiceGetMetadataRequest{}, answer, nil); err != nil {
+		if err := r.askSoon(ctx, v2.ConnectorService_GetMetadata_FullMethodName, &v2.ConnectorServiceGetMetadataRequest{}, answer); err != nil {
 			return false, err
 		}
 		learned := r.learnAbilities(answer.GetMetadata())
@@ -129,6 +130,22 @@ func (r *route) able(ctx context.Context, capabilities ...v2.Capability) (bool, 
 		}
 	}
 	return false, nil
+}
+
+// maxAsking is how long a plugin may take to tell what it can do, retries
+// included. A call for another plugin waits that long for one that is down.
+const maxAsking = 30 * time.Second
+
+// askSoon is ask within maxAsking.
+func (r *route) askSoon(ctx context.Context, method string, request, reply proto.Message) error {
+	limit := min(maxAsking, r.aggregate.retry.CallTimeout)
+	limited, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	err := r.ask(limited, method, request, reply, nil)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		return r.refused(codes.Aborted, describe(method, request), "it did not answer within %s", rounded(limit))
+	}
+	return err
 }
 
 // onlyAble is the one of several plugins that has one of the capabilities; it

@@ -52,7 +52,7 @@ var left = func() map[protoreflect.FullName]bool {
 			"c1.connector.v2.TicketCustomField.id", "c1.connector.v2.TicketCustomFieldObjectValue.id",
 			"c1.connector.v2.TicketStatus.id", "c1.connector.v2.TicketType.id",
 		},
-		"of a service that is not routed": {
+		"a picture, which only a single plugin is asked for": {
 			"c1.connector.v2.AssetRef.id",
 		},
 	} {
