@@ -73,6 +73,7 @@ type Aggregate struct {
 	bare        []*route // without a namespace
 	retry       RetryPolicy
 	observer    Observer
+	memory      MetadataMemory
 }
 
 var _ grpc.ClientConnInterface = (*Aggregate)(nil)
@@ -89,7 +90,7 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 	if len(plugins) == 0 {
 		return nil, errors.New("an aggregate needs at least one plugin")
 	}
-	a := &Aggregate{byNamespace: map[string]*route{}, observer: noObserver{}}
+	a := &Aggregate{byNamespace: map[string]*route{}, observer: noObserver{}, memory: noMemory{}}
 	for _, opt := range opts {
 		opt(a)
 	}
@@ -174,7 +175,7 @@ func (a *Aggregate) Invoke(ctx context.Context, method string, args, reply any, 
 	case *v2.ConnectorServiceValidateRequest:
 		return a.validate(ctx, request, response, opts)
 	case *v2.ConnectorServiceGetMetadataRequest:
-		return a.metadata(ctx, request, response, opts)
+		return a.metadata(ctx, response)
 	case *v2.ConnectorServiceCleanupRequest:
 		return a.cleanup(ctx, request, response, opts)
 	case *v2.ResourceTypesServiceListResourceTypesRequest:
@@ -193,7 +194,7 @@ func (a *Aggregate) Invoke(ctx context.Context, method string, args, reply any, 
 // NewStream opens the only streaming call there is, AssetService/GetAsset. An
 // asset id names no plugin, so this works for a single plugin only.
 func (a *Aggregate) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	if method == v2.AssetService_GetAsset_FullMethodName && len(a.routes) == 1 {
+	if method == v2.AssetService_GetAsset_FullMethodName && len(a.routes) == 1 && a.routes[0].broken == nil {
 		return a.routes[0].conn.NewStream(ctx, desc, method, opts...)
 	}
 	return nil, status.Errorf(codes.Unimplemented, "%s: not offered by an aggregate of %d plugins", method, len(a.routes))

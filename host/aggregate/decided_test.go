@@ -24,7 +24,7 @@ func TestEveryCallIsDecidedOn(t *testing.T) {
 				found[method] = true
 				_, decided := changing[method]
 				require.True(t, decided, "%s is not decided on", method)
-				require.False(t, changes(method) && repeatable(method), "%s changes something and is repeated", method)
+				require.False(t, Changes(method) && repeatable(method), "%s changes something and is repeated", method)
 			}
 		}
 		return true
@@ -33,7 +33,7 @@ func TestEveryCallIsDecidedOn(t *testing.T) {
 	for method := range changing {
 		require.True(t, found[method], "this SDK has no %s", method)
 	}
-	require.True(t, changes("/c1.connector.v2.GrantManagerService/GrantEverything"), "what is not known may change something")
+	require.True(t, Changes("/c1.connector.v2.GrantManagerService/GrantEverything"), "what is not known may change something")
 }
 
 func TestEveryCapabilityIsDecidedOn(t *testing.T) {

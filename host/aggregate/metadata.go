@@ -7,20 +7,39 @@ import (
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/annotations"
-	"google.golang.org/grpc"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// metadata presents all plugins as one connector.
-func (a *Aggregate) metadata(ctx context.Context, request *v2.ConnectorServiceGetMetadataRequest, reply proto.Message, opts []grpc.CallOption) error {
+// MetadataMemory keeps what plugins say of themselves, in their own ids, for when
+// they cannot be asked. It is called concurrently.
+type MetadataMemory interface {
+	// Remember is called with every answer. It must not change it.
+	Remember(instance string, metadata *v2.ConnectorMetadata)
+	// Recall returns the last answer, which is not changed either, or nil.
+	Recall(instance string) *v2.ConnectorMetadata
+}
+
+// WithMetadataMemory has GetMetadata present a plugin that cannot be asked as it
+// presented itself the last time.
+func WithMetadataMemory(memory MetadataMemory) Option {
+	return func(a *Aggregate) { a.memory = memory }
+}
+
+type noMemory struct{}
+
+func (noMemory) Remember(string, *v2.ConnectorMetadata) {}
+func (noMemory) Recall(string) *v2.ConnectorMetadata    { return nil }
+
+// metadata presents all plugins as one connector. A plugin that can be neither
+// asked nor recalled is there by name only: the others must not be missing in C1
+// because of it.
+func (a *Aggregate) metadata(ctx context.Context, reply proto.Message) error {
 	answers, err := fanOut(ctx, a.routes, func(ctx context.Context, r *route) (*v2.ConnectorMetadata, error) {
-		answer := &v2.ConnectorServiceGetMetadataResponse{}
-		if err := r.call(ctx, v2.ConnectorService_GetMetadata_FullMethodName, request, answer, opts); err != nil {
-			return nil, err
-		}
-		r.learnAbilities(answer.GetMetadata())
-		return r.offered(answer.GetMetadata()), nil
+		return r.metadata(ctx)
 	})
 	if err != nil {
 		return err
@@ -32,11 +51,37 @@ func (a *Aggregate) metadata(ctx context.Context, request *v2.ConnectorServiceGe
 	return into(reply, v2.ConnectorServiceGetMetadataResponse_builder{Metadata: merged}.Build())
 }
 
+// metadata is what the plugin says of itself, in the aggregate's ids and without
+// what would be refused.
+func (r *route) metadata(ctx context.Context) (*v2.ConnectorMetadata, error) {
+	const method = v2.ConnectorService_GetMetadata_FullMethodName
+	answer := &v2.ConnectorServiceGetMetadataResponse{}
+	request := &v2.ConnectorServiceGetMetadataRequest{}
+	err := r.askSoon(ctx, method, request, answer)
+	switch {
+	case ctx.Err() != nil:
+		return nil, err
+	case err == nil:
+		r.aggregate.memory.Remember(r.instance, proto.CloneOf(answer.GetMetadata()))
+	default:
+		ctxzap.Extract(ctx).Warn("the plugin cannot say what it can do; C1 is told what it said before",
+			zap.String("plugin", r.instance), zap.String("error", cleaned(err)))
+		answer.SetMetadata(proto.CloneOf(r.aggregate.memory.Recall(r.instance)))
+	}
+	if err := r.names.toAggregate(answer, nil); err != nil {
+		return nil, r.failed(codes.Internal, describe(method, request), err, "its reply cannot be used")
+	}
+	if err == nil {
+		r.learnAbilities(answer.GetMetadata())
+	}
+	return r.offered(answer.GetMetadata()), nil
+}
+
 // offered takes out of a plugin's metadata what the aggregate would refuse. C1
 // reads from it what it may ask for.
 func (r *route) offered(metadata *v2.ConnectorMetadata) *v2.ConnectorMetadata {
 	if metadata == nil {
-		return &v2.ConnectorMetadata{}
+		return v2.ConnectorMetadata_builder{DisplayName: r.instance}.Build()
 	}
 	capabilities := metadata.GetCapabilities()
 	if capabilities != nil {

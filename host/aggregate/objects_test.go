@@ -2,6 +2,7 @@ package aggregate_test
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -514,7 +515,7 @@ func TestAnActionIsNeverRepeated(t *testing.T) {
 	require.Len(t, calls, 1)
 }
 
-func TestAPluginThatDoesNotAnswerHoldsUpNoOnesAccount(t *testing.T) {
+func TestAPluginThatDoesNotAnswerHoldsUpNoOneForLong(t *testing.T) {
 	t.Parallel()
 	hangs := func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
 		if method == v2.ConnectorService_GetMetadata_FullMethodName {
@@ -531,8 +532,8 @@ func TestAPluginThatDoesNotAnswerHoldsUpNoOnesAccount(t *testing.T) {
 	d := newDesk()
 	client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(1), hangs), "b": serveDesk(t, d)}, short)
 	_, err := client.CreateAccount(t.Context(), request)
-	require.NoError(t, err)
-	require.Equal(t, []string{"account new"}, d.done())
+	require.ErrorContains(t, err, `plugin "a": reading metadata: it did not answer within 2s`)
+	require.Empty(t, d.done(), "it could have been for the other")
 
 	client = of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(1), hangs), "c": serve(t, users(1))}, short)
 	_, err = client.CreateAccount(t.Context(), request)
@@ -640,6 +641,45 @@ func TestTicketsOfAPluginThatMayNotProvisionFailAlone(t *testing.T) {
 	require.Len(t, b.done(), 1)
 }
 
+// remembered is a memory that learns nothing new.
+type remembered map[string]*v2.ConnectorMetadata
+
+func (remembered) Remember(string, *v2.ConnectorMetadata) {}
+
+func (r remembered) Recall(instance string) *v2.ConnectorMetadata { return r[instance] }
+
+func TestAPluginThatCannotBeAskedIsPresentedAsItWas(t *testing.T) {
+	t.Parallel()
+	ctx := t.Context()
+	down := failing(v2.ConnectorService_GetMetadata_FullMethodName, code(codes.PermissionDenied, "no"))
+	offered := func(memory remembered) *v2.ConnectorMetadata {
+		a, err := aggregate.New([]aggregate.Plugin{
+			{Instance: "a", Namespace: "a", Conn: serve(t, users(1))},
+			{Instance: "b", Namespace: "b", Conn: serve(t, users(1), down)},
+			{Instance: "c", Namespace: "c", Err: errors.New("it did not start")},
+		}, aggregate.WithMetadataMemory(memory))
+		require.NoError(t, err)
+		answer, err := a.Client(ctx).GetMetadata(ctx, &v2.ConnectorServiceGetMetadataRequest{})
+		require.NoError(t, err)
+		return answer.GetMetadata()
+	}
+	require.Equal(t, "App, b, c", offered(nil).GetDisplayName())
+	said := v2.ConnectorMetadata_builder{DisplayName: "B", Capabilities: v2.ConnectorCapabilities_builder{
+		ResourceTypeCapabilities: []*v2.ResourceTypeCapability{v2.ResourceTypeCapability_builder{
+			ResourceType: v2.ResourceType_builder{Id: "thing"}.Build(), Capabilities: []v2.Capability{v2.Capability_CAPABILITY_SYNC},
+		}.Build()},
+	}.Build()}.Build()
+	for range 2 {
+		told := offered(remembered{"b": said})
+		require.Equal(t, "App, B, c", told.GetDisplayName())
+		var types []string
+		for _, of := range told.GetCapabilities().GetResourceTypeCapabilities() {
+			types = append(types, of.GetResourceType().GetId())
+		}
+		require.Equal(t, []string{"a.user", "b.thing"}, types)
+	}
+}
+
 func TestAnAccountOfNoTypeGoesToTheOnlyPluginThatCreatesAccounts(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
@@ -652,7 +692,11 @@ func TestAnAccountOfNoTypeGoesToTheOnlyPluginThatCreatesAccounts(t *testing.T) {
 
 	d := newDesk()
 	down := failing(v2.ConnectorService_GetMetadata_FullMethodName, code(codes.PermissionDenied, "no"))
-	one := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(1)), "b": serveDesk(t, d), "c": serve(t, users(1), down)})
+	unclear := map[string]grpc.ClientConnInterface{"a": serve(t, users(1)), "b": serveDesk(t, d), "c": serve(t, users(1), down)}
+	_, err := of(t, unclear).CreateAccount(ctx, request)
+	require.ErrorContains(t, err, `plugin "c": reading metadata: no`)
+	require.Empty(t, d.done(), "it could have been for the plugin that does not answer")
+	one := of(t, unclear, aggregate.WithMetadataMemory(remembered{"c": &v2.ConnectorMetadata{}}))
 	made, err := one.CreateAccount(ctx, request)
 	require.NoError(t, err)
 	require.Equal(t, "b.user", made.GetSuccess().GetResource().GetId().GetResourceType())

@@ -4,8 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
-	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -118,8 +116,13 @@ func (r *route) able(ctx context.Context, capabilities ...v2.Capability) (bool, 
 	known := r.abilities.Load()
 	if known == nil {
 		answer := &v2.ConnectorServiceGetMetadataResponse{}
-		if err := r.askSoon(ctx, v2.ConnectorService_GetMetadata_FullMethodName, &v2.ConnectorServiceGetMetadataRequest{}, answer); err != nil {
-			return false, err
+		err := r.askSoon(ctx, v2.ConnectorService_GetMetadata_FullMethodName, &v2.ConnectorServiceGetMetadataRequest{}, answer)
+		if err != nil {
+			recalled := r.aggregate.memory.Recall(r.instance)
+			if recalled == nil || ctx.Err() != nil {
+				return false, err
+			}
+			answer.SetMetadata(recalled)
 		}
 		learned := r.learnAbilities(answer.GetMetadata())
 		known = &learned
@@ -150,8 +153,9 @@ func (r *route) askSoon(ctx context.Context, method string, request, reply proto
 
 // onlyAble is the one of several plugins that has one of the capabilities; it
 // is for calls that name no plugin. doing says what the call does, and want
-// what a request would have to name for more than one plugin. A plugin whose
-// metadata cannot be read stands in the way only if no other is able.
+// what a request would have to name for more than one plugin. A plugin that
+// cannot be asked may be one of several, so that none is chosen then: the wrong
+// app would get the account.
 func (a *Aggregate) onlyAble(ctx context.Context, candidates []*route, doing, want string, capabilities ...v2.Capability) (*route, error) {
 	var unknown []error
 	var able []*route
@@ -177,14 +181,10 @@ func (a *Aggregate) onlyAble(ctx context.Context, candidates []*route, doing, wa
 	switch {
 	case len(able) > 1:
 		return nil, status.Errorf(codes.InvalidArgument, "%s: the plugins %s all could; %s", doing, instances(able), want)
-	case len(able) == 1:
-		for _, err := range unknown {
-			ctxzap.Extract(ctx).Warn("a plugin that cannot be asked what it can do was passed over",
-				zap.String("call", doing), zap.String("plugin", able[0].instance), zap.String("error", cleaned(err)))
-		}
-		return able[0], nil
 	case len(unknown) > 0:
 		return nil, join(unknown)
+	case len(able) == 1:
+		return able[0], nil
 	}
 	return nil, status.Errorf(codes.Unimplemented, "%s: none of the plugins %s does", doing, instances(candidates))
 }

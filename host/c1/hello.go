@@ -9,26 +9,55 @@ import (
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 	"github.com/shirou/gopsutil/v4/host"
+	"google.golang.org/protobuf/proto"
 )
 
 // hello tells C1 who is here and what it can do. taskID is the task that asked
 // for it, or empty.
 func (s *service) hello(ctx context.Context, taskID string) error {
-	connector, err := s.config.Connector(ctx)
+	metadata, err := s.metadata(ctx)
 	if err != nil {
 		return err
 	}
-	metadata, err := connectorv2.NewConnectorServiceClient(connector).GetMetadata(ctx, &connectorv2.ConnectorServiceGetMetadataRequest{})
+	return s.tell(ctx, taskID, metadata)
+}
+
+// helloAgain says hello if what there is to say has changed: a plugin that could
+// not be asked before can be now, or is of another version.
+func (s *service) helloAgain(ctx context.Context) error {
+	metadata, err := s.metadata(ctx)
 	if err != nil {
-		return fmt.Errorf("say hello to C1: %w", err)
+		return err
 	}
-	_, err = call(ctx, s.client, v1.BatonServiceHelloRequest_builder{
+	if told := s.told.Load(); told != nil && proto.Equal(told, metadata) {
+		return nil
+	}
+	return s.tell(ctx, "", metadata)
+}
+
+func (s *service) metadata(ctx context.Context) (*connectorv2.ConnectorMetadata, error) {
+	connector, err := s.config.Connector(ctx)
+	if err != nil {
+		return nil, err
+	}
+	response, err := connectorv2.NewConnectorServiceClient(connector).GetMetadata(ctx, &connectorv2.ConnectorServiceGetMetadataRequest{})
+	if err != nil {
+		return nil, fmt.Errorf("say hello to C1: %w", err)
+	}
+	return response.GetMetadata(), nil
+}
+
+func (s *service) tell(ctx context.Context, taskID string, metadata *connectorv2.ConnectorMetadata) error {
+	_, err := call(ctx, s.client, v1.BatonServiceHelloRequest_builder{
 		HostId:            s.config.HostID,
 		TaskId:            taskID,
 		BuildInfo:         buildInfo(s.config.Version),
 		OsInfo:            osInfo(ctx),
-		ConnectorMetadata: metadata.GetMetadata(),
+		ConnectorMetadata: metadata,
 	}.Build(), v1.BatonServiceClient.Hello)
+	if err == nil {
+		s.told.Store(metadata)
+	}
 	return err
 }
 

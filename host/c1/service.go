@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 	"github.com/conductorone/baton-sdk/pkg/tasks"
 	"github.com/conductorone/baton-sdk/pkg/tasks/c1api"
@@ -50,8 +51,9 @@ type service struct {
 	log    *zap.Logger
 	free   chan struct{} // holds one for each task that is being done or asked for
 
-	connected bool // the last call for a task was answered
-	proven    bool // C1 has taken the credentials before
+	told      atomic.Pointer[connectorv2.ConnectorMetadata] // at the last hello
+	connected bool                                          // the last call for a task was answered
+	proven    bool                                          // C1 has taken the credentials before
 }
 
 // RefusedError says that C1 does not take an upload's credentials.
@@ -246,7 +248,11 @@ func (s *service) do(ctx context.Context, task *v1.Task) {
 	var err error
 	switch tasks.GetType(task) {
 	case tasktypes.FullSyncType:
-		err = s.fullSync(ctx, task)
+		if err = s.fullSync(ctx, task); err == nil {
+			if err := s.helloAgain(ctx); err != nil {
+				log.Warn("C1 has not been told what is new", zap.Error(err))
+			}
+		}
 	case tasktypes.HelloType:
 		err = s.hello(ctx, task.GetId())
 	default:

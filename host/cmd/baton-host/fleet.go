@@ -39,6 +39,7 @@ type wanted struct {
 	env          []string
 	startTimeout time.Duration
 	guard        upload.Guard
+	provisioning bool
 	accept       bool // whatever the guard would say
 	bind         binding
 }
@@ -52,6 +53,7 @@ func wantedOf(plugin *config.Plugin) wanted {
 		env:          plugin.Env,
 		startTimeout: plugin.StartTimeout,
 		guard:        guardOf(plugin.DeletionGuard),
+		provisioning: plugin.Provisioning,
 		bind: func(schema *pluginv1.ConfigurationSchema) (*config.Bound, error) {
 			bound, problems := plugin.Settings.Bind(schema)
 			return bound, problems.Err()
@@ -239,7 +241,7 @@ func startErr(members []*member) error {
 
 // behind is the member as one plugin behind an aggregate.
 func (m *member) behind() aggregate.Plugin {
-	plugin := aggregate.Plugin{Instance: m.instance, Namespace: m.namespace, DisplayName: m.appName, Err: m.err}
+	plugin := aggregate.Plugin{Instance: m.instance, Namespace: m.namespace, DisplayName: m.appName, Provisioning: m.provisioning, Err: m.err}
 	if m.err == nil {
 		plugin.Conn = m.process.Conn()
 	}

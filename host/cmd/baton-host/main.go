@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // version is set by the build.
@@ -51,11 +52,11 @@ func untilSignalled() (ctx context.Context, stop func()) {
 		<-signals
 		cancel()
 		second := <-signals
-		status := 1
-		if number, ok := second.(syscall.Signal); ok {
-			status = 128 + int(number)
+		signal.Reset()
+		if self, err := os.FindProcess(os.Getpid()); err == nil && self.Signal(second) == nil {
+			time.Sleep(time.Second) // The signal is on its way.
 		}
-		os.Exit(status)
+		os.Exit(1)
 	}()
 	return ctx, cancel
 }

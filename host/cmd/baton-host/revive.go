@@ -31,6 +31,20 @@ type steady struct {
 	pause  time.Duration
 }
 
+func newSteady(finder *supervise.Finder, logLevel string, m *member) *steady {
+	s := &steady{finder: finder, logLevel: logLevel, member: m}
+	if m.failed() {
+		s.wait()
+	}
+	return s
+}
+
+// wait puts the next start off.
+func (s *steady) wait() {
+	s.pause = min(max(2*s.pause, firstRevival), lastRevival)
+	s.next = time.Now().Add(s.pause)
+}
+
 // behind is the plugin as it is now. It waits for a start that is under way.
 func (s *steady) behind(ctx context.Context) aggregate.Plugin {
 	s.mu.Lock()
@@ -69,8 +83,7 @@ func (s *steady) restart(ctx context.Context) {
 		s.pause = 0
 		return
 	}
-	s.pause = min(max(2*s.pause, firstRevival), lastRevival)
-	s.next = time.Now().Add(s.pause)
+	s.wait()
 	log.Error("the plugin does not start", zap.Error(s.why()), zap.Duration("pause", s.pause))
 }
 

@@ -99,7 +99,7 @@ func (o *runOptions) run(ctx context.Context) error {
 	fleet := startFleet(ctx, finder, plan.plugins, o.root.pluginLogLevel())
 	plugins := map[string]*steady{}
 	for _, m := range fleet.members {
-		plugins[m.instance] = &steady{finder: finder, logLevel: o.root.pluginLogLevel(), member: m}
+		plugins[m.instance] = newSteady(finder, o.root.pluginLogLevel(), m)
 	}
 	defer stopAll(ctx, plugins)
 	if ctx.Err() != nil {

@@ -3,7 +3,6 @@ package main_test
 import (
 	"os"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -65,7 +64,7 @@ func pidOf(t *testing.T, host *service, binary string) int {
 	for _, file := range tasks {
 		children, err := os.ReadFile(file)
 		require.NoError(t, err)
-		for _, pid := range strings.Fields(string(children)) {
+		for pid := range strings.FieldsSeq(string(children)) {
 			argv, err := os.ReadFile("/proc/" + pid + "/cmdline")
 			if err == nil && strings.HasSuffix(strings.Split(string(argv), "\x00")[0], binary) {
 				number, err := strconv.Atoi(pid)
@@ -202,7 +201,7 @@ func TestAPluginThatIsKilledIsStartedAgain(t *testing.T) {
 	require.NoError(t, syscall.Kill(pidOf(t, host, "baton-fullstory"), syscall.SIGKILL))
 	failed := p.finished(t, id)
 	require.False(t, failed.Succeeded)
-	require.Regexp(t, regexp.MustCompile(`plugin "fullstory".*ended \(signal: killed\)`), failed.Status.GetMessage())
+	require.Regexp(t, `plugin "fullstory".*ended \(signal: killed\)`, failed.Status.GetMessage())
 	release()
 	healed := p.sync(t)
 	require.True(t, healed.Succeeded, "%v", healed.Status)

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
@@ -26,7 +27,8 @@ type served struct {
 	options  *runOptions
 
 	mu     sync.Mutex
-	accept map[string]bool // whose deletions are let through once
+	accept map[string]bool                           // whose deletions are let through once
+	said   map[string]*connectorv2.ConnectorMetadata // what plugins say of themselves
 	// keeping is held while a sync becomes the last good one.
 	keeping sync.Mutex
 }
@@ -35,7 +37,12 @@ func newServed(upload *config.Upload, plugins map[string]*steady, stateDir strin
 	s := &served{
 		upload: upload, plugins: plugins, stateDir: stateDir, options: options,
 		keep:   lastgood.At(filepath.Join(stateDir, upload.Name+".c1z")),
-		accept: map[string]bool{},
+		accept: map[string]bool{}, said: map[string]*connectorv2.ConnectorMetadata{},
+	}
+	for instance, part := range s.keep.Known().Plugins {
+		if part.Metadata != nil {
+			s.said[instance] = part.Metadata.ConnectorMetadata
+		}
 	}
 	for _, plugin := range upload.Plugins {
 		s.accept[plugin.Name] = plugins[plugin.Name].member.accept
@@ -73,7 +80,21 @@ func (s *served) behind(ctx context.Context) []aggregate.Plugin {
 
 // connector is the upload for tasks that are no full sync.
 func (s *served) connector(ctx context.Context) (grpc.ClientConnInterface, error) {
-	return aggregate.New(s.behind(ctx), aggregate.WithRetry(retryPolicy(s.options.retryFor)))
+	return aggregate.New(s.behind(ctx), aggregate.WithRetry(retryPolicy(s.options.retryFor)), aggregate.WithMetadataMemory(s))
+}
+
+// Remember keeps what a plugin says of itself for when it cannot be asked.
+func (s *served) Remember(instance string, metadata *connectorv2.ConnectorMetadata) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.said[instance] = metadata
+}
+
+// Recall returns what was remembered, in this run or with the last good sync.
+func (s *served) Recall(instance string) *connectorv2.ConnectorMetadata {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.said[instance]
 }
 
 // sync makes a sync of the upload.
@@ -129,6 +150,12 @@ func (s *served) uploaded(ctx context.Context, result *upload.Result) error {
 	}
 	s.mu.Lock()
 	clear(s.accept)
+	for instance, part := range result.Sync.Plugins {
+		if metadata := s.said[instance]; metadata != nil {
+			part.Metadata = &lastgood.Metadata{ConnectorMetadata: metadata}
+			result.Sync.Plugins[instance] = part
+		}
+	}
 	s.mu.Unlock()
 
 	s.keeping.Lock()
