@@ -73,6 +73,21 @@ func TestIDsThatBecomeTooLongAreRefused(t *testing.T) {
 	require.ErrorContains(t, err, "leaves no room")
 }
 
+func TestAnObjectOfNoNamespaceMustNotLookLikeAnothers(t *testing.T) {
+	t.Parallel()
+	bare := &names{instance: "b", owner: func(string) string { return "" }, namespaced: func(id string) string {
+		if strings.HasPrefix(id, "a.") {
+			return "the other"
+		}
+		return ""
+	}}
+	action := func(name string) *v2.BatonActionSchema { return v2.BatonActionSchema_builder{Name: name}.Build() }
+	require.NoError(t, bare.toAggregate(action("b.lock"), nil))
+	require.ErrorContains(t, bare.toAggregate(action("a.lock"), nil), `the action "a.lock" belongs to plugin "the other"`)
+	require.ErrorContains(t, bare.toPlugin(v2.InvokeActionRequest_builder{Name: "a.lock"}.Build()), `belongs to plugin "the other"`)
+	require.NoError(t, bare.toAggregate(v2.Event_builder{Id: "a.1"}.Build(), nil), "no call is routed by the id of an event")
+}
+
 func TestAResourceInAnArgumentIsRenamedWithItsAnnotations(t *testing.T) {
 	t.Parallel()
 	names := namesOf("c.", "")

@@ -898,7 +898,7 @@ func TestTicketsAreToldApart(t *testing.T) {
 		tokens = append(tokens, token)
 	}
 	require.Equal(t, []string{"a.s1", "a.s2", "b.s1", "b.s2"}, ids)
-	for _, token := range []string{"more", tokens[0] + "x", "eyJwbHVnaW4iOiJ6IiwidG9rZW4iOiJtb3JlIn0"} {
+	for _, token := range []string{"more", tokens[0] + "x", "eyJwbHVnaW4iOiJ6IiwidG9rZW4iOiJtb3JlIn0", "eyJwbHVnaW4iOiAiYSIsICJ0b2tlbiI6ICJtb3JlIn0"} {
 		_, err := client.ListTicketSchemas(ctx, v2.TicketsServiceListTicketSchemasRequest_builder{PageToken: token}.Build())
 		require.Equal(t, codes.InvalidArgument, status.Code(err), token)
 	}
