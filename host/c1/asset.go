@@ -65,7 +65,7 @@ func (s *service) send(ctx context.Context, task *v1.Task, content io.Reader, su
 	err := s.stream(ctx, task, content, sum, watchdog)
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, stalled) {
 		// The connection may be what hangs.
-		_ = s.client.renew()
+		_ = s.client.reconnect()
 		return &callError{words: cause.Error(), cause: status.Error(codes.Unavailable, cause.Error())}
 	}
 	if status.Code(err) == codes.Unauthenticated && !s.client.isRefused() {

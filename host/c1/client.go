@@ -40,10 +40,12 @@ type client struct {
 	hostID     string
 	version    string
 
-	mu    sync.Mutex
-	conn  *grpc.ClientConn
-	creds *bounded
-	addr  string
+	mu     sync.Mutex
+	conn   *grpc.ClientConn
+	creds  *bounded
+	name   string // of the client id
+	target string // for gRPC
+	addr   string // for people
 }
 
 func newClient(config Config) (*client, error) {
@@ -51,7 +53,7 @@ func newClient(config Config) (*client, error) {
 	return c, c.renew()
 }
 
-// renew drops the connection and the token for new ones. Calls on the old
+// renew drops the token and the connection for new ones. Calls on the old
 // connection fail.
 func (c *client) renew() error {
 	// The provider keeps this context, and logs to its logger what it does.
@@ -68,25 +70,38 @@ func (c *client) renew() error {
 	if name, port, err := net.SplitHostPort(host); err == nil {
 		addr = ugrpc.HostPort(name, port)
 	}
-	creds := &bounded{PerRPCCredentials: provider}
-	conn, err := grpc.NewClient(addr,
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.name, c.target, c.addr = name, addr, strings.TrimPrefix(addr, "dns:///")
+	c.creds = &bounded{PerRPCCredentials: provider}
+	return c.connect()
+}
+
+// reconnect drops the connection for a new one, with the same token.
+func (c *client) reconnect() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.connect()
+}
+
+// connect is called with the lock held. Nothing is sent before the first call.
+func (c *client) connect() error {
+	conn, err := grpc.NewClient(c.target,
 		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})),
-		grpc.WithPerRPCCredentials(creds),
-		grpc.WithUserAgent(fmt.Sprintf("%s baton-sdk/%s baton-host/%s", name, sdk.Version, c.version)),
+		grpc.WithPerRPCCredentials(c.creds),
+		grpc.WithUserAgent(fmt.Sprintf("%s baton-sdk/%s baton-host/%s", c.name, sdk.Version, c.version)),
 		grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: time.Second, Multiplier: 1.6, Jitter: 0.2, MaxDelay: 30 * time.Second},
 			MinConnectTimeout: 20 * time.Second,
 		}),
 	)
 	if err != nil {
-		return fmt.Errorf("prepare the connection to C1 at %s: %w", addr, err)
+		return fmt.Errorf("prepare the connection to C1 at %s: %w", c.addr, err)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	if c.conn != nil {
 		_ = c.conn.Close()
 	}
-	c.conn, c.creds, c.addr = conn, creds, strings.TrimPrefix(addr, "dns:///")
+	c.conn = conn
 	return nil
 }
 
@@ -120,7 +135,7 @@ func call[Request, Response any](ctx context.Context, c *client, request Request
 		response, err = once(ctx, c, request, method)
 	case codes.DeadlineExceeded:
 		if ctx.Err() == nil {
-			_ = c.renew()
+			_ = c.reconnect()
 		}
 	}
 	return response, c.explain(err)

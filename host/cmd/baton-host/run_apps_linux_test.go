@@ -3,7 +3,6 @@ package main_test
 import (
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,18 +58,9 @@ func (p *pair) seeded() []shown {
 // pidOf is the process of a plugin, as the service's children say.
 func pidOf(t *testing.T, host *service, binary string) int {
 	t.Helper()
-	tasks, err := filepath.Glob("/proc/" + strconv.Itoa(host.cmd.Process.Pid) + "/task/*/children")
-	require.NoError(t, err)
-	for _, file := range tasks {
-		children, err := os.ReadFile(file)
-		require.NoError(t, err)
-		for pid := range strings.FieldsSeq(string(children)) {
-			argv, err := os.ReadFile("/proc/" + pid + "/cmdline")
-			if err == nil && strings.HasSuffix(strings.Split(string(argv), "\x00")[0], binary) {
-				number, err := strconv.Atoi(pid)
-				require.NoError(t, err)
-				return number
-			}
+	for pid, path := range children(t, host) {
+		if strings.HasSuffix(path, binary) {
+			return pid
 		}
 	}
 	require.Fail(t, "no process of "+binary)
