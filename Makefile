@@ -77,7 +77,7 @@ tidy-check:
 		{ echo "tidy-check: go.mod or go.sum is not tidy. Run: make tidy" >&2; exit 1; }
 
 .PHONY: demo
-demo: build ## two SCIM services, two plugins, one sync file
+demo: build ## two SCIM services, two plugins, one sync file, one upload
 	./sandbox/demo.sh
 
 .PHONY: bench

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The demo: two SCIM services on loopback, one baton-host, one sync file.
-# Run it with `make demo`, which builds the binaries first. Everything it starts
-# it also stops, whether it ends well, fails or is interrupted.
+# The demo: two SCIM services and a stand-in for ConductorOne (C1) on loopback, one
+# baton-host, one sync file, one upload. Run it with `make demo`, which builds the binaries
+# first. Everything it starts it also stops, whether it ends well, fails or is
+# interrupted.
 set -euo pipefail
 
 cd "$(dirname "$0")/.."
@@ -13,28 +14,39 @@ out=${DEMO_OUT:-demo-out}
 export FULLSTORY_SCIM_TOKEN="demo-fullstory-$RANDOM$RANDOM"
 export DESIGN_TOOL_SCIM_TOKEN="demo-design-tool-$RANDOM$RANDOM"
 
-services=()
+# Whatever runs is stopped, what was started last first: baton-host needs the others
+# to finish. `jobs` knows a process from its first moment.
 stop_services() {
+  trap '' INT TERM HUP
   trap - EXIT
-  for pid in "${services[@]}"; do kill "$pid" 2>/dev/null || true; done
-  for pid in "${services[@]}"; do wait "$pid" 2>/dev/null || true; done
+  local newest_first=
+  for pid in $(jobs -p); do newest_first="$pid $newest_first"; done
+  for pid in $newest_first; do
+    kill "$pid" 2>/dev/null || true
+    wait "$pid" 2>/dev/null || true
+  done
   rm -f "$out"/.ready
 }
 trap stop_services EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
+trap 'exit 129' HUP
 
 rm -rf "$out"
 mkdir -p "$out"
 
-# start_service TOKEN ARGUMENTS... starts a service on a port of its own choice
+# `set -m` gives what is started a process group of its own: Ctrl-C then reaches
+# this script alone, and each process gets one signal to stop, not two.
+
+# start_scim TOKEN ARGUMENTS... starts a service on a port of its own choice
 # and leaves its SCIM base URL in $url.
-start_service() {
+start_scim() {
   local token=$1
   shift
   mkfifo "$out/.ready"
+  set -m
   BATON_SANDBOX_TOKEN=$token "$bin/baton-sandbox" scim --addr 127.0.0.1:0 "$@" >"$out/.ready" 2>>"$out/services.log" &
-  services+=($!)
+  set +m
   if ! read -r -t 30 url <"$out/.ready"; then
     echo "demo: a sandbox service did not start; see $out/services.log" >&2
     exit 1
@@ -46,9 +58,9 @@ say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
 if [ ! -t 1 ] || [ -n "${NO_COLOR:-}" ]; then say() { printf '\n%s\n' "$*"; }; fi
 
 say "Two SCIM services, seeded with 40 and 25 people whose ids are the same in both"
-start_service "$FULLSTORY_SCIM_TOKEN" --app fullstory --seed 1 --accounts 40 --page-cap 10
+start_scim "$FULLSTORY_SCIM_TOKEN" --app fullstory --seed 1 --accounts 40 --page-cap 10
 fullstory=$url
-start_service "$DESIGN_TOOL_SCIM_TOKEN" --app design-tool --seed 2 --accounts 25 --groups 6 --page-cap 10
+start_scim "$DESIGN_TOOL_SCIM_TOKEN" --app design-tool --seed 2 --accounts 25 --groups 6 --page-cap 10
 design_tool=$url
 echo "fullstory    $fullstory"
 echo "design-tool  $design_tool"
@@ -83,3 +95,43 @@ say "baton-host accounts $out/workforce.c1z"
 
 say "The summary of the sync"
 cat "$out/summary.txt"
+
+say "C1's stand-in has a full sync to do, and credentials for the one who does it"
+mkfifo "$out/.ready"
+set -m
+"$bin/baton-sandbox" c1 --dir "$out/c1" --client workforce --exit-after 1 >"$out/.ready" 2>>"$out/services.log" &
+set +m
+exec 3<"$out/.ready"
+if ! read -r -t 30 c1 <&3; then
+  echo "demo: the stand-in for C1 did not start; see $out/services.log" >&2
+  exit 1
+fi
+echo "C1           $c1"
+
+say "baton-host run --config $out/baton-host.yaml --state-dir $out/state"
+set -m
+(
+  # BATON_CLIENT_ID and BATON_CLIENT_SECRET, as the stand-in made them.
+  set -a
+  . "$out/c1/workforce.env"
+  SSL_CERT_FILE=$out/c1/ca.pem BATON_HOST_ID=demo \
+    exec "$bin/baton-host" run --config "$out/baton-host.yaml" --state-dir "$out/state" 2>"$out/run.log"
+) &
+host=$!
+set +m
+if ! read -r -t 120 received <&3; then
+  echo "demo: C1 received no upload; see $out/run.log and $out/services.log" >&2
+  exit 1
+fi
+echo "C1 received, and checked against the SHA-256 that came with it:"
+echo "$received"
+
+say "The accounts in what C1 received, by app"
+"$bin/baton-host" accounts "$out"/c1/uploads/workforce/*.c1z --output csv | tail -n +2 | cut -d, -f1 | sort | uniq -c
+
+say "SIGTERM to baton-host run"
+kill "$host"
+status=0
+wait "$host" || status=$?
+echo "it ends with status $status; its log is $out/run.log"
+exit "$status"
