@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/conductorone/baton-sdk/pkg/logging"
 	"github.com/conductorone/baton-sdk/pkg/ugrpc"
@@ -57,8 +58,23 @@ func serverOptions(ctx context.Context) []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(MaxMessageBytes),
 		grpc.MaxSendMsgSize(MaxMessageBytes),
 		grpc.ChainUnaryInterceptor(ugrpc.UnaryServerInterceptor(ctx)...),
-		grpc.ChainStreamInterceptor(ugrpc.StreamServerInterceptors(ctx)...),
+		grpc.ChainStreamInterceptor(onlyConnectors(ugrpc.StreamServerInterceptors(ctx))...),
 	}
+}
+
+// onlyConnectors keeps the SDK's interceptors from go-plugin's own streams, which
+// last as long as the plugin and whose end is nothing to log.
+func onlyConnectors(interceptors []grpc.StreamServerInterceptor) []grpc.StreamServerInterceptor {
+	var filtered []grpc.StreamServerInterceptor
+	for _, intercept := range interceptors {
+		filtered = append(filtered, func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+			if strings.HasPrefix(info.FullMethod, "/plugin.") {
+				return handler(srv, stream)
+			}
+			return intercept(srv, stream, info, handler)
+		})
+	}
+	return filtered
 }
 
 // serverSide is the plugin's half of go-plugin's plugin interface.

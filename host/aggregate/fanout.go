@@ -96,6 +96,9 @@ func lowestVersion(versions []string) string {
 func (a *Aggregate) cleanup(ctx context.Context, request *v2.ConnectorServiceCleanupRequest, reply proto.Message, opts []grpc.CallOption) error {
 	answers, err := fanOut(ctx, a.routes, func(ctx context.Context, r *route) (*v2.ConnectorServiceCleanupResponse, error) {
 		answer := &v2.ConnectorServiceCleanupResponse{}
+		if r.broken != nil {
+			return answer, nil // It was never asked for anything.
+		}
 		limited, cancel := context.WithTimeout(ctx, a.retry.CallTimeout)
 		defer cancel()
 		return answer, r.call(limited, v2.ConnectorService_Cleanup_FullMethodName, request, answer, opts)

@@ -61,8 +61,9 @@ func (b *bounded) refused() error {
 var tokenStatus = regexp.MustCompile(`failed to get token: (\d{3})`)
 
 // refusals are the HTTP statuses by which a token endpoint says that the
-// credentials are wrong (RFC 6749 section 5.2; 403 is what gateways say).
-var refusals = map[int]bool{400: true, 401: true, 403: true}
+// credentials are wrong (RFC 6749 section 5.2). 403 is not one of them: that is
+// what gateways on the way say.
+var refusals = map[int]bool{400: true, 401: true}
 
 func explainToken(err error) error {
 	if err == nil {

@@ -3,6 +3,7 @@ package c1
 import (
 	"context"
 	"errors"
+	"regexp"
 	"strings"
 	"time"
 
@@ -72,6 +73,18 @@ func (s *service) finish(ctx context.Context, task *v1.Task, result outcome) err
 	return err
 }
 
+// taskError is an error with a code.
+type taskError struct {
+	error
+	code codes.Code
+}
+
+func (e *taskError) Unwrap() error              { return e.error }
+func (e *taskError) GRPCStatus() *status.Status { return status.New(e.code, e.Error()) }
+
+// statusNoise is what gRPC puts in front of messages, anywhere in them.
+var statusNoise = regexp.MustCompile(`rpc error: code = \w+ desc = `)
+
 // statusOf is an error as C1 is told it. Codes and details stay.
 func statusOf(err error) *spb.Status {
 	code := status.Code(err)
@@ -81,7 +94,7 @@ func statusOf(err error) *spb.Status {
 	case errors.Is(err, context.DeadlineExceeded) && code == codes.Unknown:
 		code = codes.DeadlineExceeded
 	}
-	message := err.Error()
+	message := statusNoise.ReplaceAllString(err.Error(), "")
 	if len(message) > longestMessage {
 		message = strings.ToValidUTF8(message[:longestMessage], "") + "…"
 	}

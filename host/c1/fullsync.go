@@ -11,7 +11,6 @@ import (
 	sdksync "github.com/conductorone/baton-sdk/pkg/sync"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/syncfile"
 )
@@ -58,9 +57,9 @@ func (s *service) failed(ctx context.Context, task *v1.Task, err error) error {
 	case errors.Is(err, errTaken):
 		return err
 	case errors.Is(err, errCancelled):
-		err = status.Error(codes.Canceled, err.Error())
+		err = &taskError{err, codes.Canceled}
 	case errors.Is(err, errStopping):
-		err = status.Error(codes.Aborted, err.Error())
+		err = &taskError{err, codes.Aborted}
 	}
 	// The verdict on the data of a plugin: it would be the same again.
 	permanent := errors.Is(err, sdksync.ErrIngestInvariantViolated)

@@ -21,7 +21,7 @@ func (s *service) other(ctx context.Context, task *v1.Task) error {
 	seen := &witness{ClientConnInterface: connector}
 	err = s.sdk.Process(ctx, task, connectorclient.NewConnectorClient(ctx, seen))
 	if err == nil {
-		return nil
+		return seen.failed()
 	}
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause

@@ -31,7 +31,7 @@ const (
 
 	// refusalsToStop is how often credentials that have never worked may be
 	// refused before the upload is given up.
-	refusalsToStop = 3
+	refusalsToStop = 5
 	// refusedPause is the pause between attempts with credentials that worked
 	// once: C1 may be wrong about them, and nobody may be there to restart us.
 	refusedPause = 5 * time.Minute

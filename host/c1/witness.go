@@ -19,24 +19,34 @@ import (
 type witness struct {
 	grpc.ClientConnInterface
 
-	mu    sync.Mutex
-	asked bool          // something was to be changed
-	reply proto.Message // nil: it was not
+	mu      sync.Mutex
+	failure error         // of the last call
+	asked   bool          // something was to be changed
+	reply   proto.Message // nil: it was not
 }
 
 // Invoke passes the call on.
 func (w *witness) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
 	err := w.ClientConnInterface.Invoke(ctx, method, args, reply, opts...)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.failure = err
 	if !aggregate.Changes(method) {
 		return err
 	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
 	w.asked = true
 	if message, ok := reply.(proto.Message); ok && err == nil {
 		w.reply = proto.Clone(message)
 	}
 	return err
+}
+
+// failed is why the plugin did not do what the task asked for, which the SDK's
+// handlers tell C1 and not their caller.
+func (w *witness) failed() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failure
 }
 
 // outcome is how a task ended whose handler failed with err without C1 having

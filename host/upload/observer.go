@@ -16,11 +16,11 @@ type logged struct {
 	log *zap.Logger
 }
 
-func observed(ctx context.Context, upload string, observer aggregate.Observer) aggregate.Observer {
+func observed(ctx context.Context, observer aggregate.Observer) aggregate.Observer {
 	if observer == nil {
 		observer = silent{}
 	}
-	return logged{Observer: observer, log: ctxzap.Extract(ctx).With(zap.String("upload", upload))}
+	return logged{Observer: observer, log: ctxzap.Extract(ctx)}
 }
 
 // FellBack is logged as a warning.

@@ -33,7 +33,7 @@ type Plugin struct {
 
 // Spec is a sync to make.
 type Spec struct {
-	// Upload is the upload's name.
+	// Upload is the upload's name, for errors. The context's logger is to know it.
 	Upload string
 	// Plugins are its plugins; at least one.
 	Plugins []Plugin
@@ -75,6 +75,7 @@ type Result struct {
 // Make makes the sync. The error names the plugins that failed; it is a
 // [GuardError] where the deletion guard tripped.
 func Make(ctx context.Context, spec Spec) (*Result, error) {
+	spec.Plugins = concerned(spec)
 	m := &making{Spec: spec, started: time.Now()}
 	if m.MaxStale <= 0 {
 		m.MaxStale = DefaultMaxStale
@@ -84,6 +85,32 @@ func Make(ctx context.Context, spec Spec) (*Result, error) {
 		defer func() { _ = m.last.Close(context.WithoutCancel(ctx)) }()
 	}
 	return m.make(ctx)
+}
+
+// concerned are the plugins that a sync of single resources or resource types is
+// about: the outage of another one is no reason to fail it. All of them are, if
+// the sync is of everything or names something that is nobody's.
+func concerned(spec Spec) []Plugin {
+	asked := slices.Clone(spec.Scope.ResourceTypes)
+	for _, one := range spec.Scope.Resources {
+		asked = append(asked, one.GetId().GetResourceType())
+		if parent := one.GetParentResourceId().GetResourceType(); parent != "" {
+			asked = append(asked, parent)
+		}
+	}
+	wanted := map[string]bool{}
+	for _, typeID := range asked {
+		namespace, _, _ := strings.Cut(typeID, ".")
+		i := slices.IndexFunc(spec.Plugins, func(p Plugin) bool { return p.Namespace != "" && p.Namespace == namespace })
+		if i < 0 {
+			return spec.Plugins
+		}
+		wanted[spec.Plugins[i].Instance] = true
+	}
+	if len(wanted) == 0 {
+		return spec.Plugins
+	}
+	return slices.DeleteFunc(slices.Clone(spec.Plugins), func(p Plugin) bool { return !wanted[p.Instance] })
 }
 
 // making is one sync in the making.
@@ -108,8 +135,7 @@ func (m *making) openLast(ctx context.Context) {
 		m.noLast = "there is none yet"
 	default:
 		m.noLast = err.Error()
-		ctxzap.Extract(ctx).Warn("the last good sync cannot be used; the next good one replaces it",
-			zap.String("upload", m.Upload), zap.Error(err))
+		ctxzap.Extract(ctx).Warn("the last good sync cannot be used; the next good one replaces it", zap.Error(err))
 	}
 }
 
@@ -122,7 +148,7 @@ func (m *making) make(ctx context.Context) (*Result, error) {
 		}
 		plugins = append(plugins, p.Plugin)
 	}
-	observer := observed(ctx, m.Upload, m.Observer)
+	observer := observed(ctx, m.Observer)
 	a, draft, err := m.sync(ctx, plugins, observer)
 	if err != nil {
 		return nil, m.withoutFallback(err)

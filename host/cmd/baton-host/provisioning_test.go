@@ -115,6 +115,7 @@ func TestWhatC1ChangesReachesTheRightPlugin(t *testing.T) {
 			require.Contains(t, refused.Status.GetMessage(), want, name)
 		}
 	}
+	l.host.says(`"msg":"task failed"`)
 	require.Len(t, l.did(t, "east"), 2)
 	require.Len(t, l.did(t, "west"), 1)
 	require.Empty(t, l.did(t, "shut"))

@@ -7,8 +7,10 @@ import (
 	"os"
 
 	"github.com/conductorone/baton-sdk/pkg/logging"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+	"go.uber.org/zap"
 	"golang.org/x/term"
 )
 
@@ -103,6 +105,10 @@ func (o *rootOptions) startLog(cmd *cobra.Command) error {
 
 	ctx, err := logging.Init(cmd.Context(), logging.WithLogFormat(format), logging.WithLogLevel(level))
 	if err != nil {
+		return fmt.Errorf("start the log: %w", err)
+	}
+	// The SDK's storage engine writes to the standard logger.
+	if _, err := zap.RedirectStdLogAt(ctxzap.Extract(ctx), zap.DebugLevel); err != nil {
 		return fmt.Errorf("start the log: %w", err)
 	}
 	cmd.SetContext(ctx)

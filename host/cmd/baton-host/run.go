@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/c1"
 	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/status"
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/host/workdir"
 )
@@ -32,6 +35,7 @@ type runOptions struct {
 	retryFor     time.Duration
 	stallTimeout time.Duration
 	accept       []string
+	listen       string
 }
 
 func newRunCommand(root *rootOptions) *cobra.Command {
@@ -63,8 +67,9 @@ It runs until it is stopped. SIGTERM and SIGINT let work in hand go on for
 	flags.StringVar(&options.plugin, "plugin", "", "serve this one app, configured by BATON_* variables")
 	flags.StringVar(&options.stateDir, "state-dir", "", "where the last good syncs are kept (default the file's state-dir, $STATE_DIRECTORY or ~/.local/state/baton-host)")
 	flags.DurationVar(&options.grace, "grace", 30*time.Second, "how long work in hand may go on after a signal to stop")
-	flags.DurationVar(&options.retryFor, "retry-for", 30*time.Minute, "how long to go on trying an app that does not answer; its rate limits do not count; 0 tries once")
+	flags.DurationVar(&options.retryFor, "retry-for", 5*time.Minute, "how long to go on trying an app that does not answer; its rate limits do not count; 0 tries once")
 	flags.DurationVar(&options.stallTimeout, "stall-timeout", c1.DefaultStallTimeout, "how long C1 may take nothing more of an upload before it is begun again")
+	flags.StringVar(&options.listen, "listen", "", "serve metrics on this address, such as 127.0.0.1:9400 (default: do not)")
 	addAcceptFlag(flags, &options.accept)
 	cmd.MarkFlagsMutuallyExclusive("plugin", "config")
 	cmd.MarkFlagsMutuallyExclusive("plugin", "upload")
@@ -92,6 +97,12 @@ func (o *runOptions) run(ctx context.Context) error {
 	}
 	defer func() { _ = temp.Remove() }()
 	workdir.Sweep(os.TempDir(), "baton-host-run-")
+
+	board, stopListening, err := o.serveStatus(ctx, plan.uploads)
+	if err != nil {
+		return err
+	}
+	defer stopListening()
 
 	log := ctxzap.Extract(ctx)
 	log.Info("starting", zap.String("version", version), zap.String("host_id", c1.HostID()), zap.String("state_dir", stateDir))
@@ -123,7 +134,7 @@ func (o *runOptions) run(ctx context.Context) error {
 		}
 		one := newServed(upload, plugins, stateDir, o)
 		serving.Go(func() {
-			served[i] = c1.Serve(ctx, one.config(dir))
+			served[i] = c1.Serve(ctx, one.config(dir, board.Report))
 		})
 	}
 	serving.Wait()
@@ -132,6 +143,27 @@ func (o *runOptions) run(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("no upload can be served any more:\n%w", errors.Join(served...))
+}
+
+// serveStatus serves the host's metrics, if it is to.
+func (o *runOptions) serveStatus(ctx context.Context, uploads []*config.Upload) (*status.Board, func(), error) {
+	var names []string
+	for _, upload := range uploads {
+		names = append(names, upload.Name)
+	}
+	board := status.New(version, names)
+	if o.listen == "" {
+		return board, func() {}, nil
+	}
+	var listening net.ListenConfig
+	listener, err := listening.Listen(ctx, "tcp", o.listen)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--listen %s: %w; name a free address such as 127.0.0.1:9400", o.listen, err)
+	}
+	ctxzap.Extract(ctx).Info("listening", zap.String("address", listener.Addr().String()))
+	server := &http.Server{Handler: board.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(listener) }() // It ends with Close.
+	return board, func() { _ = server.Close() }, nil
 }
 
 // mustBeMended is what a person has to mend in the configuration before anything

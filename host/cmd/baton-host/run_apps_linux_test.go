@@ -1,12 +1,15 @@
 package main_test
 
 import (
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
+	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 
@@ -67,6 +70,23 @@ func pidOf(t *testing.T, host *service, binary string) int {
 	return 0
 }
 
+// metricsOf reads the metrics where the service says that it listens.
+func metricsOf(t *testing.T, host *service) string {
+	t.Helper()
+	host.says(`"msg":"listening"`)
+	_, rest, _ := strings.Cut(host.said.String(), `"msg":"listening","address":"`)
+	address, _, _ := strings.Cut(rest, `"`)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", nil)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	return string(body)
+}
+
 func TestAnAppThatFailsFailsTheTaskAndTheNextSyncIsWhole(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, c1.Options{}, "")
@@ -104,9 +124,10 @@ func TestTheUploadHoldsTheLastGoodAccountsOfAnAppThatFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			p := newPair(t, c1.Options{}, "    on-plugin-failure: last-good\n")
-			host := p.run(t)
+			host := p.run(t, "--listen", "127.0.0.1:0")
 			require.True(t, p.sync(t).Succeeded)
 			want := p.seeded()
+			require.Contains(t, metricsOf(t, host), `baton_host_stale_accounts{plugin="fullstory",upload="workforce"} 0`)
 			require.NoError(t, p.design.server.Remove(p.design.server.Accounts()[0].ID))
 			c.fails(t, p, host)
 			stale := p.sync(t)
@@ -115,6 +136,12 @@ func TestTheUploadHoldsTheLastGoodAccountsOfAnAppThatFails(t *testing.T) {
 			host.says("the plugin failed; the rest of this sync has what it listed in the last good one")
 			host.says(c.why)
 			host.says(`"msg":"accounts uploaded that are not of now","upload":"workforce"`)
+			metrics := metricsOf(t, host)
+			require.Regexp(t, `baton_host_stale_accounts\{plugin="fullstory",upload="workforce"\} [1-9]`, metrics)
+			require.Contains(t, metrics, `baton_host_accounts{plugin="fullstory",upload="workforce"} 40`)
+			require.Contains(t, metrics, `baton_host_accounts{plugin="design-tool",upload="workforce"} 24`)
+			require.Contains(t, metrics, `baton_host_tasks_total{result="done",type="sync_full",upload="workforce"} 2`)
+			require.Contains(t, metrics, `baton_host_connected{upload="workforce"} 1`)
 			host.stop()
 			require.Empty(t, p.Violations())
 		})
@@ -140,6 +167,27 @@ func TestAPluginThatCannotStartKeepsItsAccountsInC1(t *testing.T) {
 	second.says("the plugin does not start; it will be tried again")
 	second.says("/no/such/baton-fullstory")
 	second.stop()
+	require.Empty(t, p.Violations())
+}
+
+func TestASyncOfOneAppDoesNotNeedTheOther(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, c1.Options{}, "")
+	host := p.run(t)
+	require.True(t, p.sync(t).Succeeded)
+	kept, err := os.ReadFile(filepath.Join(p.state, "workforce.c1z"))
+	require.NoError(t, err)
+	p.design.fail(0)
+	keepOnly(t, p.fullstory.server, 3)
+	id, err := p.AddFullSync("workforce", v1.Task_SyncFullTask_builder{SyncResourceTypeIds: []string{"fullstory.user"}}.Build())
+	require.NoError(t, err)
+	partial := p.finished(t, id)
+	require.True(t, partial.Succeeded, "%v", partial.Status)
+	require.Len(t, accountsIn(t, partial.Uploads[0].Path), 3, "a partial sync does not trip the guard")
+	still, err := os.ReadFile(filepath.Join(p.state, "workforce.c1z"))
+	require.NoError(t, err)
+	require.Equal(t, kept, still, "and is no last good one")
+	host.stop()
 	require.Empty(t, p.Violations())
 }
 

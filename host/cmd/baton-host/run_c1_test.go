@@ -276,6 +276,7 @@ func TestRunRefusesBadInputWithASentence(t *testing.T) {
 		"an unknown plugin accepted": {good.env, []string{"--plugin", "fullstory", "--accept-deletions", "other"}, "--accept-deletions other: there is no such plugin"},
 		"a bad duration":             {good.env, []string{"--plugin", "fullstory", "--grace", "soon"}, `invalid argument "soon" for "--grace" flag`},
 		"a negative duration":        {good.env, []string{"--plugin", "fullstory", "--grace", "-1s"}, "--grace must not be negative, unlike -1s"},
+		"an address it cannot have":  {good.env, []string{"--plugin", "fullstory", "--state-dir", t.TempDir(), "--listen", "192.0.2.1:80"}, "--listen 192.0.2.1:80: "},
 		"a state dir that is a file": {good.env, []string{"--plugin", "fullstory", "--state-dir", file}, "the state directory " + file + " cannot be made"},
 		"a wrong configuration":      {append(good.env[:4:4], "BATON_SCIM_TOKEN=x"), []string{"--plugin", "fullstory", "--state-dir", t.TempDir()}, "BATON_SCIM_BASE_URL"},
 	} {

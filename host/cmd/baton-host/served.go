@@ -50,7 +50,7 @@ func newServed(upload *config.Upload, plugins map[string]*steady, stateDir strin
 	return s
 }
 
-func (s *served) config(tempDir string) c1.Config {
+func (s *served) config(tempDir string, report func(c1.Event)) c1.Config {
 	return c1.Config{
 		Upload:       s.upload.Name,
 		ClientID:     s.upload.ClientID,
@@ -61,6 +61,7 @@ func (s *served) config(tempDir string) c1.Config {
 		Connector:    s.connector,
 		Sync:         s.sync,
 		Uploaded:     s.uploaded,
+		Report:       report,
 		Grace:        s.options.grace,
 		StallTimeout: s.options.stallTimeout,
 	}

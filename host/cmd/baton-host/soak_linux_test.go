@@ -56,7 +56,7 @@ func (c *company) note(format string, args ...any) {
 // still be there, and nothing may be missing that is in both.
 func TestManyTasksWithFailuresOnBothEndsLoseNothing(t *testing.T) {
 	t.Parallel()
-	seed := uint64(time.Now().UnixNano()) //nolint:gosec // Any number is a seed.
+	seed := uint64(time.Now().UnixNano())
 	if given := os.Getenv("BATON_HOST_SOAK_SEED"); given != "" {
 		var err error
 		seed, err = strconv.ParseUint(given, 10, 64)

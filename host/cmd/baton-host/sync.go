@@ -14,7 +14,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/config"
@@ -231,7 +233,8 @@ func syncUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry aggreg
 
 	progress := startProgress(plan.name, plan.instances)
 	keep := lastgood.At(path)
-	made, err := upload.Make(ctx, upload.Spec{
+	logged := ctxzap.ToContext(ctx, ctxzap.Extract(ctx).With(zap.String("upload", plan.name)))
+	made, err := upload.Make(logged, upload.Spec{
 		Upload:   plan.name,
 		Plugins:  uploadPlugins(members),
 		FallBack: plan.lastGood,
