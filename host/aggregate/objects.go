@@ -53,7 +53,7 @@ func (w *rewriter) objectID(id string, ref reference) (string, error) {
 	}
 	renamed, err := w.affix(id, what)
 	if err == nil && ref == toEventFeed && len(renamed) > maxFeedID {
-		return "", fmt.Errorf("the id of the event feed %q has %d bytes with the namespace in front, and no more than %d are allowed", id, len(renamed), maxFeedID)
+		return "", fmt.Errorf("the id of the event feed %q has %d bytes with the namespace in front, and no more than %d are allowed", shortened(id, 64), len(renamed), maxFeedID)
 	}
 	return renamed, err
 }

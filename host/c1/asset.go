@@ -62,6 +62,7 @@ func (s *service) send(ctx context.Context, task *v1.Task, content io.Reader, su
 	watchdog := time.AfterFunc(s.config.StallTimeout, func() { cancel(stalled) })
 	defer watchdog.Stop()
 
+	provider := s.client.creds.current()
 	err := s.stream(ctx, task, content, sum, watchdog)
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, stalled) {
 		// The connection may be what hangs.
@@ -69,13 +70,13 @@ func (s *service) send(ctx context.Context, task *v1.Task, content io.Reader, su
 		return &callError{words: cause.Error(), cause: status.Error(codes.Unavailable, cause.Error())}
 	}
 	if status.Code(err) == codes.Unauthenticated && !s.client.isRefused() {
-		_ = s.client.renew()
+		_ = s.client.creds.renew(provider)
 	}
 	return s.client.explain(err)
 }
 
 func (s *service) stream(ctx context.Context, task *v1.Task, content io.Reader, sum []byte, watchdog *time.Timer) error {
-	conn, _, _ := s.client.current()
+	conn := s.client.connection()
 	conn.ResetConnectBackoff()
 	stream, err := v1.NewBatonServiceClient(conn).UploadAsset(ctx)
 	if err != nil {

@@ -36,56 +36,43 @@ const (
 // client is the connection to C1. It is one connection for all calls, made anew
 // where that may help.
 type client struct {
-	id, secret string
-	hostID     string
-	version    string
+	version string
+	creds   *bounded
+	name    string // of the client id
+	target  string // for gRPC
+	addr    string // for people
 
-	mu     sync.Mutex
-	conn   *grpc.ClientConn
-	creds  *bounded
-	name   string // of the client id
-	target string // for gRPC
-	addr   string // for people
+	mu   sync.Mutex
+	conn *grpc.ClientConn
 }
 
 func newClient(config Config) (*client, error) {
-	c := &client{id: config.ClientID, secret: config.ClientSecret, hostID: config.HostID, version: config.Version}
-	return c, c.renew()
-}
-
-// renew drops the token and the connection for new ones. Calls on the old
-// connection fail.
-func (c *client) renew() error {
+	c := &client{version: config.Version}
 	// The provider keeps this context, and logs to its logger what it does.
 	ctx := ctxzap.ToContext(context.Background(), zap.NewNop())
 	ctx = context.WithValue(ctx, uhttp.ContextHTTPTimeoutKey, tokenTimeout)
-	provider, name, host, err := ugrpc.NewC1CredentialProvider(ctx, c.id, c.secret)
+	provider, name, host, err := ugrpc.NewC1CredentialProvider(ctx, config.ClientID, config.ClientSecret)
 	if err != nil {
-		return fmt.Errorf("the client id or secret is not one of C1: %w", err)
+		return nil, fmt.Errorf("the client id or secret is not one of C1: %w", err)
 	}
+	c.creds = &bounded{provider: provider, make: func() (credentials.PerRPCCredentials, error) {
+		provider, _, _, err := ugrpc.NewC1CredentialProvider(ctx, config.ClientID, config.ClientSecret)
+		return provider, err
+	}}
 	if other, set := os.LookupEnv(apiHostEnv); set {
 		host = other
 	}
-	addr := ugrpc.HostPort(host, "443")
+	c.name, c.target = name, ugrpc.HostPort(host, "443")
 	if name, port, err := net.SplitHostPort(host); err == nil {
-		addr = ugrpc.HostPort(name, port)
+		c.target = ugrpc.HostPort(name, port)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.name, c.target, c.addr = name, addr, strings.TrimPrefix(addr, "dns:///")
-	c.creds = &bounded{PerRPCCredentials: provider}
-	return c.connect()
+	c.addr = strings.TrimPrefix(c.target, "dns:///")
+	return c, c.reconnect()
 }
 
-// reconnect drops the connection for a new one, with the same token.
+// reconnect drops the connection for a new one. Calls on the old one fail; nothing
+// is sent before the first call.
 func (c *client) reconnect() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.connect()
-}
-
-// connect is called with the lock held. Nothing is sent before the first call.
-func (c *client) connect() error {
 	conn, err := grpc.NewClient(c.target,
 		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})),
 		grpc.WithPerRPCCredentials(c.creds),
@@ -98,6 +85,8 @@ func (c *client) connect() error {
 	if err != nil {
 		return fmt.Errorf("prepare the connection to C1 at %s: %w", c.addr, err)
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.conn != nil {
 		_ = c.conn.Close()
 	}
@@ -111,10 +100,10 @@ func (c *client) close() {
 	_ = c.conn.Close()
 }
 
-func (c *client) current() (*grpc.ClientConn, *bounded, string) {
+func (c *client) connection() *grpc.ClientConn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.conn, c.creds, c.addr
+	return c.conn
 }
 
 // call makes one call on the connection, within its time. A token that C1 does
@@ -123,13 +112,14 @@ func (c *client) current() (*grpc.ClientConn, *bounded, string) {
 func call[Request, Response any](ctx context.Context, c *client, request Request,
 	method func(v1.BatonServiceClient, context.Context, Request, ...grpc.CallOption) (Response, error),
 ) (Response, error) {
+	provider := c.creds.current()
 	response, err := once(ctx, c, request, method)
 	switch status.Code(err) {
 	case codes.Unauthenticated:
-		if _, creds, _ := c.current(); creds.refused() != nil {
-			return response, c.explain(err)
+		if c.isRefused() {
+			break
 		}
-		if renewErr := c.renew(); renewErr != nil {
+		if renewErr := c.creds.renew(provider); renewErr != nil {
 			return response, renewErr
 		}
 		response, err = once(ctx, c, request, method)
@@ -146,7 +136,7 @@ func once[Request, Response any](ctx context.Context, c *client, request Request
 ) (Response, error) {
 	ctx, cancel := context.WithTimeout(ctx, callTimeout)
 	defer cancel()
-	conn, _, _ := c.current()
+	conn := c.connection()
 	// Otherwise a call would get the error of the last attempt to connect, which
 	// may be long ago.
 	conn.ResetConnectBackoff()
@@ -171,12 +161,12 @@ func (c *client) explain(err error) error {
 	if done, ok := errors.AsType[*callError](err); ok {
 		return done
 	}
-	_, creds, addr := c.current()
+	addr := c.addr
 	message := status.Convert(err).Message()
 	words := fmt.Sprintf("C1 at %s answers %s: %s", addr, status.Code(err), message)
 	switch code := status.Code(err); {
-	case creds.refused() != nil:
-		words = status.Convert(creds.refused()).Message()
+	case c.isRefused():
+		words = status.Convert(c.creds.refused()).Message()
 	case strings.Contains(message, "x509:"), strings.Contains(message, "tls:"):
 		words = fmt.Sprintf("C1 at %s is not trusted: %s; if a proxy or a private authority stands in between, point SSL_CERT_FILE at its certificates", addr, message)
 	case code == codes.Unavailable:
@@ -188,7 +178,4 @@ func (c *client) explain(err error) error {
 }
 
 // isRefused says that C1 refused the credentials themselves.
-func (c *client) isRefused() bool {
-	_, creds, _ := c.current()
-	return creds.refused() != nil
-}
+func (c *client) isRefused() bool { return c.creds.refused() != nil }

@@ -11,15 +11,42 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// bounded is the SDK's credential provider with two faults mended: it ignores the
-// context of the call, so that an endpoint that never answers holds the call for
-// minutes, and it reports every failure as refused credentials.
+// bounded is the SDK's credential provider with three faults mended: it ignores
+// the context of the call, so that an endpoint that never answers holds the call
+// for minutes; it reports every failure as refused credentials; and it keeps a
+// token that C1 does not take any more until shortly before its end.
 type bounded struct {
-	credentials.PerRPCCredentials
+	make func() (credentials.PerRPCCredentials, error)
 
-	mu      sync.Mutex
-	refusal error
+	mu       sync.Mutex
+	provider credentials.PerRPCCredentials
+	refusal  error
 }
+
+// current is the provider in use.
+func (b *bounded) current() credentials.PerRPCCredentials {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.provider
+}
+
+// renew has the next call get a new token, unless somebody has seen to that since
+// the provider was the current one.
+func (b *bounded) renew(seen credentials.PerRPCCredentials) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.provider != seen {
+		return nil
+	}
+	provider, err := b.make()
+	if err == nil {
+		b.provider = provider
+	}
+	return err
+}
+
+// RequireTransportSecurity is true: tokens go over TLS only.
+func (*bounded) RequireTransportSecurity() bool { return true }
 
 // GetRequestMetadata fails with UNAUTHENTICATED only if C1 refused the
 // credentials, and with UNAVAILABLE if no token could be got for another reason.
@@ -29,8 +56,9 @@ func (b *bounded) GetRequestMetadata(ctx context.Context, uri ...string) (map[st
 		err      error
 	}
 	done := make(chan outcome, 1)
+	provider := b.current()
 	go func() {
-		metadata, err := b.PerRPCCredentials.GetRequestMetadata(ctx, uri...)
+		metadata, err := provider.GetRequestMetadata(ctx, uri...)
 		done <- outcome{metadata, err}
 	}()
 	select {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -19,7 +20,13 @@ import (
 
 // Keep is the place of one upload's last good sync: a sync file, and a record of
 // the same name with ".json" after it. One process at a time may write there.
-type Keep struct{ path string }
+//
+// Its methods may be called concurrently: nobody sees a file with the record of
+// another.
+type Keep struct {
+	path string
+	mu   sync.RWMutex
+}
 
 // At is the keep whose sync file is at path.
 func At(path string) *Keep { return &Keep{path: path} }
@@ -44,6 +51,8 @@ type Good struct {
 // [os.ErrNotExist] where there is none yet, and otherwise says in a sentence what
 // is wrong with it: a file that is damaged, is no full sync or has another record.
 func (k *Keep) Open(ctx context.Context, tmpDir string) (*Good, error) {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
 	sum, err := sumOf(k.path)
 	if err != nil {
 		return nil, err
@@ -104,6 +113,8 @@ func PartOf(learned aggregate.Learned, asOf time.Time, accounts int) Part {
 // Known is what is known of the sync that is kept, without opening its file; the
 // zero value if nothing is.
 func (k *Keep) Known() Sync {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
 	sum, err := sumOf(k.path)
 	if err != nil {
 		return Sync{}
@@ -117,12 +128,14 @@ func (k *Keep) Known() Sync {
 
 // Replace puts a draft in the place of the last good sync. The draft must be on
 // the same file system. It is used up, unless there is an error.
-func (k *Keep) Replace(draft *syncfile.Draft, sync Sync) error {
+func (k *Keep) Replace(draft *syncfile.Draft, made Sync) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
 	fresh, err := sumOf(draft.Path())
 	if err != nil {
 		return err
 	}
-	r := record{Version: recordVersion, Syncs: map[string]Sync{fresh: sync}}
+	r := record{Version: recordVersion, Syncs: map[string]Sync{fresh: made}}
 	// A record that cannot be read, or that is of no file there is, is no loss.
 	if old, err := readRecord(k.recordPath()); err == nil {
 		if sum, err := sumOf(k.path); err == nil {

@@ -1,8 +1,6 @@
 package main_test
 
 import (
-	"io"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -68,23 +66,6 @@ func pidOf(t *testing.T, host *service, binary string) int {
 	}
 	require.Fail(t, "no process of "+binary)
 	return 0
-}
-
-// metricsOf reads the metrics where the service says that it listens.
-func metricsOf(t *testing.T, host *service) string {
-	t.Helper()
-	host.says(`"msg":"listening"`)
-	_, rest, _ := strings.Cut(host.said.String(), `"msg":"listening","address":"`)
-	address, _, _ := strings.Cut(rest, `"`)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", nil)
-	require.NoError(t, err)
-	response, err := http.DefaultClient.Do(request)
-	require.NoError(t, err)
-	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, response.StatusCode)
-	return string(body)
 }
 
 func TestAnAppThatFailsFailsTheTaskAndTheNextSyncIsWhole(t *testing.T) {

@@ -3,6 +3,8 @@ package main_test
 import (
 	"bytes"
 	"context"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -214,6 +216,23 @@ func requireOnly(t *testing.T, dir string, names ...string) {
 		}
 	}
 	require.Equal(t, names, got)
+}
+
+// metricsOf reads the metrics where the service says that it listens.
+func metricsOf(t *testing.T, host *service) string {
+	t.Helper()
+	host.says(`"msg":"listening"`)
+	_, rest, _ := strings.Cut(host.said.String(), `"msg":"listening","address":"`)
+	address, _, _ := strings.Cut(rest, `"`)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", nil)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	return string(body)
 }
 
 // companies is two uploads over three plugins, one of which both uploads have.

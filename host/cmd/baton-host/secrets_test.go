@@ -4,10 +4,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
 
+	"github.com/batonhost/baton-host/sandbox/c1"
 	"github.com/batonhost/baton-host/sandbox/canary"
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
@@ -111,4 +115,31 @@ uploads:
 			}
 		})
 	}
+}
+
+func TestNoSecretOfServiceModeAnywhere(t *testing.T) {
+	t.Parallel()
+	s := newSingle(t, c1.Options{}, scim.Options{})
+	s.Inject(c1.Fault{Call: c1.TokenCall, Times: 1, HTTPStatus: 503})
+	s.Inject(c1.Fault{Call: c1.HelloCall, Times: 1, Code: codes.Unauthenticated, Message: "who?"})
+	s.Inject(c1.Fault{Call: c1.UploadAssetCall, Times: 1, Drop: true})
+	host := s.run(t, "--log-level", "debug", "--listen", "127.0.0.1:0")
+	require.Len(t, s.synced(t, s.fullSync(t, "fullstory")), 30)
+	s.finished(t, func() string {
+		id, err := s.AddTask("fullstory", v1.Task_builder{ActionListSchemas: &v1.Task_ActionListSchemasTask{}}.Build())
+		require.NoError(t, err)
+		return id
+	}())
+	metrics := metricsOf(t, host)
+	host.stop()
+	record, err := os.ReadFile(filepath.Join(s.state, "fullstory.c1z.json"))
+	require.NoError(t, err)
+	_, secret, _ := strings.Cut(s.env[2], "v1:")
+	for where, text := range map[string]string{"the log": host.said.String(), "the metrics": metrics, "the record": string(record)} {
+		require.NotContains(t, text, s.app.token, where)
+		require.NotContains(t, text, secret, where)
+		require.NotContains(t, text, "eyJ", "%s holds something like a JSON web token or key", where)
+		require.NotContains(t, strings.ToLower(text), "bearer ", where)
+	}
+	require.Contains(t, host.said.String(), `"level":"debug"`)
 }
