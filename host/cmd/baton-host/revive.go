@@ -22,6 +22,7 @@ const (
 // steady is a plugin for as long as the host runs: one that has ended is started
 // again before it is used the next time.
 type steady struct {
+	wanted
 	finder   *supervise.Finder
 	logLevel string
 
@@ -32,7 +33,7 @@ type steady struct {
 }
 
 func newSteady(finder *supervise.Finder, logLevel string, m *member) *steady {
-	s := &steady{finder: finder, logLevel: logLevel, member: m}
+	s := &steady{wanted: m.wanted, finder: finder, logLevel: logLevel, member: m}
 	if m.failed() {
 		s.wait()
 	}
@@ -72,10 +73,10 @@ func (s *steady) ended() bool {
 }
 
 func (s *steady) restart(ctx context.Context) {
-	log := ctxzap.Extract(ctx).With(zap.String("plugin", s.member.instance))
+	log := ctxzap.Extract(ctx).With(zap.String("plugin", s.instance))
 	log.Warn("the plugin is not running; starting it again")
 	s.stop(ctx)
-	fresh := &member{wanted: s.member.wanted, appName: s.member.appName}
+	fresh := &member{wanted: s.wanted, appName: s.member.appName}
 	// Not for one task only.
 	fresh.start(context.WithoutCancel(ctx), s.finder, s.logLevel)
 	s.member = fresh

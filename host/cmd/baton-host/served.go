@@ -45,7 +45,7 @@ func newServed(upload *config.Upload, plugins map[string]*steady, stateDir strin
 		}
 	}
 	for _, plugin := range upload.Plugins {
-		s.accept[plugin.Name] = plugins[plugin.Name].member.accept
+		s.accept[plugin.Name] = plugins[plugin.Name].accept
 	}
 	return s
 }
@@ -105,7 +105,7 @@ func (s *served) sync(ctx context.Context, scope c1.Scope) (*upload.Result, erro
 	s.mu.Lock()
 	for _, plugin := range behind {
 		plugins = append(plugins, upload.Plugin{
-			Plugin: plugin, Guard: s.plugins[plugin.Instance].member.guard, AcceptDeletions: s.accept[plugin.Instance],
+			Plugin: plugin, Guard: s.plugins[plugin.Instance].guard, AcceptDeletions: s.accept[plugin.Instance],
 		})
 	}
 	s.mu.Unlock()
