@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -46,6 +47,11 @@ func buildAndRun(m *testing.M) (int, error) {
 	)
 	if out, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("build the binaries: %w\n%s", err, out)
+	}
+	// These tests wait for processes much more than they work; -parallel on the
+	// command line still decides.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		return 0, err
 	}
 	return m.Run(), nil
 }
