@@ -65,8 +65,6 @@ func (s *service) send(ctx context.Context, task *v1.Task, content io.Reader, su
 	provider := s.client.creds.current()
 	err := s.stream(ctx, task, content, sum, watchdog)
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, stalled) {
-		// The connection may be what hangs.
-		_ = s.client.reconnect()
 		return &callError{words: cause.Error(), cause: status.Error(codes.Unavailable, cause.Error())}
 	}
 	if status.Code(err) == codes.Unauthenticated && !s.client.isRefused() {
@@ -76,8 +74,11 @@ func (s *service) send(ctx context.Context, task *v1.Task, content io.Reader, su
 }
 
 func (s *service) stream(ctx context.Context, task *v1.Task, content io.Reader, sum []byte, watchdog *time.Timer) error {
-	conn := s.client.connection()
-	conn.ResetConnectBackoff()
+	conn, err := s.client.dial()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
 	stream, err := v1.NewBatonServiceClient(conn).UploadAsset(ctx)
 	if err != nil {
 		return err

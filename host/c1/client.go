@@ -34,7 +34,8 @@ const (
 )
 
 // client is the connection to C1. It is one connection for all calls, made anew
-// where that may help.
+// where that may help; each upload has one of its own, so that nothing that
+// happens to the others breaks it off.
 type client struct {
 	version string
 	creds   *bounded
@@ -42,8 +43,9 @@ type client struct {
 	target  string // for gRPC
 	addr    string // for people
 
-	mu   sync.Mutex
-	conn *grpc.ClientConn
+	mu     sync.Mutex
+	conn   *grpc.ClientConn
+	closed bool
 }
 
 func newClient(config Config) (*client, error) {
@@ -70,9 +72,8 @@ func newClient(config Config) (*client, error) {
 	return c, c.reconnect()
 }
 
-// reconnect drops the connection for a new one. Calls on the old one fail; nothing
-// is sent before the first call.
-func (c *client) reconnect() error {
+// dial makes a connection. Nothing is sent before the first call.
+func (c *client) dial() (*grpc.ClientConn, error) {
 	conn, err := grpc.NewClient(c.target,
 		grpc.WithTransportCredentials(credentials.NewTLS(&tls.Config{MinVersion: tls.VersionTLS12})),
 		grpc.WithPerRPCCredentials(c.creds),
@@ -83,10 +84,22 @@ func (c *client) reconnect() error {
 		}),
 	)
 	if err != nil {
-		return fmt.Errorf("prepare the connection to C1 at %s: %w", c.addr, err)
+		return nil, fmt.Errorf("prepare the connection to C1 at %s: %w", c.addr, err)
+	}
+	return conn, nil
+}
+
+// reconnect drops the connection for a new one. Calls on the old one fail.
+func (c *client) reconnect() error {
+	conn, err := c.dial()
+	if err != nil {
+		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.closed {
+		return conn.Close()
+	}
 	if c.conn != nil {
 		_ = c.conn.Close()
 	}
@@ -97,6 +110,7 @@ func (c *client) reconnect() error {
 func (c *client) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.closed = true
 	_ = c.conn.Close()
 }
 
@@ -165,9 +179,9 @@ func (c *client) explain(err error) error {
 	message := status.Convert(err).Message()
 	words := fmt.Sprintf("C1 at %s answers %s: %s", addr, status.Code(err), message)
 	switch code := status.Code(err); {
-	case c.isRefused():
+	case code == codes.Unauthenticated && c.isRefused():
 		words = status.Convert(c.creds.refused()).Message()
-	case strings.Contains(message, "x509:"), strings.Contains(message, "tls:"):
+	case strings.Contains(message, "x509:"), strings.Contains(message, "tls: failed to verify"):
 		words = fmt.Sprintf("C1 at %s is not trusted: %s; if a proxy or a private authority stands in between, point SSL_CERT_FILE at its certificates", addr, message)
 	case code == codes.Unavailable:
 		words = fmt.Sprintf("C1 at %s cannot be reached: %s", addr, message)

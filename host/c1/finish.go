@@ -13,6 +13,7 @@ import (
 	spb "google.golang.org/genproto/googleapis/rpc/status"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
@@ -21,6 +22,9 @@ const (
 	finishFor = 5 * time.Minute
 	// longestMessage is how much of an error C1 is told, in bytes.
 	longestMessage = 8 << 10
+	// longestStatus is how large an error may be for its details to be told too, in
+	// bytes: an error that C1 refuses for its size would never be heard.
+	longestStatus = 64 << 10
 )
 
 // outcome is how a task ended.
@@ -99,7 +103,7 @@ func statusOf(err error) *spb.Status {
 		message = strings.ToValidUTF8(message[:longestMessage], "") + "…"
 	}
 	told := &spb.Status{Code: int32(code), Message: strings.ToValidUTF8(message, "�")}
-	if converted, ok := status.FromError(err); ok {
+	if converted, ok := status.FromError(err); ok && proto.Size(converted.Proto()) <= longestStatus {
 		told.Details = converted.Proto().GetDetails()
 	}
 	return told
