@@ -170,6 +170,7 @@ func (m *making) make(ctx context.Context) (*Result, error) {
 		if err != nil {
 			return nil, err
 		}
+		stale = slices.DeleteFunc(stale, func(one aggregate.Stale) bool { return tripped[one.Instance] != nil })
 		for _, one := range a.Stale() {
 			if failure, ok := tripped[one.Instance]; ok {
 				one.Err = failure
@@ -249,7 +250,8 @@ func (m *making) anyFresh(stale []aggregate.Stale) error {
 }
 
 // guard finds the plugins that list too few resources, with the reason. It is an
-// error where nothing can stand in for them.
+// error where nothing can stand in for them. A plugin that failed in the middle is
+// looked at too: what it had listed before, to its end, is not answered for.
 func (m *making) guard(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale) (map[string]error, error) {
 	if m.last == nil || !m.Scope.Whole() {
 		return nil, nil
@@ -259,8 +261,7 @@ func (m *making) guard(a *aggregate.Aggregate, draft *syncfile.Draft, stale []ag
 	tripped := map[string]error{}
 	var failed []error
 	for _, p := range m.Plugins {
-		answeredFor := slices.ContainsFunc(stale, func(one aggregate.Stale) bool { return one.Instance == p.Instance })
-		if answeredFor || p.AcceptDeletions {
+		if p.AcceptDeletions {
 			continue
 		}
 		mine := func(typeID string) bool { return m.owner(a, typeID) == p.Instance }
@@ -275,15 +276,21 @@ func (m *making) guard(a *aggregate.Aggregate, draft *syncfile.Draft, stale []ag
 			failed = append(failed, fmt.Errorf("%w (on-plugin-failure is last-good, but there is no last good sync to answer from: %w)", err, why))
 		}
 	}
-	if len(failed) == 0 && len(tripped)+len(stale) == len(m.Plugins) && len(tripped) > 0 {
-		for _, p := range m.Plugins {
-			failed = append(failed, tripped[p.Instance])
-		}
-		for _, one := range stale {
+	if len(failed) > 0 || len(tripped) == 0 {
+		return tripped, errors.Join(failed...)
+	}
+	for _, one := range stale {
+		if tripped[one.Instance] == nil {
 			failed = append(failed, one.Err)
 		}
 	}
-	return tripped, errors.Join(failed...)
+	if len(tripped)+len(failed) < len(m.Plugins) {
+		return tripped, nil
+	}
+	for _, p := range m.Plugins {
+		failed = append(failed, tripped[p.Instance])
+	}
+	return nil, fmt.Errorf("every plugin of upload %q failed, so there is nothing new to sync: %w", m.Upload, errors.Join(failed...))
 }
 
 func prefixOf(p Plugin) string {

@@ -198,3 +198,23 @@ func TestAPluginWithoutANamespaceIsGuardedAndAnsweredFor(t *testing.T) {
 	host.says("so many deletions at once")
 	host.stop()
 }
+
+// TestAnEmptyListAndThenAFailureIsStillGuarded has an app answer with no users at
+// all and fail after that: that it is answered for from then on must not let the
+// empty list through.
+func TestAnEmptyListAndThenAFailureIsStillGuarded(t *testing.T) {
+	t.Parallel()
+	p := withGroups(t, "    on-plugin-failure: last-good\n")
+	host := p.run(t)
+	first := p.sync(t)
+	require.True(t, first.Succeeded, "%v", first.Status)
+	want := rowsOf(t, first.Uploads[0].Path)
+	keepOnly(t, p.design.server, 0)
+	for after := range int64(10) {
+		p.design.fail(after)
+		stale := p.sync(t)
+		require.True(t, stale.Succeeded, "failing behind %d requests: %v", after, stale.Status)
+		require.Equal(t, want, rowsOf(t, stale.Uploads[0].Path), "failing behind %d requests", after)
+	}
+	host.stop()
+}
