@@ -304,15 +304,15 @@ func TestRunRefusesBadInputWithASentence(t *testing.T) {
 // all buffers on the way, in its middle, so that the host cannot send on.
 func TestAnUploadThatC1StopsReadingIsSentAgain(t *testing.T) {
 	t.Parallel()
-	s := newSingle(t, c1.Options{}, scim.Options{Accounts: 15_000, PageCap: 1000})
-	s.Inject(c1.Fault{Call: c1.UploadAssetCall, Times: 1, Stall: true, AfterBytes: 100 << 10})
+	s := newSingle(t, c1.Options{}, scim.Options{Accounts: 8000, PageCap: 1000})
+	s.Inject(c1.Fault{Call: c1.UploadAssetCall, Times: 1, Stall: true, AfterBytes: 1})
 	id := s.fullSync(t, "fullstory")
 	host := s.run(t, "--stall-timeout", "3s")
 	s.waitFor(t, kind(c1.UploadStalled))
 	host.says("C1 has neither taken more of the upload nor answered for 3s")
 	outcome := s.finished(t, id)
 	require.True(t, outcome.Succeeded, "%v", outcome.Status)
-	require.Greater(t, outcome.Uploads[0].Size, int64(512<<10), "or it would fit into the buffers")
+	require.Greater(t, outcome.Uploads[0].Size, int64(400<<10), "or it would fit into the buffers")
 	require.Equal(t, 1, s.BrokenUploads())
 	s.done(t, host, id)
 }

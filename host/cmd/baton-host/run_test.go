@@ -23,7 +23,7 @@ import (
 )
 
 // guard is how long an event is waited for before a test gives up.
-const guard = 90 * time.Second
+const guard = 3 * time.Minute
 
 // tick is a short while: between looks, and in place of C1's leases.
 const tick = 500 * time.Millisecond
