@@ -76,27 +76,37 @@ func (w *rewriter) values(of *structpb.Struct, fields map[string]*configv1.Field
 
 // jsonMessages renames inside one message as JSON, or a list of them.
 func (w *rewriter) jsonMessages(value *structpb.Value, md protoreflect.MessageDescriptor) error {
+	return w.jsonEach(value, md, func(value *structpb.Value) error {
+		switch kind := value.GetKind().(type) {
+		case *structpb.Value_StructValue:
+			return w.jsonMessage(kind.StructValue, md)
+		case *structpb.Value_StringValue:
+			if kind.StringValue == "" {
+				return nil
+			}
+		}
+		return w.unlike(md)
+	})
+}
+
+// jsonEach calls one for a value, or for each element of a list of them; not for
+// what is null. of is what an error is about.
+func (w *rewriter) jsonEach(value *structpb.Value, of protoreflect.MessageDescriptor, one func(*structpb.Value) error) error {
 	switch kind := value.GetKind().(type) {
 	case nil, *structpb.Value_NullValue:
 		return nil
 	case *structpb.Value_ListValue:
 		for _, element := range kind.ListValue.GetValues() {
 			if _, nested := element.GetKind().(*structpb.Value_ListValue); nested {
-				return w.unlike(md)
+				return w.unlike(of)
 			}
-			if err := w.jsonMessages(element, md); err != nil {
+			if err := w.jsonEach(element, of, one); err != nil {
 				return err
 			}
 		}
 		return nil
-	case *structpb.Value_StructValue:
-		return w.jsonMessage(kind.StructValue, md)
-	case *structpb.Value_StringValue:
-		if kind.StringValue == "" {
-			return nil
-		}
 	}
-	return w.unlike(md)
+	return one(value)
 }
 
 // unlike is for a value that is not what it should be.
@@ -151,29 +161,19 @@ func jsonKeys(fd protoreflect.FieldDescriptor) []string {
 }
 
 func (w *rewriter) jsonReference(value *structpb.Value, fd protoreflect.FieldDescriptor) error {
-	switch kind := value.GetKind().(type) {
-	case nil, *structpb.Value_NullValue:
-		return nil
-	case *structpb.Value_ListValue:
-		for _, element := range kind.ListValue.GetValues() {
-			if _, nested := element.GetKind().(*structpb.Value_ListValue); nested {
-				return w.unlike(fd.ContainingMessage())
-			}
-			if err := w.jsonReference(element, fd); err != nil {
-				return err
-			}
+	return w.jsonEach(value, fd.ContainingMessage(), func(value *structpb.Value) error {
+		text, ok := value.GetKind().(*structpb.Value_StringValue)
+		if !ok {
+			return w.unlike(fd.ContainingMessage())
 		}
-		return nil
-	case *structpb.Value_StringValue:
 		ref := references[fd.FullName()]
 		if ref == toGrant {
 			ref = toReplacedGrant // its parts are told by the principal
 		}
-		renamed, err := w.rename(kind.StringValue, ref)
-		kind.StringValue = renamed
+		renamed, err := w.rename(text.StringValue, ref)
+		text.StringValue = renamed
 		return err
-	}
-	return w.unlike(fd.ContainingMessage())
+	})
 }
 
 // jsonPrincipal is the principal of a grant as JSON.

@@ -20,6 +20,11 @@ type waits struct {
 func (w *waits) pause() time.Duration {
 	d := w.next
 	w.next = min(2*w.next, w.most)
+	return jitter(d)
+}
+
+// jitter is a random time between half of d and all of it.
+func jitter(d time.Duration) time.Duration {
 	half := d / 2
 	return half + rand.N(d-half+1) //nolint:gosec // Spreads load; nothing to guess.
 }

@@ -3,7 +3,6 @@ package c1
 import (
 	"context"
 	"errors"
-	"regexp"
 	"strings"
 	"time"
 
@@ -15,6 +14,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/batonhost/baton-host/host/aggregate"
 )
 
 const (
@@ -86,9 +87,6 @@ type taskError struct {
 func (e *taskError) Unwrap() error              { return e.error }
 func (e *taskError) GRPCStatus() *status.Status { return status.New(e.code, e.Error()) }
 
-// statusNoise is what gRPC puts in front of messages, anywhere in them.
-var statusNoise = regexp.MustCompile(`rpc error: code = \w+ desc = `)
-
 // statusOf is an error as C1 is told it. Codes and details stay.
 func statusOf(err error) *spb.Status {
 	code := status.Code(err)
@@ -98,7 +96,7 @@ func statusOf(err error) *spb.Status {
 	case errors.Is(err, context.DeadlineExceeded) && code == codes.Unknown:
 		code = codes.DeadlineExceeded
 	}
-	message := statusNoise.ReplaceAllString(err.Error(), "")
+	message := aggregate.Plain(err.Error())
 	if len(message) > longestMessage {
 		message = strings.ToValidUTF8(message[:longestMessage], "") + "…"
 	}

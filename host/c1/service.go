@@ -40,6 +40,9 @@ const (
 	handBackTime = 10 * time.Second
 )
 
+// patience is how a C1 that does not answer is waited for.
+var patience = waits{next: time.Second, most: time.Minute}
+
 // errStopping is why work in hand ends when the host stops.
 var errStopping = errors.New("the host is stopping and has dropped this task; it can be given to another one")
 
@@ -135,7 +138,7 @@ func (s *service) poll(ctx context.Context, begin func(*v1.Task)) error {
 	if err := s.greet(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
-	pauses := waits{next: time.Second, most: time.Minute}
+	pauses := patience
 	for {
 		// A task that cannot be begun at once is better left to another host.
 		select {
@@ -149,15 +152,14 @@ func (s *service) poll(ctx context.Context, begin func(*v1.Task)) error {
 			return nil
 		case err != nil:
 			wait = s.lost(err, &pauses)
-			<-s.free
-		case task == nil:
-			s.found()
-			pauses = waits{next: time.Second, most: time.Minute}
-			<-s.free
 		default:
 			s.found()
-			pauses = waits{next: time.Second, most: time.Minute}
+			pauses = patience
+		}
+		if task != nil {
 			begin(task)
+		} else {
+			<-s.free
 		}
 		if !sleep(ctx, wait) {
 			return nil
@@ -167,7 +169,7 @@ func (s *service) poll(ctx context.Context, begin func(*v1.Task)) error {
 
 // greet says hello until C1 has heard it.
 func (s *service) greet(ctx context.Context) error {
-	pauses := waits{next: time.Second, most: time.Minute}
+	pauses := patience
 	for refusals := 0; ; {
 		err := s.hello(ctx, "")
 		if err == nil {
@@ -214,8 +216,6 @@ func (s *service) lost(err error, pauses *waits) time.Duration {
 	return wait
 }
 
-func jitter(d time.Duration) time.Duration { return (&waits{next: d, most: d}).pause() }
-
 // next asks C1 for a task; nil if there is none.
 func (s *service) next(ctx context.Context) (*v1.Task, time.Duration, error) {
 	response, err := call(ctx, s.client, v1.BatonServiceGetTaskRequest_builder{HostId: s.config.HostID}.Build(), v1.BatonServiceClient.GetTask)
@@ -229,10 +229,10 @@ func (s *service) next(ctx context.Context) (*v1.Task, time.Duration, error) {
 	wait := response.GetNextPoll().AsDuration()
 	task := response.GetTask()
 	if task == nil || tasks.Is(task, tasktypes.NoneType) {
+		task = nil
 		if wait <= 0 {
 			wait = unsaidPoll
 		}
-		return nil, min(max(wait, shortestPoll), longestPoll), nil
 	}
 	return task, min(max(wait, shortestPoll), longestPoll), nil
 }

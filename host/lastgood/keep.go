@@ -31,9 +31,6 @@ type Keep struct {
 // At is the keep whose sync file is at path.
 func At(path string) *Keep { return &Keep{path: path} }
 
-// Path is where the sync file is.
-func (k *Keep) Path() string { return k.path }
-
 func (k *Keep) recordPath() string { return k.path + ".json" }
 
 // Good is the last good sync, open. Close it.
@@ -115,15 +112,22 @@ func PartOf(learned aggregate.Learned, asOf time.Time, accounts int) Part {
 func (k *Keep) Known() Sync {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
+	_, known := k.kept()
+	return known
+}
+
+// kept is the sum of the file that is there, and what is known of it. Nothing is
+// known where there is no file, or no record of it that can be read.
+func (k *Keep) kept() (sum string, known Sync) {
 	sum, err := sumOf(k.path)
 	if err != nil {
-		return Sync{}
+		return "", Sync{}
 	}
 	r, err := readRecord(k.recordPath())
 	if err != nil {
-		return Sync{}
+		return sum, Sync{}
 	}
-	return r.Syncs[sum]
+	return sum, r.Syncs[sum]
 }
 
 // Replace puts a draft in the place of the last good sync. The draft must be on
@@ -131,18 +135,32 @@ func (k *Keep) Known() Sync {
 func (k *Keep) Replace(draft *syncfile.Draft, made Sync) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	sum, known := k.kept()
+	return k.replace(draft, made, sum, known)
+}
+
+// Advance is Replace for syncs that may end in another order than they began in:
+// a draft of one that began before the one that is kept is discarded.
+func (k *Keep) Advance(draft *syncfile.Draft, made Sync) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	sum, known := k.kept()
+	if known.StartedAt.After(made.StartedAt) {
+		draft.Discard()
+		return nil
+	}
+	return k.replace(draft, made, sum, known)
+}
+
+// replace is called with the lock held.
+func (k *Keep) replace(draft *syncfile.Draft, made Sync, sum string, known Sync) error {
 	fresh, err := sumOf(draft.Path())
 	if err != nil {
 		return err
 	}
 	r := record{Version: recordVersion, Syncs: map[string]Sync{fresh: made}}
-	// A record that cannot be read, or that is of no file there is, is no loss.
-	if old, err := readRecord(k.recordPath()); err == nil {
-		if sum, err := sumOf(k.path); err == nil {
-			if known, ok := old.Syncs[sum]; ok && sum != fresh {
-				r.Syncs[sum] = known
-			}
-		}
+	if !known.StartedAt.IsZero() && sum != fresh {
+		r.Syncs[sum] = known
 	}
 	if err := writeRecord(k.recordPath(), r); err != nil {
 		return fmt.Errorf("the record of the last good sync cannot be written in %s: %w", filepath.Dir(k.path), err)

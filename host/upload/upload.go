@@ -246,6 +246,10 @@ func (m *making) anyFresh(stale []aggregate.Stale) error {
 	if len(stale) == 1 {
 		return failures[0]
 	}
+	return m.nothingNew(failures)
+}
+
+func (m *making) nothingNew(failures []error) error {
 	return fmt.Errorf("every plugin of upload %q failed, so there is nothing new to sync: %w", m.Upload, errors.Join(failures...))
 }
 
@@ -290,7 +294,7 @@ func (m *making) guard(a *aggregate.Aggregate, draft *syncfile.Draft, stale []ag
 	for _, p := range m.Plugins {
 		failed = append(failed, tripped[p.Instance])
 	}
-	return nil, fmt.Errorf("every plugin of upload %q failed, so there is nothing new to sync: %w", m.Upload, errors.Join(failed...))
+	return nil, m.nothingNew(failed)
 }
 
 func prefixOf(p Plugin) string {

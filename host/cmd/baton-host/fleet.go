@@ -108,8 +108,16 @@ type member struct {
 	err      error           // with the plugin itself
 }
 
+// failure is why the plugin cannot be called, or nil.
+func (m *member) failure() error {
+	if m.err != nil {
+		return m.err
+	}
+	return m.problems.Err()
+}
+
 // failed says that the plugin cannot be called.
-func (m *member) failed() bool { return m.err != nil || len(m.problems) > 0 }
+func (m *member) failed() bool { return m.failure() != nil }
 
 // fleet is the plugins of one command, in the order in which they were wanted.
 type fleet struct {
@@ -241,8 +249,8 @@ func startErr(members []*member) error {
 
 // behind is the member as one plugin behind an aggregate.
 func (m *member) behind() aggregate.Plugin {
-	plugin := aggregate.Plugin{Instance: m.instance, Namespace: m.namespace, DisplayName: m.appName, Provisioning: m.provisioning, Err: m.err}
-	if m.err == nil {
+	plugin := aggregate.Plugin{Instance: m.instance, Namespace: m.namespace, DisplayName: m.appName, Provisioning: m.provisioning, Err: m.failure()}
+	if plugin.Err == nil {
 		plugin.Conn = m.process.Conn()
 	}
 	return plugin

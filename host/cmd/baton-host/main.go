@@ -10,10 +10,11 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"regexp"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/batonhost/baton-host/host/aggregate"
 )
 
 // version is set by the build.
@@ -71,9 +72,6 @@ func stopSignals() []os.Signal {
 	return signals
 }
 
-// grpcPreamble is what gRPC puts in front of a status's message.
-var grpcPreamble = regexp.MustCompile(`rpc error: code = \w+ desc = `)
-
 // sentence is the error as a person reads it: without gRPC's noise, with control
 // characters that an app may have sent escaped, and several of them one to a line.
 func sentence(err error) string {
@@ -89,5 +87,5 @@ func sentence(err error) string {
 
 // wordsOf is the error's text without gRPC's noise.
 func wordsOf(err error) string {
-	return grpcPreamble.ReplaceAllString(err.Error(), "")
+	return aggregate.Plain(err.Error())
 }

@@ -53,11 +53,7 @@ func (s *steady) behind(ctx context.Context) aggregate.Plugin {
 	if s.ended() && time.Now().After(s.next) && ctx.Err() == nil {
 		s.restart(ctx)
 	}
-	plugin := s.member.behind()
-	if plugin.Err == nil && len(s.member.problems) > 0 {
-		plugin.Err, plugin.Conn = s.member.problems, nil
-	}
-	return plugin
+	return s.member.behind()
 }
 
 func (s *steady) ended() bool {
@@ -85,14 +81,7 @@ func (s *steady) restart(ctx context.Context) {
 		return
 	}
 	s.wait()
-	log.Error("the plugin does not start", zap.Error(s.why()), zap.Duration("pause", s.pause))
-}
-
-func (s *steady) why() error {
-	if s.member.err != nil {
-		return s.member.err
-	}
-	return s.member.problems.Err()
+	log.Error("the plugin does not start", zap.Error(fresh.failure()), zap.Duration("pause", s.pause))
 }
 
 func (s *steady) stop(ctx context.Context) {

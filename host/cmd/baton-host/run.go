@@ -121,7 +121,7 @@ func (o *runOptions) run(ctx context.Context) error {
 	}
 	for _, m := range fleet.members {
 		if m.failed() {
-			log.Error("the plugin does not start; it will be tried again", zap.String("plugin", m.instance), zap.Error(plugins[m.instance].why()))
+			log.Error("the plugin does not start; it will be tried again", zap.String("plugin", m.instance), zap.Error(m.failure()))
 		}
 	}
 
@@ -212,7 +212,7 @@ func (o *runOptions) plan(ctx context.Context) (*runPlan, error) {
 	if err := acceptDeletions(plan.plugins, o.accept); err != nil {
 		return nil, err
 	}
-	return plan, credentials(plan.uploads, o.plugin == "")
+	return plan, credentials(plan.uploads)
 }
 
 func (o *runOptions) planFile(ctx context.Context, plan *runPlan) error {
@@ -244,7 +244,7 @@ const (
 
 // credentials gives a single upload without credentials those of the environment,
 // and refuses uploads that have none.
-func credentials(uploads []*config.Upload, fromFile bool) error {
+func credentials(uploads []*config.Upload) error {
 	if len(uploads) == 1 && uploads[0].ClientID == "" {
 		return uploads[0].TakeCredentials(os.Getenv(clientIDVariable), os.Getenv(clientSecretVariable))
 	}
@@ -254,7 +254,7 @@ func credentials(uploads []*config.Upload, fromFile bool) error {
 			without = append(without, fmt.Sprintf("%q", upload.Name))
 		}
 	}
-	if len(without) > 0 && fromFile {
+	if len(without) > 0 {
 		return fmt.Errorf("upload %s has no client-id and client-secret; each upload needs its own from C1 (or leave it out of what is run with --upload)", strings.Join(without, ", "))
 	}
 	return nil

@@ -29,8 +29,6 @@ type served struct {
 	mu     sync.Mutex
 	accept map[string]bool                           // whose deletions are let through once
 	said   map[string]*connectorv2.ConnectorMetadata // what plugins say of themselves
-	// keeping is held while a sync becomes the last good one.
-	keeping sync.Mutex
 }
 
 func newServed(upload *config.Upload, plugins map[string]*steady, stateDir string, options *runOptions) *served {
@@ -159,14 +157,7 @@ func (s *served) uploaded(ctx context.Context, result *upload.Result) error {
 	}
 	s.mu.Unlock()
 
-	s.keeping.Lock()
-	defer s.keeping.Unlock()
-	if s.keep.Known().StartedAt.After(result.Sync.StartedAt) {
-		// A sync that began later was faster.
-		result.Draft.Discard()
-		return nil
-	}
-	if err := s.keep.Replace(result.Draft, result.Sync); err != nil {
+	if err := s.keep.Advance(result.Draft, result.Sync); err != nil {
 		result.Draft.Discard()
 		return err
 	}

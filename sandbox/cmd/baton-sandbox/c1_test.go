@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"io"
@@ -21,21 +20,9 @@ import (
 )
 
 // startC1 runs `baton-sandbox c1` and returns the address that it prints.
-func startC1(t *testing.T, args ...string) (s *service) {
+func startC1(t *testing.T, args ...string) *service {
 	t.Helper()
-	s = &service{cmd: command(t, nil, append([]string{"c1"}, args...)...), stderr: &bytes.Buffer{}}
-	s.cmd.Stderr = s.stderr
-	stdout, err := s.cmd.StdoutPipe()
-	require.NoError(t, err)
-	s.stdout = bufio.NewReader(stdout)
-	require.NoError(t, s.cmd.Start())
-	line, err := s.stdout.ReadString('\n')
-	if err != nil {
-		_ = s.cmd.Wait()
-		require.NoError(t, err, s.stderr)
-	}
-	s.baseURL = strings.TrimSuffix(line, "\n")
-	return s
+	return startListening(t, command(t, nil, append([]string{"c1"}, args...)...))
 }
 
 func TestTheStandInForConductorOneRunsUntilItIsSignalled(t *testing.T) {

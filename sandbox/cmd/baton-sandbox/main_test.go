@@ -49,7 +49,13 @@ type service struct {
 
 func startService(t *testing.T, env []string, args ...string) *service {
 	t.Helper()
-	s := &service{cmd: command(t, env, append([]string{"scim"}, args...)...), stderr: &bytes.Buffer{}}
+	return startListening(t, command(t, env, append([]string{"scim"}, args...)...))
+}
+
+// startListening starts a command that prints where it listens.
+func startListening(t *testing.T, cmd *exec.Cmd) *service {
+	t.Helper()
+	s := &service{cmd: cmd, stderr: &bytes.Buffer{}}
 	s.cmd.Stderr = s.stderr
 	stdout, err := s.cmd.StdoutPipe()
 	require.NoError(t, err)
