@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -157,9 +158,10 @@ func TestBatches(t *testing.T) {
 	t.Run("H7 what was read before a failure is delivered", func(t *testing.T) {
 		t.Parallel()
 		a := newApp(500)
-		failing := true
+		var failing atomic.Bool // A request that was read ahead may still be there.
+		failing.Store(true)
 		connector := newConnector(t, start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if failing && r.URL.Query().Get("startIndex") == "298" {
+			if failing.Load() && r.URL.Query().Get("startIndex") == "298" {
 				w.WriteHeader(http.StatusBadGateway)
 				return
 			}
@@ -170,7 +172,7 @@ func TestBatches(t *testing.T) {
 		require.Len(t, first, 298)
 		_, _, err = listOnce(t.Context(), connector, token)
 		require.Equal(t, codes.Unavailable, requireFailure(t, err).Code())
-		failing = false
+		failing.Store(false)
 		rest, token, err := listOnce(t.Context(), connector, token)
 		require.NoError(t, err)
 		require.Len(t, rest, 202)
