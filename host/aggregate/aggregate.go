@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"time"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/connectorclient"
@@ -40,6 +41,10 @@ type Plugin struct {
 	// accounts, credentials, actions, tickets. Without it they are refused and
 	// GetMetadata does not offer them.
 	Provisioning bool
+
+	// IdleTimeout is how long a listing may go on without a row, in time that the
+	// plugin takes for its answers; zero is DefaultIdleTimeout.
+	IdleTimeout time.Duration
 
 	// Err is why the plugin cannot be called: it did not start, say. It then
 	// counts as failed from the beginning, and Conn is not used.

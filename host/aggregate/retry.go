@@ -2,6 +2,7 @@ package aggregate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -37,6 +38,10 @@ type RetryPolicy struct {
 	// CallTimeout is how long one attempt may take. Default 10 min.
 	CallTimeout time.Duration
 
+	// MaxReplaced is under how many processes in a row of the plugin a call may
+	// break off before it fails; such attempts count as nothing else. Default 3.
+	MaxReplaced int
+
 	// MaxRateLimitWait is how long one call may wait for the app's rate limit
 	// in all; a reset time beyond that fails the call at once. Default 90 min.
 	MaxRateLimitWait time.Duration
@@ -45,6 +50,9 @@ type RetryPolicy struct {
 func (p RetryPolicy) withDefaults() RetryPolicy {
 	if p.MaxAttempts <= 0 {
 		p.MaxAttempts = 8
+	}
+	if p.MaxReplaced <= 0 {
+		p.MaxReplaced = 3
 	}
 	for _, d := range []struct {
 		field *time.Duration
@@ -99,13 +107,21 @@ func rounded(d time.Duration) time.Duration {
 func (p RetryPolicy) do(ctx context.Context, attempt func(context.Context) error, retrying func(attempt int, wait time.Duration, err error)) error {
 	start := time.Now()
 	var limitedFor time.Duration // waited for rate limits
-	for n, failures := 1, 0; ; n++ {
+	for n, failures, ended := 1, 0, 0; ; n++ {
 		err := p.once(ctx, attempt)
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
+		}
+		if replaced(err) {
+			ended++
+			if ended >= p.MaxReplaced {
+				return &gaveUpError{attempts: n, elapsed: time.Since(start), last: err}
+			}
+			retrying(n, 0, err)
+			continue
 		}
 		wait, limited := rateLimitWait(err)
 		if !limited && !transient(err) {
@@ -159,6 +175,17 @@ func (p RetryPolicy) delay(failures int) time.Duration {
 func jittered(d time.Duration) time.Duration {
 	half := d / 2
 	return half + rand.N(d-half+1) //nolint:gosec // Spreads load; nothing to guess.
+}
+
+// replaced tells whether the plugin's process ended under the call and the next
+// attempt finds another: the connection waits for that one, and knows for how
+// long. See supervise.ExitError.
+func replaced(err error) bool {
+	ended, ok := errors.AsType[interface {
+		error
+		Replaced() bool
+	}](err)
+	return ok && ended.Replaced()
 }
 
 // transient tells whether the code says "try again": the two codes that the

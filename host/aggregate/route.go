@@ -36,6 +36,7 @@ type route struct {
 	standIn   *standIn // nil: a failure fails the call
 
 	provisioning bool
+	idle         *idle
 	abilities    atomic.Pointer[abilities]
 }
 
@@ -49,6 +50,7 @@ func newRoute(a *Aggregate, plugin Plugin) *route {
 		catalog:   newCatalog(),
 
 		provisioning: plugin.Provisioning,
+		idle:         newIdle(plugin.IdleTimeout),
 	}
 	if plugin.LastGood != nil {
 		r.standIn = newStandIn(r, plugin.LastGood)
@@ -177,7 +179,9 @@ func (r *route) ask(ctx context.Context, method string, request, reply proto.Mes
 	if r.broken != nil {
 		return r.failed(codes.Aborted, doing, r.broken, "")
 	}
+	var took time.Duration
 	attempt := func(ctx context.Context) error {
+		defer func(start time.Time) { took += time.Since(start) }(time.Now())
 		return r.conn.Invoke(ctx, method, request, reply, opts...)
 	}
 	var err error
@@ -198,6 +202,9 @@ func (r *route) ask(ctx context.Context, method string, request, reply proto.Mes
 	if err != nil {
 		return r.translate(ctx, method, doing, err)
 	}
+	if listing(method) && !r.idle.page(doing, reply, took) {
+		return r.refused(codes.Aborted, doing, "it has given no row for %s of its time, only page tokens; if the app needs that long, raise its idle-timeout", r.idle.limit)
+	}
 	return r.check(ctx, doing, request, reply)
 }
 
@@ -205,6 +212,9 @@ func (r *route) ask(ctx context.Context, method string, request, reply proto.Mes
 func (r *route) translate(ctx context.Context, method, doing string, err error) error {
 	if ctx.Err() != nil {
 		return r.interrupted(ctx, doing)
+	}
+	if replaced(err) && !repeatable(method) {
+		return r.failed(codes.Aborted, doing, err, "it broke off, and whether the app did it is not known")
 	}
 	if gaveUp, ok := errors.AsType[*gaveUpError](err); ok {
 		return r.failed(codes.Aborted, doing, gaveUp.last, gaveUp.note())

@@ -45,6 +45,8 @@ type Plugin struct {
 	Provisioning bool
 	// DeletionGuard is when it counts as failed for listing too little.
 	DeletionGuard DeletionGuard
+	// Limits are what it may take.
+	Limits Limits
 	// Settings is its own configuration.
 	Settings *Settings
 }

@@ -77,6 +77,13 @@ plugins:
     start-timeout: 1m30s
     env: [HTTP_TRACE, _X]
     provisioning: true
+    memory-limit: 512MiB
+    max-page-size: 8 MiB
+    call-timeout: 5m
+    idle-timeout: 1h
+    health-timeout: 30s
+    restart-limit: 0
+    restart-window: 1m
     deletion-guard:
       keep-percent: 80
       resource-types:
@@ -122,6 +129,10 @@ func TestLoadReadsACompleteFile(t *testing.T) {
 	require.False(t, small.LastGood)
 	require.Equal(t, 72*time.Hour, small.MaxStale)
 	require.Equal(t, filepath.Join(dir, "state"), loaded.StateDir)
+	require.Equal(t, config.DefaultLimits(), fullstory.Limits)
+	require.Equal(t, config.Limits{
+		Memory: 512 << 20, PageSize: 8 << 20, CallTimeout: 5 * time.Minute, IdleTimeout: time.Hour, HealthTimeout: 30 * time.Second, RestartWindow: time.Minute,
+	}, designTool.Limits)
 	require.True(t, designTool.Provisioning)
 	require.False(t, fullstory.Provisioning)
 	require.Equal(t, config.DeletionGuard{Accounts: config.DeletionLimits{KeepPercent: 50, MinMissing: 10}}, fullstory.DeletionGuard)

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"strings"
 	"time"
@@ -87,10 +88,10 @@ func emptyCollection(n *yaml.Node) bool {
 func (l *loader) plugin(e entry) *Plugin {
 	name := e.key.Value
 	l.checkName(e.key, "plugin name")
-	plugin := &Plugin{Name: name, App: name, Namespace: name, StartTimeout: DefaultStartTimeout, DeletionGuard: DefaultDeletionGuard()}
+	plugin := &Plugin{Name: name, App: name, Namespace: name, StartTimeout: DefaultStartTimeout, DeletionGuard: DefaultDeletionGuard(), Limits: DefaultLimits()}
 	settings := entry{key: e.key}
 	const hint = "the app's own fields belong under config"
-	l.mapping(e.value, "plugin "+quotedName(name), hint, handlers{
+	known := handlers{
 		"app":            func(e entry) { l.app(e, plugin) },
 		"path":           func(e entry) { l.path(e, plugin) },
 		"namespace":      func(e entry) { l.namespace(e, plugin) },
@@ -99,7 +100,9 @@ func (l *loader) plugin(e entry) *Plugin {
 		"provisioning":   func(e entry) { l.provisioning(e, plugin) },
 		"deletion-guard": func(e entry) { l.deletionGuard(e, plugin) },
 		"config":         func(e entry) { settings = e },
-	})
+	}
+	maps.Copy(known, l.limitKeys(&plugin.Limits))
+	l.mapping(e.value, "plugin "+quotedName(name), hint, known)
 	plugin.Settings = l.settings(name, settings)
 	return plugin
 }

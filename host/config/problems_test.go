@@ -41,9 +41,9 @@ plugins:
     'spaced hunter2': x
 `, []string{
 			`baton-host.yaml:1:1: unknown key "extra"; the file takes plugin-dirs, plugins, state-dir, uploads`,
-			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes app, config, deletion-guard, env, namespace, path, provisioning, start-timeout; the app's own fields belong under config`,
-			`baton-host.yaml:5:5: unknown key; plugin "a" takes app, config, deletion-guard, env, namespace, path, provisioning, start-timeout; the app's own fields belong under config`,
-			`baton-host.yaml:6:5: unknown key; plugin "a" takes app, config, deletion-guard, env, namespace, path, provisioning, start-timeout; the app's own fields belong under config`,
+			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes app, call-timeout, config, deletion-guard, env, health-timeout, idle-timeout, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
+			`baton-host.yaml:5:5: unknown key; plugin "a" takes app, call-timeout, config, deletion-guard, env, health-timeout, idle-timeout, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
+			`baton-host.yaml:6:5: unknown key; plugin "a" takes app, call-timeout, config, deletion-guard, env, health-timeout, idle-timeout, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
 		}},
 		"everything at once": {`plugins:
   A:
@@ -281,6 +281,27 @@ uploads:
 			`baton-host.yaml:5:80: the deletion-guard of resource type "role" must be a mapping: each "key: value" on a line of its own`,
 			`baton-host.yaml:7:33: max-stale must be a duration with its unit, such as 72h, at least 1m and at most 2160h`,
 			`baton-host.yaml:8:33: max-stale must be a duration with its unit, such as 72h, at least 1m and at most 2160h`,
+		}},
+		"limits": {`plugins:
+  a: { memory-limit: 512, max-page-size: 64MiB, call-timeout: 10 }
+  b: { memory-limit: lots, max-page-size: 1KiB, call-timeout: 2h, restart-limit: -1 }
+  c: { memory-limit: "-1GiB", idle-timeout: 0s, health-timeout: 1ms, restart-window: 25h, restart-limit: many }
+  d: { memory-limit: [1GiB], max-page-size: 1e30GiB }
+`, []string{
+			`baton-host.yaml:2:22: memory-limit must be a size with its unit, such as 512MiB, at least 16 MiB and at most 1.0 TiB`,
+			`baton-host.yaml:2:42: max-page-size must be a size with its unit, such as 8MiB, at least 64 KiB and at most 32 MiB`,
+			`baton-host.yaml:2:63: call-timeout must be a duration with its unit, such as 10m, at least 1s and at most 1h`,
+			`baton-host.yaml:3:22: memory-limit must be a size with its unit, such as 512MiB, at least 16 MiB and at most 1.0 TiB`,
+			`baton-host.yaml:3:43: max-page-size must be a size with its unit, such as 8MiB, at least 64 KiB and at most 32 MiB`,
+			`baton-host.yaml:3:63: call-timeout must be a duration with its unit, such as 10m, at least 1s and at most 1h`,
+			`baton-host.yaml:3:82: restart-limit must be a whole number of at least 0 and at most 1000`,
+			`baton-host.yaml:4:22: memory-limit must be a size with its unit, such as 512MiB, at least 16 MiB and at most 1.0 TiB`,
+			`baton-host.yaml:4:45: idle-timeout must be a duration with its unit, such as 30m, at least 1s and at most 24h`,
+			`baton-host.yaml:4:65: health-timeout must be a duration with its unit, such as 20s, at least 100ms and at most 10m`,
+			`baton-host.yaml:4:86: restart-window must be a duration with its unit, such as 10m, at least 1s and at most 24h`,
+			`baton-host.yaml:4:106: restart-limit must be a whole number of at least 0 and at most 1000`,
+			`baton-host.yaml:5:22: memory-limit must be a text, not a list or a mapping`,
+			`baton-host.yaml:5:45: max-page-size must be a size with its unit, such as 8MiB, at least 64 KiB and at most 32 MiB`,
 		}},
 		"what to do when a plugin fails": {`plugins: { a: }
 uploads:

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/batonhost/baton-host/host/c1"
+	"github.com/batonhost/baton-host/host/supervise"
 )
 
 // Board is what is known of a running host. It is safe for concurrent use.
@@ -24,6 +25,8 @@ type Board struct {
 	accounts  *prometheus.GaugeVec
 	stale     *prometheus.GaugeVec
 	asOf      *prometheus.GaugeVec
+	state     *prometheus.GaugeVec
+	restarts  *prometheus.GaugeVec
 }
 
 // New makes a board for a host of this version that serves these uploads.
@@ -46,10 +49,12 @@ func New(version string, uploads []string) *Board {
 		accounts:  gauge("accounts", "Accounts in the last upload.", "upload", "plugin"),
 		stale:     gauge("stale_accounts", "Accounts in the last upload that were answered from the last good sync.", "upload", "plugin"),
 		asOf:      gauge("as_of_timestamp_seconds", "When the app behind the last upload's accounts was last read completely, in Unix time.", "upload", "plugin"),
+		state:     gauge("plugin_state", "1 for the state that the plugin is in, 0 for the others.", "plugin", "state"),
+		restarts:  gauge("plugin_restarts", "How often the plugin has been started again since the host was started.", "plugin"),
 	}
 	info := gauge("info", "1, for the version of the host.", "version")
 	info.WithLabelValues(version).Set(1)
-	b.registry.MustRegister(info, b.connected, b.tasks, b.running, b.uploads, b.bytes, b.seconds, b.success, b.accounts, b.stale, b.asOf,
+	b.registry.MustRegister(info, b.connected, b.tasks, b.running, b.uploads, b.bytes, b.seconds, b.success, b.accounts, b.stale, b.asOf, b.state, b.restarts,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	for _, upload := range uploads {
 		b.connected.WithLabelValues(upload).Set(0)
@@ -92,6 +97,18 @@ func (b *Board) uploaded(event c1.Event) {
 	for _, stale := range event.Result.Stale {
 		b.stale.WithLabelValues(event.Upload, stale.Instance).Set(float64(stale.Accounts))
 	}
+}
+
+// Plugin takes in a change of a plugin's state.
+func (b *Board) Plugin(status supervise.Status) {
+	for _, state := range []supervise.State{supervise.Starting, supervise.Ready, supervise.Refusing, supervise.Failed, supervise.Stopped} {
+		is := 0.0
+		if state == status.State {
+			is = 1
+		}
+		b.state.WithLabelValues(status.Instance, string(state)).Set(is)
+	}
+	b.restarts.WithLabelValues(status.Instance).Set(float64(status.Restarts))
 }
 
 func inUnixTime(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

@@ -4,15 +4,19 @@ import (
 	"context"
 	"fmt"
 	"os/exec"
+	"path"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	hclog "github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
 	pluginrunner "github.com/hashicorp/go-plugin/runner"
 	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -26,6 +30,9 @@ const (
 	// DefaultStartTimeout is how long a plugin may take from its start to the
 	// end of its handshake, and again to describe itself.
 	DefaultStartTimeout = 10 * time.Second
+	// DefaultCallTimeout is how long a call may take where a Spec does not say:
+	// beyond any page of an app that answers at all.
+	DefaultCallTimeout = 10 * time.Minute
 	// configureTimeout is how long a plugin may take to configure itself: long
 	// enough for a connector that fetches a token first.
 	configureTimeout = time.Minute
@@ -52,6 +59,37 @@ type Spec struct {
 	Env []string
 	// StartTimeout bounds the start; zero is DefaultStartTimeout.
 	StartTimeout time.Duration
+	// CallTimeout is how long a call may take; a plugin that takes longer hangs
+	// and is ended. Zero is DefaultCallTimeout. Waits for an app's rate limit are
+	// between calls.
+	CallTimeout time.Duration
+	// HealthTimeout is how long the plugin may leave a health check unanswered;
+	// zero is DefaultHealthTimeout.
+	HealthTimeout time.Duration
+	// MemoryLimit is how much memory, in bytes, the plugin's process group may
+	// take; zero is no limit. Beside Linux it is a request to the plugin only.
+	MemoryLimit uint64
+	// MaxAnswer is the size, in bytes, of the greatest message that is taken from
+	// the plugin, a page of a listing above all; zero is plugin.MaxMessageBytes,
+	// which is also the most.
+	MaxAnswer int
+}
+
+func (s Spec) withDefaults() Spec {
+	s.StartTimeout = orDefault(s.StartTimeout, DefaultStartTimeout)
+	s.CallTimeout = orDefault(s.CallTimeout, DefaultCallTimeout)
+	s.HealthTimeout = orDefault(s.HealthTimeout, DefaultHealthTimeout)
+	if s.MaxAnswer <= 0 || s.MaxAnswer > plugin.MaxMessageBytes {
+		s.MaxAnswer = plugin.MaxMessageBytes
+	}
+	return s
+}
+
+func orDefault(d, usual time.Duration) time.Duration {
+	if d <= 0 {
+		return usual
+	}
+	return d
 }
 
 // Process is one running plugin. Its methods may be called concurrently.
@@ -64,6 +102,9 @@ type Process struct {
 	goplugin  *goplugin.Client
 	socketDir *workdir.Dir
 	stopOnce  sync.Once
+
+	mu     sync.Mutex
+	reason string // why the host ended it
 }
 
 // Start starts a plugin and shakes hands with it. The context bounds the start
@@ -73,9 +114,12 @@ type Process struct {
 // is no plugin, one that ended at once (an [*ExitError]), one that did not
 // answer in time, one of another protocol version.
 func Start(ctx context.Context, spec Spec) (*Process, error) {
-	if spec.StartTimeout <= 0 {
-		spec.StartTimeout = DefaultStartTimeout
+	spec = spec.withDefaults()
+	leave, err := enterStart(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("start plugin %q: %w", spec.Instance, err)
 	}
+	defer leave()
 	socketDir, err := newSocketDir()
 	if err != nil {
 		return nil, err
@@ -95,7 +139,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		AutoMTLS:         true,
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		StartTimeout:     spec.StartTimeout,
-		GRPCDialOptions:  plugin.DialOptions(),
+		GRPCDialOptions:  append(plugin.DialOptions(), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(spec.MaxAnswer))),
 		Logger:           newGoPluginLogger(log),
 	})
 
@@ -105,7 +149,23 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		return nil, err
 	}
 	log.Debug("plugin started", zap.String("path", spec.Path), zap.Int("pid", p.PID()))
+	go p.watchHealth() //nolint:gosec // It lasts as long as the process does, not as the start.
+	if spec.MemoryLimit > 0 {
+		go p.watchMemory()
+	}
 	return p, nil
+}
+
+// starting bounds how many plugins start at a time: a start is work for the
+// processor, keys for TLS above all.
+var starting = semaphore.NewWeighted(int64(max(2, runtime.GOMAXPROCS(0))))
+
+// enterStart waits for its turn to start.
+func enterStart(ctx context.Context) (leave func(), err error) {
+	if err := starting.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	return func() { starting.Release(1) }, nil
 }
 
 // shakeHands runs go-plugin's start, which knows no context, under ours.
@@ -179,10 +239,31 @@ func (p *Process) waitExit(wait time.Duration) *ExitError {
 	defer timer.Stop()
 	select {
 	case <-p.runner.exited:
-		return &ExitError{Instance: p.spec.Instance, State: p.runner.state.String(), LastLines: p.logs.lastLines()}
+		return p.exit()
 	case <-timer.C:
 		return nil
 	}
+}
+
+// exit is how the process ended. Call it after it has.
+func (p *Process) exit() *ExitError {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return &ExitError{
+		Instance: p.spec.Instance, Reason: p.reason, LastLines: p.logs.lastLines(),
+		State: p.runner.state.String(), ExitCode: p.runner.state.ExitCode(),
+	}
+}
+
+// condemn ends the process at once, with all its group, for a reason: the rest
+// of a sentence that begins with "it". The first reason counts.
+func (p *Process) condemn(reason string) {
+	p.mu.Lock()
+	if p.reason == "" {
+		p.reason = reason
+	}
+	p.mu.Unlock()
+	_ = p.runner.Kill(context.Background())
 }
 
 // Instance is the plugin's name in the configuration.
@@ -230,7 +311,23 @@ func (p *Process) Conn() grpc.ClientConnInterface { return connection{p} }
 type connection struct{ process *Process }
 
 func (c connection) Invoke(ctx context.Context, method string, request, reply any, options ...grpc.CallOption) error {
-	return c.process.explainCall(c.process.client.Conn.Invoke(ctx, method, request, reply, options...))
+	p := c.process
+	limited, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Not a deadline: it would travel with the call, and the plugin's end of the
+	// connection may keep it first, with an error that says nothing.
+	defer time.AfterFunc(p.spec.CallTimeout, func() {
+		p.condemn(fmt.Sprintf("did not answer %s within its call-timeout of %s", path.Base(method), p.spec.CallTimeout))
+		cancel()
+	}).Stop()
+	err := p.client.Conn.Invoke(limited, method, request, reply, options...)
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		if exit := p.waitExit(killAfter); exit != nil {
+			return exit
+		}
+		return &ExitError{Instance: p.spec.Instance, Reason: "hangs and cannot even be killed", ExitCode: -1}
+	}
+	return p.explainCall(err)
 }
 
 func (c connection) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -249,6 +346,10 @@ func (p *Process) explainCall(err error) error {
 		if exit := p.waitExit(exitNotice); exit != nil {
 			return exit
 		}
+	}
+	if status.Code(err) == codes.ResourceExhausted && strings.Contains(err.Error(), "received message larger than max") {
+		return status.Errorf(codes.ResourceExhausted, "an answer of the plugin is larger than its max-page-size of %s allows; have the connector make smaller pages: %s",
+			humanize.IBytes(uint64(p.spec.MaxAnswer)), status.Convert(err).Message()) //nolint:gosec // It is more than 0.
 	}
 	told := status.Convert(err).Proto()
 	blanked := p.logs.blank(told.GetMessage())
@@ -283,4 +384,14 @@ func (p *Process) end() {
 	// give the group's number to anybody else.
 	_ = p.runner.Kill(context.Background())
 	_ = p.socketDir.Remove()
+}
+
+// gone says that the process has ended.
+func (p *Process) gone() bool {
+	select {
+	case <-p.runner.exited:
+		return true
+	default:
+		return false
+	}
 }

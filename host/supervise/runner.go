@@ -33,6 +33,7 @@ type runner struct {
 	mu     sync.Mutex
 	pid    int  // 0 until started
 	killed bool // nothing may be started any more
+	reaped bool // pid may be another's by now
 
 	// exited is closed when the process is gone and its log has been read;
 	// state may be read from then on.
@@ -44,6 +45,9 @@ type runner struct {
 func newRunner(spec Spec, logs *logWriter) *runner {
 	cmd := exec.Command(spec.Path, spec.Args...) //nolint:gosec,noctx // Starting what the operator configured is the purpose; stop bounds the life of the process.
 	cmd.Env = pluginEnvironment(spec.Env)
+	if spec.MemoryLimit > 0 {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("GOMEMLIMIT=%d", int64(softShare*float64(spec.MemoryLimit))))
+	}
 	ownGroup(cmd)
 	return &runner{cmd: cmd, logs: logs, exited: make(chan struct{})}
 }
@@ -118,7 +122,7 @@ func (r *runner) watch(stderr *os.File) {
 		_, _ = io.Copy(r.logs, stderr)
 	}()
 
-	_ = r.cmd.Wait()
+	r.reap()
 	select {
 	case <-drained:
 	case <-time.After(drainTime):
@@ -146,7 +150,7 @@ func (r *runner) Kill(context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.killed = true
-	if r.pid == 0 {
+	if r.pid == 0 || r.reaped {
 		return nil
 	}
 	return killGroup(r.pid)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -56,6 +57,9 @@ func TestMain(m *testing.M) {
 		hostRole()
 	default:
 		plugin.Run(context.Background(), "baton-test", "v1.0.0", testSchema, func(_ context.Context, v *viper.Viper, _ *cli.ConnectorOpts) (connectorbuilder.ConnectorBuilderV2, []connectorbuilder.Opt, error) {
+			if role == "refuse-once" && firstTime() {
+				return nil, nil, errors.New("the app cannot be reached")
+			}
 			return &testConnector{token: v.GetString("token"), role: role}, nil, nil
 		})
 	}
@@ -107,6 +111,12 @@ func (c *testConnector) Validate(ctx context.Context) (annotations.Annotations, 
 	case "crash":
 		fmt.Fprintln(realStderr, "about to fall over with "+c.token)
 		os.Exit(7)
+	case "crash-once":
+		if firstTime() {
+			os.Exit(7)
+		}
+	case "leak":
+		leak()
 	case "leaky-error":
 		return nil, status.Errorf(codes.PermissionDenied, "the app refuses %s", c.token)
 	case "hang":

@@ -57,7 +57,10 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 	for _, plugin := range cfg.Plugins {
 		plugins = append(plugins, wantedOf(plugin))
 	}
-	fleet := startFleet(ctx, supervise.NewFinder(slices.Concat(o.root.pluginDirs, cfg.PluginDirs)), plugins, o.root.pluginLogLevel())
+	fleet := startFleet(ctx, plugins, fleetOptions{
+		finder:   supervise.NewFinder(slices.Concat(o.root.pluginDirs, cfg.PluginDirs)),
+		logLevel: o.root.pluginLogLevel(),
+	})
 	defer fleet.stop(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -100,7 +103,7 @@ func (m *member) validate(ctx context.Context, timeout time.Duration) error {
 	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer time.AfterFunc(timeout, cancel).Stop()
-	_, err := connectorv2.NewConnectorServiceClient(m.process.Conn()).Validate(limited, &connectorv2.ConnectorServiceValidateRequest{})
+	_, err := connectorv2.NewConnectorServiceClient(m.plugin.Conn()).Validate(limited, &connectorv2.ConnectorServiceValidateRequest{})
 	switch {
 	case err == nil:
 		return nil
@@ -125,7 +128,7 @@ func (f *fleet) checkUpload(ctx context.Context, upload *config.Upload) error {
 	}
 	plugins := make([]aggregate.Plugin, 0, len(members))
 	for _, m := range members {
-		plugins = append(plugins, m.behind())
+		plugins = append(plugins, m.behind(ctx))
 	}
 	many, err := aggregate.New(plugins)
 	if err == nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -17,7 +16,6 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"github.com/spf13/pflag"
 	"go.uber.org/zap"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/config"
@@ -38,6 +36,7 @@ type wanted struct {
 	namespace    string
 	env          []string
 	startTimeout time.Duration
+	limits       config.Limits
 	guard        upload.Guard
 	provisioning bool
 	accept       bool // whatever the guard would say
@@ -52,6 +51,7 @@ func wantedOf(plugin *config.Plugin) wanted {
 		namespace:    plugin.Namespace,
 		env:          plugin.Env,
 		startTimeout: plugin.StartTimeout,
+		limits:       plugin.Limits,
 		guard:        guardOf(plugin.DeletionGuard),
 		provisioning: plugin.Provisioning,
 		bind: func(schema *pluginv1.ConfigurationSchema) (*config.Bound, error) {
@@ -63,7 +63,7 @@ func wantedOf(plugin *config.Plugin) wanted {
 
 // wantedByName is a plugin that is configured by BATON_* variables alone.
 func wantedByName(name string) wanted {
-	return wanted{instance: name, app: name, namespace: name, guard: upload.DefaultGuard(), bind: bindEnvironment}
+	return wanted{instance: name, app: name, namespace: name, limits: config.DefaultLimits(), guard: upload.DefaultGuard(), bind: bindEnvironment}
 }
 
 func guardOf(guard config.DeletionGuard) upload.Guard {
@@ -95,20 +95,20 @@ func acceptDeletions(plugins []wanted, accept []string) error {
 	return nil
 }
 
-// member is one plugin of a fleet. Either it is ready to be called, or err or
-// problems say why not.
+// member is one plugin of a fleet, kept running for as long as the command does.
 type member struct {
 	wanted
-	process  *supervise.Process
-	manifest *pluginv1.Manifest
-	// appName is the app's name for people, as the configured connector says it.
-	appName  string
+	plugin *supervise.Plugin
+	// Why it was not ready when the fleet had started; both are empty otherwise.
 	problems config.Problems // with its configuration: for a person to mend
 	refused  bool            // the problems are what the plugin says, not its schema
 	err      error           // with the plugin itself
+
+	naming  sync.Mutex
+	appName string // for people, as the configured connector says it; "" if not asked yet
 }
 
-// failure is why the plugin cannot be called, or nil.
+// failure is why the plugin was not ready when the fleet had started, or nil.
 func (m *member) failure() error {
 	if m.err != nil {
 		return m.err
@@ -116,7 +116,7 @@ func (m *member) failure() error {
 	return m.problems.Err()
 }
 
-// failed says that the plugin cannot be called.
+// failed says that the plugin was not ready when the fleet had started.
 func (m *member) failed() bool { return m.failure() != nil }
 
 // fleet is the plugins of one command, in the order in which they were wanted.
@@ -124,84 +124,103 @@ type fleet struct {
 	members []*member
 }
 
-// startFleet finds, starts, describes and configures plugins, several at a
-// time. What fails is noted in the member, so that everything that is wrong can
-// be said at once.
-func startFleet(ctx context.Context, finder *supervise.Finder, plugins []wanted, logLevel string) *fleet {
+// fleetOptions are what a command wants of all its plugins.
+type fleetOptions struct {
+	finder   *supervise.Finder
+	logLevel string
+	// persistent tries plugins again that do not start.
+	persistent bool
+	// changed is told every change of a plugin's state.
+	changed func(supervise.Status)
+}
+
+// startFleet finds, starts, describes and configures plugins, at the same time.
+// What fails is noted in the member, so that everything that is wrong can be said
+// at once.
+func startFleet(ctx context.Context, plugins []wanted, options fleetOptions) *fleet {
 	supervise.Sweep()
 	f := &fleet{}
-	var starting errgroup.Group
-	starting.SetLimit(runtime.GOMAXPROCS(0))
+	var starting sync.WaitGroup
 	for _, plugin := range plugins {
 		m := &member{wanted: plugin}
+		m.plugin = supervise.New(ctx, m.settings(options))
 		f.members = append(f.members, m)
-		starting.Go(func() error {
-			m.start(ctx, finder, logLevel)
-			return nil
-		})
+		starting.Go(func() { m.start(ctx) })
 	}
-	_ = starting.Wait() // Errors are in the members.
+	starting.Wait() // Errors are in the members.
 	return f
 }
 
-func (m *member) start(ctx context.Context, finder *supervise.Finder, logLevel string) {
-	path := m.path
-	if path == "" {
-		found, err := finder.Find(m.app)
-		if err != nil {
-			m.err = fmt.Errorf("plugin %q: %w", m.instance, err)
-			return
-		}
-		path = found
+func (m *member) settings(options fleetOptions) supervise.Settings {
+	restarts := m.limits.Restarts
+	if restarts == 0 {
+		restarts = -1 // As Settings have it.
 	}
-	process, err := supervise.Start(ctx, supervise.Spec{
-		Instance: m.instance, Path: path, Env: m.env, StartTimeout: m.startTimeout,
-	})
+	return supervise.Settings{
+		Spec: supervise.Spec{
+			Instance: m.instance, Path: m.path, Env: m.env,
+			StartTimeout: m.startTimeout, CallTimeout: m.limits.CallTimeout, HealthTimeout: m.limits.HealthTimeout,
+			MemoryLimit: m.limits.Memory, MaxAnswer: m.limits.PageSize,
+		},
+		Find: func() (string, error) { return options.finder.Find(m.app) },
+		Configure: func(manifest *pluginv1.Manifest) (*supervise.Configuration, error) {
+			return m.configuration(manifest, options.logLevel)
+		},
+		Restarts: restarts, RestartWindow: m.limits.RestartWindow,
+		Persistent: options.persistent, Changed: options.changed,
+	}
+}
+
+// configuration is what the plugin is given, once for every process of it.
+func (m *member) configuration(manifest *pluginv1.Manifest, logLevel string) (*supervise.Configuration, error) {
+	bound, err := m.bind(manifest.GetConfiguration())
 	if err != nil {
+		return nil, err
+	}
+	return &supervise.Configuration{
+		Request: &pluginv1.ConfigureRequest{
+			Values:  bound.Values,
+			Secrets: bound.Secrets,
+			Host:    &pluginv1.Host{UserAgent: "baton-host/" + version, LogLevel: logLevel},
+		},
+		Refused: func(diagnostics []*pluginv1.Diagnostic) error {
+			var problems config.Problems
+			for _, diagnostic := range diagnostics {
+				if diagnostic.GetSeverity() != pluginv1.Severity_SEVERITY_WARNING {
+					problems = append(problems, bound.Problem(diagnostic))
+				}
+			}
+			return problems.Err()
+		},
+	}, nil
+}
+
+func (m *member) start(ctx context.Context) {
+	err := m.plugin.Start(ctx)
+	_, m.refused = errors.AsType[*supervise.RefusedError](err)
+	if err != nil && !errors.As(err, &m.problems) {
 		m.err = err
-		return
 	}
-	m.process = process
-	m.manifest, m.err = process.Describe(ctx)
-	if m.err != nil {
-		return
-	}
-	m.configure(ctx, logLevel)
-}
-
-func (m *member) configure(ctx context.Context, logLevel string) {
-	bound, err := m.bind(m.manifest.GetConfiguration())
-	if err != nil {
-		if !errors.As(err, &m.problems) {
-			m.err = err
-		}
-		return
-	}
-	diagnostics, err := m.process.Configure(ctx, &pluginv1.ConfigureRequest{
-		Values:  bound.Values,
-		Secrets: bound.Secrets,
-		Host:    &pluginv1.Host{UserAgent: "baton-host/" + version, LogLevel: logLevel},
-	})
-	m.err = err
-	for _, diagnostic := range diagnostics {
-		if diagnostic.GetSeverity() != pluginv1.Severity_SEVERITY_WARNING {
-			m.problems = append(m.problems, bound.Problem(diagnostic))
-			m.refused = true
-		}
-	}
-	if !m.failed() {
-		m.appName = m.askAppName(ctx)
+	if err == nil {
+		m.nameApp(ctx)
 	}
 }
 
-// askAppName asks the configured connector, as a generic one learns the app's
-// name only then. It is for people only, so what the manifest says does too.
-func (m *member) askAppName(ctx context.Context) string {
-	response, err := connectorv2.NewConnectorServiceClient(m.process.Conn()).GetMetadata(ctx, &connectorv2.ConnectorServiceGetMetadataRequest{})
-	if err != nil {
-		ctxzap.Extract(ctx).Warn("the plugin does not tell its app's name", zap.String("plugin", m.instance), zap.Error(err))
+// nameApp is the app's name. The configured connector is asked for it, once, as a
+// generic one learns it only then. It is for people only, so what the manifest
+// says does too.
+func (m *member) nameApp(ctx context.Context) string {
+	m.naming.Lock()
+	defer m.naming.Unlock()
+	if m.appName == "" && m.plugin.Err() == nil {
+		manifest := m.plugin.Manifest()
+		response, err := connectorv2.NewConnectorServiceClient(m.plugin.Conn()).GetMetadata(ctx, &connectorv2.ConnectorServiceGetMetadataRequest{})
+		if err != nil {
+			ctxzap.Extract(ctx).Warn("the plugin does not tell its app's name", zap.String("plugin", m.instance), zap.Error(err))
+		}
+		m.appName = cmp.Or(response.GetMetadata().GetDisplayName(), manifest.GetDisplayName(), manifest.GetName())
 	}
-	return cmp.Or(response.GetMetadata().GetDisplayName(), m.manifest.GetDisplayName(), m.manifest.GetName())
+	return m.appName
 }
 
 // stop stops all plugins, at the same time. It works after the command's own
@@ -210,9 +229,7 @@ func (f *fleet) stop(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
 	var stopping sync.WaitGroup
 	for _, m := range f.members {
-		if m.process != nil {
-			stopping.Go(func() { m.process.Stop(ctx) })
-		}
+		stopping.Go(func() { m.plugin.Stop(ctx) })
 	}
 	stopping.Wait()
 }
@@ -227,12 +244,21 @@ func (f *fleet) configurationErr() error {
 	return problems.Err()
 }
 
-// named are the members with these instance names.
+// revive gives plugins that are not running another chance at once.
+func (f *fleet) revive() {
+	for _, m := range f.members {
+		m.plugin.Revive()
+	}
+}
+
+// named are the members with these instance names, in the order of the names.
 func (f *fleet) named(instances []string) []*member {
 	var members []*member
-	for _, m := range f.members {
-		if slices.Contains(instances, m.instance) {
-			members = append(members, m)
+	for _, instance := range instances {
+		for _, m := range f.members {
+			if m.instance == instance {
+				members = append(members, m)
+			}
 		}
 	}
 	return members
@@ -247,20 +273,21 @@ func startErr(members []*member) error {
 	return errors.Join(failed...)
 }
 
-// behind is the member as one plugin behind an aggregate.
-func (m *member) behind() aggregate.Plugin {
-	plugin := aggregate.Plugin{Instance: m.instance, Namespace: m.namespace, DisplayName: m.appName, Provisioning: m.provisioning, Err: m.failure()}
-	if plugin.Err == nil {
-		plugin.Conn = m.process.Conn()
+// behind is the member as one plugin behind an aggregate, as it is now: one that
+// is being started again is waited for by the calls.
+func (m *member) behind(ctx context.Context) aggregate.Plugin {
+	return aggregate.Plugin{
+		Instance: m.instance, Namespace: m.namespace, Provisioning: m.provisioning,
+		IdleTimeout: m.limits.IdleTimeout,
+		DisplayName: m.nameApp(ctx), Conn: m.plugin.Conn(), Err: m.plugin.Err(),
 	}
-	return plugin
 }
 
 // uploadPlugins are members as an upload wants them.
-func uploadPlugins(members []*member) []upload.Plugin {
+func uploadPlugins(ctx context.Context, members []*member) []upload.Plugin {
 	plugins := make([]upload.Plugin, 0, len(members))
 	for _, m := range members {
-		plugins = append(plugins, upload.Plugin{Plugin: m.behind(), Guard: m.guard, AcceptDeletions: m.accept})
+		plugins = append(plugins, upload.Plugin{Plugin: m.behind(ctx), Guard: m.guard, AcceptDeletions: m.accept})
 	}
 	return plugins
 }

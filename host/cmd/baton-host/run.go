@@ -53,6 +53,10 @@ BATON_CLIENT_ID and BATON_CLIENT_SECRET. With --plugin no file is needed: the
 plugin's fields are taken from BATON_* variables too. BATON_HOST_ID names this
 host to C1; without it, the machine's name does.
 
+A plugin that ends or hangs is started again, and a sync that is under way goes on
+where it was. One that ends too often (restart-limit) has failed: mend it, then
+restart the host or send it SIGUSR1.
+
 It runs until it is stopped. SIGTERM and SIGINT let work in hand go on for
 --grace; a second one ends it at once.`,
 		Example: `  baton-host run --config baton-host.yaml --state-dir /var/lib/baton-host
@@ -106,24 +110,20 @@ func (o *runOptions) run(ctx context.Context) error {
 
 	log := ctxzap.Extract(ctx)
 	log.Info("starting", zap.String("version", version), zap.String("host_id", c1.HostID()), zap.String("state_dir", stateDir))
-	finder := supervise.NewFinder(plan.pluginDirs)
-	fleet := startFleet(ctx, finder, plan.plugins, o.root.pluginLogLevel())
-	plugins := map[string]*steady{}
-	for _, m := range fleet.members {
-		plugins[m.instance] = newSteady(finder, o.root.pluginLogLevel(), m)
-	}
-	defer stopAll(ctx, plugins)
+	fleet := startFleet(ctx, plan.plugins, fleetOptions{
+		finder: supervise.NewFinder(plan.pluginDirs), logLevel: o.root.pluginLogLevel(), persistent: true, changed: board.Plugin,
+	})
+	defer fleet.stop(ctx)
 	if ctx.Err() != nil {
 		return nil
 	}
 	if err := mustBeMended(fleet); err != nil {
 		return err
 	}
-	for _, m := range fleet.members {
-		if m.failed() {
-			log.Error("the plugin does not start; it will be tried again", zap.String("plugin", m.instance), zap.Error(m.failure()))
-		}
-	}
+	defer onRevive(func() {
+		log.Info("told to start plugins that are not running")
+		fleet.revive()
+	})()
 
 	served := make([]error, len(plan.uploads))
 	var serving sync.WaitGroup
@@ -132,7 +132,7 @@ func (o *runOptions) run(ctx context.Context) error {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			return fmt.Errorf("upload %q needs a directory for temporary files: %w", upload.Name, err)
 		}
-		one := newServed(upload, plugins, stateDir, o)
+		one := newServed(upload, fleet, stateDir, o)
 		serving.Go(func() {
 			served[i] = c1.Serve(ctx, one.config(dir, board.Report))
 		})
@@ -176,18 +176,6 @@ func mustBeMended(fleet *fleet) error {
 		}
 	}
 	return problems.Err()
-}
-
-func stopAll(ctx context.Context, plugins map[string]*steady) {
-	var stopping sync.WaitGroup
-	for _, plugin := range plugins {
-		stopping.Go(func() {
-			plugin.mu.Lock()
-			defer plugin.mu.Unlock()
-			plugin.stop(ctx)
-		})
-	}
-	stopping.Wait()
 }
 
 // runPlan is what there is to serve.

@@ -209,24 +209,26 @@ func TestDeletionsAreAcceptedOnce(t *testing.T) {
 	second.stop()
 }
 
-func TestAPluginThatIsKilledIsStartedAgain(t *testing.T) {
+func TestASyncGoesOnWhenItsPluginIsKilled(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, c1.Options{}, "")
-	host := p.run(t)
-	require.True(t, p.sync(t).Succeeded)
+	host := p.run(t, "--listen", "127.0.0.1:0")
 	reached, release := p.fullstory.hold(2)
 	id := p.fullSync(t, "workforce")
 	<-reached
 	require.NoError(t, syscall.Kill(pidOf(t, host, "baton-fullstory"), syscall.SIGKILL))
-	failed := p.finished(t, id)
-	require.False(t, failed.Succeeded)
-	require.Regexp(t, `plugin "fullstory".*ended \(signal: killed\)`, failed.Status.GetMessage())
+	host.says("the plugin ended; it is started again")
 	release()
-	healed := p.sync(t)
-	require.True(t, healed.Succeeded, "%v", healed.Status)
-	require.Equal(t, plain(p.seeded()), plain(accountsIn(t, healed.Uploads[0].Path)))
-	host.says("the plugin is not running; starting it again")
+	outcome := p.finished(t, id)
+	require.True(t, outcome.Succeeded, "%v", outcome.Status)
+	require.Equal(t, plain(p.seeded()), plain(accountsIn(t, outcome.Uploads[0].Path)))
+	host.says("the plugin runs again")
+	metrics := metricsOf(t, host)
+	require.Contains(t, metrics, `baton_host_plugin_restarts{plugin="fullstory"} 1`)
+	require.Contains(t, metrics, `baton_host_plugin_state{plugin="fullstory",state="ready"} 1`)
+	require.Contains(t, metrics, `baton_host_plugin_state{plugin="fullstory",state="starting"} 0`)
 	host.stop()
+	require.Empty(t, p.Violations())
 }
 
 func TestAStopLetsTheSyncInHandFinish(t *testing.T) {

@@ -21,7 +21,7 @@ import (
 // plugins.
 type served struct {
 	upload   *config.Upload
-	plugins  map[string]*steady
+	members  []*member
 	keep     *lastgood.Keep
 	stateDir string
 	options  *runOptions
@@ -31,9 +31,13 @@ type served struct {
 	said   map[string]*connectorv2.ConnectorMetadata // what plugins say of themselves
 }
 
-func newServed(upload *config.Upload, plugins map[string]*steady, stateDir string, options *runOptions) *served {
+func newServed(upload *config.Upload, fleet *fleet, stateDir string, options *runOptions) *served {
+	var instances []string
+	for _, plugin := range upload.Plugins {
+		instances = append(instances, plugin.Name)
+	}
 	s := &served{
-		upload: upload, plugins: plugins, stateDir: stateDir, options: options,
+		upload: upload, members: fleet.named(instances), stateDir: stateDir, options: options,
 		keep:   lastgood.At(filepath.Join(stateDir, upload.Name+".c1z")),
 		accept: map[string]bool{}, said: map[string]*connectorv2.ConnectorMetadata{},
 	}
@@ -42,8 +46,8 @@ func newServed(upload *config.Upload, plugins map[string]*steady, stateDir strin
 			s.said[instance] = part.Metadata.ConnectorMetadata
 		}
 	}
-	for _, plugin := range upload.Plugins {
-		s.accept[plugin.Name] = plugins[plugin.Name].accept
+	for _, m := range s.members {
+		s.accept[m.instance] = m.accept
 	}
 	return s
 }
@@ -65,15 +69,14 @@ func (s *served) config(tempDir string, report func(c1.Event)) c1.Config {
 	}
 }
 
-// behind is the upload's plugins as they are now; those that have ended are
-// started again, at the same time.
+// behind is the upload's plugins as they are now.
 func (s *served) behind(ctx context.Context) []aggregate.Plugin {
-	plugins := make([]aggregate.Plugin, len(s.upload.Plugins))
-	var starting sync.WaitGroup
-	for i, plugin := range s.upload.Plugins {
-		starting.Go(func() { plugins[i] = s.plugins[plugin.Name].behind(ctx) })
+	plugins := make([]aggregate.Plugin, len(s.members))
+	var naming sync.WaitGroup
+	for i, m := range s.members {
+		naming.Go(func() { plugins[i] = m.behind(ctx) })
 	}
-	starting.Wait()
+	naming.Wait()
 	return plugins
 }
 
@@ -98,13 +101,11 @@ func (s *served) Recall(instance string) *connectorv2.ConnectorMetadata {
 
 // sync makes a sync of the upload.
 func (s *served) sync(ctx context.Context, scope c1.Scope) (*upload.Result, error) {
+	plugins := make([]upload.Plugin, 0, len(s.members))
 	behind := s.behind(ctx)
-	plugins := make([]upload.Plugin, 0, len(behind))
 	s.mu.Lock()
-	for _, plugin := range behind {
-		plugins = append(plugins, upload.Plugin{
-			Plugin: plugin, Guard: s.plugins[plugin.Instance].guard, AcceptDeletions: s.accept[plugin.Instance],
-		})
+	for i, m := range s.members {
+		plugins = append(plugins, upload.Plugin{Plugin: behind[i], Guard: m.guard, AcceptDeletions: s.accept[m.instance]})
 	}
 	s.mu.Unlock()
 	result, err := upload.Make(quieter(ctx), upload.Spec{

@@ -96,7 +96,7 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 		}
 	}
 
-	fleet := startFleet(ctx, supervise.NewFinder(pluginDirs), plugins, o.root.pluginLogLevel())
+	fleet := startFleet(ctx, plugins, fleetOptions{finder: supervise.NewFinder(pluginDirs), logLevel: o.root.pluginLogLevel()})
 	defer fleet.stop(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -210,12 +210,16 @@ type result struct {
 	err      error
 }
 
+// longestCall is for the aggregate, which does not know the call-timeout of a
+// plugin: beyond the longest there can be, and the start of a process before it.
+const longestCall = 2 * time.Hour
+
 // retryPolicy is the aggregate's own, but for how long it tries.
 func retryPolicy(retryFor time.Duration) aggregate.RetryPolicy {
 	if retryFor <= 0 {
-		return aggregate.RetryPolicy{MaxAttempts: 1}
+		return aggregate.RetryPolicy{MaxAttempts: 1, CallTimeout: longestCall}
 	}
-	return aggregate.RetryPolicy{MaxAttempts: math.MaxInt, MaxElapsed: retryFor}
+	return aggregate.RetryPolicy{MaxAttempts: math.MaxInt, MaxElapsed: retryFor, CallTimeout: longestCall}
 }
 
 func syncUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry aggregate.RetryPolicy) result {
@@ -236,7 +240,7 @@ func syncUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry aggreg
 	logged := ctxzap.ToContext(ctx, ctxzap.Extract(ctx).With(zap.String("upload", plan.name)))
 	made, err := upload.Make(logged, upload.Spec{
 		Upload:   plan.name,
-		Plugins:  uploadPlugins(members),
+		Plugins:  uploadPlugins(ctx, members),
 		FallBack: plan.lastGood,
 		MaxStale: plan.maxStale,
 		Keep:     keep,

@@ -1,0 +1,43 @@
+package supervise
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc/codes"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+)
+
+const (
+	// DefaultHealthTimeout is how long a plugin may leave a health check
+	// unanswered where its Spec does not say: far longer than a machine under
+	// load takes.
+	DefaultHealthTimeout = 20 * time.Second
+	// longestCheckPause is how long a plugin is left alone between two checks.
+	longestCheckPause = 5 * time.Second
+)
+
+// watchHealth ends the process if it leaves a health check unanswered: it hangs
+// as a whole. go-plugin's own Ping has no deadline. It returns when the process
+// is gone.
+func (p *Process) watchHealth() {
+	health := healthpb.NewHealthClient(p.client.Conn)
+	pause := time.NewTicker(min(longestCheckPause, p.spec.HealthTimeout))
+	defer pause.Stop()
+	for {
+		select {
+		case <-p.runner.exited:
+			return
+		case <-pause.C:
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), p.spec.HealthTimeout)
+		_, err := health.Check(ctx, &healthpb.HealthCheckRequest{Service: goplugin.GRPCServiceName})
+		cancel()
+		if status.Code(err) == codes.DeadlineExceeded {
+			p.condemn(fmt.Sprintf("did not answer a health check within %s", p.spec.HealthTimeout))
+		}
+	}
+}
