@@ -13,6 +13,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
 
 	"github.com/batonhost/baton-host/fullstory/config"
+	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/scim"
 )
 
@@ -30,11 +31,12 @@ var app = scim.App{
 func New(version string) cli.NewConnector[*config.Fullstory] {
 	return func(ctx context.Context, cfg *config.Fullstory, _ *cli.ConnectorOpts) (connectorbuilder.ConnectorBuilderV2, []connectorbuilder.Opt, error) {
 		client, err := scim.NewClient(ctx, scim.Options{
-			BaseURL:   cfg.ScimBaseUrl,
-			Token:     cfg.ScimToken,
-			ReadAhead: cfg.ScimReadAhead,
-			UserAgent: "baton-fullstory/" + version,
-			Hint:      "In Fullstory both are under Settings > Account Management > SSO; an Admin or Architect can see them.",
+			BaseURL:    cfg.ScimBaseUrl,
+			Token:      cfg.ScimToken,
+			ReadAhead:  cfg.ScimReadAhead,
+			UserAgent:  "baton-fullstory/" + version,
+			ScratchDir: plugin.ScratchDir(),
+			Hint:       "In Fullstory both are under Settings > Account Management > SSO; an Admin or Architect can see them.",
 		})
 		if err != nil {
 			return nil, nil, err

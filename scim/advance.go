@@ -323,6 +323,7 @@ func (c *endpoint) finish(p position, from int) (step, error) {
 			c.place(), maxPasses, c.kind.words(p.Sign.String()))
 	}
 	next := beginning()
+	next.Run = p.Run
 	next.Pass = p.Pass + 1
 	next.NoOverlap = p.NoOverlap
 	next.SumBefore, next.CountBefore = p.Sum, p.Start-1

@@ -166,7 +166,12 @@ func readChaos(t *testing.T, seed uint64, fired *[chaosKinds]int, blind bool) ch
 	require.NoError(t, err)
 	client.http.Transport = http.DefaultTransport
 	client.blind = blind
-	reader := &listing{endpoint: client.usersEndpoint()}
+	// Half of them keep a journal over the restarts.
+	kept := journal{kind: "users"}
+	if seed%2 == 0 {
+		kept.dir = t.TempDir()
+	}
+	reader := &listing{endpoint: client.usersEndpoint(), journal: kept}
 	host := rand.New(rand.NewPCG(seed, 4)) //nolint:gosec // a test is repeatable
 
 	got := map[string]bool{}
@@ -198,7 +203,7 @@ func readChaos(t *testing.T, seed uint64, fired *[chaosKinds]int, blind bool) ch
 		token = b.next
 		if host.IntN(3) == 0 {
 			fired[chaosRestart]++
-			reader = &listing{endpoint: client.usersEndpoint()}
+			reader = &listing{endpoint: client.usersEndpoint(), journal: kept}
 		}
 	}
 	require.Fail(t, "the listing does not end", "seed %d", seed)

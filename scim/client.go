@@ -63,6 +63,11 @@ type Options struct {
 	// reading ahead off.
 	ReadAhead int
 
+	// ScratchDir is a directory in which listings note how far they are, so that
+	// another process with the same one goes on where this one is killed. Empty
+	// notes nothing. It must outlive the process and be this connector's own.
+	ScratchDir string
+
 	// Hint is a sentence that says where in the app both values are found. It
 	// ends the messages about either being wrong. May be empty.
 	Hint string
@@ -76,6 +81,7 @@ type Client struct {
 	credential credential
 	hint       string
 	readAhead  int
+	scratch    string
 
 	// filter limits the users that are listed, choice says what else is read of
 	// them.
@@ -128,7 +134,7 @@ func NewClient(ctx context.Context, options Options) (*Client, error) {
 	}
 	return &Client{
 		http: httpClient, base: base, credential: credential, hint: options.Hint, filter: filter, choice: choice,
-		readAhead: min(max(readAhead, 1), maxReadAhead),
+		readAhead: min(max(readAhead, 1), maxReadAhead), scratch: options.ScratchDir,
 	}, nil
 }
 

@@ -38,8 +38,9 @@ var _ connectorbuilder.ConnectorBuilderV2 = (*Connector)(nil)
 func NewConnector(app App, client *Client) *Connector {
 	users, groups := &userSyncer{}, &groupSyncer{}
 	if client != nil {
-		users.listing = &listing{endpoint: client.usersEndpoint()}
-		groups.listing, groups.users = &listing{endpoint: client.groupsEndpoint()}, client.usersEndpoint()
+		users.listing = &listing{endpoint: client.usersEndpoint(), journal: journal{client.scratch, "users"}}
+		groups.listing = &listing{endpoint: client.groupsEndpoint(), journal: journal{client.scratch, "groups"}}
+		groups.users = client.usersEndpoint()
 	}
 	return &Connector{app: app, users: users, groups: groups}
 }

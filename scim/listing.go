@@ -2,6 +2,7 @@ package scim
 
 import (
 	"context"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -28,6 +29,7 @@ const (
 // that is needed to go on; what a session adds spares repeating work.
 type listing struct {
 	endpoint *endpoint
+	journal  journal
 
 	mu   sync.Mutex
 	kept *session
@@ -46,6 +48,9 @@ type session struct {
 	pace  pace
 	// held is a page of which a part is delivered.
 	held *heldPage
+	// logged is how much of the journal is about it, in bytes; less than zero if
+	// the journal could not be written.
+	logged int64
 }
 
 // heldPage spares fetching a page again for each part of it.
@@ -69,6 +74,8 @@ type batch struct {
 
 	bytes int
 	byID  map[string]int
+	// read are the entries of the batch and those passed over, for the journal.
+	read []sighting
 	// unclear counts accounts whose active is neither true nor false, replaced
 	// those that came twice and not the same.
 	unclear, replaced int
@@ -84,14 +91,7 @@ func (l *listing) read(ctx context.Context, token string) (*batch, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := l.take(token)
-	ours := s != nil
-	if !ours {
-		s = &session{token: token, seen: newIDSet(), whole: p == beginning(), pace: newPace(l.endpoint.readAhead)}
-		if !p.atStart() {
-			p = p.signed(signResumed)
-		}
-	}
+	s, ours := l.session(&p, token)
 	begin := time.Now()
 	b := &batch{byID: map[string]int{}, seen: s.seen, whole: s.whole}
 	defer b.report(ctx)
@@ -107,8 +107,7 @@ func (l *listing) read(ctx context.Context, token string) (*batch, error) {
 			}
 			return nil, err
 		case err != nil && ctx.Err() == nil && mayPass(err):
-			b.next = l.keep(s, p.token())
-			return b, nil
+			return l.deliver(b, s, p), nil
 		case err != nil:
 			return nil, err
 		}
@@ -124,11 +123,11 @@ func (l *listing) read(ctx context.Context, token string) (*batch, error) {
 			if !added {
 				p.Skip, p.Current = i, pg.sequence
 				s.held = &heldPage{page: pg, step: next}
-				b.next = l.keep(s, p.token())
-				return b, nil
+				return l.deliver(b, s, p), nil
 			}
 		}
 		if next.complete {
+			l.journal.remove(p.Run)
 			return b, nil
 		}
 		if next.next.Pass != p.Pass {
@@ -137,10 +136,42 @@ func (l *listing) read(ctx context.Context, token string) (*batch, error) {
 		}
 		p = next.next
 		if b.full(len(pg.entries)) || time.Since(begin) > maxBatchTime {
-			b.next = l.keep(s, p.token())
-			return b, nil
+			return l.deliver(b, s, p), nil
 		}
 	}
+}
+
+// session is what is known of the listing at p: ours says that nothing of it was
+// lost. A new listing gets a name.
+func (l *listing) session(p *position, token string) (s *session, ours bool) {
+	if s := l.take(token); s != nil {
+		return s, true
+	}
+	if token == "" {
+		p.Run = max(1, rand.Uint64()) //nolint:gosec // A name, not a secret.
+		l.journal.begin()
+		return &session{seen: newIDSet(), whole: true, pace: newPace(l.endpoint.readAhead)}, false
+	}
+	if s := l.journal.restore(p.Run, token); s != nil {
+		s.pace = newPace(l.endpoint.readAhead)
+		return s, true
+	}
+	if !p.atStart() {
+		*p = p.signed(signResumed)
+	}
+	return &session{token: token, seen: newIDSet(), pace: newPace(l.endpoint.readAhead)}, false
+}
+
+// deliver hands a batch out, of a listing that goes on at p.
+func (l *listing) deliver(b *batch, s *session, p position) *batch {
+	b.next = p.token()
+	// A session that does not know the listing from its beginning on must not
+	// make another process believe that it does.
+	if s.whole && s.logged >= 0 {
+		s.logged = l.journal.commit(p.Run, s.logged, b.read, b.next)
+	}
+	l.keep(s, b.next)
+	return b
 }
 
 // page is the page at p and what follows from it. If a part of it is delivered
@@ -195,12 +226,11 @@ func (l *listing) take(token string) *session {
 
 // keep keeps a session until the token is handed in again, or another session
 // takes its place.
-func (l *listing) keep(s *session, token string) string {
+func (l *listing) keep(s *session, token string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s.token = token
 	l.kept = s
-	return token
 }
 
 // add puts an entry into the batch, unless the batch is full. Resources that are
@@ -213,6 +243,7 @@ func (b *batch) add(e entry, seen *idSet, pass int) (added bool, err error) {
 	id := e.id()
 	if before := seen.pass(id); before != 0 && before != pass {
 		seen.add(id, pass)
+		b.read = append(b.read, sighting{id, pass})
 		return true, nil
 	}
 	made, err := e.resource()
@@ -231,6 +262,7 @@ func (b *batch) add(e entry, seen *idSet, pass int) (added bool, err error) {
 		return false, nil
 	}
 	seen.add(id, pass)
+	b.read = append(b.read, sighting{id, pass})
 	b.byID[id] = len(b.resources)
 	b.resources = append(b.resources, made)
 	b.bytes += size

@@ -9,6 +9,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
 	"google.golang.org/grpc/codes"
 
+	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/scim/config"
 )
 
@@ -36,7 +37,8 @@ func New(version string) cli.NewConnector[*config.Scim] {
 				Email:   cfg.ScimEmailAttribute,
 				Profile: cfg.ScimProfileAttributes,
 			},
-			UserAgent: "baton-scim/" + version,
+			UserAgent:  "baton-scim/" + version,
+			ScratchDir: plugin.ScratchDir(),
 		})
 		if err != nil {
 			return nil, nil, err

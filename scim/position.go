@@ -79,6 +79,8 @@ const (
 // plugin needs to go on, so it is what a page token holds.
 type position struct {
 	Version int `json:"v"`
+	// Run tells this listing from others of the same list; 0 for none.
+	Run uint64 `json:"run,omitempty"`
 	// Pass counts the times the list is read, from 1.
 	Pass int `json:"pass"`
 	// Start is the index of the next user: one more than the number of
@@ -129,7 +131,8 @@ type position struct {
 	CountBefore int    `json:"countBefore,omitempty"`
 }
 
-// beginning is where the first pass over all users begins.
+// beginning is where the first pass over all users begins, of a listing that is
+// not told from others yet.
 func beginning() position {
 	return position{Version: tokenVersion, Pass: 1, Start: 1}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 
@@ -11,6 +12,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 
+	"github.com/batonhost/baton-host/host/workdir"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -81,6 +83,8 @@ type Plugin struct {
 	kept     sync.WaitGroup  // the goroutine that replaces processes
 	revived  chan struct{}
 
+	scratch *workdir.Dir // nil until Start
+
 	mu       sync.Mutex
 	status   Status
 	once     bool               // it has been ready
@@ -109,6 +113,14 @@ func New(ctx context.Context, settings Settings) *Plugin {
 // or why it is not. A plugin that was ready once, and a persistent one, is kept
 // from then on, until Stop. Call it once.
 func (p *Plugin) Start(ctx context.Context) error {
+	scratch, err := workdir.Make(os.TempDir(), scratchPrefix)
+	if err != nil {
+		err = fmt.Errorf("plugin %q needs a directory among the temporary files: %w; make room there, or set TMPDIR", p.settings.Instance, err)
+		p.set(Status{State: Failed, Err: err}, nil)
+		return err
+	}
+	p.scratch = scratch
+	p.settings.ScratchDir = scratch.Path()
 	process, err := p.start(ctx)
 	switch {
 	case err == nil:
@@ -297,6 +309,9 @@ func (p *Plugin) Stop(ctx context.Context) {
 	p.mu.Unlock()
 	if process != nil {
 		process.Stop(ctx)
+	}
+	if p.scratch != nil {
+		_ = p.scratch.Remove()
 	}
 	p.set(Status{State: Stopped, Err: &stoppedError{p.settings.Instance}, Restarts: p.Status().Restarts}, nil)
 }

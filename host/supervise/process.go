@@ -57,6 +57,9 @@ type Spec struct {
 	// Env names the variables of the host's environment that the plugin sees
 	// beside the allow-list.
 	Env []string
+	// ScratchDir is a directory of the plugin's own that outlives its processes;
+	// empty is none.
+	ScratchDir string
 	// StartTimeout bounds the start; zero is DefaultStartTimeout.
 	StartTimeout time.Duration
 	// CallTimeout is how long a call may take; a plugin that takes longer hangs

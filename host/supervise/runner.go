@@ -45,6 +45,9 @@ type runner struct {
 func newRunner(spec Spec, logs *logWriter) *runner {
 	cmd := exec.Command(spec.Path, spec.Args...) //nolint:gosec,noctx // Starting what the operator configured is the purpose; stop bounds the life of the process.
 	cmd.Env = pluginEnvironment(spec.Env)
+	if spec.ScratchDir != "" {
+		cmd.Env = append(cmd.Env, plugin.ScratchEnv+"="+spec.ScratchDir)
+	}
 	if spec.MemoryLimit > 0 {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("GOMEMLIMIT=%d", int64(softShare*float64(spec.MemoryLimit))))
 	}

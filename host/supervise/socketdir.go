@@ -21,9 +21,13 @@ const longestSocketPath = 103
 // shallowTemp is where sockets go if TMPDIR is too deep.
 const shallowTemp = "/tmp"
 
-// Sweep removes the directories of sockets that hosts which were killed left
+// scratchPrefix begins the names of plugins' scratch directories.
+const scratchPrefix = "baton-host-scratch-"
+
+// Sweep removes the directories of plugins that hosts which were killed left
 // behind. A command that starts plugins calls it first.
 func Sweep() {
+	workdir.Sweep(os.TempDir(), scratchPrefix)
 	workdir.Sweep(os.TempDir(), socketPrefix)
 	if os.TempDir() != shallowTemp {
 		workdir.Sweep(shallowTemp, socketPrefix)
