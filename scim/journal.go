@@ -34,7 +34,10 @@ type sighting struct {
 const (
 	// maxJournals is how many listings of a kind are kept at a time; those that
 	// nobody goes on with are the oldest.
-	maxJournals = 8
+	maxJournals = 4
+	// finished ends the name of a journal whose listing has come to its end. It is
+	// kept for a while, for the answer may not have reached the host.
+	finished = ".done"
 	// maxJournalText bounds an id or a page token in a journal.
 	maxJournalText = 1 << 20
 	// commitMark stands where an entry has its pass, which is never 0.
@@ -45,10 +48,14 @@ func (j journal) path(run uint64) string {
 	return filepath.Join(j.dir, j.kind+"-"+strconv.FormatUint(run, 16)+".journal")
 }
 
-// begin forgets listings that nobody goes on with.
+// begin forgets listings that have ended or that nobody goes on with.
 func (j journal) begin() {
 	if j.dir == "" {
 		return
+	}
+	ended, _ := filepath.Glob(filepath.Join(j.dir, j.kind+"-*.journal"+finished))
+	for _, path := range ended {
+		_ = os.Remove(path)
 	}
 	paths, _ := filepath.Glob(filepath.Join(j.dir, j.kind+"-*.journal"))
 	if len(paths) < maxJournals {
@@ -110,6 +117,13 @@ func writeBehind(path string, size int64, data []byte) error {
 	return errors.Join(err, file.Close())
 }
 
+// finish notes that a listing has come to its end.
+func (j journal) finish(run uint64) {
+	if j.dir != "" {
+		_ = os.Rename(j.path(run), j.path(run)+finished)
+	}
+}
+
 // remove forgets a listing.
 func (j journal) remove(run uint64) {
 	if j.dir != "" {
@@ -123,6 +137,7 @@ func (j journal) restore(run uint64, token string) *session {
 	if j.dir == "" || run == 0 {
 		return nil
 	}
+	_ = os.Rename(j.path(run)+finished, j.path(run))
 	file, err := os.Open(j.path(run))
 	if err != nil {
 		return nil

@@ -127,7 +127,7 @@ func (l *listing) read(ctx context.Context, token string) (*batch, error) {
 			}
 		}
 		if next.complete {
-			l.journal.remove(p.Run)
+			l.journal.finish(p.Run)
 			return b, nil
 		}
 		if next.next.Pass != p.Pass {

@@ -345,9 +345,16 @@ func (p *Process) explainCall(err error) error {
 	if err == nil {
 		return nil
 	}
-	if status.Code(err) == codes.Unavailable {
+	switch status.Code(err) {
+	case codes.Unavailable:
 		if exit := p.waitExit(exitNotice); exit != nil {
 			return exit
+		}
+	case codes.Canceled:
+		// A call that comes after the connection was closed, which it is once the
+		// process is gone. A caller that gave up itself does not care.
+		if p.gone() {
+			return p.exit()
 		}
 	}
 	if status.Code(err) == codes.ResourceExhausted && strings.Contains(err.Error(), "received message larger than max") {

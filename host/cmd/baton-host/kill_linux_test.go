@@ -1,0 +1,291 @@
+package main_test
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/sandbox/scim"
+)
+
+const (
+	killRounds   = 100
+	killAccounts = 1600 // of each app: two batches of the reader
+	killPage     = 100
+	killBatch    = 1000 // what a reader delivers at a time, at most
+
+	// restartPause is less than the least time between a process and the next.
+	restartPause = 400 * time.Millisecond
+)
+
+// killedApp is an app that has its plugin killed at one of its requests, and the
+// log of the requests of one sync.
+type killedApp struct {
+	app
+	at   int // which request; 0 is none
+	late bool
+	kill func()
+
+	mu            sync.Mutex
+	before, after []int           // startIndex of the pages asked for, by which process
+	peers         map[string]bool // connections of the process that is killed
+	seen          int
+	killed        time.Time
+}
+
+func serveKilledApp(t *testing.T, server *scim.Server, token string) *killedApp {
+	t.Helper()
+	k := &killedApp{peers: map[string]bool{}}
+	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		due := k.note(r)
+		if due && !k.late {
+			k.kill()
+		}
+		server.ServeHTTP(w, r)
+		if due && k.late {
+			k.kill()
+		}
+	}))
+	t.Cleanup(listener.Close)
+	k.app = app{url: listener.URL + server.BasePath(), token: token, server: server}
+	return k
+}
+
+// note logs a request and says whether it is the one to kill at.
+func (k *killedApp) note(r *http.Request) bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	start, _ := strconv.Atoi(r.URL.Query().Get("startIndex"))
+	k.seen++
+	switch {
+	case k.killed.IsZero(), time.Since(k.killed) < restartPause:
+		k.peers[r.RemoteAddr] = true
+		k.before = append(k.before, start)
+	case k.peers[r.RemoteAddr]: // on its way when its process was killed
+		k.before = append(k.before, start)
+	default:
+		k.after = append(k.after, start)
+	}
+	if k.seen != k.at {
+		return false
+	}
+	k.killed = time.Now()
+	return true
+}
+
+// between says that the kill fell between the first and the last page.
+func (k *killedApp) between() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.before) > 1 && slices.Max(k.before) < killAccounts-killPage && len(k.after) > 0
+}
+
+// check says what is wrong with what was read, "" if nothing is. Until the kill
+// and after it no page may be read twice, and after it none may be that was
+// delivered before.
+func (k *killedApp) check(ahead int) string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, part := range [][]int{k.before, k.after} {
+		// The credentials are tried with the first page, and behind the last account
+		// the reader makes sure that there is none.
+		read := slices.DeleteFunc(slices.Sorted(slices.Values(part)), func(start int) bool { return start == 1 || start >= killAccounts })
+		for i := 1; i < len(read); i++ {
+			if read[i] == read[i-1] {
+				return fmt.Sprintf("the page at %d was read twice: %v, then %v", read[i], k.before, k.after)
+			}
+		}
+	}
+	if first := count(k.before, 1); first > 2 || k.at > 1 && count(k.after, 1) > 1 {
+		return fmt.Sprintf("the first page was read again: %v, then %v", k.before, k.after)
+	}
+	if len(k.before) == 0 || len(k.after) == 0 {
+		return ""
+	}
+	if least := slices.Max(k.before) - killBatch - ahead*killPage; slices.Min(k.after) < least {
+		return fmt.Sprintf("pages from %d on were read again that had been delivered: %v, then %v", slices.Min(k.after), k.before, k.after)
+	}
+	return ""
+}
+
+func count(starts []int, start int) int {
+	n := 0
+	for _, one := range starts {
+		if one == start {
+			n++
+		}
+	}
+	return n
+}
+
+// TestAKilledPluginCostsTimeAndNoAccount kills a plugin at a random moment of
+// each of many syncs, in several ways. Every sync file must be exact, and the log
+// of the app must show that the listing went on where it was.
+func TestAKilledPluginCostsTimeAndNoAccount(t *testing.T) {
+	t.Parallel()
+	seed := uint64(time.Now().UnixNano())
+	if given := os.Getenv("BATON_HOST_KILL_SEED"); given != "" {
+		var err error
+		seed, err = strconv.ParseUint(given, 10, 64)
+		require.NoError(t, err)
+	}
+	t.Logf("seed %d; set BATON_HOST_KILL_SEED to it to kill alike", seed)
+
+	const token = "tok-killed"
+	servers := map[string]*scim.Server{}
+	for _, name := range []string{"fullstory", "design-tool"} {
+		server, err := scim.New(scim.Options{App: name, Seed: seed, Accounts: killAccounts, PageCap: killPage, Token: token})
+		require.NoError(t, err)
+		servers[name] = server
+	}
+
+	var between, resumed atomic.Int64
+	kinds := map[syscall.Signal]*atomic.Int64{syscall.SIGKILL: {}, syscall.SIGSTOP: {}, syscall.SIGQUIT: {}}
+	rounds := make(chan int)
+	var working sync.WaitGroup
+	for range 4 {
+		working.Go(func() {
+			for n := range rounds {
+				r := newKillRound(seed, n)
+				for _, problem := range r.run(t, servers, token) {
+					t.Errorf("round %d (%s of %s at request %d, %d in flight): %s", n, r.signal, r.victim, r.at, r.ahead, problem)
+				}
+				kinds[r.signal].Add(1)
+				if r.app.between() {
+					between.Add(1)
+				}
+				if len(r.app.after) > 0 && slices.Min(r.app.after) > 1 {
+					resumed.Add(1)
+				}
+			}
+		})
+	}
+	for n := range killRounds {
+		if t.Failed() {
+			break
+		}
+		rounds <- n
+	}
+	close(rounds)
+	working.Wait()
+	t.Logf("%d syncs with a killed plugin (SIGKILL %d, SIGSTOP %d, exit %d); %d kills between the first and the last page, %d went on in the middle of the list",
+		killRounds, kinds[syscall.SIGKILL].Load(), kinds[syscall.SIGSTOP].Load(), kinds[syscall.SIGQUIT].Load(), between.Load(), resumed.Load())
+	require.GreaterOrEqual(t, between.Load(), int64(killRounds*60/100), "or it has shown too little")
+	require.Greater(t, resumed.Load(), int64(killRounds/4))
+}
+
+// killRound is one sync of two apps, of which one has its plugin killed.
+type killRound struct {
+	victim string
+	signal syscall.Signal
+	at     int
+	ahead  int
+	late   bool
+	delay  time.Duration
+	app    *killedApp
+}
+
+func newKillRound(seed uint64, n int) *killRound {
+	random := rand.New(rand.NewPCG(seed, uint64(n))) //nolint:gosec // To be repeated.
+	const requests = killAccounts/killPage + 3
+	return &killRound{
+		victim: []string{"fullstory", "design-tool"}[random.IntN(2)],
+		signal: []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGQUIT}[random.IntN(3)],
+		at:     1 + random.IntN(requests),
+		ahead:  1 + random.IntN(4),
+		late:   random.IntN(2) == 0,
+		delay:  time.Duration(random.IntN(3)) * 4 * time.Millisecond,
+	}
+}
+
+func (r *killRound) run(t *testing.T, servers map[string]*scim.Server, token string) (problems []string) {
+	apps := map[string]*killedApp{}
+	for name, server := range servers {
+		apps[name] = serveKilledApp(t, server, token)
+	}
+	r.app = apps[r.victim]
+	r.app.at, r.app.late = r.at, r.late
+
+	config := writeConfig(t, fmt.Sprintf(`
+plugins:
+  fullstory:
+    health-timeout: 2s
+    config: { scim-base-url: %q, scim-token: %s, scim-read-ahead: %d }
+  design-tool:
+    app: scim
+    health-timeout: 2s
+    config: { scim-groups: false, scim-base-url: %q, scim-token: %s, scim-read-ahead: %d }
+uploads:
+  workforce:
+    plugins: [fullstory, design-tool]
+`, apps["fullstory"].url, token, r.ahead, apps["design-tool"].url, token, r.ahead))
+	temporary, out := t.TempDir(), t.TempDir()
+	cmd := command(t.Context(), t, []string{"TMPDIR=" + temporary},
+		"baton-host", "sync", "--config", config, "--plugin-dir", bin, "--output-dir", out, "--retry-for", "0", "--log-level", "warn", "--log-format", "json")
+	var said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &said, &said
+	var host atomic.Int64
+	var done atomic.Bool
+	r.app.kill = func() {
+		time.Sleep(r.delay) // The moment is random, not awaited.
+		pid := childCalled(int(host.Load()), "baton-"+map[string]string{"fullstory": "fullstory", "design-tool": "scim"}[r.victim])
+		done.Store(pid != 0 && syscall.Kill(pid, r.signal) == nil)
+	}
+	if err := cmd.Start(); err != nil {
+		return []string{err.Error()}
+	}
+	host.Store(int64(cmd.Process.Pid))
+	if err := cmd.Wait(); err != nil {
+		return []string{fmt.Sprintf("%v: %s", err, said.String())}
+	}
+
+	if !done.Load() {
+		problems = append(problems, "nothing was killed")
+	}
+	var want []shown
+	for name, app := range apps {
+		want = append(want, seeded(app.app, name, name+".user")...)
+		if problem := app.check(r.ahead); problem != "" {
+			problems = append(problems, name+": "+problem)
+		}
+	}
+	got := accountsIn(t, filepath.Join(out, "workforce.c1z"))
+	if diff := cmp.Diff(plain(want), plain(got)); diff != "" {
+		problems = append(problems, "the sync file differs from the apps:\n"+diff)
+	}
+	if left, _ := filepath.Glob(filepath.Join(temporary, "*")); len(left) > 0 {
+		problems = append(problems, fmt.Sprintf("left behind: %v", left))
+	}
+	return problems
+}
+
+// childCalled is the child of a process with a binary of this name, or 0.
+func childCalled(parent int, binary string) int {
+	tasks, _ := filepath.Glob("/proc/" + strconv.Itoa(parent) + "/task/*/children")
+	for _, file := range tasks {
+		text, _ := os.ReadFile(file) // A thread may have ended.
+		for field := range strings.FieldsSeq(string(text)) {
+			argv, _ := os.ReadFile("/proc/" + field + "/cmdline")
+			path, _, _ := strings.Cut(string(argv), "\x00")
+			if pid, err := strconv.Atoi(field); err == nil && strings.HasSuffix(path, binary) {
+				return pid
+			}
+		}
+	}
+	return 0
+}
