@@ -20,6 +20,7 @@ import (
 	"github.com/spf13/viper"
 	"google.golang.org/grpc/status"
 
+	"github.com/batonhost/baton-host/plugin/redact"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -72,7 +73,7 @@ func (a *author[T]) configure(ctx context.Context, request *pluginv1.ConfigureRe
 	connector, err := a.build(ctx, decoded, authMethod)
 	if err != nil {
 		summary := "the connector could not be built from this configuration"
-		return nil, []*pluginv1.Diagnostic{finding("", summary, withoutSecrets(message(err), request.GetSecrets()))}
+		return nil, []*pluginv1.Diagnostic{finding("", summary, redact.Secrets(request.GetSecrets()).Blank(message(err)))}
 	}
 	return &configured{connector: connector}, nil
 }

@@ -3,19 +3,17 @@ package scim
 import (
 	"bytes"
 	"encoding/base64"
-	"encoding/json"
 	"maps"
 	"net/http"
 	"net/textproto"
-	"net/url"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"unicode"
 
 	"golang.org/x/net/http/httpguts"
 	"google.golang.org/grpc/codes"
+
+	"github.com/batonhost/baton-host/plugin/redact"
 )
 
 // leakLength is how many characters of the token in a row count as a leak.
@@ -83,42 +81,25 @@ func newCredential(options Options) (credential, error) {
 	for i, form := range forms {
 		lowered[i] = strings.ToLower(form)
 	}
+	fills := func(body []byte) bool {
+		return slices.ContainsFunc(forms, func(form string) bool { return len(form) >= leakLength && bytes.Contains(body, []byte(form)) }) ||
+			len(short) >= shortLength && bytes.Contains(body, []byte(`"`+short+`"`))
+	}
 	return credential{
 		fields:    fields,
 		authorize: func(r *http.Request) { maps.Copy(r.Header, headers) },
 		occursIn: func(text string) bool {
-			text = strings.ToLower(text)
-			return slices.ContainsFunc(lowered, func(form string) bool { return sharePart(text, form, leakLength) })
+			return slices.ContainsFunc(redact.Readings(text), func(reading string) bool {
+				reading = strings.ToLower(reading)
+				return slices.ContainsFunc(lowered, func(form string) bool { return sharePart(reading, form, leakLength) })
+			})
 		},
 		fillsIn: func(body []byte) bool {
-			if hasEscapes(body) {
-				body = append(withoutEscapes(body), body...)
-			}
-			return slices.ContainsFunc(forms, func(form string) bool { return len(form) >= leakLength && bytes.Contains(body, []byte(form)) }) ||
-				len(short) >= shortLength && bytes.Contains(body, []byte(`"`+short+`"`))
+			return fills(body) || bytes.ContainsAny(body, `\%`) && slices.ContainsFunc(redact.Readings(string(body))[1:], func(reading string) bool {
+				return fills([]byte(reading))
+			})
 		},
 	}, nil
-}
-
-// escaped is how JSON may write a character that a secret has.
-var escaped = regexp.MustCompile(`\\u00[2-7][0-9a-fA-F]|\\/`)
-
-// hasEscapes says, sooner than escaped does, whether there may be any. Every answer
-// passes here, and some servers write all letters but the English ones as escapes.
-func hasEscapes(body []byte) bool {
-	return slices.ContainsFunc([]string{`\/`, `\u002`, `\u003`, `\u004`, `\u005`, `\u006`, `\u007`},
-		func(begin string) bool { return bytes.Contains(body, []byte(begin)) })
-}
-
-// withoutEscapes is JSON with such characters as they are.
-func withoutEscapes(body []byte) []byte {
-	return escaped.ReplaceAllFunc(body, func(written []byte) []byte {
-		if len(written) == 2 {
-			return []byte("/")
-		}
-		code, _ := strconv.ParseUint(string(written[4:]), 16, 8)
-		return []byte{byte(code)}
-	})
 }
 
 // checkBasic refuses what cannot be sent as a name and a password (RFC 7617
@@ -191,24 +172,14 @@ func unquote(s string) string {
 	return s
 }
 
-// writtenForms lists the ways in which a server or a proxy could write secrets
-// into an answer, each once.
+// writtenForms lists the forms of secrets that tell them, each once. What base64
+// leaves of a very short one would occur in any text.
 func writtenForms(secrets []string) []string {
 	var forms []string
 	for _, secret := range secrets {
-		forms = append(forms, secret, url.QueryEscape(secret), url.PathEscape(secret))
-		if quoted, err := json.Marshal(secret); err == nil {
-			forms = append(forms, strings.Trim(string(quoted), `"`))
-		}
-		for _, encoding := range []*base64.Encoding{base64.StdEncoding, base64.URLEncoding} {
-			// What precedes the secret shifts its base64 form by 0, 1 or 2 bytes.
-			for shift := range 3 {
-				encoded := encoding.EncodeToString([]byte(strings.Repeat("\x00", shift) + secret))
-				// The characters at both ends also depend on the neighbours. What is
-				// left of a very short secret would occur in any text.
-				if form := strings.TrimRight(encoded, "=")[min(shift+1, len(encoded)):]; len(form) > leakLength {
-					forms = append(forms, form[:len(form)-1])
-				}
+		for _, form := range redact.Forms(secret) {
+			if form == secret || len(form) >= leakLength {
+				forms = append(forms, form)
 			}
 		}
 	}

@@ -72,17 +72,19 @@ func bind(schema *pluginv1.ConfigurationSchema, from source) (*Bound, Problems) 
 
 // bound parts the values as they travel.
 func (b *binder) bound() *Bound {
-	bound := &Bound{Values: map[string]*pluginv1.Value{}, Secrets: SecretValues{}, source: b.source}
+	bound := &Bound{Values: map[string]*pluginv1.Value{}, source: b.source}
+	secrets := map[string]*pluginv1.Value{}
 	for _, field := range b.schema.GetFields() {
 		value, ok := b.values[field.GetName()]
 		switch {
 		case !ok:
 		case field.GetSecret():
-			bound.Secrets[field.GetName()] = value
+			secrets[field.GetName()] = value
 		default:
 			bound.Values[field.GetName()] = value
 		}
 	}
+	bound.Secrets = newSecretValues(secrets)
 	return bound
 }
 

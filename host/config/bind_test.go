@@ -130,7 +130,7 @@ func TestBindTakesEveryFormOfAValue(t *testing.T) {
 			bound, problems := bind(t, everyType(), test.lines...)
 			require.Empty(t, problems)
 			require.Empty(t, cmp.Diff(test.values, bound.Values, protocmp.Transform()))
-			require.Empty(t, bound.Secrets)
+			require.Empty(t, bound.Secrets.Reveal())
 		})
 	}
 }
@@ -162,7 +162,7 @@ func TestBindPartsSecretsFromValues(t *testing.T) {
 	t.Parallel()
 	bound, problems := bind(t, everyType(), "text: open", "token: ${env:TEXT}", "secret-file: key.pem")
 	require.Empty(t, problems)
-	request := &pluginv1.ConfigureRequest{Values: bound.Values, Secrets: bound.Secrets}
+	request := bound.Request(nil)
 	require.Empty(t, cmp.Diff(&pluginv1.ConfigureRequest{
 		Values:  map[string]*pluginv1.Value{"text": text("open")},
 		Secrets: map[string]*pluginv1.Value{"token": text("resolved-text"), "secret-file": file("-----BEGIN-----\n\xff\n")},

@@ -1,15 +1,10 @@
 package config
 
 import (
-	"cmp"
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
-	"strings"
 
-	"google.golang.org/protobuf/types/known/structpb"
-
+	"github.com/batonhost/baton-host/plugin/redact"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -25,14 +20,39 @@ type Bound struct {
 	references []reference
 }
 
-// SecretValues are values by field name that are not printed by accident.
-type SecretValues map[string]*pluginv1.Value
+// Request is the request with which the plugin is configured. Make it for the
+// call and do not keep it: unlike a Bound it can be printed.
+func (b *Bound) Request(host *pluginv1.Host) *pluginv1.ConfigureRequest {
+	return &pluginv1.ConfigureRequest{Values: b.Values, Secrets: b.Secrets.Reveal(), Host: host}
+}
 
-// Format writes a placeholder, whatever the verb.
-func (SecretValues) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, hidden) }
+// SecretValues are values by field name that are not printed by accident: every
+// way of formatting or encoding them gives "(secret)". The zero value has none.
+type SecretValues struct {
+	// A function, for the reason that Secret has one.
+	reveal func() map[string]*pluginv1.Value
+}
 
-// MarshalJSON returns a placeholder as a JSON string.
-func (SecretValues) MarshalJSON() ([]byte, error) { return []byte(`"` + hidden + `"`), nil }
+func newSecretValues(values map[string]*pluginv1.Value) SecretValues {
+	return SecretValues{reveal: func() map[string]*pluginv1.Value { return values }}
+}
+
+// Reveal returns the values. Call it where they are used, and nowhere else.
+func (s SecretValues) Reveal() map[string]*pluginv1.Value {
+	if s.reveal == nil {
+		return nil
+	}
+	return s.reveal()
+}
+
+// Format writes "(secret)", whatever the verb.
+func (SecretValues) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, redact.Hidden) }
+
+// MarshalText returns "(secret)".
+func (SecretValues) MarshalText() ([]byte, error) { return []byte(redact.Hidden), nil }
+
+// MarshalJSON returns "(secret)" as a JSON string.
+func (SecretValues) MarshalJSON() ([]byte, error) { return []byte(`"` + redact.Hidden + `"`), nil }
 
 // Problem puts a plugin's finding about this configuration where it belongs: at
 // the field's value if one is given, else at the plugin's config. Values of
@@ -47,69 +67,17 @@ func (b *Bound) Problem(d *pluginv1.Diagnostic) Problem {
 	return problem
 }
 
-// shortestBlanked is the least length of a text that is blanked: to blank
-// shorter ones would garble the message and hide nothing.
-const shortestBlanked = 4
-
+// blank writes a reference in place of what it resolved to, and a placeholder in
+// place of other secrets.
 func (b *Bound) blank(message string) string {
-	type pair struct{ text, instead string }
-	var pairs []pair
-	add := func(text, instead string) {
-		quoted := strings.Trim(strconv.Quote(text), `"`)
-		for _, form := range append(strings.Split(text, "\n"), text, quoted) {
-			if len(form) >= shortestBlanked {
-				pairs = append(pairs, pair{form, instead})
-			}
-		}
-	}
-	for _, value := range b.Secrets {
-		for _, text := range texts(value) {
-			add(text, hidden)
-		}
-	}
+	var values []redact.Value
 	for _, reference := range b.references {
-		add(reference.result.Reveal(), reference.source)
+		values = append(values, redact.Value{Text: reference.result.Reveal(), Instead: reference.source})
 	}
-	// The longest first, for one may hold another.
-	slices.SortFunc(pairs, func(a, b pair) int {
-		return cmp.Or(cmp.Compare(len(b.text), len(a.text)), strings.Compare(a.text, b.text), strings.Compare(a.instead, b.instead))
-	})
-	replacements := make([]string, 0, 2*len(pairs))
-	for _, p := range pairs {
-		replacements = append(replacements, p.text, p.instead)
-	}
-	return strings.NewReplacer(replacements...).Replace(message)
-}
-
-// texts are the texts in a value.
-func texts(value *pluginv1.Value) []string {
-	switch kind := value.GetKind().(type) {
-	case *pluginv1.Value_StringValue:
-		return []string{kind.StringValue}
-	case *pluginv1.Value_StringList:
-		return kind.StringList.GetValues()
-	case *pluginv1.Value_FileContent:
-		return []string{string(kind.FileContent)}
-	case *pluginv1.Value_MapValue:
-		return textsOfMap(structpb.NewStructValue(kind.MapValue))
-	default:
-		return nil
-	}
-}
-
-func textsOfMap(value *structpb.Value) []string {
-	var found []string
-	switch kind := value.GetKind().(type) {
-	case *structpb.Value_StringValue:
-		found = append(found, kind.StringValue)
-	case *structpb.Value_ListValue:
-		for _, item := range kind.ListValue.GetValues() {
-			found = append(found, textsOfMap(item)...)
-		}
-	case *structpb.Value_StructValue:
-		for _, item := range kind.StructValue.GetFields() {
-			found = append(found, textsOfMap(item)...)
+	for _, secret := range b.Secrets.Reveal() {
+		for _, text := range redact.Texts(secret) {
+			values = append(values, redact.Value{Text: text, Instead: redact.Hidden})
 		}
 	}
-	return found
+	return redact.New(values...).Blank(message)
 }

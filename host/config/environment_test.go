@@ -35,7 +35,7 @@ func TestFromEnvironmentTakesTheVariablesOfTheStandAloneConnector(t *testing.T) 
 			bound, err := config.FromEnvironment(everyType(), environment(test.variables))
 			require.NoError(t, err)
 			require.Empty(t, cmp.Diff(test.values, bound.Values, protocmp.Transform()))
-			require.Empty(t, bound.Secrets)
+			require.Empty(t, bound.Secrets.Reveal())
 		})
 	}
 }
@@ -44,7 +44,7 @@ func TestFromEnvironmentPartsSecretsFromValues(t *testing.T) {
 	t.Parallel()
 	bound, err := config.FromEnvironment(everyType(), environment(map[string]string{"BATON_TOKEN": "hunter2", "BATON_TEXT": "x"}))
 	require.NoError(t, err)
-	require.Equal(t, "hunter2", bound.Secrets["token"].GetStringValue())
+	require.Equal(t, "hunter2", bound.Secrets.Reveal()["token"].GetStringValue())
 	require.Len(t, bound.Values, 1)
 
 	require.Equal(t, "BATON_SECRET_FILE: no (secret)", bound.Problem(&pluginv1.Diagnostic{Field: "secret-file", Summary: "no hunter2"}).String())

@@ -3,9 +3,9 @@ package config
 import (
 	"fmt"
 	"io"
-)
 
-const hidden = "(secret)"
+	"github.com/batonhost/baton-host/plugin/redact"
+)
 
 // Secret is a text that is not printed by accident: every way of formatting or
 // encoding it gives "(secret)". The zero value is the empty text.
@@ -29,16 +29,16 @@ func (s Secret) Reveal() string {
 }
 
 // String returns "(secret)".
-func (Secret) String() string { return hidden }
+func (Secret) String() string { return redact.Hidden }
 
 // GoString returns "(secret)".
-func (Secret) GoString() string { return hidden }
+func (Secret) GoString() string { return redact.Hidden }
 
 // Format writes "(secret)", whatever the verb.
-func (Secret) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, hidden) }
+func (Secret) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, redact.Hidden) }
 
 // MarshalText returns "(secret)".
-func (Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
+func (Secret) MarshalText() ([]byte, error) { return []byte(redact.Hidden), nil }
 
 // MarshalJSON returns "(secret)" as a JSON string.
-func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + hidden + `"`), nil }
+func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"` + redact.Hidden + `"`), nil }

@@ -9,6 +9,8 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/batonhost/baton-host/plugin/redact"
 )
 
 const (
@@ -26,7 +28,7 @@ type logWriter struct {
 	log *zap.Logger
 
 	mu      sync.Mutex
-	secrets *redactor
+	secrets *redact.Redactor
 	line    []byte
 	cut     bool
 	tail    []string
@@ -34,7 +36,7 @@ type logWriter struct {
 }
 
 func newLogWriter(log *zap.Logger) *logWriter {
-	return &logWriter{log: log, secrets: newRedactor(nil)}
+	return &logWriter{log: log, secrets: redact.Of()}
 }
 
 // setPID adds the process id to every line from now on.
@@ -44,18 +46,18 @@ func (w *logWriter) setPID(pid int) {
 	w.log = w.log.With(zap.Int("pid", pid))
 }
 
-// redact blanks these values in every line from now on.
-func (w *logWriter) redact(values []string) {
+// redact blanks the values of these secrets in every line from now on.
+func (w *logWriter) redact(secrets *redact.Redactor) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.secrets = newRedactor(values)
+	w.secrets = secrets
 }
 
 // blank blanks the values of secrets in a text that the plugin sent.
 func (w *logWriter) blank(text string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.secrets.blank(text)
+	return w.secrets.Blank(text)
 }
 
 // Write never fails.
@@ -107,7 +109,7 @@ func (w *logWriter) emit() {
 	}
 
 	entry := w.parse(text)
-	entry.message = w.secrets.blank(entry.message)
+	entry.message = w.secrets.Blank(entry.message)
 	w.tail = append(w.tail, entry.message)
 	if len(w.tail) > tailLines {
 		w.tail = w.tail[1:]
@@ -120,7 +122,7 @@ func (w *logWriter) emit() {
 	var fields []zap.Field
 	if len(entry.fields) > 0 {
 		if encoded, err := json.Marshal(entry.fields); err == nil {
-			fields = append(fields, zap.String("fields", w.secrets.blank(string(encoded))))
+			fields = append(fields, zap.String("fields", w.secrets.Blank(string(encoded))))
 		}
 	}
 	if cut {

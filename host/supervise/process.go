@@ -23,6 +23,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/workdir"
 	"github.com/batonhost/baton-host/plugin"
+	"github.com/batonhost/baton-host/plugin/redact"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -297,7 +298,7 @@ func (p *Process) Describe(ctx context.Context) (*pluginv1.Manifest, error) {
 // about it. The error is about the call, never about the configuration. From
 // now on the values of the request's secrets are blanked in the plugin's log.
 func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequest) ([]*pluginv1.Diagnostic, error) {
-	p.logs.redact(plugin.SecretTexts(request.GetSecrets()))
+	p.logs.redact(redact.Secrets(request.GetSecrets()))
 	ctx, cancel := context.WithTimeout(ctx, configureTimeout)
 	defer cancel()
 	response, err := p.client.Configure(ctx, request)

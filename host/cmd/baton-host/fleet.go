@@ -178,11 +178,7 @@ func (m *member) configuration(manifest *pluginv1.Manifest, logLevel string) (*s
 		return nil, err
 	}
 	return &supervise.Configuration{
-		Request: &pluginv1.ConfigureRequest{
-			Values:  bound.Values,
-			Secrets: bound.Secrets,
-			Host:    &pluginv1.Host{UserAgent: "baton-host/" + version, LogLevel: logLevel},
-		},
+		Request: bound.Request(&pluginv1.Host{UserAgent: "baton-host/" + version, LogLevel: logLevel}),
 		Refused: func(diagnostics []*pluginv1.Diagnostic) error {
 			var problems config.Problems
 			for _, diagnostic := range diagnostics {

@@ -1,0 +1,60 @@
+package redact
+
+import (
+	"strconv"
+
+	"google.golang.org/protobuf/types/known/structpb"
+
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+// Secrets makes a Redactor of the values of secret fields, as they travel in
+// ConfigureRequest.secrets.
+func Secrets(secrets map[string]*pluginv1.Value) *Redactor {
+	var texts []string
+	for _, value := range secrets {
+		texts = append(texts, Texts(value)...)
+	}
+	return Of(texts...)
+}
+
+// Texts are the texts in a value, numbers among them.
+func Texts(value *pluginv1.Value) []string {
+	switch kind := value.GetKind().(type) {
+	case *pluginv1.Value_StringValue:
+		return []string{kind.StringValue}
+	case *pluginv1.Value_IntValue:
+		return []string{strconv.FormatInt(kind.IntValue, 10)}
+	case *pluginv1.Value_StringList:
+		return kind.StringList.GetValues()
+	case *pluginv1.Value_FileContent:
+		return []string{string(kind.FileContent)}
+	case *pluginv1.Value_MapValue:
+		return textsOfMap(structpb.NewStructValue(kind.MapValue))
+	default:
+		return nil
+	}
+}
+
+func textsOfMap(value *structpb.Value) []string {
+	switch kind := value.GetKind().(type) {
+	case *structpb.Value_StringValue:
+		return []string{kind.StringValue}
+	case *structpb.Value_NumberValue:
+		return []string{strconv.FormatFloat(kind.NumberValue, 'f', -1, 64)}
+	case *structpb.Value_ListValue:
+		var texts []string
+		for _, item := range kind.ListValue.GetValues() {
+			texts = append(texts, textsOfMap(item)...)
+		}
+		return texts
+	case *structpb.Value_StructValue:
+		var texts []string
+		for _, item := range kind.StructValue.GetFields() {
+			texts = append(texts, textsOfMap(item)...)
+		}
+		return texts
+	default:
+		return nil
+	}
+}
