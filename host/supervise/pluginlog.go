@@ -1,42 +1,62 @@
 package supervise
 
 import (
-	"bytes"
-	"encoding/json"
-	"strings"
+	"fmt"
+	"slices"
 	"sync"
-	"unicode/utf8"
+	"time"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+	"golang.org/x/time/rate"
 
 	"github.com/batonhost/baton-host/plugin/redact"
 )
 
 const (
-	// longestLine is how much of one line of a plugin's log is kept, in bytes.
-	longestLine = 16 << 10
 	// tailLines is how many last lines are kept for the message of a crash.
 	tailLines = 20
+	// A plugin may log so many lines in a second, and so many at once. What is
+	// beyond is dropped and counted: a plugin that floods its log must not fill
+	// the disk or drown the others. A long line counts as one for each
+	// lineShare bytes.
+	linesPerSecond = 1000
+	linesAtOnce    = 5000
+	lineShare      = 1 << 10
+	// dropNotice is how long after the first line that is dropped the log says
+	// how many there were, in place of one notice for each.
+	dropNotice = time.Second
 )
 
-// logWriter takes what a plugin writes to standard error and logs it line by
-// line under the plugin's name. Nothing that a plugin can write harms it: a
-// line is cut, not grown; what is no JSON is text; values of secrets are
-// blanked first.
+// logWriter takes what a plugin writes to its log and to standard output and logs
+// it line by line under the plugin's name. Nothing that a plugin can write harms
+// it: a line is cut, not grown; what is no JSON is text; what a terminal would
+// take for a command is escaped; a flood is cut down; values of secrets are
+// blanked.
 type logWriter struct {
-	log *zap.Logger
+	// stderr is the log proper, and stdout what should not be there: standard
+	// output carries the handshake and nothing else. Both end with the process.
+	// synced is standard error as go-plugin brings it, and printed standard
+	// output: what is written to os.Stderr and os.Stdout once go-plugin serves.
+	stderr, stdout, synced, printed *logStream
 
 	mu      sync.Mutex
+	log     *zap.Logger
 	secrets *redact.Redactor
-	line    []byte
-	cut     bool
-	tail    []string
+	tail    []line
 	panics  bool // a panic's text has begun: what follows belongs to it
+	allowed *rate.Limiter
+	dropped int
+	notice  *time.Timer // logs how many were dropped; nil while there are none
 }
 
 func newLogWriter(log *zap.Logger) *logWriter {
-	return &logWriter{log: log, secrets: redact.Of()}
+	w := &logWriter{log: log, secrets: redact.Of(), allowed: rate.NewLimiter(linesPerSecond, linesAtOnce)}
+	w.stderr = &logStream{to: w.takeLog}
+	w.synced = &logStream{to: w.takeLog}
+	w.stdout = &logStream{to: w.takeOutput}
+	w.printed = &logStream{to: w.takeOutput}
+	return w
 }
 
 // setPID adds the process id to every line from now on.
@@ -53,138 +73,154 @@ func (w *logWriter) redact(secrets *redact.Redactor) {
 	w.secrets = secrets
 }
 
-// blank blanks the values of secrets in a text that the plugin sent.
-func (w *logWriter) blank(text string) string {
+// redactor blanks the values of secrets in what the plugin sends otherwise.
+func (w *logWriter) redactor() *redact.Redactor {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.secrets.Blank(text)
+	return w.secrets
 }
 
-// Write never fails.
-func (w *logWriter) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	rest := p
-	for {
-		line, after, found := bytes.Cut(rest, []byte{'\n'})
-		w.append(line)
-		if !found {
-			return len(p), nil
-		}
-		w.emit()
-		rest = after
-	}
-}
-
-// flush logs an unfinished last line.
+// flush logs unfinished last lines.
 func (w *logWriter) flush() {
+	for _, stream := range []*logStream{w.stderr, w.stdout, w.synced, w.printed} {
+		stream.flush()
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.emit()
+	w.tellDropped()
 }
 
-// lastLines are the latest lines that a person would read, oldest first.
+// lastLines are the latest lines that a person would read, oldest first; after a
+// panic those with which it began.
 func (w *logWriter) lastLines() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return append([]string(nil), w.tail...)
-}
-
-func (w *logWriter) append(part []byte) {
-	room := longestLine - len(w.line)
-	if len(part) > room {
-		part = part[:room]
-		w.cut = true
+	var lines []string
+	for _, l := range w.tail {
+		lines = append(lines, w.shown(l))
 	}
-	w.line = append(w.line, part...)
+	return lines
 }
 
-func (w *logWriter) emit() {
-	text := strings.TrimRight(strings.ToValidUTF8(string(w.line), string(utf8.RuneError)), "\r")
-	cut := w.cut
-	w.line = w.line[:0]
-	w.cut = false
-	if text == "" {
+// takeLog logs a line of the plugin's log at the level that it says.
+func (w *logWriter) takeLog(raw string, cut bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	l, structured := parseLine(raw)
+	l.cut, l.size = cut, len(raw)
+	switch {
+	case structured:
+		w.panics = false
+	case w.panics || beginsPanic(raw):
+		w.panics = true
+		l.panics = true
+		l.level = zapcore.ErrorLevel
+	}
+	w.emit(l)
+}
+
+// takeOutput logs a line that was written to standard output, where a plugin has
+// nothing to write.
+func (w *logWriter) takeOutput(raw string, cut bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.emit(line{level: zapcore.WarnLevel, message: raw, size: len(raw), cut: cut, output: true})
+}
+
+func (w *logWriter) emit(l line) {
+	w.keep(l)
+	if !w.log.Core().Enabled(l.level) {
 		return
 	}
-
-	entry := w.parse(text)
-	entry.message = w.secrets.Blank(entry.message)
-	w.tail = append(w.tail, entry.message)
-	if len(w.tail) > tailLines {
-		w.tail = w.tail[1:]
-	}
-
-	checked := w.log.Check(entry.level, entry.message)
-	if checked == nil {
+	if !w.allowed.AllowN(time.Now(), 1+l.size/lineShare) {
+		w.drop()
 		return
 	}
 	var fields []zap.Field
-	if len(entry.fields) > 0 {
-		if encoded, err := json.Marshal(entry.fields); err == nil {
-			fields = append(fields, zap.String("fields", w.secrets.Blank(string(encoded))))
-		}
+	if l.output {
+		fields = append(fields, zap.String("stream", "stdout"))
 	}
-	if cut {
+	if len(l.fields) > 0 {
+		fields = append(fields, zap.Reflect("fields", w.shownFields(l.fields)))
+	}
+	if l.cut {
 		fields = append(fields, zap.Bool("cut", true))
 	}
-	checked.Write(fields...)
+	w.log.Log(l.level, w.shown(l), fields...)
 }
 
-// entry is one line, understood as far as possible.
-type entry struct {
-	level   zapcore.Level
-	message string
-	fields  map[string]any
+// keep keeps a line for the message of a crash. The first lines of a panic stay
+// in place of its last ones, which are of goroutines that have nothing to do with
+// it.
+func (w *logWriter) keep(l line) {
+	l.fields = nil
+	if len(w.tail) < tailLines {
+		w.tail = append(w.tail, l)
+		return
+	}
+	oldest := 0
+	for l.panics && oldest < len(w.tail) && w.tail[oldest].panics {
+		oldest++
+	}
+	if oldest < len(w.tail) {
+		w.tail = append(slices.Delete(w.tail, oldest, oldest+1), l)
+	}
 }
 
-// parse understands the JSON of zap (level, msg) and of hclog (@level,
-// @message); everything else is text.
-func (w *logWriter) parse(text string) entry {
-	if strings.HasPrefix(text, "{") {
-		var object map[string]any
-		if err := json.Unmarshal([]byte(text), &object); err == nil {
-			if parsed, ok := structured(object); ok {
-				w.panics = false
-				return parsed
-			}
+// shown is a line's message as it may be seen.
+func (w *logWriter) shown(l line) string {
+	if l.cut {
+		return printable(w.secrets.BlankBeginning(l.message))
+	}
+	return printable(w.secrets.Blank(l.message))
+}
+
+// shownFields are a line's fields as they may be seen.
+func (w *logWriter) shownFields(value any) any {
+	switch value := value.(type) {
+	case string:
+		return printable(w.secrets.Blank(value))
+	case map[string]any:
+		shown := make(map[string]any, len(value))
+		for key, item := range value {
+			shown[printable(w.secrets.Blank(key))] = w.shownFields(item)
+		}
+		return shown
+	case []any:
+		shown := make([]any, 0, len(value))
+		for _, item := range value {
+			shown = append(shown, w.shownFields(item))
+		}
+		return shown
+	case fmt.Stringer: // a number, in the digits that were written
+		if text := value.String(); w.secrets.Finds(text) {
+			return redact.Hidden
 		}
 	}
-	if strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ") {
-		w.panics = true
-	}
-	if w.panics {
-		return entry{level: zapcore.ErrorLevel, message: text}
-	}
-	return entry{level: zapcore.InfoLevel, message: text}
+	return value
 }
 
-func structured(object map[string]any) (entry, bool) {
-	message, ok := firstText(object, "msg", "@message", "message")
-	if !ok {
-		return entry{}, false
+// drop counts a line that is not logged.
+func (w *logWriter) drop() {
+	w.dropped++
+	if w.notice == nil {
+		w.notice = time.AfterFunc(dropNotice, func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.tellDropped()
+		})
 	}
-	parsed := entry{level: zapcore.InfoLevel, message: message, fields: object}
-	if name, ok := firstText(object, "level", "@level"); ok {
-		if level, err := zapcore.ParseLevel(name); err == nil && level <= zapcore.ErrorLevel {
-			parsed.level = level
-		} else if strings.EqualFold(name, "trace") {
-			parsed.level = zapcore.DebugLevel
-		} else if err == nil {
-			parsed.level = zapcore.ErrorLevel
-		}
-	}
-	for _, key := range []string{"level", "@level", "msg", "@message", "ts", "@timestamp"} {
-		delete(object, key)
-	}
-	return parsed, true
 }
 
-func firstText(object map[string]any, keys ...string) (string, bool) {
-	for _, key := range keys {
-		if text, ok := object[key].(string); ok {
-			return text, true
-		}
+// tellDropped logs how many lines were dropped since it was last told.
+func (w *logWriter) tellDropped() {
+	if w.notice == nil {
+		return
 	}
-	return "", false
+	w.notice.Stop()
+	w.notice = nil
+	if w.dropped > 0 {
+		w.log.Warn("lines of the plugin's log were dropped: it logs too much", zap.Int("lines", w.dropped))
+	}
+	w.dropped = 0
 }

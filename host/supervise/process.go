@@ -61,6 +61,9 @@ type Spec struct {
 	// ScratchDir is a directory of the plugin's own that outlives its processes;
 	// empty is none.
 	ScratchDir string
+	// LogLevel is the least level at which the plugin's lines are logged, whatever
+	// the host's own is: debug, info, warn or error. Empty is the host's own.
+	LogLevel string
 	// StartTimeout bounds the start; zero is DefaultStartTimeout.
 	StartTimeout time.Duration
 	// CallTimeout is how long a call may take; a plugin that takes longer hangs
@@ -124,12 +127,16 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		return nil, fmt.Errorf("start plugin %q: %w", spec.Instance, err)
 	}
 	defer leave()
+	log := ctxzap.Extract(ctx).With(zap.String("plugin", spec.Instance))
+	lines, err := withLevel(log, spec.LogLevel)
+	if err != nil {
+		return nil, fmt.Errorf("start plugin %q: %w", spec.Instance, err)
+	}
 	socketDir, err := newSocketDir()
 	if err != nil {
 		return nil, err
 	}
-	log := ctxzap.Extract(ctx).With(zap.String("plugin", spec.Instance))
-	logs := newLogWriter(log)
+	logs := newLogWriter(lines)
 	p := &Process{spec: spec, log: log, logs: logs, runner: newRunner(spec, logs), socketDir: socketDir}
 	p.goplugin = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  plugin.Handshake,
@@ -144,7 +151,9 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		StartTimeout:     spec.StartTimeout,
 		GRPCDialOptions:  append(plugin.DialOptions(), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(spec.MaxAnswer))),
-		Logger:           newGoPluginLogger(log),
+		Logger:           newGoPluginLogger(log, logs),
+		SyncStdout:       logs.printed,
+		SyncStderr:       logs.synced,
 	})
 
 	if err := p.shakeHands(ctx); err != nil {
@@ -336,12 +345,15 @@ func (c connection) Invoke(ctx context.Context, method string, request, reply an
 
 func (c connection) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
 	stream, err := c.process.client.Conn.NewStream(ctx, desc, method, options...)
-	return stream, c.process.explainCall(err)
+	if err != nil {
+		return nil, c.process.explainCall(err)
+	}
+	return explainedStream{ClientStream: stream, process: c.process}, nil
 }
 
 // explainCall replaces the bare end of a connection by the end of the process,
 // where that is the reason, and blanks the values of secrets that a careless
-// connector repeats in its errors. Code and details stay.
+// connector repeats in its errors. Code and kinds of details stay.
 func (p *Process) explainCall(err error) error {
 	if err == nil {
 		return nil
@@ -362,13 +374,7 @@ func (p *Process) explainCall(err error) error {
 		return status.Errorf(codes.ResourceExhausted, "an answer of the plugin is larger than its max-page-size of %s allows; have the connector make smaller pages: %s",
 			humanize.IBytes(uint64(p.spec.MaxAnswer)), status.Convert(err).Message()) //nolint:gosec // It is more than 0.
 	}
-	told := status.Convert(err).Proto()
-	blanked := p.logs.blank(told.GetMessage())
-	if blanked == told.GetMessage() {
-		return err
-	}
-	told.Message = blanked
-	return status.ErrorProto(told)
+	return blankError(p.logs.redactor(), err)
 }
 
 // Stop asks the plugin to finish, gives its process a moment to end and then
@@ -379,7 +385,7 @@ func (p *Process) Stop(ctx context.Context) {
 		stopCtx, cancel := context.WithTimeout(ctx, stopTimeout)
 		defer cancel()
 		if _, err := p.client.Stop(stopCtx, &pluginv1.StopRequest{}); err != nil {
-			p.log.Debug("the plugin did not stop when asked", zap.Error(err))
+			p.log.Debug("the plugin did not stop when asked", zap.Error(blankError(p.logs.redactor(), err)))
 		}
 		p.end()
 	})

@@ -144,22 +144,6 @@ func TestACallToAHangingPluginEndsWithItsContext(t *testing.T) {
 	require.NotErrorAs(t, err, &exit)
 }
 
-func TestNothingAPluginLogsHarmsTheHost(t *testing.T) {
-	t.Parallel()
-	ctx, logs := logged(t)
-	process := started(t, ctx, spec("hostile-log"))
-	require.NoError(t, validate(ctx, process))
-	awaitLine(t, logs, "the last line")
-	for _, entry := range logs.All() {
-		require.Less(t, len(entry.Message), 20<<10, "a line is cut")
-		require.NotEqual(t, "fatal", entry.Level.String(), "a plugin's level must not end the host")
-	}
-	fatal := awaitLine(t, logs, "not the host's end")
-	require.Equal(t, "error", fatal.Level.String())
-	require.Equal(t, "test", fatal.ContextMap()["plugin"])
-	require.NotZero(t, fatal.ContextMap()["pid"])
-}
-
 func TestASecretDoesNotReachTheLog(t *testing.T) {
 	t.Parallel()
 	ctx, logs := logged(t)

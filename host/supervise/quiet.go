@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"fmt"
 	"io"
 
 	hclog "github.com/hashicorp/go-hclog"
@@ -14,18 +15,31 @@ import (
 type goPluginLogger struct {
 	hclog.Logger
 	log *zap.Logger
+	// logs knows the secrets that a plugin's error could hold.
+	logs *logWriter
 }
 
-func newGoPluginLogger(log *zap.Logger) hclog.Logger {
-	return goPluginLogger{Logger: hclog.NewNullLogger(), log: log}
+func newGoPluginLogger(log *zap.Logger, logs *logWriter) hclog.Logger {
+	return goPluginLogger{Logger: hclog.NewNullLogger(), log: log, logs: logs}
 }
 
 func (l goPluginLogger) Named(string) hclog.Logger {
 	return hclog.New(&hclog.LoggerOptions{Level: hclog.Off, Output: io.Discard})
 }
 
-func (l goPluginLogger) Debug(message string, args ...any) { l.log.Sugar().Debugw(message, args...) }
+func (l goPluginLogger) Debug(message string, args ...any) { l.debug(message, args) }
 
-func (l goPluginLogger) Warn(message string, args ...any) { l.log.Sugar().Debugw(message, args...) }
+func (l goPluginLogger) Warn(message string, args ...any) { l.debug(message, args) }
 
-func (l goPluginLogger) Error(message string, args ...any) { l.log.Sugar().Debugw(message, args...) }
+func (l goPluginLogger) Error(message string, args ...any) { l.debug(message, args) }
+
+func (l goPluginLogger) debug(message string, args []any) {
+	if !l.log.Core().Enabled(zap.DebugLevel) {
+		return
+	}
+	secrets := l.logs.redactor()
+	for i, arg := range args {
+		args[i] = printable(secrets.Blank(fmt.Sprint(arg)))
+	}
+	l.log.Sugar().Debugw(printable(secrets.Blank(message)), args...)
+}

@@ -122,7 +122,7 @@ func (r *runner) watch(stderr *os.File) {
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
-		_, _ = io.Copy(r.logs, stderr)
+		_, _ = io.Copy(r.logs.stderr, stderr)
 	}()
 
 	r.reap()
@@ -159,8 +159,10 @@ func (r *runner) Kill(context.Context) error {
 	return killGroup(r.pid)
 }
 
-// Stdout carries the handshake.
-func (r *runner) Stdout() io.ReadCloser { return r.stdout }
+// Stdout carries the handshake; what follows it is logged.
+func (r *runner) Stdout() io.ReadCloser {
+	return &handshakeReader{from: r.stdout, rest: r.logs.stdout}
+}
 
 // Stderr is empty for go-plugin: the log goes to our own reader.
 func (r *runner) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }

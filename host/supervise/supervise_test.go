@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -93,15 +95,16 @@ func (c *testConnector) Metadata(context.Context) (*connectorv2.ConnectorMetadat
 
 // Validate is where the bad habits show.
 func (c *testConnector) Validate(ctx context.Context) (annotations.Annotations, error) {
+	if path, ok := strings.CutPrefix(c.role, "say:"); ok {
+		return nil, copyTo(realStderr, path)
+	}
+	if path, ok := strings.CutPrefix(c.role, "print:"); ok {
+		return nil, copyTo(os.Stdout, path)
+	}
+	if path, ok := strings.CutPrefix(c.role, "write:"); ok {
+		return nil, copyTo(realStdout, path)
+	}
 	switch c.role {
-	case "hostile-log":
-		for _, line := range []string{
-			`{"@message":1}`, `{"@level":{},"@message":[]}`, `{"level":7,"msg":"seven"}`, `{"msg":"` + strings.Repeat("x", 1<<20) + `"}`,
-			strings.Repeat("y", 1<<20), "\x00\xff\xfe\x1b[2J", `{"`, "", `{"level":"fatal","msg":"not the host's end"}`,
-		} {
-			fmt.Fprintln(realStderr, line)
-		}
-		fmt.Fprintln(realStderr, "the last line")
 	case "leaky-log":
 		encoded, _ := json.Marshal(map[string]any{"level": "info", "msg": "using " + c.token, "header": []string{"Bearer " + c.token}})
 		fmt.Fprintln(realStderr, string(encoded))
@@ -117,6 +120,19 @@ func (c *testConnector) Validate(ctx context.Context) (annotations.Annotations, 
 		}
 	case "leak":
 		leak()
+	case "crash-in-flood":
+		for i := range 20000 {
+			fmt.Fprintln(realStderr, "line", i)
+		}
+		fmt.Fprintln(realStderr, "the reason")
+		os.Exit(7)
+	case "panic-in-call":
+		for range 30 { // What a panic's text ends with, and nobody wants to read.
+			go func() { select {} }()
+		}
+		debug.SetTraceback("all")
+		go func() { panic("token " + c.token + " is bad") }()
+		select {}
 	case "leaky-error":
 		return nil, status.Errorf(codes.PermissionDenied, "the app refuses %s", c.token)
 	case "hang":
@@ -137,8 +153,22 @@ func (c *testConnector) ResourceSyncers(context.Context) []connectorbuilder.Reso
 	return nil
 }
 
-// realStderr is standard error as it is before go-plugin replaces it.
-var realStderr = os.Stderr
+// realStderr and realStdout are as they are before go-plugin replaces them.
+var realStderr, realStdout = os.Stderr, os.Stdout
+
+// copyTo writes a file's content out and, when all of it is written, ends what it
+// says with a line that begins with "the last line".
+func copyTo(to io.Writer, path string) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if _, err := to.Write(content); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(to, "\nthe last line")
+	return err
+}
 
 func spec(role string) supervise.Spec {
 	return supervise.Spec{Instance: "test", Path: os.Args[0], Args: []string{"role-" + role}}

@@ -1,0 +1,151 @@
+package supervise
+
+import (
+	"bytes"
+	"encoding/json"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"go.uber.org/zap/zapcore"
+)
+
+// longestLine is how much of one line of a plugin's log is kept, in bytes.
+const longestLine = 16 << 10
+
+// logStream parts what a plugin writes into lines. What it keeps is bounded,
+// whatever is written.
+type logStream struct {
+	to func(line string, cut bool)
+
+	mu   sync.Mutex
+	line []byte
+	cut  bool
+}
+
+// Write never fails.
+func (s *logStream) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rest := p
+	for {
+		part, after, found := bytes.Cut(rest, []byte{'\n'})
+		s.append(part)
+		if !found {
+			return len(p), nil
+		}
+		s.emit()
+		rest = after
+	}
+}
+
+// flush ends an unfinished line.
+func (s *logStream) flush() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.emit()
+}
+
+func (s *logStream) append(part []byte) {
+	if room := longestLine - len(s.line); len(part) > room {
+		part = part[:room]
+		s.cut = true
+	}
+	s.line = append(s.line, part...)
+}
+
+func (s *logStream) emit() {
+	text := strings.TrimRight(strings.ToValidUTF8(string(s.line), string(utf8.RuneError)), "\r")
+	cut := s.cut
+	s.line, s.cut = s.line[:0], false
+	if text != "" {
+		s.to(text, cut)
+	}
+}
+
+// line is one line of a plugin's log, understood as far as possible.
+type line struct {
+	level   zapcore.Level
+	message string
+	fields  map[string]any // without level, message and time
+	size    int            // of what the plugin wrote, in bytes
+	cut     bool           // only its beginning is there
+	panics  bool           // part of the text of a panic
+	output  bool           // written to standard output
+}
+
+// parseLine understands the JSON of zap and log/slog (level, msg) and of hclog
+// (@level, @message). Everything else is text; it is said not to be structured.
+func parseLine(text string) (parsed line, structured bool) {
+	parsed = line{level: zapcore.InfoLevel, message: text}
+	if !strings.HasPrefix(text, "{") {
+		return parsed, false
+	}
+	var object map[string]any
+	decoder := json.NewDecoder(strings.NewReader(text))
+	decoder.UseNumber() // A large number is an id, and must stay one.
+	if err := decoder.Decode(&object); err != nil || strings.TrimSpace(text[decoder.InputOffset():]) != "" {
+		return parsed, false
+	}
+	message, ok := takeText(object, "msg", "@message", "message")
+	if !ok {
+		return parsed, false
+	}
+	level, _ := takeText(object, "level", "@level")
+	_, _ = takeText(object, "ts", "@timestamp", "time") // The host's log has its own.
+	delete(object, "ts")                                // zap's is a number.
+	return line{level: levelOf(level), message: message, fields: object}, true
+}
+
+// levelOf is the level of this name. A plugin's worst is an error: its end is not
+// the host's.
+func levelOf(name string) zapcore.Level {
+	switch strings.ToLower(name) {
+	case "trace", "debug":
+		return zapcore.DebugLevel
+	case "warn", "warning":
+		return zapcore.WarnLevel
+	case "error", "err", "dpanic", "panic", "fatal", "critical":
+		return zapcore.ErrorLevel
+	default:
+		return zapcore.InfoLevel
+	}
+}
+
+// takeText removes the first of these keys that has a text and returns the text.
+func takeText(object map[string]any, keys ...string) (string, bool) {
+	for _, key := range keys {
+		if text, ok := object[key].(string); ok {
+			delete(object, key)
+			return text, true
+		}
+	}
+	return "", false
+}
+
+// panicBeginnings are how the text of a crash begins, in Go and in Python.
+var panicBeginnings = []string{
+	"panic: ", "fatal error: ", "runtime: ", "unexpected fault address", "SIGABRT: ", "SIGBUS: ", "SIGQUIT: ", "SIGSEGV: ",
+	"Traceback (most recent call last):",
+}
+
+func beginsPanic(text string) bool {
+	return slices.ContainsFunc(panicBeginnings, func(beginning string) bool { return strings.HasPrefix(text, beginning) })
+}
+
+// printable escapes what a terminal would take for a command, or for a change of
+// the direction in which a line reads.
+func printable(text string) string {
+	var shown strings.Builder
+	for _, r := range text {
+		if r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
+			shown.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+			continue
+		}
+		shown.WriteRune(r)
+	}
+	return shown.String()
+}
