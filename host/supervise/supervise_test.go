@@ -57,6 +57,8 @@ func TestMain(m *testing.M) {
 		time.Sleep(time.Hour)
 	case "host":
 		hostRole()
+	case "foreign":
+		foreignRole()
 	default:
 		plugin.Run(context.Background(), "baton-test", "v1.0.0", testSchema, func(_ context.Context, v *viper.Viper, _ *cli.ConnectorOpts) (connectorbuilder.ConnectorBuilderV2, []connectorbuilder.Opt, error) {
 			if role == "refuse-once" && firstTime() {
@@ -133,6 +135,8 @@ func (c *testConnector) Validate(ctx context.Context) (annotations.Annotations, 
 		debug.SetTraceback("all")
 		go func() { panic("token " + c.token + " is bad") }()
 		select {}
+	case "leaky-details":
+		return nil, leakyDetails(c.token)
 	case "leaky-error":
 		return nil, status.Errorf(codes.PermissionDenied, "the app refuses %s", c.token)
 	case "hang":
