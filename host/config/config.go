@@ -38,6 +38,9 @@ type Plugin struct {
 	Namespace string
 	// StartTimeout is how long it may take to start.
 	StartTimeout time.Duration
+	// LogLevel is the least level that it logs at: debug, info, warn or error.
+	// Empty is the host's own.
+	LogLevel string
 	// Env names the environment variables that it may see beyond those that
 	// every plugin sees.
 	Env []string

@@ -75,6 +75,7 @@ plugins:
     path: bin/baton-scim
     namespace: ""
     start-timeout: 1m30s
+    log-level: debug
     env: [HTTP_TRACE, _X]
     provisioning: true
     memory-limit: 512MiB
@@ -115,6 +116,8 @@ func TestLoadReadsACompleteFile(t *testing.T) {
 	require.Empty(t, designTool.Namespace)
 	require.Equal(t, filepath.Join(dir, "bin", "baton-scim"), designTool.Path)
 	require.Equal(t, 90*time.Second, designTool.StartTimeout)
+	require.Equal(t, "debug", designTool.LogLevel)
+	require.Empty(t, bare.LogLevel, "the host's own")
 	require.Equal(t, []string{"HTTP_TRACE", "_X"}, designTool.Env)
 	require.Equal(t, "bare", bare.Name)
 	require.NotNil(t, bare.Settings)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -96,6 +97,7 @@ func (l *loader) plugin(e entry) *Plugin {
 		"path":           func(e entry) { l.path(e, plugin) },
 		"namespace":      func(e entry) { l.namespace(e, plugin) },
 		"start-timeout":  func(e entry) { l.startTimeout(e, plugin) },
+		"log-level":      func(e entry) { l.logLevel(e, plugin) },
 		"env":            func(e entry) { l.env(e, plugin) },
 		"provisioning":   func(e entry) { l.provisioning(e, plugin) },
 		"deletion-guard": func(e entry) { l.deletionGuard(e, plugin) },
@@ -134,6 +136,20 @@ func (l *loader) namespace(e entry, plugin *Plugin) {
 func (l *loader) startTimeout(e entry, plugin *Plugin) {
 	if timeout, ok := l.duration(e.value, "start-timeout", time.Millisecond, maxStartTimeout, "10s or 1m30s"); ok {
 		plugin.StartTimeout = timeout
+	}
+}
+
+// logLevels are those that the contract has (Host.log_level).
+var logLevels = []string{"debug", "info", "warn", "error"}
+
+func (l *loader) logLevel(e entry, plugin *Plugin) {
+	level, ok := l.plainText(e.value, "log-level")
+	switch {
+	case !ok:
+	case slices.Contains(logLevels, level):
+		plugin.LogLevel = level
+	default:
+		l.report(e.value, "log-level must be debug, info, warn or error")
 	}
 }
 

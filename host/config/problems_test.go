@@ -41,9 +41,9 @@ plugins:
     'spaced hunter2': x
 `, []string{
 			`baton-host.yaml:1:1: unknown key "extra"; the file takes plugin-dirs, plugins, state-dir, uploads`,
-			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes app, call-timeout, config, deletion-guard, env, health-timeout, idle-timeout, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
-			`baton-host.yaml:5:5: unknown key; plugin "a" takes app, call-timeout, config, deletion-guard, env, health-timeout, idle-timeout, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
-			`baton-host.yaml:6:5: unknown key; plugin "a" takes app, call-timeout, config, deletion-guard, env, health-timeout, idle-timeout, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
+			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes app, call-timeout, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
+			`baton-host.yaml:5:5: unknown key; plugin "a" takes app, call-timeout, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
+			`baton-host.yaml:6:5: unknown key; plugin "a" takes app, call-timeout, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
 		}},
 		"everything at once": {`plugins:
   A:
@@ -141,6 +141,19 @@ uploads:
 			`baton-host.yaml:3:23: start-timeout must be a duration with its unit, such as 10s or 1m30s, at least 1ms and at most 10m`,
 			`baton-host.yaml:4:23: start-timeout must be a duration with its unit, such as 10s or 1m30s, at least 1ms and at most 10m`,
 			`baton-host.yaml:5:23: start-timeout must be a duration with its unit, such as 10s or 1m30s, at least 1ms and at most 10m`,
+		}},
+		"a log level": {`plugins:
+  a: { log-level: chatty }
+  b: { log-level: [info] }
+  c: { log-level: "${env:LEVEL}" }
+  d: { log-level: fatal }
+  e: { log-level: warn }
+  f: { log-level: }
+`, []string{
+			`baton-host.yaml:2:19: log-level must be debug, info, warn or error`,
+			`baton-host.yaml:3:19: log-level must be a text, not a list or a mapping`,
+			`baton-host.yaml:4:19: log-level takes no reference; references are resolved under config, in client-id and in client-secret`,
+			`baton-host.yaml:5:19: log-level must be debug, info, warn or error`,
 		}},
 		"names of variables": {`plugins:
   a:

@@ -37,6 +37,7 @@ type wanted struct {
 	env          []string
 	startTimeout time.Duration
 	limits       config.Limits
+	logLevel     string // "" is the host's
 	guard        upload.Guard
 	provisioning bool
 	accept       bool // whatever the guard would say
@@ -52,6 +53,7 @@ func wantedOf(plugin *config.Plugin) wanted {
 		env:          plugin.Env,
 		startTimeout: plugin.StartTimeout,
 		limits:       plugin.Limits,
+		logLevel:     plugin.LogLevel,
 		guard:        guardOf(plugin.DeletionGuard),
 		provisioning: plugin.Provisioning,
 		bind: func(schema *pluginv1.ConfigurationSchema) (*config.Bound, error) {
@@ -159,12 +161,12 @@ func (m *member) settings(options fleetOptions) supervise.Settings {
 	return supervise.Settings{
 		Spec: supervise.Spec{
 			Instance: m.instance, Path: m.path, Env: m.env,
-			StartTimeout: m.startTimeout, CallTimeout: m.limits.CallTimeout, HealthTimeout: m.limits.HealthTimeout,
+			LogLevel: m.logLevel, StartTimeout: m.startTimeout, CallTimeout: m.limits.CallTimeout, HealthTimeout: m.limits.HealthTimeout,
 			MemoryLimit: m.limits.Memory, MaxAnswer: m.limits.PageSize,
 		},
 		Find: func() (string, error) { return options.finder.Find(m.app) },
 		Configure: func(manifest *pluginv1.Manifest) (*supervise.Configuration, error) {
-			return m.configuration(manifest, options.logLevel)
+			return m.configuration(manifest, cmp.Or(m.logLevel, options.logLevel))
 		},
 		Restarts: restarts, RestartWindow: m.limits.RestartWindow,
 		Persistent: options.persistent, Changed: options.changed,
