@@ -22,7 +22,7 @@ import (
 // themselves in a plugin, at their chattiest and before any host blanks it.
 func TestServingSaysNothingOfASecret(t *testing.T) {
 	t.Parallel()
-	const token = "tok-c4n4ry/9f8e7d+51c2 b60" //nolint:gosec // It is made up.
+	const token = "tok-c4n4ry/9f8e7d+51c2 b60"
 	said := &buffer{}
 	cmd := exec.Command(os.Args[0]) //nolint:gosec,noctx // The test's own binary, ended by Kill.
 	cmd.Env = []string{

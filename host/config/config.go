@@ -123,6 +123,7 @@ type Option func(*options)
 type options struct {
 	lookup      func(string) (string, bool)
 	credentials bool
+	warn        func(string)
 }
 
 // WithEnvironment resolves ${env:NAME} by this function instead of
@@ -135,6 +136,13 @@ func WithEnvironment(lookup func(string) (string, bool)) Option {
 // need not resolve.
 func WithoutCredentials() Option {
 	return func(o *options) { o.credentials = false }
+}
+
+// WithWarnings gives the function that is told, in a sentence, of each file that
+// holds a secret and that others may read. It may be called until the last
+// [Settings.Bind] has returned, and concurrently.
+func WithWarnings(warn func(string)) Option {
+	return func(o *options) { o.warn = warn }
 }
 
 // Load reads a configuration of at most 1 MiB. It resolves all references. If
@@ -163,6 +171,9 @@ func Load(ctx context.Context, path string, opts ...Option) (*Config, error) {
 		resolver:    newResolver(dir, options.lookup),
 		credentials: options.credentials,
 		config:      &Config{Path: path},
+	}
+	if options.warn != nil {
+		l.exposure = &exposure{warn: options.warn, written: path, path: absolute, told: map[string]bool{}}
 	}
 	l.load(root)
 	if len(l.problems) > 0 {

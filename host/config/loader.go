@@ -32,6 +32,7 @@ type loader struct {
 	dir         string // of the file
 	resolver    *resolver
 	credentials bool
+	exposure    *exposure
 	config      *Config
 }
 

@@ -22,6 +22,7 @@ var variableForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 type reference struct {
 	source string // as written
 	result Secret
+	path   string // of the file; empty for a variable
 }
 
 // resolver replaces references in texts. A text is gone through once: what a
@@ -54,7 +55,7 @@ func (r *resolver) expand(text string) (string, []reference, []error) {
 		if r.spent += len(resolved); r.spent > maxResolved {
 			return "", fmt.Errorf("%s: all references together resolve to more than %d MiB", source, maxResolved>>20)
 		}
-		references = append(references, reference{source: source, result: NewSecret(resolved)})
+		references = append(references, r.reference(source, scheme, name, resolved))
 		return resolved, nil
 	})
 	return result, references, errs
@@ -165,6 +166,18 @@ func parseReference(inside string) (scheme, name string, err error) {
 // checkOnly is expand for a text that is not needed: it finds malformed
 // references and resolves none.
 func (r *resolver) checkOnly(text string) (string, []reference, []error) {
-	_, errs := replaceReferences(text, func(string, string, string) (string, error) { return "", nil })
-	return "", nil, errs
+	var references []reference
+	_, errs := replaceReferences(text, func(source, scheme, name string) (string, error) {
+		references = append(references, r.reference(source, scheme, name, ""))
+		return "", nil
+	})
+	return "", references, errs
+}
+
+func (r *resolver) reference(source, scheme, name, resolved string) reference {
+	made := reference{source: source, result: NewSecret(resolved)}
+	if scheme == "file" {
+		made.path = within(r.dir, name)
+	}
+	return made
 }

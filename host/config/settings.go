@@ -16,6 +16,7 @@ type Settings struct {
 	place      Problem // of the key config, or of the plugin's name without one
 	entries    []setting
 	references []reference
+	exposure   *exposure
 }
 
 // setting is a key under config, at any depth, or an item of a list, which has
@@ -38,6 +39,8 @@ type value struct {
 	written bool
 	text    Secret
 	content []setting
+	// references are those in the text.
+	references []reference
 }
 
 // Format writes a placeholder, whatever the verb.
@@ -47,7 +50,7 @@ func (*Settings) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, 
 func (*Settings) MarshalJSON() ([]byte, error) { return []byte(`"(settings)"`), nil }
 
 func (l *loader) settings(plugin string, e entry) *Settings {
-	s := &Settings{plugin: plugin, dir: l.dir, place: l.place(e.key)}
+	s := &Settings{plugin: plugin, dir: l.dir, place: l.place(e.key), exposure: l.exposure}
 	for _, e := range l.entries(e.value, "config") {
 		s.entries = append(s.entries, setting{e.key.Value, l.place(e.key), l.value(e.value, s)})
 	}
@@ -87,5 +90,6 @@ func (l *loader) scalar(n *yaml.Node, s *Settings, v *value) {
 	}
 	v.written = len(references) == 0 && n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0
 	v.text = NewSecret(text)
+	v.references = references
 	s.references = append(s.references, references...)
 }

@@ -67,32 +67,35 @@ func (l *loader) uploadCredentials(upload *Upload, what string, id, secret entry
 	case !isNull(id.value) && isNull(secret.value):
 		l.report(id.key, "%s has a client-id but no client-secret; give both or neither", what)
 	}
-	upload.ClientID = l.credential(id.value, "client-id")
-	if text := l.credential(secret.value, "client-secret"); text != "" {
+	upload.ClientID, _, _ = l.credential(id.value, "client-id")
+	text, references, ok := l.credential(secret.value, "client-secret")
+	if text != "" {
 		upload.ClientSecret = NewSecret(text)
+	}
+	if ok {
+		l.exposure.secret("client-secret of "+what, len(references) == 0, references)
 	}
 	if upload.ClientID != "" && upload.ClientSecret.Reveal() != "" {
 		l.checkCredentials(upload, id.value, secret.value)
 	}
 }
 
-func (l *loader) credential(n *yaml.Node, what string) string {
-	text, ok := l.text(n, what)
+// credential is empty, and its references are not resolved, where credentials are
+// not asked for. It is not ok where none is given or something is wrong.
+func (l *loader) credential(n *yaml.Node, what string) (text string, references []reference, ok bool) {
+	text, ok = l.text(n, what)
 	if !ok {
-		return ""
+		return "", nil, false
 	}
 	expand := l.resolver.expand
 	if !l.credentials {
 		expand = l.resolver.checkOnly
 	}
-	text, _, errs := expand(text)
+	text, references, errs := expand(text)
 	for _, err := range errs {
 		l.report(n, "%s", err.Error())
 	}
-	if !l.credentials {
-		return ""
-	}
-	return text
+	return text, references, len(errs) == 0
 }
 
 func (l *loader) onPluginFailure(e entry, upload *Upload) {

@@ -24,7 +24,38 @@ func (s *Settings) Bind(schema *pluginv1.ConfigurationSchema) (*Bound, Problems)
 		return nil, problems.sorted()
 	}
 	bound.references = s.references
+	for _, field := range schema.GetFields() {
+		if field.GetSecret() {
+			s.watch(field, s.lookup(field.GetName()))
+		}
+	}
 	return bound, nil
+}
+
+// watch sees to it that others cannot read where a secret comes from.
+func (s *Settings) watch(field *pluginv1.Field, given value) {
+	what := fmt.Sprintf("%s of plugin %s", s.label(field.GetName()), quotedName(s.plugin))
+	for _, inside := range given.content {
+		s.watch(field, inside.value)
+	}
+	if given.kind != yaml.ScalarNode || given.text.Reveal() == "" {
+		return
+	}
+	if path, ok := s.pathOf(field, given); ok {
+		s.exposure.file(what, path)
+		return
+	}
+	s.exposure.secret(what, len(given.references) == 0, given.references)
+}
+
+// pathOf is the path that the value of a file field is, if it is none of the
+// content itself.
+func (s *Settings) pathOf(field *pluginv1.Field, given value) (string, bool) {
+	text := given.text.Reveal()
+	if field.GetType() != pluginv1.FieldType_FIELD_TYPE_FILE || text == "" || !given.written || strings.Contains(text, "\n") {
+		return "", false
+	}
+	return within(s.dir, text), true
 }
 
 func (s *Settings) unknownFields(schema *pluginv1.ConfigurationSchema) Problems {
@@ -138,13 +169,13 @@ func (s *Settings) readScalar(field *pluginv1.Field, given value) (*pluginv1.Val
 // several lines, is the content itself.
 func (s *Settings) readFile(field *pluginv1.Field, given value) (*pluginv1.Value, error) {
 	text := given.text.Reveal()
-	if text == "" || !given.written || strings.Contains(text, "\n") {
-		if len(text) > maxFile {
-			return nil, fmt.Errorf("is larger than %d MiB", maxFile>>20)
-		}
-		return fileValue([]byte(text)), nil
+	if path, ok := s.pathOf(field, given); ok {
+		return readFileValue(field, path, text)
 	}
-	return readFileValue(field, within(s.dir, text), text)
+	if len(text) > maxFile {
+		return nil, fmt.Errorf("is larger than %d MiB", maxFile>>20)
+	}
+	return fileValue([]byte(text)), nil
 }
 
 func (s *Settings) readList(field *pluginv1.Field, given value) (*pluginv1.Value, Problems) {

@@ -157,5 +157,5 @@ func TestASecretInTheErrorOfAStreamIsBlanked(t *testing.T) {
 	for err == nil {
 		_, err = stream.Recv()
 	}
-	require.True(t, errors.Is(err, io.EOF), "the end of a stream is no failure: %v", err)
+	require.ErrorIs(t, err, io.EOF, "the end of a stream is no failure")
 }

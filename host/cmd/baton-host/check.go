@@ -49,7 +49,7 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 	if o.timeout <= 0 {
 		return fmt.Errorf("--timeout must be more than 0, such as 30s, not %s", o.timeout)
 	}
-	cfg, err := config.Load(ctx, o.configFile)
+	cfg, err := config.Load(ctx, o.configFile, warnings(ctx))
 	if err != nil {
 		return err
 	}

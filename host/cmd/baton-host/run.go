@@ -204,7 +204,7 @@ func (o *runOptions) plan(ctx context.Context) (*runPlan, error) {
 }
 
 func (o *runOptions) planFile(ctx context.Context, plan *runPlan) error {
-	cfg, err := config.Load(ctx, o.configFile)
+	cfg, err := config.Load(ctx, o.configFile, warnings(ctx))
 	if err != nil {
 		return err
 	}

@@ -131,7 +131,7 @@ func (o *syncOptions) plan(ctx context.Context) ([]wanted, []uploadPlan, []strin
 			o.root.pluginDirs, nil
 	}
 
-	cfg, err := config.Load(ctx, o.configFile, config.WithoutCredentials())
+	cfg, err := config.Load(ctx, o.configFile, config.WithoutCredentials(), warnings(ctx))
 	if err != nil {
 		return nil, nil, nil, err
 	}
