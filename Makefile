@@ -95,6 +95,11 @@ fuzz: ## each fuzz target for FUZZTIME; what it finds goes to testdata/fuzz
 		go test ./$${target%:*} -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME); \
 	done
 
+.PHONY: vuln
+vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities in what is built; needs the network
+	@$(TOOLS)/govulncheck ./... || \
+		{ echo "vuln: upgrade what is named above, or, if it could not be looked up, try again with https://vuln.go.dev in reach" >&2; exit 1; }
+
 .PHONY: e2e
 e2e: ## the tests that need Node or a browser
 	@echo 'e2e: no test needs Node or a browser; nothing to run'

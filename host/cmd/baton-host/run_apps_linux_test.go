@@ -136,11 +136,7 @@ func TestAPluginThatCannotStartKeepsItsAccountsInC1(t *testing.T) {
 	require.True(t, p.sync(t).Succeeded)
 	first.stop()
 
-	text, err := os.ReadFile(p.config)
-	require.NoError(t, err)
-	broken := strings.Replace(string(text), "  fullstory:\n", "  fullstory:\n    path: /no/such/baton-fullstory\n", 1)
-	require.NotEqual(t, string(text), broken)
-	require.NoError(t, os.WriteFile(p.config, []byte(broken), 0o600))
+	p.also(t, "path: /no/such/baton-fullstory")
 	second := p.run(t)
 	stale := p.sync(t)
 	require.True(t, stale.Succeeded, "%v", stale.Status)
@@ -227,6 +223,42 @@ func TestASyncGoesOnWhenItsPluginIsKilled(t *testing.T) {
 	require.Contains(t, metrics, `baton_host_plugin_restarts{plugin="fullstory"} 1`)
 	require.Contains(t, metrics, `baton_host_plugin_state{plugin="fullstory",state="ready"} 1`)
 	require.Contains(t, metrics, `baton_host_plugin_state{plugin="fullstory",state="starting"} 0`)
+	host.stop()
+	require.Empty(t, p.Violations())
+}
+
+// also adds a line to the entry of the plugin fullstory.
+func (p *pair) also(t *testing.T, line string) {
+	t.Helper()
+	text, err := os.ReadFile(p.config)
+	require.NoError(t, err)
+	with := strings.Replace(string(text), "  fullstory:\n", "  fullstory:\n    "+line+"\n", 1)
+	require.NotEqual(t, string(text), with)
+	require.NoError(t, os.WriteFile(p.config, []byte(with), 0o600))
+}
+
+func TestAPluginThatEndsTooOftenFailsUntilAnOperatorActs(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, c1.Options{}, "")
+	p.also(t, "restart-limit: 1")
+	host := p.run(t, "--listen", "127.0.0.1:0")
+	require.True(t, p.sync(t).Succeeded)
+	require.NoError(t, syscall.Kill(pidOf(t, host, "baton-fullstory"), syscall.SIGKILL))
+	host.says("the plugin runs again")
+	require.NoError(t, syscall.Kill(pidOf(t, host, "baton-fullstory"), syscall.SIGKILL))
+	host.says("the plugin has failed")
+
+	failed := p.sync(t)
+	require.False(t, failed.Succeeded)
+	require.False(t, failed.NonRetryable, "another host may do it")
+	require.Contains(t, failed.Status.GetMessage(), `plugin "fullstory" has failed: it ended 2 times within 10m0s`)
+	require.Contains(t, metricsOf(t, host), `baton_host_plugin_state{plugin="fullstory",state="failed"} 1`)
+
+	host.signal(syscall.SIGUSR1)
+	host.says("the plugin gets another chance")
+	healed := p.sync(t)
+	require.True(t, healed.Succeeded, "%v", healed.Status)
+	require.Equal(t, plain(p.seeded()), plain(accountsIn(t, healed.Uploads[0].Path)))
 	host.stop()
 	require.Empty(t, p.Violations())
 }
