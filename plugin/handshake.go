@@ -23,6 +23,11 @@ const MaxMessageBytes = 32 << 20
 // is no lifeline.
 const LifelineEnv = "BATON_PLUGIN_LIFELINE_FD"
 
+// HostPIDEnv names the environment variable that holds the host's process id, by
+// which a plugin tells whether its parent is still the host, and on Windows
+// watches it.
+const HostPIDEnv = "BATON_PLUGIN_HOST_PID"
+
 // setName is the one name in go-plugin's plugin set. The whole contract is
 // served under it.
 const setName = "connector"

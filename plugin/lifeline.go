@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"strconv"
 	"syscall"
 )
@@ -14,6 +15,10 @@ import (
 // kernel closes the host's end of the pipe even after SIGKILL. The process
 // group goes too where the plugin leads it, so that children do not stay
 // behind.
+//
+// The signals that ask a process to end are left to the host: a terminal and
+// systemd send them to every process of a group, while it is for the host to say
+// when the work in hand is over. They count if the host is gone.
 func followLifeline() error {
 	value := os.Getenv(LifelineEnv)
 	if value == "" {
@@ -29,12 +34,26 @@ func followLifeline() error {
 		return fmt.Errorf("%s names descriptor %d: %w", LifelineEnv, fd, err)
 	}
 
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM, syscall.SIGHUP)
+	go func() {
+		for range asked {
+			if strconv.Itoa(os.Getppid()) != os.Getenv(HostPIDEnv) {
+				endGroup()
+			}
+		}
+	}()
 	go func() {
 		_, _ = io.Copy(io.Discard, lifeline)
-		if pid := os.Getpid(); syscall.Getpgrp() == pid {
-			_ = syscall.Kill(-pid, syscall.SIGKILL)
-		}
-		os.Exit(1)
+		endGroup()
 	}()
 	return nil
+}
+
+// endGroup ends this process at once, with its group if it leads one.
+func endGroup() {
+	if pid := os.Getpid(); syscall.Getpgrp() == pid {
+		_ = syscall.Kill(-pid, syscall.SIGKILL)
+	}
+	os.Exit(1)
 }

@@ -1,6 +1,7 @@
-//go:build !unix
+//go:build !unix && !windows
 
 package plugin
 
-// followLifeline does nothing: the platform has no inherited descriptors.
+// followLifeline does nothing: the platform has neither inherited descriptors nor
+// processes to watch.
 func followLifeline() error { return nil }

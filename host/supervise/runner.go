@@ -44,7 +44,7 @@ type runner struct {
 // newRunner prepares the process.
 func newRunner(spec Spec, logs *logWriter) *runner {
 	cmd := exec.Command(spec.Path, spec.Args...) //nolint:gosec,noctx // Starting what the operator configured is the purpose; stop bounds the life of the process.
-	cmd.Env = pluginEnvironment(spec.Env)
+	cmd.Env = append(pluginEnvironment(spec.Env), plugin.HostPIDEnv+"="+strconv.Itoa(os.Getpid()))
 	if spec.ScratchDir != "" {
 		cmd.Env = append(cmd.Env, plugin.ScratchEnv+"="+spec.ScratchDir)
 	}
@@ -110,7 +110,7 @@ func (r *runner) launch() error {
 	if r.killed {
 		return errors.New("stopped before it was started")
 	}
-	if err := r.cmd.Start(); err != nil {
+	if err := launch(r.cmd); err != nil {
 		return err
 	}
 	r.pid = r.cmd.Process.Pid

@@ -57,6 +57,10 @@ func TestMain(m *testing.M) {
 		time.Sleep(time.Hour)
 	case "host":
 		hostRole()
+	case "habits":
+		habits()
+	case "sweep":
+		supervise.Sweep()
 	case "foreign":
 		foreignRole()
 	default:
@@ -68,6 +72,10 @@ func TestMain(m *testing.M) {
 		})
 	}
 }
+
+// habits is the role of a host with plugins that would like to outlive it, where
+// processes can be looked at.
+var habits = func() {}
 
 // hostRole is a host that starts a plugin, says its process id and waits to be
 // killed.
@@ -122,6 +130,8 @@ func (c *testConnector) Validate(ctx context.Context) (annotations.Annotations, 
 		}
 	case "leak":
 		leak()
+	case "deaf":
+		deafen()
 	case "crash-in-flood":
 		for i := range 20000 {
 			fmt.Fprintln(realStderr, "line", i)
@@ -191,12 +201,16 @@ func started(t *testing.T, ctx context.Context, spec supervise.Spec) *supervise.
 	process, err := supervise.Start(ctx, spec)
 	require.NoError(t, err)
 	t.Cleanup(func() { process.Stop(context.Background()) })
-	diagnostics, err := process.Configure(ctx, &pluginv1.ConfigureRequest{
-		Secrets: map[string]*pluginv1.Value{"token": {Kind: &pluginv1.Value_StringValue{StringValue: secretToken}}},
-	})
+	diagnostics, err := configure(ctx, process)
 	require.NoError(t, err)
 	require.Empty(t, diagnostics)
 	return process
+}
+
+func configure(ctx context.Context, process *supervise.Process) ([]*pluginv1.Diagnostic, error) {
+	return process.Configure(ctx, &pluginv1.ConfigureRequest{
+		Secrets: map[string]*pluginv1.Value{"token": {Kind: &pluginv1.Value_StringValue{StringValue: secretToken}}},
+	})
 }
 
 const secretToken = `s3cr3t/"canary"+tok`
