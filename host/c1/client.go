@@ -53,12 +53,12 @@ func newClient(config Config) (*client, error) {
 	// The provider keeps this context, and logs to its logger what it does.
 	ctx := ctxzap.ToContext(context.Background(), zap.NewNop())
 	ctx = context.WithValue(ctx, uhttp.ContextHTTPTimeoutKey, tokenTimeout)
-	provider, name, host, err := ugrpc.NewC1CredentialProvider(ctx, config.ClientID, config.ClientSecret)
+	provider, name, host, err := ugrpc.NewC1CredentialProvider(ctx, config.ClientID, config.ClientSecret())
 	if err != nil {
 		return nil, fmt.Errorf("the client id or secret is not one of C1: %w", err)
 	}
 	c.creds = &bounded{provider: provider, make: func() (credentials.PerRPCCredentials, error) {
-		provider, _, _, err := ugrpc.NewC1CredentialProvider(ctx, config.ClientID, config.ClientSecret)
+		provider, _, _, err := ugrpc.NewC1CredentialProvider(ctx, config.ClientID, config.ClientSecret())
 		return provider, err
 	}}
 	if other, set := os.LookupEnv(apiHostEnv); set {

@@ -17,8 +17,12 @@ type Config struct {
 	// Upload is the upload's name, for logs and errors.
 	Upload string
 
-	// ClientID and ClientSecret are the credentials that C1 gave out.
-	ClientID, ClientSecret string
+	// ClientID is one half of the credentials that C1 gave out.
+	ClientID string
+
+	// ClientSecret returns the other: a function, so that nothing that prints a
+	// Config prints it.
+	ClientSecret func() string
 
 	// HostID is who C1 hears that we are; [HostID] is the SDK's rule.
 	HostID string

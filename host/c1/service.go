@@ -90,7 +90,7 @@ func Serve(ctx context.Context, config Config) error {
 	}
 	defer client.close()
 	// For its handlers only; connections and host id are its own.
-	sdk, err := c1api.NewC1TaskManager(ctx, config.ClientID, config.ClientSecret, config.TempDir,
+	sdk, err := c1api.NewC1TaskManager(ctx, config.ClientID, config.ClientSecret(), config.TempDir,
 		false, "", "", nil, nil, nil, 0, "", slots, false)
 	if err != nil {
 		return fmt.Errorf("upload %q: %w", config.Upload, err)

@@ -58,12 +58,29 @@ func (s *logStream) append(part []byte) {
 }
 
 func (s *logStream) emit() {
-	text := strings.TrimRight(strings.ToValidUTF8(string(s.line), string(utf8.RuneError)), "\r")
 	cut := s.cut
+	if cut {
+		s.line = withoutHalfRune(s.line)
+	}
+	text := strings.TrimRight(strings.ToValidUTF8(string(s.line), string(utf8.RuneError)), "\r")
 	s.line, s.cut = s.line[:0], false
 	if text != "" {
 		s.to(text, cut)
 	}
+}
+
+// withoutHalfRune is a text that has been cut, without the part of a character at
+// its end: it would keep the beginning of a secret from being recognized.
+func withoutHalfRune(text []byte) []byte {
+	for i := len(text) - 1; i >= 0 && i >= len(text)-utf8.UTFMax; i-- {
+		if utf8.RuneStart(text[i]) {
+			if !utf8.FullRune(text[i:]) {
+				return text[:i]
+			}
+			break
+		}
+	}
+	return text
 }
 
 // line is one line of a plugin's log, understood as far as possible.

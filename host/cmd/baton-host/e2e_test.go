@@ -43,6 +43,7 @@ func buildAndRun(m *testing.M) (int, error) {
 		"github.com/batonhost/baton-host/fullstory/cmd/baton-fullstory",
 		"github.com/batonhost/baton-host/scim/cmd/baton-scim",
 		"github.com/conductorone/baton-sdk/cmd/baton",
+		"./testdata/baton-careless",
 		"./testdata/baton-ledger",
 	)
 	if out, err := build.CombinedOutput(); err != nil {

@@ -56,7 +56,7 @@ func (s *served) config(tempDir string, report func(c1.Event)) c1.Config {
 	return c1.Config{
 		Upload:       s.upload.Name,
 		ClientID:     s.upload.ClientID,
-		ClientSecret: s.upload.ClientSecret.Reveal(),
+		ClientSecret: s.upload.ClientSecret.Reveal,
 		HostID:       c1.HostID(),
 		Version:      version,
 		TempDir:      tempDir,
