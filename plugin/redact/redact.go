@@ -83,16 +83,23 @@ func (r *Redactor) add(p pattern) {
 // beginning is the two bytes at i as a number.
 func beginning(text string, i int) uint16 { return uint16(text[i])<<8 | uint16(text[i+1]) }
 
-// Blank returns the text with every value in it replaced.
+// Longest is how much of a text Blank returns, in bytes. A person reads less, and
+// to look through escapes takes many times the memory of the text.
+const Longest = 1 << 20
+
+// Blank returns the text with every value in it replaced. Where there are values to
+// look for, it returns only the beginning of a text of more than [Longest] bytes.
 func (r *Redactor) Blank(text string) string { return r.blank(text, false) }
 
 // BlankBeginning is Blank for a text of which only the beginning is left: what
 // stands at its end may be the beginning of a value, and is blanked too.
 func (r *Redactor) BlankBeginning(text string) string { return r.blank(text, true) }
 
-// Finds says whether Blank would change the text.
+// Finds says whether there is a value in the text, whatever its length.
 func (r *Redactor) Finds(text string) bool {
-	return !r.empty() && len(r.find(text, false)) > 0
+	return !r.empty() && slices.ContainsFunc(Readings(text), func(plain string) bool {
+		return len(r.search(nil, reading{text: plain})) > 0
+	})
 }
 
 func (r *Redactor) empty() bool { return r == nil || len(r.patterns) == 0 }
@@ -100,6 +107,9 @@ func (r *Redactor) empty() bool { return r == nil || len(r.patterns) == 0 }
 func (r *Redactor) blank(text string, cut bool) string {
 	if r.empty() {
 		return text
+	}
+	if len(text) > Longest {
+		text, cut = text[:Longest], true
 	}
 	found := r.find(text, cut)
 	if len(found) == 0 {

@@ -171,6 +171,9 @@ func TestWhatStandsInPlace(t *testing.T) {
 			require.Equal(t, c.want != c.text, redactor.Finds(c.text))
 		})
 	}
+	long := redact.Of("alphabet").Blank(strings.Repeat("x", redact.Longest-5) + "alphabet")
+	require.Equal(t, strings.Repeat("x", redact.Longest-5)+"(secret)", long, "the beginning, and nothing of the value")
+	require.True(t, redact.Of("alphabet").Finds(strings.Repeat("x", redact.Longest)+`al\u0070habet`))
 	var none *redact.Redactor
 	require.Equal(t, "alpha", none.Blank("alpha"))
 	require.False(t, none.Finds("alpha"))
