@@ -103,10 +103,12 @@ func ofProcess(t *testing.T, pid int) map[string][]byte {
 	found := map[string][]byte{}
 	for _, name := range []string{"environ", "cmdline", "comm", "status"} {
 		path := fmt.Sprintf("/proc/%d/%s", pid, name)
-		content, err := os.ReadFile(path)
-		require.NoError(t, err)
-		require.NotEmpty(t, content, path)
-		found[path] = content
+		// A process that has just been started has none yet.
+		require.Eventually(t, func() bool {
+			content, err := os.ReadFile(path)
+			found[path] = content
+			return err == nil && len(content) > 0
+		}, time.Minute, time.Millisecond, path)
 	}
 	return found
 }
