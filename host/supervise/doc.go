@@ -4,6 +4,6 @@
 // The command line calls it for every plugin of a run; what it hands on is a
 // [Process], whose connection package aggregate routes to. It must never pass a
 // secret in arguments or the environment, never let anything a plugin writes
-// harm the host or leak a secret into its log, and never leave a process or a
+// harm the host, fill its disk or leak a secret into its log or its errors, and never leave a process or a
 // socket behind.
 package supervise
