@@ -14,8 +14,10 @@ import (
 )
 
 const (
-	// tailLines is how many last lines are kept for the message of a crash.
+	// tailLines is how many last lines are kept for the message of a crash, and
+	// tailLine how much of each, in bytes.
 	tailLines = 20
+	tailLine  = 1 << 10
 	// A plugin may log so many lines in a second, and so many at once. What is
 	// beyond is dropped and counted: a plugin that floods its log must not fill
 	// the disk or drown the others. A long line counts as one for each
@@ -154,6 +156,9 @@ func (w *logWriter) emit(l line) {
 // it.
 func (w *logWriter) keep(l line) {
 	l.fields = nil
+	if len(l.message) > tailLine {
+		l.message, l.cut = string(withoutHalfRune([]byte(l.message[:tailLine]))), true
+	}
 	if len(w.tail) < tailLines {
 		w.tail = append(w.tail, l)
 		return

@@ -205,6 +205,7 @@ func TestTheLastLinesOfAFloodExplainACrash(t *testing.T) {
 	require.ErrorAs(t, err, &exit)
 	require.Len(t, exit.LastLines, 20)
 	require.Equal(t, "the reason", exit.LastLines[19])
+	require.Equal(t, strings.Repeat("ü", 506)+"-(secret)", exit.LastLines[18], "the beginning of a line, and none of a secret")
 }
 
 func TestAPanicIsShown(t *testing.T) {

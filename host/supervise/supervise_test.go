@@ -136,6 +136,7 @@ func (c *testConnector) Validate(ctx context.Context) (annotations.Annotations, 
 		for i := range 20000 {
 			fmt.Fprintln(realStderr, "line", i)
 		}
+		fmt.Fprintln(realStderr, strings.Repeat("ü", 506)+"-"+c.token)
 		fmt.Fprintln(realStderr, "the reason")
 		os.Exit(7)
 	case "panic-in-call":
