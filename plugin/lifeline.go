@@ -40,20 +40,21 @@ func followLifeline() error {
 		for range asked {
 			if strconv.Itoa(os.Getppid()) != os.Getenv(HostPIDEnv) {
 				endGroup()
+				os.Exit(1)
 			}
 		}
 	}()
 	go func() {
 		_, _ = io.Copy(io.Discard, lifeline)
 		endGroup()
+		os.Exit(1)
 	}()
 	return nil
 }
 
-// endGroup ends this process at once, with its group if it leads one.
+// endGroup ends the process group at once, this process with it, if it leads one.
 func endGroup() {
 	if pid := os.Getpid(); syscall.Getpgrp() == pid {
 		_ = syscall.Kill(-pid, syscall.SIGKILL)
 	}
-	os.Exit(1)
 }

@@ -49,6 +49,8 @@ func serve(ctx context.Context, author connectorAuthor) {
 		},
 		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr, JSONFormat: true}),
 	})
+	// The host ends what is left of the group too, but it may die before it does.
+	endGroup()
 }
 
 // serverOptions give a plugin the SDK's own interceptors (validation of

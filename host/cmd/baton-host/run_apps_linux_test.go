@@ -57,15 +57,11 @@ func (p *pair) seeded() []shown {
 }
 
 // pidOf is the process of a plugin, as the service's children say.
-func pidOf(t *testing.T, host *service, binary string) int {
+func pidOf(t *testing.T, host *service, binary string) int { //nolint:unparam // There are others.
 	t.Helper()
-	for pid, path := range children(t, host) {
-		if strings.HasSuffix(path, binary) {
-			return pid
-		}
-	}
-	require.Fail(t, "no process of "+binary)
-	return 0
+	pid := childCalled(host.cmd.Process.Pid, binary)
+	require.NotZero(t, pid, "no process of %s", binary)
+	return pid
 }
 
 func TestAnAppThatFailsFailsTheTaskAndTheNextSyncIsWhole(t *testing.T) {
