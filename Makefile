@@ -87,7 +87,7 @@ bench: ## the Go benchmarks
 # How long each fuzz target runs.
 FUZZTIME ?= 10m
 FUZZTARGETS := scim:FuzzPage scim:FuzzUser scim:FuzzMembers scim:FuzzAttributes scim:FuzzErrorBody scim:FuzzPageToken \
-	host/aggregate:FuzzAnIDComesBackAsItWent host/config:FuzzLoad
+	host/aggregate:FuzzAnIDComesBackAsItWent host/config:FuzzLoad plugin/redact:FuzzBlank
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME; what it finds goes to testdata/fuzz
