@@ -13,7 +13,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/prototext"
 
+	"github.com/batonhost/baton-host/sandbox/c1"
 	"github.com/batonhost/baton-host/sandbox/canary"
 )
 
@@ -183,6 +185,38 @@ func TestACarelessPluginGivesNoSecretAway(t *testing.T) {
 			left, err := os.ReadDir(careless.tmp)
 			require.NoError(t, err)
 			require.Empty(t, left)
+		})
+	}
+}
+
+// TestC1IsToldNoSecretOfACarelessPlugin runs the careless plugin as a service.
+func TestC1IsToldNoSecretOfACarelessPlugin(t *testing.T) {
+	t.Parallel()
+	for habit, c := range map[string]struct {
+		succeeds bool
+		says     string
+	}{
+		"none":  {true, ""},
+		"fail":  {false, "refused: (secret)"},
+		"panic": {false, "panic: cannot go on with (secret)"},
+	} {
+		t.Run(habit, func(t *testing.T) {
+			t.Parallel()
+			tenant := startC1(t, c1.Options{})
+			credentials := tenant.client(t, "w")
+			careless := newCareless(t, habit, "")
+			host := startRunIn(t, careless.tmp, []string{tenant.trust(), "BATON_CLIENT_ID=" + credentials.ID, "BATON_CLIENT_SECRET=" + credentials.Secret},
+				"--config", careless.config, "--state-dir", careless.state, "--log-level", "debug", "--retry-for", "0s", "--listen", "127.0.0.1:0")
+			outcome := tenant.finished(t, tenant.fullSync(t, "w"))
+			require.Equal(t, c.succeeds, outcome.Succeeded, "%v", outcome.Status)
+			told := prototext.Format(outcome.Status)
+			require.Contains(t, told, c.says)
+			found := map[string][]byte{"what C1 is told": []byte(told), "the metrics": []byte(metricsOf(t, host))}
+			host.stop()
+			found["the log"] = []byte(host.said.String())
+			require.Contains(t, host.said.String(), "zap: (secret)")
+			maps.Copy(found, places(t, careless.dir))
+			require.Empty(t, search(found))
 		})
 	}
 }
