@@ -33,6 +33,8 @@ type Plugin struct {
 	App string
 	// Path is the binary itself, as an absolute path. Empty: App is looked up.
 	Path string
+	// Args are its arguments; those that name a file do so by an absolute path.
+	Args []string
 	// Namespace is what its resource types are prefixed with: its name, or
 	// nothing where the configuration opts out.
 	Namespace string
@@ -123,6 +125,7 @@ type Option func(*options)
 type options struct {
 	lookup      func(string) (string, bool)
 	credentials bool
+	references  bool
 	warn        func(string)
 }
 
@@ -145,12 +148,18 @@ func WithWarnings(warn func(string)) Option {
 	return func(o *options) { o.warn = warn }
 }
 
+// WithoutReferences resolves no reference at all, for commands that configure no
+// plugin: settings then lack what is referred to.
+func WithoutReferences() Option {
+	return func(o *options) { o.references = false }
+}
+
 // Load reads a configuration of at most 1 MiB. It resolves all references. If
 // anything is wrong the error is [Problems] and tells everything that is. The
 // file may be a pipe or a terminal; the context bounds the wait for it. Files
 // that it refers to must be regular files.
 func Load(ctx context.Context, path string, opts ...Option) (*Config, error) {
-	options := options{lookup: os.LookupEnv, credentials: true}
+	options := options{lookup: os.LookupEnv, references: true, credentials: true}
 	for _, option := range opts {
 		option(&options)
 	}
@@ -175,6 +184,7 @@ func Load(ctx context.Context, path string, opts ...Option) (*Config, error) {
 	if options.warn != nil {
 		l.exposure = &exposure{warn: options.warn, written: path, path: absolute, told: map[string]bool{}}
 	}
+	l.resolver.blind = !options.references
 	l.load(root)
 	if len(l.problems) > 0 {
 		return nil, l.problems.sorted()

@@ -92,10 +92,12 @@ func (l *loader) plugin(e entry) *Plugin {
 	l.checkName(e.key, "plugin name")
 	plugin := &Plugin{Name: name, App: name, Namespace: name, StartTimeout: DefaultStartTimeout, DeletionGuard: DefaultDeletionGuard(), Limits: DefaultLimits()}
 	settings := entry{key: e.key}
+	var path, command entry
 	const hint = "the app's own fields belong under config"
 	known := handlers{
 		"app":            func(e entry) { l.app(e, plugin) },
-		"path":           func(e entry) { l.path(e, plugin) },
+		"path":           func(e entry) { path = e },
+		"command":        func(e entry) { command = e },
 		"namespace":      func(e entry) { l.namespace(e, plugin) },
 		"start-timeout":  func(e entry) { l.startTimeout(e, plugin) },
 		"log-level":      func(e entry) { l.logLevel(e, plugin) },
@@ -106,6 +108,12 @@ func (l *loader) plugin(e entry) *Plugin {
 	}
 	maps.Copy(known, l.limitKeys(&plugin.Limits))
 	l.mapping(e.value, "plugin "+quotedName(name), hint, known)
+	if path.key != nil && command.key != nil {
+		l.report(command.key, "path and command are two ways to say what is started; give one of them")
+	} else {
+		l.path(path, plugin)
+		l.command(command, plugin)
+	}
 	plugin.Settings = l.settings(name, settings)
 	return plugin
 }

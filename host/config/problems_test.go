@@ -41,9 +41,9 @@ plugins:
     'spaced hunter2': x
 `, []string{
 			`baton-host.yaml:1:1: unknown key "extra"; the file takes plugin-dirs, plugins, state-dir, uploads`,
-			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes app, call-timeout, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
-			`baton-host.yaml:5:5: unknown key; plugin "a" takes app, call-timeout, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
-			`baton-host.yaml:6:5: unknown key; plugin "a" takes app, call-timeout, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
+			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes app, call-timeout, command, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
+			`baton-host.yaml:5:5: unknown key; plugin "a" takes app, call-timeout, command, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
+			`baton-host.yaml:6:5: unknown key; plugin "a" takes app, call-timeout, command, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
 		}},
 		"everything at once": {`plugins:
   A:
@@ -294,6 +294,17 @@ uploads:
 			`baton-host.yaml:5:80: the deletion-guard of resource type "role" must be a mapping: each "key: value" on a line of its own`,
 			`baton-host.yaml:7:33: max-stale must be a duration with its unit, such as 72h, at least 1m and at most 2160h`,
 			`baton-host.yaml:8:33: max-stale must be a duration with its unit, such as 72h, at least 1m and at most 2160h`,
+		}},
+		"a path and a command": {`plugins:
+  a: { path: x, command: [y] }
+  b: { command: y }
+  c: { command: [] }
+  d: { command: ["${env:X}"] }
+`, []string{
+			`baton-host.yaml:2:17: path and command are two ways to say what is started; give one of them`,
+			`baton-host.yaml:3:17: command must be a list: each item on a line of its own after "- "`,
+			`baton-host.yaml:4:8: command needs the program to start, and its arguments if there are any`,
+			`baton-host.yaml:5:18: an item of command takes no reference; references are resolved under config, in client-id and in client-secret`,
 		}},
 		"limits": {`plugins:
   a: { memory-limit: 512, max-page-size: 64MiB, call-timeout: 10 }

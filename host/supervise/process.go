@@ -55,6 +55,8 @@ type Spec struct {
 	Path string
 	// Args are its arguments; by convention there are none.
 	Args []string
+	// Pin is what it must be made of; nil starts what is there.
+	Pin *Pin
 	// Env names the variables of the host's environment that the plugin sees
 	// beside the allow-list.
 	Env []string
@@ -137,7 +139,14 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		return nil, err
 	}
 	logs := newLogWriter(lines)
-	p := &Process{spec: spec, log: log, logs: logs, runner: newRunner(spec, logs), socketDir: socketDir}
+	made := &image{path: spec.Path}
+	if spec.Pin != nil {
+		if made, err = verified(spec, socketDir.Path()); err != nil {
+			_ = socketDir.Remove()
+			return nil, err
+		}
+	}
+	p := &Process{spec: spec, log: log, logs: logs, runner: newRunner(spec, logs, made), socketDir: socketDir}
 	p.goplugin = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  plugin.Handshake,
 		VersionedPlugins: plugin.HostPlugins(),
@@ -160,6 +169,14 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		err = p.explainStart(ctx, err)
 		p.end()
 		return nil, err
+	}
+	if spec.Pin != nil {
+		// What an interpreter reads cannot be held fast. It has read it by now, and
+		// has been given no secret yet.
+		if err := spec.verifyFiles(); err != nil {
+			p.end()
+			return nil, err
+		}
 	}
 	log.Debug("plugin started", zap.String("path", spec.Path), zap.Int("pid", p.PID()))
 	go p.watchHealth() //nolint:gosec // It lasts as long as the process does, not as the start.

@@ -20,12 +20,17 @@ import (
 // for ever.
 const drainTime = 500 * time.Millisecond
 
+// firstExtraFile is the number that the first of a command's extra files has in
+// the process.
+const firstExtraFile = 3
+
 // runner is one subprocess in the shape that go-plugin wants (runner.Runner).
 // It is ours, and not go-plugin's own, because that one gives the process the
 // host's standard input, parses its log in a way that a hostile line can crash
 // the host with, and does not notice an exit while a grandchild holds a pipe.
 type runner struct {
 	cmd      *exec.Cmd
+	image    *os.File // what is executed, in place of cmd's path; nil: the path
 	logs     *logWriter
 	stdout   *os.File // our end
 	lifeline *os.File // our end: held open for as long as the host lives
@@ -41,9 +46,12 @@ type runner struct {
 	state  *os.ProcessState
 }
 
-// newRunner prepares the process.
-func newRunner(spec Spec, logs *logWriter) *runner {
+// newRunner prepares the process that executes the image of a plugin.
+func newRunner(spec Spec, logs *logWriter, made *image) *runner {
 	cmd := exec.Command(spec.Path, spec.Args...) //nolint:gosec,noctx // Starting what the operator configured is the purpose; stop bounds the life of the process.
+	if made.file == nil && made.path != spec.Path {
+		cmd.Path = made.path
+	}
 	cmd.Env = append(pluginEnvironment(spec.Env), plugin.HostPIDEnv+"="+strconv.Itoa(os.Getpid()))
 	if spec.ScratchDir != "" {
 		cmd.Env = append(cmd.Env, plugin.ScratchEnv+"="+spec.ScratchDir)
@@ -52,7 +60,7 @@ func newRunner(spec Spec, logs *logWriter) *runner {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("GOMEMLIMIT=%d", int64(softShare*float64(spec.MemoryLimit))))
 	}
 	ownGroup(cmd)
-	return &runner{cmd: cmd, logs: logs, exited: make(chan struct{})}
+	return &runner{cmd: cmd, logs: logs, image: made.file, exited: make(chan struct{})}
 }
 
 // Start starts the process with a pipe for its handshake, one for its log and
@@ -88,7 +96,11 @@ func (r *runner) Start(context.Context) error {
 	r.cmd.Stderr = theirStderr
 	if inheritsDescriptors {
 		r.cmd.ExtraFiles = []*os.File{theirLifeline}
-		r.cmd.Env = append(r.cmd.Env, plugin.LifelineEnv+"=3")
+		r.cmd.Env = append(r.cmd.Env, plugin.LifelineEnv+"="+strconv.Itoa(firstExtraFile))
+	}
+	if r.image != nil {
+		r.cmd.Path = fmt.Sprintf("/proc/self/fd/%d", firstExtraFile+len(r.cmd.ExtraFiles))
+		r.cmd.ExtraFiles = append(r.cmd.ExtraFiles, r.image)
 	}
 	if err := r.launch(); err != nil {
 		_ = stdout.Close()

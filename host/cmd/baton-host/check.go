@@ -23,6 +23,7 @@ type checkOptions struct {
 	root       *rootOptions
 	configFile string
 	timeout    time.Duration
+	unlocked   bool
 }
 
 func newCheckCommand(root *rootOptions) *cobra.Command {
@@ -42,6 +43,7 @@ is 1 if there is one. Nothing is synced.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&options.configFile, "config", "c", defaultConfigFile, "the configuration file")
 	flags.DurationVar(&options.timeout, "timeout", time.Minute, "how long an app may take to answer")
+	addUnlockedFlag(flags, &options.unlocked)
 	return cmd
 }
 
@@ -56,6 +58,9 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 	var plugins []wanted
 	for _, plugin := range cfg.Plugins {
 		plugins = append(plugins, wantedOf(plugin))
+	}
+	if err := pinned(ctx, cfg, plugins, o.unlocked); err != nil {
+		return err
 	}
 	fleet := startFleet(ctx, plugins, fleetOptions{
 		finder:   supervise.NewFinder(slices.Concat(o.root.pluginDirs, cfg.PluginDirs)),

@@ -33,6 +33,8 @@ type wanted struct {
 	instance     string
 	app          string
 	path         string // "" looks the app up
+	args         []string
+	pin          *supervise.Pin // nil is not pinned
 	namespace    string
 	env          []string
 	startTimeout time.Duration
@@ -49,6 +51,7 @@ func wantedOf(plugin *config.Plugin) wanted {
 		instance:     plugin.Name,
 		app:          plugin.App,
 		path:         plugin.Path,
+		args:         plugin.Args,
 		namespace:    plugin.Namespace,
 		env:          plugin.Env,
 		startTimeout: plugin.StartTimeout,
@@ -160,7 +163,7 @@ func (m *member) settings(options fleetOptions) supervise.Settings {
 	}
 	return supervise.Settings{
 		Spec: supervise.Spec{
-			Instance: m.instance, Path: m.path, Env: m.env,
+			Instance: m.instance, Path: m.path, Args: m.args, Pin: m.pin, Env: m.env,
 			LogLevel: m.logLevel, StartTimeout: m.startTimeout, CallTimeout: m.limits.CallTimeout, HealthTimeout: m.limits.HealthTimeout,
 			MemoryLimit: m.limits.Memory, MaxAnswer: m.limits.PageSize,
 		},

@@ -66,6 +66,7 @@ upload (sync).`,
 		newPluginsCommand(options),
 		newInspectCommand(options),
 		newCheckCommand(options),
+		newLockCommand(options),
 	)
 	return root
 }

@@ -36,6 +36,7 @@ type runOptions struct {
 	stallTimeout time.Duration
 	accept       []string
 	listen       string
+	unlocked     bool
 }
 
 func newRunCommand(root *rootOptions) *cobra.Command {
@@ -75,6 +76,7 @@ It runs until it is stopped. SIGTERM and SIGINT let work in hand go on for
 	flags.DurationVar(&options.stallTimeout, "stall-timeout", c1.DefaultStallTimeout, "how long C1 may take nothing more of an upload before it is begun again")
 	flags.StringVar(&options.listen, "listen", "", "serve metrics on this address, such as 127.0.0.1:9400 (default: do not)")
 	addAcceptFlag(flags, &options.accept)
+	addUnlockedFlag(flags, &options.unlocked)
 	cmd.MarkFlagsMutuallyExclusive("plugin", "config")
 	cmd.MarkFlagsMutuallyExclusive("plugin", "upload")
 	return cmd
@@ -216,6 +218,9 @@ func (o *runOptions) planFile(ctx context.Context, plan *runPlan) error {
 		if slices.ContainsFunc(plan.uploads, used) {
 			plan.plugins = append(plan.plugins, wantedOf(plugin))
 		}
+	}
+	if err := pinned(ctx, cfg, plan.plugins, o.unlocked); err != nil {
+		return err
 	}
 	plan.pluginDirs = slices.Concat(o.root.pluginDirs, cfg.PluginDirs)
 	if plan.stateDir == "" {

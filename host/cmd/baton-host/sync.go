@@ -36,6 +36,7 @@ type syncOptions struct {
 	file       string
 	retryFor   time.Duration
 	accept     []string
+	unlocked   bool
 }
 
 func newSyncCommand(root *rootOptions) *cobra.Command {
@@ -66,6 +67,7 @@ of it counts as failed; --accept-deletions lets that through.`,
 	flags.StringVarP(&options.file, "file", "f", "sync.c1z", "with --plugin: the sync file")
 	flags.DurationVar(&options.retryFor, "retry-for", 5*time.Minute, "how long to go on trying an app that does not answer; its rate limits do not count; 0 tries once")
 	addAcceptFlag(flags, &options.accept)
+	addUnlockedFlag(flags, &options.unlocked)
 	for _, other := range []string{"config", "upload", "output-dir"} {
 		cmd.MarkFlagsMutuallyExclusive("plugin", other)
 		cmd.MarkFlagsMutuallyExclusive("file", other)
@@ -155,6 +157,9 @@ func (o *syncOptions) plan(ctx context.Context) ([]wanted, []uploadPlan, []strin
 			}
 		}
 		plans = append(plans, plan)
+	}
+	if err := pinned(ctx, cfg, plugins, o.unlocked); err != nil {
+		return nil, nil, nil, err
 	}
 	return plugins, plans, slices.Concat(o.root.pluginDirs, cfg.PluginDirs), nil
 }

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/config/lock"
+	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/plugin"
+)
+
+// lockOptions are the flags of `baton-host lock`.
+type lockOptions struct {
+	root       *rootOptions
+	configFile string
+	check      bool
+}
+
+func newLockCommand(root *rootOptions) *cobra.Command {
+	options := &lockOptions{root: root}
+	cmd := &cobra.Command{
+		Use:   "lock",
+		Short: "Pin the plugins' binaries, or check that they are the pinned ones",
+		Long: `Write down what the binaries of a configuration's plugins are (version, protocol
+and SHA-256, for this operating system and architecture) in a file beside the
+configuration: baton-host.lock for baton-host.yaml. Keep it in version control.
+
+With a lock file, run, sync and check start no plugin that differs from it. The
+lock covers the executable and every file among its arguments. What is known of
+other platforms stays, unless the version is another. No secret is needed.
+
+--check starts nothing and writes nothing: the exit status is 0 if every plugin is
+the locked one.`,
+		Example: `  baton-host lock
+  baton-host lock --check --config deploy/baton-host.yaml`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return options.run(cmd.Context(), cmd.OutOrStdout()) },
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&options.configFile, "config", "c", defaultConfigFile, "the configuration file")
+	flags.BoolVar(&options.check, "check", false, "only say what differs")
+	return cmd
+}
+
+// platform is the one that this program runs on.
+const platform = runtime.GOOS + "/" + runtime.GOARCH
+
+func (o *lockOptions) run(ctx context.Context, stdout io.Writer) error {
+	cfg, err := config.Load(ctx, o.configFile, config.WithoutCredentials(), config.WithoutReferences())
+	if err != nil {
+		return err
+	}
+	path := lock.PathFor(o.configFile)
+	before, err := lock.Read(path)
+	if errors.Is(err, os.ErrNotExist) {
+		if o.check {
+			return fmt.Errorf("there is no lock file %s; write it with: %s", path, acceptCommand(o.configFile))
+		}
+		before = &lock.File{}
+	} else if err != nil {
+		return err
+	}
+
+	finder := supervise.NewFinder(slices.Concat(o.root.pluginDirs, cfg.PluginDirs))
+	now := &lock.File{Plugins: map[string]lock.Plugin{}}
+	var rows [][]string
+	var failed []error
+	for _, one := range cfg.Plugins {
+		locked, known := before.Plugins[one.Name]
+		found, err := o.look(ctx, finder, one, locked)
+		if err != nil {
+			failed = append(failed, fmt.Errorf("plugin %q: %w", one.Name, err))
+			continue
+		}
+		now.Plugins[one.Name] = found
+		change := changed(locked, found, known)
+		rows = append(rows, []string{one.Name, found.Version, change})
+		if o.check && change != unchanged {
+			failed = append(failed, fmt.Errorf("plugin %q differs from %s: %s", one.Name, path, change))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(before.Plugins)) {
+		if slices.ContainsFunc(cfg.Plugins, func(p *config.Plugin) bool { return p.Name == name }) {
+			continue
+		}
+		rows = append(rows, []string{name, before.Plugins[name].Version, "removed"})
+		if o.check {
+			failed = append(failed, fmt.Errorf("%s has the plugin %q, which the configuration has not", path, name))
+		}
+	}
+	if err := errors.Join(failed...); err != nil {
+		if o.check {
+			return fmt.Errorf("%w\nif that is right, accept it with: %s", err, acceptCommand(o.configFile))
+		}
+		return err
+	}
+	if err := writeTable(stdout, []string{"PLUGIN", "VERSION", "RESULT"}, rows); err != nil {
+		return fmt.Errorf("the results could not be written to standard output: %w", err)
+	}
+	if o.check {
+		return nil
+	}
+	_, err = now.Write(path)
+	return err
+}
+
+// look is what a plugin is now, with what is locked of other platforms. To check
+// starts nothing: what has the locked sums has the locked version.
+func (o *lockOptions) look(ctx context.Context, finder *supervise.Finder, one *config.Plugin, locked lock.Plugin) (lock.Plugin, error) {
+	path := one.Path
+	if path == "" {
+		found, err := finder.Find(one.App)
+		if err != nil {
+			return lock.Plugin{}, err
+		}
+		path = found
+	}
+	pin, err := supervise.Measure(path, one.Args)
+	if err != nil {
+		return lock.Plugin{}, fmt.Errorf("%s cannot be locked: %w", path, err)
+	}
+	sums := lock.Sums{Executable: pin.Executable, Files: named(o.configFile, pin.Files)}
+	if o.check || locked.Platforms[platform].Equal(sums) {
+		return lock.Plugin{Version: locked.Version, Protocol: locked.Protocol, Platforms: withPlatform(locked.Platforms, sums)}, nil
+	}
+
+	pin.Source, pin.Accept = "what was measured a moment ago", acceptCommand(o.configFile)
+	process, err := supervise.Start(ctx, supervise.Spec{
+		Instance: one.Name, Path: path, Args: one.Args, Env: one.Env, StartTimeout: one.StartTimeout, Pin: pin,
+	})
+	if err != nil {
+		return lock.Plugin{}, err
+	}
+	defer process.Stop(context.WithoutCancel(ctx))
+	manifest, err := process.Describe(ctx)
+	if err != nil {
+		return lock.Plugin{}, err
+	}
+	others := locked.Platforms
+	if locked.Version != manifest.GetVersion() {
+		others = nil // They are of another release.
+	}
+	return lock.Plugin{Version: manifest.GetVersion(), Protocol: plugin.ProtocolVersion, Platforms: withPlatform(others, sums)}, nil
+}
+
+func withPlatform(others map[string]lock.Sums, sums lock.Sums) map[string]lock.Sums {
+	all := map[string]lock.Sums{}
+	maps.Copy(all, others)
+	all[platform] = sums
+	return all
+}
+
+const unchanged = "unchanged"
+
+// changed says in words what is different.
+func changed(before, now lock.Plugin, known bool) string {
+	locked, here := before.Platforms[platform]
+	switch sums := now.Platforms[platform]; {
+	case !known:
+		return "new"
+	case !here:
+		return "new for " + platform
+	case locked.Executable != sums.Executable:
+		return fmt.Sprintf("the executable was %s and is %s", locked.Executable, sums.Executable)
+	case !locked.Equal(sums):
+		return "the files among its arguments are others"
+	default:
+		return unchanged
+	}
+}
+
+// named are sums by the names that the lock file has for files: relative to the
+// configuration where they are below it.
+func named(configFile string, files map[string]string) map[string]string {
+	names := map[string]string{}
+	for arg, sum := range files {
+		names[nameOf(configFile, arg)] = sum
+	}
+	return names
+}
+
+func nameOf(configFile, arg string) string {
+	flag, path := "", arg
+	if strings.HasPrefix(arg, "-") {
+		name, value, _ := strings.Cut(arg, "=")
+		flag, path = name+"=", value
+	}
+	dir, err := filepath.Abs(filepath.Dir(configFile))
+	if err != nil {
+		return arg
+	}
+	relative, err := filepath.Rel(dir, path)
+	if err != nil || !filepath.IsLocal(relative) {
+		return arg
+	}
+	return flag + filepath.ToSlash(relative)
+}
+
+func acceptCommand(configFile string) string {
+	if configFile == defaultConfigFile {
+		return "baton-host lock"
+	}
+	return "baton-host lock --config " + configFile
+}
+
+// addUnlockedFlag adds the flag that leaves the lock file alone.
+func addUnlockedFlag(flags *pflag.FlagSet, unlocked *bool) {
+	flags.BoolVar(unlocked, "unlocked", false, "start plugins whatever the lock file says; for development only")
+}
+
+// pinned pins plugins to what the lock file of their configuration says, if there
+// is one.
+func pinned(ctx context.Context, cfg *config.Config, plugins []wanted, unlocked bool) error {
+	path := lock.PathFor(cfg.Path)
+	file, err := lock.Read(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		ctxzap.Extract(ctx).Debug("there is no lock file, so the plugins' binaries are not verified")
+		return nil
+	case unlocked:
+		ctxzap.Extract(ctx).Warn("the lock file is ignored (--unlocked): any binary is started and given secrets")
+		fmt.Fprintf(os.Stderr, "warning: %s is ignored (--unlocked): any binary is started and given secrets\n", path)
+		return nil
+	case err != nil:
+		return err
+	}
+	var failed []error
+	for i, plugin := range plugins {
+		locked, ok := file.Plugins[plugin.instance]
+		if !ok {
+			failed = append(failed, fmt.Errorf("plugin %q is not in %s; add it with: %s", plugin.instance, path, acceptCommand(cfg.Path)))
+			continue
+		}
+		sums, ok := locked.Platforms[platform]
+		if !ok {
+			failed = append(failed, fmt.Errorf("plugin %q is locked in %s for %s only, not for %s; add it, on such a machine, with: %s",
+				plugin.instance, path, strings.Join(slices.Sorted(maps.Keys(locked.Platforms)), ", "), platform, acceptCommand(cfg.Path)))
+			continue
+		}
+		plugins[i].pin = &supervise.Pin{
+			Executable: sums.Executable, Files: pinnedFiles(cfg.Path, plugin.args, sums.Files),
+			Source: path, Accept: acceptCommand(cfg.Path),
+		}
+	}
+	return errors.Join(failed...)
+}
+
+// pinnedFiles are the lock file's sums by argument; those of no argument keep
+// their name, and are found missing.
+func pinnedFiles(configFile string, args []string, sums map[string]string) map[string]string {
+	files := maps.Clone(sums)
+	for _, arg := range args {
+		name := nameOf(configFile, arg)
+		if sum, ok := sums[name]; ok && name != arg {
+			delete(files, name)
+			files[arg] = sum
+		}
+	}
+	return files
+}

@@ -1,0 +1,211 @@
+package lock
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const (
+	// version is raised when the meaning of a lock file changes.
+	version = 1
+	// maxSize is the greatest size of a lock file, in bytes.
+	maxSize = 1 << 20
+)
+
+const header = `# What the plugins of this configuration are: written by "baton-host lock", checked
+# at every start of a plugin, and kept in version control with the configuration.
+# A plugin that differs is not started. Accept a new release with "baton-host lock".
+`
+
+// File is a lock file.
+type File struct {
+	// Plugins are the plugins by instance name.
+	Plugins map[string]Plugin
+}
+
+// Plugin is what one plugin was.
+type Plugin struct {
+	// Version is what the plugin said that it is.
+	Version string `yaml:"version"`
+	// Protocol is the version of the plugin protocol that it speaks.
+	Protocol int `yaml:"protocol"`
+	// Platforms are its sums by operating system and architecture, such as
+	// "linux/amd64".
+	Platforms map[string]Sums `yaml:"platforms"`
+}
+
+// Sums are the SHA-256 of all that a plugin is started from, each as "sha256:"
+// and 64 hexadecimal digits.
+type Sums struct {
+	Executable string `yaml:"executable"`
+	// Files are the files among its arguments, by path: relative to the directory
+	// of the configuration where they are below it.
+	Files map[string]string `yaml:"files,omitempty"`
+}
+
+// Equal says whether two plugins are the same files.
+func (s Sums) Equal(other Sums) bool {
+	return s.Executable == other.Executable && maps.Equal(s.Files, other.Files)
+}
+
+// PathFor is where the lock file of a configuration is: beside it, baton-host.lock
+// for baton-host.yaml.
+func PathFor(config string) string {
+	return strings.TrimSuffix(config, filepath.Ext(config)) + ".lock"
+}
+
+// written is a lock file as it is written.
+type written struct {
+	Version int               `yaml:"version"`
+	Plugins map[string]Plugin `yaml:"plugins"`
+}
+
+// Read reads a lock file. The error is os.ErrNotExist if there is none, and
+// otherwise a sentence that says what is wrong with it and what to do.
+func Read(path string) (*File, error) {
+	data, err := read(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the lock file %s cannot be read: %w", path, err)
+	}
+	file, err := parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s is not a lock file that this baton-host understands: %w; restore it from version control, or remove it and write it anew with \"baton-host lock\"", path, err)
+	}
+	return file, nil
+}
+
+func read(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("it is not a file; move what is there")
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	data, err := io.ReadAll(io.LimitReader(file, maxSize+1))
+	if err == nil && len(data) > maxSize {
+		err = fmt.Errorf("it is larger than %d MiB", maxSize>>20)
+	}
+	return data, err
+}
+
+func parse(data []byte) (*File, error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(data))
+	decoder.KnownFields(true)
+	var from written
+	err := decoder.Decode(&from)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, errors.New("it is empty")
+	case err != nil:
+		return nil, errors.New(plain(err))
+	case from.Version != version:
+		return nil, fmt.Errorf("its version is %d, not %d", from.Version, version)
+	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is something behind its end")
+	}
+	for _, name := range slices.Sorted(maps.Keys(from.Plugins)) {
+		if err := from.Plugins[name].check(); err != nil {
+			return nil, fmt.Errorf("plugin %q: %w", name, err)
+		}
+	}
+	return &File{Plugins: from.Plugins}, nil
+}
+
+// plain is an error of the decoder on one line and without Go's names.
+func plain(err error) string {
+	text := strings.TrimPrefix(err.Error(), "yaml: ")
+	text = strings.TrimPrefix(text, "unmarshal errors:\n  ")
+	return typeNames.ReplaceAllString(strings.Join(strings.Fields(text), " "), "")
+}
+
+var typeNames = regexp.MustCompile(` (in|into) (type )?(lock\.\w+|map\[\S+|string|int)`)
+
+var (
+	sumForm      = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	platformForm = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9]+$`)
+)
+
+func (p Plugin) check() error {
+	if len(p.Platforms) == 0 {
+		return errors.New("it has no platforms")
+	}
+	for platform, sums := range p.Platforms {
+		if !platformForm.MatchString(platform) {
+			return fmt.Errorf("%q is not a platform such as linux/amd64", platform)
+		}
+		if !sumForm.MatchString(sums.Executable) {
+			return fmt.Errorf("the executable of %s has no sum of the form sha256: and 64 hexadecimal digits", platform)
+		}
+		for name, sum := range sums.Files {
+			if !sumForm.MatchString(sum) {
+				return fmt.Errorf("%s of %s has no sum of the form sha256: and 64 hexadecimal digits", name, platform)
+			}
+		}
+	}
+	return nil
+}
+
+// Bytes is the file as it is written: the same for the same content.
+func (f *File) Bytes() ([]byte, error) {
+	var out bytes.Buffer
+	out.WriteString(header)
+	encoder := yaml.NewEncoder(&out)
+	encoder.SetIndent(2)
+	err := encoder.Encode(written{Version: version, Plugins: f.Plugins})
+	if err == nil {
+		err = encoder.Close()
+	}
+	return out.Bytes(), err
+}
+
+// Write replaces the lock file, or writes none of it. It returns false where the
+// file has that content already, and is not touched.
+func (f *File) Write(path string) (changed bool, err error) {
+	data, err := f.Bytes()
+	if err != nil {
+		return false, fmt.Errorf("write the lock file: %w", err)
+	}
+	if before, err := read(path); err == nil && bytes.Equal(before, data) {
+		return false, nil
+	}
+	if err := replace(path, data); err != nil {
+		return false, fmt.Errorf("the lock file cannot be written: %w", err)
+	}
+	return true, nil
+}
+
+func replace(path string, data []byte) error {
+	temporary, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	_, err = temporary.Write(data)
+	err = errors.Join(err, temporary.Chmod(0o644), temporary.Sync(), temporary.Close())
+	if err == nil {
+		err = os.Rename(temporary.Name(), path)
+	}
+	if err != nil {
+		_ = os.Remove(temporary.Name())
+	}
+	return err
+}

@@ -1,0 +1,137 @@
+package supervise
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// Pin is what a plugin must be made of, as SHA-256 sums of the form "sha256:" and
+// 64 hexadecimal digits.
+type Pin struct {
+	Executable string
+	// Files are the files among its arguments, by argument.
+	Files map[string]string
+	// Source is where the pin comes from, and Accept the command that changes it,
+	// for errors.
+	Source, Accept string
+}
+
+// PinError says that a file is not the one that is pinned.
+type PinError struct {
+	Instance string
+	Path     string
+	// Found and Pinned are the sums. Pinned is "" for a file that has none.
+	Found, Pinned  string
+	Source, Accept string
+}
+
+func (e *PinError) Error() string {
+	wanted := "says that it is " + e.Pinned
+	if e.Pinned == "" {
+		wanted = "does not know it"
+	}
+	return fmt.Sprintf("plugin %q is not started: %s is %s, but %s %s; if it is to be trusted, accept it with: %s",
+		e.Instance, e.Path, e.Found, e.Source, wanted, e.Accept)
+}
+
+// GRPCStatus makes the error FAILED_PRECONDITION.
+func (e *PinError) GRPCStatus() *status.Status {
+	return status.New(codes.FailedPrecondition, e.Error())
+}
+
+// Measure is the pin of what is there now. It fails where something cannot be
+// pinned: an executable that is none, and a directory among the arguments, whose
+// content may be part of the program.
+func Measure(path string, args []string) (*Pin, error) {
+	path, err := exec.LookPath(path)
+	if err != nil {
+		return nil, err
+	}
+	pin := &Pin{}
+	if pin.Executable, err = sumOf(path, io.Discard); err != nil {
+		return nil, err
+	}
+	pin.Files, err = measureFiles(args)
+	return pin, err
+}
+
+func measureFiles(args []string) (map[string]string, error) {
+	files := map[string]string{}
+	for _, arg := range args {
+		path := pathIn(arg)
+		info, err := os.Stat(path)
+		switch {
+		case err != nil:
+			continue // It is no file's name.
+		case info.IsDir():
+			return nil, fmt.Errorf("the argument %s is a directory, which cannot be locked; name files", arg)
+		case !info.Mode().IsRegular():
+			continue
+		}
+		if files[arg], err = sumOf(path, io.Discard); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
+// pathIn is the path that an argument may hold: itself, or what follows the "="
+// of a flag.
+func pathIn(arg string) string {
+	if !strings.HasPrefix(arg, "-") {
+		return arg
+	}
+	_, value, _ := strings.Cut(arg, "=")
+	return value
+}
+
+// sumOf copies a file and returns the sum of what was copied.
+func sumOf(path string, to io.Writer) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }()
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		return "", errors.Join(err, fmt.Errorf("%s is not a file", path))
+	}
+	hash := sha256.New()
+	if _, err := io.Copy(io.MultiWriter(hash, to), file); err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	return "sha256:" + hex.EncodeToString(hash.Sum(nil)), nil
+}
+
+// verifyFiles compares the files among the arguments with the pin.
+func (s Spec) verifyFiles() error {
+	found, err := measureFiles(s.Args)
+	if err != nil {
+		return fmt.Errorf("plugin %q: %w", s.Instance, err)
+	}
+	for _, arg := range slices.Sorted(maps.Keys(found)) {
+		if found[arg] != s.Pin.Files[arg] {
+			return s.pinError(pathIn(arg), found[arg], s.Pin.Files[arg])
+		}
+	}
+	for _, arg := range slices.Sorted(maps.Keys(s.Pin.Files)) {
+		if _, ok := found[arg]; !ok {
+			return fmt.Errorf("plugin %q is not started: %s knows a file among its arguments that is not there: %s", s.Instance, s.Pin.Source, arg)
+		}
+	}
+	return nil
+}
+
+func (s Spec) pinError(path, found, pinned string) error {
+	return &PinError{Instance: s.Instance, Path: path, Found: found, Pinned: pinned, Source: s.Pin.Source, Accept: s.Pin.Accept}
+}
