@@ -19,11 +19,16 @@ import (
 // secretSchema has secret fields of several types, and one that is not secret.
 func secretSchema() *pluginv1.ConfigurationSchema {
 	schema := &pluginv1.ConfigurationSchema{}
-	for name, fieldType := range map[string]pluginv1.FieldType{
-		"token": pluginv1.FieldType_FIELD_TYPE_STRING, "headers": pluginv1.FieldType_FIELD_TYPE_STRING_LIST,
-		"map": pluginv1.FieldType_FIELD_TYPE_MAP, "key": pluginv1.FieldType_FIELD_TYPE_FILE,
+	for _, field := range []struct {
+		name string
+		kind pluginv1.FieldType
+	}{
+		{"token", pluginv1.FieldType_FIELD_TYPE_STRING},
+		{"headers", pluginv1.FieldType_FIELD_TYPE_STRING_LIST},
+		{"map", pluginv1.FieldType_FIELD_TYPE_MAP},
+		{"key", pluginv1.FieldType_FIELD_TYPE_FILE},
 	} {
-		schema.Fields = append(schema.Fields, &pluginv1.Field{Name: name, Type: fieldType, Secret: true})
+		schema.Fields = append(schema.Fields, &pluginv1.Field{Name: field.name, Type: field.kind, Secret: true})
 	}
 	schema.Fields = append(schema.Fields, &pluginv1.Field{Name: "name", Type: pluginv1.FieldType_FIELD_TYPE_STRING})
 	return schema
