@@ -14,11 +14,8 @@ import (
 // followLifeline ends this process when its host dies, however it dies: the
 // kernel closes the host's end of the pipe even after SIGKILL. The process
 // group goes too where the plugin leads it, so that children do not stay
-// behind.
-//
-// The signals that ask a process to end are left to the host: a terminal and
-// systemd send them to every process of a group, while it is for the host to say
-// when the work in hand is over. They count if the host is gone.
+// behind. The variable goes, as the descriptor does, so that a child does not
+// take another descriptor of that number for its lifeline.
 func followLifeline() error {
 	value := os.Getenv(LifelineEnv)
 	if value == "" {
@@ -33,7 +30,19 @@ func followLifeline() error {
 	if _, err := lifeline.Stat(); err != nil {
 		return fmt.Errorf("%s names descriptor %d: %w", LifelineEnv, fd, err)
 	}
+	_ = os.Unsetenv(LifelineEnv)
+	go func() {
+		_, _ = io.Copy(io.Discard, lifeline)
+		endGroup()
+		os.Exit(1)
+	}()
+	return nil
+}
 
+// outliveSignals leaves the signals that ask a process to end to the host: a
+// terminal and systemd send them to every process of a group, while it is for the
+// host to say when the work in hand is over. They count if the host is gone.
+func outliveSignals() {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
@@ -44,12 +53,6 @@ func followLifeline() error {
 			}
 		}
 	}()
-	go func() {
-		_, _ = io.Copy(io.Discard, lifeline)
-		endGroup()
-		os.Exit(1)
-	}()
-	return nil
 }
 
 // endGroup ends the process group at once, this process with it, if it leads one.

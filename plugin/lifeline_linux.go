@@ -1,19 +1,33 @@
 package plugin
 
 import (
-	"syscall"
+	"os"
 
 	"golang.org/x/sys/unix"
 )
 
-// The host has the kernel kill its plugins when it dies, for those that do not
-// follow the lifeline. One that does takes its children with it, if it is let: so
-// it changes the signal to one that it can see.
+// lifelineErr is why the lifeline could not be followed.
+var lifelineErr error
+
+// A host on Linux has the kernel send SIGKILL to its plugins when it dies, for
+// those that follow no lifeline. It would end this one before it can end its
+// children. So once the lifeline is followed, SIGCONT takes its place: it wakes a
+// plugin that is stopped, which then sees the end of the lifeline, and does
+// nothing else.
 //
 // This must run before main: the setting belongs to the process's first thread,
 // which is sure to be this one only during initialization.
 func init() {
-	if startedByHost() {
-		_ = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(syscall.SIGTERM), 0, 0, 0)
+	if !startedByHost() || os.Getenv(LifelineEnv) == "" {
+		return
 	}
+	if lifelineErr = followLifeline(); lifelineErr == nil {
+		lifelineErr = unix.Prctl(unix.PR_SET_PDEATHSIG, uintptr(unix.SIGCONT), 0, 0, 0)
+	}
+}
+
+// followHost ends the plugin with its host, and not before.
+func followHost() error {
+	outliveSignals()
+	return lifelineErr
 }

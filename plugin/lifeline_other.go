@@ -2,6 +2,6 @@
 
 package plugin
 
-// followLifeline does nothing: the platform has neither inherited descriptors nor
+// followHost does nothing: the platform has neither inherited descriptors nor
 // processes to watch.
-func followLifeline() error { return nil }
+func followHost() error { return nil }

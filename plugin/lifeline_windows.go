@@ -8,10 +8,10 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// followLifeline ends this process when its host dies. There are no inherited
+// followHost ends this process when its host dies. There are no inherited
 // descriptors here, so it watches the host's process. Experimental: it has been
 // compiled and not run.
-func followLifeline() error {
+func followHost() error {
 	value := os.Getenv(HostPIDEnv)
 	if value == "" {
 		return nil

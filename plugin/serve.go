@@ -29,7 +29,7 @@ func serve(ctx context.Context, author connectorAuthor) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 
-	if err := followLifeline(); err != nil {
+	if err := followHost(); err != nil {
 		fail("the lifeline to the host: %v", err)
 	}
 
