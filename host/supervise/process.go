@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/batonhost/baton-host/host/workdir"
 	"github.com/batonhost/baton-host/plugin"
@@ -351,6 +352,9 @@ func (c connection) Invoke(ctx context.Context, method string, request, reply an
 		cancel()
 	}).Stop()
 	err := p.client.Conn.Invoke(limited, method, request, reply, options...)
+	if status.Code(err) == codes.ResourceExhausted && strings.Contains(err.Error(), "larger than max") {
+		return p.tooLarge(request, err)
+	}
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
 		if exit := p.waitExit(killAfter); exit != nil {
 			return exit
@@ -358,6 +362,16 @@ func (c connection) Invoke(ctx context.Context, method string, request, reply an
 		return &ExitError{Instance: p.spec.Instance, Reason: "hangs and cannot even be killed", ExitCode: -1}
 	}
 	return p.explainCall(err)
+}
+
+// tooLarge says of which message gRPC's error speaks: both sides have a limit for
+// both directions.
+func (p *Process) tooLarge(request any, err error) error {
+	if message, ok := request.(proto.Message); ok && proto.Size(message) > plugin.MaxMessageBytes {
+		return status.Errorf(codes.ResourceExhausted, "the request is larger than the %s that a plugin takes", humanize.IBytes(plugin.MaxMessageBytes))
+	}
+	return status.Errorf(codes.ResourceExhausted, "an answer of the plugin is larger than its max-page-size of %s allows; have the connector make smaller pages: %s",
+		humanize.IBytes(uint64(p.spec.MaxAnswer)), status.Convert(err).Message()) //nolint:gosec // It is more than 0.
 }
 
 func (c connection) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -386,10 +400,6 @@ func (p *Process) explainCall(err error) error {
 		if p.gone() {
 			return p.exit()
 		}
-	}
-	if status.Code(err) == codes.ResourceExhausted && strings.Contains(err.Error(), "received message larger than max") {
-		return status.Errorf(codes.ResourceExhausted, "an answer of the plugin is larger than its max-page-size of %s allows; have the connector make smaller pages: %s",
-			humanize.IBytes(uint64(p.spec.MaxAnswer)), status.Convert(err).Message()) //nolint:gosec // It is more than 0.
 	}
 	return blankError(p.logs.redactor(), err)
 }

@@ -2,6 +2,7 @@ package supervise_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -59,6 +60,9 @@ func TestMain(m *testing.M) {
 		hostRole()
 	case "habits":
 		habits()
+	case "long-line":
+		fmt.Print(strings.Repeat("x", 70<<10))
+		time.Sleep(time.Hour)
 	case "sweep":
 		supervise.Sweep()
 	case "foreign":
@@ -100,6 +104,12 @@ func (c *testConnector) Metadata(context.Context) (*connectorv2.ConnectorMetadat
 		names[name] = true
 	}
 	encoded, err := json.Marshal(names)
+	switch c.role {
+	case "large":
+		encoded = bytes.Repeat([]byte("x"), 100<<10)
+	case "huge":
+		encoded = bytes.Repeat([]byte("x"), 100<<20)
+	}
 	return connectorv2.ConnectorMetadata_builder{DisplayName: "Test", Description: string(encoded)}.Build(), err
 }
 
@@ -132,6 +142,9 @@ func (c *testConnector) Validate(ctx context.Context) (annotations.Annotations, 
 		leak()
 	case "deaf":
 		deafen()
+	case "reads-input":
+		_, err := io.Copy(io.Discard, os.Stdin)
+		return nil, err
 	case "crash-in-flood":
 		for i := range 20000 {
 			fmt.Fprintln(realStderr, "line", i)
@@ -162,6 +175,14 @@ func (c *testConnector) Validate(ctx context.Context) (annotations.Annotations, 
 		fmt.Fprintln(realStderr, "child", child.Process.Pid)
 	}
 	return nil, nil
+}
+
+// Close is called when the host stops the plugin.
+func (c *testConnector) Close() error {
+	if c.role == "hangs-in-stop" {
+		select {}
+	}
+	return nil
 }
 
 func (c *testConnector) ResourceSyncers(context.Context) []connectorbuilder.ResourceSyncerV2 {

@@ -1,0 +1,157 @@
+package supervise_test
+
+import (
+	"context"
+	"crypto/tls"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/supervise"
+)
+
+func metadata(ctx context.Context, process *supervise.Process) (*connectorv2.ConnectorMetadata, error) {
+	response, err := connectorv2.NewConnectorServiceClient(process.Conn()).GetMetadata(ctx, &connectorv2.ConnectorServiceGetMetadataRequest{})
+	return response.GetMetadata(), err
+}
+
+func TestAPluginDoesNotHaveTheHostsInput(t *testing.T) {
+	t.Parallel()
+	ctx, _ := logged(t)
+	// The role reads its standard input to its end before it answers.
+	require.NoError(t, validate(ctx, started(t, ctx, spec("reads-input"))))
+}
+
+func TestAMessageThatIsTooLargeFailsItsCallOnly(t *testing.T) {
+	t.Parallel()
+	ctx, _ := logged(t)
+	small := spec("large")
+	small.MaxAnswer = 64 << 10
+	for name, c := range map[string]struct {
+		spec supervise.Spec
+		want string
+	}{
+		"beyond the plugin's limit": {small, "max-page-size of 64 KiB"},
+		"beyond what is ever sent":  {spec("huge"), "max-page-size of 32 MiB"},
+	} {
+		process := started(t, ctx, c.spec)
+		_, err := metadata(ctx, process)
+		require.Equal(t, codes.ResourceExhausted, status.Code(err), name)
+		require.ErrorContains(t, err, "an answer of the plugin is larger than its "+c.want, name)
+		require.NoError(t, validate(ctx, process), name)
+	}
+
+	process := started(t, ctx, spec("good"))
+	_, err := connectorv2.NewActionServiceClient(process.Conn()).GetActionSchema(ctx,
+		connectorv2.GetActionSchemaRequest_builder{Name: strings.Repeat("x", 33<<20)}.Build())
+	require.Equal(t, codes.ResourceExhausted, status.Code(err))
+	require.ErrorContains(t, err, "the request is larger than the 32 MiB that a plugin takes")
+	require.NoError(t, validate(ctx, process))
+}
+
+func TestOneSpecServesManyStartsAtOnce(t *testing.T) {
+	t.Parallel()
+	ctx, _ := logged(t)
+	same := spec("good")
+	var starting sync.WaitGroup
+	for range 6 {
+		starting.Go(func() {
+			process, err := supervise.Start(ctx, same)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if _, err := configure(ctx, process); err != nil {
+				t.Error(err)
+			}
+			if err := validate(ctx, process); err != nil {
+				t.Error(err)
+			}
+			process.Stop(ctx)
+		})
+	}
+	starting.Wait()
+}
+
+func TestNobodyElseIsServedOnAPluginsSocket(t *testing.T) {
+	ctx, _ := logged(t)
+	dir := shortDir(t)
+	t.Setenv("TMPDIR", dir)
+	started(t, ctx, spec("good"))
+	var socket string
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Type() == fs.ModeSocket {
+			socket = path
+		}
+		return err
+	}))
+	require.NotEmpty(t, socket)
+	for name, transport := range map[string]credentials.TransportCredentials{
+		"without TLS":           insecure.NewCredentials(),
+		"without a certificate": credentials.NewTLS(&tls.Config{InsecureSkipVerify: true}), //nolint:gosec // The plugin is who must not trust.
+	} {
+		conn, err := grpc.NewClient("unix:"+socket, grpc.WithTransportCredentials(transport))
+		require.NoError(t, err)
+		_, err = healthpb.NewHealthClient(conn).Check(ctx, &healthpb.HealthCheckRequest{Service: "plugin"})
+		require.Equal(t, codes.Unavailable, status.Code(err), name)
+		require.NoError(t, conn.Close())
+	}
+}
+
+func TestALineThatDoesNotEndBeforeTheHandshakeFailsTheStart(t *testing.T) {
+	t.Parallel()
+	ctx, _ := logged(t)
+	long := spec("long-line")
+	long.StartTimeout = time.Minute
+	_, err := supervise.Start(ctx, long)
+	require.ErrorContains(t, err, `start plugin "test"`)
+}
+
+func TestAPluginThatHangsBeforeItDescribesItselfIsGivenUp(t *testing.T) {
+	t.Parallel()
+	ctx, _ := logged(t)
+	slow := spec("good")
+	slow.StartTimeout = 3 * time.Second
+	process, err := supervise.Start(ctx, slow)
+	require.NoError(t, err)
+	defer process.Stop(ctx)
+	require.NoError(t, syscall.Kill(process.PID(), syscall.SIGSTOP))
+	for err == nil { // A process takes a moment to stop.
+		_, err = process.Describe(ctx)
+	}
+	require.ErrorContains(t, err, `plugin "test" does not describe itself`)
+}
+
+func TestAPluginThatHangsWhenItIsStoppedIsEnded(t *testing.T) {
+	t.Parallel()
+	ctx, _ := logged(t)
+	process := started(t, ctx, spec("hangs-in-stop"))
+	stopped := make(chan struct{})
+	go func() {
+		process.Stop(ctx)
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(time.Minute):
+		t.Fatal("Stop hangs")
+	}
+	select {
+	case <-process.Exited():
+	default:
+		t.Fatal("the process is still there")
+	}
+}
