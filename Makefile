@@ -48,6 +48,11 @@ lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint 
 lambda: ## go vet the connectors in the form that C1 hosts
 	go vet -tags baton_lambda_support ./fullstory/cmd/baton-fullstory ./scim/cmd/baton-scim
 
+.PHONY: cross
+cross: ## go vet what differs between systems, for Windows and macOS; minutes the first time
+	GOOS=windows go vet ./plugin/... ./host/supervise/... ./host/workdir/... ./host/config/...
+	GOOS=darwin go vet ./plugin/... ./host/supervise/... ./host/workdir/... ./host/config/...
+
 .PHONY: fmt
 fmt: $(TOOLS)/gofumpt ## format the Go code
 	$(TOOLS)/gofumpt -w .
