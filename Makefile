@@ -100,6 +100,10 @@ fuzz: ## each fuzz target for FUZZTIME; what it finds goes to testdata/fuzz
 		go test ./$${target%:*} -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME); \
 	done
 
+.PHONY: kill
+kill: ## a plugin killed in each of 100 syncs, 50 hosts killed; make test does the first 20 times
+	go test -count 1 -v -run 'TestAKilledPlugin|TestNoProcessOutlives' ./host/cmd/baton-host ./host/supervise
+
 .PHONY: vuln
 vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities in what is built; needs the network
 	@$(TOOLS)/govulncheck ./... || \

@@ -1,9 +1,9 @@
 package supervise_test
 
 import (
+	"bufio"
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -30,6 +30,7 @@ func init() { habits = habitualRole }
 // them runs.
 func habitualRole() {
 	ctx := context.Background()
+	fmt.Println("begins")
 	for {
 		var running sync.WaitGroup
 		for _, habit := range []string{"good", "fork", "deaf", "frozen", "foreign"} {
@@ -83,7 +84,7 @@ func TestNoProcessOutlivesAHostThatIsKilled(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				processes, said, took := killHost(t, dir, time.Duration(random.IntN(900))*time.Millisecond)
+				processes, said, took := killHost(t, dir, random.IntN(6), time.Duration(random.IntN(300))*time.Millisecond)
 				mu.Lock()
 				found += processes
 				worst = max(worst, took)
@@ -107,9 +108,10 @@ func TestNoProcessOutlivesAHostThatIsKilled(t *testing.T) {
 	}
 }
 
-// killHost starts a host, kills it after a while, and returns how many processes
-// it had, what it said and how long the last of them lived.
-func killHost(t *testing.T, dir string, after time.Duration) (processes int, said string, lived time.Duration) {
+// killHost starts a host, kills it a while after so many of its plugins run, and
+// returns how many processes it had, what it said and how long the last of them
+// lived.
+func killHost(t *testing.T, dir string, plugins int, after time.Duration) (processes int, said string, lived time.Duration) {
 	t.Helper()
 	var out strings.Builder
 	host := exec.Command(os.Args[0], "role-habits") //nolint:gosec,noctx // The test's own binary, killed below.
@@ -123,11 +125,18 @@ func killHost(t *testing.T, dir string, after time.Duration) (processes int, sai
 		t.Error(err)
 		return 0, "", 0
 	}
-	read := make(chan struct{})
+	lines, read := make(chan struct{}, 1000), make(chan struct{})
 	go func() {
-		_, _ = io.Copy(&out, pipe)
-		close(read)
+		defer close(read)
+		defer close(lines)
+		for scanner := bufio.NewScanner(pipe); scanner.Scan(); {
+			out.WriteString(scanner.Text() + "\n")
+			lines <- struct{}{}
+		}
 	}()
+	for range plugins + 1 { // the first says that it has begun
+		<-lines
+	}
 	time.Sleep(after) // The moment is random, not awaited.
 	before := processesIn(dir)
 	_ = host.Process.Kill()

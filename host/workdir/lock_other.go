@@ -16,3 +16,5 @@ func lockOfDead(*os.Root, string) *os.File { return nil }
 func isOurs(fs.FileInfo) bool { return false }
 
 func openLock(string) (*os.File, error) { return nil, nil }
+
+func alive(int) bool { return true }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 )
 
@@ -12,7 +13,8 @@ const (
 	// lockName is a file in every directory; its maker holds a lock on it, which
 	// the kernel gives up when the maker dies, however it dies.
 	lockName = ".lock"
-	// unfinished ends the name of a directory that is not locked yet.
+	// unfinished ends the name of a directory that is not locked yet, behind the
+	// process id of its maker.
 	unfinished = ".new"
 )
 
@@ -28,13 +30,14 @@ type Dir struct {
 // Where the file system has no locks, the directory is as good, but [Sweep]
 // will not remove it.
 func Make(parent, prefix string) (*Dir, error) {
-	path, err := os.MkdirTemp(parent, prefix+"*"+unfinished)
+	maker := fmt.Sprintf(".%d%s", os.Getpid(), unfinished)
+	path, err := os.MkdirTemp(parent, prefix+"*"+maker)
 	if err != nil {
 		return nil, err
 	}
-	// Sweep looks only at finished names, so it never sees a directory that its
-	// maker has not locked.
-	finished := strings.TrimSuffix(path, unfinished)
+	// A directory that its maker has not locked yet has a name by which Sweep knows
+	// it, and the maker.
+	finished := strings.TrimSuffix(path, maker)
 	lock := lockNew(filepath.Join(path, lockName))
 	if err := os.Rename(path, finished); err != nil {
 		_ = os.RemoveAll(path)
@@ -71,8 +74,12 @@ func Sweep(parent, prefix string) {
 	}
 	defer func() { _ = root.Close() }()
 	for _, entry := range entries {
-		if entry.IsDir() && madeWith(prefix, entry.Name()) {
+		switch {
+		case !entry.IsDir():
+		case madeWith(prefix, entry.Name()):
 			sweepOne(root, entry.Name())
+		case leftUnfinished(prefix, entry.Name()):
+			sweepUnfinished(root, entry.Name())
 		}
 	}
 }
@@ -88,6 +95,22 @@ func sweepOne(root *os.Root, name string) {
 	}
 	defer release(lock)
 	_ = root.RemoveAll(name)
+}
+
+// sweepUnfinished removes a directory whose maker died before it could lock it.
+func sweepUnfinished(root *os.Root, name string) {
+	if info, err := root.Lstat(name); err == nil && info.IsDir() && isOurs(info) {
+		_ = root.RemoveAll(name)
+	}
+}
+
+// leftUnfinished says that Make gives such names with this prefix to what it has
+// not finished, and that the process which made this one is gone.
+func leftUnfinished(prefix, name string) bool {
+	name, unlocked := strings.CutSuffix(name, unfinished)
+	name, maker, told := strings.Cut(name, ".")
+	pid, err := strconv.Atoi(maker)
+	return unlocked && told && err == nil && madeWith(prefix, name) && !alive(pid)
 }
 
 // madeWith says that Make gives such names with this prefix.

@@ -98,6 +98,23 @@ func TestWhatADeadRunLeftIsSweptAndALivingRunsIsNot(t *testing.T) {
 	workdir.Sweep(filepath.Join(parent, "none"), prefix)
 }
 
+func TestWhatADeadRunDidNotFinishIsSwept(t *testing.T) {
+	t.Parallel()
+	gone := exec.CommandContext(t.Context(), "true")
+	require.NoError(t, gone.Run())
+	parent := t.TempDir()
+	at := func(name string) string { return filepath.Join(parent, name) }
+	dead := at(fmt.Sprintf("%s1.%d.new", prefix, gone.Process.Pid))
+	living := at(fmt.Sprintf("%s2.%d.new", prefix, os.Getpid()))
+	for _, dir := range []string{dead, living} {
+		require.NoError(t, os.Mkdir(dir, 0o700))
+	}
+	workdir.Sweep(parent, "baton-host-other-")
+	requireEntries(t, parent, dead, living)
+	workdir.Sweep(parent, prefix)
+	requireEntries(t, parent, living)
+}
+
 func TestOnlyWhatWasMadeHereIsSwept(t *testing.T) {
 	t.Parallel()
 	elsewhere := t.TempDir()

@@ -24,7 +24,6 @@ import (
 )
 
 const (
-	killRounds   = 100
 	killAccounts = 1600 // of each app: two batches of the reader
 	killPage     = 100
 	killBatch    = 1000 // what a reader delivers at a time, at most
@@ -37,11 +36,11 @@ const (
 // log of the requests of one sync.
 type killedApp struct {
 	app
-	at   int // which request; 0 is none
-	late bool
-	kill func()
 
 	mu            sync.Mutex
+	at            int // which request; 0 is none
+	late          bool
+	kill          func()
 	before, after []int           // startIndex of the pages asked for, by which process
 	peers         map[string]bool // connections of the process that is killed
 	seen          int
@@ -52,22 +51,26 @@ func serveKilledApp(t *testing.T, server *scim.Server, token string) *killedApp 
 	t.Helper()
 	k := &killedApp{peers: map[string]bool{}}
 	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		due := k.note(r)
-		if due && !k.late {
-			k.kill()
-		}
+		before, after := k.note(r)
+		before()
 		server.ServeHTTP(w, r)
-		if due && k.late {
-			k.kill()
-		}
+		after()
 	}))
 	t.Cleanup(listener.Close)
 	k.app = app{url: listener.URL + server.BasePath(), token: token, server: server}
 	return k
 }
 
-// note logs a request and says whether it is the one to kill at.
-func (k *killedApp) note(r *http.Request) bool {
+// killAt decides when the plugin is killed: at which request, before or after it
+// is answered.
+func (k *killedApp) killAt(at int, late bool, kill func()) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.at, k.late, k.kill = at, late, kill
+}
+
+// note logs a request and says what to do before and after it is answered.
+func (k *killedApp) note(r *http.Request) (before, after func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	start, _ := strconv.Atoi(r.URL.Query().Get("startIndex"))
@@ -81,11 +84,15 @@ func (k *killedApp) note(r *http.Request) bool {
 	default:
 		k.after = append(k.after, start)
 	}
+	nothing := func() {}
 	if k.seen != k.at {
-		return false
+		return nothing, nothing
 	}
 	k.killed = time.Now()
-	return true
+	if k.late {
+		return nothing, k.kill
+	}
+	return k.kill, nothing
 }
 
 // between says that the kill fell between the first and the last page.
@@ -93,6 +100,13 @@ func (k *killedApp) between() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return len(k.before) > 1 && slices.Max(k.before) < killAccounts-killPage && len(k.after) > 0
+}
+
+// resumed says that the next process began in the middle of the list.
+func (k *killedApp) resumed() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.after) > 0 && slices.Min(k.after) > 1
 }
 
 // check says what is wrong with what was read, "" if nothing is. Until the kill
@@ -169,7 +183,7 @@ func TestAKilledPluginCostsTimeAndNoAccount(t *testing.T) {
 				if r.app.between() {
 					between.Add(1)
 				}
-				if len(r.app.after) > 0 && slices.Min(r.app.after) > 1 {
+				if r.app.resumed() {
 					resumed.Add(1)
 				}
 			}
@@ -206,7 +220,7 @@ func newKillRound(seed uint64, n int) *killRound {
 	return &killRound{
 		victim: []string{"fullstory", "design-tool"}[random.IntN(2)],
 		signal: []syscall.Signal{syscall.SIGKILL, syscall.SIGSTOP, syscall.SIGQUIT}[random.IntN(3)],
-		at:     1 + random.IntN(requests),
+		at:     1 + (n*requests+random.IntN(requests))/killRounds, // all over the listing
 		ahead:  1 + random.IntN(4),
 		late:   random.IntN(2) == 0,
 		delay:  time.Duration(random.IntN(3)) * 4 * time.Millisecond,
@@ -219,7 +233,6 @@ func (r *killRound) run(t *testing.T, servers map[string]*scim.Server, token str
 		apps[name] = serveKilledApp(t, server, token)
 	}
 	r.app = apps[r.victim]
-	r.app.at, r.app.late = r.at, r.late
 
 	config := writeConfig(t, fmt.Sprintf(`
 plugins:
@@ -241,11 +254,11 @@ uploads:
 	cmd.Stdout, cmd.Stderr = &said, &said
 	var host atomic.Int64
 	var done atomic.Bool
-	r.app.kill = func() {
+	r.app.killAt(r.at, r.late, func() {
 		time.Sleep(r.delay) // The moment is random, not awaited.
 		pid := childCalled(int(host.Load()), "baton-"+map[string]string{"fullstory": "fullstory", "design-tool": "scim"}[r.victim])
 		done.Store(pid != 0 && syscall.Kill(pid, r.signal) == nil)
-	}
+	})
 	if err := cmd.Start(); err != nil {
 		return []string{err.Error()}
 	}
