@@ -1,0 +1,86 @@
+package supervise
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/dustin/go-humanize"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/batonhost/baton-host/plugin"
+)
+
+// Conn is the plugin's connection. A call that fails because the process has
+// gone fails with an [*ExitError].
+func (p *Process) Conn() grpc.ClientConnInterface { return connection{p} }
+
+type connection struct{ process *Process }
+
+func (c connection) Invoke(ctx context.Context, method string, request, reply any, options ...grpc.CallOption) error {
+	p := c.process
+	limited, cancel := context.WithCancel(ctx)
+	defer cancel()
+	// Not a deadline: it would travel with the call, and the plugin's end of the
+	// connection may keep it first, with an error that says nothing.
+	defer time.AfterFunc(p.spec.CallTimeout, func() {
+		p.condemn(fmt.Sprintf("did not answer %s within its call-timeout of %s", path.Base(method), p.spec.CallTimeout))
+		cancel()
+	}).Stop()
+	err := p.client.Conn.Invoke(limited, method, request, reply, options...)
+	if status.Code(err) == codes.ResourceExhausted && strings.Contains(err.Error(), "larger than max") {
+		return p.tooLarge(request, err)
+	}
+	if err != nil && limited.Err() != nil && ctx.Err() == nil {
+		if exit := p.waitExit(killAfter); exit != nil {
+			return exit
+		}
+		return &ExitError{Instance: p.spec.Instance, Reason: "hangs and cannot even be killed", ExitCode: -1}
+	}
+	return p.explainCall(err)
+}
+
+// tooLarge says of which message gRPC's error speaks: both sides have a limit for
+// both directions.
+func (p *Process) tooLarge(request any, err error) error {
+	if message, ok := request.(proto.Message); ok && proto.Size(message) > plugin.MaxMessageBytes {
+		return status.Errorf(codes.ResourceExhausted, "the request is larger than the %s that a plugin takes", humanize.IBytes(plugin.MaxMessageBytes))
+	}
+	return status.Errorf(codes.ResourceExhausted, "an answer of the plugin is larger than its max-page-size of %s allows; have the connector make smaller pages: %s",
+		humanize.IBytes(uint64(p.spec.MaxAnswer)), status.Convert(err).Message()) //nolint:gosec // It is more than 0.
+}
+
+func (c connection) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
+	stream, err := c.process.client.Conn.NewStream(ctx, desc, method, options...)
+	if err != nil {
+		return nil, c.process.explainCall(err)
+	}
+	return explainedStream{ClientStream: stream, process: c.process}, nil
+}
+
+// explainCall replaces the bare end of a connection by the end of the process,
+// where that is the reason, and blanks the values of secrets that a careless
+// connector repeats in its errors. Code and kinds of details stay.
+func (p *Process) explainCall(err error) error {
+	if err == nil {
+		return nil
+	}
+	switch status.Code(err) {
+	case codes.Unavailable:
+		if exit := p.waitExit(exitNotice); exit != nil {
+			return exit
+		}
+	case codes.Canceled:
+		// A call that comes after the connection was closed, which it is once the
+		// process is gone. A caller that gave up itself does not care.
+		if p.gone() {
+			return p.exit()
+		}
+	}
+	return blankError(p.logs.redactor(), err)
+}

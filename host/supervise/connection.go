@@ -1,0 +1,82 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+
+	"google.golang.org/grpc"
+)
+
+// Err is why calls fail at once, or nil: calls to a plugin that has been ready
+// wait while it is started again, and those to one that is started for the first
+// time do, but not until one that did not start is tried again.
+func (p *Plugin) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err()
+}
+
+func (p *Plugin) err() error {
+	switch p.status.State {
+	case Ready:
+		return nil
+	case Starting:
+		if p.once {
+			return nil
+		}
+	}
+	return p.status.Err
+}
+
+// ready waits for a process that can be called.
+func (p *Plugin) ready(ctx context.Context) (*Process, error) {
+	for {
+		p.mu.Lock()
+		status, process, changed, err := p.status, p.process, p.changed, p.err()
+		p.mu.Unlock()
+		switch {
+		case err != nil:
+			return nil, err
+		case status.State == Ready && !process.gone():
+			return process, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// Conn reaches the plugin's process of the moment. A call waits while the
+// plugin is started again, as far as its context lets it. One whose process
+// ends under it fails with an [*ExitError] whose Replaced method says that
+// another may be tried.
+func (p *Plugin) Conn() grpc.ClientConnInterface { return steadyConnection{p} }
+
+type steadyConnection struct{ plugin *Plugin }
+
+func (c steadyConnection) Invoke(ctx context.Context, method string, request, reply any, options ...grpc.CallOption) error {
+	process, err := c.plugin.ready(ctx)
+	if err != nil {
+		return err
+	}
+	return c.plugin.replaced(process.Conn().Invoke(ctx, method, request, reply, options...))
+}
+
+func (c steadyConnection) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
+	process, err := c.plugin.ready(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stream, err := process.Conn().NewStream(ctx, desc, method, options...)
+	return stream, c.plugin.replaced(err)
+}
+
+// replaced marks the end of a process that another one follows.
+func (p *Plugin) replaced(err error) error {
+	if exit, ok := errors.AsType[*ExitError](err); ok {
+		exit.replaced = !p.stopped()
+	}
+	return err
+}

@@ -1,0 +1,80 @@
+package supervise
+
+import (
+	"context"
+	"time"
+
+	"go.uber.org/zap"
+
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+// waitExit returns how the process ended, or nil if it still runs after the
+// time given.
+func (p *Process) waitExit(wait time.Duration) *ExitError {
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-p.runner.exited:
+		return p.exit()
+	case <-timer.C:
+		return nil
+	}
+}
+
+// exit is how the process ended. Call it after it has.
+func (p *Process) exit() *ExitError {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return &ExitError{
+		Instance: p.spec.Instance, Reason: p.reason, LastLines: p.logs.lastLines(),
+		State: p.runner.state.String(), ExitCode: p.runner.state.ExitCode(),
+	}
+}
+
+// condemn ends the process at once, with all its group, for a reason: the rest
+// of a sentence that begins with "it". The first reason counts.
+func (p *Process) condemn(reason string) {
+	p.mu.Lock()
+	if p.reason == "" {
+		p.reason = reason
+	}
+	p.mu.Unlock()
+	_ = p.runner.Kill(context.Background())
+}
+
+// gone says that the process has ended.
+func (p *Process) gone() bool {
+	select {
+	case <-p.runner.exited:
+		return true
+	default:
+		return false
+	}
+}
+
+// Stop asks the plugin to finish, gives its process a moment to end and then
+// ends it with what is left of its process group. It returns within about
+// eleven seconds, whatever the plugin does, and earlier if the context ends.
+func (p *Process) Stop(ctx context.Context) {
+	p.stopOnce.Do(func() {
+		stopCtx, cancel := context.WithTimeout(ctx, stopTimeout)
+		defer cancel()
+		if _, err := p.client.Stop(stopCtx, &pluginv1.StopRequest{}); err != nil {
+			p.log.Debug("the plugin did not stop when asked", zap.Error(blankError(p.logs.redactor(), err)))
+		}
+		p.end()
+	})
+}
+
+// end makes the process go: go-plugin's Kill alone can wait for ever for a
+// process that does not answer.
+func (p *Process) end() {
+	timer := time.AfterFunc(killAfter, func() { _ = p.runner.Kill(context.Background()) })
+	p.goplugin.Kill()
+	timer.Stop()
+	// Children that outlived the plugin: while one lives, the kernel does not
+	// give the group's number to anybody else.
+	_ = p.runner.Kill(context.Background())
+	_ = p.socketDir.Remove()
+}

@@ -1,0 +1,61 @@
+package supervise
+
+import (
+	"time"
+
+	"github.com/batonhost/baton-host/plugin"
+)
+
+// Spec says what to start.
+type Spec struct {
+	// Instance is the plugin's name in the configuration, for logs and errors.
+	Instance string
+	// Path is the binary.
+	Path string
+	// Args are its arguments; by convention there are none.
+	Args []string
+	// Pin is what it must be made of; nil starts what is there.
+	Pin *Pin
+	// Env names the variables of the host's environment that the plugin sees
+	// beside the allow-list.
+	Env []string
+	// ScratchDir is a directory of the plugin's own that outlives its processes;
+	// empty is none.
+	ScratchDir string
+	// LogLevel is the least level at which the plugin's lines are logged, whatever
+	// the host's own is: debug, info, warn or error. Empty is the host's own.
+	LogLevel string
+	// StartTimeout bounds the start; zero is DefaultStartTimeout.
+	StartTimeout time.Duration
+	// CallTimeout is how long a call may take; a plugin that takes longer hangs
+	// and is ended. Zero is DefaultCallTimeout. Waits for an app's rate limit are
+	// between calls.
+	CallTimeout time.Duration
+	// HealthTimeout is how long the plugin may leave a health check unanswered;
+	// zero is DefaultHealthTimeout.
+	HealthTimeout time.Duration
+	// MemoryLimit is how much memory, in bytes, the plugin's process group may
+	// take; zero is no limit. Beside Linux it is a request to the plugin only.
+	MemoryLimit uint64
+	// MaxAnswer is the size, in bytes, of the greatest message that is taken from
+	// the plugin, a page of a listing above all; zero is plugin.MaxMessageBytes,
+	// which is also the most.
+	MaxAnswer int
+}
+
+func (s Spec) withDefaults() Spec {
+	s.StartTimeout = orDefault(s.StartTimeout, DefaultStartTimeout)
+	s.CallTimeout = orDefault(s.CallTimeout, DefaultCallTimeout)
+	s.HealthTimeout = orDefault(s.HealthTimeout, DefaultHealthTimeout)
+	if s.MaxAnswer <= 0 || s.MaxAnswer > plugin.MaxMessageBytes {
+		s.MaxAnswer = plugin.MaxMessageBytes
+	}
+	return s
+}
+
+func orDefault(d, usual time.Duration) time.Duration {
+	if d <= 0 {
+		return usual
+	}
+	return d
+}

@@ -1,0 +1,165 @@
+package supervise
+
+import (
+	"context"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"strings"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	hclog "github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	pluginrunner "github.com/hashicorp/go-plugin/runner"
+	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
+	"google.golang.org/grpc"
+
+	"github.com/batonhost/baton-host/plugin"
+)
+
+// Start starts a plugin and shakes hands with it. The context bounds the start
+// only; the process lives until Stop. Log lines go to the context's logger.
+//
+// It returns an error that says what the person should look at: a binary that
+// is no plugin, one that ended at once (an [*ExitError]), one that did not
+// answer in time, one of another protocol version.
+func Start(ctx context.Context, spec Spec) (*Process, error) {
+	spec = spec.withDefaults()
+	leave, err := enterStart(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("start plugin %q: %w", spec.Instance, err)
+	}
+	defer leave()
+	log := ctxzap.Extract(ctx).With(zap.String("plugin", spec.Instance))
+	lines, err := withLevel(log, spec.LogLevel)
+	if err != nil {
+		return nil, fmt.Errorf("start plugin %q: %w", spec.Instance, err)
+	}
+	socketDir, err := newSocketDir()
+	if err != nil {
+		return nil, err
+	}
+	logs := newLogWriter(lines)
+	made := &image{path: spec.Path}
+	if spec.Pin != nil {
+		if made, err = verified(spec, socketDir.Path()); err != nil {
+			_ = socketDir.Remove()
+			return nil, err
+		}
+	}
+	p := &Process{spec: spec, log: log, logs: logs, runner: newRunner(spec, logs, made), socketDir: socketDir}
+	p.goplugin = goplugin.NewClient(&goplugin.ClientConfig{
+		HandshakeConfig:  plugin.Handshake,
+		VersionedPlugins: plugin.HostPlugins(),
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (pluginrunner.Runner, error) {
+			p.runner.cmd.Env = append(p.runner.cmd.Env, cmd.Env...)
+			return p.runner, nil
+		},
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: socketDir.Path()},
+		SkipHostEnv:      true,
+		AutoMTLS:         true,
+		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
+		StartTimeout:     spec.StartTimeout,
+		GRPCDialOptions:  append(plugin.DialOptions(), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(spec.MaxAnswer))),
+		Logger:           newGoPluginLogger(log, logs),
+		SyncStdout:       logs.printed,
+		SyncStderr:       logs.synced,
+	})
+
+	if err := p.shakeHands(ctx); err != nil {
+		err = p.explainStart(ctx, err)
+		p.end()
+		return nil, err
+	}
+	if spec.Pin != nil {
+		// What an interpreter reads cannot be held fast. It has read it by now, and
+		// has been given no secret yet.
+		if err := spec.verifyFiles(); err != nil {
+			p.end()
+			return nil, err
+		}
+	}
+	log.Debug("plugin started", zap.String("path", spec.Path), zap.Int("pid", p.PID()))
+	go p.watchHealth() //nolint:gosec // It lasts as long as the process does, not as the start.
+	if spec.MemoryLimit > 0 {
+		go p.watchMemory()
+	}
+	return p, nil
+}
+
+// starting bounds how many plugins start at a time: a start is work for the
+// processor, keys for TLS above all.
+var starting = semaphore.NewWeighted(int64(max(2, runtime.GOMAXPROCS(0))))
+
+// enterStart waits for its turn to start.
+func enterStart(ctx context.Context) (leave func(), err error) {
+	if err := starting.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	return func() { starting.Release(1) }, nil
+}
+
+// shakeHands runs go-plugin's start, which knows no context, under ours.
+func (p *Process) shakeHands(ctx context.Context) error {
+	type outcome struct {
+		protocol goplugin.ClientProtocol
+		err      error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		if _, err := p.goplugin.Start(); err != nil {
+			done <- outcome{err: err}
+			return
+		}
+		protocol, err := p.goplugin.Client()
+		done <- outcome{protocol: protocol, err: err}
+	}()
+
+	select {
+	case result := <-done:
+		if result.err != nil {
+			return result.err
+		}
+		client, err := plugin.Dispense(result.protocol)
+		p.client = client
+		return err
+	case <-ctx.Done():
+		_ = p.runner.Kill(ctx)
+		<-done
+		return ctx.Err()
+	}
+}
+
+// explainStart turns go-plugin's error into a sentence.
+func (p *Process) explainStart(ctx context.Context, err error) error {
+	at := fmt.Sprintf("start plugin %q (%s)", p.spec.Instance, p.spec.Path)
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", at, ctx.Err())
+	}
+	if p.runner.ID() == "" {
+		return fmt.Errorf("%s: %w", at, err)
+	}
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "timeout while waiting for plugin"):
+		return fmt.Errorf("%s: it did not shake hands within %s%s", at, p.spec.StartTimeout, p.lastWords())
+	case strings.Contains(text, "incompatible API version"):
+		return fmt.Errorf("%s: it speaks another version of the plugin protocol than this host, which speaks %d; use a plugin and a host of matching releases", at, plugin.ProtocolVersion)
+	case strings.Contains(text, "exited before we could connect"), strings.Contains(text, "Failed to read any lines"):
+		if exit := p.waitExit(exitNotice); exit != nil {
+			return fmt.Errorf("%s: it is no baton-host plugin, or it failed before it could serve: %w", at, exit)
+		}
+	case strings.Contains(text, "Unrecognized remote plugin message"):
+		return fmt.Errorf("%s: it is no baton-host plugin: it wrote something else than the plugin handshake to standard output", at)
+	}
+	return fmt.Errorf("%s: %w%s", at, err, p.lastWords())
+}
+
+func (p *Process) lastWords() string {
+	lines := p.logs.lastLines()
+	if len(lines) == 0 {
+		return ""
+	}
+	return "; its last words: " + strings.Join(lines, " / ")
+}
