@@ -194,6 +194,34 @@ func commandsOf(pids []int) []string {
 	return commands
 }
 
+// TestNothingIsLeftOfAPluginThatIsStopped is about plugins that are hard to stop.
+func TestNothingIsLeftOfAPluginThatIsStopped(t *testing.T) {
+	for _, habit := range []string{"busy", "fork-happy", "fork", "deaf"} {
+		t.Run(habit, func(t *testing.T) {
+			ctx, _ := logged(t)
+			dir := shortDir(t)
+			t.Setenv("TMPDIR", dir)
+			process := started(t, ctx, spec(habit))
+			require.NoError(t, validate(ctx, process))
+			if habit == "fork-happy" {
+				require.Eventually(t, func() bool { return len(processesIn(dir)) > 20 }, time.Minute, time.Millisecond)
+			}
+			stopped := make(chan struct{})
+			go func() {
+				process.Stop(ctx)
+				close(stopped)
+			}()
+			select {
+			case <-stopped:
+			case <-time.After(time.Minute):
+				t.Fatal("Stop hangs")
+			}
+			// The kernel ends them one after the other.
+			require.Eventually(t, func() bool { return len(processesIn(dir)) == 0 }, time.Minute, time.Millisecond, habit)
+		})
+	}
+}
+
 // TestASignalToEndIsLeftToTheHost: whoever signals a whole group, as systemd and
 // a terminal do, must not end a plugin in the middle of its work.
 func TestASignalToEndIsLeftToTheHost(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"sync"
@@ -46,6 +47,19 @@ func leak() {
 	}
 	time.Sleep(time.Hour)
 	_ = kept
+}
+
+// forkOn starts children that start children, as fast as it can.
+func forkOn() {
+	for {
+		child := exec.Command("sh", "-c", "sleep 3600 & sleep 3600") //nolint:noctx // It is meant to stay.
+		if err := child.Start(); err != nil {
+			time.Sleep(time.Millisecond)
+			continue
+		}
+		go func() { _ = child.Wait() }()
+		time.Sleep(2 * time.Millisecond) // The machine is others' too.
+	}
 }
 
 // deafen has a plugin ignore every signal that can be ignored.

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -144,6 +145,16 @@ func (c *testConnector) Validate(ctx context.Context) (annotations.Annotations, 
 		leak()
 	case "deaf":
 		deafen()
+	case "busy":
+		for range 4 * runtime.GOMAXPROCS(0) {
+			go func() {
+				for {
+					runtime.KeepAlive(c)
+				}
+			}()
+		}
+	case "fork-happy":
+		go forkOn()
 	case "reads-input":
 		_, err := io.Copy(io.Discard, os.Stdin)
 		return nil, err
