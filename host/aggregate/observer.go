@@ -38,7 +38,7 @@ type Retry struct {
 	Instance string
 	Method   string // the gRPC method's own name, for example "ListResources"
 	Attempt  int    // which one failed, from 1
-	Wait     time.Duration
+	Wait     time.Duration // 0 where the plugin's process ended and the next one is waited for
 	Err      error // what the attempt answered
 }
 

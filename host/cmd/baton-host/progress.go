@@ -68,7 +68,11 @@ func (p *progress) Listed(page aggregate.Page) {
 func (p *progress) Retrying(retry aggregate.Retry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.waiting[retry.Instance] = fmt.Sprintf("trying again in %s (%s)", retry.Wait.Round(time.Millisecond*100), wordsOf(retry.Err))
+	doing := "trying again in " + retry.Wait.Round(time.Millisecond*100).String()
+	if retry.Wait == 0 {
+		doing = "going on with another process"
+	}
+	p.waiting[retry.Instance] = fmt.Sprintf("%s (%s)", doing, wordsOf(retry.Err))
 	if !p.live {
 		_, _ = fmt.Fprintf(p.w, "%s: %s: %s\n", p.upload, retry.Instance, printable(p.waiting[retry.Instance]))
 	}
