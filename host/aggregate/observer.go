@@ -36,10 +36,10 @@ type Page struct {
 // Retry is a failed attempt that will be repeated.
 type Retry struct {
 	Instance string
-	Method   string // the gRPC method's own name, for example "ListResources"
-	Attempt  int    // which one failed, from 1
+	Method   string        // the gRPC method's own name, for example "ListResources"
+	Attempt  int           // which one failed, from 1
 	Wait     time.Duration // 0 where the plugin's process ended and the next one is waited for
-	Err      error // what the attempt answered
+	Err      error         // what the attempt answered
 }
 
 type noObserver struct{}
