@@ -80,7 +80,7 @@ func TestManyTasksWithFailuresOnBothEndsLoseNothing(t *testing.T) {
 		credentials := tenant.client(t, c.name)
 		// A name of its own, to be told by when it is to be killed.
 		require.NoError(t, os.Symlink(filepath.Join(bin, "baton-scim"), filepath.Join(binaries, fmt.Sprintf("baton-app-%d", i))))
-		text += fmt.Sprintf("  app-%d: { config: { scim-groups: false, scim-base-url: %q, scim-token: %q } }\n", i, c.app.url, c.app.token)
+		text += fmt.Sprintf("  app-%d: { restart-limit: 1000, config: { scim-groups: false, scim-base-url: %q, scim-token: %q } }\n", i, c.app.url, c.app.token)
 		uploads += fmt.Sprintf("  %s: { client-id: %q, client-secret: \"${env:SECRET_%d}\", plugins: [app-%d, shared], on-plugin-failure: %s }\n",
 			c.name, credentials.ID, i, i, map[bool]string{true: "last-good", false: "fail"}[c.lastGood])
 		env = append(env, fmt.Sprintf("SECRET_%d=%s", i, credentials.Secret))
@@ -223,7 +223,7 @@ func (c *company) trouble(t *testing.T, tenant *tenant, host *service) (undo fun
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}
-		return nil, true
+		return nil, false // The sync waits for its next process.
 	case 5:
 		tenant.ExpireTokens(c.name)
 		return nil, false
