@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path"
-	"strings"
+	"regexp"
 	"time"
 
 	"github.com/dustin/go-humanize"
@@ -33,7 +33,7 @@ func (c connection) Invoke(ctx context.Context, method string, request, reply an
 		cancel()
 	}).Stop()
 	err := p.client.Conn.Invoke(limited, method, request, reply, options...)
-	if status.Code(err) == codes.ResourceExhausted && strings.Contains(err.Error(), "larger than max") {
+	if isTooLarge(err) {
 		return p.tooLarge(request, err)
 	}
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
@@ -43,6 +43,14 @@ func (c connection) Invoke(ctx context.Context, method string, request, reply an
 		return &ExitError{Instance: p.spec.Instance, Reason: "hangs and cannot even be killed", ExitCode: -1}
 	}
 	return p.explainCall(err)
+}
+
+// messageTooLarge is what gRPC itself says of a message beyond a limit, whichever
+// side notices.
+var messageTooLarge = regexp.MustCompile(`^(grpc: )?(trying to send message|(received )?message( after decompression)?) larger than max( length allowed on current machine)? (\(\d+ vs\. \d+\)|\d+)$`)
+
+func isTooLarge(err error) bool {
+	return status.Code(err) == codes.ResourceExhausted && messageTooLarge.MatchString(status.Convert(err).Message())
 }
 
 // tooLarge says of which message gRPC's error speaks: both sides have a limit for

@@ -64,6 +64,19 @@ func TestAMessageThatIsTooLargeFailsItsCallOnly(t *testing.T) {
 	require.NoError(t, validate(ctx, process))
 }
 
+// TestAnErrorOfTheAppAboutASizeStaysTheApps: it is no message of gRPC's, and may
+// hold a secret like any other.
+func TestAnErrorOfTheAppAboutASizeStaysTheApps(t *testing.T) {
+	t.Parallel()
+	ctx, _ := logged(t)
+	err := validate(ctx, started(t, ctx, spec("leaky-size")))
+	require.Equal(t, codes.ResourceExhausted, status.Code(err))
+	require.ErrorContains(t, err, "a file larger than max (allowed for (secret))")
+	require.NotContains(t, err.Error(), secretToken)
+	require.NotContains(t, err.Error(), "max-page-size")
+	require.Len(t, status.Convert(err).Details(), 1, "the aggregate reads rate limits there")
+}
+
 func TestOneSpecServesManyStartsAtOnce(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)

@@ -73,6 +73,7 @@ func (p *Plugin) pause(policy *restarts, why error, ran bool, lived time.Duratio
 			return p.fail(policy, log, why)
 		}
 		wait = pause
+		p.forgetRevival()
 		what := "the plugin does not start; it will be tried again"
 		if ran {
 			what = "the plugin ended; it is started again"
@@ -93,6 +94,7 @@ func (p *Plugin) pause(policy *restarts, why error, ran bool, lived time.Duratio
 
 // fail gives the plugin up until somebody revives it.
 func (p *Plugin) fail(policy *restarts, log *zap.Logger, why error) bool {
+	p.forgetRevival()
 	failed := &FailedError{Instance: p.settings.Instance, Ends: len(policy.ends), Window: policy.window, Last: why}
 	log.Error("the plugin has failed: it ended too often, and is not started again before an operator acts",
 		zap.Int("ends", failed.Ends), zap.Duration("window", failed.Window))
@@ -105,6 +107,14 @@ func (p *Plugin) fail(policy *restarts, log *zap.Logger, why error) bool {
 		return true
 	case <-p.ctx.Done():
 		return false
+	}
+}
+
+// forgetRevival forgets a Revive from before what has just happened.
+func (p *Plugin) forgetRevival() {
+	select {
+	case <-p.revived:
+	default:
 	}
 }
 

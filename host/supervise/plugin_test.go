@@ -180,6 +180,22 @@ func TestAPluginThatEndsTooOftenHasFailedUntilItIsRevived(t *testing.T) {
 	require.True(t, ok, "it runs again, and ends as it did before")
 }
 
+// TestAPluginIsNotRevivedByAnEarlierWord: who revives a plugin that is just
+// starting has not spoken about its next failure.
+func TestAPluginIsNotRevivedByAnEarlierWord(t *testing.T) {
+	t.Parallel()
+	ctx, _ := logged(t)
+	s := settings("crash")
+	s.Restarts = -1
+	p := made(t, ctx, s)
+	p.Revive()
+	require.NoError(t, p.Start(ctx))
+	require.Error(t, ask(ctx, p))
+	_, ok := errors.AsType[*supervise.FailedError](ask(ctx, p))
+	require.True(t, ok)
+	require.Never(t, func() bool { return p.Status().State != supervise.Failed }, 300*time.Millisecond, 10*time.Millisecond)
+}
+
 // awaitCall makes a call as soon as the plugin takes one.
 func awaitCall(t *testing.T, ctx context.Context, p *supervise.Plugin) error { //nolint:revive // The test comes first by convention.
 	t.Helper()

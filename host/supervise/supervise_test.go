@@ -174,6 +174,10 @@ func (c *testConnector) Validate(ctx context.Context) (annotations.Annotations, 
 		select {}
 	case "leaky-details":
 		return nil, leakyDetails(c.token)
+	case "leaky-size":
+		limit, err := status.New(codes.ResourceExhausted, "a file larger than max (allowed for "+c.token+")").WithDetails(
+			connectorv2.RateLimitDescription_builder{Limit: 7}.Build())
+		return nil, errors.Join(err, limit.Err())
 	case "leaky-error":
 		return nil, status.Errorf(codes.PermissionDenied, "the app refuses %s", c.token)
 	case "hang":
