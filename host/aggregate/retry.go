@@ -4,13 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"time"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/ratelimit"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/backoff"
 )
 
 // RetryPolicy bounds how often and how long a call that is safe to repeat is
@@ -130,13 +131,13 @@ func (p RetryPolicy) do(ctx context.Context, attempt func(context.Context) error
 		elapsed := time.Since(start)
 		if limited {
 			// Not at the very moment of the reset, and not all workers at once.
-			wait += jittered(p.InitialDelay)
+			wait += backoff.Jittered(p.InitialDelay)
 			if limitedFor+wait > p.MaxRateLimitWait {
 				return &gaveUpError{attempts: n, elapsed: elapsed, last: err, limit: wait}
 			}
 			limitedFor += wait
 		} else {
-			wait = jittered(p.delay(failures))
+			wait = backoff.Jittered(p.delay(failures))
 			failures++
 			if failures >= p.MaxAttempts || elapsed-limitedFor+wait > p.MaxElapsed {
 				return &gaveUpError{attempts: n, elapsed: elapsed, last: err}
@@ -170,11 +171,6 @@ func (p RetryPolicy) delay(failures int) time.Duration {
 		d *= 2
 	}
 	return min(d, p.MaxDelay)
-}
-
-func jittered(d time.Duration) time.Duration {
-	half := d / 2
-	return half + rand.N(d-half+1) //nolint:gosec // Spreads load; nothing to guess.
 }
 
 // replaced tells whether the plugin's process ended under the call and the next

@@ -3,11 +3,12 @@ package c1
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/backoff"
 )
 
 // waits are the pauses between attempts: each up to twice the one before, a
@@ -20,13 +21,7 @@ type waits struct {
 func (w *waits) pause() time.Duration {
 	d := w.next
 	w.next = min(2*w.next, w.most)
-	return jitter(d)
-}
-
-// jitter is a random time between half of d and all of it.
-func jitter(d time.Duration) time.Duration {
-	half := d / 2
-	return half + rand.N(d-half+1) //nolint:gosec // Spreads load; nothing to guess.
+	return backoff.Jittered(d)
 }
 
 // sleep waits, and returns false if the context ended first.

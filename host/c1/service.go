@@ -17,6 +17,8 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/backoff"
 )
 
 const (
@@ -208,7 +210,7 @@ func (s *service) found() {
 func (s *service) lost(err error, pauses *waits) time.Duration {
 	wait := pauses.pause()
 	if s.proven && s.client.isRefused() {
-		wait = max(wait, jitter(refusedPause))
+		wait = max(wait, backoff.Jittered(refusedPause))
 	}
 	s.connected = false
 	s.log.Warn("no connection to C1; trying again", zap.Error(err), zap.Duration("wait", wait.Round(time.Millisecond)))

@@ -73,8 +73,8 @@ func (p *Process) end() {
 	timer := time.AfterFunc(killAfter, func() { _ = p.runner.Kill(context.Background()) })
 	p.goplugin.Kill()
 	timer.Stop()
-	// Children that outlived the plugin: while one lives, the kernel does not
-	// give the group's number to anybody else.
+	// After a start that failed go-plugin may know of no process, and its Kill does
+	// nothing.
 	_ = p.runner.Kill(context.Background())
 	_ = p.socketDir.Remove()
 }

@@ -154,16 +154,7 @@ func TestAPluginThatHangsWhenItIsStoppedIsEnded(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	process := started(t, ctx, spec("hangs-in-stop"))
-	stopped := make(chan struct{})
-	go func() {
-		process.Stop(ctx)
-		close(stopped)
-	}()
-	select {
-	case <-stopped:
-	case <-time.After(time.Minute):
-		t.Fatal("Stop hangs")
-	}
+	stopsInTime(t, ctx, process)
 	select {
 	case <-process.Exited():
 	default:

@@ -33,10 +33,7 @@ func copied(spec Spec, path, dir string) (*image, error) {
 	if err != nil {
 		return nil, fmt.Errorf("copy the executable to verify it: %w", err)
 	}
-	if sum != spec.Pin.Executable {
-		return nil, spec.pinError(path, sum, spec.Pin.Executable)
-	}
-	return &image{path: name}, nil
+	return &image{path: name}, spec.verify(path, sum, spec.Pin.Executable)
 }
 
 // verified finds the executable, verifies it and makes an image of it. dir is the

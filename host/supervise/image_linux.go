@@ -27,10 +27,7 @@ func imageOf(spec Spec, path, dir string) (*image, error) {
 		if err != nil {
 			return nil, fmt.Errorf("verify plugin %q: %w", spec.Instance, err)
 		}
-		if sum != spec.Pin.Executable {
-			return nil, spec.pinError(path, sum, spec.Pin.Executable)
-		}
-		return &image{file: known}, nil
+		return &image{file: known}, spec.verify(path, sum, spec.Pin.Executable)
 	}
 
 	memory, err := memoryFile()
@@ -38,8 +35,8 @@ func imageOf(spec Spec, path, dir string) (*image, error) {
 		return copied(spec, path, dir) // Not allowed here: vm.memfd_noexec, say.
 	}
 	sum, err := sumOf(path, memory)
-	if err == nil && sum != spec.Pin.Executable {
-		err = spec.pinError(path, sum, spec.Pin.Executable)
+	if err == nil {
+		err = spec.verify(path, sum, spec.Pin.Executable)
 	}
 	if err == nil {
 		_, err = unix.FcntlInt(memory.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)

@@ -32,12 +32,12 @@ func (p *Plugin) keep(process *Process, err error) {
 			}
 			return
 		}
-		restarts := p.Status().Restarts + 1
+		restarts := p.startedAgain()
 		if err != nil {
-			p.set(Status{State: stateFor(err), Err: err, Restarts: restarts}, nil)
+			p.set(stateFor(err), nil, err)
 			continue
 		}
-		p.set(Status{State: Ready, PID: process.PID(), Restarts: restarts}, process)
+		p.set(Ready, process, nil)
 		p.logger().Info("the plugin runs again", zap.Int("pid", process.PID()), zap.Int("restarts", restarts))
 	}
 }
@@ -79,7 +79,7 @@ func (p *Plugin) pause(policy *restarts, why error, ran bool, lived time.Duratio
 			what = "the plugin ended; it is started again"
 		}
 		log.Error(what, zap.Duration("pause", wait))
-		p.set(Status{State: Starting, Err: why, Restarts: p.Status().Restarts}, nil)
+		p.set(Starting, nil, why)
 	}
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -98,12 +98,12 @@ func (p *Plugin) fail(policy *restarts, log *zap.Logger, why error) bool {
 	failed := &FailedError{Instance: p.settings.Instance, Ends: len(policy.ends), Window: policy.window, Last: why}
 	log.Error("the plugin has failed: it ended too often, and is not started again before an operator acts",
 		zap.Int("ends", failed.Ends), zap.Duration("window", failed.Window))
-	p.set(Status{State: Failed, Err: failed, Restarts: p.Status().Restarts}, nil)
+	p.set(Failed, nil, failed)
 	select {
 	case <-p.revived:
 		policy.forget()
 		log.Info("the plugin gets another chance")
-		p.set(Status{State: Starting, Err: why, Restarts: p.Status().Restarts}, nil)
+		p.set(Starting, nil, why)
 		return true
 	case <-p.ctx.Done():
 		return false

@@ -7,25 +7,25 @@ import (
 	"syscall"
 )
 
-// A parent-death signal is sent when the thread ends that started the process, so
-// one thread that never ends starts them all.
-var (
-	launching  sync.Once
-	launches   = make(chan func())
-	launchLoop = func() {
+// launcher runs what it is sent on one thread that never ends, which starts all
+// processes: a parent-death signal is sent when the thread ends that started the
+// process.
+var launcher = sync.OnceValue(func() chan<- func() {
+	launches := make(chan func())
+	go func() {
 		runtime.LockOSThread()
 		for launch := range launches {
 			launch()
 		}
-	}
-)
+	}()
+	return launches
+})
 
 // launch starts the process, which the kernel kills when this one ends, however
 // that comes: the belt beside the lifeline, for plugins that do not follow it.
 func launch(cmd *exec.Cmd) error {
-	launching.Do(func() { go launchLoop() })
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	done := make(chan error)
-	launches <- func() { done <- cmd.Start() }
+	launcher() <- func() { done <- cmd.Start() }
 	return <-done
 }

@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
-	"unicode"
 	"unicode/utf8"
 
 	"go.uber.org/zap/zapcore"
+
+	"github.com/batonhost/baton-host/host/terminal"
 )
 
 // longestLine is how much of one line of a plugin's log is kept, in bytes.
@@ -153,16 +153,6 @@ func beginsPanic(text string) bool {
 	return slices.ContainsFunc(panicBeginnings, func(beginning string) bool { return strings.HasPrefix(text, beginning) })
 }
 
-// printable escapes what a terminal would take for a command, or for a change of
-// the direction in which a line reads.
-func printable(text string) string {
-	var shown strings.Builder
-	for _, r := range text {
-		if r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) {
-			shown.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
-			continue
-		}
-		shown.WriteRune(r)
-	}
-	return shown.String()
-}
+// printable is what a plugin wrote as it may be seen. The lines of a panic are
+// indented with tabs.
+func printable(text string) string { return terminal.Printable(text, "\t") }

@@ -206,16 +206,7 @@ func TestNothingIsLeftOfAPluginThatIsStopped(t *testing.T) {
 			if habit == "fork-happy" {
 				require.Eventually(t, func() bool { return len(processesIn(dir)) > 20 }, time.Minute, time.Millisecond)
 			}
-			stopped := make(chan struct{})
-			go func() {
-				process.Stop(ctx)
-				close(stopped)
-			}()
-			select {
-			case <-stopped:
-			case <-time.After(time.Minute):
-				t.Fatal("Stop hangs")
-			}
+			stopsInTime(t, ctx, process)
 			// The kernel ends them one after the other.
 			require.Eventually(t, func() bool { return len(processesIn(dir)) == 0 }, time.Minute, time.Millisecond, habit)
 		})

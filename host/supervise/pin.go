@@ -69,7 +69,7 @@ func Measure(path string, args []string) (*Pin, error) {
 func measureFiles(args []string) (map[string]string, error) {
 	files := map[string]string{}
 	for _, arg := range args {
-		path := pathIn(arg)
+		_, path := FileIn(arg)
 		info, err := os.Stat(path)
 		switch {
 		case err != nil:
@@ -86,14 +86,16 @@ func measureFiles(args []string) (map[string]string, error) {
 	return files, nil
 }
 
-// pathIn is the path that an argument may hold: itself, or what follows the "="
-// of a flag.
-func pathIn(arg string) string {
+// FileIn is the path that an argument may hold: itself, or what follows the flag
+// with its "=". It is "" for a flag alone.
+func FileIn(arg string) (flag, path string) {
 	if !strings.HasPrefix(arg, "-") {
-		return arg
+		return "", arg
 	}
-	_, value, _ := strings.Cut(arg, "=")
-	return value
+	if at := strings.Index(arg, "="); at >= 0 {
+		return arg[:at+1], arg[at+1:]
+	}
+	return arg, ""
 }
 
 // sumOf copies a file and returns the sum of what was copied.
@@ -120,8 +122,9 @@ func (s Spec) verifyFiles() error {
 		return fmt.Errorf("plugin %q: %w", s.Instance, err)
 	}
 	for _, arg := range slices.Sorted(maps.Keys(found)) {
-		if found[arg] != s.Pin.Files[arg] {
-			return s.pinError(pathIn(arg), found[arg], s.Pin.Files[arg])
+		_, path := FileIn(arg)
+		if err := s.verify(path, found[arg], s.Pin.Files[arg]); err != nil {
+			return err
 		}
 	}
 	for _, arg := range slices.Sorted(maps.Keys(s.Pin.Files)) {
@@ -132,6 +135,10 @@ func (s Spec) verifyFiles() error {
 	return nil
 }
 
-func (s Spec) pinError(path, found, pinned string) error {
+// verify compares a sum that was found with the pinned one.
+func (s Spec) verify(path, found, pinned string) error {
+	if found == pinned {
+		return nil
+	}
 	return &PinError{Instance: s.Instance, Path: path, Found: found, Pinned: pinned, Source: s.Pin.Source, Accept: s.Pin.Accept}
 }

@@ -57,7 +57,7 @@ func (p *Plugin) Start(ctx context.Context) error {
 	scratch, err := workdir.Make(os.TempDir(), scratchPrefix)
 	if err != nil {
 		err = fmt.Errorf("plugin %q needs a directory among the temporary files: %w; make room there, or set TMPDIR", p.settings.Instance, err)
-		p.set(Status{State: Failed, Err: err}, nil)
+		p.set(Failed, nil, err)
 		return err
 	}
 	p.scratch = scratch
@@ -65,11 +65,11 @@ func (p *Plugin) Start(ctx context.Context) error {
 	process, err := p.start(ctx)
 	switch {
 	case err == nil:
-		p.set(Status{State: Ready, PID: process.PID()}, process)
+		p.set(Ready, process, nil)
 	case p.settings.Persistent:
-		p.set(Status{State: stateFor(err), Err: err}, nil)
+		p.set(stateFor(err), nil, err)
 	default:
-		p.set(Status{State: Failed, Err: err}, nil)
+		p.set(Failed, nil, err)
 		return err
 	}
 	p.kept.Go(func() { p.keep(process, err) })
@@ -142,7 +142,7 @@ func (p *Plugin) Stop(ctx context.Context) {
 	if p.scratch != nil {
 		_ = p.scratch.Remove()
 	}
-	p.set(Status{State: Stopped, Err: &stoppedError{p.settings.Instance}, Restarts: p.Status().Restarts}, nil)
+	p.set(Stopped, nil, &stoppedError{p.settings.Instance})
 }
 
 // Instance is the plugin's name in the configuration.
@@ -162,19 +162,30 @@ func (p *Plugin) Manifest() *pluginv1.Manifest {
 	return p.manifest
 }
 
-// set makes the plugin's state known. process is the one that calls go to.
-func (p *Plugin) set(status Status, process *Process) {
+// set makes the plugin's state known: the process that calls go to, or why there
+// is none.
+func (p *Plugin) set(state State, process *Process, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	status.Instance = p.settings.Instance
-	p.status = status
+	p.status.State, p.status.PID, p.status.Err = state, 0, err
+	if process != nil {
+		p.status.PID = process.PID()
+	}
 	p.process = process
-	p.once = p.once || status.State == Ready
+	p.once = p.once || state == Ready
 	close(p.changed)
 	p.changed = make(chan struct{})
 	if p.settings.Changed != nil {
-		p.settings.Changed(status)
+		p.settings.Changed(p.status)
 	}
+}
+
+// startedAgain counts a start after the first, and returns the count.
+func (p *Plugin) startedAgain() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status.Restarts++
+	return p.status.Restarts
 }
 
 func (p *Plugin) logger() *zap.Logger {

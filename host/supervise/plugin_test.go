@@ -324,15 +324,6 @@ func TestStoppingDoesNotWaitForTheNextStart(t *testing.T) {
 	cancel()
 	require.Error(t, <-starting)
 	awaitLine(t, logs, "the plugin does not start; it will be tried again")
-	stopped := make(chan struct{})
-	go func() {
-		p.Stop(ctx)
-		close(stopped)
-	}()
-	select {
-	case <-stopped:
-	case <-time.After(time.Minute):
-		t.Fatal("Stop hangs")
-	}
+	stopsInTime(t, ctx, p)
 	require.Equal(t, supervise.Stopped, p.Status().State)
 }

@@ -1,8 +1,9 @@
 package supervise
 
 import (
-	"math/rand/v2"
 	"time"
+
+	"github.com/batonhost/baton-host/host/backoff"
 )
 
 const (
@@ -47,13 +48,13 @@ func (r *restarts) ended(now time.Time, lived time.Duration) (pause time.Duratio
 		r.pause = 0
 	}
 	r.pause = next(r.pause, firstPause, lastPause)
-	return jittered(r.pause), true
+	return backoff.Jittered(r.pause), true
 }
 
 // refused returns how long to wait after a refusal.
 func (r *restarts) refused() time.Duration {
 	r.pause = next(r.pause, firstRefusedPause, lastRefusedPause)
-	return jittered(r.pause)
+	return backoff.Jittered(r.pause)
 }
 
 // forget lets a plugin that has failed begin anew.
@@ -63,10 +64,4 @@ func (r *restarts) forget() {
 
 func next(pause, first, last time.Duration) time.Duration {
 	return min(max(2*pause, first), last)
-}
-
-// jittered is a random time between half of d and d, so that plugins that ended
-// together do not start together.
-func jittered(d time.Duration) time.Duration {
-	return d/2 + rand.N(d/2+1) //nolint:gosec // Spreads load; nothing to guess.
 }

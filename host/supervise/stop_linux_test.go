@@ -47,17 +47,8 @@ func TestStopEndsWhateverThePluginDoes(t *testing.T) {
 			ctx, _ := logged(t)
 			process := started(t, ctx, spec("good"))
 			disturb(t, process)
-			stopped := make(chan struct{})
-			go func() {
-				process.Stop(ctx)
-				close(stopped)
-			}()
-			select {
-			case <-stopped:
-				require.True(t, gone(process.PID()))
-			case <-time.After(time.Minute):
-				t.Fatal("Stop hangs")
-			}
+			stopsInTime(t, ctx, process)
+			require.True(t, gone(process.PID()))
 		})
 	}
 }

@@ -254,6 +254,21 @@ func configure(ctx context.Context, process *supervise.Process) ([]*pluginv1.Dia
 
 const secretToken = `s3cr3t/"canary"+tok`
 
+// stopsInTime stops a process or a plugin, and guards against hanging.
+func stopsInTime(t *testing.T, ctx context.Context, running interface{ Stop(ctx context.Context) }) { //nolint:revive // The test comes first by convention.
+	t.Helper()
+	stopped := make(chan struct{})
+	go func() {
+		running.Stop(ctx)
+		close(stopped)
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(time.Minute):
+		t.Fatal("Stop hangs")
+	}
+}
+
 func validate(ctx context.Context, process *supervise.Process) error {
 	_, err := connectorv2.NewConnectorServiceClient(process.Conn()).Validate(ctx, &connectorv2.ConnectorServiceValidateRequest{})
 	return err

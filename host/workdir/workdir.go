@@ -85,8 +85,7 @@ func Sweep(parent, prefix string) {
 }
 
 func sweepOne(root *os.Root, name string) {
-	info, err := root.Lstat(name)
-	if err != nil || !info.IsDir() || !isOurs(info) {
+	if !isOurDir(root, name) {
 		return
 	}
 	lock := lockOfDead(root, filepath.Join(name, lockName))
@@ -99,9 +98,16 @@ func sweepOne(root *os.Root, name string) {
 
 // sweepUnfinished removes a directory whose maker died before it could lock it.
 func sweepUnfinished(root *os.Root, name string) {
-	if info, err := root.Lstat(name); err == nil && info.IsDir() && isOurs(info) {
+	if isOurDir(root, name) {
 		_ = root.RemoveAll(name)
 	}
+}
+
+// isOurDir says that there is a directory of this name, and that it is this
+// user's.
+func isOurDir(root *os.Root, name string) bool {
+	info, err := root.Lstat(name)
+	return err == nil && info.IsDir() && isOurs(info)
 }
 
 // leftUnfinished says that Make gives such names with this prefix to what it has

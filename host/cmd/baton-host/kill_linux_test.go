@@ -290,15 +290,9 @@ uploads:
 
 // childCalled is the child of a process with a binary of this name, or 0.
 func childCalled(parent int, binary string) int {
-	tasks, _ := filepath.Glob("/proc/" + strconv.Itoa(parent) + "/task/*/children")
-	for _, file := range tasks {
-		text, _ := os.ReadFile(file) // A thread may have ended.
-		for field := range strings.FieldsSeq(string(text)) {
-			argv, _ := os.ReadFile("/proc/" + field + "/cmdline")
-			path, _, _ := strings.Cut(string(argv), "\x00")
-			if pid, err := strconv.Atoi(field); err == nil && strings.HasSuffix(path, binary) {
-				return pid
-			}
+	for pid, path := range childrenOf(parent) {
+		if strings.HasSuffix(path, binary) {
+			return pid
 		}
 	}
 	return 0

@@ -193,11 +193,7 @@ func named(configFile string, files map[string]string) map[string]string {
 }
 
 func nameOf(configFile, arg string) string {
-	flag, path := "", arg
-	if strings.HasPrefix(arg, "-") {
-		name, value, _ := strings.Cut(arg, "=")
-		flag, path = name+"=", value
-	}
+	flag, path := supervise.FileIn(arg)
 	dir, err := filepath.Abs(filepath.Dir(configFile))
 	if err != nil {
 		return arg

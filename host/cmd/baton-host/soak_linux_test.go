@@ -131,7 +131,7 @@ func TestManyTasksWithFailuresOnBothEndsLoseNothing(t *testing.T) {
 		t.Logf("open files at first: %v", files)
 		t.Logf("open files at last: %v", openFiles(t, host))
 	}
-	require.Len(t, children(t, host), soakUploads+1, "one process for each plugin")
+	require.Len(t, childrenOf(host.cmd.Process.Pid), soakUploads+1, "one process for each plugin")
 	host.signal(syscall.SIGQUIT)
 	host.ends()
 	goroutines := len(regexp.MustCompile(`(?m)^goroutine \d+ `).FindAllString(host.said.String(), -1))
@@ -151,7 +151,7 @@ func (c *company) task(t *testing.T, tenant *tenant, host *service, trouble bool
 	var undo func()
 	failing := false
 	if trouble {
-		undo, failing = c.trouble(t, tenant, host)
+		undo, failing = c.trouble(tenant, host)
 	}
 	id, err := tenant.AddFullSync(c.name, nil)
 	if err != nil {
@@ -208,7 +208,7 @@ func (c *company) change(t *testing.T) {
 
 // trouble lets something go wrong with the next task, and tells whether it may be
 // the app that fails.
-func (c *company) trouble(t *testing.T, tenant *tenant, host *service) (undo func(), failing bool) {
+func (c *company) trouble(tenant *tenant, host *service) (undo func(), failing bool) {
 	fault := c1.Fault{Client: c.name, Times: 1 + c.random.IntN(2)}
 	switch choice := c.random.IntN(16); choice {
 	case 0, 1, 2, 3:
@@ -218,7 +218,7 @@ func (c *company) trouble(t *testing.T, tenant *tenant, host *service) (undo fun
 		return func() { c.app.down.Store(false) }, true
 	case 4:
 		c.note("its plugin is killed")
-		for pid, binary := range children(t, host) {
+		for pid, binary := range childrenOf(host.cmd.Process.Pid) {
 			if strings.HasSuffix(binary, "baton-app-"+c.number()) {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
@@ -300,13 +300,9 @@ func (c *company) compare(t *testing.T, upload c1.Upload, failing bool) {
 	c.sent = mine
 }
 
-// children are the processes that the service started, with their binaries.
-func children(t *testing.T, host *service) map[int]string {
-	t.Helper()
-	tasks, err := filepath.Glob("/proc/" + strconv.Itoa(host.cmd.Process.Pid) + "/task/*/children")
-	if err != nil {
-		t.Error(err)
-	}
+// childrenOf are the processes that a process has started, with their binaries.
+func childrenOf(parent int) map[int]string {
+	tasks, _ := filepath.Glob("/proc/" + strconv.Itoa(parent) + "/task/*/children")
 	binaries := map[int]string{}
 	for _, file := range tasks {
 		text, _ := os.ReadFile(file) // A thread may have ended.

@@ -1,11 +1,10 @@
 package main_test
 
 import (
-	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
-	"strconv"
-	"strings"
+	"slices"
 	"syscall"
 	"testing"
 	"time"
@@ -13,37 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// childrenOf are the process ids of a process's children.
-func childrenOf(t *testing.T, pid int) []int {
-	t.Helper()
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	require.NoError(t, err)
-	var children []int
-	for _, path := range stats {
-		stat, err := os.ReadFile(path)
-		if err != nil {
-			continue // It has ended meanwhile.
-		}
-		_, rest, _ := strings.Cut(string(stat), ") ")
-		var state string
-		var parent int
-		_, err = fmt.Sscan(rest, &state, &parent)
-		require.NoError(t, err)
-		if parent == pid {
-			child, err := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-			require.NoError(t, err)
-			children = append(children, child)
-		}
-	}
-	return children
-}
-
 // TestASecondSignalEndsTheHostAtOnce stops the plugin, so that the host has to
 // wait for it.
 func TestASecondSignalEndsTheHostAtOnce(t *testing.T) {
 	t.Parallel()
 	sync := startHangingSync(t, t.TempDir(), temporaryDir(t))
-	children := childrenOf(t, sync.cmd.Process.Pid)
+	children := slices.Collect(maps.Keys(childrenOf(sync.cmd.Process.Pid)))
 	require.Len(t, children, 1)
 	plugin := children[0]
 	require.NoError(t, syscall.Kill(plugin, syscall.SIGSTOP))

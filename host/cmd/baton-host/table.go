@@ -3,11 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"strings"
-	"unicode"
 
 	"github.com/mattn/go-runewidth"
+
+	"github.com/batonhost/baton-host/host/terminal"
 )
 
 // writeTable writes rows under a header in aligned columns. Control characters,
@@ -34,16 +34,5 @@ func writeTable(w io.Writer, header []string, rows [][]string) error {
 	return nil
 }
 
-// printable escapes what a terminal would obey or hide: control characters and
-// those that turn the direction of a text.
-func printable(text string) string {
-	var shown strings.Builder
-	for _, r := range text {
-		if unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) {
-			shown.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
-		} else {
-			shown.WriteRune(r)
-		}
-	}
-	return shown.String()
-}
+// printable is a text of others as it may be printed.
+func printable(text string) string { return terminal.Printable(text, "") }

@@ -1,0 +1,25 @@
+// Package terminal makes texts of others fit to be shown to a person.
+//
+// The command line calls it for what it prints, and the supervisor for what
+// plugins log. It must never change a text that is kept or sent on as data.
+package terminal
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+)
+
+// Printable escapes what a terminal would obey or hide: control characters and
+// those that turn the direction of a text. The characters in keep stay.
+func Printable(text, keep string) string {
+	var shown strings.Builder
+	for _, r := range text {
+		if (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r)) && !strings.ContainsRune(keep, r) {
+			shown.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		} else {
+			shown.WriteRune(r)
+		}
+	}
+	return shown.String()
+}
