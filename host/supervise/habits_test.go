@@ -56,8 +56,15 @@ func TestAMessageThatIsTooLargeFailsItsCallOnly(t *testing.T) {
 		require.NoError(t, validate(ctx, process), name)
 	}
 
+	huge := started(t, ctx, spec("huge"))
+	err := page(ctx, huge.Conn())
+	require.Equal(t, codes.ResourceExhausted, status.Code(err))
+	require.ErrorContains(t, err, "max-page-size of 32 MiB")
+	require.NoError(t, validate(ctx, huge), "a page of 100 MB")
+
 	process := started(t, ctx, spec("good"))
-	_, err := connectorv2.NewActionServiceClient(process.Conn()).GetActionSchema(ctx,
+	require.NoError(t, page(ctx, process.Conn()))
+	_, err = connectorv2.NewActionServiceClient(process.Conn()).GetActionSchema(ctx,
 		connectorv2.GetActionSchemaRequest_builder{Name: strings.Repeat("x", 33<<20)}.Build())
 	require.Equal(t, codes.ResourceExhausted, status.Code(err))
 	require.ErrorContains(t, err, "the request is larger than the 32 MiB that a plugin takes")

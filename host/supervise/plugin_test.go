@@ -251,6 +251,19 @@ func TestACallThatHangsEndsTheProcess(t *testing.T) {
 	require.True(t, exit.Replaced())
 }
 
+func TestAPageThatHangsEndsTheProcess(t *testing.T) {
+	t.Parallel()
+	ctx, _ := logged(t)
+	s := settings("hangs-in-page")
+	s.CallTimeout = 300 * time.Millisecond
+	p := made(t, ctx, s)
+	require.NoError(t, p.Start(ctx))
+	exit, ok := errors.AsType[*supervise.ExitError](page(ctx, p.Conn()))
+	require.True(t, ok)
+	require.Equal(t, "did not answer ListResources within its call-timeout of 300ms", exit.Reason)
+	require.NoError(t, ask(ctx, p), "by the next process")
+}
+
 func TestAPluginOverItsMemoryLimitIsEnded(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("/proc/self/status"); err != nil {

@@ -23,12 +23,14 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/cli"
 	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
 	"github.com/conductorone/baton-sdk/pkg/field"
+	"github.com/conductorone/baton-sdk/pkg/types/resource"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"github.com/spf13/viper"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 	"go.uber.org/zap/zaptest/observer"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -203,7 +205,46 @@ func (c *testConnector) Close() error {
 }
 
 func (c *testConnector) ResourceSyncers(context.Context) []connectorbuilder.ResourceSyncerV2 {
-	return nil
+	return []connectorbuilder.ResourceSyncerV2{&testUsers{c.role}}
+}
+
+// testUsers list one page of users, in their own way.
+type testUsers struct{ role string }
+
+func (u *testUsers) ResourceType(context.Context) *connectorv2.ResourceType {
+	return connectorv2.ResourceType_builder{Id: "user", DisplayName: "User"}.Build()
+}
+
+func (u *testUsers) List(ctx context.Context, _ *connectorv2.ResourceId, _ resource.SyncOpAttrs) ([]*connectorv2.Resource, *resource.SyncOpResults, error) {
+	user := func(name string) *connectorv2.Resource {
+		return connectorv2.Resource_builder{DisplayName: name, Id: connectorv2.ResourceId_builder{ResourceType: "user", Resource: "1"}.Build()}.Build()
+	}
+	switch u.role {
+	case "hangs-in-page":
+		select {}
+	case "huge":
+		page := make([]*connectorv2.Resource, 0, 100<<10)
+		for range cap(page) {
+			page = append(page, user(strings.Repeat("x", 1<<10)))
+		}
+		return page, nil, nil
+	}
+	return []*connectorv2.Resource{user("one")}, nil, nil
+}
+
+func (u *testUsers) Entitlements(context.Context, *connectorv2.Resource, resource.SyncOpAttrs) ([]*connectorv2.Entitlement, *resource.SyncOpResults, error) {
+	return nil, nil, nil
+}
+
+func (u *testUsers) Grants(context.Context, *connectorv2.Resource, resource.SyncOpAttrs) ([]*connectorv2.Grant, *resource.SyncOpResults, error) {
+	return nil, nil, nil
+}
+
+// page asks for a page of users.
+func page(ctx context.Context, conn grpc.ClientConnInterface) error {
+	_, err := connectorv2.NewResourcesServiceClient(conn).ListResources(ctx,
+		connectorv2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: "user"}.Build())
+	return err
 }
 
 // realStderr and realStdout are as they are before go-plugin replaces them.

@@ -21,6 +21,7 @@ import (
 var version = "dev"
 
 func main() {
+	leaveNoCore()
 	ctx, stop := untilSignalled()
 	// A reader that has gone away is an error of the write, which the command
 	// reports, and no reason to leave work and plugins lying. Caught and not
