@@ -41,7 +41,7 @@ func copied(spec Spec, path, dir string) (*image, error) {
 func verified(spec Spec, dir string) (*image, error) {
 	path, err := exec.LookPath(spec.Path)
 	if err != nil {
-		return nil, fmt.Errorf("start plugin %q (%s): %w", spec.Instance, spec.Path, err)
+		return nil, fmt.Errorf("start plugin %q (%s): %s%w", spec.Instance, spec.Path, notStartable(spec.Path, err), err)
 	}
 	made, err := imageOf(spec, path, dir)
 	if err != nil {

@@ -57,9 +57,9 @@ func TestWhatCannotBeStartedIsExplained(t *testing.T) {
 		spec supervise.Spec
 		want []string
 	}{
-		"missing binary":            {supervise.Spec{Instance: "test", Path: filepath.Join(empty, "baton-none")}, []string{"no such file"}},
-		"a directory":               {supervise.Spec{Instance: "test", Path: empty}, []string{"permission denied"}},
-		"a file that is no program": {supervise.Spec{Instance: "test", Path: text}, []string{"exec format error"}},
+		"missing binary":            {supervise.Spec{Instance: "test", Path: filepath.Join(empty, "baton-none")}, []string{"there is no such program", "no such file"}},
+		"a directory":               {supervise.Spec{Instance: "test", Path: empty}, []string{"it is a directory, not a program", "permission denied"}},
+		"a file that is no program": {supervise.Spec{Instance: "test", Path: text}, []string{"it is no program for this system", "exec format error"}},
 		"exits with an error":       {spec("exit-3"), []string{"no baton-host plugin", "exit status 3", "cannot find my shoes"}},
 		"exits in peace":            {spec("exit-0"), []string{"no baton-host plugin", "exit status 0"}},
 		"panics":                    {spec("panic"), []string{"exit status 2", "panic: an early mistake"}},

@@ -2,10 +2,14 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
+	"syscall"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	hclog "github.com/hashicorp/go-hclog"
@@ -138,7 +142,7 @@ func (p *Process) explainStart(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: %w", at, ctx.Err())
 	}
 	if p.runner.ID() == "" {
-		return fmt.Errorf("%s: %w", at, err)
+		return fmt.Errorf("%s: %s%w", at, notStartable(p.spec.Path, err), err)
 	}
 	text := err.Error()
 	switch {
@@ -154,6 +158,24 @@ func (p *Process) explainStart(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: it is no baton-host plugin: it wrote something else than the plugin handshake to standard output", at)
 	}
 	return fmt.Errorf("%s: %w%s", at, err, p.lastWords())
+}
+
+// notStartable begins the sentence about a path that the system would not execute;
+// what the system says of it follows.
+func notStartable(path string, err error) string {
+	info, statErr := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is no such program, or not the interpreter that it names: "
+	case statErr == nil && info.IsDir():
+		return "it is a directory, not a program; name the plugin binary in it: "
+	case errors.Is(err, syscall.ENOEXEC):
+		return "it is no program for this system (" + runtime.GOOS + "/" + runtime.GOARCH + "): "
+	case errors.Is(err, fs.ErrPermission):
+		return "it may not be executed; make it executable (chmod +x), and see that its file system allows programs: "
+	default:
+		return ""
+	}
 }
 
 func (p *Process) lastWords() string {
