@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/plugin/redact"
+	"github.com/batonhost/baton-host/plugin/schema"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -65,7 +66,7 @@ func (a *author[T]) configure(ctx context.Context, request *pluginv1.ConfigureRe
 	if diagnostic != nil {
 		return nil, []*pluginv1.Diagnostic{diagnostic}
 	}
-	authMethod, _ := values[authMethodField].(string)
+	authMethod, _ := values[schema.AuthMethod].(string)
 	if diagnostics := check(a.schema, decoded, authMethod); len(diagnostics) > 0 {
 		return nil, diagnostics
 	}

@@ -13,13 +13,14 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/connectorrunner"
 	"github.com/conductorone/baton-sdk/pkg/types"
 
+	"github.com/batonhost/baton-host/plugin/schema"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 const sdkModule = "github.com/conductorone/baton-sdk"
 
 func (a *author[T]) manifest(ctx context.Context) (*pluginv1.Manifest, error) {
-	schema, err := wireSchema(a.schema)
+	configuration, err := schema.Of(a.schema)
 	if err != nil {
 		return nil, fmt.Errorf("the configuration schema: %w", err)
 	}
@@ -35,7 +36,7 @@ func (a *author[T]) manifest(ctx context.Context) (*pluginv1.Manifest, error) {
 		HelpUrl:       a.schema.HelpUrl,
 		IconUrl:       a.schema.IconUrl,
 		Capabilities:  capabilities,
-		Configuration: schema,
+		Configuration: configuration,
 	}, nil
 }
 

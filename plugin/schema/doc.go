@@ -1,0 +1,7 @@
+// Package schema puts a connector's configuration schema, as the SDK has it, into
+// the words of the plugin contract.
+//
+// Package plugin calls it for the connector that it serves, the host for what an
+// unmodified connector says of itself. It must never carry the default value of a
+// secret field over.
+package schema
