@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
-	"slices"
-	"strings"
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
@@ -66,7 +64,7 @@ func defaultCapabilities(ctx context.Context, options []connectorrunner.Option) 
 	if err != nil {
 		return nil, err
 	}
-	return wireCapabilities(capabilities), nil
+	return schema.Capabilities(capabilities), nil
 }
 
 // defaultConnector follows the SDK's `capabilities` command: a factory goes
@@ -100,32 +98,4 @@ func capabilitiesOf(ctx context.Context, connector types.ConnectorServer) (*conn
 		return nil, errors.New("the connector's metadata holds none")
 	}
 	return response.GetMetadata().GetCapabilities(), nil
-}
-
-func wireCapabilities(capabilities *connectorv2.ConnectorCapabilities) *pluginv1.Capabilities {
-	wire := &pluginv1.Capabilities{Connector: wireCapabilityList(capabilities.GetConnectorCapabilities())}
-	for _, of := range capabilities.GetResourceTypeCapabilities() {
-		resourceType := of.GetResourceType()
-		wire.ResourceTypes = append(wire.ResourceTypes, &pluginv1.ResourceTypeCapabilities{
-			ResourceTypeId: resourceType.GetId(),
-			DisplayName:    resourceType.GetDisplayName(),
-			Capabilities:   wireCapabilityList(of.GetCapabilities()),
-			Accounts:       slices.Contains(resourceType.GetTraits(), connectorv2.ResourceType_TRAIT_USER),
-		})
-	}
-	slices.SortFunc(wire.GetResourceTypes(), func(a, b *pluginv1.ResourceTypeCapabilities) int {
-		return strings.Compare(a.GetResourceTypeId(), b.GetResourceTypeId())
-	})
-	return wire
-}
-
-// wireCapabilityList translates by name, so that the two enums may number their
-// values differently one day.
-func wireCapabilityList(list []connectorv2.Capability) []pluginv1.Capability {
-	wire := make([]pluginv1.Capability, 0, len(list))
-	for _, capability := range list {
-		wire = append(wire, pluginv1.Capability(pluginv1.Capability_value[capability.String()]))
-	}
-	slices.Sort(wire)
-	return wire
 }

@@ -35,6 +35,9 @@ type Plugin struct {
 	Path string
 	// Args are its arguments; those that name a file do so by an absolute path.
 	Args []string
+	// Unmodified says that it is a connector that knows no host, where that cannot be
+	// told from the binary: behind a script, say.
+	Unmodified bool
 	// Namespace is what its resource types are prefixed with: its name, or
 	// nothing where the configuration opts out.
 	Namespace string

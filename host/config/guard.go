@@ -11,16 +11,6 @@ func DefaultDeletionGuard() DeletionGuard {
 	return DeletionGuard{Accounts: DeletionLimits{KeepPercent: 50, MinMissing: 10}}
 }
 
-func (l *loader) provisioning(e entry, plugin *Plugin) {
-	switch text, ok := l.plainText(e.value, "provisioning"); {
-	case !ok || text == "false":
-	case text == "true":
-		plugin.Provisioning = true
-	default:
-		l.report(e.value, "provisioning must be true or false")
-	}
-}
-
 func (l *loader) deletionGuard(e entry, plugin *Plugin) {
 	guard := &plugin.DeletionGuard
 	if e.value.Kind == yaml.ScalarNode && !isNull(e.value) {

@@ -102,7 +102,8 @@ func (l *loader) plugin(e entry) *Plugin {
 		"start-timeout":  func(e entry) { l.startTimeout(e, plugin) },
 		"log-level":      func(e entry) { l.logLevel(e, plugin) },
 		"env":            func(e entry) { l.env(e, plugin) },
-		"provisioning":   func(e entry) { l.provisioning(e, plugin) },
+		"provisioning":   func(e entry) { l.yes(e, "provisioning", &plugin.Provisioning) },
+		"unmodified":     func(e entry) { l.yes(e, "unmodified", &plugin.Unmodified) },
 		"deletion-guard": func(e entry) { l.deletionGuard(e, plugin) },
 		"config":         func(e entry) { settings = e },
 	}
@@ -131,6 +132,17 @@ func (l *loader) app(e entry, plugin *Plugin) {
 func (l *loader) path(e entry, plugin *Plugin) {
 	if path, ok := l.plainText(e.value, "path"); ok {
 		plugin.Path = within(l.dir, path)
+	}
+}
+
+// yes sets a switch that is off where the file does not say.
+func (l *loader) yes(e entry, name string, to *bool) {
+	switch text, ok := l.plainText(e.value, name); {
+	case !ok || text == "false":
+	case text == "true":
+		*to = true
+	default:
+		l.report(e.value, "%s must be true or false", name)
 	}
 }
 

@@ -41,9 +41,9 @@ plugins:
     'spaced hunter2': x
 `, []string{
 			`baton-host.yaml:1:1: unknown key "extra"; the file takes plugin-dirs, plugins, state-dir, uploads`,
-			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes app, call-timeout, command, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
-			`baton-host.yaml:5:5: unknown key; plugin "a" takes app, call-timeout, command, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
-			`baton-host.yaml:6:5: unknown key; plugin "a" takes app, call-timeout, command, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout; the app's own fields belong under config`,
+			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes app, call-timeout, command, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout, unmodified; the app's own fields belong under config`,
+			`baton-host.yaml:5:5: unknown key; plugin "a" takes app, call-timeout, command, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout, unmodified; the app's own fields belong under config`,
+			`baton-host.yaml:6:5: unknown key; plugin "a" takes app, call-timeout, command, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, memory-limit, namespace, path, provisioning, restart-limit, restart-window, start-timeout, unmodified; the app's own fields belong under config`,
 		}},
 		"everything at once": {`plugins:
   A:
@@ -277,7 +277,7 @@ uploads:
 		}},
 		"staleness, guards and provisioning": {`state-dir: [x]
 plugins:
-  a: { provisioning: maybe, deletion-guard: on }
+  a: { provisioning: maybe, deletion-guard: on, unmodified: 1 }
   b: { deletion-guard: { keep-percent: 0, min-missing: ten, keep: 5 } }
   c: { deletion-guard: { resource-types: { group: { keep-percent: 101 }, role: 5 } } }
 uploads:
@@ -287,6 +287,7 @@ uploads:
 			`baton-host.yaml:1:12: state-dir must be a text, not a list or a mapping`,
 			`baton-host.yaml:3:22: provisioning must be true or false`,
 			`baton-host.yaml:3:45: deletion-guard must be "off", or a mapping with keep-percent and min-missing`,
+			`baton-host.yaml:3:61: unmodified must be true or false`,
 			`baton-host.yaml:4:40: keep-percent must be a whole number of at least 1 and at most 100`,
 			`baton-host.yaml:4:56: min-missing must be a whole number of at least 1 and at most 1000000000`,
 			`baton-host.yaml:4:61: unknown key "keep"; deletion-guard takes keep-percent, min-missing, resource-types`,

@@ -67,11 +67,11 @@ func (p *Process) Stop(ctx context.Context) {
 	})
 }
 
-// end makes the process go: go-plugin's Kill alone can wait for ever for a
-// process that does not answer.
+// end makes the process go: what asks it to, go-plugin's Kill above all, can wait
+// for ever for a process that does not answer.
 func (p *Process) end() {
 	timer := time.AfterFunc(killAfter, func() { _ = p.runner.Kill(context.Background()) })
-	p.goplugin.Kill()
+	p.hangUp()
 	timer.Stop()
 	// After a start that failed go-plugin may know of no process, and its Kill does
 	// nothing.

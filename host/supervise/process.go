@@ -6,7 +6,6 @@ import (
 	"sync"
 	"time"
 
-	goplugin "github.com/hashicorp/go-plugin"
 	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host/workdir"
@@ -42,7 +41,7 @@ type Process struct {
 	logs      *logWriter
 	runner    *runner
 	client    *plugin.Client
-	goplugin  *goplugin.Client
+	hangUp    func() // asks the process to end, and returns when it has
 	socketDir *workdir.Dir
 	stopOnce  sync.Once
 

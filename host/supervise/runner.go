@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,6 +35,14 @@ type runner struct {
 	logs     *logWriter
 	stdout   *os.File // our end
 	lifeline *os.File // our end: held open for as long as the host lives
+	// inherited are files that the process has from descriptor 3 on. They are
+	// closed here once it has.
+	inherited []*os.File
+	// byInput makes standard input the lifeline, in place of a descriptor that the
+	// process is told of.
+	byInput bool
+	// output takes standard output; nil leaves it to the reader of Stdout.
+	output io.Writer
 
 	mu     sync.Mutex
 	pid    int  // 0 until started
@@ -66,7 +75,7 @@ func newRunner(spec Spec, logs *logWriter, made *image) *runner {
 // Start starts the process with a pipe for its handshake, one for its log and
 // the lifeline.
 func (r *runner) Start(context.Context) error {
-	var theirs []*os.File
+	theirs := slices.Clone(r.inherited)
 	defer func() {
 		for _, file := range theirs {
 			_ = file.Close()
@@ -94,9 +103,13 @@ func (r *runner) Start(context.Context) error {
 
 	r.cmd.Stdout = theirStdout
 	r.cmd.Stderr = theirStderr
-	if inheritsDescriptors {
-		r.cmd.ExtraFiles = []*os.File{theirLifeline}
-		r.cmd.Env = append(r.cmd.Env, plugin.LifelineEnv+"="+strconv.Itoa(firstExtraFile))
+	r.cmd.ExtraFiles = r.inherited
+	switch {
+	case r.byInput:
+		r.cmd.Stdin = theirLifeline
+	case inheritsDescriptors:
+		r.cmd.Env = append(r.cmd.Env, plugin.LifelineEnv+"="+strconv.Itoa(firstExtraFile+len(r.cmd.ExtraFiles)))
+		r.cmd.ExtraFiles = append(r.cmd.ExtraFiles, theirLifeline)
 	}
 	if r.image != nil {
 		r.cmd.Path = fmt.Sprintf("/proc/self/fd/%d", firstExtraFile+len(r.cmd.ExtraFiles))
@@ -131,10 +144,15 @@ func (r *runner) launch() error {
 
 // watch reads the log to its end and notices the exit.
 func (r *runner) watch(stderr *os.File) {
+	var reading sync.WaitGroup
+	reading.Go(func() { _, _ = io.Copy(r.logs.stderr, stderr) })
+	if r.output != nil {
+		reading.Go(func() { _, _ = io.Copy(r.output, r.stdout) })
+	}
 	drained := make(chan struct{})
 	go func() {
 		defer close(drained)
-		_, _ = io.Copy(r.logs.stderr, stderr)
+		reading.Wait()
 	}()
 
 	r.reap()
@@ -143,6 +161,9 @@ func (r *runner) watch(stderr *os.File) {
 	case <-time.After(drainTime):
 	}
 	_ = stderr.Close()
+	if r.output != nil {
+		_ = r.stdout.Close()
+	}
 	<-drained
 	r.logs.flush()
 	_ = r.stdout.Close()

@@ -14,6 +14,9 @@ type Spec struct {
 	Path string
 	// Args are its arguments; by convention there are none.
 	Args []string
+	// Unmodified says that it is a Baton connector as the SDK alone makes it, and no
+	// plugin. Executables that are recognized need not say so.
+	Unmodified bool
 	// Pin is what it must be made of; nil starts what is there.
 	Pin *Pin
 	// Env names the variables of the host's environment that the plugin sees

@@ -25,6 +25,9 @@ import (
 // Start starts a plugin and shakes hands with it. The context bounds the start
 // only; the process lives until Stop. Log lines go to the context's logger.
 //
+// An unmodified connector is asked what it is, and its process is started by
+// Configure: it starts with its configuration or not at all.
+//
 // It returns an error that says what the person should look at: a binary that
 // is no plugin, one that ended at once (an [*ExitError]), one that did not
 // answer in time, one of another protocol version.
@@ -53,26 +56,12 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		}
 	}
 	p := &Process{spec: spec, log: log, logs: logs, runner: newRunner(spec, logs, made), socketDir: socketDir}
-	p.goplugin = goplugin.NewClient(&goplugin.ClientConfig{
-		HandshakeConfig:  plugin.Handshake,
-		VersionedPlugins: plugin.HostPlugins(),
-		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (pluginrunner.Runner, error) {
-			p.runner.cmd.Env = append(p.runner.cmd.Env, cmd.Env...)
-			return p.runner, nil
-		},
-		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: socketDir.Path()},
-		SkipHostEnv:      true,
-		AutoMTLS:         true,
-		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
-		StartTimeout:     spec.StartTimeout,
-		GRPCDialOptions:  append(plugin.DialOptions(), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(spec.MaxAnswer))),
-		Logger:           newGoPluginLogger(log, logs),
-		SyncStdout:       logs.printed,
-		SyncStderr:       logs.synced,
-	})
-
-	if err := p.shakeHands(ctx); err != nil {
-		err = p.explainStart(ctx, err)
+	if spec.unmodified() {
+		err = p.openConnector(ctx, made)
+	} else {
+		err = p.openPlugin(ctx)
+	}
+	if err != nil {
 		p.end()
 		return nil, err
 	}
@@ -84,12 +73,48 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 			return nil, err
 		}
 	}
-	log.Debug("plugin started", zap.String("path", spec.Path), zap.Int("pid", p.PID()))
-	go p.watchHealth() //nolint:gosec // It lasts as long as the process does, not as the start.
-	if spec.MemoryLimit > 0 {
+	return p, nil
+}
+
+// openPlugin starts a plugin and shakes hands with it.
+func (p *Process) openPlugin(ctx context.Context) error {
+	client := goplugin.NewClient(&goplugin.ClientConfig{
+		HandshakeConfig:  plugin.Handshake,
+		VersionedPlugins: plugin.HostPlugins(),
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (pluginrunner.Runner, error) {
+			p.runner.cmd.Env = append(p.runner.cmd.Env, cmd.Env...)
+			return p.runner, nil
+		},
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: p.socketDir.Path()},
+		SkipHostEnv:      true,
+		AutoMTLS:         true,
+		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
+		StartTimeout:     p.spec.StartTimeout,
+		GRPCDialOptions:  p.spec.dialOptions(),
+		Logger:           newGoPluginLogger(p.log, p.logs),
+		SyncStdout:       p.logs.printed,
+		SyncStderr:       p.logs.synced,
+	})
+	p.hangUp = client.Kill
+	if err := p.shakeHands(ctx, client); err != nil {
+		return p.explainStart(ctx, err)
+	}
+	p.started()
+	return nil
+}
+
+// dialOptions are those of the connection to the process.
+func (s Spec) dialOptions() []grpc.DialOption {
+	return append(plugin.DialOptions(), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(s.MaxAnswer)))
+}
+
+// started watches a process that can be called.
+func (p *Process) started() {
+	p.log.Debug("plugin started", zap.String("path", p.spec.Path), zap.Int("pid", p.PID()))
+	go p.watchHealth()
+	if p.spec.MemoryLimit > 0 {
 		go p.watchMemory()
 	}
-	return p, nil
 }
 
 // starting bounds how many plugins start at a time: a start is work for the
@@ -105,18 +130,18 @@ func enterStart(ctx context.Context) (leave func(), err error) {
 }
 
 // shakeHands runs go-plugin's start, which knows no context, under ours.
-func (p *Process) shakeHands(ctx context.Context) error {
+func (p *Process) shakeHands(ctx context.Context, from *goplugin.Client) error {
 	type outcome struct {
 		protocol goplugin.ClientProtocol
 		err      error
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		if _, err := p.goplugin.Start(); err != nil {
+		if _, err := from.Start(); err != nil {
 			done <- outcome{err: err}
 			return
 		}
-		protocol, err := p.goplugin.Client()
+		protocol, err := from.Client()
 		done <- outcome{protocol: protocol, err: err}
 	}()
 
@@ -160,6 +185,9 @@ func (p *Process) explainStart(ctx context.Context, err error) error {
 	return fmt.Errorf("%s: %w%s", at, err, p.lastWords())
 }
 
+// here is the system that this program runs on.
+const here = runtime.GOOS + "/" + runtime.GOARCH
+
 // notStartable begins the sentence about a path that the system would not execute;
 // what the system says of it follows.
 func notStartable(path string, err error) string {
@@ -170,7 +198,7 @@ func notStartable(path string, err error) string {
 	case statErr == nil && info.IsDir():
 		return "it is a directory, not a program; name the plugin binary in it: "
 	case errors.Is(err, syscall.ENOEXEC):
-		return "it is no program for this system (" + runtime.GOOS + "/" + runtime.GOARCH + "): "
+		return "it is no program for this system (" + here + "): "
 	case errors.Is(err, fs.ErrPermission):
 		return "it may not be executed; make it executable (chmod +x), and see that its file system allows programs: "
 	default:
@@ -178,8 +206,11 @@ func notStartable(path string, err error) string {
 	}
 }
 
-func (p *Process) lastWords() string {
-	lines := p.logs.lastLines()
+func (p *Process) lastWords() string { return p.logs.lastWords() }
+
+// lastWords is the end of a sentence with the last lines, or "".
+func (w *logWriter) lastWords() string {
+	lines := w.lastLines()
 	if len(lines) == 0 {
 		return ""
 	}

@@ -34,6 +34,7 @@ type wanted struct {
 	app          string
 	path         string // "" looks the app up
 	args         []string
+	unmodified   bool           // a connector that knows no host, if the binary does not tell
 	pin          *supervise.Pin // nil is not pinned
 	namespace    string
 	env          []string
@@ -52,6 +53,7 @@ func wantedOf(plugin *config.Plugin) wanted {
 		app:          plugin.App,
 		path:         plugin.Path,
 		args:         plugin.Args,
+		unmodified:   plugin.Unmodified,
 		namespace:    plugin.Namespace,
 		env:          plugin.Env,
 		startTimeout: plugin.StartTimeout,
@@ -163,7 +165,7 @@ func (m *member) settings(options fleetOptions) supervise.Settings {
 	}
 	return supervise.Settings{
 		Spec: supervise.Spec{
-			Instance: m.instance, Path: m.path, Args: m.args, Pin: m.pin, Env: m.env,
+			Instance: m.instance, Path: m.path, Args: m.args, Unmodified: m.unmodified, Pin: m.pin, Env: m.env,
 			LogLevel: m.logLevel, StartTimeout: m.startTimeout, CallTimeout: m.limits.CallTimeout, HealthTimeout: m.limits.HealthTimeout,
 			MemoryLimit: m.limits.Memory, MaxAnswer: m.limits.PageSize,
 		},

@@ -139,7 +139,7 @@ func (o *lockOptions) look(ctx context.Context, finder *supervise.Finder, one *c
 
 	pin.Source, pin.Accept = "what was measured a moment ago", acceptCommand(o.configFile)
 	process, err := supervise.Start(ctx, supervise.Spec{
-		Instance: one.Name, Path: path, Args: one.Args, Env: one.Env, StartTimeout: one.StartTimeout, Pin: pin,
+		Instance: one.Name, Path: path, Args: one.Args, Unmodified: one.Unmodified, Env: one.Env, StartTimeout: one.StartTimeout, Pin: pin,
 	})
 	if err != nil {
 		return lock.Plugin{}, err

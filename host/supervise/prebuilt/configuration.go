@@ -1,0 +1,62 @@
+package prebuilt
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+
+	"go.yaml.in/yaml/v3"
+
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+// ConfigPathEnv is the SDK's variable with the path of a connector's configuration
+// file, which must end in .yaml.
+const ConfigPathEnv = "BATON_CONFIG_PATH"
+
+// configuration is a connector's configuration file. writeFile gives the content of
+// a file field to the connector and returns its path.
+func configuration(request *pluginv1.ConfigureRequest, writeFile func(content []byte) (path string, err error)) ([]byte, error) {
+	values := map[string]any{
+		// What may be changed in the app, and which plugin serves tickets, is
+		// decided in front of every plugin.
+		"provisioning": true,
+		"ticketing":    true,
+		"log-format":   "json",
+		"log-level":    cmp.Or(request.GetHost().GetLogLevel(), "info"),
+	}
+	given := maps.Clone(request.GetValues())
+	if given == nil {
+		given = map[string]*pluginv1.Value{}
+	}
+	maps.Copy(given, request.GetSecrets())
+	for name, value := range given {
+		plain, err := plainValue(value, writeFile)
+		if err != nil {
+			return nil, fmt.Errorf("the field %s: %w", name, err)
+		}
+		if plain != nil {
+			values[name] = plain
+		}
+	}
+	return yaml.Marshal(values)
+}
+
+func plainValue(value *pluginv1.Value, writeFile func([]byte) (string, error)) (any, error) {
+	switch kind := value.GetKind().(type) {
+	case *pluginv1.Value_StringValue:
+		return kind.StringValue, nil
+	case *pluginv1.Value_BoolValue:
+		return kind.BoolValue, nil
+	case *pluginv1.Value_IntValue:
+		return kind.IntValue, nil
+	case *pluginv1.Value_StringList:
+		return kind.StringList.GetValues(), nil
+	case *pluginv1.Value_MapValue:
+		return kind.MapValue.AsMap(), nil
+	case *pluginv1.Value_FileContent:
+		return writeFile(kind.FileContent)
+	default:
+		return nil, nil
+	}
+}
