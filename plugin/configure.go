@@ -5,8 +5,6 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
-	"math"
-	"slices"
 	"strings"
 	"sync"
 
@@ -101,82 +99,45 @@ func (a *author[T]) build(ctx context.Context, decoded T, authMethod string) (ty
 }
 
 // acceptValues turns the request's values into Go values, by field name.
-func acceptValues(schema field.Configuration, request *pluginv1.ConfigureRequest) (map[string]any, []*pluginv1.Diagnostic) {
-	known := schemaNames(schema)
+func acceptValues(of field.Configuration, request *pluginv1.ConfigureRequest) (map[string]any, []*pluginv1.Diagnostic) {
+	wire, err := schema.Of(of)
+	if err != nil {
+		return nil, []*pluginv1.Diagnostic{finding("", "the connector's schema is invalid", err.Error())}
+	}
+	if findings := schema.Check(wire, request); len(findings) > 0 {
+		return nil, findings
+	}
 	values := map[string]any{}
-	var diagnostics []*pluginv1.Diagnostic
-
-	accept := func(given map[string]*pluginv1.Value, secret bool) {
-		for _, name := range slices.Sorted(maps.Keys(given)) {
-			f, ok := known[name]
-			switch {
-			case !ok:
-				diagnostics = append(diagnostics, finding(name, "there is no such field", ""))
-				continue
-			case f.Secret && !secret:
-				diagnostics = append(diagnostics, finding(name, "the field is secret: its value must travel among the secrets", ""))
-				continue
-			case !f.Secret && secret:
-				diagnostics = append(diagnostics, finding(name, "the field is not secret: its value must not travel among the secrets", ""))
-				continue
-			}
-			value, err := goValue(f, given[name])
-			if err != nil {
-				diagnostics = append(diagnostics, finding(name, err.Error(), ""))
-				continue
-			}
-			if value != nil {
-				values[name] = value
+	accept := func(given map[string]*pluginv1.Value) {
+		for name, value := range given {
+			if plain := goValue(value); plain != nil {
+				values[name] = plain
 			}
 		}
 	}
-	accept(request.GetValues(), false)
-	accept(request.GetSecrets(), true)
-	return values, inSchemaOrder(schema, diagnostics)
+	accept(request.GetValues())
+	accept(request.GetSecrets())
+	return values, nil
 }
 
-// goValue is the value as the SDK's decoding wants it, or nil for none. Its
-// errors never hold the value.
-func goValue(f field.SchemaField, value *pluginv1.Value) (any, error) {
-	if value.GetKind() == nil {
-		return nil, nil
-	}
-	fieldType, err := wireType(f)
-	if err != nil {
-		return nil, err
-	}
-	switch fieldType {
-	case pluginv1.FieldType_FIELD_TYPE_STRING:
-		if kind, ok := value.GetKind().(*pluginv1.Value_StringValue); ok {
-			return kind.StringValue, nil
-		}
-		return nil, fmt.Errorf("the value must be a string")
-	case pluginv1.FieldType_FIELD_TYPE_BOOL:
-		if kind, ok := value.GetKind().(*pluginv1.Value_BoolValue); ok {
-			return kind.BoolValue, nil
-		}
-		return nil, fmt.Errorf("the value must be true or false")
-	case pluginv1.FieldType_FIELD_TYPE_INT:
-		if kind, ok := value.GetKind().(*pluginv1.Value_IntValue); ok && kind.IntValue >= math.MinInt && kind.IntValue <= math.MaxInt {
-			return int(kind.IntValue), nil
-		}
-		return nil, fmt.Errorf("the value must be a whole number")
-	case pluginv1.FieldType_FIELD_TYPE_STRING_LIST:
-		if kind, ok := value.GetKind().(*pluginv1.Value_StringList); ok {
-			return kind.StringList.GetValues(), nil
-		}
-		return nil, fmt.Errorf("the value must be a list of strings")
-	case pluginv1.FieldType_FIELD_TYPE_MAP:
-		if kind, ok := value.GetKind().(*pluginv1.Value_MapValue); ok {
-			return mapValue(kind.MapValue.AsMap()), nil
-		}
-		return nil, fmt.Errorf("the value must be a map")
+// goValue is the value as the SDK's decoding wants it, or nil for none.
+func goValue(value *pluginv1.Value) any {
+	switch kind := value.GetKind().(type) {
+	case *pluginv1.Value_StringValue:
+		return kind.StringValue
+	case *pluginv1.Value_BoolValue:
+		return kind.BoolValue
+	case *pluginv1.Value_IntValue:
+		return int(kind.IntValue)
+	case *pluginv1.Value_StringList:
+		return kind.StringList.GetValues()
+	case *pluginv1.Value_MapValue:
+		return mapValue(kind.MapValue.AsMap())
+	case *pluginv1.Value_FileContent:
+		// The SDK's decoding of a file's content takes base64.
+		return base64.StdEncoding.EncodeToString(kind.FileContent)
 	default:
-		if kind, ok := value.GetKind().(*pluginv1.Value_FileContent); ok {
-			// The SDK's decoding of a file's content takes base64.
-			return base64.StdEncoding.EncodeToString(kind.FileContent), nil
-		}
-		return nil, fmt.Errorf("the value must be the content of a file")
+		return nil
 	}
 }
 
@@ -285,19 +246,6 @@ func checkField(f field.SchemaField, decoded field.Configurable) *pluginv1.Diagn
 	default:
 		return finding(f.FieldName, strings.TrimPrefix(err.Error(), "field "+f.FieldName+": "), "")
 	}
-}
-
-// inSchemaOrder sorts findings as a person sees the fields, those about no
-// known field last.
-func inSchemaOrder(schema field.Configuration, diagnostics []*pluginv1.Diagnostic) []*pluginv1.Diagnostic {
-	position := map[string]int{}
-	for i, f := range schema.Fields {
-		position[f.FieldName] = i - len(schema.Fields)
-	}
-	slices.SortStableFunc(diagnostics, func(a, b *pluginv1.Diagnostic) int {
-		return position[a.GetField()] - position[b.GetField()]
-	})
-	return diagnostics
 }
 
 func finding(fieldName, summary, detail string) *pluginv1.Diagnostic {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/supervise/prebuilt"
 	"github.com/batonhost/baton-host/plugin"
+	"github.com/batonhost/baton-host/plugin/schema"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -69,6 +70,9 @@ func (u *unmodified) Describe(context.Context, *pluginv1.DescribeRequest, ...grp
 // before it serves refuses its configuration; its last words are what it says
 // about it.
 func (u *unmodified) Configure(ctx context.Context, request *pluginv1.ConfigureRequest, _ ...grpc.CallOption) (*pluginv1.ConfigureResponse, error) {
+	if findings := schema.Check(u.manifest.GetConfiguration(), request); len(findings) > 0 {
+		return &pluginv1.ConfigureResponse{Diagnostics: findings}, nil
+	}
 	if !u.configured.CompareAndSwap(false, true) {
 		return nil, status.Error(codes.FailedPrecondition, "an unmodified connector takes one configuration for each start")
 	}
@@ -160,6 +164,8 @@ func (u *unmodified) refusal() *ExitError {
 // against its configuration.
 const mostLastWords = 5
 
+// objection is a refusal as a plugin would say it. The SDK's own messages name the
+// field that they are about.
 func (u *unmodified) objection(exit *ExitError) *pluginv1.Diagnostic {
 	lines := exit.LastLines
 	if len(lines) > mostLastWords {
@@ -171,7 +177,7 @@ func (u *unmodified) objection(exit *ExitError) *pluginv1.Diagnostic {
 		Summary:  fmt.Sprintf("the connector does not start with this configuration (%s): %s", exit.State, words),
 	}
 	for _, field := range u.manifest.GetConfiguration().GetFields() {
-		if strings.Contains(words, "field "+field.GetName()+":") {
+		if name := "field " + field.GetName(); strings.Contains(words, name+":") || strings.Contains(words, name+" ") {
 			diagnostic.Field = field.GetName()
 		}
 	}
