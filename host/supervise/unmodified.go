@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -177,7 +178,8 @@ func (u *unmodified) objection(exit *ExitError) *pluginv1.Diagnostic {
 		Summary:  fmt.Sprintf("the connector does not start with this configuration (%s): %s", exit.State, words),
 	}
 	for _, field := range u.manifest.GetConfiguration().GetFields() {
-		if name := "field " + field.GetName(); strings.Contains(words, name+":") || strings.Contains(words, name+" ") {
+		// `field x: value must be …` and `required flag(s) "x" not set`.
+		if strings.Contains(words, "field "+field.GetName()+":") || strings.Contains(words, strconv.Quote(field.GetName())) {
 			diagnostic.Field = field.GetName()
 		}
 	}

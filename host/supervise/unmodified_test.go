@@ -212,7 +212,7 @@ func TestAnUnmodifiedConnectorRefusesItsConfigurationInWords(t *testing.T) {
 			require.Len(t, diagnostics, 1)
 			require.Contains(t, diagnostics[0].GetSummary(), "the connector does not start with this configuration (exit status 2): ")
 			require.Contains(t, diagnostics[0].GetSummary(), c.want)
-			require.Equal(t, c.field, diagnostics[0].GetField())
+			require.Equal(t, c.field, diagnostics[0].GetField(), diagnostics[0].GetSummary())
 			require.NotContains(t, diagnostics[0].GetSummary(), "s3cr3t")
 
 			_, err = process.Configure(ctx, c.request)
