@@ -183,6 +183,22 @@ func TestCredentialsThatWorkedAreNotGivenUp(t *testing.T) {
 	host.stop()
 }
 
+// TestARefusalAndThenAnOutageIsAnOutage has C1 refuse the credentials on its way
+// down. What counts is what it says when it is back, however often it was asked
+// for a connection meanwhile.
+func TestARefusalAndThenAnOutageIsAnOutage(t *testing.T) {
+	t.Parallel()
+	s := newSingle(t, c1.Options{}, scim.Options{})
+	s.Inject(c1.Fault{Call: c1.TokenCall, Times: 1, HTTPStatus: 401})
+	id := s.fullSync(t, "fullstory")
+	host := s.run(t)
+	host.says("C1 refuses the client id and secret")
+	s.Suspend()
+	host.saysTimes("cannot be reached", 4)
+	require.NoError(t, s.Resume())
+	s.done(t, host, id)
+}
+
 func TestATaskThatC1TakesBackIsNotUploaded(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
