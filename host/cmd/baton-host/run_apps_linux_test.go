@@ -201,6 +201,31 @@ func TestDeletionsAreAcceptedOnce(t *testing.T) {
 	second.stop()
 }
 
+// TestDeletionsStayAcceptedWhileTheirPluginIsAnsweredFor has the app fail in the
+// first sync behind the operator's word, which is then still to be used.
+func TestDeletionsStayAcceptedWhileTheirPluginIsAnsweredFor(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, c1.Options{}, "    on-plugin-failure: last-good\n")
+	first := p.run(t)
+	require.True(t, p.sync(t).Succeeded)
+	first.stop()
+	keepOnly(t, p.fullstory.server, 19)
+	p.fullstory.fail(0)
+	second := p.run(t, "--accept-deletions", "fullstory")
+	stale := p.sync(t)
+	require.True(t, stale.Succeeded, "%v", stale.Status)
+	require.Len(t, accountsIn(t, stale.Uploads[0].Path), 65)
+	p.fullstory.down.Store(false)
+	accepted := p.sync(t)
+	require.True(t, accepted.Succeeded, "%v", accepted.Status)
+	require.Equal(t, plain(p.seeded()), plain(accountsIn(t, accepted.Uploads[0].Path)))
+	keepOnly(t, p.fullstory.server, 5)
+	again := p.sync(t)
+	require.True(t, again.Succeeded, "%v", again.Status)
+	require.Len(t, accountsIn(t, again.Uploads[0].Path), 44, "and used once")
+	second.stop()
+}
+
 func TestASyncGoesOnWhenItsPluginIsKilled(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, c1.Options{}, "")
