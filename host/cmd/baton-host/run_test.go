@@ -148,7 +148,16 @@ func startRun(t *testing.T, env []string, args ...string) *service {
 // startRunIn is startRun with a directory for temporary files.
 func startRunIn(t *testing.T, dir string, env []string, args ...string) *service {
 	t.Helper()
-	cmd := command(context.WithoutCancel(t.Context()), t, append(env, "TMPDIR="+dir), "baton-host", append([]string{"run", "--plugin-dir", bin, "--log-format", "json"}, args...)...)
+	return startService(t, dir, runCommand(t, dir, env, args...))
+}
+
+func runCommand(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	return command(context.WithoutCancel(t.Context()), t, append(env, "TMPDIR="+dir), "baton-host", append([]string{"run", "--plugin-dir", bin, "--log-format", "json"}, args...)...)
+}
+
+func startService(t *testing.T, dir string, cmd *exec.Cmd) *service {
+	t.Helper()
 	said := &transcript{changed: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = said, said
 	require.NoError(t, cmd.Start())
