@@ -159,8 +159,9 @@ func once[Request, Response any](ctx context.Context, c *client, request Request
 
 // callError is a failed call of C1 in words, with its gRPC code.
 type callError struct {
-	words string
-	cause error
+	words   string
+	cause   error
+	refused bool // C1 refused the credentials themselves
 }
 
 func (e *callError) Error() string              { return e.words }
@@ -178,8 +179,9 @@ func (c *client) explain(err error) error {
 	addr := c.addr
 	message := status.Convert(err).Message()
 	words := fmt.Sprintf("C1 at %s answers %s: %s", addr, status.Code(err), message)
+	refused := status.Code(err) == codes.Unauthenticated && c.isRefused()
 	switch code := status.Code(err); {
-	case code == codes.Unauthenticated && c.isRefused():
+	case refused:
 		words = status.Convert(c.creds.refused()).Message()
 	case strings.Contains(message, "x509:"), strings.Contains(message, "tls: failed to verify"):
 		words = fmt.Sprintf("C1 at %s is not trusted: %s; if a proxy or a private authority stands in between, point SSL_CERT_FILE at its certificates", addr, message)
@@ -188,8 +190,15 @@ func (c *client) explain(err error) error {
 	case code == codes.DeadlineExceeded:
 		words = fmt.Sprintf("C1 at %s does not answer", addr)
 	}
-	return &callError{words: words, cause: err}
+	return &callError{words: words, cause: err, refused: refused}
 }
 
-// isRefused says that C1 refused the credentials themselves.
+// isRefused says that C1 refused the credentials when it was last asked for a
+// token. It may have been away since.
 func (c *client) isRefused() bool { return c.creds.refused() != nil }
+
+// refused says that this is what a call failed of.
+func refused(err error) bool {
+	failed, ok := errors.AsType[*callError](err)
+	return ok && failed.refused
+}

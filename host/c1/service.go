@@ -181,13 +181,12 @@ func (s *service) greet(ctx context.Context) error {
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // That the host stops is no failure.
 		}
-		if s.client.isRefused() {
-			refusals++
-			if refusals == refusalsToStop {
-				s.config.Report(Event{Upload: s.config.Upload, Kind: Disconnected, Err: err})
-				s.log.Error("C1 refuses the credentials; this upload is stopped", zap.Error(err))
-				return &RefusedError{Upload: s.config.Upload, Cause: err}
-			}
+		if !refused(err) {
+			refusals = 0 // C1 has trouble of its own; what it said before may be part of it.
+		} else if refusals++; refusals == refusalsToStop {
+			s.config.Report(Event{Upload: s.config.Upload, Kind: Disconnected, Err: err})
+			s.log.Error("C1 refuses the credentials; this upload is stopped", zap.Error(err))
+			return &RefusedError{Upload: s.config.Upload, Cause: err}
 		}
 		if !sleep(ctx, s.lost(err, &pauses)) {
 			return nil
@@ -209,7 +208,7 @@ func (s *service) found() {
 // lost says why, and how long to wait.
 func (s *service) lost(err error, pauses *waits) time.Duration {
 	wait := pauses.pause()
-	if s.proven && s.client.isRefused() {
+	if s.proven && refused(err) {
 		wait = max(wait, backoff.Jittered(refusedPause))
 	}
 	s.connected = false

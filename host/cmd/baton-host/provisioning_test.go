@@ -100,10 +100,15 @@ func TestWhatC1ChangesReachesTheRightPlugin(t *testing.T) {
 	require.Equal(t, []string{"revoke group:g1:member:user:u1", "account new@example.com"}, l.did(t, "east"))
 	require.Equal(t, []string{"grant group:g1:member to user/u2"}, l.did(t, "west"))
 
+	encrypted := accountTask("east.user")
+	encrypted.GetCreateAccount().SetCredentialOptions(v2.CredentialOptions_builder{EncryptedPassword: v2.CredentialOptions_EncryptedPassword_builder{
+		EncryptedPasswords: []*v2.EncryptedData{v2.EncryptedData_builder{Provider: "baton/jwk/v1", KeyIds: []string{"k"}, EncryptedBytes: []byte("x")}.Build()},
+	}.Build()}.Build())
 	for name, c := range map[string]struct {
 		task *v1.Task
 		want []string
 	}{
+		"a password for the client secret":    {encrypted, []string{`plugin "east"`, "client-secret is required"}},
 		"a principal of another plugin":       {grantTask("west", "east"), []string{`"east.user" belongs to plugin "east"`}},
 		"an account of no type, for several":  {accountTask(""), []string{`"east", "west"`, "the request must name the resource type"}},
 		"a plugin that may not change things": {grantTask("shut", "shut"), []string{`plugin "shut"`, "set `provisioning: true` in its entry of the configuration"}},

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
@@ -269,6 +270,9 @@ func takeStateDir(dir string) (path string, release func(), err error) {
 	}
 	if err == nil {
 		err = tryToWrite(dir)
+	}
+	if errors.Is(err, syscall.ENOSPC) {
+		return "", nil, fmt.Errorf("the state directory %s cannot be written to: %w; make room there, or name another with --state-dir", dir, err)
 	}
 	if err != nil {
 		return "", nil, fmt.Errorf("the state directory %s cannot be written to: %w; make it writable, or name another with --state-dir", dir, err)

@@ -3,9 +3,11 @@ package main_test
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 	"github.com/stretchr/testify/require"
@@ -104,7 +106,8 @@ func TestTheUploadHoldsTheLastGoodAccountsOfAnAppThatFails(t *testing.T) {
 			host := p.run(t, "--listen", "127.0.0.1:0")
 			require.True(t, p.sync(t).Succeeded)
 			want := p.seeded()
-			require.Contains(t, metricsOf(t, host), `baton_host_stale_accounts{plugin="fullstory",upload="workforce"} 0`)
+			good := metricsOf(t, host)
+			require.Contains(t, good, `baton_host_stale_accounts{plugin="fullstory",upload="workforce"} 0`)
 			require.NoError(t, p.design.server.Remove(p.design.server.Accounts()[0].ID))
 			c.fails(t, p, host)
 			stale := p.sync(t)
@@ -113,7 +116,11 @@ func TestTheUploadHoldsTheLastGoodAccountsOfAnAppThatFails(t *testing.T) {
 			host.says("the plugin failed; the rest of this sync has what it listed in the last good one")
 			host.says(c.why)
 			host.says(`"msg":"accounts uploaded that are not of now","upload":"workforce"`)
+			require.Regexp(t, `"msg":"accounts uploaded that are not of now".*"plugin":"fullstory","stale_accounts":[1-9]\d*,"as_of":1\d+.*"error":".*`+c.why, host.said.String())
 			metrics := metricsOf(t, host)
+			since := regexp.MustCompile(`baton_host_as_of_timestamp_seconds\{plugin="fullstory",upload="workforce"\} .*`)
+			require.Equal(t, since.FindString(good), since.FindString(metrics), "it is as old as the sync that it is from")
+			require.NotContains(t, good, regexp.MustCompile(`baton_host_as_of_timestamp_seconds\{plugin="design-tool",.*`).FindString(metrics), "the other is of now")
 			require.Regexp(t, `baton_host_stale_accounts\{plugin="fullstory",upload="workforce"\} [1-9]`, metrics)
 			require.Contains(t, metrics, `baton_host_accounts{plugin="fullstory",upload="workforce"} 40`)
 			require.Contains(t, metrics, `baton_host_accounts{plugin="design-tool",upload="workforce"} 24`)
@@ -166,17 +173,43 @@ func TestASyncOfOneAppDoesNotNeedTheOther(t *testing.T) {
 
 func TestAHostWithoutItsOwnLastGoodSyncFailsTheTask(t *testing.T) {
 	t.Parallel()
-	p := newPair(t, c1.Options{}, "    on-plugin-failure: last-good\n")
-	first := p.run(t)
-	require.True(t, p.sync(t).Succeeded)
-	first.stop()
-	p.fullstory.fail(0)
-	p.state = t.TempDir()
-	second := p.run(t)
-	failed := p.sync(t)
-	require.False(t, failed.Succeeded)
-	require.Contains(t, failed.Status.GetMessage(), `there is no last good sync to answer from for plugin "fullstory": there is none yet`)
-	second.stop()
+	for name, c := range map[string]struct {
+		loses func(t *testing.T, p *pair)
+		why   string
+	}{
+		"it has none": {func(t *testing.T, p *pair) { p.state = t.TempDir() }, "there is none yet"},
+		"its own is too old": {func(t *testing.T, p *pair) {
+			makeOld(t, filepath.Join(p.state, "workforce.c1z"), 73*time.Hour)
+		}, "longer ago than max-stale (72h0m0s) allows"},
+		"its own is damaged": {func(t *testing.T, p *pair) {
+			require.NoError(t, os.Truncate(filepath.Join(p.state, "workforce.c1z"), 100))
+		}, "cannot be read as a sync file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPair(t, c1.Options{}, "    on-plugin-failure: last-good\n")
+			first := p.run(t)
+			require.True(t, p.sync(t).Succeeded)
+			first.stop()
+			p.fullstory.fail(0)
+			c.loses(t, p)
+			second := p.run(t)
+			failed := p.sync(t)
+			require.False(t, failed.Succeeded)
+			require.False(t, failed.NonRetryable, "another host may do it")
+			require.Empty(t, failed.Uploads)
+			require.Contains(t, failed.Status.GetMessage(), `there is no last good sync to answer from for plugin "fullstory": `)
+			require.Contains(t, failed.Status.GetMessage(), c.why)
+			second.says(`"msg":"task failed"`)
+
+			p.fullstory.down.Store(false)
+			healed := p.sync(t)
+			require.True(t, healed.Succeeded, "%v", healed.Status)
+			require.Equal(t, plain(p.seeded()), plain(accountsIn(t, healed.Uploads[0].Path)))
+			second.stop()
+			requireOnly(t, p.state, "workforce.c1z", "workforce.c1z.json")
+		})
+	}
 }
 
 func TestDeletionsAreAcceptedOnce(t *testing.T) {
@@ -198,6 +231,31 @@ func TestDeletionsAreAcceptedOnce(t *testing.T) {
 	again := p.sync(t)
 	require.False(t, again.Succeeded, "it was accepted for one sync")
 	require.Contains(t, again.Status.GetMessage(), `lists 5 of type "fullstory.user", but 19`)
+	second.stop()
+}
+
+// TestDeletionsStayAcceptedWhileTheirPluginIsAnsweredFor has the app fail in the
+// first sync behind the operator's word, which is then still to be used.
+func TestDeletionsStayAcceptedWhileTheirPluginIsAnsweredFor(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, c1.Options{}, "    on-plugin-failure: last-good\n")
+	first := p.run(t)
+	require.True(t, p.sync(t).Succeeded)
+	first.stop()
+	keepOnly(t, p.fullstory.server, 19)
+	p.fullstory.fail(0)
+	second := p.run(t, "--accept-deletions", "fullstory")
+	stale := p.sync(t)
+	require.True(t, stale.Succeeded, "%v", stale.Status)
+	require.Len(t, accountsIn(t, stale.Uploads[0].Path), 65)
+	p.fullstory.down.Store(false)
+	accepted := p.sync(t)
+	require.True(t, accepted.Succeeded, "%v", accepted.Status)
+	require.Equal(t, plain(p.seeded()), plain(accountsIn(t, accepted.Uploads[0].Path)))
+	keepOnly(t, p.fullstory.server, 5)
+	again := p.sync(t)
+	require.True(t, again.Succeeded, "%v", again.Status)
+	require.Len(t, accountsIn(t, again.Uploads[0].Path), 44, "and used once")
 	second.stop()
 }
 

@@ -2,9 +2,11 @@ package main_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -88,6 +90,51 @@ func TestWhatFailsAtC1sEndAndPassesIsOvercome(t *testing.T) {
 			s.done(t, host, id)
 		})
 	}
+}
+
+func TestWhatFailsAtC1sEndForGoodFailsTheTask(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fault c1.Fault
+		says  string
+		read  bool // whether any app was
+	}{
+		"C1 refuses the upload":             {c1.Fault{Call: c1.UploadAssetCall, AtEOF: true, Code: codes.InvalidArgument, Message: "not like this"}, "upload the sync file: C1 at %s answers InvalidArgument: not like this", true},
+		"the first heartbeat never arrives": {c1.Fault{Call: c1.HeartbeatCall, Code: codes.Unavailable, Message: "busy"}, "C1 at %s cannot be reached: busy", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSingle(t, c1.Options{}, scim.Options{})
+			mended := s.Inject(c.fault)
+			id := s.fullSync(t, "fullstory")
+			host := s.run(t)
+			failed := s.finished(t, id)
+			require.False(t, failed.Succeeded)
+			require.False(t, failed.NonRetryable)
+			require.Contains(t, failed.Status.GetMessage(), fmt.Sprintf(c.says, s.Addr()))
+			require.Empty(t, failed.Uploads)
+			host.says(`"msg":"task failed"`)
+			listed := slices.ContainsFunc(s.app.server.Requests(), func(r scim.Request) bool { return strings.HasSuffix(r.Path, "/Users") })
+			require.Equal(t, c.read, listed)
+			requireOnly(t, s.state)
+
+			mended()
+			s.done(t, host, s.fullSync(t, "fullstory"))
+		})
+	}
+}
+
+func TestHeartbeatsThatAreNotHeardEndNoSync(t *testing.T) {
+	t.Parallel()
+	s := newSingle(t, c1.Options{NextHeartbeat: time.Second}, scim.Options{Accounts: 60, PageCap: 10})
+	reached, release := s.app.hold(1)
+	id := s.fullSync(t, "fullstory")
+	host := s.run(t)
+	<-reached
+	s.Inject(c1.Fault{Call: c1.HeartbeatCall, Code: codes.Unavailable, Message: "busy"})
+	host.saysTimes("a heartbeat failed", 2)
+	release()
+	s.done(t, host, id)
 }
 
 func TestC1MayBeAwayAtTheStart(t *testing.T) {
@@ -181,6 +228,22 @@ func TestCredentialsThatWorkedAreNotGivenUp(t *testing.T) {
 	host.says("C1 refuses the client id and secret")
 	host.says("trying again")
 	host.stop()
+}
+
+// TestARefusalAndThenAnOutageIsAnOutage has C1 refuse the credentials on its way
+// down. What counts is what it says when it is back, however often it was asked
+// for a connection meanwhile.
+func TestARefusalAndThenAnOutageIsAnOutage(t *testing.T) {
+	t.Parallel()
+	s := newSingle(t, c1.Options{}, scim.Options{})
+	s.Inject(c1.Fault{Call: c1.TokenCall, Times: 1, HTTPStatus: 401})
+	id := s.fullSync(t, "fullstory")
+	host := s.run(t)
+	host.says("C1 refuses the client id and secret")
+	s.Suspend()
+	host.saysTimes("cannot be reached", 4)
+	require.NoError(t, s.Resume())
+	s.done(t, host, id)
 }
 
 func TestATaskThatC1TakesBackIsNotUploaded(t *testing.T) {

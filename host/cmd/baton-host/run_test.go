@@ -122,10 +122,10 @@ func (s *transcript) String() string {
 	return s.text.String()
 }
 
-func (s *transcript) wait(ctx context.Context, text string) bool {
+func (s *transcript) wait(ctx context.Context, text string, times int) bool {
 	for {
 		s.mu.Lock()
-		found, changed := strings.Contains(s.text.String(), text), s.changed
+		found, changed := strings.Count(s.text.String(), text) >= times, s.changed
 		s.mu.Unlock()
 		if found {
 			return true
@@ -148,7 +148,16 @@ func startRun(t *testing.T, env []string, args ...string) *service {
 // startRunIn is startRun with a directory for temporary files.
 func startRunIn(t *testing.T, dir string, env []string, args ...string) *service {
 	t.Helper()
-	cmd := command(context.WithoutCancel(t.Context()), t, append(env, "TMPDIR="+dir), "baton-host", append([]string{"run", "--plugin-dir", bin, "--log-format", "json"}, args...)...)
+	return startService(t, dir, runCommand(t, dir, env, args...))
+}
+
+func runCommand(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	return command(context.WithoutCancel(t.Context()), t, append(env, "TMPDIR="+dir), "baton-host", append([]string{"run", "--plugin-dir", bin, "--log-format", "json"}, args...)...)
+}
+
+func startService(t *testing.T, dir string, cmd *exec.Cmd) *service {
+	t.Helper()
 	said := &transcript{changed: make(chan struct{})}
 	cmd.Stdout, cmd.Stderr = said, said
 	require.NoError(t, cmd.Start())
@@ -173,9 +182,15 @@ func startRunIn(t *testing.T, dir string, env []string, args ...string) *service
 // says waits until the service has said something.
 func (s *service) says(text string) {
 	s.t.Helper()
+	s.saysTimes(text, 1)
+}
+
+// saysTimes waits until the service has said something so many times.
+func (s *service) saysTimes(text string, n int) {
+	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx, guard)
 	defer cancel()
-	require.True(s.t, s.said.wait(ctx, text), "it should say %q", text)
+	require.True(s.t, s.said.wait(ctx, text, n), "it should say %q; times: %d", text, n)
 }
 
 // ends waits for the end of the process and returns its status.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -149,7 +150,12 @@ func (s *served) uploaded(ctx context.Context, result *upload.Result) error {
 		return nil
 	}
 	s.mu.Lock()
-	clear(s.accept)
+	for instance := range s.accept {
+		answeredFor := func(one aggregate.Stale) bool { return one.Instance == instance }
+		if !slices.ContainsFunc(result.Stale, answeredFor) {
+			s.accept[instance] = false
+		}
+	}
 	for instance, part := range result.Sync.Plugins {
 		if metadata := s.said[instance]; metadata != nil {
 			part.Metadata = &lastgood.Metadata{ConnectorMetadata: metadata}

@@ -86,13 +86,13 @@ func TestManyTasksWithFailuresOnBothEndsLoseNothing(t *testing.T) {
 		env = append(env, fmt.Sprintf("SECRET_%d=%s", i, credentials.Secret))
 	}
 	config, state := writeConfig(t, text+uploads), t.TempDir()
-	host := startRun(t, env, "--config", config, "--state-dir", state, "--retry-for", "0", "--stall-timeout", "2s", "--log-level", "warn", "--plugin-dir", binaries)
+	host := startRun(t, env, "--config", config, "--state-dir", state, "--retry-for", "0", "--stall-timeout", "2s", "--listen", "127.0.0.1:0", "--plugin-dir", binaries)
 
 	// What one task of each upload leaves open is what all may leave open.
 	for _, c := range companies {
 		c.task(t, tenant, host, false)
 	}
-	files := openFiles(t, host)
+	goroutines, files := goroutinesOf(t, host), openFiles(t, host)
 	var working sync.WaitGroup
 	for _, c := range companies {
 		working.Go(func() {
@@ -132,11 +132,12 @@ func TestManyTasksWithFailuresOnBothEndsLoseNothing(t *testing.T) {
 		t.Logf("open files at last: %v", openFiles(t, host))
 	}
 	require.Len(t, childrenOf(host.cmd.Process.Pid), soakUploads+1, "one process for each plugin")
-	host.signal(syscall.SIGQUIT)
-	host.ends()
-	goroutines := len(regexp.MustCompile(`(?m)^goroutine \d+ `).FindAllString(host.said.String(), -1))
-	require.Positive(t, goroutines)
-	require.Less(t, goroutines, 300, "goroutines are left behind")
+	// A leak in one task of ten would show. Those of connections come and go.
+	fewer := func() bool { return goroutinesOf(t, host) < goroutines+soakUploads*soakTasks/10 }
+	if !assert.Eventually(t, fewer, guard, tick, "goroutines are left behind") {
+		t.Logf("%d goroutines at first, %d at last", goroutines, goroutinesOf(t, host))
+	}
+	host.stop()
 	var want []string
 	for _, c := range companies {
 		want = append(want, c.name+".c1z", c.name+".c1z.json")
@@ -315,6 +316,15 @@ func childrenOf(parent int) map[int]string {
 		}
 	}
 	return binaries
+}
+
+func goroutinesOf(t *testing.T, host *service) int {
+	t.Helper()
+	found := regexp.MustCompile(`(?m)^go_goroutines (\d+)$`).FindStringSubmatch(metricsOf(t, host))
+	require.NotNil(t, found)
+	n, err := strconv.Atoi(found[1])
+	require.NoError(t, err)
+	return n
 }
 
 var digits = regexp.MustCompile(`\d+`)
