@@ -33,12 +33,14 @@ func habitualRole() {
 	fmt.Println("begins")
 	for {
 		var running sync.WaitGroup
-		for _, habit := range []string{"good", "fork", "deaf", "frozen", "foreign"} {
+		for _, habit := range []string{"good", "fork", "deaf", "frozen", "foreign", "unmodified"} {
 			running.Go(func() {
 				s := spec(habit)
 				switch habit {
 				case "frozen":
 					s = spec("good")
+				case "unmodified":
+					s = unmodifiedSpec("good")
 				case "foreign": // It knows nothing of a lifeline, nor of a handshake.
 					s = supervise.Spec{Instance: "test", Path: "/bin/sleep", Args: []string{"3600"}, StartTimeout: time.Second}
 				}
@@ -103,7 +105,7 @@ func TestNoProcessOutlivesAHostThatIsKilled(t *testing.T) {
 	killing.Wait()
 	t.Logf("%d hosts killed with %d processes; the last of them was gone after %s", killedHosts, found, worst.Round(time.Millisecond))
 	require.Greater(t, found, killedHosts, "or there was nothing to outlive them")
-	for _, habit := range []string{"good", "fork", "deaf", "frozen"} {
+	for _, habit := range []string{"good", "fork", "deaf", "frozen", "unmodified"} {
 		require.True(t, seen["runs: "+habit], habit)
 	}
 }

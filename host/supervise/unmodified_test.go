@@ -3,11 +3,13 @@
 package supervise_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"syscall"
@@ -156,6 +158,7 @@ func TestWhatAnUnmodifiedConnectorCannotDoIsExplained(t *testing.T) {
 	t.Parallel()
 	script := filepath.Join(t.TempDir(), "baton-script")
 	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\necho no >&2\nexit 1\n"), 0o700)) //nolint:gosec // A program.
+	elsewhere := builtElsewhere(t)
 	for name, c := range map[string]struct {
 		spec supervise.Spec
 		want string
@@ -166,7 +169,11 @@ func TestWhatAnUnmodifiedConnectorCannotDoIsExplained(t *testing.T) {
 		},
 		"another config command": {unmodifiedSpec("garbled"), "its config command does not print a configuration schema"},
 		"no connector at all":    {supervise.Spec{Instance: "test", Path: script, Unmodified: true}, "its config command, by which it says what configuration it takes, failed (exit status 1); its last words: no"},
-		"no program":             {supervise.Spec{Instance: "test", Path: filepath.Join(t.TempDir(), "none"), Unmodified: true}, "cannot be started: there is no such program"},
+		"built for another system": {
+			supervise.Spec{Instance: "test", Path: elsewhere, Args: []string{"unmodified-good"}, Unmodified: true},
+			"it is built for " + runtime.GOOS + "/" + otherProcessor + ", and this is " + runtime.GOOS + "/" + runtime.GOARCH + "; install the release for this system",
+		},
+		"no program": {supervise.Spec{Instance: "test", Path: filepath.Join(t.TempDir(), "none"), Unmodified: true}, "cannot be started: there is no such program"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -176,6 +183,22 @@ func TestWhatAnUnmodifiedConnectorCannotDoIsExplained(t *testing.T) {
 			require.ErrorContains(t, err, `start plugin "test"`)
 		})
 	}
+}
+
+// otherProcessor is a name as long as that of this system's.
+var otherProcessor = strings.Repeat("z", len(runtime.GOARCH))
+
+// builtElsewhere is this program as if it had been built for another processor.
+func builtElsewhere(t *testing.T) string {
+	t.Helper()
+	program, err := os.ReadFile(os.Args[0])
+	require.NoError(t, err)
+	const setting = "build\tGOARCH="
+	require.True(t, bytes.Contains(program, []byte(setting+runtime.GOARCH)))
+	path := filepath.Join(t.TempDir(), "baton-elsewhere")
+	program = bytes.ReplaceAll(program, []byte(setting+runtime.GOARCH), []byte(setting+otherProcessor))
+	require.NoError(t, os.WriteFile(path, program, 0o700)) //nolint:gosec // A program.
+	return path
 }
 
 func TestAnUnmodifiedConnectorRefusesItsConfigurationInWords(t *testing.T) {
