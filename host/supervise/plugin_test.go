@@ -257,6 +257,22 @@ func TestAHangingProcessIsEndedAndReplaced(t *testing.T) {
 	require.NotEqual(t, first, p.Status().PID)
 }
 
+func TestAProcessThatCannotBeReachedIsEndedAndReplaced(t *testing.T) {
+	t.Parallel()
+	ctx, logs := logged(t)
+	s := settings("unreachable")
+	s.HealthTimeout = 300 * time.Millisecond
+	p := made(t, ctx, s)
+	require.NoError(t, p.Start(ctx))
+	first := p.Status().PID
+	require.Error(t, ask(ctx, p))
+
+	ended := awaitLine(t, logs, "the plugin ended; it is started again")
+	require.Contains(t, ended.ContextMap()["error"], "was ended: it took no connection for 300ms")
+	require.NoError(t, page(ctx, p.Conn()))
+	require.NotEqual(t, first, p.Status().PID)
+}
+
 func TestACallThatHangsEndsTheProcess(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
