@@ -162,10 +162,8 @@ func TestAPluginThatHangsBeforeItDescribesItselfIsGivenUp(t *testing.T) {
 func TestAPluginThatHangsInDescribeIsGivenUpAndEnded(t *testing.T) {
 	t.Parallel()
 	ctx, logs := logged(t)
-	s := settings("hangs-in-describe")
-	s.StartTimeout = 3 * time.Second
-	p := made(t, ctx, s)
-	require.EqualError(t, p.Start(ctx), `plugin "test" does not describe itself within its start-timeout of 3s`)
+	p := made(t, ctx, settings("hangs-in-describe"))
+	require.EqualError(t, p.Start(ctx), `plugin "test" does not describe itself within its start-timeout of 10s`)
 	pid, ok := awaitLine(t, logs, "plugin started").ContextMap()["pid"].(int64)
 	require.True(t, ok)
 	require.ErrorIs(t, syscall.Kill(int(pid), 0), syscall.ESRCH, "it does not stay behind")

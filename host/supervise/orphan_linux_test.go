@@ -20,12 +20,8 @@ import (
 	"github.com/batonhost/baton-host/host/supervise"
 )
 
-const (
-	// killedHosts is how many hosts are killed, each with plugins of every habit.
-	killedHosts = 50
-	// mayOutlive is how long a process may be left then.
-	mayOutlive = 2 * time.Second
-)
+// killedHosts is how many hosts are killed, each with plugins of every habit.
+const killedHosts = 50
 
 func init() { habits = habitualRole }
 

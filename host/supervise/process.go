@@ -97,7 +97,9 @@ func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequ
 }
 
 // late says that a call failed because of the limit that was put on it, and not for
-// a reason of its caller's.
+// a reason of its caller's or the plugin's. The plugin's end of the connection keeps
+// the limit too, and may be a moment earlier.
 func late(err error, caller, limited context.Context) bool { //nolint:revive // It tells two contexts apart.
-	return status.Code(err) == codes.DeadlineExceeded && limited.Err() != nil && caller.Err() == nil
+	until, _ := limited.Deadline()
+	return status.Code(err) == codes.DeadlineExceeded && time.Until(until) < time.Second && caller.Err() == nil
 }
