@@ -97,9 +97,14 @@ func (p *Process) explainStream(err error) error {
 type explainedStream struct {
 	grpc.ClientStream
 	process *Process
+	method  string
 }
 
+// RecvMsg ends the process if the next message does not come within the call
+// timeout. The whole stream has none: a caller may leave it half-read, which is not
+// the plugin's fault.
 func (s explainedStream) RecvMsg(message any) error {
+	defer s.process.limitCall(s.method, nil).Stop()
 	return s.process.explainStream(s.ClientStream.RecvMsg(message))
 }
 

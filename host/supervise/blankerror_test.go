@@ -69,13 +69,13 @@ func leakyDetails(token string) error {
 }
 
 // foreignRole is a plugin that is not made with package plugin: one whose streams
-// fail with an error that holds the token.
-func foreignRole() {
+// fail with an error that holds the token, and which may hang before it is known.
+func foreignRole(hangs bool) {
 	plugins := map[int]goplugin.PluginSet{}
 	for version, set := range plugin.HostPlugins() {
 		plugins[version] = goplugin.PluginSet{}
 		for name := range set {
-			plugins[version][name] = foreignPlugin{server: &foreignServer{}}
+			plugins[version][name] = foreignPlugin{server: &foreignServer{hangs: hangs}}
 		}
 	}
 	goplugin.Serve(&goplugin.ServeConfig{HandshakeConfig: plugin.Handshake, VersionedPlugins: plugins, GRPCServer: goplugin.DefaultGRPCServer})
@@ -100,6 +100,14 @@ type foreignServer struct {
 	pluginv1.UnimplementedPluginServiceServer
 	connectorv2.UnimplementedAssetServiceServer
 	token string
+	hangs bool // in Describe
+}
+
+func (s *foreignServer) Describe(context.Context, *pluginv1.DescribeRequest) (*pluginv1.DescribeResponse, error) {
+	if s.hangs {
+		select {}
+	}
+	return &pluginv1.DescribeResponse{Manifest: &pluginv1.Manifest{Name: "foreign", Version: "v1.0.0"}}, nil
 }
 
 func (s *foreignServer) Configure(_ context.Context, request *pluginv1.ConfigureRequest) (*pluginv1.ConfigureResponse, error) {
@@ -108,8 +116,11 @@ func (s *foreignServer) Configure(_ context.Context, request *pluginv1.Configure
 }
 
 func (s *foreignServer) GetAsset(request *connectorv2.AssetServiceGetAssetRequest, _ grpc.ServerStreamingServer[connectorv2.AssetServiceGetAssetResponse]) error {
-	if request.GetAsset().GetId() == "leaky" {
+	switch request.GetAsset().GetId() {
+	case "leaky":
 		return leakyDetails(s.token)
+	case "hangs":
+		select {}
 	}
 	return nil
 }

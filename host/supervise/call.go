@@ -26,12 +26,7 @@ func (c connection) Invoke(ctx context.Context, method string, request, reply an
 	p := c.process
 	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
-	// Not a deadline: it would travel with the call, and the plugin's end of the
-	// connection may keep it first, with an error that says nothing.
-	defer time.AfterFunc(p.spec.CallTimeout, func() {
-		p.condemn(fmt.Sprintf("did not answer %s within its call-timeout of %s", path.Base(method), p.spec.CallTimeout))
-		cancel()
-	}).Stop()
+	defer p.limitCall(method, cancel).Stop()
 	err := p.client.Conn.Invoke(limited, method, request, reply, options...)
 	if isTooLarge(err) {
 		return p.tooLarge(request, err)
@@ -43,6 +38,19 @@ func (c connection) Invoke(ctx context.Context, method string, request, reply an
 		return &ExitError{Instance: p.spec.Instance, Reason: "hangs and cannot even be killed", ExitCode: -1}
 	}
 	return p.explainCall(err)
+}
+
+// limitCall ends the process, and then the call, if the timer that it returns is
+// not stopped within the call timeout. It is no deadline: that would travel with
+// the call, and the plugin's end of the connection may keep it first, with an error
+// that says nothing.
+func (p *Process) limitCall(method string, cancel context.CancelFunc) *time.Timer {
+	return time.AfterFunc(p.spec.CallTimeout, func() {
+		p.condemn(fmt.Sprintf("did not answer %s within its call-timeout of %s", path.Base(method), p.spec.CallTimeout))
+		if cancel != nil {
+			cancel()
+		}
+	})
 }
 
 // messageTooLarge is what gRPC itself says of a message beyond a limit, whichever
@@ -68,7 +76,7 @@ func (c connection) NewStream(ctx context.Context, desc *grpc.StreamDesc, method
 	if err != nil {
 		return nil, c.process.explainCall(err)
 	}
-	return explainedStream{ClientStream: stream, process: c.process}, nil
+	return explainedStream{ClientStream: stream, process: c.process, method: method}, nil
 }
 
 // explainCall replaces the bare end of a connection by the end of the process,

@@ -5,6 +5,7 @@ package supervise_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io/fs"
 	"path/filepath"
 	"strings"
@@ -22,6 +23,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/supervise"
 )
 
@@ -155,6 +157,48 @@ func TestAPluginThatHangsBeforeItDescribesItselfIsGivenUp(t *testing.T) {
 		_, err = process.Describe(ctx)
 	}
 	require.ErrorContains(t, err, `plugin "test" does not describe itself`)
+}
+
+func TestAPluginThatHangsInDescribeIsGivenUpAndEnded(t *testing.T) {
+	t.Parallel()
+	ctx, logs := logged(t)
+	p := made(t, ctx, settings("hangs-in-describe"))
+	require.EqualError(t, p.Start(ctx), `plugin "test" does not describe itself within its start-timeout of 10s`)
+	pid, ok := awaitLine(t, logs, "plugin started").ContextMap()["pid"].(int64)
+	require.True(t, ok)
+	require.ErrorIs(t, syscall.Kill(int(pid), 0), syscall.ESRCH, "it does not stay behind")
+}
+
+func TestAnAssetThatHangsEndsTheProcess(t *testing.T) {
+	t.Parallel()
+	ctx, _ := logged(t)
+	s := spec("foreign")
+	s.CallTimeout = 300 * time.Millisecond
+	stream, err := connectorv2.NewAssetServiceClient(started(t, ctx, s).Conn()).GetAsset(ctx,
+		&connectorv2.AssetServiceGetAssetRequest{Asset: &connectorv2.AssetRef{Id: "hangs"}})
+	require.NoError(t, err)
+	_, err = stream.Recv()
+	exit, ok := errors.AsType[*supervise.ExitError](err)
+	require.True(t, ok, "%v", err)
+	require.Equal(t, "did not answer GetAsset within its call-timeout of 300ms", exit.Reason)
+}
+
+// TestAPluginThatListsAnothersResourcesIsRefused is about one without a namespace:
+// what the others list bears their names.
+func TestAPluginThatListsAnothersResourcesIsRefused(t *testing.T) {
+	t.Parallel()
+	ctx, _ := logged(t)
+	a, err := aggregate.New([]aggregate.Plugin{
+		{Instance: "a", Namespace: "a", Conn: started(t, ctx, spec("good")).Conn()},
+		{Instance: "x", Conn: started(t, ctx, spec("intrudes")).Conn()},
+	})
+	require.NoError(t, err)
+	list := func(typeID string) error {
+		_, err := a.Client(ctx).ListResources(ctx, connectorv2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: typeID}.Build())
+		return err
+	}
+	require.NoError(t, list("a.user"))
+	require.ErrorContains(t, list("user"), `the resource "1" is of type "a.user", which the plugin does not list among its resource types`)
 }
 
 func TestAPluginThatHangsWhenItIsStoppedIsEnded(t *testing.T) {

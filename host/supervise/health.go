@@ -21,12 +21,14 @@ const (
 )
 
 // watchHealth ends the process if it leaves a health check unanswered: it hangs
-// as a whole. go-plugin's own Ping has no deadline. It returns when the process
-// is gone.
+// as a whole. So it does if it cannot be reached for as long although it is there:
+// its socket is gone, or nobody takes connections. go-plugin's own Ping has no
+// deadline. It returns when the process is gone.
 func (p *Process) watchHealth() {
 	health := healthpb.NewHealthClient(p.client.Conn)
 	pause := time.NewTicker(min(longestCheckPause, p.spec.HealthTimeout))
 	defer pause.Stop()
+	reached := time.Now()
 	for {
 		select {
 		case <-p.runner.exited:
@@ -36,8 +38,13 @@ func (p *Process) watchHealth() {
 		ctx, cancel := context.WithTimeout(context.Background(), p.spec.HealthTimeout)
 		_, err := health.Check(ctx, &healthpb.HealthCheckRequest{Service: goplugin.GRPCServiceName})
 		cancel()
-		if status.Code(err) == codes.DeadlineExceeded {
+		switch code := status.Code(err); {
+		case code == codes.DeadlineExceeded:
 			p.condemn(fmt.Sprintf("did not answer a health check within %s", p.spec.HealthTimeout))
+		case code != codes.Unavailable:
+			reached = time.Now()
+		case time.Since(reached) > p.spec.HealthTimeout && p.runner.running():
+			p.condemn(fmt.Sprintf("took no connection for %s", p.spec.HealthTimeout))
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 // groupMemory is the memory, in bytes, that the processes of this group hold for
 // themselves: not the pages of files, which the kernel can drop, nor those of an
-// executable that lies in memory (see verify_linux.go).
+// executable that lies in memory (see image_linux.go).
 func groupMemory(group int) (uint64, error) {
 	processes, err := procfs.AllProcs()
 	if err != nil {

@@ -49,6 +49,26 @@ func leak() {
 	_ = kept
 }
 
+// hangUp removes the plugin's socket and closes every connection of it, but not the
+// socket that listens: go-plugin's server would end with that.
+func hangUp() error {
+	sockets, err := filepath.Glob(filepath.Join(os.Getenv("PLUGIN_UNIX_SOCKET_DIR"), "*"))
+	if err != nil {
+		return err
+	}
+	for _, socket := range sockets {
+		if err := os.Remove(socket); err != nil {
+			return err
+		}
+	}
+	for fd := 3; fd < 256; fd++ {
+		if listens, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN); err == nil && listens == 0 {
+			_ = syscall.Shutdown(fd, syscall.SHUT_RDWR)
+		}
+	}
+	return nil
+}
+
 // forkOn starts children that start children, as fast as it can.
 func forkOn() {
 	for {
@@ -237,6 +257,22 @@ func TestAHangingProcessIsEndedAndReplaced(t *testing.T) {
 	require.NotEqual(t, first, p.Status().PID)
 }
 
+func TestAProcessThatCannotBeReachedIsEndedAndReplaced(t *testing.T) {
+	t.Parallel()
+	ctx, logs := logged(t)
+	s := settings("unreachable")
+	s.HealthTimeout = 300 * time.Millisecond
+	p := made(t, ctx, s)
+	require.NoError(t, p.Start(ctx))
+	first := p.Status().PID
+	require.Error(t, ask(ctx, p))
+
+	ended := awaitLine(t, logs, "the plugin ended; it is started again")
+	require.Contains(t, ended.ContextMap()["error"], "was ended: it took no connection for 300ms")
+	require.NoError(t, page(ctx, p.Conn()))
+	require.NotEqual(t, first, p.Status().PID)
+}
+
 func TestACallThatHangsEndsTheProcess(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
@@ -269,16 +305,40 @@ func TestAPluginOverItsMemoryLimitIsEnded(t *testing.T) {
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		t.Skip("memory is measured where there is /proc")
 	}
-	ctx, _ := logged(t)
-	s := settings("leak")
-	s.MemoryLimit = 200 << 20
-	s.Restarts = -1
+	for _, role := range []string{"leaks", "child-leaks"} {
+		ctx, _ := logged(t)
+		s := settings(role)
+		s.MemoryLimit = 200 << 20
+		s.Restarts = -1
+		p := made(t, ctx, s)
+		require.NoError(t, p.Start(ctx))
+		err := ask(ctx, p)
+		exit, ok := errors.AsType[*supervise.ExitError](err)
+		require.True(t, ok, "%s: %v", role, err)
+		require.Regexp(t, `^took [0-9.]+ [MG]iB of memory, which is more than its memory-limit of 200 MiB$`, exit.Reason, role)
+	}
+}
+
+// TestCallsThatWaitTogetherGetOneStart makes many calls while there is no process.
+func TestCallsThatWaitTogetherGetOneStart(t *testing.T) {
+	t.Setenv(markVariable, filepath.Join(t.TempDir(), "mark"))
+	ctx, logs := logged(t)
+	s := settings("crash-once")
+	s.Env = []string{markVariable}
 	p := made(t, ctx, s)
 	require.NoError(t, p.Start(ctx))
-	err := ask(ctx, p)
-	exit, ok := errors.AsType[*supervise.ExitError](err)
-	require.True(t, ok, "%v", err)
-	require.Regexp(t, `^took [0-9.]+ [MG]iB of memory, which is more than its memory-limit of 200 MiB$`, exit.Reason)
+	require.Error(t, ask(ctx, p))
+	var calls sync.WaitGroup
+	for range 50 {
+		calls.Go(func() {
+			if err := ask(ctx, p); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	calls.Wait()
+	require.Equal(t, 1, p.Status().Restarts)
+	require.Equal(t, 2, logs.FilterMessage("plugin started").Len(), "the first start and the next")
 }
 
 func TestAPersistentPluginIsTriedAgainThatDoesNotStart(t *testing.T) {

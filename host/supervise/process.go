@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/workdir"
 	"github.com/batonhost/baton-host/plugin"
@@ -60,9 +62,12 @@ func (p *Process) Exited() <-chan struct{} { return p.runner.exited }
 
 // Describe asks the plugin what it is.
 func (p *Process) Describe(ctx context.Context) (*pluginv1.Manifest, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.spec.StartTimeout)
+	limited, cancel := context.WithTimeout(ctx, p.spec.StartTimeout)
 	defer cancel()
-	response, err := p.client.Describe(ctx, &pluginv1.DescribeRequest{})
+	response, err := p.client.Describe(limited, &pluginv1.DescribeRequest{})
+	if late(err, ctx, limited) {
+		return nil, fmt.Errorf("plugin %q does not describe itself within its start-timeout of %s", p.spec.Instance, p.spec.StartTimeout)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("plugin %q does not describe itself: %w", p.spec.Instance, p.explainCall(err))
 	}
@@ -78,11 +83,22 @@ func (p *Process) Describe(ctx context.Context) (*pluginv1.Manifest, error) {
 // now on the values of the request's secrets are blanked in the plugin's log.
 func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequest) ([]*pluginv1.Diagnostic, error) {
 	p.logs.redact(redact.Secrets(request.GetSecrets()))
-	ctx, cancel := context.WithTimeout(ctx, configureTimeout)
+	limited, cancel := context.WithTimeout(ctx, configureTimeout)
 	defer cancel()
-	response, err := p.client.Configure(ctx, request)
+	response, err := p.client.Configure(limited, request)
+	if late(err, ctx, limited) {
+		return nil, fmt.Errorf("plugin %q has not taken its configuration within %s", p.spec.Instance, configureTimeout)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("plugin %q cannot be configured: %w", p.spec.Instance, p.explainCall(err))
 	}
 	return response.GetDiagnostics(), nil
+}
+
+// late says that a call failed because of the limit that was put on it, and not for
+// a reason of its caller's or the plugin's. The plugin's end of the connection keeps
+// the limit too, and may be a moment earlier.
+func late(err error, caller, limited context.Context) bool { //nolint:revive // It tells two contexts apart.
+	until, _ := limited.Deadline()
+	return status.Code(err) == codes.DeadlineExceeded && time.Until(until) < time.Second && caller.Err() == nil
 }

@@ -5,8 +5,10 @@ package supervise_test
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,21 +106,37 @@ func TestACancelledStartEndsAtOnce(t *testing.T) {
 
 func TestAPluginSeesOnlyTheAllowedEnvironment(t *testing.T) {
 	ctx, _ := logged(t)
-	t.Setenv("BATON_CLIENT_SECRET", "the host's own")
+	allowed := []string{
+		"PATH", "HOME", "TMPDIR", "TZ", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR",
+		"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+	}
+	for _, name := range allowed {
+		if os.Getenv(name) == "" {
+			t.Setenv(name, "") // There, and of no effect.
+		}
+	}
+	for _, name := range []string{"BATON_CLIENT_SECRET", "AWS_SECRET_ACCESS_KEY", "LD_PRELOAD_32", "GOMEMLIMIT", "GODEBUG", "APP_REGION_2"} {
+		t.Setenv(name, "")
+	}
 	t.Setenv("APP_REGION", "eu")
-	t.Setenv("HTTPS_PROXY", "http://proxy.example.com")
 	with := spec("good")
 	with.Env = []string{"APP_REGION"}
+	with.MemoryLimit = 1000 << 20
 	process := started(t, ctx, with)
 
 	response, err := connectorv2.NewConnectorServiceClient(process.Conn()).GetMetadata(ctx, &connectorv2.ConnectorServiceGetMetadataRequest{})
 	require.NoError(t, err)
-	var seen map[string]bool
+	var seen map[string]string
 	require.NoError(t, json.Unmarshal([]byte(response.GetMetadata().GetDescription()), &seen))
-	require.True(t, seen["APP_REGION"])
-	require.True(t, seen["HTTPS_PROXY"])
-	require.True(t, seen["PATH"])
-	require.False(t, seen["BATON_CLIENT_SECRET"])
+	require.Equal(t, "943718400", seen["GOMEMLIMIT"], "nine tenths of the limit")
+	require.Equal(t, "eu", seen["APP_REGION"])
+	delete(seen, "GOMEMLIMIT")
+	for name := range seen { // What go-plugin and the host say themselves.
+		if strings.HasPrefix(name, "PLUGIN_") || strings.HasPrefix(name, "BATON_PLUGIN_") {
+			delete(seen, name)
+		}
+	}
+	require.ElementsMatch(t, append(allowed, "APP_REGION"), slices.Collect(maps.Keys(seen)))
 }
 
 func TestACrashInACallIsOneTypedErrorWithTheLastWords(t *testing.T) {

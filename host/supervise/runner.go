@@ -192,6 +192,14 @@ func (r *runner) Kill(context.Context) error {
 	return killGroup(r.pid)
 }
 
+// running says that the process has not ended; the end of its log may be still to
+// come otherwise.
+func (r *runner) running() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pid != 0 && !r.reaped
+}
+
 // Stdout carries the handshake; what follows it is logged.
 func (r *runner) Stdout() io.ReadCloser {
 	return &handshakeReader{from: r.stdout, rest: r.logs.stdout}

@@ -49,7 +49,7 @@ func newSocketDir() (*workdir.Dir, error) {
 	_ = dir.Remove()
 	dir, err = workdir.Make(shallowTemp, socketPrefix)
 	if err != nil {
-		return nil, fmt.Errorf("make a private directory for the plugin's socket (TMPDIR is too long a path for one): %w", err)
+		return nil, fmt.Errorf("make a private directory for the plugin's socket (TMPDIR is too long a path for one): %w; set TMPDIR to a shorter one", err)
 	}
 	return dir, nil
 }

@@ -38,7 +38,7 @@ func TestStopEndsWhateverThePluginDoes(t *testing.T) {
 		},
 		"it ignores SIGTERM, which is not what ends it": func(t *testing.T, process *supervise.Process) {
 			t.Helper()
-			require.NoError(t, syscall.Kill(process.PID(), syscall.SIGINT))
+			require.NoError(t, syscall.Kill(process.PID(), syscall.SIGTERM))
 		},
 	}
 	for name, disturb := range cases {

@@ -3,10 +3,12 @@ package main_test
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -20,6 +22,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/batonhost/baton-host/sandbox/canary"
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
@@ -143,8 +146,9 @@ func repeated(starts []int) int {
 }
 
 // TestAKilledPluginCostsTimeAndNoAccount kills a plugin at a random moment of
-// each of many syncs, in several ways. Every sync file must be exact, and the log
-// of the app must show that the listing went on where it was.
+// each of many syncs, in several ways. Every sync file must be exact, the log of
+// the app must show that the listing went on where it was, and the app's token may
+// be nowhere.
 func TestAKilledPluginCostsTimeAndNoAccount(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
@@ -155,7 +159,8 @@ func TestAKilledPluginCostsTimeAndNoAccount(t *testing.T) {
 	}
 	t.Logf("seed %d; set BATON_HOST_KILL_SEED to it to kill alike", seed)
 
-	const token = "tok-killed"
+	const token = tokenCanary
+	requireGlimpseFinds(t, token)
 	servers := map[string]*scim.Server{}
 	for _, name := range []string{"fullstory", "design-tool"} {
 		server, err := scim.New(scim.Options{App: name, Seed: seed, Accounts: killAccounts, PageCap: killPage, Token: token})
@@ -239,11 +244,11 @@ func (r *killRound) run(t *testing.T, servers map[string]*scim.Server, token str
 plugins:
   fullstory:
     health-timeout: %s
-    config: { scim-base-url: %q, scim-token: %s, scim-read-ahead: %d }
+    config: { scim-base-url: %q, scim-token: %q, scim-read-ahead: %d }
   design-tool:
     app: scim
     health-timeout: %s
-    config: { scim-groups: false, scim-base-url: %q, scim-token: %s, scim-read-ahead: %d }
+    config: { scim-groups: false, scim-base-url: %q, scim-token: %q, scim-read-ahead: %d }
 uploads:
   workforce:
     plugins: [fullstory, design-tool]
@@ -255,9 +260,11 @@ uploads:
 	cmd.Stdout, cmd.Stderr = &said, &said
 	var host atomic.Int64
 	var done atomic.Bool
+	var seen map[string][]byte
 	r.app.killAt(r.at, r.late, func() {
 		time.Sleep(r.delay) // The moment is random, not awaited.
 		pid := childCalled(int(host.Load()), "baton-"+map[string]string{"fullstory": "fullstory", "design-tool": "scim"}[r.victim])
+		seen = glimpse(int(host.Load()), pid, temporary, out, cmd.Dir)
 		done.Store(pid != 0 && syscall.Kill(pid, r.signal) == nil)
 	})
 	if err := cmd.Start(); err != nil {
@@ -269,7 +276,7 @@ uploads:
 	}
 
 	if !done.Load() {
-		problems = append(problems, "nothing was killed")
+		return []string{"nothing was killed"}
 	}
 	var want []shown
 	for name, app := range apps {
@@ -282,10 +289,61 @@ uploads:
 	if diff := cmp.Diff(plain(want), plain(got)); diff != "" {
 		problems = append(problems, "the sync file differs from the apps:\n"+diff)
 	}
+	seen["what was said"] = said.Bytes()
+	if r.at%10 == 0 { // It is the same every time.
+		listed := execute(t, nil, "baton", "resources", "-f", filepath.Join(out, "workforce.c1z"), "-o", "json")
+		seen["the sync file"] = []byte(listed.stdout + listed.stderr)
+	}
+	for where, what := range seen {
+		if piece := canary.Find(what, token); piece != "" {
+			problems = append(problems, "the token is in "+where+": "+piece)
+		}
+	}
 	if left, _ := filepath.Glob(filepath.Join(temporary, "*")); len(left) > 0 {
 		problems = append(problems, fmt.Sprintf("left behind: %v", left))
 	}
 	return problems
+}
+
+// glimpse is what others may read of a host and a plugin at this moment: of the
+// processes, and in the files of these directories. What goes meanwhile is left out.
+func glimpse(host, plugin int, dirs ...string) map[string][]byte {
+	seen := map[string][]byte{}
+	look := func(path string) {
+		if content, err := os.ReadFile(path); err == nil {
+			seen[path] = content
+		}
+	}
+	for _, pid := range []int{host, plugin} {
+		for _, name := range []string{"environ", "cmdline", "comm", "status"} {
+			look(fmt.Sprintf("/proc/%d/%s", pid, name))
+		}
+	}
+	for _, dir := range dirs {
+		_ = filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+			if err == nil && entry.Type().IsRegular() {
+				look(path)
+			}
+			return nil
+		})
+	}
+	return seen
+}
+
+// requireGlimpseFinds plants a secret where glimpse looks.
+func requireGlimpseFinds(t *testing.T, secret string) {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "file"), []byte("token: "+secret), 0o600))
+	cmd := exec.CommandContext(t.Context(), "sleep", "3600")
+	cmd.Env = []string{"TOKEN=" + secret}
+	require.NoError(t, cmd.Start())
+	defer func() { _, _ = cmd.Process.Kill(), cmd.Wait() }()
+	environ := fmt.Sprintf("/proc/%d/environ", cmd.Process.Pid)
+	require.Eventually(t, func() bool {
+		seen := glimpse(os.Getpid(), cmd.Process.Pid, dir)
+		return canary.Find(seen[environ], secret) != "" && canary.Find(seen[filepath.Join(dir, "file")], secret) != ""
+	}, time.Minute, time.Millisecond)
 }
 
 // childCalled is the child of a process with a binary of this name, or 0.

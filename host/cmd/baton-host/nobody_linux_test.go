@@ -100,6 +100,49 @@ func TestTheHostNeedsNoRightsAndTwoDirectories(t *testing.T) {
 	require.Empty(t, left)
 }
 
+// onReadOnlyRoot has a command run as nobody where every file system is read-only
+// but for the directories in the ground. Only root can make such a place.
+func onReadOnlyRoot(t *testing.T, dir string, cmd *exec.Cmd) *exec.Cmd {
+	t.Helper()
+	const script = `
+mount --make-rprivate / &&
+for writable in "$DIR"/*/; do mount --bind "$writable" "$writable" || exit 98; done &&
+mount -o remount,bind,ro / || exit 98
+! touch /tmp/baton-written "$DIR/baton-written" 2>/dev/null || exit 99
+exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"`
+	inside := exec.CommandContext(t.Context(), "unshare", append([]string{"--mount", "sh", "-c", script, "sh", cmd.Path}, cmd.Args[1:]...)...) //nolint:gosec // Our own script and binary.
+	inside.Dir, inside.Env = cmd.Dir, append(cmd.Env, "DIR="+dir)
+	return inside
+}
+
+func TestTheHostWorksOnAReadOnlyRoot(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("only root can make a root file system read-only")
+	}
+	dir := ground(t, "tmp", "out")
+	if tried := finish(t, onReadOnlyRoot(t, dir, exec.CommandContext(t.Context(), "/bin/true"))); tried.status != 0 {
+		t.Skipf("this system lets nobody make one: status %d, %s", tried.status, tried.stderr)
+	}
+	config, env := twoApps(t, startApp(t, scim.Options{Accounts: 30}), startApp(t, scim.Options{App: "design-tool", Accounts: 20}))
+	text, err := os.ReadFile(config)
+	require.NoError(t, err)
+	config = filepath.Join(dir, "baton-host.yaml")
+	require.NoError(t, os.WriteFile(config, text, 0o644)) //nolint:gosec // It holds no secret.
+	locked := execute(t, nil, "baton-host", "lock", "--config", config, "--plugin-dir", dir)
+	require.Equal(t, 0, locked.status, locked.stderr)
+
+	synced := finish(t, onReadOnlyRoot(t, dir, at(t, dir, env, "sync", "--config", config, "--output-dir", filepath.Join(dir, "out"))))
+	require.Equal(t, 0, synced.status, synced.stderr)
+	file := filepath.Join(dir, "out", "workforce.c1z")
+	require.Len(t, accountsIn(t, file), 50)
+	info, err := os.Stat(file)
+	require.NoError(t, err)
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	require.True(t, ok)
+	require.NotZero(t, owner.Uid, "or it has shown nothing")
+}
+
 func TestAPlaceThatCannotBeWrittenToIsExplained(t *testing.T) {
 	t.Parallel()
 	dir := ground(t, "tmp", "state")
