@@ -25,6 +25,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/field"
 	"github.com/conductorone/baton-sdk/pkg/types/resource"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	goplugin "github.com/hashicorp/go-plugin"
 	"github.com/spf13/viper"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -71,7 +72,9 @@ func TestMain(m *testing.M) {
 	case "sweep":
 		supervise.Sweep()
 	case "foreign":
-		foreignRole()
+		foreignRole(goplugin.DefaultGRPCServer)
+	case "brokerless":
+		foreignRole(brokerless)
 	default:
 		plugin.Run(context.Background(), "baton-test", "v1.0.0", testSchema, func(_ context.Context, v *viper.Viper, _ *cli.ConnectorOpts) (connectorbuilder.ConnectorBuilderV2, []connectorbuilder.Opt, error) {
 			if role == "refuse-once" && firstTime() {
