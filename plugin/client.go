@@ -18,6 +18,8 @@ type Client struct {
 	// Conn carries the c1.connector.v2 services too. It is bare: no retries, no
 	// time limits, no knowledge of the process's state.
 	Conn grpc.ClientConnInterface
+
+	broker *goplugin.GRPCBroker
 }
 
 // HostPlugins is the plugin set of the host's go-plugin client, by protocol
@@ -58,6 +60,6 @@ func (clientSide) GRPCServer(*goplugin.GRPCBroker, *grpc.Server) error {
 	return errors.New("the host serves no plugin")
 }
 
-func (clientSide) GRPCClient(_ context.Context, _ *goplugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
-	return &Client{PluginServiceClient: pluginv1.NewPluginServiceClient(conn), Conn: conn}, nil
+func (clientSide) GRPCClient(_ context.Context, broker *goplugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
+	return &Client{PluginServiceClient: pluginv1.NewPluginServiceClient(conn), Conn: conn, broker: broker}, nil
 }

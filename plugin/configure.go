@@ -3,17 +3,14 @@ package plugin
 import (
 	"context"
 	"encoding/base64"
-	"fmt"
 	"maps"
 	"strings"
 	"sync"
 
 	"github.com/conductorone/baton-sdk/pkg/cli"
 	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
-	"github.com/conductorone/baton-sdk/pkg/connectorrunner"
 	"github.com/conductorone/baton-sdk/pkg/field"
 	"github.com/conductorone/baton-sdk/pkg/logging"
-	"github.com/conductorone/baton-sdk/pkg/session"
 	"github.com/conductorone/baton-sdk/pkg/types"
 	"github.com/spf13/viper"
 	"google.golang.org/grpc/status"
@@ -26,6 +23,7 @@ import (
 // configured is the connector that a configuration made.
 type configured struct {
 	connector types.ConnectorServer
+	offered   *offered
 	closeOnce sync.Once
 	closeErr  error
 }
@@ -33,6 +31,7 @@ type configured struct {
 // close releases what the connector holds, once.
 func (c *configured) close(ctx context.Context) error {
 	c.closeOnce.Do(func() {
+		defer c.offered.close()
 		connector := c.connector
 		if wrapped, ok := connector.(*validatedOnce); ok {
 			connector = wrapped.ConnectorServer
@@ -51,7 +50,7 @@ func (c *configured) close(ctx context.Context) error {
 
 // configure builds the connector from a host's values. It returns nil and at
 // least one ERROR diagnostic where that is not possible.
-func (a *author[T]) configure(ctx context.Context, request *pluginv1.ConfigureRequest) (*configured, []*pluginv1.Diagnostic) {
+func (a *author[T]) configure(ctx context.Context, request *pluginv1.ConfigureRequest, dial dialer) (*configured, []*pluginv1.Diagnostic) {
 	if err := logging.SetLogLevel(request.GetHost().GetLogLevel()); err != nil {
 		return nil, []*pluginv1.Diagnostic{finding("", "the host asked for an unknown log level", err.Error())}
 	}
@@ -69,28 +68,30 @@ func (a *author[T]) configure(ctx context.Context, request *pluginv1.ConfigureRe
 		return nil, diagnostics
 	}
 
-	connector, err := a.build(ctx, decoded, authMethod)
-	if err != nil {
-		summary := "the connector could not be built from this configuration"
-		return nil, []*pluginv1.Diagnostic{finding("", summary, redact.Secrets(request.GetSecrets()).Blank(message(err)))}
+	offered, diagnostic := a.accept(ctx, request.GetHost(), dial)
+	if diagnostic != nil {
+		return nil, []*pluginv1.Diagnostic{diagnostic}
 	}
-	return &configured{connector: connector}, nil
+	connector, err := a.build(ctx, decoded, authMethod, a.settle(values), offered)
+	if err != nil {
+		offered.close()
+		summary := "the connector could not be built from this configuration"
+		return nil, []*pluginv1.Diagnostic{finding("", summary, redact.Request(request).Blank(message(err)))}
+	}
+	return &configured{connector: connector, offered: offered}, nil
 }
 
-// build is what the SDK's command line does with a decoded configuration.
-func (a *author[T]) build(ctx context.Context, decoded T, authMethod string) (types.ConnectorServer, error) {
-	needsSessions, err := connectorrunner.IsSessionStoreEnabled(ctx, a.options...)
-	if err != nil {
-		return nil, err
-	}
-	if needsSessions {
-		return nil, fmt.Errorf("the connector needs a session store, which this version of the plugin package does not serve yet")
-	}
+// build is what the SDK's command line does with a decoded configuration. Of the
+// options that the SDK knows for a connector, the token source and the egress policy
+// are of connectors that C1 hosts itself; and which resource types are synced is not
+// known yet: each sync may want others.
+func (a *author[T]) build(ctx context.Context, decoded T, authMethod string, settled settled, from *offered) (types.ConnectorServer, error) {
+	ctx = from.surround(ctx, settled)
 	builder, options, err := a.newConnector(ctx, decoded, &cli.ConnectorOpts{SelectedAuthMethod: authMethod})
 	if err != nil {
 		return nil, err
 	}
-	options = append(options, connectorbuilder.WithSessionStore(&session.NoOpSessionStore{}))
+	options = append(options, connectorbuilder.WithSessionStore(from.store(settled)))
 	server, err := connectorbuilder.NewConnector(ctx, builder, options...)
 	if err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/conductorone/baton-sdk/pkg/crypto/providers/jwk"
 	"github.com/conductorone/baton-sdk/pkg/types/resource"
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -137,7 +138,18 @@ func TestConfigureNamesTheFieldOfEveryFinding(t *testing.T) {
 		"a session store is needed and none is offered": {
 			role:    "sessions",
 			request: `values { key: "base-url" value { string_value: "https://a.example.com" } }`,
-			want:    []string{": the connector could not be built from this configuration: the connector needs a session store, which this version of the plugin package does not serve yet"},
+			want:    []string{": the connector needs a session store, and the host offers none"},
+		},
+		"the key for passwords is none": {
+			request: `
+				values { key: "base-url" value { string_value: "https://a.example.com" } }
+				host { password_key: "CANARY" }`,
+			want: []string{": the host gave a key for passwords that is no private JSON Web Key with a key id"},
+		},
+		"the SDK's own field is beyond its rules": {
+			role:    "exported",
+			request: `values { key: "http-timeout-seconds" value { int_value: 1801 } }`,
+			want:    []string{"http-timeout-seconds: value must be less than or equal to 1800 but got 1801"},
 		},
 	}
 	for name, test := range cases {
@@ -181,6 +193,40 @@ func TestConfigureMayBeTriedAgainUntilItSucceeds(t *testing.T) {
 
 	_, err = client.Configure(t.Context(), goodRequest())
 	require.Equal(t, codes.FailedPrecondition, status.Code(err))
+}
+
+// TestAConnectorIsMadeAsOnTheSDKsCommandLine: what the SDK puts into the context, by
+// its defaults and by those of its fields that an author has exported.
+func TestAConnectorIsMadeAsOnTheSDKsCommandLine(t *testing.T) {
+	t.Parallel()
+	_, key, err := (&jwk.JWKEncryptionProvider{}).GenerateKey(t.Context())
+	require.NoError(t, err)
+	key.KeyID = "the-key"
+	encoded, err := key.MarshalJSON()
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		request *pluginv1.ConfigureRequest
+		want    string
+	}{
+		"nothing is given": {&pluginv1.ConfigureRequest{}, "http 5m0s, ticketing false, no key"},
+		"all is given": {&pluginv1.ConfigureRequest{
+			Values: map[string]*pluginv1.Value{
+				"http-timeout-seconds":       {Kind: &pluginv1.Value_IntValue{IntValue: 7}},
+				"ticketing":                  {Kind: &pluginv1.Value_BoolValue{BoolValue: true}},
+				"session-store-maximum-size": {Kind: &pluginv1.Value_IntValue{IntValue: 0}},
+			},
+			Host: &pluginv1.Host{PasswordKey: string(encoded)},
+		}, "http 7s, ticketing true, key the-key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			client := start(t, "exported")
+			require.Empty(t, configure(t, client, c.request))
+			page, err := listUsers(t, client, "")
+			require.NoError(t, err)
+			require.Equal(t, c.want, page.GetList()[0].GetDisplayName())
+		})
+	}
 }
 
 func TestConfigureTellsTheConnectorWhichGroupWasChosen(t *testing.T) {

@@ -2,6 +2,7 @@ package plugin_test
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -13,10 +14,14 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/cli"
 	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
 	"github.com/conductorone/baton-sdk/pkg/connectorrunner"
+	"github.com/conductorone/baton-sdk/pkg/crypto"
 	"github.com/conductorone/baton-sdk/pkg/field"
 	"github.com/conductorone/baton-sdk/pkg/types/resource"
+	"github.com/conductorone/baton-sdk/pkg/uhttp"
+	"github.com/go-jose/go-jose/v4"
 	hclog "github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
+	"github.com/spf13/viper"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -40,6 +45,8 @@ func TestMain(m *testing.M) {
 		plugin.Run(context.Background(), "baton-test", "v1.2.3", groupSchema, newTestConnector)
 	case "sessions":
 		plugin.Run(context.Background(), "baton-test", "v1.2.3", testSchema, newTestConnector, connectorrunner.WithSessionStoreEnabled())
+	case "exported":
+		plugin.Run(context.Background(), "baton-test", "v1.2.3", exportedSchema, newExportedConnector)
 	}
 }
 
@@ -76,6 +83,24 @@ var (
 	tokenRequired = field.StringField("api-token", field.WithIsSecret(true), field.WithRequired(true))
 	userRequired  = field.StringField("mode", field.WithRequired(true))
 )
+
+// exportedSchema has fields of the SDK's own.
+var exportedSchema = field.NewConfiguration([]field.SchemaField{
+	field.HttpTimeoutField.ExportAs(field.ExportTargetGUI),
+	field.TicketingField.ExportAs(field.ExportTargetGUI),
+	field.ServerSessionStoreMaximumSizeField.ExportAs(field.ExportTargetGUI),
+})
+
+// newExportedConnector makes a connector that shows what it found when it was made.
+func newExportedConnector(ctx context.Context, v *viper.Viper, _ *cli.ConnectorOpts) (connectorbuilder.ConnectorBuilderV2, []connectorbuilder.Opt, error) {
+	found := fmt.Sprintf("http %v, ticketing %t", ctx.Value(uhttp.ContextHTTPTimeoutKey), v.GetBool(field.TicketingField.FieldName))
+	if key, ok := ctx.Value(crypto.ContextClientSecretKey).(*jose.JSONWebKey); ok {
+		found += ", key " + key.KeyID
+	} else {
+		found += ", no key"
+	}
+	return &testConnector{settings: &settings{}, opts: &cli.ConnectorOpts{SelectedAuthMethod: found}}, nil, nil
+}
 
 // settings is an author's typed configuration.
 type settings struct {

@@ -20,6 +20,10 @@ import (
 // line, with one thing mended: the exit status of a one-shot sync is 0 only if
 // the sync came to its end. Both build the connector with newConnector.
 //
+// Under a host the connector has the session store, the decryption of passwords and
+// the ConnectorOpts that it has stand-alone, as far as they mean anything there:
+// docs/architecture.md lists what does not.
+//
 // The manifest tells a connector's capabilities before it is configured only if
 // options hold one of the SDK's default-capabilities options
 // (connectorrunner.WithDefaultCapabilities...).

@@ -20,7 +20,7 @@ import (
 // connector's configuration.
 type connectorAuthor interface {
 	manifest(ctx context.Context) (*pluginv1.Manifest, error)
-	configure(ctx context.Context, request *pluginv1.ConfigureRequest) (*configured, []*pluginv1.Diagnostic)
+	configure(ctx context.Context, request *pluginv1.ConfigureRequest, dial dialer) (*configured, []*pluginv1.Diagnostic)
 }
 
 // serve speaks the contract until the host ends it. It returns when the host
@@ -85,7 +85,8 @@ type serverSide struct {
 	service *service
 }
 
-func (s serverSide) GRPCServer(_ *goplugin.GRPCBroker, server *grpc.Server) error {
+func (s serverSide) GRPCServer(broker *goplugin.GRPCBroker, server *grpc.Server) error {
+	s.service.dial = broker.Dial
 	pluginv1.RegisterPluginServiceServer(server, s.service)
 	s.service.gate.register(server)
 	return nil

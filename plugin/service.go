@@ -20,6 +20,7 @@ type service struct {
 	base   context.Context
 	author connectorAuthor
 	gate   *gate
+	dial   dialer
 
 	mu         sync.Mutex
 	configured *configured
@@ -44,7 +45,7 @@ func (s *service) Configure(_ context.Context, request *pluginv1.ConfigureReques
 		return nil, status.Error(codes.FailedPrecondition, "the plugin is configured already: a process takes one configuration")
 	}
 
-	built, diagnostics := s.author.configure(s.base, request)
+	built, diagnostics := s.author.configure(s.base, request, s.dial)
 	response := &pluginv1.ConfigureResponse{Diagnostics: diagnostics}
 	if built == nil {
 		return response, nil

@@ -50,6 +50,10 @@ type Plugin struct {
 	// counts as failed from the beginning, and Conn is not used.
 	Err error
 
+	// Passwords encrypts the passwords in requests for the plugin; nil passes them
+	// as they are.
+	Passwords Passwords
+
 	// LastGood answers in the plugin's place once it has failed, for the rest of
 	// the aggregate's life. Without it a failure fails the call. An aggregate
 	// with one is for one full sync.
@@ -79,6 +83,7 @@ type Aggregate struct {
 	retry       RetryPolicy
 	observer    Observer
 	memory      MetadataMemory
+	sessions    Sessions // nil: none
 }
 
 var _ grpc.ClientConnInterface = (*Aggregate)(nil)
@@ -142,11 +147,15 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 	return a, nil
 }
 
-// Client is the aggregate as the SDK's syncer and task handlers want it. The
-// SDK's session store setter is a no-op on it: plugins get no session store
-// from a sync file.
+// Client is the aggregate as the SDK's syncer and task handlers want it. As those
+// of the SDK it takes the session store of a sync file (sessions.SetSessionStore);
+// without WithSessions it does nothing with it.
 func (a *Aggregate) Client(ctx context.Context) types.ConnectorClient {
-	return connectorclient.NewConnectorClient(ctx, a)
+	client := connectorclient.NewConnectorClient(ctx, a)
+	if a.sessions == nil {
+		return client
+	}
+	return &sessionClient{ConnectorClient: client, to: a.sessions}
 }
 
 // Invoke answers one call of any c1.connector.v2 service. args is never

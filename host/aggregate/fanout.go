@@ -103,6 +103,9 @@ func (a *Aggregate) cleanup(ctx context.Context, request *v2.ConnectorServiceCle
 		defer cancel()
 		return answer, r.call(limited, v2.ConnectorService_Cleanup_FullMethodName, request, answer, opts)
 	})
+	if failed := a.endSessions(ctx); failed != nil {
+		return failed
+	}
 	if err != nil {
 		return err
 	}

@@ -36,6 +36,7 @@ type route struct {
 	standIn   *standIn // nil: a failure fails the call
 
 	provisioning bool
+	passwords    Passwords // nil: requests keep theirs
 	idle         *idle
 	abilities    atomic.Pointer[abilities]
 }
@@ -50,6 +51,7 @@ func newRoute(a *Aggregate, plugin Plugin) *route {
 		catalog:   newCatalog(),
 
 		provisioning: plugin.Provisioning,
+		passwords:    plugin.Passwords,
 		idle:         newIdle(plugin.IdleTimeout),
 	}
 	if plugin.LastGood != nil {
@@ -170,7 +172,8 @@ func (r *route) own(method string, request proto.Message) (proto.Message, error)
 	return own, nil
 }
 
-// ask calls the plugin, in its own ids, and checks what it answers.
+// ask calls the plugin, in its own ids, and checks what it answers. The request is
+// the caller's clone.
 func (r *route) ask(ctx context.Context, method string, request, reply proto.Message, opts []grpc.CallOption) error {
 	doing := describe(method, request)
 	if err := r.permitted(method, doing); err != nil {
@@ -179,6 +182,10 @@ func (r *route) ask(ctx context.Context, method string, request, reply proto.Mes
 	if r.broken != nil {
 		return r.failed(codes.Aborted, doing, r.broken, "")
 	}
+	if err := r.reencrypt(ctx, doing, request); err != nil {
+		return err
+	}
+	r.join(request)
 	var took time.Duration
 	attempt := func(ctx context.Context) error {
 		defer func(start time.Time) { took += time.Since(start) }(time.Now())

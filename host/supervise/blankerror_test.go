@@ -70,7 +70,7 @@ func leakyDetails(token string) error {
 
 // foreignRole is a plugin that is not made with package plugin: one whose streams
 // fail with an error that holds the token, and which may hang before it is known.
-func foreignRole(hangs bool) {
+func foreignRole(hangs bool, newServer func([]grpc.ServerOption) *grpc.Server) {
 	plugins := map[int]goplugin.PluginSet{}
 	for version, set := range plugin.HostPlugins() {
 		plugins[version] = goplugin.PluginSet{}
@@ -78,7 +78,7 @@ func foreignRole(hangs bool) {
 			plugins[version][name] = foreignPlugin{server: &foreignServer{hangs: hangs}}
 		}
 	}
-	goplugin.Serve(&goplugin.ServeConfig{HandshakeConfig: plugin.Handshake, VersionedPlugins: plugins, GRPCServer: goplugin.DefaultGRPCServer})
+	goplugin.Serve(&goplugin.ServeConfig{HandshakeConfig: plugin.Handshake, VersionedPlugins: plugins, GRPCServer: newServer})
 }
 
 type foreignPlugin struct {

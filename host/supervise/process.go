@@ -82,10 +82,10 @@ func (p *Process) Describe(ctx context.Context) (*pluginv1.Manifest, error) {
 // about it. The error is about the call, never about the configuration. From
 // now on the values of the request's secrets are blanked in the plugin's log.
 func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequest) ([]*pluginv1.Diagnostic, error) {
-	p.logs.redact(redact.Secrets(request.GetSecrets()))
+	p.logs.redact(redact.Request(request))
 	limited, cancel := context.WithTimeout(ctx, configureTimeout)
 	defer cancel()
-	response, err := p.client.Configure(limited, request)
+	response, err := p.client.Configure(limited, p.offer(limited, request))
 	if late(err, ctx, limited) {
 		return nil, fmt.Errorf("plugin %q has not taken its configuration within %s", p.spec.Instance, configureTimeout)
 	}

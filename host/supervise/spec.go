@@ -3,6 +3,8 @@ package supervise
 import (
 	"time"
 
+	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
+
 	"github.com/batonhost/baton-host/plugin"
 )
 
@@ -44,6 +46,8 @@ type Spec struct {
 	// the plugin, a page of a listing above all; zero is plugin.MaxMessageBytes,
 	// which is also the most.
 	MaxAnswer int
+	// Sessions is the session store that is served to the plugin; nil: none.
+	Sessions v1.BatonSessionServiceServer
 }
 
 func (s Spec) withDefaults() Spec {

@@ -25,6 +25,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/field"
 	"github.com/conductorone/baton-sdk/pkg/types/resource"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	goplugin "github.com/hashicorp/go-plugin"
 	"github.com/spf13/viper"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -75,7 +76,9 @@ func TestMain(m *testing.M) {
 	case "sweep":
 		supervise.Sweep()
 	case "foreign", "hangs-in-describe":
-		foreignRole(role == "hangs-in-describe")
+		foreignRole(role == "hangs-in-describe", goplugin.DefaultGRPCServer)
+	case "brokerless":
+		foreignRole(false, brokerless)
 	case "leak":
 		leak()
 	default:

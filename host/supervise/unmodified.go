@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	goplugin "github.com/hashicorp/go-plugin"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
@@ -29,6 +30,7 @@ type unmodified struct {
 
 	configured atomic.Bool
 	conn       atomic.Pointer[grpc.ClientConn] // nil until it serves
+	service    atomic.Pointer[prebuilt.Service] // nil until it is configured
 	// inside has a unit for each call in the process, and all of them once it is
 	// to stop.
 	inside *semaphore.Weighted
@@ -77,10 +79,12 @@ func (u *unmodified) Configure(ctx context.Context, request *pluginv1.ConfigureR
 	if !u.configured.CompareAndSwap(false, true) {
 		return nil, status.Error(codes.FailedPrecondition, "an unmodified connector takes one configuration for each start")
 	}
-	service, err := prebuilt.Prepare(ctx, u.process.socketDir.Path(), request)
+	logged := ctxzap.ToContext(context.WithoutCancel(ctx), u.process.log.Named("sessions"))
+	service, err := prebuilt.Prepare(logged, u.process.socketDir.Path(), request, u.process.spec.Sessions)
 	if err != nil {
 		return nil, err
 	}
+	u.service.Store(service)
 	err = u.serve(ctx, service)
 	if err == nil {
 		// It serves, so it has read everything.
@@ -220,6 +224,9 @@ var errNotConfigured = status.Error(codes.FailedPrecondition, "the plugin is not
 func (u *unmodified) hangUp() {
 	if conn := u.conn.Load(); conn != nil {
 		_ = conn.Close()
+	}
+	if service := u.service.Load(); service != nil {
+		defer service.EndSessions()
 	}
 	r := u.process.runner
 	if r.ID() == "" {

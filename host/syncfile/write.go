@@ -11,6 +11,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
 	"github.com/conductorone/baton-sdk/pkg/sync"
 	"github.com/conductorone/baton-sdk/pkg/types"
+	"github.com/conductorone/baton-sdk/pkg/types/sessions"
 
 	"github.com/batonhost/baton-host/host/workdir"
 )
@@ -163,11 +164,19 @@ func run(ctx context.Context, connector types.ConnectorClient, path, work string
 	if len(settings.Scope.Resources) > 0 {
 		options = append(options, sync.WithTargetedSyncResources(settings.Scope.Resources))
 	}
+	notes, keepsNotes := connector.(sessions.SetSessionStore)
+	if keepsNotes {
+		options = append(options, sync.WithSessionStore(notes))
+	}
 	syncer, err := sync.NewSyncer(ctx, connector, options...)
 	if err != nil {
 		return fmt.Errorf("prepare the sync: %w", err)
 	}
 	err = withoutStopped(syncer.Sync(ctx))
+	if keepsNotes {
+		// The store is about to be closed, and plugins may still call.
+		notes.SetSessionStore(context.WithoutCancel(ctx), nil)
+	}
 	if isDiskError(context.Cause(ctx)) {
 		// The storage engine writes when it closes, and ends the process if it
 		// cannot. Its files are about to be removed anyway.

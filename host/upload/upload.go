@@ -51,6 +51,8 @@ type Spec struct {
 	Engine   c1zstore.Engine
 	Retry    aggregate.RetryPolicy
 	Observer aggregate.Observer
+	// Sessions makes the session store of one sync file; nil: plugins have none.
+	Sessions func() aggregate.Sessions
 }
 
 // Result is a sync that was made.
@@ -202,7 +204,11 @@ func (m *making) lastGood(instance string) (*aggregate.LastGood, error) {
 }
 
 func (m *making) sync(ctx context.Context, plugins []aggregate.Plugin, observer aggregate.Observer) (*aggregate.Aggregate, *syncfile.Draft, error) {
-	a, err := aggregate.New(plugins, aggregate.WithRetry(m.Retry), aggregate.WithObserver(observer))
+	options := []aggregate.Option{aggregate.WithRetry(m.Retry), aggregate.WithObserver(observer)}
+	if m.Sessions != nil {
+		options = append(options, aggregate.WithSessions(m.Sessions()))
+	}
+	a, err := aggregate.New(plugins, options...)
 	if err != nil {
 		return nil, nil, err
 	}

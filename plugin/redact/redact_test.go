@@ -206,7 +206,7 @@ func TestTextsOfSecrets(t *testing.T) {
 	t.Parallel()
 	fields, err := structpb.NewStruct(map[string]any{"a": "in-a-map", "b": []any{"in-a-list", map[string]any{"c": "deep-down"}}, "d": 12345678.0, "e": true, "f": nil})
 	require.NoError(t, err)
-	redactor := redact.Secrets(map[string]*pluginv1.Value{
+	redactor := redact.Request(&pluginv1.ConfigureRequest{Secrets: map[string]*pluginv1.Value{
 		"text":  {Kind: &pluginv1.Value_StringValue{StringValue: "in-a-text"}},
 		"list":  {Kind: &pluginv1.Value_StringList{StringList: &pluginv1.StringList{Values: []string{"in-an-item", "x"}}}},
 		"file":  {Kind: &pluginv1.Value_FileContent{FileContent: []byte("in-a-file")}},
@@ -214,9 +214,17 @@ func TestTextsOfSecrets(t *testing.T) {
 		"pin":   {Kind: &pluginv1.Value_IntValue{IntValue: 90210777}},
 		"flag":  {Kind: &pluginv1.Value_BoolValue{BoolValue: true}},
 		"empty": {},
-	})
+	}})
 	require.Equal(t, strings.Repeat("(secret) ", 8)+"true null", redactor.Blank(
 		"in-a-text in-an-item in-a-file in-a-map in-a-list deep-down 12345678 90210777 true null"))
+}
+
+func TestAPluginsKeyIsASecret(t *testing.T) {
+	t.Parallel()
+	const key = `{"kty":"OKP","kid":"5f1c","crv":"Ed25519","x":"cHVibGljLXBhcnQ","d":"cHJpdmF0ZS1wYXJ0LW9mLWEta2V5"}`
+	redactor := redact.Request(&pluginv1.ConfigureRequest{Host: &pluginv1.Host{PasswordKey: key}})
+	require.Equal(t, "(secret) / d is (secret) / as a client secret a:b:v1:(secret) / kid 5f1c", redactor.Blank(
+		key+" / d is cHJpdmF0ZS1wYXJ0LW9mLWEta2V5 / as a client secret a:b:v1:"+base64.RawURLEncoding.EncodeToString([]byte(key))+" / kid 5f1c"))
 }
 
 func BenchmarkBlank(b *testing.B) {

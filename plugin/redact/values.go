@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"encoding/json"
 	"strconv"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -8,12 +9,21 @@ import (
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
-// Secrets makes a Redactor of the values of secret fields, as they travel in
-// ConfigureRequest.secrets.
-func Secrets(secrets map[string]*pluginv1.Value) *Redactor {
+// Request makes a Redactor of all that is secret in a plugin's configuration: the
+// values of secret fields and the plugin's own key, whole and by its parts.
+func Request(request *pluginv1.ConfigureRequest) *Redactor {
 	var texts []string
-	for _, value := range secrets {
+	for _, value := range request.GetSecrets() {
 		texts = append(texts, Texts(value)...)
+	}
+	if key := request.GetHost().GetPasswordKey(); key != "" {
+		texts = append(texts, key)
+		var private struct {
+			D string `json:"d"`
+		}
+		if json.Unmarshal([]byte(key), &private) == nil {
+			texts = append(texts, private.D)
+		}
 	}
 	return Of(texts...)
 }

@@ -45,6 +45,7 @@ func buildAndRun(m *testing.M) (int, error) {
 		"github.com/conductorone/baton-sdk/cmd/baton",
 		"./testdata/baton-careless",
 		"./testdata/baton-ledger",
+		"./testdata/baton-notes",
 	)
 	if out, err := build.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("build the binaries: %w\n%s", err, out)

@@ -19,6 +19,8 @@ import (
 
 	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/password"
+	"github.com/batonhost/baton-host/host/session"
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/host/upload"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
@@ -106,6 +108,7 @@ func acceptDeletions(plugins []wanted, accept []string) error {
 type member struct {
 	wanted
 	plugin *supervise.Plugin
+	key    *password.Key // what it opens passwords with
 	// Why it was not ready when the fleet had started; both are empty otherwise.
 	problems config.Problems // with its configuration: for a person to mend
 	refused  bool            // the problems are what the plugin says, not its schema
@@ -128,7 +131,8 @@ func (m *member) failed() bool { return m.failure() != nil }
 
 // fleet is the plugins of one command, in the order in which they were wanted.
 type fleet struct {
-	members []*member
+	members  []*member
+	sessions *session.Stores
 }
 
 // fleetOptions are what a command wants of all its plugins.
@@ -146,11 +150,13 @@ type fleetOptions struct {
 // at once.
 func startFleet(ctx context.Context, plugins []wanted, options fleetOptions) *fleet {
 	supervise.Sweep()
-	f := &fleet{}
+	f := &fleet{sessions: &session.Stores{}}
 	var starting sync.WaitGroup
 	for _, plugin := range plugins {
 		m := &member{wanted: plugin}
-		m.plugin = supervise.New(ctx, m.settings(options))
+		settings := m.settings(options)
+		settings.Sessions = f.sessions.Plugin(m.instance)
+		m.plugin = supervise.New(ctx, settings)
 		f.members = append(f.members, m)
 		starting.Go(func() { m.start(ctx) })
 	}
@@ -163,6 +169,8 @@ func (m *member) settings(options fleetOptions) supervise.Settings {
 	if restarts == 0 {
 		restarts = -1 // As Settings have it.
 	}
+	key, keyErr := password.NewKey()
+	m.key = key
 	return supervise.Settings{
 		Spec: supervise.Spec{
 			Instance: m.instance, Path: m.path, Args: m.args, Unmodified: m.unmodified, Pin: m.pin, Env: m.env,
@@ -171,6 +179,9 @@ func (m *member) settings(options fleetOptions) supervise.Settings {
 		},
 		Find: func() (string, error) { return options.finder.Find(m.app) },
 		Configure: func(manifest *pluginv1.Manifest) (*supervise.Configuration, error) {
+			if keyErr != nil {
+				return nil, keyErr
+			}
 			return m.configuration(manifest, cmp.Or(m.logLevel, options.logLevel))
 		},
 		Restarts: restarts, RestartWindow: m.limits.RestartWindow,
@@ -185,7 +196,7 @@ func (m *member) configuration(manifest *pluginv1.Manifest, logLevel string) (*s
 		return nil, err
 	}
 	return &supervise.Configuration{
-		Request: bound.Request(&pluginv1.Host{UserAgent: "baton-host/" + version, LogLevel: logLevel}),
+		Request: bound.Request(&pluginv1.Host{UserAgent: "baton-host/" + version, LogLevel: logLevel, PasswordKey: m.key.Private()}),
 		Refused: func(diagnostics []*pluginv1.Diagnostic) error {
 			var problems config.Problems
 			for _, diagnostic := range diagnostics {
@@ -310,6 +321,9 @@ func (o *rootOptions) pluginLogLevel() string {
 func bindEnvironment(schema *pluginv1.ConfigurationSchema) (*config.Bound, error) {
 	return config.FromEnvironment(schema, os.LookupEnv)
 }
+
+// sessionStore makes the session store of one sync file.
+func (f *fleet) sessionStore() aggregate.Sessions { return f.sessions.Begin() }
 
 // joinNames is a list of names as a sentence has it.
 func joinNames(names []string) string {

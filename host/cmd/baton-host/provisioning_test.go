@@ -22,14 +22,16 @@ import (
 // last may not change anything.
 type ledgers struct {
 	*tenant
-	host  *service
-	paths map[string]string
+	host   *service
+	secret string // of the upload
+	paths  map[string]string
 }
 
-func startLedgers(t *testing.T) *ledgers {
+func startLedgers(t *testing.T, args ...string) *ledgers {
 	t.Helper()
 	l := &ledgers{tenant: startC1(t, c1.Options{}), paths: map[string]string{}}
 	credentials := l.client(t, "books")
+	l.secret = credentials.Secret
 	dir := t.TempDir()
 	text := "plugins:\n"
 	for name, provisioning := range map[string]string{"east": "true", "west": "true", "shut": "false"} {
@@ -38,7 +40,7 @@ func startLedgers(t *testing.T) *ledgers {
 	}
 	text += "uploads:\n  books: { plugins: [east, west, shut] }\n"
 	l.host = startRun(t, []string{l.trust(), "BATON_CLIENT_ID=" + credentials.ID, "BATON_CLIENT_SECRET=" + credentials.Secret},
-		"--config", writeConfig(t, text), "--state-dir", t.TempDir())
+		append([]string{"--config", writeConfig(t, text), "--state-dir", t.TempDir()}, args...)...)
 	return l
 }
 

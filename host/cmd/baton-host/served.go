@@ -23,6 +23,7 @@ import (
 type served struct {
 	upload   *config.Upload
 	members  []*member
+	sessions func() aggregate.Sessions
 	keep     *lastgood.Keep
 	stateDir string
 	options  *runOptions
@@ -38,7 +39,7 @@ func newServed(upload *config.Upload, fleet *fleet, stateDir string, options *ru
 		instances = append(instances, plugin.Name)
 	}
 	s := &served{
-		upload: upload, members: fleet.named(instances), stateDir: stateDir, options: options,
+		upload: upload, members: fleet.named(instances), sessions: fleet.sessionStore, stateDir: stateDir, options: options,
 		keep:   lastgood.At(filepath.Join(stateDir, upload.Name+".c1z")),
 		accept: map[string]bool{}, said: map[string]*connectorv2.ConnectorMetadata{},
 	}
@@ -75,7 +76,10 @@ func (s *served) behind(ctx context.Context) []aggregate.Plugin {
 	plugins := make([]aggregate.Plugin, len(s.members))
 	var naming sync.WaitGroup
 	for i, m := range s.members {
-		naming.Go(func() { plugins[i] = m.behind(ctx) })
+		naming.Go(func() {
+			plugins[i] = m.behind(ctx)
+			plugins[i].Passwords = m.key.For(s.upload.Name, s.upload.ClientSecret.Reveal)
+		})
 	}
 	naming.Wait()
 	return plugins
@@ -119,6 +123,7 @@ func (s *served) sync(ctx context.Context, scope c1.Scope) (*upload.Result, erro
 		Scope:    scope.Scope,
 		Engine:   scope.Engine,
 		Retry:    retryPolicy(s.options.retryFor),
+		Sessions: s.sessions,
 	})
 	if err == nil && result.Unguarded != "" {
 		ctxzap.Extract(ctx).Info(result.Unguarded)

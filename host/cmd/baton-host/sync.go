@@ -252,6 +252,7 @@ func syncUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry aggreg
 		Dir:      filepath.Dir(path),
 		Retry:    retry,
 		Observer: progress,
+		Sessions: fleet.sessionStore,
 	})
 	result.took = progress.end()
 	if err != nil {

@@ -2,6 +2,7 @@ package prebuilt
 
 import (
 	"cmp"
+	"encoding/base64"
 	"fmt"
 	"maps"
 
@@ -24,6 +25,12 @@ func configuration(request *pluginv1.ConfigureRequest, writeFile func(content []
 		"ticketing":    true,
 		"log-format":   "json",
 		"log-level":    cmp.Or(request.GetHost().GetLogLevel(), "info"),
+	}
+	if key := request.GetHost().GetPasswordKey(); key != "" {
+		// The form of a client secret, which it is to the connector: without a
+		// client id it is the key of passwords and nothing else.
+		values["client-id"] = "baton-host" // The one needs the other.
+		values["client-secret"] = "baton-host:passwords:v1:" + base64.RawURLEncoding.EncodeToString([]byte(key))
 	}
 	given := maps.Clone(request.GetValues())
 	if given == nil {

@@ -52,7 +52,7 @@ func Manifest(path string, build Build, told Told) (*pluginv1.Manifest, error) {
 		return nil, fmt.Errorf("its config command does not print a configuration schema: %w", err)
 	}
 	encoded.SetFields(slices.DeleteFunc(encoded.GetFields(), func(f *configv1.Field) bool {
-		return slices.Contains(ownFields, f.GetName())
+		return f.GetIsOps() && slices.Contains(ownFields, f.GetName())
 	}))
 	configuration, err := schema.Translate(encoded)
 	if err != nil {

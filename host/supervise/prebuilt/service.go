@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 
+	batonv1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 	wrapperv1 "github.com/conductorone/baton-sdk/pb/c1/connector_wrapper/v1"
 	tlsv1 "github.com/conductorone/baton-sdk/pb/c1/utls/v1"
 	"github.com/conductorone/baton-sdk/pkg/utls"
@@ -41,6 +42,8 @@ type Service struct {
 
 	address string
 	tls     *tls.Config
+
+	sessions *grpc.Server // nil: no session store is served
 }
 
 // FirstDescriptor is the number that the first of the inherited files has in the
@@ -48,9 +51,10 @@ type Service struct {
 const FirstDescriptor = 3
 
 // Prepare makes a start. dir is a directory that nobody else can enter, and that
-// is there for as long as the connector runs. The caller discards the handover and
-// closes the files, whatever happens.
-func Prepare(ctx context.Context, dir string, request *pluginv1.ConfigureRequest) (*Service, error) {
+// is there for as long as the connector runs; sessions is served to the connector,
+// if it is not nil. The caller discards the handover and closes the files, whatever
+// happens, and ends the sessions with the process.
+func Prepare(ctx context.Context, dir string, request *pluginv1.ConfigureRequest, sessions batonv1.BatonSessionServiceServer) (*Service, error) {
 	client, server, err := utls.GenerateClientServerCredentials(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("make certificates: %w", err)
@@ -60,7 +64,8 @@ func Prepare(ctx context.Context, dir string, request *pluginv1.ConfigureRequest
 		return nil, fmt.Errorf("make certificates: %w", err)
 	}
 	service := &Service{Handover: &Handover{dir: dir}, tls: config}
-	if err := service.prepare(request, server); err != nil {
+	if err := service.prepare(ctx, request, sessions, server); err != nil {
+		service.EndSessions()
 		_ = service.Handover.Discard()
 		for _, file := range service.Inherited {
 			_ = file.Close()
@@ -70,7 +75,7 @@ func Prepare(ctx context.Context, dir string, request *pluginv1.ConfigureRequest
 	return service, nil
 }
 
-func (s *Service) prepare(request *pluginv1.ConfigureRequest, server *tlsv1.Credential) error {
+func (s *Service) prepare(ctx context.Context, request *pluginv1.ConfigureRequest, sessions batonv1.BatonSessionServiceServer, server *tlsv1.Credential) error {
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return fmt.Errorf("make a listener for the connector: %w", err)
@@ -82,9 +87,16 @@ func (s *Service) prepare(request *pluginv1.ConfigureRequest, server *tlsv1.Cred
 	}
 	s.address = address.String()
 
+	var sessionPort uint32
+	if sessions != nil {
+		if sessionPort, err = s.serveSessions(ctx, sessions, server); err != nil {
+			return err
+		}
+	}
 	line, err := proto.Marshal(wrapperv1.ServerConfig_builder{
-		Credential: server,
-		ListenPort: uint32(address.Port), //nolint:gosec // A port has 16 bits.
+		Credential:             server,
+		ListenPort:             uint32(address.Port), //nolint:gosec // A port has 16 bits.
+		SessionStoreListenPort: sessionPort,
 	}.Build())
 	if err != nil {
 		return fmt.Errorf("encode the connector's server configuration: %w", err)

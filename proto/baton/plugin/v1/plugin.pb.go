@@ -1543,10 +1543,22 @@ type Host struct {
 	LogLevel string `protobuf:"bytes,2,opt,name=log_level,json=logLevel,proto3" json:"log_level,omitempty"`
 	// The go-plugin broker id under which the host serves
 	// c1.connectorapi.baton.v1.BatonSessionService to this plugin. Zero: it
-	// serves none.
+	// serves none. Dial it before answering: go-plugin forgets an id that is not
+	// dialled within five seconds. What the service keeps belongs to one sync, the
+	// one whose id came as active_sync_id, and to this plugin; it outlives the
+	// plugin's process and ends with the sync. A sync that does not run here any
+	// more is FAILED_PRECONDITION.
 	SessionStoreBrokerId uint32 `protobuf:"varint,3,opt,name=session_store_broker_id,json=sessionStoreBrokerId,proto3" json:"session_store_broker_id,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// The plugin's own key for passwords that somebody has chosen for an account:
+	// a private JSON Web Key (RFC 7517, RFC 8037) of the curve Ed25519 with a key
+	// id ("kid"). Those in CredentialOptions.encrypted_password of a request are
+	// encrypted for it: the entry that has this key id among its key_ids holds, in
+	// base64, an age file (age-encryption.org/v1) for the key as an ssh-ed25519
+	// recipient. Every process of the plugin gets the same key; other plugins and
+	// other runs of the host have others. Empty: no password reaches the plugin.
+	PasswordKey   string `protobuf:"bytes,4,opt,name=password_key,json=passwordKey,proto3" json:"password_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Host) Reset() {
@@ -1598,6 +1610,13 @@ func (x *Host) GetSessionStoreBrokerId() uint32 {
 		return x.SessionStoreBrokerId
 	}
 	return 0
+}
+
+func (x *Host) GetPasswordKey() string {
+	if x != nil {
+		return x.PasswordKey
+	}
+	return ""
 }
 
 // ConfigureResponse says whether the plugin is configured.
@@ -1905,12 +1924,13 @@ const file_baton_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x05value\x18\x02 \x01(\v2\x16.baton.plugin.v1.ValueR\x05value:\x028\x01\x1aR\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12,\n" +
-	"\x05value\x18\x02 \x01(\v2\x16.baton.plugin.v1.ValueR\x05value:\x028\x01\"y\n" +
+	"\x05value\x18\x02 \x01(\v2\x16.baton.plugin.v1.ValueR\x05value:\x028\x01\"\xa1\x01\n" +
 	"\x04Host\x12\x1d\n" +
 	"\n" +
 	"user_agent\x18\x01 \x01(\tR\tuserAgent\x12\x1b\n" +
 	"\tlog_level\x18\x02 \x01(\tR\blogLevel\x125\n" +
-	"\x17session_store_broker_id\x18\x03 \x01(\rR\x14sessionStoreBrokerId\"R\n" +
+	"\x17session_store_broker_id\x18\x03 \x01(\rR\x14sessionStoreBrokerId\x12&\n" +
+	"\fpassword_key\x18\x04 \x01(\tB\x03\x80\x01\x01R\vpasswordKey\"R\n" +
 	"\x11ConfigureResponse\x12=\n" +
 	"\vdiagnostics\x18\x01 \x03(\v2\x1b.baton.plugin.v1.DiagnosticR\vdiagnostics\"\x8b\x01\n" +
 	"\n" +

@@ -98,18 +98,41 @@ func (u *users) Grants(context.Context, *v2.Resource, resource.SyncOpAttrs) ([]*
 	return nil, nil, nil
 }
 
-func (u *users) CreateAccount(_ context.Context, info *v2.AccountInfo, _ *v2.LocalCredentialOptions) (connectorbuilder.CreateAccountResponse, []*v2.PlaintextData, annotations.Annotations, error) {
+// chosen is a password that somebody has chosen, as a line has it.
+func chosen(options *v2.LocalCredentialOptions) string {
+	if options.GetPlaintextPassword() == nil {
+		return ""
+	}
+	return " with " + options.GetPlaintextPassword().GetPlaintextPassword()
+}
+
+func (u *users) CreateAccount(_ context.Context, info *v2.AccountInfo, options *v2.LocalCredentialOptions) (connectorbuilder.CreateAccountResponse, []*v2.PlaintextData, annotations.Annotations, error) {
 	made, err := user(info.GetLogin())
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	return v2.CreateAccountResponse_SuccessResult_builder{IsCreateAccountResult: true, Resource: made}.Build(), nil, nil, u.app.did("account " + info.GetLogin())
+	return v2.CreateAccountResponse_SuccessResult_builder{IsCreateAccountResult: true, Resource: made}.Build(), nil, nil,
+		u.app.did("account " + info.GetLogin() + chosen(options))
 }
 
+const (
+	noPassword = v2.CapabilityDetailCredentialOption_CAPABILITY_DETAIL_CREDENTIAL_OPTION_NO_PASSWORD
+	encrypted  = v2.CapabilityDetailCredentialOption_CAPABILITY_DETAIL_CREDENTIAL_OPTION_ENCRYPTED_PASSWORD
+)
+
 func (u *users) CreateAccountCapabilityDetails(context.Context) (*v2.CredentialDetailsAccountProvisioning, annotations.Annotations, error) {
-	option := v2.CapabilityDetailCredentialOption_CAPABILITY_DETAIL_CREDENTIAL_OPTION_NO_PASSWORD
 	return v2.CredentialDetailsAccountProvisioning_builder{
-		SupportedCredentialOptions: []v2.CapabilityDetailCredentialOption{option}, PreferredCredentialOption: option,
+		SupportedCredentialOptions: []v2.CapabilityDetailCredentialOption{noPassword, encrypted}, PreferredCredentialOption: noPassword,
+	}.Build(), nil, nil
+}
+
+func (u *users) Rotate(_ context.Context, id *v2.ResourceId, options *v2.LocalCredentialOptions) ([]*v2.PlaintextData, annotations.Annotations, error) {
+	return nil, nil, u.app.did("rotate " + id.GetResource() + chosen(options))
+}
+
+func (u *users) RotateCapabilityDetails(context.Context) (*v2.CredentialDetailsCredentialRotation, annotations.Annotations, error) {
+	return v2.CredentialDetailsCredentialRotation_builder{
+		SupportedCredentialOptions: []v2.CapabilityDetailCredentialOption{encrypted}, PreferredCredentialOption: encrypted,
 	}.Build(), nil, nil
 }
 

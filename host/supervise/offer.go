@@ -1,0 +1,32 @@
+package supervise
+
+import (
+	"context"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+	"google.golang.org/protobuf/proto"
+
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+// offer serves the session store to the process and returns the request with where
+// it is. A plugin that does not speak go-plugin's broker gets none, and refuses its
+// configuration if it needs one.
+func (p *Process) offer(ctx context.Context, request *pluginv1.ConfigureRequest) *pluginv1.ConfigureRequest {
+	if _, ok := p.client.PluginServiceClient.(*unmodified); ok || p.spec.Sessions == nil {
+		return request // An unmodified connector is offered it as the SDK does.
+	}
+	logged := ctxzap.ToContext(ctx, p.log.Named("sessions"))
+	id, err := p.client.ServeSessions(logged, p.spec.Sessions)
+	if err != nil {
+		p.log.Debug("the plugin is offered no session store", zap.Error(err))
+		return request
+	}
+	host := &pluginv1.Host{}
+	if request.GetHost() != nil {
+		host = proto.CloneOf(request.GetHost())
+	}
+	host.SessionStoreBrokerId = id
+	return &pluginv1.ConfigureRequest{Values: request.GetValues(), Secrets: request.GetSecrets(), Host: host}
+}
