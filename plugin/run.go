@@ -20,6 +20,8 @@ import (
 // line, with one thing mended: the exit status of a one-shot sync is 0 only if
 // the sync came to its end. Both build the connector with newConnector.
 //
+// With --debug-plugin it waits for a host to attach, in a person's debugger.
+//
 // The manifest tells a connector's capabilities before it is configured only if
 // options hold one of the SDK's default-capabilities options
 // (connectorrunner.WithDefaultCapabilities...).
@@ -34,7 +36,19 @@ func Run[T field.Configurable](
 	newConnector cli.NewConnector[T],
 	options ...connectorrunner.Option,
 ) {
+	made := &author[T]{
+		name:         connectorName,
+		version:      version,
+		schema:       schema,
+		newConnector: newConnector,
+		options:      options,
+	}
 	if !startedByHost() {
+		if wanted, alone := wantsDebug(os.Args[1:]); wanted {
+			serveDebugger(ctx, connectorName, made, alone)
+			return
+		}
+		explainDebugFlag()
 		judged := beingJudged()
 		if !judged {
 			if sync := oneShotSync[T](ctx, connectorName, schema, os.Args[1:], options...); sync != nil {
@@ -48,13 +62,7 @@ func Run[T field.Configurable](
 		}
 		return
 	}
-	serve(ctx, &author[T]{
-		name:         connectorName,
-		version:      version,
-		schema:       schema,
-		newConnector: newConnector,
-		options:      options,
-	})
+	serve(ctx, made)
 }
 
 // author is what the author of the connector gave to Run.
