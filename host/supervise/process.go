@@ -45,6 +45,7 @@ type Process struct {
 	goplugin  *goplugin.Client
 	socketDir *workdir.Dir
 	stopOnce  sync.Once
+	attached  bool // somebody else started it
 
 	mu     sync.Mutex
 	reason string // why the host ended it
@@ -79,7 +80,7 @@ func (p *Process) Describe(ctx context.Context) (*pluginv1.Manifest, error) {
 // now on the values of the request's secrets are blanked in the plugin's log.
 func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequest) ([]*pluginv1.Diagnostic, error) {
 	p.logs.redact(redact.Secrets(request.GetSecrets()))
-	ctx, cancel := context.WithTimeout(ctx, configureTimeout)
+	ctx, cancel := context.WithTimeout(ctx, max(configureTimeout, p.spec.StartTimeout))
 	defer cancel()
 	response, err := p.client.Configure(ctx, request)
 	if err != nil {

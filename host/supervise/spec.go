@@ -41,6 +41,12 @@ type Spec struct {
 	// the plugin, a page of a listing above all; zero is plugin.MaxMessageBytes,
 	// which is also the most.
 	MaxAnswer int
+	// Observe is told every line that the plugin writes, at whatever level. It must
+	// be quick. Nil observes nothing.
+	Observe func(Line)
+	// Attach is a plugin that runs already, to be attached to in place of starting
+	// one: for development. Nil starts one.
+	Attach *plugin.Attachment
 }
 
 func (s Spec) withDefaults() Spec {

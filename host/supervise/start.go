@@ -30,6 +30,9 @@ import (
 // answer in time, one of another protocol version.
 func Start(ctx context.Context, spec Spec) (*Process, error) {
 	spec = spec.withDefaults()
+	if spec.Attach != nil {
+		return attach(ctx, spec)
+	}
 	leave, err := enterStart(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("start plugin %q: %w", spec.Instance, err)
@@ -45,6 +48,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		return nil, err
 	}
 	logs := newLogWriter(lines)
+	logs.observe = spec.Observe
 	made := &image{path: spec.Path}
 	if spec.Pin != nil {
 		if made, err = verified(spec, socketDir.Path()); err != nil {

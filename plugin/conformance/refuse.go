@@ -27,6 +27,9 @@ type variation struct {
 // refused tries each variation on a process of its own, and wants a diagnostic
 // that names the field.
 func (s *Suite) refused(ctx context.Context, variations []variation) error {
+	if _, err := s.request(); err != nil {
+		return err
+	}
 	var wrong []error
 	for _, v := range variations {
 		if err := s.refusedOne(ctx, v); err != nil {
@@ -244,6 +247,9 @@ func noSecretInDiagnostic(ctx context.Context, s *Suite) (string, error) {
 
 func takeConfiguration(ctx context.Context, s *Suite) (string, error) {
 	process, err := s.configured(ctx)
+	if without, ok := errors.AsType[*skipped](err); ok {
+		return "", without.why // Here it is the fault that is looked for.
+	}
 	if err != nil {
 		return "", err
 	}

@@ -155,11 +155,11 @@ func (s *Suite) run(ctx context.Context, c check) Outcome {
 }
 
 // skipped is why a check cannot be tried.
-type skipped struct{ why string }
+type skipped struct{ why error }
 
-func (e *skipped) Error() string { return e.why }
+func (e *skipped) Error() string { return e.why.Error() }
 
-func skip(format string, args ...any) error { return &skipped{fmt.Sprintf(format, args...)} }
+func skip(format string, args ...any) error { return &skipped{fmt.Errorf(format, args...)} }
 
 // start starts another process. What is left of a check's processes ends with the
 // check.
@@ -196,7 +196,7 @@ func (s *Suite) configured(ctx context.Context) (Process, error) {
 func (s *Suite) request() (*pluginv1.ConfigureRequest, error) {
 	made, err := s.subject.Request(s.manifest.GetConfiguration())
 	if err != nil {
-		return nil, err
+		return nil, skip("there is no configuration to try it with: %w", err)
 	}
 	request := proto.CloneOf(made)
 	if request.GetHost() == nil {

@@ -21,6 +21,7 @@ import (
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/host/upload"
+	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -34,7 +35,8 @@ type wanted struct {
 	app          string
 	path         string // "" looks the app up
 	args         []string
-	pin          *supervise.Pin // nil is not pinned
+	pin          *supervise.Pin     // nil is not pinned
+	attach       *plugin.Attachment // nil is started
 	namespace    string
 	env          []string
 	startTimeout time.Duration
@@ -162,17 +164,22 @@ func (m *member) settings(options fleetOptions) supervise.Settings {
 		restarts = -1 // As Settings have it.
 	}
 	return supervise.Settings{
-		Spec: supervise.Spec{
-			Instance: m.instance, Path: m.path, Args: m.args, Pin: m.pin, Env: m.env,
-			LogLevel: m.logLevel, StartTimeout: m.startTimeout, CallTimeout: m.limits.CallTimeout, HealthTimeout: m.limits.HealthTimeout,
-			MemoryLimit: m.limits.Memory, MaxAnswer: m.limits.PageSize,
-		},
+		Spec: m.spec(),
 		Find: func() (string, error) { return options.finder.Find(m.app) },
 		Configure: func(manifest *pluginv1.Manifest) (*supervise.Configuration, error) {
 			return m.configuration(manifest, cmp.Or(m.logLevel, options.logLevel))
 		},
 		Restarts: restarts, RestartWindow: m.limits.RestartWindow,
 		Persistent: options.persistent, Changed: options.changed,
+	}
+}
+
+// spec is what is started, or attached to.
+func (w wanted) spec() supervise.Spec {
+	return supervise.Spec{
+		Instance: w.instance, Path: w.path, Args: w.args, Pin: w.pin, Attach: w.attach, Env: w.env,
+		LogLevel: w.logLevel, StartTimeout: w.startTimeout, CallTimeout: w.limits.CallTimeout, HealthTimeout: w.limits.HealthTimeout,
+		MemoryLimit: w.limits.Memory, MaxAnswer: w.limits.PageSize,
 	}
 }
 
