@@ -17,7 +17,7 @@ type Client struct {
 
 	// Conn carries the c1.connector.v2 services too. It is bare: no retries, no
 	// time limits, no knowledge of the process's state.
-	Conn grpc.ClientConnInterface
+	Conn *grpc.ClientConn
 
 	broker *goplugin.GRPCBroker
 }

@@ -67,12 +67,20 @@ func (g *gate) stop(ctx context.Context) {
 			close(g.empty)
 		}
 	}
+	empty := g.empty
 	g.mu.Unlock()
 
 	select {
-	case <-g.empty:
+	case <-empty:
 	case <-ctx.Done():
 	}
+}
+
+// reset makes the gate as if nobody had opened or stopped it. Calls inside go on.
+func (g *gate) reset() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.connector, g.stopped, g.empty = nil, false, make(chan struct{})
 }
 
 func (g *gate) enter() (types.ConnectorServer, error) {

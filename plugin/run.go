@@ -22,7 +22,8 @@ import (
 //
 // Under a host the connector has the session store, the decryption of passwords and
 // the ConnectorOpts that it has stand-alone, as far as they mean anything there:
-// docs/architecture.md lists what does not.
+// docs/architecture.md lists what does not. With --debug-plugin it waits for a host to
+// attach, in a person's debugger.
 //
 // The manifest tells a connector's capabilities before it is configured only if
 // options hold one of the SDK's default-capabilities options
@@ -38,7 +39,19 @@ func Run[T field.Configurable](
 	newConnector cli.NewConnector[T],
 	options ...connectorrunner.Option,
 ) {
+	made := &author[T]{
+		name:         connectorName,
+		version:      version,
+		schema:       schema,
+		newConnector: newConnector,
+		options:      options,
+	}
 	if !startedByHost() {
+		if wanted, alone := wantsDebug(os.Args[1:]); wanted {
+			serveDebugger(ctx, connectorName, made, alone)
+			return
+		}
+		explainDebugFlag()
 		judged := beingJudged()
 		if !judged {
 			if sync := oneShotSync[T](ctx, connectorName, schema, os.Args[1:], options...); sync != nil {
@@ -52,13 +65,7 @@ func Run[T field.Configurable](
 		}
 		return
 	}
-	serve(ctx, &author[T]{
-		name:         connectorName,
-		version:      version,
-		schema:       schema,
-		newConnector: newConnector,
-		options:      options,
-	})
+	serve(ctx, made)
 }
 
 // author is what the author of the connector gave to Run.

@@ -40,17 +40,22 @@ func serve(ctx context.Context, author connectorAuthor) {
 		fail("the logger: %v", err)
 	}
 
-	service := newService(ctx, author)
-	goplugin.Serve(&goplugin.ServeConfig{
+	config := serveConfig(newService(ctx, author))
+	config.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr, JSONFormat: true})
+	goplugin.Serve(config)
+	// The host ends what is left of the group too, but it may die before it does.
+	endGroup()
+}
+
+// serveConfig is how go-plugin serves the contract, whoever started the process.
+func serveConfig(service *service) *goplugin.ServeConfig {
+	return &goplugin.ServeConfig{
 		HandshakeConfig:  Handshake,
 		VersionedPlugins: map[int]goplugin.PluginSet{ProtocolVersion: {setName: serverSide{service: service}}},
 		GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(options, serverOptions(ctx)...)...)
+			return grpc.NewServer(append(options, serverOptions(service.base)...)...)
 		},
-		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr, JSONFormat: true}),
-	})
-	// The host ends what is left of the group too, but it may die before it does.
-	endGroup()
+	}
 }
 
 // serverOptions give a plugin the SDK's own interceptors (validation of

@@ -21,6 +21,9 @@ type service struct {
 	author connectorAuthor
 	gate   *gate
 	dial   dialer
+	// again lets one process serve host after host, each with a configuration of
+	// its own: for a debugger.
+	again bool
 
 	mu         sync.Mutex
 	configured *configured
@@ -41,6 +44,9 @@ func (s *service) Describe(ctx context.Context, _ *pluginv1.DescribeRequest) (*p
 func (s *service) Configure(_ context.Context, request *pluginv1.ConfigureRequest) (*pluginv1.ConfigureResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.again {
+		s.forget(s.base)
+	}
 	if s.configured != nil {
 		return nil, status.Error(codes.FailedPrecondition, "the plugin is configured already: a process takes one configuration")
 	}
@@ -62,6 +68,17 @@ func (s *service) Configure(_ context.Context, request *pluginv1.ConfigureReques
 // connector. A listing that the host no longer wants has been cancelled by the
 // host already; a grant in flight gets its chance to finish.
 func (s *service) Stop(ctx context.Context, _ *pluginv1.StopRequest) (*pluginv1.StopResponse, error) {
+	s.release(ctx)
+	if s.again {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.forget(ctx)
+	}
+	return &pluginv1.StopResponse{}, nil
+}
+
+// release waits for running calls and closes the connector.
+func (s *service) release(ctx context.Context) {
 	s.gate.stop(ctx)
 
 	s.mu.Lock()
@@ -69,7 +86,16 @@ func (s *service) Stop(ctx context.Context, _ *pluginv1.StopRequest) (*pluginv1.
 	if s.configured != nil {
 		s.closeConnector(ctx, s.configured)
 	}
-	return &pluginv1.StopResponse{}, nil
+}
+
+// forget makes the service as if it had never been configured. The caller holds
+// the lock.
+func (s *service) forget(ctx context.Context) {
+	if s.configured != nil {
+		s.closeConnector(ctx, s.configured)
+		s.configured = nil
+	}
+	s.gate.reset()
 }
 
 func (s *service) closeConnector(ctx context.Context, connector *configured) {

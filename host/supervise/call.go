@@ -27,7 +27,7 @@ func (c connection) Invoke(ctx context.Context, method string, request, reply an
 	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer p.limitCall(method, cancel).Stop()
-	err := p.client.Conn.Invoke(limited, method, request, reply, options...)
+	err := p.conn.Invoke(limited, method, request, reply, options...)
 	if isTooLarge(err) {
 		return p.tooLarge(request, err)
 	}
@@ -72,7 +72,7 @@ func (p *Process) tooLarge(request any, err error) error {
 }
 
 func (c connection) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
-	stream, err := c.process.client.Conn.NewStream(ctx, desc, method, options...)
+	stream, err := c.process.conn.NewStream(ctx, desc, method, options...)
 	if err != nil {
 		return nil, c.process.explainCall(err)
 	}

@@ -24,6 +24,9 @@ func (p *Process) waitExit(wait time.Duration) *ExitError {
 
 // exit is how the process ended. Call it after it has.
 func (p *Process) exit() *ExitError {
+	if p.attached {
+		return p.detached()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return &ExitError{
@@ -70,6 +73,10 @@ func (p *Process) Stop(ctx context.Context) {
 // end makes the process go: what asks it to, go-plugin's Kill above all, can wait
 // for ever for a process that does not answer.
 func (p *Process) end() {
+	if p.attached {
+		p.detach()
+		return
+	}
 	timer := time.AfterFunc(killAfter, func() { _ = p.runner.Kill(context.Background()) })
 	p.hangUp()
 	timer.Stop()

@@ -25,7 +25,7 @@ const (
 // its socket is gone, or nobody takes connections. go-plugin's own Ping has no
 // deadline. It returns when the process is gone.
 func (p *Process) watchHealth() {
-	health := healthpb.NewHealthClient(p.client.Conn)
+	health := healthpb.NewHealthClient(p.conn)
 	pause := time.NewTicker(min(longestCheckPause, p.spec.HealthTimeout))
 	defer pause.Stop()
 	reached := time.Now()

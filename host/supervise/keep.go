@@ -18,6 +18,10 @@ func (p *Plugin) keep(process *Process, err error) {
 			if exit == nil {
 				return
 			}
+			if process.attached {
+				p.lose(exit)
+				return
+			}
 			err = exit
 		}
 		if !p.pause(&policy, err, process != nil, time.Since(since)) {

@@ -87,7 +87,7 @@ func stateFor(err error) State {
 // start starts a process and configures it.
 func (p *Plugin) start(ctx context.Context) (*Process, error) {
 	spec := p.settings.Spec
-	if spec.Path == "" {
+	if spec.Path == "" && spec.Attach == nil {
 		path, err := p.settings.Find()
 		if err != nil {
 			return nil, fmt.Errorf("plugin %q: %w", spec.Instance, err)

@@ -42,6 +42,8 @@ type logWriter struct {
 	// output: what is written to os.Stderr and os.Stdout once go-plugin serves.
 	stderr, stdout, synced, printed *logStream
 
+	observe func(Line) // is told every line; nil is nobody
+
 	mu      sync.Mutex
 	log     *zap.Logger
 	secrets *redact.Redactor
@@ -108,6 +110,7 @@ func (w *logWriter) lastLines() []string {
 func (w *logWriter) takeLog(raw string, cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.tell(raw, cut, false)
 	l, structured := parseLine(raw)
 	l.cut, l.size = cut, len(raw)
 	switch {
@@ -126,6 +129,7 @@ func (w *logWriter) takeLog(raw string, cut bool) {
 func (w *logWriter) takeOutput(raw string, cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.tell(raw, cut, true)
 	w.emit(line{level: zapcore.WarnLevel, message: raw, size: len(raw), cut: cut, output: true})
 }
 

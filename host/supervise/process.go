@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -43,9 +44,11 @@ type Process struct {
 	logs      *logWriter
 	runner    *runner
 	client    *plugin.Client
-	hangUp    func() // asks the process to end, and returns when it has
+	conn      grpc.ClientConnInterface // carries the connector's services
+	hangUp    func()                   // asks the process to end, and returns when it has
 	socketDir *workdir.Dir
 	stopOnce  sync.Once
+	attached  bool // somebody else started it
 
 	mu     sync.Mutex
 	reason string // why the host ended it
@@ -83,11 +86,12 @@ func (p *Process) Describe(ctx context.Context) (*pluginv1.Manifest, error) {
 // now on the values of the request's secrets are blanked in the plugin's log.
 func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequest) ([]*pluginv1.Diagnostic, error) {
 	p.logs.redact(redact.Request(request))
-	limited, cancel := context.WithTimeout(ctx, configureTimeout)
+	within := max(configureTimeout, p.spec.StartTimeout)
+	limited, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	response, err := p.client.Configure(limited, p.offer(limited, request))
 	if late(err, ctx, limited) {
-		return nil, fmt.Errorf("plugin %q has not taken its configuration within %s", p.spec.Instance, configureTimeout)
+		return nil, fmt.Errorf("plugin %q has not taken its configuration within %s", p.spec.Instance, within)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("plugin %q cannot be configured: %w", p.spec.Instance, p.explainCall(err))

@@ -48,6 +48,12 @@ type Spec struct {
 	MaxAnswer int
 	// Sessions is the session store that is served to the plugin; nil: none.
 	Sessions v1.BatonSessionServiceServer
+	// Observe is told every line that the plugin writes, at whatever level. It must
+	// be quick. Nil observes nothing.
+	Observe func(Line)
+	// Attach is a plugin that runs already, to be attached to in place of starting
+	// one: for development. Nil starts one.
+	Attach *plugin.Attachment
 }
 
 func (s Spec) withDefaults() Spec {

@@ -33,6 +33,9 @@ import (
 // answer in time, one of another protocol version.
 func Start(ctx context.Context, spec Spec) (*Process, error) {
 	spec = spec.withDefaults()
+	if spec.Attach != nil {
+		return attach(ctx, spec)
+	}
 	leave, err := enterStart(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("start plugin %q: %w", spec.Instance, err)
@@ -48,6 +51,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		return nil, err
 	}
 	logs := newLogWriter(lines)
+	logs.observe = spec.Observe
 	made := &image{path: spec.Path}
 	if spec.Pin != nil {
 		if made, err = verified(spec, socketDir.Path()); err != nil {
@@ -151,8 +155,11 @@ func (p *Process) shakeHands(ctx context.Context, from *goplugin.Client) error {
 			return result.err
 		}
 		client, err := plugin.Dispense(result.protocol)
-		p.client = client
-		return err
+		if err != nil {
+			return err
+		}
+		p.client, p.conn = client, client.Conn
+		return nil
 	case <-ctx.Done():
 		_ = p.runner.Kill(ctx)
 		<-done

@@ -29,7 +29,7 @@ type unmodified struct {
 	manifest *pluginv1.Manifest
 
 	configured atomic.Bool
-	conn       atomic.Pointer[grpc.ClientConn] // nil until it serves
+	conn       atomic.Pointer[grpc.ClientConn]  // nil until it serves
 	service    atomic.Pointer[prebuilt.Service] // nil until it is configured
 	// inside has a unit for each call in the process, and all of them once it is
 	// to stop.
@@ -50,7 +50,7 @@ func (s Spec) unmodified() bool {
 // openConnector asks an unmodified connector what it is.
 func (p *Process) openConnector(ctx context.Context, made *image) error {
 	u := &unmodified{process: p, inside: semaphore.NewWeighted(allCalls)}
-	p.client = &plugin.Client{PluginServiceClient: u, Conn: u}
+	p.client, p.conn = &plugin.Client{PluginServiceClient: u}, u
 	p.hangUp = u.hangUp
 	if !inheritsDescriptors {
 		return fmt.Errorf("start plugin %q (%s): it is an unmodified Baton connector, which can be loaded on Linux and macOS only; on this system use one that is built as a plugin",

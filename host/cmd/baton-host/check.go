@@ -59,6 +59,9 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 	for _, plugin := range cfg.Plugins {
 		plugins = append(plugins, wantedOf(plugin))
 	}
+	if err := attachDebugged(cfg, plugins); err != nil {
+		return err
+	}
 	if err := pinned(ctx, cfg, plugins, o.unlocked); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ import (
 	"github.com/batonhost/baton-host/host/session"
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/host/upload"
+	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -36,8 +37,9 @@ type wanted struct {
 	app          string
 	path         string // "" looks the app up
 	args         []string
-	unmodified   bool           // a connector that knows no host, if the binary does not tell
-	pin          *supervise.Pin // nil is not pinned
+	unmodified   bool               // a connector that knows no host, if the binary does not tell
+	pin          *supervise.Pin     // nil is not pinned
+	attach       *plugin.Attachment // nil is started
 	namespace    string
 	env          []string
 	startTimeout time.Duration
@@ -172,11 +174,7 @@ func (m *member) settings(options fleetOptions) supervise.Settings {
 	key, keyErr := password.NewKey()
 	m.key = key
 	return supervise.Settings{
-		Spec: supervise.Spec{
-			Instance: m.instance, Path: m.path, Args: m.args, Unmodified: m.unmodified, Pin: m.pin, Env: m.env,
-			LogLevel: m.logLevel, StartTimeout: m.startTimeout, CallTimeout: m.limits.CallTimeout, HealthTimeout: m.limits.HealthTimeout,
-			MemoryLimit: m.limits.Memory, MaxAnswer: m.limits.PageSize,
-		},
+		Spec: m.spec(),
 		Find: func() (string, error) { return options.finder.Find(m.app) },
 		Configure: func(manifest *pluginv1.Manifest) (*supervise.Configuration, error) {
 			if keyErr != nil {
@@ -186,6 +184,15 @@ func (m *member) settings(options fleetOptions) supervise.Settings {
 		},
 		Restarts: restarts, RestartWindow: m.limits.RestartWindow,
 		Persistent: options.persistent, Changed: options.changed,
+	}
+}
+
+// spec is what is started, or attached to.
+func (w wanted) spec() supervise.Spec {
+	return supervise.Spec{
+		Instance: w.instance, Path: w.path, Args: w.args, Unmodified: w.unmodified, Pin: w.pin, Attach: w.attach, Env: w.env,
+		LogLevel: w.logLevel, StartTimeout: w.startTimeout, CallTimeout: w.limits.CallTimeout, HealthTimeout: w.limits.HealthTimeout,
+		MemoryLimit: w.limits.Memory, MaxAnswer: w.limits.PageSize,
 	}
 }
 

@@ -235,6 +235,9 @@ func pinned(ctx context.Context, cfg *config.Config, plugins []wanted, unlocked 
 	}
 	var failed []error
 	for i, plugin := range plugins {
+		if plugin.attach != nil {
+			continue // Nothing is executed.
+		}
 		locked, ok := file.Plugins[plugin.instance]
 		if !ok {
 			failed = append(failed, fmt.Errorf("plugin %q is not in %s; add it with: %s", plugin.instance, path, acceptCommand(cfg.Path)))

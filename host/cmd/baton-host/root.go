@@ -67,6 +67,7 @@ upload (sync).`,
 		newInspectCommand(options),
 		newCheckCommand(options),
 		newLockCommand(options),
+		newTestCommand(options),
 	)
 	return root
 }

@@ -220,6 +220,9 @@ func (o *runOptions) planFile(ctx context.Context, plan *runPlan) error {
 			plan.plugins = append(plan.plugins, wantedOf(plugin))
 		}
 	}
+	if err := attachDebugged(cfg, plan.plugins); err != nil {
+		return err
+	}
 	if err := pinned(ctx, cfg, plan.plugins, o.unlocked); err != nil {
 		return err
 	}

@@ -128,7 +128,11 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 // plan reads what there is to do: which plugins, which files.
 func (o *syncOptions) plan(ctx context.Context) ([]wanted, []uploadPlan, []string, error) {
 	if o.plugin != "" {
-		return []wanted{wantedByName(o.plugin)},
+		plugins := []wanted{wantedByName(o.plugin)}
+		if err := attachDebugged(nil, plugins); err != nil {
+			return nil, nil, nil, err
+		}
+		return plugins,
 			[]uploadPlan{{name: o.plugin, instances: []string{o.plugin}, path: o.file}},
 			o.root.pluginDirs, nil
 	}
@@ -157,6 +161,9 @@ func (o *syncOptions) plan(ctx context.Context) ([]wanted, []uploadPlan, []strin
 			}
 		}
 		plans = append(plans, plan)
+	}
+	if err := attachDebugged(cfg, plugins); err != nil {
+		return nil, nil, nil, err
 	}
 	if err := pinned(ctx, cfg, plugins, o.unlocked); err != nil {
 		return nil, nil, nil, err

@@ -8,8 +8,8 @@ import (
 	"net"
 	"os"
 
-	batonv1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 	wrapperv1 "github.com/conductorone/baton-sdk/pb/c1/connector_wrapper/v1"
+	batonv1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 	tlsv1 "github.com/conductorone/baton-sdk/pb/c1/utls/v1"
 	"github.com/conductorone/baton-sdk/pkg/utls"
 	"google.golang.org/grpc"

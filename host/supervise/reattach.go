@@ -1,0 +1,214 @@
+package supervise
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"net"
+	"os"
+	"runtime"
+	"syscall"
+	"time"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	goplugin "github.com/hashicorp/go-plugin"
+	pluginrunner "github.com/hashicorp/go-plugin/runner"
+	"go.uber.org/zap"
+	"google.golang.org/grpc/connectivity"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/batonhost/baton-host/plugin"
+)
+
+// reattachHint is what a person does about any of the errors below.
+const reattachHint = "start the plugin with --debug-plugin and export what it prints, or unset " + plugin.ReattachEnv
+
+// patience is how long an attached plugin may take for anything: a person looks at
+// it in a debugger.
+const patience = time.Duration(math.MaxInt64)
+
+// Attachments reads the value of the variable with plugins to attach to, by the
+// names that it gives them. An empty value has none.
+func Attachments(value string) (map[string]plugin.Attachment, error) {
+	if value == "" {
+		return nil, nil
+	}
+	var attachments map[string]plugin.Attachment
+	if err := json.Unmarshal([]byte(value), &attachments); err != nil {
+		return nil, fmt.Errorf("%s is not what --debug-plugin prints (%w); %s", plugin.ReattachEnv, err, reattachHint)
+	}
+	for name, attachment := range attachments {
+		if err := sound(attachment); err != nil {
+			return nil, fmt.Errorf("%s, plugin %q: %w; %s", plugin.ReattachEnv, name, err, reattachHint)
+		}
+	}
+	return attachments, nil
+}
+
+// sound looks at an attachment without looking at what it leads to.
+func sound(attachment plugin.Attachment) error {
+	switch {
+	case attachment.Protocol != goplugin.ProtocolGRPC:
+		return fmt.Errorf("its protocol is %q and not %q", attachment.Protocol, goplugin.ProtocolGRPC)
+	case attachment.ProtocolVersion != plugin.ProtocolVersion:
+		return fmt.Errorf("it speaks version %d of the plugin protocol, and this host version %d", attachment.ProtocolVersion, plugin.ProtocolVersion)
+	case attachment.PID <= 0:
+		return fmt.Errorf("%d is no process id", attachment.PID)
+	}
+	_, err := address(attachment)
+	return err
+}
+
+// address is where the plugin listens.
+func address(attachment plugin.Attachment) (net.Addr, error) {
+	switch at := attachment.Addr; {
+	case at.Network == "unix" && at.Text != "":
+		return net.ResolveUnixAddr("unix", at.Text)
+	case at.Network == "tcp" && runtime.GOOS == "windows": // Where go-plugin has no sockets.
+		return net.ResolveTCPAddr("tcp", at.Text)
+	default:
+		return nil, fmt.Errorf("it has no address that can be attached to (%q, %q)", at.Network, at.Text)
+	}
+}
+
+// attach makes a Process of a plugin that somebody else started. Nothing ends it:
+// it is not verified, killed or started again, and no time limit holds, as a
+// person's debugger may stop it anywhere. Its log stays where it was started.
+func attach(ctx context.Context, spec Spec) (*Process, error) {
+	at := fmt.Sprintf("attach to plugin %q (%s, process %d)", spec.Instance, plugin.ReattachEnv, spec.Attach.PID)
+	listens, err := address(*spec.Attach)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", at, err)
+	}
+	if err := there(*spec.Attach, listens); err != nil {
+		return nil, fmt.Errorf("%s: %w; %s", at, err, reattachHint)
+	}
+	log := ctxzap.Extract(ctx).With(zap.String("plugin", spec.Instance), zap.Int("pid", spec.Attach.PID))
+	log.Warn("DEVELOPMENT MODE: attached to a plugin that this host did not start; it is not verified, not limited and not started again, and gets its secrets without TLS")
+
+	answers := spec.StartTimeout
+	spec.StartTimeout, spec.CallTimeout, spec.HealthTimeout = patience, patience, patience
+	logs := newLogWriter(log)
+	// There is nothing to kill: what is reaped is left alone.
+	attached := &runner{logs: logs, pid: spec.Attach.PID, reaped: true, exited: make(chan struct{})}
+	p := &Process{spec: spec, log: log, logs: logs, runner: attached, attached: true}
+	client := goplugin.NewClient(&goplugin.ClientConfig{
+		HandshakeConfig: plugin.Handshake,
+		Plugins:         plugin.HostPlugins()[plugin.ProtocolVersion],
+		Reattach: &goplugin.ReattachConfig{
+			Protocol: spec.Attach.Protocol, ProtocolVersion: spec.Attach.ProtocolVersion, Pid: spec.Attach.PID, Addr: listens,
+			ReattachFunc: func() (pluginrunner.AttachedRunner, error) { return leftAlone{attached}, nil },
+			Test:         true,
+		},
+		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
+		GRPCDialOptions:  spec.dialOptions(),
+		Logger:           newGoPluginLogger(log, logs),
+	})
+	protocol, err := client.Client()
+	if err == nil {
+		p.client, err = plugin.Dispense(protocol)
+	}
+	if err != nil {
+		close(attached.exited)
+		return nil, fmt.Errorf("%s: %w; %s", at, err, reattachHint)
+	}
+	p.conn = p.client.Conn
+	if err := p.answers(ctx, answers); err != nil {
+		_ = p.client.Conn.Close()
+		close(attached.exited)
+		return nil, fmt.Errorf("%s: %w", at, err)
+	}
+	go p.watchConnection(listens)
+	return p, nil
+}
+
+// leftAlone is an attached process as go-plugin knows it.
+type leftAlone struct{ *runner }
+
+// Wait returns when nobody listens any more. How the process ended, only its
+// parent knows.
+func (l leftAlone) Wait(context.Context) error {
+	<-l.exited
+	return nil
+}
+
+// there says why there is nothing to attach to.
+func there(attachment plugin.Attachment, listens net.Addr) error {
+	if runtime.GOOS != "windows" { // Where no signal asks whether a process is there.
+		process, err := os.FindProcess(attachment.PID)
+		if err == nil {
+			err = process.Signal(syscall.Signal(0))
+		}
+		if errors.Is(err, os.ErrProcessDone) || errors.Is(err, syscall.ESRCH) {
+			return errors.New("the process is gone")
+		}
+	}
+	conn, err := net.DialTimeout(listens.Network(), listens.String(), DefaultStartTimeout)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("its socket is gone: %w", err)
+	case err != nil:
+		return fmt.Errorf("nobody listens any more: %w", err)
+	}
+	_ = conn.Close()
+	return nil
+}
+
+// answers waits for the plugin to answer a health check.
+func (p *Process) answers(ctx context.Context, within time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	_, err := healthpb.NewHealthClient(p.client.Conn).Check(ctx, &healthpb.HealthCheckRequest{Service: goplugin.GRPCServiceName})
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("it does not answer within %s; if it is stopped in a debugger, let it run on: %w", within, ctx.Err())
+	default:
+		return fmt.Errorf("it does not answer as a plugin does: %w; %s", err, reattachHint)
+	}
+}
+
+// watchConnection takes the process for gone when nobody listens any more. A
+// connection that is merely idle is closed by gRPC, and made again.
+func (p *Process) watchConnection(listens net.Addr) {
+	defer close(p.runner.exited)
+	conn := p.client.Conn
+	for {
+		state := conn.GetState()
+		if state == connectivity.Shutdown {
+			return
+		}
+		if state != connectivity.Ready {
+			probe, err := net.Dial(listens.Network(), listens.String())
+			if err != nil {
+				return
+			}
+			_ = probe.Close()
+			conn.Connect()
+		}
+		conn.WaitForStateChange(context.Background(), state)
+	}
+}
+
+// detached is how an attached process ended.
+func (p *Process) detached() *ExitError {
+	return &ExitError{
+		Instance: p.spec.Instance, ExitCode: -1,
+		State: "it was attached to by " + plugin.ReattachEnv + " and is not started again; its own terminal says more",
+	}
+}
+
+// detach leaves an attached process alone.
+func (p *Process) detach() {
+	_ = p.client.Conn.Close()
+	<-p.runner.exited
+}
+
+// lose gives an attached plugin up that is gone, until Stop.
+func (p *Plugin) lose(exit *ExitError) {
+	p.logger().Error("the attached plugin is gone; it is not started again", zap.Error(exit))
+	p.set(Failed, nil, exit)
+}

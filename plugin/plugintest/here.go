@@ -1,0 +1,92 @@
+package plugintest
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/conductorone/baton-sdk/pkg/cli"
+	"github.com/conductorone/baton-sdk/pkg/connectorrunner"
+	"github.com/conductorone/baton-sdk/pkg/field"
+	hclog "github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	pluginrunner "github.com/hashicorp/go-plugin/runner"
+
+	"github.com/batonhost/baton-host/plugin"
+)
+
+// stopTimeout is how long a plugin may take to answer Stop.
+const stopTimeout = 10 * time.Second
+
+// here is a connector that is served from this process.
+type here struct {
+	connection
+	end  context.CancelFunc
+	gone <-chan struct{}
+}
+
+func serveHere[T field.Configurable](
+	ctx context.Context,
+	connectorName string,
+	version string,
+	schema field.Configuration,
+	newConnector cli.NewConnector[T],
+	options ...connectorrunner.Option,
+) (*here, error) {
+	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
+	reattach, gone, err := plugin.InProcess(ctx, connectorName, version, schema, newConnector, options...)
+	if err != nil {
+		end()
+		return nil, err
+	}
+	// It is not by its process that this plugin is known to be there.
+	reattach.ReattachFunc = func() (pluginrunner.AttachedRunner, error) { return attached{gone}, nil }
+	protocol, err := goplugin.NewClient(&goplugin.ClientConfig{
+		HandshakeConfig: plugin.Handshake,
+		// Nothing is negotiated where a client attaches.
+		Plugins:          plugin.HostPlugins()[reattach.ProtocolVersion],
+		Reattach:         reattach,
+		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
+		GRPCDialOptions:  plugin.DialOptions(),
+		Logger:           hclog.NewNullLogger(),
+	}).Client()
+	if err != nil {
+		end()
+		return nil, fmt.Errorf("attach to the plugin in this process: %w", err)
+	}
+	client, err := plugin.Dispense(protocol)
+	if err != nil {
+		end()
+		return nil, err
+	}
+	return &here{connection: connection{client}, end: end, gone: gone}, nil
+}
+
+// Stop asks, and ends the serving.
+func (h *here) Stop(ctx context.Context) error {
+	err := h.stop(ctx)
+	_ = h.client.Conn.Close()
+	h.end()
+	<-h.gone
+	return err
+}
+
+// Kill is for processes.
+func (h *here) Kill() { h.end() }
+
+// Exited is closed when nothing is served any more.
+func (h *here) Exited() <-chan struct{} { return h.gone }
+
+// attached is what is served here, as go-plugin knows a process.
+type attached struct{ gone <-chan struct{} }
+
+func (a attached) Wait(context.Context) error { <-a.gone; return nil }
+func (attached) Kill(context.Context) error   { return nil }
+func (attached) ID() string                   { return "in process" }
+func (attached) PluginToHost(network, address string) (string, string, error) {
+	return network, address, nil
+}
+
+func (attached) HostToPlugin(network, address string) (string, string, error) {
+	return network, address, nil
+}
