@@ -82,7 +82,7 @@ func attach(ctx context.Context, spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}
-	if err := there(*spec.Attach, listens); err != nil {
+	if err := there(ctx, *spec.Attach, listens); err != nil {
 		return nil, fmt.Errorf("%s: %w; %s", at, err, reattachHint)
 	}
 	log := ctxzap.Extract(ctx).With(zap.String("plugin", spec.Instance), zap.Int("pid", spec.Attach.PID))
@@ -120,7 +120,7 @@ func attach(ctx context.Context, spec Spec) (*Process, error) {
 		close(attached.exited)
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}
-	go p.watchConnection(listens)
+	go p.watchConnection(listens) //nolint:gosec // It lasts as long as the connection does.
 	return p, nil
 }
 
@@ -135,7 +135,7 @@ func (l leftAlone) Wait(context.Context) error {
 }
 
 // there says why there is nothing to attach to.
-func there(attachment plugin.Attachment, listens net.Addr) error {
+func there(ctx context.Context, attachment plugin.Attachment, listens net.Addr) error {
 	if runtime.GOOS != "windows" { // Where no signal asks whether a process is there.
 		process, err := os.FindProcess(attachment.PID)
 		if err == nil {
@@ -145,7 +145,7 @@ func there(attachment plugin.Attachment, listens net.Addr) error {
 			return errors.New("the process is gone")
 		}
 	}
-	conn, err := net.DialTimeout(listens.Network(), listens.String(), DefaultStartTimeout)
+	conn, err := dial(ctx, listens)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("its socket is gone: %w", err)
@@ -154,6 +154,12 @@ func there(attachment plugin.Attachment, listens net.Addr) error {
 	}
 	_ = conn.Close()
 	return nil
+}
+
+// dial connects, with nothing said.
+func dial(ctx context.Context, to net.Addr) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: DefaultStartTimeout}
+	return dialer.DialContext(ctx, to.Network(), to.String())
 }
 
 // answers waits for the plugin to answer a health check.
@@ -182,7 +188,7 @@ func (p *Process) watchConnection(listens net.Addr) {
 			return
 		}
 		if state != connectivity.Ready {
-			probe, err := net.Dial(listens.Network(), listens.String())
+			probe, err := dial(context.Background(), listens)
 			if err != nil {
 				return
 			}

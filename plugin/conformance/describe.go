@@ -28,13 +28,13 @@ func describeSame(ctx context.Context, s *Suite) (string, error) {
 		for range 2 {
 			manifest, err := process.Describe(ctx)
 			if err != nil {
-				return "", fmt.Errorf("Describe fails before there is a configuration: %w", plain(err))
+				return "", fmt.Errorf("its Describe fails before there is a configuration: %w", plain(err))
 			}
 			if first == nil {
 				first = manifest
 			}
 			if !proto.Equal(first, manifest) {
-				return "", errors.New("Describe does not answer the same every time; it must depend on nothing but the program")
+				return "", errors.New("its Describe does not answer the same every time; it must depend on nothing but the program")
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 )
@@ -21,11 +22,11 @@ func listAll(ctx context.Context, s *Suite) (string, error) {
 	if s.world, err = crawl(ctx, process.Conn()); err != nil {
 		return "", err
 	}
-	sentence := ""
+	counts := make([]string, 0, len(kinds))
 	for _, of := range kinds {
-		sentence += fmt.Sprintf("%d %s, ", s.world.count(of), of)
+		counts = append(counts, fmt.Sprintf("%d %s", s.world.count(of), of))
 	}
-	return fmt.Sprintf("%sin %d lists", sentence, len(s.world.lists)), nil
+	return fmt.Sprintf("%s, in %d lists", strings.Join(counts, ", "), len(s.world.lists)), nil
 }
 
 func noTokenTwice(_ context.Context, s *Suite) (string, error) {

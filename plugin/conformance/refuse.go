@@ -255,10 +255,10 @@ func takeConfiguration(ctx context.Context, s *Suite) (string, error) {
 	}
 	manifest, err := process.Describe(ctx)
 	if err != nil {
-		return "", fmt.Errorf("Describe fails once it is configured: %w", plain(err))
+		return "", fmt.Errorf("its Describe fails once it is configured: %w", plain(err))
 	}
 	if !proto.Equal(manifest, s.manifest) {
-		return "", errors.New("Describe answers something else once it is configured")
+		return "", errors.New("its Describe answers something else once it is configured")
 	}
 	return "Configure has no objection, and Describe answers as before", nil
 }
@@ -280,10 +280,10 @@ func configureAgain(ctx context.Context, s *Suite) (string, error) {
 	}
 	manifest, err := process.Describe(ctx)
 	if err != nil {
-		return "", fmt.Errorf("Describe fails after a refusal: %w", plain(err))
+		return "", fmt.Errorf("its Describe fails after a refusal: %w", plain(err))
 	}
 	if !proto.Equal(manifest, s.manifest) {
-		return "", errors.New("Describe answers something else after a refusal")
+		return "", errors.New("its Describe answers something else after a refusal")
 	}
 	diagnostics, err = process.Configure(ctx, request)
 	if err != nil {

@@ -93,7 +93,7 @@ func validate(ctx context.Context, s *Suite) (string, error) {
 		return "", err
 	}
 	if _, err := connectorv2.NewConnectorServiceClient(process.Conn()).Validate(ctx, &connectorv2.ConnectorServiceValidateRequest{}); err != nil {
-		return "", fmt.Errorf("Validate fails: %w", plain(err))
+		return "", fmt.Errorf("its Validate fails: %w", plain(err))
 	}
 	return "Validate finds no fault with the credentials", nil
 }

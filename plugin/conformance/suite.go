@@ -184,10 +184,10 @@ func (s *Suite) configured(ctx context.Context) (Process, error) {
 	}
 	diagnostics, err := process.Configure(ctx, request)
 	if err != nil {
-		return nil, fmt.Errorf("Configure fails: %w", plain(err))
+		return nil, fmt.Errorf("its Configure fails: %w", plain(err))
 	}
 	if refusals := refusals(diagnostics); len(refusals) > 0 {
-		return nil, fmt.Errorf("Configure refuses the configuration of this test: %s", spoken(refusals))
+		return nil, fmt.Errorf("its Configure refuses the configuration of this test: %s", spoken(refusals))
 	}
 	return process, nil
 }

@@ -4,6 +4,7 @@ package main_test
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -109,14 +110,17 @@ func TestAnAttachedPluginThatGoesAwayIsNotStartedAgain(t *testing.T) {
 	d := startDebugged(t, "baton-fullstory")
 	sync := command(t.Context(), t, []string{"BATON_HOST_REATTACH=" + d.value, "BATON_SCIM_BASE_URL=" + app.url, "BATON_SCIM_TOKEN=" + app.token},
 		"baton-host", "sync", "--plugin", "fullstory", "-f", filepath.Join(t.TempDir(), "x.c1z"))
-	ended := make(chan run, 1)
-	go func() { ended <- finish(t, sync) }()
+	var said bytes.Buffer
+	sync.Stderr = &said
+	require.NoError(t, sync.Start())
+	ended := make(chan struct{})
+	go func() { _ = sync.Wait(); close(ended) }()
 	require.Eventually(t, func() bool { return len(app.server.Requests()) > 5 }, time.Minute, time.Millisecond)
 	require.NoError(t, d.cmd.Process.Kill())
 	_ = d.cmd.Wait()
 	select {
-	case result := <-ended:
-		requireSentence(t, result, []string{`the process of plugin "fullstory" ended`, "attached to by BATON_HOST_REATTACH", "not started again"})
+	case <-ended:
+		requireSentence(t, run{stderr: said.String(), status: sync.ProcessState.ExitCode()}, []string{`the process of plugin "fullstory" ended`, "attached to by BATON_HOST_REATTACH", "not started again"})
 	case <-time.After(time.Minute):
 		t.Fatal("the host waits for a plugin that nobody starts")
 	}
