@@ -78,7 +78,7 @@ func (p *Process) Describe(ctx context.Context) (*pluginv1.Manifest, error) {
 // about it. The error is about the call, never about the configuration. From
 // now on the values of the request's secrets are blanked in the plugin's log.
 func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequest) ([]*pluginv1.Diagnostic, error) {
-	p.logs.redact(redact.Request(request))
+	p.logs.redact(redact.Secrets(request))
 	ctx, cancel := context.WithTimeout(ctx, configureTimeout)
 	defer cancel()
 	response, err := p.client.Configure(ctx, p.offer(ctx, request))
