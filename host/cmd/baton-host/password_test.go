@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"testing"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -89,11 +88,12 @@ func TestAPasswordReachesThePluginAndNobodyElse(t *testing.T) {
 		"the answer about the account":  []byte(prototext.Format(made.Response)),
 		"the answer about the rotation": []byte(prototext.Format(rotated.Response)),
 	}
-	require.NoError(t, filepath.WalkDir(l.host.dir, func(path string, entry fs.DirEntry, err error) error {
+	temporary := os.DirFS(l.host.dir)
+	require.NoError(t, fs.WalkDir(temporary, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}
-		written[path], err = os.ReadFile(path)
+		written[path], err = fs.ReadFile(temporary, path)
 		return err
 	}))
 	l.host.stop()
