@@ -113,6 +113,6 @@ func (o *offered) store(settled settled) sessions.SessionStore {
 	}
 	return cli.NewLazyCachingSessionStore(construct, func(cache *otter.Options[string, []byte]) {
 		// 0 is no cache.
-		cache.MaximumWeight = uint64(max(settled.number(field.ServerSessionStoreMaximumSizeField), 0)) //nolint:gosec // It is not less than 0.
+		cache.MaximumWeight = uint64(max(settled.number(field.ServerSessionStoreMaximumSizeField), 0))
 	})
 }

@@ -77,7 +77,7 @@ func TestPluginsJoinTheSessionStoreOfTheirSyncUntilItIsCleanedUp(t *testing.T) {
 type envelopes struct{ err error }
 
 func (e envelopes) Reencrypt(_ context.Context, passwords []*v2.EncryptedData) ([]*v2.EncryptedData, error) {
-	return []*v2.EncryptedData{v2.EncryptedData_builder{KeyId: "for the plugin, not " + passwords[0].GetKeyId()}.Build()}, e.err
+	return []*v2.EncryptedData{v2.EncryptedData_builder{Name: "for the plugin, not " + passwords[0].GetName()}.Build()}, e.err
 }
 
 func TestPasswordsAreEncryptedForThePluginTheyGoTo(t *testing.T) {
@@ -95,7 +95,7 @@ func TestPasswordsAreEncryptedForThePluginTheyGoTo(t *testing.T) {
 		return handler(t.Context(), request)
 	})
 	options := v2.CredentialOptions_builder{EncryptedPassword: v2.CredentialOptions_EncryptedPassword_builder{
-		EncryptedPasswords: []*v2.EncryptedData{v2.EncryptedData_builder{KeyId: "the upload"}.Build()},
+		EncryptedPasswords: []*v2.EncryptedData{v2.EncryptedData_builder{Name: "the upload"}.Build()},
 	}.Build()}.Build()
 	create := v2.CreateAccountRequest_builder{ResourceTypeId: "a.user", CredentialOptions: options}.Build()
 	rotate := v2.RotateCredentialRequest_builder{
@@ -108,10 +108,10 @@ func TestPasswordsAreEncryptedForThePluginTheyGoTo(t *testing.T) {
 		return agg.Invoke(t.Context(), v2.AccountManagerService_CreateAccount_FullMethodName, create, &v2.CreateAccountResponse{}),
 			agg.Invoke(t.Context(), v2.CredentialManagerService_RotateCredential_FullMethodName, rotate, &v2.RotateCredentialResponse{})
 	}
-	keyOf := func(m proto.Message) string {
+	nameOf := func(m proto.Message) string {
 		of, ok := m.(interface{ GetCredentialOptions() *v2.CredentialOptions })
 		require.True(t, ok)
-		return of.GetCredentialOptions().GetEncryptedPassword().GetEncryptedPasswords()[0].GetKeyId()
+		return of.GetCredentialOptions().GetEncryptedPassword().GetEncryptedPasswords()[0].GetName()
 	}
 
 	createErr, rotateErr := invoke(aggregate.Plugin{Provisioning: true, Passwords: envelopes{}})
@@ -119,9 +119,9 @@ func TestPasswordsAreEncryptedForThePluginTheyGoTo(t *testing.T) {
 	require.NoError(t, rotateErr)
 	require.Len(t, got, 2)
 	for _, request := range got {
-		require.Equal(t, "for the plugin, not the upload", keyOf(request))
+		require.Equal(t, "for the plugin, not the upload", nameOf(request))
 	}
-	require.Equal(t, "the upload", keyOf(create), "the caller's request stays as it is")
+	require.Equal(t, "the upload", nameOf(create), "the caller's request stays as it is")
 
 	createErr, rotateErr = invoke(aggregate.Plugin{Provisioning: true, Passwords: envelopes{err: errors.New("no key fits")}})
 	for _, err := range []error{createErr, rotateErr} {
@@ -136,5 +136,5 @@ func TestPasswordsAreEncryptedForThePluginTheyGoTo(t *testing.T) {
 
 	createErr, rotateErr = invoke(aggregate.Plugin{Provisioning: true})
 	require.NoError(t, errors.Join(createErr, rotateErr))
-	require.Equal(t, "the upload", keyOf(got[0]))
+	require.Equal(t, "the upload", nameOf(got[0]))
 }

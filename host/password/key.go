@@ -39,10 +39,11 @@ func NewKey() (*Key, error) {
 // Private is the private key as Host.password_key has it, a JSON Web Key.
 func (k *Key) Private() string { return k.reveal() }
 
-// ClientSecret is the private key in the form of a client secret of C1, which is
-// where a connector that knows no host looks for it. It opens nothing at C1.
-func (k *Key) ClientSecret() string {
-	return "baton-host:plugin:v1:" + base64.RawURLEncoding.EncodeToString([]byte(k.reveal()))
+// ClientSecret is a private key, as [Key.Private] has it, in the form of a client
+// secret of C1, which is where a connector that knows no host looks for it. It opens
+// nothing at C1.
+func ClientSecret(private string) string {
+	return "baton-host:plugin:v1:" + base64.RawURLEncoding.EncodeToString([]byte(private))
 }
 
 // Format writes "(secret)", whatever the verb.

@@ -14,15 +14,17 @@ import (
 
 // Passage encrypts passwords of one upload for one plugin.
 type Passage struct {
-	upload string
-	secret func() string
-	key    *Key
+	upload  string
+	secret  func() string
+	conceal func(password string)
+	key     *Key
 }
 
 // For is the way to the plugin for passwords that are encrypted for an upload. The
-// client secret is asked for when it is needed.
-func (k *Key) For(upload string, clientSecret func() string) *Passage {
-	return &Passage{upload: upload, secret: clientSecret, key: k}
+// client secret is asked for when it is needed. conceal is called with each password
+// before the plugin gets it: to blank it in what a careless plugin says.
+func (k *Key) For(upload string, clientSecret func() string, conceal func(password string)) *Passage {
+	return &Passage{upload: upload, secret: clientSecret, conceal: conceal, key: k}
 }
 
 // Reencrypt opens the first of the passwords that is encrypted for the upload, as
@@ -46,6 +48,7 @@ func (p *Passage) Reencrypt(ctx context.Context, passwords []*v2.EncryptedData) 
 	if err != nil {
 		return nil, fmt.Errorf("the password that C1 sends for upload %q cannot be encrypted for the plugin: %w", p.upload, err)
 	}
+	p.conceal(string(plain.GetBytes()))
 	return []*v2.EncryptedData{sealed}, nil
 }
 

@@ -53,15 +53,17 @@ func TestAPluginOpensWithItsOwnKeyWhatC1EncryptedForTheUpload(t *testing.T) {
 	key, err := password.NewKey()
 	require.NoError(t, err)
 	mine, other := newUpload(t), newUpload(t)
-	passwords, err := key.For("books", func() string { return mine.secret }).Reencrypt(t.Context(), []*v2.EncryptedData{other.encrypt(t), mine.encrypt(t)})
+	var concealed []string
+	passwords, err := key.For("books", func() string { return mine.secret }, func(text string) { concealed = append(concealed, text) }).Reencrypt(t.Context(), []*v2.EncryptedData{other.encrypt(t), mine.encrypt(t)})
 	require.NoError(t, err)
 	require.Len(t, passwords, 1)
+	require.Equal(t, []string{word}, concealed)
 
 	own := &jose.JSONWebKey{}
 	require.NoError(t, own.UnmarshalJSON([]byte(key.Private())))
 	require.Equal(t, word, opened(t, own, passwords))
 	// And as an unmodified connector is given the key.
-	own, err = crypto.ParseClientSecret([]byte(key.ClientSecret()), true)
+	own, err = crypto.ParseClientSecret([]byte(password.ClientSecret(key.Private())), true)
 	require.NoError(t, err)
 	require.Equal(t, word, opened(t, own, passwords))
 }
@@ -85,7 +87,7 @@ func TestAPasswordThatCannotBeOpenedSaysWhoseItIs(t *testing.T) {
 		"the secret is none":     {"a:b:v1:nothing", mine.encrypt(t), "the upload's client secret is not one of C1"},
 		"there is no secret yet": {"", mine.encrypt(t), "the upload's client secret is not one of C1"},
 	} {
-		_, err := key.For("books", func() string { return c.secret }).Reencrypt(t.Context(), []*v2.EncryptedData{c.password})
+		_, err := key.For("books", func() string { return c.secret }, func(string) { t.Error("the plugin gets nothing") }).Reencrypt(t.Context(), []*v2.EncryptedData{c.password})
 		require.ErrorContains(t, err, c.want, name)
 		require.ErrorContains(t, err, `for upload "books"`, name)
 		require.NotContains(t, err.Error(), word, name)
@@ -103,7 +105,7 @@ func TestAKeyIsNotPrinted(t *testing.T) {
 	require.NotEmpty(t, private.D)
 	encoded, err := json.Marshal(map[string]any{"key": key})
 	require.NoError(t, err)
-	passage := key.For("books", func() string { return "the-client-secret" })
+	passage := key.For("books", func() string { return "the-client-secret" }, func(string) {})
 	for _, text := range []string{
 		fmt.Sprint(key), fmt.Sprintf("%+v %#v %s %q", key, key, key, key), fmt.Sprintf("%+v", passage), fmt.Sprintf("%#v", passage), string(encoded),
 	} {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -273,4 +274,46 @@ func TestAFileIsNotClosedUnderACall(t *testing.T) {
 		require.NoError(t, f.store.Close(t.Context()))
 		calling.Wait()
 	})
+}
+
+// slowStore is a store in which a call takes its time.
+type slowStore struct {
+	sdk.NoOpSessionStore
+	entered chan struct{}
+	left    atomic.Bool
+}
+
+func (s *slowStore) Set(context.Context, string, []byte, ...sessions.SessionStoreOption) error {
+	close(s.entered)
+	time.Sleep(100 * time.Millisecond) // Nothing says that somebody waits for a lock.
+	s.left.Store(true)
+	return nil
+}
+
+func TestAStoreIsGivenBackWhenNoCallIsInItAnyMore(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*session.Sync){
+		"at the end":          func(s *session.Sync) { _ = s.End(context.Background()) },
+		"before it is closed": func(s *session.Sync) { s.SetSessionStore(context.Background(), nil) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stores := &session.Stores{}
+			slow := &slowStore{entered: make(chan struct{})}
+			f := &file{id: "abcdefghijklmnopqrstuvwxyz0", sync: stores.Begin()}
+			f.sync.SetSessionStore(t.Context(), slow)
+			f.sync.Join("app", f.id)
+			store := reached(t, stores.Plugin("app"))
+			var calling sync.WaitGroup
+			calling.Go(func() {
+				if err := store.Set(t.Context(), "key", nil, f.in("")...); err != nil {
+					t.Error(err)
+				}
+			})
+			<-slow.entered
+			end(f.sync)
+			require.True(t, slow.left.Load())
+			calling.Wait()
+		})
+	}
 }

@@ -32,6 +32,8 @@ type Plugin struct {
 	process  *Process           // nil or the last one
 	manifest *pluginv1.Manifest // of the last process that told
 	changed  chan struct{}      // closed at the next change
+
+	concealed []string
 }
 
 // New makes a plugin that is not started yet. Log lines go to the context's
@@ -170,6 +172,7 @@ func (p *Plugin) set(state State, process *Process, err error) {
 	p.status.State, p.status.PID, p.status.Err = state, 0, err
 	if process != nil {
 		p.status.PID = process.PID()
+		process.logs.conceal(p.concealed)
 	}
 	p.process = process
 	p.once = p.once || state == Ready

@@ -47,11 +47,13 @@ type logWriter struct {
 	mu      sync.Mutex
 	log     *zap.Logger
 	secrets *redact.Redactor
-	tail    []line
-	panics  bool // a panic's text has begun: what follows belongs to it
-	allowed *rate.Limiter
-	dropped int
-	notice  *time.Timer // logs how many were dropped; nil while there are none
+	// configured and concealed are what secrets is made of.
+	configured, concealed []string
+	tail                  []line
+	panics                bool // a panic's text has begun: what follows belongs to it
+	allowed               *rate.Limiter
+	dropped               int
+	notice                *time.Timer // logs how many were dropped; nil while there are none
 }
 
 func newLogWriter(log *zap.Logger) *logWriter {
@@ -70,11 +72,20 @@ func (w *logWriter) setPID(pid int) {
 	w.log = w.log.With(zap.Int("pid", pid))
 }
 
-// redact blanks the values of these secrets in every line from now on.
-func (w *logWriter) redact(secrets *redact.Redactor) {
+// redact blanks the secrets of the plugin's configuration in every line from now on.
+func (w *logWriter) redact(secrets []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.secrets = secrets
+	w.configured = secrets
+	w.secrets = redact.Of(slices.Concat(w.configured, w.concealed)...)
+}
+
+// conceal blanks these texts too, in place of those that it was last called with.
+func (w *logWriter) conceal(texts []string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.concealed = texts
+	w.secrets = redact.Of(slices.Concat(w.configured, w.concealed)...)
 }
 
 // redactor blanks the values of secrets in what the plugin sends otherwise.

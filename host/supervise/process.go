@@ -85,7 +85,7 @@ func (p *Process) Describe(ctx context.Context) (*pluginv1.Manifest, error) {
 // about it. The error is about the call, never about the configuration. From
 // now on the values of the request's secrets are blanked in the plugin's log.
 func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequest) ([]*pluginv1.Diagnostic, error) {
-	p.logs.redact(redact.Request(request))
+	p.logs.redact(redact.Secrets(request))
 	within := max(configureTimeout, p.spec.StartTimeout)
 	limited, cancel := context.WithTimeout(ctx, within)
 	defer cancel()

@@ -9,9 +9,12 @@ import (
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
-// Request makes a Redactor of all that is secret in a plugin's configuration: the
-// values of secret fields and the plugin's own key, whole and by its parts.
-func Request(request *pluginv1.ConfigureRequest) *Redactor {
+// Request makes a Redactor of all that is secret in a plugin's configuration.
+func Request(request *pluginv1.ConfigureRequest) *Redactor { return Of(Secrets(request)...) }
+
+// Secrets are the texts that are secret in a plugin's configuration: the values of
+// secret fields and the plugin's own key, whole and its private part.
+func Secrets(request *pluginv1.ConfigureRequest) []string {
 	var texts []string
 	for _, value := range request.GetSecrets() {
 		texts = append(texts, Texts(value)...)
@@ -25,7 +28,7 @@ func Request(request *pluginv1.ConfigureRequest) *Redactor {
 			texts = append(texts, private.D)
 		}
 	}
-	return Of(texts...)
+	return texts
 }
 
 // Texts are the texts in a value, numbers among them.

@@ -4,7 +4,6 @@ import (
 	"encoding/base64"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"testing"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -74,19 +73,27 @@ func TestAPasswordReachesThePluginAndNobodyElse(t *testing.T) {
 		require.Contains(t, refused.Status.GetMessage(), `the password that C1 sends for upload "books" cannot be decrypted`, name)
 		require.Contains(t, refused.Status.GetMessage(), c.want, name)
 	}
+	// The SDK logs such an error in the plugin, too.
+	careless := passwordTask("east.user", chosenPassword(encryptedFor(t, l.secret, password)))
+	careless.GetCreateAccount().GetAccountInfo().SetLogin("careless@example.com")
+	told := l.do(t, careless)
+	require.False(t, told.Succeeded)
+	require.Contains(t, told.Status.GetMessage(), "the app does not like it with (secret)")
 	shut := l.do(t, passwordTask("shut.user", chosenPassword(encryptedFor(t, l.secret, password))))
 	require.Contains(t, shut.Status.GetMessage(), "set `provisioning: true`")
 	require.Len(t, l.did(t, "east"), 1)
 
 	written := map[string][]byte{
+		"what a careless plugin says":   []byte(prototext.Format(told.Status)),
 		"the answer about the account":  []byte(prototext.Format(made.Response)),
 		"the answer about the rotation": []byte(prototext.Format(rotated.Response)),
 	}
-	require.NoError(t, filepath.WalkDir(l.host.dir, func(path string, entry fs.DirEntry, err error) error {
+	temporary := os.DirFS(l.host.dir)
+	require.NoError(t, fs.WalkDir(temporary, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			return err
 		}
-		written[path], err = os.ReadFile(path)
+		written[path], err = fs.ReadFile(temporary, path)
 		return err
 	}))
 	l.host.stop()

@@ -78,7 +78,7 @@ func (s *served) behind(ctx context.Context) []aggregate.Plugin {
 	for i, m := range s.members {
 		naming.Go(func() {
 			plugins[i] = m.behind(ctx)
-			plugins[i].Passwords = m.key.For(s.upload.Name, s.upload.ClientSecret.Reveal)
+			plugins[i].Passwords = m.key.For(s.upload.Name, s.upload.ClientSecret.Reveal, m.plugin.Conceal)
 		})
 	}
 	naming.Wait()

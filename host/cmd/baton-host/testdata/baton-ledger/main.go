@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -107,6 +108,9 @@ func chosen(options *v2.LocalCredentialOptions) string {
 }
 
 func (u *users) CreateAccount(_ context.Context, info *v2.AccountInfo, options *v2.LocalCredentialOptions) (connectorbuilder.CreateAccountResponse, []*v2.PlaintextData, annotations.Annotations, error) {
+	if info.GetLogin() == "careless@example.com" {
+		return nil, nil, nil, fmt.Errorf("the app does not like it%s", chosen(options))
+	}
 	made, err := user(info.GetLogin())
 	if err != nil {
 		return nil, nil, nil, err
