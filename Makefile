@@ -111,7 +111,7 @@ vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities in what is built; n
 
 .PHONY: e2e
 e2e: typescript ## the tests that need Node: the plugin in TypeScript under the real host
-	go test -race -tags e2e -timeout 15m -run TypeScript ./host/cmd/baton-host
+	go test -race -tags e2e -timeout 15m -parallel 4 -run TypeScript ./host/cmd/baton-host
 
 .PHONY: typescript
 typescript: ## compile the example in TypeScript; needs Node 20 and npm

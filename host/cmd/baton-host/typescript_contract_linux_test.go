@@ -31,7 +31,9 @@ func startTypeScript(t *testing.T) *supervise.Process {
 	t.Helper()
 	node, err := exec.LookPath("node")
 	require.NoError(t, err)
-	process, err := supervise.Start(t.Context(), supervise.Spec{Instance: "directory", Path: node, Args: []string{typeScriptMain(t)}})
+	process, err := supervise.Start(t.Context(), supervise.Spec{
+		Instance: "directory", Path: node, Args: []string{typeScriptMain(t)}, StartTimeout: 2 * time.Minute,
+	})
 	require.NoError(t, err)
 	t.Cleanup(func() { process.Stop(t.Context()) })
 	return process

@@ -34,17 +34,17 @@ func typeScriptMain(t *testing.T) string {
 	return path
 }
 
-func typeScriptConfig(t *testing.T, d *directory, more string) string {
+func typeScriptConfig(t *testing.T, d *directory) string {
 	t.Helper()
 	return writeConfig(t, fmt.Sprintf(`
 plugins:
   directory:
     command: [node, %q]
+    start-timeout: 2m # Node is slow where it has to share a machine.
     config: { base-url: %q, token: "${env:TOKEN}", page-size: 10 }
-    %s
 uploads:
   workforce: { plugins: [directory] }
-`, typeScriptMain(t), d.url, more))
+`, typeScriptMain(t), d.url))
 }
 
 // grantsIn are the grants in a sync file, as "entitlement: type/principal".
@@ -81,7 +81,7 @@ func requireTheDirectory(t *testing.T, file string, d *directory) {
 func TestTypeScriptPluginIsSyncedAndLocked(t *testing.T) {
 	t.Parallel()
 	d := startDirectory(t, nil)
-	config := typeScriptConfig(t, d, "")
+	config := typeScriptConfig(t, d)
 	env := []string{"TOKEN=" + d.token}
 	for _, locked := range []bool{false, true} {
 		if locked {
@@ -128,7 +128,7 @@ func TestTypeScriptPluginKilledInMidListingCostsNothing(t *testing.T) {
 			})
 			out := t.TempDir()
 			var said bytes.Buffer
-			host = command(t.Context(), t, []string{"TOKEN=" + d.token}, "baton-host", "sync", "--config", typeScriptConfig(t, d, ""), "--output-dir", out)
+			host = command(t.Context(), t, []string{"TOKEN=" + d.token}, "baton-host", "sync", "--config", typeScriptConfig(t, d), "--output-dir", out)
 			host.Stderr = &said
 			require.NoError(t, host.Start())
 			close(started)
@@ -153,7 +153,7 @@ func TestTypeScriptPluginEndsWithItsHost(t *testing.T) {
 		<-r.Context().Done()
 		return true
 	})
-	host := command(t.Context(), t, []string{"TOKEN=" + d.token, "TMPDIR=" + temporaryDir(t)}, "baton-host", "sync", "--config", typeScriptConfig(t, d, ""))
+	host := command(t.Context(), t, []string{"TOKEN=" + d.token, "TMPDIR=" + temporaryDir(t)}, "baton-host", "sync", "--config", typeScriptConfig(t, d))
 	require.NoError(t, host.Start())
 	<-asked
 	node := childCalled(host.Process.Pid, "node")
@@ -201,10 +201,10 @@ func TestTypeScriptPluginFollowsItsLifeline(t *testing.T) {
 func TestTypeScriptPluginTakesNoBadConfiguration(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ token, config, want string }{
-		"what the host finds in the schema": {"right-token", `base-url: nonsense`, `:5:25: "base-url" must be an absolute URI`},
+		"what the host finds in the schema": {"right-token", `base-url: nonsense`, `:6:25: "base-url" must be an absolute URI`},
 		"a value that only the plugin refuses": {
 			"right-token", `base-url: "ftp://files.example.com/"`,
-			`:5:25: plugin "directory": "base-url": the value must begin with https:// (or http://) and hold no password`,
+			`:6:25: plugin "directory": "base-url": the value must begin with https:// (or http://) and hold no password`,
 		},
 		"a rule that the host leaves to the plugin": {
 			"right-token", `base-url: "https://example.com", page-size: 0`,
@@ -218,6 +218,7 @@ func TestTypeScriptPluginTakesNoBadConfiguration(t *testing.T) {
 plugins:
   directory:
     command: [node, %q]
+    start-timeout: 2m
     config: { %s, token: "${env:TOKEN}" }
 uploads: { workforce: { plugins: [directory] } }
 `, typeScriptMain(t), c.config))
@@ -239,7 +240,7 @@ func TestTypeScriptPluginKeepsItsSecret(t *testing.T) {
 			given += "x"
 		}
 		dir := t.TempDir()
-		result := execute(t, []string{"TOKEN=" + given}, "baton-host", "sync", "--config", typeScriptConfig(t, d, ""), "--output-dir", dir, "--log-level", "debug")
+		result := execute(t, []string{"TOKEN=" + given}, "baton-host", "sync", "--config", typeScriptConfig(t, d), "--output-dir", dir, "--log-level", "debug")
 		if right {
 			require.Equal(t, 0, result.status, result.stderr)
 		} else {
@@ -266,7 +267,7 @@ func TestTypeScriptPluginPassesTheAppsRateLimitOn(t *testing.T) {
 		return limited
 	})
 	out := t.TempDir()
-	result := execute(t, []string{"TOKEN=" + d.token}, "baton-host", "sync", "--config", typeScriptConfig(t, d, ""), "--output-dir", out, "--log-level", "warn")
+	result := execute(t, []string{"TOKEN=" + d.token}, "baton-host", "sync", "--config", typeScriptConfig(t, d), "--output-dir", out, "--log-level", "warn")
 	require.Equal(t, 0, result.status, result.stderr)
 	requireTheDirectory(t, filepath.Join(out, "workforce.c1z"), d)
 
