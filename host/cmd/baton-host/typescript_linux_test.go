@@ -103,9 +103,9 @@ func TestTypeScriptPluginIsSyncedAndLocked(t *testing.T) {
 func TestTypeScriptPluginKilledInMidListingCostsNothing(t *testing.T) {
 	t.Parallel()
 	for path, again := range map[string]string{
-		"/users?cursor=30&limit=10":                   "/users?limit=10",
+		"/users?limit=10&cursor=30":                   "/users?limit=10",
 		"/groups?limit=10":                            "",
-		"/groups/group-00/members?cursor=20&limit=10": "/groups/group-00/members?limit=10",
+		"/groups/group-00/members?limit=10&cursor=20": "/groups/group-00/members?limit=10",
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()

@@ -7,7 +7,7 @@ import type { Grant } from '../gen/c1/connector/v2/Grant.js';
 import type { Resource } from '../gen/c1/connector/v2/Resource.js';
 import type { ResourceType } from '../gen/c1/connector/v2/ResourceType.js';
 import type { Configuration } from '../wire/configuration.js';
-import { ConfigurationError } from '../wire/configuration.js';
+import { ConfigurationError, finding } from '../wire/configuration.js';
 import type { Connector, Listed, Page } from '../wire/connector.js';
 import { CallError } from '../wire/errors.js';
 import { Client } from './client.js';
@@ -17,10 +17,9 @@ import { userResource, userType } from './users.js';
 export function connect(configuration: Configuration): Connector {
   const baseUrl = new URL(configuration.string('base-url'));
   if (!['http:', 'https:'].includes(baseUrl.protocol) || baseUrl.username || baseUrl.password) {
-    throw new ConfigurationError(
-      'base-url',
-      'the value must begin with https:// (or http://) and hold no password',
-    );
+    throw new ConfigurationError([
+      finding('base-url', 'the value must begin with https:// (or http://) and hold no password'),
+    ]);
   }
   const client = new Client(baseUrl.href, configuration.string('token'));
   return new DirectoryConnector(client, configuration.int('page-size'));

@@ -27,8 +27,10 @@ export function userResource(user: User): Resource {
   };
 }
 
+// timestamp is null where the directory says nothing that can be read.
 function timestamp(text: string | undefined): UserTrait['last_login'] {
-  if (!text) return null;
-  const at = Date.parse(text);
-  return { seconds: Math.floor(at / 1000), nanos: (at % 1000) * 1e6 };
+  const at = Date.parse(text ?? '');
+  if (Number.isNaN(at)) return null;
+  const seconds = Math.floor(at / 1000);
+  return { seconds, nanos: (at - seconds * 1000) * 1e6 };
 }

@@ -23,14 +23,11 @@ export class Configuration {
   }
 }
 
-// ConfigurationError is what a connector has to say against a value. The value of
-// a secret field must not be in it.
+// ConfigurationError is all that there is to say against a configuration. The value
+// of a secret field must not be in it.
 export class ConfigurationError extends Error {
-  constructor(
-    readonly field: string,
-    summary: string,
-  ) {
-    super(summary);
+  constructor(readonly diagnostics: Diagnostic[]) {
+    super(diagnostics.map(({ field, summary }) => `${field}: ${summary}`).join('; '));
   }
 }
 
@@ -60,12 +57,12 @@ export function assertKnown(schema: ConfigurationSchema): void {
   }
 }
 
-// read returns the configuration or all that is wrong with it, in the order of
-// the schema's fields. No finding repeats the value of a secret.
+// read returns the configuration, or throws a ConfigurationError with all that is
+// wrong with it, in the order of the schema's fields.
 export function read(
   schema: ConfigurationSchema,
   request: Pick<ConfigureRequest__Output, 'values' | 'secrets'>,
-): { configuration: Configuration; findings: Diagnostic[] } {
+): Configuration {
   const fields = schema.fields ?? [];
   const values = new Map<string, unknown>();
   const findings: Diagnostic[] = [];
@@ -88,7 +85,8 @@ export function read(
   for (const name of [...Object.keys(request.values), ...Object.keys(request.secrets)].sort()) {
     if (!known.has(name)) findings.push(finding(name, 'there is no such field'));
   }
-  return { configuration: new Configuration(values), findings };
+  if (findings.length) throw new ConfigurationError(findings);
+  return new Configuration(values);
 }
 
 // readField puts the field's value into values, or says what is wrong with it.

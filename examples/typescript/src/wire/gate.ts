@@ -11,16 +11,16 @@ export class Gate {
   private inside = 0;
   private whenEmpty: (() => void)[] = [];
 
-  get isOpen(): boolean {
-    return this.connector !== undefined;
-  }
-
-  // open lets calls through to the connector. It reports false where the plugin
-  // has been stopped in the meantime.
-  open(connector: Connector): boolean {
-    if (this.stopped) return false;
-    this.connector = connector;
-    return true;
+  // open lets calls through to the connector that a configuration made.
+  open(connect: () => Connector): void {
+    if (this.stopped) throw new CallError(status.UNAVAILABLE, 'the plugin is stopping');
+    if (this.connector) {
+      throw new CallError(
+        status.FAILED_PRECONDITION,
+        'the plugin is configured already: a process takes one configuration',
+      );
+    }
+    this.connector = connect();
   }
 
   // pass makes one call of the connector.

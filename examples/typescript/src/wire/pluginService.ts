@@ -1,13 +1,11 @@
 // baton.plugin.v1.PluginService: describe, configure, stop.
-import { status } from '@grpc/grpc-js';
-
 import type { ConfigureRequest__Output } from '../gen/baton/plugin/v1/ConfigureRequest.js';
 import type { ConfigureResponse } from '../gen/baton/plugin/v1/ConfigureResponse.js';
+import type { Diagnostic } from '../gen/baton/plugin/v1/Diagnostic.js';
 import type { PluginServiceHandlers } from '../gen/baton/plugin/v1/PluginService.js';
 import { unary } from './calls.js';
-import { ConfigurationError, finding, read } from './configuration.js';
+import { ConfigurationError, read } from './configuration.js';
 import type { App } from './connector.js';
-import { CallError } from './errors.js';
 import type { Gate } from './gate.js';
 import { setLevel } from './log.js';
 
@@ -25,22 +23,15 @@ export function pluginService(app: App, gate: Gate): PluginServiceHandlers {
 // configure answers what is wrong with a configuration; only a call out of order
 // is an error.
 function configure(app: App, gate: Gate, request: ConfigureRequest__Output): ConfigureResponse {
-  if (gate.isOpen) {
-    throw new CallError(
-      status.FAILED_PRECONDITION,
-      'the plugin is configured already: a process takes one configuration',
-    );
-  }
-  setLevel(request.host?.log_level ?? '');
-  const { configuration, findings } = read(app.manifest.configuration ?? {}, request);
-  if (findings.length) return { diagnostics: findings };
+  const diagnostics: Diagnostic[] = [];
   try {
-    if (!gate.open(app.connect(configuration))) {
-      throw new CallError(status.UNAVAILABLE, 'the plugin is stopping');
-    }
+    gate.open(() => {
+      setLevel(request.host?.log_level ?? '');
+      return app.connect(read(app.manifest.configuration ?? {}, request));
+    });
   } catch (error) {
     if (!(error instanceof ConfigurationError)) throw error;
-    return { diagnostics: [finding(error.field, error.message)] };
+    diagnostics.push(...error.diagnostics);
   }
-  return {};
+  return { diagnostics };
 }
