@@ -110,12 +110,18 @@ vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities in what is built; n
 		{ echo "vuln: upgrade what is named above, or, if it could not be looked up, try again with https://vuln.go.dev in reach" >&2; exit 1; }
 
 .PHONY: e2e
-e2e: ## the tests that need Node or a browser
-	@echo 'e2e: no test needs Node or a browser; nothing to run'
+e2e: typescript ## the tests that need Node: the plugin in TypeScript under the real host
+	go test -race -tags e2e -timeout 15m -parallel 4 -run TypeScript ./host/cmd/baton-host
+
+.PHONY: typescript
+typescript: ## compile the example in TypeScript; needs Node 20 and npm
+	npm ci --prefix examples/typescript --no-audit --no-fund
+	npm run --prefix examples/typescript check
+	npm run --prefix examples/typescript build
 
 .PHONY: clean
 clean: ## remove what was built and written; the tools in build/tools stay
-	rm -rf bin demo-out coverage.*
+	rm -rf bin demo-out coverage.* examples/typescript/dist examples/typescript/src/gen
 
 # A tool is built when it is first needed, and again only when its pins change.
 # `go list tool` names the packages of the tool directives in tools/go.mod.

@@ -2,6 +2,8 @@ module github.com/batonhost/baton-host
 
 go 1.26.0
 
+ignore node_modules
+
 require (
 	github.com/Masterminds/semver/v3 v3.4.0
 	github.com/conductorone/baton-sdk v0.25.0
