@@ -63,7 +63,7 @@ func TestAPersonCanDoEverythingOnceWithEitherMain(t *testing.T) {
 			}
 			require.Equal(t, want, state)
 
-			require.Equal(t, 60, strings.Count(once("--event-feed", "true", "--event-feed-id", "audit").stdout, `"usageEvent"`))
+			require.Equal(t, 60, strings.Count(once("--event-feed", "true", "--event-feed-start-at", "2024-01-01T00:00:00Z", "--event-feed-id", "audit").stdout, `"usageEvent"`))
 			require.Contains(t, once("--get-ticket", "--ticket-id", "T-1").stderr, "A laptop")
 			require.Contains(t, once("--list-ticket-schemas").stderr, "Queue")
 			require.Contains(t, once("--list-action-schemas").stderr, "announce")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -59,7 +58,7 @@ func startDesk(t *testing.T, way string) *desk {
 		close(ended)
 	}()
 	d.stop = func() {
-		_ = cmd.Process.Signal(os.Signal(syscall.SIGINT))
+		require.NoError(t, cmd.Process.Signal(os.Interrupt))
 		<-ended
 	}
 	t.Cleanup(func() {

@@ -23,23 +23,28 @@ import (
 	"github.com/batonhost/baton-host/sandbox/workspace"
 )
 
-// The connector of a workspace is one package, written against the SDK only, with
-// two mains. The one of the SDK is a program of its own, and the host loads it as it
-// is; the one with plugin.Run is a plugin. Both are in a folder that is named so.
+// The connector of a workspace is one package, written against the SDK only. The
+// mains of the SDK are programs of their own, and the host loads them as they are;
+// the one with plugin.Run is a plugin. Each is in a folder that is named so.
 const (
 	unmodified = "unmodified"
 	native     = "native"
+	older      = "older" // unmodified, by the first version of the SDK's interfaces
 )
 
 // hosted are the ways in which the host has the connector.
 var hosted = []string{native, unmodified}
 
 var buildWorkspace = sync.OnceValue(func() error {
-	for kind, module := range map[string]string{unmodified: "testdata/baton-workspace", native: "testdata/baton-workspace-plugin"} {
-		build := exec.Command("go", "build", raceFlag, "-buildvcs=false", "-o", filepath.Join(bin, kind, "baton-workspace"), ".") //nolint:gosec,noctx // Fixed arguments; the build bounds itself.
-		build.Dir = module
+	for kind, in := range map[string][2]string{
+		unmodified: {"testdata/baton-workspace", "."},
+		older:      {"testdata/baton-workspace", "./older"},
+		native:     {"testdata/baton-workspace-plugin", "."},
+	} {
+		build := exec.Command("go", "build", raceFlag, "-buildvcs=false", "-o", filepath.Join(bin, kind, "baton-workspace"), in[1]) //nolint:gosec,noctx // Fixed arguments; the build bounds itself.
+		build.Dir = in[0]
 		if out, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w\n%s", module, err, out)
+			return fmt.Errorf("build %s: %w\n%s", in[0], err, out)
 		}
 	}
 	return nil
@@ -229,11 +234,15 @@ func TestAConnectorSyncsTheSameInEveryWay(t *testing.T) {
 	// groups are known.
 	lookups := p.Lookups()
 	require.Equal(t, 3, lookups)
-	for _, way := range hosted {
+	for _, way := range append([]string{older}, hosted...) {
 		t.Run(way, func(t *testing.T) {
 			t.Parallel()
 			p := startWorkspace(t, asItIs)
 			require.Empty(t, cmp.Diff(alone, contentOf(t, p.syncHosted(t, way)), protocmp.Transform()))
+			if way == older {
+				require.Greater(t, p.Lookups(), lookups, "it knows no session")
+				return
+			}
 			require.Equal(t, lookups, p.Lookups())
 		})
 	}
@@ -263,18 +272,27 @@ func TestTheMainsDifferInOneCallAndItsImport(t *testing.T) {
 	}, changed)
 }
 
-// TestTheUnmodifiedConnectorHasNothingOfThisModule keeps the proof honest.
-func TestTheUnmodifiedConnectorHasNothingOfThisModule(t *testing.T) {
+// TestAnUnmodifiedConnectorHasNothingOfThisModule keeps the proof honest.
+func TestAnUnmodifiedConnectorHasNothingOfThisModule(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, buildWorkspace())
 	const own = "github.com/batonhost/baton-host"
-	for way, has := range map[string]bool{unmodified: false, native: true} {
+	host, err := buildinfo.ReadFile(filepath.Join(bin, "baton-host"))
+	require.NoError(t, err)
+	pinned := map[string]string{}
+	for _, module := range host.Deps {
+		pinned[module.Path] = module.Version
+	}
+	for way, has := range map[string]bool{unmodified: false, older: false, native: true} {
 		info, err := buildinfo.ReadFile(filepath.Join(bin, way, "baton-workspace"))
 		require.NoError(t, err)
 		require.NotContains(t, info.Main.Path, own)
 		modules := map[string]string{}
 		for _, module := range info.Deps {
 			modules[module.Path] = module.Version
+			if version := pinned[module.Path]; version != "" {
+				require.Equal(t, version, module.Version, "%s: %s is pinned in two versions", way, module.Path)
+			}
 		}
 		require.Equal(t, "v0.25.0", modules["github.com/conductorone/baton-sdk"])
 		require.Equal(t, has, modules[own] != "", way)

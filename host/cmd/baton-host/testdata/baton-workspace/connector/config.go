@@ -26,7 +26,7 @@ type Config struct {
 	Ticketing  bool     `mapstructure:"ticketing"`
 }
 
-// GetString and the others are what the SDK validates a configuration by.
+// GetString is one of the methods by which the SDK validates a configuration.
 func (c *Config) GetString(name string) string {
 	switch name {
 	case "workspace-url":
@@ -37,8 +37,10 @@ func (c *Config) GetString(name string) string {
 	return ""
 }
 
+// GetBool is another.
 func (c *Config) GetBool(name string) bool { return name == "ticketing" && c.Ticketing }
 
+// GetInt is another.
 func (c *Config) GetInt(name string) int {
 	if name == "page-size" {
 		return c.PageSize
@@ -46,6 +48,7 @@ func (c *Config) GetInt(name string) int {
 	return 0
 }
 
+// GetStringSlice is another.
 func (c *Config) GetStringSlice(name string) []string {
 	if name == "skip-groups" {
 		return c.SkipGroups
@@ -53,4 +56,5 @@ func (c *Config) GetStringSlice(name string) []string {
 	return nil
 }
 
+// GetStringMap is another.
 func (*Config) GetStringMap(string) map[string]any { return nil }

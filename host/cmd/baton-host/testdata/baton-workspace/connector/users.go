@@ -26,18 +26,17 @@ type user struct {
 }
 
 func (u *user) resource() (*v2.Resource, error) {
-	status := v2.UserTrait_Status_STATUS_ENABLED
+	status := v2.Status_RESOURCE_STATUS_ENABLED
 	if u.Suspended {
-		status = v2.UserTrait_Status_STATUS_DISABLED
+		status = v2.Status_RESOURCE_STATUS_DISABLED
 	}
 	created, err := time.Parse(time.DateOnly, u.Created)
 	if err != nil {
 		return nil, err
 	}
 	return resource.NewUserResource(u.Name, userType, u.ID, []resource.UserTraitOption{
-		resource.WithUserLogin(u.Login), resource.WithEmail(u.Email, true), resource.WithStatus(status), resource.WithCreatedAt(created),
-		resource.WithUserProfile(map[string]any{"login": u.Login, "name": u.Name}),
-	})
+		resource.WithUserLogin(u.Login), resource.WithEmail(u.Email, true), resource.WithCreatedAt(created),
+	}, resource.WithResourceStatus(status, ""), resource.WithResourceProfile(map[string]any{"login": u.Login, "name": u.Name}))
 }
 
 func (*users) ResourceType(context.Context) *v2.ResourceType { return userType }
@@ -56,10 +55,10 @@ func (u *users) List(ctx context.Context, _ *v2.ResourceId, attrs resource.SyncO
 		list = append(list, made)
 		ids[one.Login] = one.ID
 	}
-	if err := session.SetManyJSON(ctx, attrs.Session, ids, idsByLogin); err != nil {
-		return nil, nil, err
+	if attrs.Session != nil { // The first version of the interfaces has none.
+		err = session.SetManyJSON(ctx, attrs.Session, ids, idsByLogin)
 	}
-	return list, results(next), nil
+	return list, results(next), err
 }
 
 func (*users) Entitlements(context.Context, *v2.Resource, resource.SyncOpAttrs) ([]*v2.Entitlement, *resource.SyncOpResults, error) {
