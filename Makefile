@@ -7,6 +7,11 @@ BINARIES := \
 	./scim/cmd/baton-scim \
 	./sandbox/cmd/baton-sandbox
 
+# Modules of their own. Those of connectors are built by tests as their authors
+# would build them: with what the main module pins, and nothing else.
+CONNECTORS := host/cmd/baton-host/testdata/baton-workspace host/cmd/baton-host/testdata/baton-workspace-plugin
+MODULES := . tools $(CONNECTORS)
+
 # The version that the binaries report. Outside a checkout with commits: dev.
 VERSION ?= $(shell test -e .git && git describe --tags --always --dirty 2>/dev/null || echo dev)
 
@@ -27,6 +32,7 @@ build: ## build the binaries into bin/
 .PHONY: test
 test: ## go vet, every test with the race detector, and a short run of each fuzz target
 	go vet ./...
+	@set -e; for module in $(CONNECTORS); do (set -x; go -C $$module vet ./...); done
 	go test -race -timeout 15m ./...
 	$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
@@ -42,6 +48,8 @@ lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint 
 		{ echo "lint: mend the .proto files named above, then run: make proto" >&2; exit 1; }
 	@$(TOOLS)/golangci-lint run ./... || \
 		{ echo "lint: mend the findings above, then run: make lint" >&2; exit 1; }
+	@set -e; for module in $(CONNECTORS); do (cd $$module && $(CURDIR)/$(TOOLS)/golangci-lint run ./...) || \
+		{ echo "lint: mend the findings in $$module, then run: make lint" >&2; exit 1; }; done
 
 # C1 hosts a connector in the form that the SDK's build tag turns on.
 .PHONY: lambda
@@ -72,14 +80,13 @@ generate-check: $(PROTO_TOOLS)
 	@MAKE='$(MAKE)' .ci/check-generated
 
 .PHONY: tidy
-tidy: ## go mod tidy, for both modules
-	go mod tidy
-	go -C tools mod tidy
+tidy: ## go mod tidy, for every module
+	@set -e; for module in $(MODULES); do (set -x; go -C $$module mod tidy); done
 
 .PHONY: tidy-check
 tidy-check:
-	@go mod tidy -diff && go -C tools mod tidy -diff || \
-		{ echo "tidy-check: go.mod or go.sum is not tidy. Run: make tidy" >&2; exit 1; }
+	@set -e; for module in $(MODULES); do go -C $$module mod tidy -diff || \
+		{ echo "tidy-check: go.mod or go.sum of $$module is not tidy. Run: make tidy" >&2; exit 1; }; done
 
 .PHONY: demo
 demo: build ## two SCIM services, two plugins, one sync file, one upload

@@ -1,0 +1,60 @@
+package connector
+
+import (
+	"github.com/conductorone/baton-sdk/pkg/field"
+)
+
+// Schema is what has to be configured.
+var Schema = field.NewConfiguration(
+	[]field.SchemaField{
+		field.StringField("workspace-url", field.WithRequired(true), field.WithDisplayName("URL"), field.WithDescription("Where the workspace is."), field.WithPlaceholder("https://workspace.example.com")),
+		field.StringField("workspace-token", field.WithRequired(true), field.WithIsSecret(true), field.WithDisplayName("Token"), field.WithDescription("A token of an administrator.")),
+		field.IntField("page-size", field.WithDefaultValue(20), field.WithDisplayName("Page size"), field.WithDescription("How many users are asked for at a time.")),
+		field.StringSliceField("skip-groups", field.WithDisplayName("Groups to skip"), field.WithDescription("Ids of groups that are left out.")),
+		field.TicketingField.ExportAs(field.ExportTargetGUI),
+	},
+	field.WithConnectorDisplayName("Workspace"),
+	field.WithHelpUrl("https://workspace.example.com/help"),
+)
+
+// Config is Schema, filled in.
+type Config struct {
+	URL        string   `mapstructure:"workspace-url"`
+	Token      string   `mapstructure:"workspace-token"`
+	PageSize   int      `mapstructure:"page-size"`
+	SkipGroups []string `mapstructure:"skip-groups"`
+	Ticketing  bool     `mapstructure:"ticketing"`
+}
+
+// GetString is one of the methods by which the SDK validates a configuration.
+func (c *Config) GetString(name string) string {
+	switch name {
+	case "workspace-url":
+		return c.URL
+	case "workspace-token":
+		return c.Token
+	}
+	return ""
+}
+
+// GetBool is another.
+func (c *Config) GetBool(name string) bool { return name == "ticketing" && c.Ticketing }
+
+// GetInt is another.
+func (c *Config) GetInt(name string) int {
+	if name == "page-size" {
+		return c.PageSize
+	}
+	return 0
+}
+
+// GetStringSlice is another.
+func (c *Config) GetStringSlice(name string) []string {
+	if name == "skip-groups" {
+		return c.SkipGroups
+	}
+	return nil
+}
+
+// GetStringMap is another.
+func (*Config) GetStringMap(string) map[string]any { return nil }

@@ -1,0 +1,300 @@
+package main_test
+
+import (
+	"debug/buildinfo"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+
+	"github.com/batonhost/baton-host/host/syncfile"
+	"github.com/batonhost/baton-host/sandbox/workspace"
+)
+
+// The connector of a workspace is one package, written against the SDK only. The
+// mains of the SDK are programs of their own, and the host loads them as they are;
+// the one with plugin.Run is a plugin. Each is in a folder that is named so.
+const (
+	unmodified = "unmodified"
+	native     = "native"
+	older      = "older" // unmodified, by the first version of the SDK's interfaces
+)
+
+// hosted are the ways in which the host has the connector.
+var hosted = []string{native, unmodified}
+
+var buildWorkspace = sync.OnceValue(func() error {
+	for kind, in := range map[string][2]string{
+		unmodified: {"testdata/baton-workspace", "."},
+		older:      {"testdata/baton-workspace", "./older"},
+		native:     {"testdata/baton-workspace-plugin", "."},
+	} {
+		build := exec.Command("go", "build", raceFlag, "-buildvcs=false", "-o", filepath.Join(bin, kind, "baton-workspace"), in[1]) //nolint:gosec,noctx // Fixed arguments; the build bounds itself.
+		build.Dir = in[0]
+		if out, err := build.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %s: %w\n%s", in[0], err, out)
+		}
+	}
+	return nil
+})
+
+// place is a workspace and how a connector is told of it.
+type place struct {
+	*workspace.Server
+	url, token string
+}
+
+func startWorkspace(t *testing.T, wrap func(http.Handler) http.Handler) place {
+	t.Helper()
+	require.NoError(t, buildWorkspace())
+	token := "tok-" + strings.ReplaceAll(t.Name(), "/", "-")
+	server := workspace.New(workspace.Options{Token: token})
+	listener := httptest.NewServer(wrap(server))
+	t.Cleanup(listener.Close)
+	return place{Server: server, url: listener.URL, token: token}
+}
+
+func asItIs(handler http.Handler) http.Handler { return handler }
+
+// settings are what the connector is configured with, the same for every way.
+func (p place) settings() map[string]string {
+	return map[string]string{"workspace-url": p.url, "workspace-token": p.token, "page-size": "7", "skip-groups": "empty", "ticketing": "true"}
+}
+
+// env is the settings as the SDK's command line takes them.
+func (p place) env() []string {
+	var env []string
+	for name, value := range p.settings() {
+		env = append(env, "BATON_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))+"="+value)
+	}
+	return env
+}
+
+// config is a host's configuration with the connector in one of the ways.
+func (p place) config(t *testing.T, way, more string) string {
+	t.Helper()
+	return writeConfig(t, fmt.Sprintf(`
+plugins:
+  workspace:
+    namespace: ""
+    command: [%q]
+    provisioning: true
+    config: { workspace-url: %q, workspace-token: "${env:TOKEN}", page-size: 7, skip-groups: [empty], ticketing: true }
+%s
+uploads:
+  all: { plugins: [workspace] }
+`, filepath.Join(bin, way, "baton-workspace"), p.url, more))
+}
+
+// syncAlone is a sync by the SDK's own command line.
+func (p place) syncAlone(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "sync.c1z")
+	result := execute(t, p.env(), filepath.Join(unmodified, "baton-workspace"), "-f", file)
+	require.Equal(t, 0, result.status, result.stderr)
+	require.NotContains(t, result.stderr, p.token)
+	return file
+}
+
+// syncHosted is a sync by the host.
+func (p place) syncHosted(t *testing.T, way string) string {
+	t.Helper()
+	out := t.TempDir()
+	result := execute(t, []string{"TOKEN=" + p.token}, "baton-host", "sync", "--config", p.config(t, way, ""), "--output-dir", out, "--log-level", "info", "--log-format", "json")
+	require.Equal(t, 0, result.status, result.stderr)
+	require.NotContains(t, result.stderr, p.token)
+	return filepath.Join(out, "all.c1z")
+}
+
+// content is all rows of a sync file, by what identifies them.
+type content struct {
+	Types        map[string]*v2.ResourceType
+	Resources    map[string]*v2.Resource
+	Entitlements map[string]*v2.Entitlement
+	Grants       map[string]*v2.Grant
+}
+
+func contentOf(t *testing.T, path string) content {
+	t.Helper()
+	file, err := syncfile.Open(t.Context(), path, t.TempDir())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, file.Close(t.Context())) }()
+	require.True(t, file.Full)
+	ctx := t.Context()
+	return content{
+		Types: collect(t, (*v2.ResourceType).GetId, func(token string) ([]*v2.ResourceType, string, error) {
+			page, err := file.ListResourceTypes(ctx, v2.ResourceTypesServiceListResourceTypesRequest_builder{PageToken: token}.Build())
+			return page.GetList(), page.GetNextPageToken(), err
+		}),
+		Resources: collect(t, func(r *v2.Resource) string { return r.GetId().GetResourceType() + "/" + r.GetId().GetResource() }, func(token string) ([]*v2.Resource, string, error) {
+			page, err := file.ListResources(ctx, v2.ResourcesServiceListResourcesRequest_builder{PageToken: token}.Build())
+			return page.GetList(), page.GetNextPageToken(), err
+		}),
+		Entitlements: collect(t, (*v2.Entitlement).GetId, func(token string) ([]*v2.Entitlement, string, error) {
+			page, err := file.ListEntitlements(ctx, v2.EntitlementsServiceListEntitlementsRequest_builder{PageToken: token}.Build())
+			return page.GetList(), page.GetNextPageToken(), err
+		}),
+		Grants: collect(t, (*v2.Grant).GetId, func(token string) ([]*v2.Grant, string, error) {
+			page, err := file.ListGrants(ctx, v2.GrantsServiceListGrantsRequest_builder{PageToken: token}.Build())
+			return page.GetList(), page.GetNextPageToken(), err
+		}),
+	}
+}
+
+// collect reads a list to its end. No two rows may be of one key.
+func collect[R proto.Message](t *testing.T, key func(R) string, list func(token string) ([]R, string, error)) map[string]R {
+	t.Helper()
+	all := map[string]R{}
+	for token, first := "", true; first || token != ""; first = false {
+		page, next, err := list(token)
+		require.NoError(t, err)
+		for _, row := range page {
+			require.NotContains(t, all, key(row))
+			all[key(row)] = row
+		}
+		token = next
+	}
+	return all
+}
+
+// granted is who should have what, with all that groups pass on.
+func granted(state workspace.State) []string {
+	var users func(members []workspace.Member) []string
+	ids := map[string]string{}
+	for _, user := range state.Users {
+		ids[user.Login] = "user:" + user.ID
+	}
+	users = func(members []workspace.Member) []string {
+		var all []string
+		for _, one := range members {
+			if one.Kind == workspace.GroupKind {
+				all = append(all, users(state.Groups[one.Key])...)
+				continue
+			}
+			all = append(all, ids[one.Key])
+		}
+		return all
+	}
+	var all []string
+	note := func(entitlement string, members []workspace.Member) {
+		for _, one := range members {
+			if one.Kind == workspace.GroupKind {
+				all = append(all, entitlement+":group:"+one.Key)
+			}
+		}
+		for _, one := range users(members) {
+			all = append(all, entitlement+":"+one)
+		}
+	}
+	for id, members := range state.Groups {
+		if id != "empty" {
+			note("group:"+id+":member", members)
+		}
+	}
+	for id, members := range state.Roles {
+		note("role:"+id+":assigned", members)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// requireTruth checks that a file holds what is in the workspace.
+func requireTruth(t *testing.T, p place, got content) {
+	t.Helper()
+	state := p.State()
+	require.Len(t, got.Types, 4)
+	require.Len(t, got.Resources, 1+len(state.Users)+3+3)
+	require.Len(t, got.Entitlements, 1+3+3)
+	ids := make([]string, 0, len(got.Grants))
+	for id := range got.Grants {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	require.Equal(t, granted(state), ids)
+}
+
+func TestAConnectorSyncsTheSameInEveryWay(t *testing.T) {
+	t.Parallel()
+	p := startWorkspace(t, asItIs)
+	alone := contentOf(t, p.syncAlone(t))
+	requireTruth(t, p, alone)
+	// Roles are read without a session, so their members are looked up; those of
+	// groups are known.
+	lookups := p.Lookups()
+	require.Equal(t, 3, lookups)
+	for _, way := range append([]string{older}, hosted...) {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			p := startWorkspace(t, asItIs)
+			require.Empty(t, cmp.Diff(alone, contentOf(t, p.syncHosted(t, way)), protocmp.Transform()))
+			if way == older {
+				require.Greater(t, p.Lookups(), lookups, "it knows no session")
+				return
+			}
+			require.Equal(t, lookups, p.Lookups())
+		})
+	}
+}
+
+func TestTheMainsDifferInOneCallAndItsImport(t *testing.T) {
+	t.Parallel()
+	lines := func(module string) []string {
+		text, err := os.ReadFile(filepath.Join("testdata", module, "main.go"))
+		require.NoError(t, err)
+		return strings.Split(string(text), "\n")
+	}
+	sdk, plugin := lines("baton-workspace"), lines("baton-workspace-plugin")
+	require.Len(t, plugin, len(sdk))
+	var changed [][2]string
+	for i := range sdk {
+		if sdk[i] != plugin[i] {
+			changed = append(changed, [2]string{strings.TrimSpace(sdk[i]), strings.TrimSpace(plugin[i])})
+		}
+	}
+	require.Equal(t, [][2]string{
+		{`"github.com/conductorone/baton-sdk/pkg/config"`, `"github.com/batonhost/baton-host/plugin"`},
+		{
+			`config.RunConnector(context.Background(), "baton-workspace", version, connector.Schema, connector.New,`,
+			`plugin.Run(context.Background(), "baton-workspace", version, connector.Schema, connector.New,`,
+		},
+	}, changed)
+}
+
+// TestAnUnmodifiedConnectorHasNothingOfThisModule keeps the proof honest.
+func TestAnUnmodifiedConnectorHasNothingOfThisModule(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, buildWorkspace())
+	const own = "github.com/batonhost/baton-host"
+	host, err := buildinfo.ReadFile(filepath.Join(bin, "baton-host"))
+	require.NoError(t, err)
+	pinned := map[string]string{}
+	for _, module := range host.Deps {
+		pinned[module.Path] = module.Version
+	}
+	for way, has := range map[string]bool{unmodified: false, older: false, native: true} {
+		info, err := buildinfo.ReadFile(filepath.Join(bin, way, "baton-workspace"))
+		require.NoError(t, err)
+		require.NotContains(t, info.Main.Path, own)
+		modules := map[string]string{}
+		for _, module := range info.Deps {
+			modules[module.Path] = module.Version
+			if version := pinned[module.Path]; version != "" {
+				require.Equal(t, version, module.Version, "%s: %s is pinned in two versions", way, module.Path)
+			}
+		}
+		require.Equal(t, "v0.25.0", modules["github.com/conductorone/baton-sdk"])
+		require.Equal(t, has, modules[own] != "", way)
+	}
+}
