@@ -68,6 +68,7 @@ upload (sync).`,
 		newCheckCommand(options),
 		newLockCommand(options),
 		newTestCommand(options),
+		newCallCommand(options),
 	)
 	return root
 }
