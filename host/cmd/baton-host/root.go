@@ -69,6 +69,7 @@ upload (sync).`,
 		newLockCommand(options),
 		newTestCommand(options),
 		newCallCommand(options),
+		newNewCommand(),
 	)
 	return root
 }
