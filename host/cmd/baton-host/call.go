@@ -157,8 +157,8 @@ func (o *callOptions) describe(ctx context.Context, stdout io.Writer, name strin
 		return err
 	}
 	supervise.Sweep()
-	spec := chosen.settings(o.root).Spec
-	if spec.Path == "" {
+	spec := chosen.spec()
+	if spec.Path == "" && spec.Attach == nil {
 		if spec.Path, err = chosen.finder.Find(chosen.app); err != nil {
 			return fmt.Errorf("plugin %q: %w", chosen.instance, err)
 		}

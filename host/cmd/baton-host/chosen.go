@@ -56,6 +56,9 @@ func (c *choice) plugin(ctx context.Context, name string, options ...config.Opti
 	entry, unknown := cfg.Plugin(name)
 	if unknown == nil {
 		plugins := []wanted{wantedOf(entry)}
+		if err := attachDebugged(cfg, plugins); err != nil {
+			return nil, err
+		}
 		if err := pinned(ctx, cfg, plugins, c.unlocked); err != nil {
 			return nil, err
 		}
@@ -73,11 +76,17 @@ func (c *choice) plugin(ctx context.Context, name string, options ...config.Opti
 }
 
 func (c *choice) byApp(app string) (*chosen, error) {
-	finder := supervise.NewFinder(c.root.pluginDirs)
-	if _, err := finder.Find(app); err != nil {
+	plugins := []wanted{wantedByName(app)}
+	if err := attachDebugged(nil, plugins); err != nil {
 		return nil, err
 	}
-	return &chosen{wanted: wantedByName(app), finder: finder}, nil
+	finder := supervise.NewFinder(c.root.pluginDirs)
+	if plugins[0].attach == nil {
+		if _, err := finder.Find(app); err != nil {
+			return nil, err
+		}
+	}
+	return &chosen{wanted: plugins[0], finder: finder}, nil
 }
 
 func (c *choice) byPath(path string) (*chosen, error) {
@@ -91,7 +100,10 @@ func (c *choice) byPath(path string) (*chosen, error) {
 	if _, err := os.Stat(absolute); err != nil {
 		return nil, fmt.Errorf("there is no plugin binary %s: %w", path, err)
 	}
-	plugin := wantedByName(filepath.Base(absolute))
-	plugin.path = absolute
-	return &chosen{wanted: plugin, finder: supervise.NewFinder(c.root.pluginDirs)}, nil
+	plugins := []wanted{wantedByName(filepath.Base(absolute))}
+	plugins[0].path = absolute
+	if err := attachDebugged(nil, plugins); err != nil {
+		return nil, err
+	}
+	return &chosen{wanted: plugins[0], finder: supervise.NewFinder(c.root.pluginDirs)}, nil
 }
