@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -62,6 +63,21 @@ func TestAModuleIsWrittenWhole(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestWhatIsRequiredIsWhatTheHostIsBuiltWith: another SDK or an older Go would not
+// build.
+func TestWhatIsRequiredIsWhatTheHostIsBuiltWith(t *testing.T) {
+	t.Parallel()
+	own, err := os.ReadFile("../../go.mod")
+	require.NoError(t, err)
+	written, err := scaffold.Write(scaffold.Request{App: "payroll", HostVersion: "v1.2.3", Dir: filepath.Join(t.TempDir(), "new")})
+	require.NoError(t, err)
+	lines := regexp.MustCompile(`(?m)^go .*$|^\s*github\.com/conductorone/baton-sdk .*$`).FindAllString(filesBelow(t, written.Dir)["go.mod"], -1)
+	require.Len(t, lines, 2)
+	for _, line := range lines {
+		require.Contains(t, string(own), line+"\n")
 	}
 }
 
