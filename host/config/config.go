@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+
+	"github.com/batonhost/baton-host/host/nearest"
 )
 
 // Config is a configuration without problems.
@@ -196,7 +198,7 @@ func Load(ctx context.Context, path string, opts ...Option) (*Config, error) {
 }
 
 func whichOnes(name string, names []string) string {
-	if near := nearest(name, names); near != "" {
+	if near := nearest.To(name, names); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	if len(names) == 0 {

@@ -11,6 +11,8 @@ import (
 
 	"github.com/conductorone/baton-sdk/pkg/crypto"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/batonhost/baton-host/host/nearest"
 )
 
 func (l *loader) uploads(n *yaml.Node, declared map[string]*Plugin) {
@@ -54,7 +56,7 @@ func (l *loader) undeclared(name item, declared map[string]*Plugin) {
 		return
 	}
 	message := quotedName(name.text) + " is not defined under plugins"
-	if near := nearest(name.text, slices.Sorted(maps.Keys(declared))); near != "" {
+	if near := nearest.To(name.text, slices.Sorted(maps.Keys(declared))); near != "" {
 		message += "; did you mean " + quotedName(near) + "?"
 	}
 	l.report(name.node, "%s", message)

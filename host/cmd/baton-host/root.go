@@ -68,6 +68,8 @@ upload (sync).`,
 		newCheckCommand(options),
 		newLockCommand(options),
 		newTestCommand(options),
+		newCallCommand(options),
+		newNewCommand(),
 	)
 	return root
 }
