@@ -5,7 +5,6 @@ import (
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
-	"google.golang.org/protobuf/proto"
 
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -18,15 +17,10 @@ func (p *Process) offer(ctx context.Context, request *pluginv1.ConfigureRequest)
 		return request // An unmodified connector is offered it as the SDK does.
 	}
 	logged := ctxzap.ToContext(ctx, p.log.Named("sessions"))
-	id, err := p.client.ServeSessions(logged, p.spec.Sessions)
+	offered, err := p.client.OfferSessions(logged, request, p.spec.Sessions)
 	if err != nil {
 		p.log.Debug("the plugin is offered no session store", zap.Error(err))
 		return request
 	}
-	host := &pluginv1.Host{}
-	if request.GetHost() != nil {
-		host = proto.CloneOf(request.GetHost())
-	}
-	host.SessionStoreBrokerId = id
-	return &pluginv1.ConfigureRequest{Values: request.GetValues(), Secrets: request.GetSecrets(), Host: host}
+	return offered
 }

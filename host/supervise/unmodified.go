@@ -29,6 +29,7 @@ type unmodified struct {
 	manifest *pluginv1.Manifest
 
 	configured atomic.Bool
+	stopping   atomic.Bool
 	conn       atomic.Pointer[grpc.ClientConn]  // nil until it serves
 	service    atomic.Pointer[prebuilt.Service] // nil until it is configured
 	// inside has a unit for each call in the process, and all of them once it is
@@ -66,6 +67,9 @@ func (p *Process) openConnector(ctx context.Context, made *image) error {
 
 // Describe tells what the connector's commands told.
 func (u *unmodified) Describe(context.Context, *pluginv1.DescribeRequest, ...grpc.CallOption) (*pluginv1.DescribeResponse, error) {
+	if u.stopping.Load() {
+		return nil, errStopping
+	}
 	return &pluginv1.DescribeResponse{Manifest: u.manifest}, nil
 }
 
@@ -73,6 +77,9 @@ func (u *unmodified) Describe(context.Context, *pluginv1.DescribeRequest, ...grp
 // before it serves refuses its configuration; its last words are what it says
 // about it.
 func (u *unmodified) Configure(ctx context.Context, request *pluginv1.ConfigureRequest, _ ...grpc.CallOption) (*pluginv1.ConfigureResponse, error) {
+	if u.stopping.Load() {
+		return nil, errStopping
+	}
 	if findings := schema.Check(u.manifest.GetConfiguration(), request); len(findings) > 0 {
 		return &pluginv1.ConfigureResponse{Diagnostics: findings}, nil
 	}
@@ -192,6 +199,7 @@ func (u *unmodified) objection(exit *ExitError) *pluginv1.Diagnostic {
 
 // Stop waits for running calls until the context ends, and lets none in any more.
 func (u *unmodified) Stop(ctx context.Context, _ *pluginv1.StopRequest, _ ...grpc.CallOption) (*pluginv1.StopResponse, error) {
+	u.stopping.Store(true)
 	return &pluginv1.StopResponse{}, u.inside.Acquire(ctx, allCalls)
 }
 
@@ -202,7 +210,7 @@ func (u *unmodified) Invoke(ctx context.Context, method string, request, reply a
 		return errNotConfigured
 	}
 	if !u.inside.TryAcquire(1) {
-		return status.Error(codes.Unavailable, "the plugin is stopping")
+		return errStopping
 	}
 	defer u.inside.Release(1)
 	return conn.Invoke(ctx, method, request, reply, options...)
@@ -218,7 +226,10 @@ func (u *unmodified) NewStream(ctx context.Context, desc *grpc.StreamDesc, metho
 	return conn.NewStream(ctx, desc, method, options...)
 }
 
-var errNotConfigured = status.Error(codes.FailedPrecondition, "the plugin is not configured: call PluginService.Configure first")
+var (
+	errNotConfigured = status.Error(codes.FailedPrecondition, "the plugin is not configured: call PluginService.Configure first")
+	errStopping      = status.Error(codes.Unavailable, "the plugin is stopping")
+)
 
 // hangUp ends the connection and the process's standard input, on which it ends.
 func (u *unmodified) hangUp() {

@@ -6,6 +6,7 @@ import (
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/annotations"
+	"github.com/segmentio/ksuid"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 )
@@ -29,6 +30,7 @@ type listed struct {
 
 // world is all that a connector lists.
 type world struct {
+	sync  string // the id of the sync that read it
 	lists []*listed
 	types map[string]*connectorv2.ResourceType
 	asked map[string]int // resources, by type, of which more was asked for
@@ -36,7 +38,7 @@ type world struct {
 
 // crawl reads everything, in the way of a sync.
 func crawl(ctx context.Context, conn grpc.ClientConnInterface) (*world, error) {
-	w := &world{types: map[string]*connectorv2.ResourceType{}, asked: map[string]int{}}
+	w := &world{sync: ksuid.New().String(), types: map[string]*connectorv2.ResourceType{}, asked: map[string]int{}}
 	types, err := w.readAll(ctx, conn, listing{kind: resourceTypes})
 	if err != nil {
 		return nil, err
@@ -72,6 +74,7 @@ func crawl(ctx context.Context, conn grpc.ClientConnInterface) (*world, error) {
 
 // readAll reads a list to its end, or until a page token comes a second time.
 func (w *world) readAll(ctx context.Context, conn grpc.ClientConnInterface, of listing) ([]row, error) {
+	of.sync = w.sync
 	list, err := readFrom(ctx, conn, of, "")
 	if err != nil {
 		return nil, err

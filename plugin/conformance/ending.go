@@ -7,6 +7,7 @@ import (
 	"time"
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/segmentio/ksuid"
 	"google.golang.org/grpc"
 )
 
@@ -65,7 +66,8 @@ func cancelPromptly(ctx context.Context, s *Suite) (string, error) {
 
 // someCalls are one for each list of resources at the root, and Validate.
 func someCalls(ctx context.Context, conn grpc.ClientConnInterface) ([]func(context.Context) error, error) {
-	types, err := readFrom(ctx, conn, listing{kind: resourceTypes}, "")
+	sync := ksuid.New().String()
+	types, err := readFrom(ctx, conn, listing{kind: resourceTypes, sync: sync}, "")
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +78,7 @@ func someCalls(ctx context.Context, conn grpc.ClientConnInterface) ([]func(conte
 	for _, read := range types.pages {
 		for _, one := range read.rows {
 			calls = append(calls, func(ctx context.Context) error {
-				_, err := listing{kind: resources, typeID: one.id}.read(ctx, conn, "")
+				_, err := listing{kind: resources, sync: sync, typeID: one.id}.read(ctx, conn, "")
 				return err
 			})
 		}

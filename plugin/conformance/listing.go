@@ -23,6 +23,9 @@ const (
 // listing is one list that a connector has, page by page.
 type listing struct {
 	kind kind
+	// sync is the id of the sync that it is part of, under which a connector keeps
+	// its notes in the session store.
+	sync string
 	// typeID and parent are of a list of resources.
 	typeID string
 	parent *connectorv2.ResourceId
@@ -73,7 +76,7 @@ func (l listing) read(ctx context.Context, conn grpc.ClientConnInterface, token 
 	case resourceTypes:
 		var answer *connectorv2.ResourceTypesServiceListResourceTypesResponse
 		answer, err = connectorv2.NewResourceTypesServiceClient(conn).ListResourceTypes(ctx,
-			connectorv2.ResourceTypesServiceListResourceTypesRequest_builder{PageToken: token}.Build())
+			connectorv2.ResourceTypesServiceListResourceTypesRequest_builder{PageToken: token, ActiveSyncId: l.sync}.Build())
 		read.next = answer.GetNextPageToken()
 		for _, one := range answer.GetList() {
 			read.rows = append(read.rows, row{one.GetId(), one})
@@ -81,7 +84,7 @@ func (l listing) read(ctx context.Context, conn grpc.ClientConnInterface, token 
 	case resources:
 		var answer *connectorv2.ResourcesServiceListResourcesResponse
 		answer, err = connectorv2.NewResourcesServiceClient(conn).ListResources(ctx,
-			connectorv2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: l.typeID, ParentResourceId: l.parent, PageToken: token}.Build())
+			connectorv2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: l.typeID, ParentResourceId: l.parent, PageToken: token, ActiveSyncId: l.sync}.Build())
 		read.next = answer.GetNextPageToken()
 		for _, one := range answer.GetList() {
 			id := nameOf(one.GetId())
@@ -93,7 +96,7 @@ func (l listing) read(ctx context.Context, conn grpc.ClientConnInterface, token 
 	case entitlements:
 		var answer *connectorv2.EntitlementsServiceListEntitlementsResponse
 		answer, err = connectorv2.NewEntitlementsServiceClient(conn).ListEntitlements(ctx,
-			connectorv2.EntitlementsServiceListEntitlementsRequest_builder{Resource: l.of, PageToken: token, Annotations: l.annotations()}.Build())
+			connectorv2.EntitlementsServiceListEntitlementsRequest_builder{Resource: l.of, PageToken: token, Annotations: l.annotations(), ActiveSyncId: l.sync}.Build())
 		read.next = answer.GetNextPageToken()
 		for _, one := range answer.GetList() {
 			read.rows = append(read.rows, row{one.GetId(), one})
@@ -101,7 +104,7 @@ func (l listing) read(ctx context.Context, conn grpc.ClientConnInterface, token 
 	case grants:
 		var answer *connectorv2.GrantsServiceListGrantsResponse
 		answer, err = connectorv2.NewGrantsServiceClient(conn).ListGrants(ctx,
-			connectorv2.GrantsServiceListGrantsRequest_builder{Resource: l.of, PageToken: token, Annotations: l.annotations()}.Build())
+			connectorv2.GrantsServiceListGrantsRequest_builder{Resource: l.of, PageToken: token, Annotations: l.annotations(), ActiveSyncId: l.sync}.Build())
 		read.next = answer.GetNextPageToken()
 		for _, one := range answer.GetList() {
 			read.rows = append(read.rows, row{one.GetId(), one})

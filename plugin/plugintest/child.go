@@ -49,10 +49,12 @@ type program struct {
 	path string
 	args []string
 	env  []string
+	// sessions is served to the processes.
+	sessions *conformance.Sessions
 }
 
 // ownBinary is this test binary as the plugin of the running test.
-func ownBinary(t *testing.T, environment []string) *program {
+func ownBinary(t *testing.T, sessions *conformance.Sessions, environment []string) *program {
 	t.Helper()
 	path, err := os.Executable()
 	if err != nil {
@@ -62,7 +64,7 @@ func ownBinary(t *testing.T, environment []string) *program {
 	for name := range strings.SplitSeq(t.Name(), "/") {
 		pattern = append(pattern, "^"+regexp.QuoteMeta(name)+"$")
 	}
-	p := &program{path: path, args: []string{"-test.run=" + strings.Join(pattern, "/"), "-test.timeout=0"}}
+	p := &program{path: path, args: []string{"-test.run=" + strings.Join(pattern, "/"), "-test.timeout=0"}, sessions: sessions}
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")
 		if slices.Contains(visible, name) || slices.Contains(environment, name) {
@@ -90,7 +92,7 @@ func (p *program) start(_ context.Context, written func(conformance.Line)) (conf
 	cmd := exec.Command(p.path, p.args...) //nolint:gosec,noctx // The test's own binary; Stop bounds its life.
 	cmd.Env = slices.Clone(p.env)
 	log := &recorder{written: written, secrets: redact.Of()}
-	c := &child{runner: &runner{cmd: cmd, log: log, exited: make(chan struct{})}}
+	c := &child{connection: connection{sessions: p.sessions}, runner: &runner{cmd: cmd, log: log, exited: make(chan struct{})}}
 	c.host = goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  plugin.Handshake,
 		VersionedPlugins: plugin.HostPlugins(),

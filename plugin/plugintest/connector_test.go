@@ -15,9 +15,11 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/cli"
 	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
 	"github.com/conductorone/baton-sdk/pkg/field"
+	"github.com/conductorone/baton-sdk/pkg/session"
 	"github.com/conductorone/baton-sdk/pkg/types/entitlement"
 	"github.com/conductorone/baton-sdk/pkg/types/grant"
 	"github.com/conductorone/baton-sdk/pkg/types/resource"
+	"github.com/conductorone/baton-sdk/pkg/types/sessions"
 )
 
 const secretToken = "canary-5b1fe07d22c94a61"
@@ -139,6 +141,9 @@ func (u users) List(ctx context.Context, parent *v2.ResourceId, opts resource.Sy
 	}
 	to := min(from+u.config.PageSize, people)
 	times := u.serve(token)
+	if err := u.note(ctx, opts.Session, to); err != nil {
+		return nil, nil, err
+	}
 	if err := u.misbehave(ctx, token); err != nil {
 		return nil, nil, err
 	}
@@ -174,6 +179,14 @@ func (u users) List(ctx context.Context, parent *v2.ResourceId, opts resource.Sy
 		next = "20"
 	}
 	return list, &resource.SyncOpResults{NextPageToken: next}, nil
+}
+
+// note has the session store know how far the listing has come.
+func (u users) note(ctx context.Context, notes sessions.SessionStore, to int) error {
+	if u.habit != "keeps notes" {
+		return nil
+	}
+	return session.SetJSON(ctx, notes, "users", to)
 }
 
 func before(from, size int) string {
@@ -251,8 +264,17 @@ func (t teams) Entitlements(_ context.Context, team *v2.Resource, _ resource.Syn
 	return []*v2.Entitlement{entitlement.NewAssignmentEntitlement(team, "member", entitlement.WithGrantableTo(to))}, nil, nil
 }
 
-func (t teams) Grants(_ context.Context, team *v2.Resource, _ resource.SyncOpAttrs) ([]*v2.Grant, *resource.SyncOpResults, error) {
+func (t teams) Grants(ctx context.Context, team *v2.Resource, opts resource.SyncOpAttrs) ([]*v2.Grant, *resource.SyncOpResults, error) {
 	principal := "7"
+	if t.habit == "keeps notes" {
+		listed, found, err := session.GetJSON[int](ctx, opts.Session, "users")
+		if err != nil {
+			return nil, nil, err
+		}
+		if !found || listed != people {
+			return nil, nil, fmt.Errorf("%d of %d users were noted (%t)", listed, people, found)
+		}
+	}
 	if t.habit == "ids of the process" {
 		principal += "-" + strconv.Itoa(os.Getpid())
 	}

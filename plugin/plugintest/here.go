@@ -13,6 +13,7 @@ import (
 	pluginrunner "github.com/hashicorp/go-plugin/runner"
 
 	"github.com/batonhost/baton-host/plugin"
+	"github.com/batonhost/baton-host/plugin/conformance"
 )
 
 // stopTimeout is how long a plugin may take to answer Stop.
@@ -27,6 +28,7 @@ type here struct {
 
 func serveHere[T field.Configurable](
 	ctx context.Context,
+	sessions *conformance.Sessions,
 	connectorName string,
 	version string,
 	schema field.Configuration,
@@ -59,7 +61,7 @@ func serveHere[T field.Configurable](
 		end()
 		return nil, err
 	}
-	return &here{connection: connection{client}, end: end, gone: gone}, nil
+	return &here{connection: connection{client, sessions}, end: end, gone: gone}, nil
 }
 
 // Stop asks, and ends the serving.

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/conductorone/baton-sdk/pkg/connectorrunner"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 
@@ -30,6 +31,11 @@ func TestAConnectorInMemoryConforms(t *testing.T) {
 	Run(t, Settings{Configuration: values}, "baton-memory", "v1.2.3", schema, newApp(""))
 }
 
+func TestAConnectorThatKeepsNotesInItsSyncConforms(t *testing.T) {
+	t.Parallel()
+	Run(t, Settings{Configuration: values}, "baton-memory", "v1.2.3", schema, newApp("keeps notes"), connectorrunner.WithSessionStoreEnabled())
+}
+
 func request(schema *pluginv1.ConfigurationSchema) (*pluginv1.ConfigureRequest, error) {
 	return conformance.Request(schema, values)
 }
@@ -48,17 +54,18 @@ func asSubprocess(t *testing.T, bad habit) *conformance.Report {
 		plugin.Run(context.Background(), "baton-memory", version, schema, newApp(bad))
 		os.Exit(0)
 	}
-	return checked(t, conformance.Subject{Start: ownBinary(t, nil).start, Request: request})
+	return checked(t, conformance.Subject{Start: ownBinary(t, openSessions(t), nil).start, Request: request})
 }
 
 // inProcess runs the checks on a connector with a habit that needs no process, or
 // whose answers are changed on their way.
 func inProcess(t *testing.T, bad habit, changed func(conformance.Process) conformance.Process) *conformance.Report {
 	t.Helper()
+	sessions := openSessions(t)
 	return checked(t, conformance.Subject{
 		InProcess: true, Request: request,
 		Start: func(ctx context.Context, _ func(conformance.Line)) (conformance.Process, error) {
-			process, err := serveHere(ctx, "baton-memory", "v1.2.3", schema, newApp(bad))
+			process, err := serveHere(ctx, sessions, "baton-memory", "v1.2.3", schema, newApp(bad))
 			if err != nil || changed == nil {
 				return process, err
 			}

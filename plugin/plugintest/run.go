@@ -52,16 +52,32 @@ func Run[T field.Configurable](
 	request := func(schema *pluginv1.ConfigurationSchema) (*pluginv1.ConfigureRequest, error) {
 		return conformance.Request(schema, settings.Configuration)
 	}
+	sessions := openSessions(t)
 	inProcess := func(ctx context.Context, _ func(conformance.Line)) (conformance.Process, error) {
-		return serveHere(ctx, connectorName, version, schema, newConnector, options...)
+		return serveHere(ctx, sessions, connectorName, version, schema, newConnector, options...)
 	}
 	t.Run("in process", func(t *testing.T) {
 		check(t, conformance.Subject{Start: inProcess, Request: request, InProcess: true})
 	})
-	children := ownBinary(t, settings.Environment)
+	children := ownBinary(t, sessions, settings.Environment)
 	t.Run("subprocess", func(t *testing.T) {
 		check(t, conformance.Subject{Start: children.start, Request: request})
 	})
+}
+
+// openSessions makes a session store for the time of the test.
+func openSessions(t *testing.T) *conformance.Sessions {
+	t.Helper()
+	sessions, err := conformance.OpenSessions(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := sessions.Close(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
+		}
+	})
+	return sessions
 }
 
 // check runs every check as a subtest.

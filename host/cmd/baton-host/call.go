@@ -186,13 +186,20 @@ func (c *chosen) settings(root *rootOptions) supervise.Settings {
 
 func (c *chosen) call(ctx context.Context, root *rootOptions, method call.Method, request proto.Message, stdout io.Writer) error {
 	supervise.Sweep()
-	running := supervise.New(ctx, c.settings(root))
+	notes, closeNotes, err := openNotes(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeNotes()
+	settings := c.settings(root)
+	settings.Sessions = notes
+	running := supervise.New(ctx, settings)
 	defer running.Stop(context.WithoutCancel(ctx))
 	if err := running.Start(ctx); err != nil {
 		return err
 	}
 	var unwritten error
-	err := method.Call(ctx, running.Conn(), request, func(answer proto.Message) error {
+	err = method.Call(ctx, running.Conn(), request, func(answer proto.Message) error {
 		unwritten = writeAnswer(stdout, answer, method.Streams)
 		return unwritten
 	})

@@ -59,6 +59,16 @@ func TestCallShowsWhatThePluginAnswers(t *testing.T) {
 	}
 }
 
+func TestCallReachesAConnectorThatKeepsNotes(t *testing.T) {
+	t.Parallel()
+	result := execute(t, []string{"BATON_NAME=mine"}, "baton-host", "call", filepath.Join(bin, "baton-notes"),
+		"ListResources", `{"resource_type_id": "user", "active_sync_id": "by-hand"}`)
+	require.Equal(t, 0, result.status, result.stderr)
+	var answer called
+	require.NoError(t, json.Unmarshal([]byte(result.stdout), &answer))
+	require.Len(t, answer.List, 30)
+}
+
 func TestCallDescribesWithoutAConfiguration(t *testing.T) {
 	t.Parallel()
 	config := writeConfig(t, "plugins: { people: { app: scim, config: { scim-token: \"${env:NOT_SET_ANYWHERE}\" } } }\n")

@@ -70,6 +70,13 @@ func (o *testOptions) run(ctx context.Context, stdout io.Writer, name string) er
 	spec := wanted.spec()
 	spec.ScratchDir = scratch.Path()
 
+	notes, closeNotes, err := openNotes(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeNotes()
+	spec.Sessions = notes
+
 	suite := conformance.New(subjectOf(wanted, spec))
 	var write error
 	report := suite.Run(ctx, func(outcome conformance.Outcome) {

@@ -38,6 +38,13 @@ func TestAnInstanceOfTheConfigurationIsTested(t *testing.T) {
 	}
 }
 
+func TestAConnectorThatKeepsNotesPassesTheTest(t *testing.T) {
+	t.Parallel()
+	result := execute(t, []string{"BATON_NAME=mine"}, "baton-host", "test", filepath.Join(bin, "baton-notes"))
+	require.Equal(t, 0, result.status, result.stdout+result.stderr)
+	require.Regexp(t, `\nbaton-notes 1.0.0: 24 passed, 0 failed, 0 skipped\n$`, result.stdout)
+}
+
 func TestACarelessPluginFailsTheTest(t *testing.T) {
 	t.Parallel()
 	const secret = "canary-9f27d1c04be86a35"

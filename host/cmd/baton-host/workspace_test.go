@@ -298,3 +298,19 @@ func TestAnUnmodifiedConnectorHasNothingOfThisModule(t *testing.T) {
 		require.Equal(t, has, modules[own] != "", way)
 	}
 }
+
+func TestTheConnectorPassesTheTestInEveryWay(t *testing.T) {
+	t.Parallel()
+	for _, way := range append([]string{older}, hosted...) {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			p := startWorkspace(t, asItIs)
+			before := p.State()
+			result := execute(t, []string{"TOKEN=" + p.token}, "baton-host", "test", "workspace", "--config", p.config(t, way, ""))
+			require.Equal(t, 0, result.status, result.stdout+result.stderr)
+			require.Regexp(t, `\nbaton-workspace \S+: 24 passed, 0 failed, 0 skipped\n$`, result.stdout)
+			require.NotContains(t, result.stdout+result.stderr, p.token)
+			require.Equal(t, before, p.State())
+		})
+	}
+}
