@@ -22,7 +22,7 @@ func filesBelow(t *testing.T, dir string) map[string]string {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		content, err := os.ReadFile(path)
+		content, err := os.ReadFile(path) //nolint:gosec // What the test itself has had written.
 		name, _ := filepath.Rel(dir, path)
 		files[filepath.ToSlash(name)] = string(content)
 		return err

@@ -98,9 +98,9 @@ func (o *callOptions) run(ctx context.Context, stdin io.Reader, stdout io.Writer
 func byHand(method call.Method) error {
 	switch method.Path {
 	case pluginv1.PluginService_Configure_FullMethodName:
-		return errors.New("Configure is not called by hand: a plugin is configured once, before the first call, with what the configuration file or BATON_* variables say") //nolint:staticcheck,revive // A method's name.
+		return errors.New("Configure is not called by hand: a plugin is configured once, before the first call, with what the configuration file or BATON_* variables say") //nolint:staticcheck // A method's name.
 	case pluginv1.PluginService_Stop_FullMethodName:
-		return errors.New("Stop is not called by hand: every plugin is stopped after its call") //nolint:staticcheck,revive // A method's name.
+		return errors.New("Stop is not called by hand: every plugin is stopped after its call")
 	}
 	return nil
 }

@@ -169,7 +169,7 @@ func TestTypeScriptPluginFollowsItsLifeline(t *testing.T) {
 	t.Parallel()
 	theirs, ours, err := os.Pipe()
 	require.NoError(t, err)
-	node := exec.CommandContext(t.Context(), "node", typeScriptMain(t))
+	node := exec.CommandContext(t.Context(), "node", typeScriptMain(t)) //nolint:gosec // The program under test.
 	node.Env = []string{
 		plugin.Handshake.MagicCookieKey + "=" + plugin.Handshake.MagicCookieValue,
 		"PLUGIN_PROTOCOL_VERSIONS=1,2", "PLUGIN_CLIENT_CERT=" + hostCertificate(t), "PLUGIN_UNIX_SOCKET_DIR=" + temporaryDir(t),
@@ -290,7 +290,7 @@ func TestTypeScriptProtosAreTheOnesOfTheirSources(t *testing.T) {
 	t.Parallel()
 	sources := map[string]string{"baton": "../../../proto"}
 	for dir, module := range map[string]string{"c1": "github.com/conductorone/baton-sdk", "validate": "github.com/envoyproxy/protoc-gen-validate"} {
-		out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+		out, err := exec.CommandContext(t.Context(), "go", "list", "-m", "-f", "{{.Dir}}", module).Output() //nolint:gosec // One of the modules above.
 		require.NoError(t, err)
 		sources[dir] = strings.TrimSpace(string(out))
 	}
@@ -304,7 +304,7 @@ func TestTypeScriptProtosAreTheOnesOfTheirSources(t *testing.T) {
 			files++
 			relative, err := filepath.Rel(filepath.Join(typeScript, "proto"), path)
 			require.NoError(t, err)
-			got, err := os.ReadFile(path)
+			got, err := os.ReadFile(path) //nolint:gosec // A file of this repository.
 			require.NoError(t, err)
 			want, err := os.ReadFile(filepath.Join(source, relative))
 			require.NoError(t, err)

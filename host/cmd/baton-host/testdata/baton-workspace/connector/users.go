@@ -35,8 +35,8 @@ func (u *user) resource() (*v2.Resource, error) {
 		return nil, err
 	}
 	return resource.NewUserResource(u.Name, userType, u.ID, []resource.UserTraitOption{
-		resource.WithUserLogin(u.Login), resource.WithEmail(u.Email, true), resource.WithCreatedAt(created),
-	}, resource.WithResourceStatus(status, ""), resource.WithResourceProfile(map[string]any{"login": u.Login, "name": u.Name}))
+		resource.WithUserLogin(u.Login), resource.WithEmail(u.Email, true),
+	}, resource.WithResourceStatus(status, ""), resource.WithResourceCreatedAt(created), resource.WithResourceProfile(map[string]any{"login": u.Login, "name": u.Name}))
 }
 
 func (*users) ResourceType(context.Context) *v2.ResourceType { return userType }
