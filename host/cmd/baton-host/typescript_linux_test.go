@@ -98,6 +98,15 @@ func TestTypeScriptPluginIsSyncedAndLocked(t *testing.T) {
 	}
 }
 
+func TestTypeScriptPluginPassesTheTest(t *testing.T) {
+	t.Parallel()
+	d := startDirectory(t, nil)
+	result := execute(t, []string{"TOKEN=" + d.token}, "baton-host", "test", "directory", "--config", typeScriptConfig(t, d))
+	require.Equal(t, 0, result.status, result.stdout+result.stderr)
+	require.Regexp(t, `\nbaton-directory \S+: 24 passed, 0 failed, 0 skipped\n$`, result.stdout)
+	require.NotContains(t, result.stdout+result.stderr, d.token)
+}
+
 // TestTypeScriptPluginKilledInMidListingCostsNothing kills the plugin at requests
 // all over a sync. The next process goes on where that one was.
 func TestTypeScriptPluginKilledInMidListingCostsNothing(t *testing.T) {
