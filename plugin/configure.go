@@ -3,7 +3,9 @@ package plugin
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
 	"maps"
+	"runtime/debug"
 	"strings"
 	"sync"
 
@@ -12,7 +14,9 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/field"
 	"github.com/conductorone/baton-sdk/pkg/logging"
 	"github.com/conductorone/baton-sdk/pkg/types"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"github.com/spf13/viper"
+	"go.uber.org/zap"
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/plugin/redact"
@@ -85,18 +89,29 @@ func (a *author[T]) configure(ctx context.Context, request *pluginv1.ConfigureRe
 // options that the SDK knows for a connector, the token source and the egress policy
 // are of connectors that C1 hosts itself; and which resource types are synced is not
 // known yet: each sync may want others.
-func (a *author[T]) build(ctx context.Context, decoded T, authMethod string, settled settled, from *offered) (types.ConnectorServer, error) {
+func (a *author[T]) build(ctx context.Context, decoded T, authMethod string, settled settled, from *offered) (server types.ConnectorServer, err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			server, err = nil, panicked(ctx, cause)
+		}
+	}()
 	ctx = from.surround(ctx, settled)
 	builder, options, err := a.newConnector(ctx, decoded, &cli.ConnectorOpts{SelectedAuthMethod: authMethod})
 	if err != nil {
 		return nil, err
 	}
 	options = append(options, connectorbuilder.WithSessionStore(from.store(settled)))
-	server, err := connectorbuilder.NewConnector(ctx, builder, options...)
+	server, err = connectorbuilder.NewConnector(ctx, builder, options...)
 	if err != nil {
 		return nil, err
 	}
 	return &validatedOnce{ConnectorServer: server, author: builder}, nil
+}
+
+// panicked is a panic of the author's code as an error. Where it was is logged.
+func panicked(ctx context.Context, cause any) error {
+	ctxzap.Extract(ctx).Error("the connector panicked while it was built", zap.Any("cause", cause), zap.ByteString("stack", debug.Stack()))
+	return fmt.Errorf("it panicked: %v; the log has the stack", cause)
 }
 
 // acceptValues turns the request's values into Go values, by field name.

@@ -126,6 +126,12 @@ func TestConfigureNamesTheFieldOfEveryFinding(t *testing.T) {
 				secrets { key: "api-token" value { string_value: "tok-CANARY" } }`,
 			want: []string{": the connector could not be built from this configuration: the app refuses (secret) at https://a.example.com"},
 		},
+		"the author's code panics and quotes the secret": {
+			request: `
+				values { key: "base-url" value { string_value: "https://panic.example.com" } }
+				secrets { key: "api-token" value { string_value: "tok-CANARY" } }`,
+			want: []string{": the connector could not be built from this configuration: it panicked: nobody has thought of (secret); the log has the stack"},
+		},
 		"the default group's field is missing": {
 			role: "groups",
 			want: []string{"api-token: a value is required"},

@@ -140,6 +140,9 @@ type testConnector struct {
 }
 
 func newTestConnector(_ context.Context, s *settings, opts *cli.ConnectorOpts) (connectorbuilder.ConnectorBuilderV2, []connectorbuilder.Opt, error) {
+	if s.BaseURL == panicURL {
+		panic("nobody has thought of " + s.APIToken)
+	}
 	if s.Mode == "slow" {
 		return nil, nil, status.Errorf(codes.InvalidArgument, "the app refuses %s at %s", s.APIToken, s.BaseURL)
 	}
@@ -160,6 +163,9 @@ func (c *testConnector) Validate(context.Context) (annotations.Annotations, erro
 
 // brokenURL is an app that validates and does not list.
 const brokenURL = "https://broken.example.com"
+
+// panicURL is an app at which the author's code panics.
+const panicURL = "https://panic.example.com"
 
 const awayURL = "https://away.example.com"
 

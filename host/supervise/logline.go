@@ -92,6 +92,7 @@ type line struct {
 	cut     bool           // only its beginning is there
 	panics  bool           // part of the text of a panic
 	output  bool           // written to standard output
+	chatter bool           // what a library says of itself while all is well
 }
 
 // parseLine understands the JSON of zap and log/slog (level, msg) and of hclog
@@ -115,6 +116,12 @@ func parseLine(text string) (parsed line, structured bool) {
 	_, _ = takeText(object, "ts", "@timestamp", "time") // The host's log has its own.
 	delete(object, "ts")                                // zap's is a number.
 	return line{level: levelOf(level), message: message, fields: object}, true
+}
+
+// isChatter says that gRPC tells of a server or a connection that it has made, which
+// it does at each start of an unmodified connector.
+func isChatter(l line) bool {
+	return l.level <= zapcore.InfoLevel && (strings.HasPrefix(l.message, "[core]") || strings.HasPrefix(l.message, "[transport]"))
 }
 
 // levelOf is the level of this name. A plugin's worst is an error: its end is not

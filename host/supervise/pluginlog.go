@@ -127,6 +127,10 @@ func (w *logWriter) takeLog(raw string, cut bool) {
 	switch {
 	case structured:
 		w.panics = false
+		l.chatter = isChatter(l)
+		if l.chatter {
+			l.level = zapcore.DebugLevel
+		}
 	case w.panics || beginsPanic(raw):
 		w.panics = true
 		l.panics = true
@@ -170,6 +174,9 @@ func (w *logWriter) emit(l line) {
 // in place of its last ones, which are of goroutines that have nothing to do with
 // it.
 func (w *logWriter) keep(l line) {
+	if l.chatter {
+		return
+	}
 	l.fields = nil
 	if len(l.message) > tailLine {
 		l.message, l.cut = string(withoutHalfRune([]byte(l.message[:tailLine]))), true
@@ -203,6 +210,9 @@ func (w *logWriter) shownFields(value any) any {
 	case map[string]any:
 		shown := make(map[string]any, len(value))
 		for key, item := range value {
+			if tellsSecret(key) && holdsText(item) {
+				item = redact.Hidden
+			}
 			shown[printable(w.secrets.Blank(key))] = w.shownFields(item)
 		}
 		return shown
@@ -218,6 +228,17 @@ func (w *logWriter) shownFields(value any) any {
 		}
 	}
 	return value
+}
+
+// holdsText says that there is a text or a number in a field.
+func holdsText(value any) bool {
+	switch value := value.(type) {
+	case nil, bool:
+		return false
+	case string:
+		return value != ""
+	}
+	return true
 }
 
 // drop counts a line that is not logged.

@@ -24,9 +24,9 @@ const (
 	// DefaultCallTimeout is how long a call may take where a Spec does not say:
 	// beyond any page of an app that answers at all.
 	DefaultCallTimeout = 10 * time.Minute
-	// configureTimeout is how long a plugin may take to configure itself: long
-	// enough for a connector that fetches a token first.
-	configureTimeout = time.Minute
+	// DefaultConfigureTimeout is how long a plugin may at least take to configure
+	// itself: long enough for a connector that fetches a token first.
+	DefaultConfigureTimeout = time.Minute
 	// stopTimeout is how long a plugin may take to finish what is running.
 	stopTimeout = 5 * time.Second
 	// killAfter is how long the process may then take to end by itself.
@@ -86,12 +86,12 @@ func (p *Process) Describe(ctx context.Context) (*pluginv1.Manifest, error) {
 // now on the values of the request's secrets are blanked in the plugin's log.
 func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequest) ([]*pluginv1.Diagnostic, error) {
 	p.logs.redact(redact.Secrets(request))
-	within := max(configureTimeout, p.spec.StartTimeout)
+	within := p.spec.ConfigureTimeout
 	limited, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
 	response, err := p.client.Configure(limited, p.offer(limited, request))
 	if late(err, ctx, limited) {
-		return nil, fmt.Errorf("plugin %q has not taken its configuration within %s", p.spec.Instance, within)
+		return nil, fmt.Errorf("plugin %q has not taken its configuration within %s; if it needs longer, raise its start-timeout%s", p.spec.Instance, within, p.lastWords())
 	}
 	if err != nil {
 		return nil, fmt.Errorf("plugin %q cannot be configured: %w", p.spec.Instance, p.explainCall(err))

@@ -32,6 +32,9 @@ type Spec struct {
 	LogLevel string
 	// StartTimeout bounds the start; zero is DefaultStartTimeout.
 	StartTimeout time.Duration
+	// ConfigureTimeout is how long the plugin may take to take its configuration;
+	// zero is DefaultConfigureTimeout, or StartTimeout if that is longer.
+	ConfigureTimeout time.Duration
 	// CallTimeout is how long a call may take; a plugin that takes longer hangs
 	// and is ended. Zero is DefaultCallTimeout. Waits for an app's rate limit are
 	// between calls.
@@ -58,6 +61,7 @@ type Spec struct {
 
 func (s Spec) withDefaults() Spec {
 	s.StartTimeout = orDefault(s.StartTimeout, DefaultStartTimeout)
+	s.ConfigureTimeout = orDefault(s.ConfigureTimeout, max(DefaultConfigureTimeout, s.StartTimeout))
 	s.CallTimeout = orDefault(s.CallTimeout, DefaultCallTimeout)
 	s.HealthTimeout = orDefault(s.HealthTimeout, DefaultHealthTimeout)
 	if s.MaxAnswer <= 0 || s.MaxAnswer > plugin.MaxMessageBytes {

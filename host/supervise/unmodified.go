@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -138,7 +139,7 @@ func (u *unmodified) serve(ctx context.Context, service *prebuilt.Service) error
 // says so.
 func (u *unmodified) await(ctx context.Context, conn *grpc.ClientConn) error {
 	p := u.process
-	waiting, cancel := context.WithTimeout(ctx, p.spec.StartTimeout)
+	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		select {
@@ -154,9 +155,9 @@ func (u *unmodified) await(ctx context.Context, conn *grpc.ClientConn) error {
 	case p.gone():
 		return p.exit()
 	case ctx.Err() != nil:
-		return ctx.Err()
+		return status.FromContextError(ctx.Err()).Err()
 	default:
-		return fmt.Errorf("it did not serve within its start-timeout of %s%s", p.spec.StartTimeout, p.lastWords())
+		return fmt.Errorf("it does not serve: %w", err)
 	}
 }
 
@@ -180,7 +181,10 @@ const mostLastWords = 5
 // field that they are about.
 func (u *unmodified) objection(exit *ExitError) *pluginv1.Diagnostic {
 	lines := exit.LastLines
-	if len(lines) > mostLastWords {
+	if begins := slices.IndexFunc(lines, beginsPanic); begins >= 0 {
+		// What follows is where, from the inside out.
+		lines = lines[begins:min(begins+mostLastWords, len(lines))]
+	} else if len(lines) > mostLastWords {
 		lines = lines[len(lines)-mostLastWords:]
 	}
 	words := strings.Join(lines, " / ")

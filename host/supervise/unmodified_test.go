@@ -5,6 +5,7 @@ package supervise_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -60,6 +61,10 @@ func unmodifiedRole() {
 	}
 	config.RunConnector(context.Background(), "baton-unmodified", "v1.2.3", unmodifiedSchema,
 		func(_ context.Context, v *viper.Viper, _ *cli.ConnectorOpts) (connectorbuilder.ConnectorBuilderV2, []connectorbuilder.Opt, error) {
+			if role == "panic" {
+				var none []string
+				return nil, nil, errors.New(none[v.GetInt("port")])
+			}
 			if role == "refuse" {
 				return nil, nil, fmt.Errorf("the app does not know %s", v.GetString("token"))
 			}
@@ -223,6 +228,11 @@ func TestAnUnmodifiedConnectorRefusesItsConfigurationInWords(t *testing.T) {
 			&pluginv1.ConfigureRequest{Secrets: map[string]*pluginv1.Value{"token": {Kind: &pluginv1.Value_StringValue{StringValue: secretToken}}}},
 			"", "the app does not know ",
 		},
+		"a value on which the connector panics": {
+			"panic",
+			&pluginv1.ConfigureRequest{Secrets: map[string]*pluginv1.Value{"token": {Kind: &pluginv1.Value_StringValue{StringValue: secretToken}}}},
+			"", "panic: runtime error: index out of range",
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -248,13 +258,12 @@ func TestAnUnmodifiedConnectorThatDoesNotServeInTimeIsEnded(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	slow := unmodifiedSpec("slow")
-	slow.StartTimeout = 2 * time.Second
+	slow.ConfigureTimeout = 2 * time.Second
 	process, err := supervise.Start(ctx, slow)
 	require.NoError(t, err)
 	t.Cleanup(func() { process.Stop(context.Background()) })
 	_, err = configure(ctx, process)
-	require.ErrorContains(t, err, `plugin "test" cannot be configured`)
-	require.ErrorContains(t, err, "it did not serve within its start-timeout of 2s")
+	require.ErrorContains(t, err, `plugin "test" has not taken its configuration within 2s; if it needs longer, raise its start-timeout`)
 	<-process.Exited()
 }
 

@@ -154,6 +154,7 @@ func (u users) List(ctx context.Context, parent *v2.ResourceId, opts resource.Sy
 			continue
 		}
 		id := strconv.Itoa(i)
+		name := "User " + id
 		switch {
 		case u.habit == "ids of the process":
 			id += "-" + strconv.Itoa(os.Getpid())
@@ -162,11 +163,14 @@ func (u users) List(ctx context.Context, parent *v2.ResourceId, opts resource.Sy
 		case u.habit == "no id" && i == people-1:
 			id = ""
 		}
-		user, err := resource.NewUserResource("User "+id, userType, id, []resource.UserTraitOption{resource.WithUserLogin(id)})
+		user, err := resource.NewUserResource(name, userType, id, []resource.UserTraitOption{resource.WithUserLogin(id)})
 		if err != nil {
 			return nil, nil, err
 		}
 		list = append(list, user)
+		if u.habit == "a row again" && i == people-1 {
+			list = append(list, user)
+		}
 	}
 	if u.habit == "another page every time" && times%2 == 0 {
 		list = list[1:]

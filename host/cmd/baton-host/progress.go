@@ -27,12 +27,13 @@ type progress struct {
 	live   bool
 	start  time.Time
 	stop   chan struct{}
-	ended  sync.WaitGroup
+	told   sync.WaitGroup
 
 	mu       sync.Mutex
 	order    []string
 	accounts map[string]int
 	waiting  map[string]string
+	ended    map[string]string // how the last process of a plugin ended
 }
 
 func startProgress(upload string, instances []string) *progress {
@@ -45,12 +46,13 @@ func startProgress(upload string, instances []string) *progress {
 		order:    slices.Clone(instances),
 		accounts: map[string]int{},
 		waiting:  map[string]string{},
+		ended:    map[string]string{},
 	}
 	interval := plainInterval
 	if p.live {
 		interval = liveInterval
 	}
-	p.ended.Go(func() { p.tell(interval) })
+	p.told.Go(func() { p.tell(interval) })
 	return p
 }
 
@@ -68,13 +70,18 @@ func (p *progress) Listed(page aggregate.Page) {
 func (p *progress) Retrying(retry aggregate.Retry) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	doing := "trying again in " + retry.Wait.Round(time.Millisecond*100).String()
+	why := printable(wordsOf(retry.Err))
 	if retry.Wait == 0 {
-		doing = "going on with another process"
+		// Every call that was under way in a process tells of its end.
+		if p.ended[retry.Instance] != why {
+			p.ended[retry.Instance] = why
+			p.say(fmt.Sprintf("%s: going on with another process (%s)", retry.Instance, why))
+		}
+		return
 	}
-	p.waiting[retry.Instance] = fmt.Sprintf("%s (%s)", doing, wordsOf(retry.Err))
+	p.waiting[retry.Instance] = fmt.Sprintf("trying again in %s (%s)", retry.Wait.Round(time.Millisecond*100), why)
 	if !p.live {
-		_, _ = fmt.Fprintf(p.w, "%s: %s: %s\n", p.upload, retry.Instance, printable(p.waiting[retry.Instance]))
+		p.say(retry.Instance + ": " + p.waiting[retry.Instance])
 	}
 }
 
@@ -83,17 +90,22 @@ func (p *progress) FellBack(fallback aggregate.Fallback) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.waiting, fallback.Instance)
+	p.say(fmt.Sprintf("%s failed and is answered for from its last good sync (%s): %s", fallback.Instance,
+		fallback.AsOf.UTC().Format(time.RFC3339), printable(wordsOf(fallback.Err))))
+}
+
+// say writes a line that stays. The caller holds the lock.
+func (p *progress) say(line string) {
 	if p.live {
 		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
 	}
-	_, _ = fmt.Fprintf(p.w, "%s: %s failed and is answered for from its last good sync (%s): %s\n", p.upload, fallback.Instance,
-		fallback.AsOf.UTC().Format(time.RFC3339), printable(wordsOf(fallback.Err)))
+	_, _ = fmt.Fprintf(p.w, "%s: %s\n", p.upload, line)
 }
 
 // end stops telling and clears the live line.
 func (p *progress) end() time.Duration {
 	close(p.stop)
-	p.ended.Wait()
+	p.told.Wait()
 	if p.live {
 		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
 	}
@@ -127,7 +139,7 @@ func (p *progress) line() string {
 		total += p.accounts[instance]
 		part := fmt.Sprintf("%s %d", instance, p.accounts[instance])
 		if waiting, ok := p.waiting[instance]; ok {
-			part += " " + printable(waiting)
+			part += " " + waiting
 		}
 		parts = append(parts, part)
 	}
