@@ -5,14 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/conductorone/baton-sdk/pkg/logging"
 	"github.com/conductorone/baton-sdk/pkg/ugrpc"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	hclog "github.com/hashicorp/go-hclog"
 	goplugin "github.com/hashicorp/go-plugin"
+	"go.uber.org/zap"
 	"google.golang.org/grpc"
 
+	"github.com/batonhost/baton-host/plugin/telemetry"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -40,22 +44,44 @@ func serve(ctx context.Context, author connectorAuthor) {
 		fail("the logger: %v", err)
 	}
 
-	config := serveConfig(newService(ctx, author))
+	ctx, traces, stopTraces := trace(ctx, author)
+	config := serveConfig(newService(ctx, author), traces.ServerOptions()...)
 	config.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr, JSONFormat: true})
 	goplugin.Serve(config)
+	stopTraces()
 	// The host ends what is left of the group too, but it may die before it does.
 	endGroup()
 }
 
 // serveConfig is how go-plugin serves the contract, whoever started the process.
-func serveConfig(service *service) *goplugin.ServeConfig {
+func serveConfig(service *service, more ...grpc.ServerOption) *goplugin.ServeConfig {
 	return &goplugin.ServeConfig{
 		HandshakeConfig:  Handshake,
 		VersionedPlugins: map[int]goplugin.PluginSet{ProtocolVersion: {setName: serverSide{service: service}}},
 		GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
-			return grpc.NewServer(append(options, serverOptions(service.base)...)...)
+			return grpc.NewServer(slices.Concat(options, serverOptions(service.base), more)...)
 		},
 	}
+}
+
+// trace begins to send spans where the host has said to where.
+func trace(ctx context.Context, author connectorAuthor) (traced context.Context, settings telemetry.Settings, stop func()) {
+	settings, err := telemetry.FromEnvironment()
+	if err == nil && !settings.Traces() {
+		return ctx, settings, func() {}
+	}
+	var manifest *pluginv1.Manifest
+	if err == nil {
+		manifest, err = author.manifest(ctx)
+	}
+	if err == nil {
+		settings.NoLogging = true // The host takes the log.
+		if traced, stop, err = settings.Start(ctx, manifest.GetName()); err == nil {
+			return traced, settings, stop
+		}
+	}
+	ctxzap.Extract(ctx).Warn("no traces are sent", zap.Error(err))
+	return ctx, telemetry.Settings{}, func() {}
 }
 
 // serverOptions give a plugin the SDK's own interceptors (validation of

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/backoff"
+	"github.com/batonhost/baton-host/plugin/telemetry"
 )
 
 const (
@@ -242,7 +243,7 @@ func (s *service) next(ctx context.Context) (*v1.Task, time.Duration, error) {
 func (s *service) do(ctx context.Context, task *v1.Task) {
 	name := tasks.GetType(task).String()
 	log := s.log.With(zap.String("task", task.GetId()), zap.String("type", name))
-	ctx = ctxzap.ToContext(ctx, log)
+	ctx, end := telemetry.Span(ctxzap.ToContext(ctx, log), "task "+name, map[string]string{"upload": s.config.Upload})
 	log.Info("task begun")
 	s.config.Report(Event{Upload: s.config.Upload, Kind: TaskBegun, Task: name})
 	started := time.Now()
@@ -259,6 +260,7 @@ func (s *service) do(ctx context.Context, task *v1.Task) {
 	default:
 		err = s.other(ctx, task)
 	}
+	end(err)
 	took := time.Since(started)
 	if err != nil {
 		log.Error("task failed", zap.Error(err), zap.Duration("took", took))

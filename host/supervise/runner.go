@@ -65,6 +65,7 @@ func newRunner(spec Spec, logs *logWriter, made *image) *runner {
 	if spec.ScratchDir != "" {
 		cmd.Env = append(cmd.Env, plugin.ScratchEnv+"="+spec.ScratchDir)
 	}
+	cmd.Env = append(cmd.Env, spec.Telemetry.Environment()...)
 	if spec.MemoryLimit > 0 {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("GOMEMLIMIT=%d", int64(softShare*float64(spec.MemoryLimit))))
 	}

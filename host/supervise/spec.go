@@ -6,6 +6,7 @@ import (
 	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 
 	"github.com/batonhost/baton-host/plugin"
+	"github.com/batonhost/baton-host/plugin/telemetry"
 )
 
 // Spec says what to start.
@@ -49,6 +50,8 @@ type Spec struct {
 	// the plugin, a page of a listing above all; zero is plugin.MaxMessageBytes,
 	// which is also the most.
 	MaxAnswer int
+	// Telemetry is where the plugin sends its part of the traces.
+	Telemetry telemetry.Settings
 	// Sessions is the session store that is served to the plugin; nil: none.
 	Sessions v1.BatonSessionServiceServer
 	// Observe is told every line that the plugin writes, at whatever level. It must

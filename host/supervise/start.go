@@ -109,7 +109,8 @@ func (p *Process) openPlugin(ctx context.Context) error {
 
 // dialOptions are those of the connection to the process.
 func (s Spec) dialOptions() []grpc.DialOption {
-	return append(plugin.DialOptions(), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(s.MaxAnswer)))
+	options := append(plugin.DialOptions(), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(s.MaxAnswer)))
+	return append(options, s.Telemetry.DialOptions()...)
 }
 
 // started watches a process that can be called.

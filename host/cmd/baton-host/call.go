@@ -179,7 +179,7 @@ func (o *callOptions) describe(ctx context.Context, stdout io.Writer, name strin
 // replaced: it ended in the one call that there is.
 func (c *chosen) settings(root *rootOptions) supervise.Settings {
 	m := &member{wanted: c.wanted}
-	settings := m.settings(fleetOptions{finder: c.finder, logLevel: root.pluginLogLevel()})
+	settings := m.settings(fleetOptions{finder: c.finder, logLevel: root.pluginLogLevel(), telemetry: root.telemetry})
 	settings.Restarts = -1
 	return settings
 }

@@ -66,8 +66,9 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	fleet := startFleet(ctx, plugins, fleetOptions{
-		finder:   supervise.NewFinder(slices.Concat(o.root.pluginDirs, cfg.PluginDirs)),
-		logLevel: o.root.pluginLogLevel(),
+		telemetry: o.root.telemetry,
+		finder:    supervise.NewFinder(slices.Concat(o.root.pluginDirs, cfg.PluginDirs)),
+		logLevel:  o.root.pluginLogLevel(),
 	})
 	defer fleet.stop(ctx)
 	if ctx.Err() != nil {

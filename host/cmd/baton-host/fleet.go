@@ -24,6 +24,7 @@ import (
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/host/upload"
 	"github.com/batonhost/baton-host/plugin"
+	"github.com/batonhost/baton-host/plugin/telemetry"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -139,8 +140,9 @@ type fleet struct {
 
 // fleetOptions are what a command wants of all its plugins.
 type fleetOptions struct {
-	finder   *supervise.Finder
-	logLevel string
+	finder    *supervise.Finder
+	logLevel  string
+	telemetry telemetry.Settings
 	// persistent tries plugins again that do not start.
 	persistent bool
 	// changed is told every change of a plugin's state.
@@ -173,8 +175,10 @@ func (m *member) settings(options fleetOptions) supervise.Settings {
 	}
 	key, keyErr := password.NewKey()
 	m.key = key
+	spec := m.spec()
+	spec.Telemetry = options.telemetry
 	return supervise.Settings{
-		Spec: m.spec(),
+		Spec: spec,
 		Find: func() (string, error) { return options.finder.Find(m.app) },
 		Configure: func(manifest *pluginv1.Manifest) (*supervise.Configuration, error) {
 			if keyErr != nil {

@@ -12,6 +12,8 @@ import (
 	"github.com/spf13/pflag"
 	"go.uber.org/zap"
 	"golang.org/x/term"
+
+	"github.com/batonhost/baton-host/plugin/telemetry"
 )
 
 const (
@@ -31,6 +33,7 @@ type rootOptions struct {
 	usualLevel string
 	logFormat  string
 	pluginDirs []string
+	telemetry  telemetry.Settings
 }
 
 func newRootCommand() *cobra.Command {
@@ -51,13 +54,18 @@ upload (sync).`,
 			if level, ok := cmd.Annotations[usualLevel]; ok {
 				options.usualLevel = level
 			}
-			return options.startLog(cmd)
+			if err := options.startLog(cmd); err != nil {
+				return err
+			}
+			return options.startTelemetry(cmd)
 		},
 	}
 	flags := root.PersistentFlags()
 	flags.StringVar(&options.logLevel, "log-level", "", "how much to log: debug, info, warn or error (default $BATON_LOG_LEVEL, else info for run and nothing for the others)")
 	flags.StringVar(&options.logFormat, "log-format", "", "console or json (default console on a terminal, else json)")
 	flags.StringSliceVar(&options.pluginDirs, "plugin-dir", nil, "a directory to look for plugin binaries in first; may be repeated")
+
+	addTelemetryFlags(flags, &options.telemetry)
 
 	root.AddCommand(
 		newRunCommand(options),

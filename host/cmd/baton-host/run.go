@@ -114,7 +114,8 @@ func (o *runOptions) run(ctx context.Context) error {
 	log := ctxzap.Extract(ctx)
 	log.Info("starting", zap.String("version", version), zap.String("host_id", c1.HostID()), zap.String("state_dir", stateDir))
 	fleet := startFleet(ctx, plan.plugins, fleetOptions{
-		finder: supervise.NewFinder(plan.pluginDirs), logLevel: o.root.pluginLogLevel(), persistent: true, changed: board.Plugin,
+		telemetry: o.root.telemetry,
+		finder:    supervise.NewFinder(plan.pluginDirs), logLevel: o.root.pluginLogLevel(), persistent: true, changed: board.Plugin,
 	})
 	defer fleet.stop(ctx)
 	if ctx.Err() != nil {

@@ -98,7 +98,7 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 		}
 	}
 
-	fleet := startFleet(ctx, plugins, fleetOptions{finder: supervise.NewFinder(pluginDirs), logLevel: o.root.pluginLogLevel()})
+	fleet := startFleet(ctx, plugins, fleetOptions{finder: supervise.NewFinder(pluginDirs), logLevel: o.root.pluginLogLevel(), telemetry: o.root.telemetry})
 	defer fleet.stop(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
