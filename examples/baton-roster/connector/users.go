@@ -44,14 +44,15 @@ func (u *users) List(ctx context.Context, parent *v2.ResourceId, attrs resource.
 }
 
 func accountOf(person person) (*v2.Resource, error) {
-	state := v2.Status_RESOURCE_STATUS_ENABLED
+	state := v2.UserTrait_Status_STATUS_ENABLED
 	if !person.Active {
-		state = v2.Status_RESOURCE_STATUS_DISABLED
+		state = v2.UserTrait_Status_STATUS_DISABLED
 	}
 	return resource.NewUserResource(person.Name, userType, person.ID, []resource.UserTraitOption{
 		resource.WithUserLogin(person.Email),
 		resource.WithEmail(person.Email, true),
-	}, resource.WithResourceStatus(state, ""))
+		resource.WithStatus(state), //nolint:staticcheck // With WithResourceStatus alone the trait would say: enabled.
+	})
 }
 
 // Entitlements of an account: none.

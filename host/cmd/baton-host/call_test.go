@@ -62,7 +62,7 @@ func TestCallShowsWhatThePluginAnswers(t *testing.T) {
 func TestCallReachesAConnectorThatKeepsNotes(t *testing.T) {
 	t.Parallel()
 	result := execute(t, []string{"BATON_NAME=mine"}, "baton-host", "call", filepath.Join(bin, "baton-notes"),
-		"ListResources", `{"resource_type_id": "user", "active_sync_id": "by-hand"}`)
+		"ListResources", `{"resource_type_id": "user", "active_sync_id": "000000000000000000000000000"}`)
 	require.Equal(t, 0, result.status, result.stderr)
 	var answer called
 	require.NoError(t, json.Unmarshal([]byte(result.stdout), &answer))

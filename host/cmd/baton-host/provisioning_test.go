@@ -110,10 +110,10 @@ func TestWhatC1ChangesReachesTheRightPlugin(t *testing.T) {
 		task *v1.Task
 		want []string
 	}{
-		"a password for the client secret":    {encrypted, []string{`plugin "east"`, "client-secret is required"}},
-		"a principal of another plugin":       {grantTask("west", "east"), []string{`"east.user" belongs to plugin "east"`}},
-		"an account of no type, for several":  {accountTask(""), []string{`"east", "west"`, "the request must name the resource type"}},
-		"a plugin that may not change things": {grantTask("shut", "shut"), []string{`plugin "shut"`, "set `provisioning: true` in its entry of the configuration"}},
+		"a password for another client secret": {encrypted, []string{`plugin "east"`, "cannot be decrypted with the upload's client secret"}},
+		"a principal of another plugin":        {grantTask("west", "east"), []string{`"east.user" belongs to plugin "east"`}},
+		"an account of no type, for several":   {accountTask(""), []string{`"east", "west"`, "the request must name the resource type"}},
+		"a plugin that may not change things":  {grantTask("shut", "shut"), []string{`plugin "shut"`, "set `provisioning: true` in its entry of the configuration"}},
 	} {
 		refused := l.do(t, c.task)
 		require.False(t, refused.Succeeded, name)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/signal"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -74,13 +75,17 @@ func workIn(t *testing.T, out, temporary string) []string {
 
 func TestAnInterruptedSyncStopsEverythingAndLeavesNothing(t *testing.T) {
 	t.Parallel()
-	for _, signal := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
-		t.Run(signal.String(), func(t *testing.T) {
+	if signal.Ignored(syscall.SIGHUP) {
+		// Under nohup the host would ignore it too, as it should.
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
+	}
+	for _, sent := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP} {
+		t.Run(sent.String(), func(t *testing.T) {
 			t.Parallel()
 			out, temporary := t.TempDir(), temporaryDir(t)
 			sync := startHangingSync(t, out, temporary)
 			require.Len(t, workIn(t, out, temporary), 2)
-			require.NoError(t, sync.cmd.Process.Signal(signal))
+			require.NoError(t, sync.cmd.Process.Signal(sent))
 			sync.end(t)
 			require.Equal(t, 130, sync.cmd.ProcessState.ExitCode())
 			require.Contains(t, sync.stderr.String(), "interrupted")
