@@ -3,6 +3,7 @@ module github.com/batonhost/baton-host/deploy/check
 go 1.26.0
 
 require (
+	github.com/coreos/go-systemd/v22 v22.6.0
 	github.com/moby/buildkit v0.27.0
 	github.com/moby/patternmatcher v0.6.0
 	github.com/stretchr/testify v1.12.1
