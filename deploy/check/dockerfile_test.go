@@ -98,7 +98,7 @@ func TestEachImageStartsItsProgramAsNobodySpecial(t *testing.T) {
 		entry := of[*instructions.EntrypointCommand](t, d, stage)
 		require.Len(t, entry, 1, name)
 		require.False(t, entry[0].PrependShell, "%s: there is no shell in it", name)
-		require.Equal(t, []string{program}, []string(entry[0].CmdLine), name)
+		require.Equal(t, []string{program}, entry[0].CmdLine, name)
 
 		var installed []string
 		for _, command := range of[*instructions.CopyCommand](t, d, stage) {
