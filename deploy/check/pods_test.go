@@ -62,6 +62,9 @@ func TestNamesAndLabelsAreValid(t *testing.T) {
 			require.False(t, seen[key], "%s is there twice", key)
 			seen[key] = true
 			sets = append(sets, about.GetLabels())
+			if dir == host { // The guide's Secret has no labels.
+				require.Equal(t, w.selector.MatchLabels, about.GetLabels(), "%s: what belongs together is found together", key)
+			}
 		}
 		for _, set := range sets {
 			for key, value := range set {
