@@ -1,16 +1,17 @@
 # Everything is built with the go command from what go.mod and tools/go.mod pin.
 # `make build` and `make test` need no git; `make check` needs a git checkout.
 
-BINARIES := \
-	./host/cmd/baton-host \
-	./fullstory/cmd/baton-fullstory \
-	./scim/cmd/baton-scim \
-	./sandbox/cmd/baton-sandbox
+# What a release holds.
+RELEASED := ./host/cmd/baton-host ./fullstory/cmd/baton-fullstory ./scim/cmd/baton-scim
+
+BINARIES := $(RELEASED) ./sandbox/cmd/baton-sandbox
 
 # Modules of their own. Those of connectors are built by tests as their authors
 # would build them: with what the main module pins, and nothing else.
 CONNECTORS := host/cmd/baton-host/testdata/baton-workspace host/cmd/baton-host/testdata/baton-workspace-plugin
-MODULES := . tools $(CONNECTORS)
+# What holds deploy/ against the libraries of those who will read it.
+DEPLOY := deploy/check
+MODULES := . tools $(CONNECTORS) $(DEPLOY)
 
 # The version that the binaries report. Outside a checkout with commits: dev.
 VERSION ?= $(shell test -e .git && git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -22,7 +23,7 @@ PROTO_TOOLS := $(TOOLS)/buf $(TOOLS)/protoc-gen-go $(TOOLS)/protoc-gen-go-grpc
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build the binaries into bin/
@@ -32,13 +33,14 @@ build: ## build the binaries into bin/
 .PHONY: test
 test: ## go vet, every test with the race detector, and a short run of each fuzz target
 	go vet ./...
-	@set -e; for module in $(CONNECTORS); do (set -x; go -C $$module vet ./...); done
+	@set -e; for module in $(CONNECTORS) $(DEPLOY); do (set -x; go -C $$module vet ./...); done
 	go test -race -timeout 15m ./...
+	$(MAKE) --no-print-directory deploy-check
 	$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
 # Prerequisites run from left to right: what would make later ones fail comes first.
 .PHONY: check
-check: tidy-check generate-check lint lambda test ## what CI runs: lint, generated files, tidy modules, the hosted form, tests
+check: tidy-check generate-check lint lambda cross-windows-amd64 test ## what CI runs: lint, generated files, tidy modules, the hosted form, Windows, tests
 
 .PHONY: lint
 lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint and golangci-lint
@@ -48,7 +50,7 @@ lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint 
 		{ echo "lint: mend the .proto files named above, then run: make proto" >&2; exit 1; }
 	@$(TOOLS)/golangci-lint run ./... || \
 		{ echo "lint: mend the findings above, then run: make lint" >&2; exit 1; }
-	@set -e; for module in $(CONNECTORS); do (cd $$module && $(CURDIR)/$(TOOLS)/golangci-lint run ./...) || \
+	@set -e; for module in $(CONNECTORS) $(DEPLOY); do (cd $$module && $(CURDIR)/$(TOOLS)/golangci-lint run ./...) || \
 		{ echo "lint: mend the findings in $$module, then run: make lint" >&2; exit 1; }; done
 
 # C1 hosts a connector in the form that the SDK's build tag turns on.
@@ -56,10 +58,23 @@ lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint 
 lambda: ## go vet the connectors in the form that C1 hosts
 	go vet -tags baton_lambda_support ./fullstory/cmd/baton-fullstory ./scim/cmd/baton-scim
 
+# Every system that a release is for, but the usual one of those who build it.
+CROSS := $(addprefix cross-,linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 windows-arm64)
+
 .PHONY: cross
-cross: ## go vet what differs between systems, for Windows and macOS; minutes the first time
+cross: $(CROSS) ## build what is released for every other system, and vet what differs; minutes the first time
 	GOOS=windows go vet ./plugin/... ./host/supervise/... ./host/workdir/... ./host/config/...
 	GOOS=darwin go vet ./plugin/... ./host/supervise/... ./host/workdir/... ./host/config/...
+
+.PHONY: $(CROSS)
+$(CROSS): cross-%: # into build/cross/
+	@mkdir -p build/cross/$*
+	CGO_ENABLED=0 GOOS=$(firstword $(subst -, ,$*)) GOARCH=$(lastword $(subst -, ,$*)) \
+		go build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o build/cross/$*/ $(RELEASED)
+
+.PHONY: deploy-check
+deploy-check: ## hold deploy/ against the types of Kubernetes, BuildKit's parser and the user guide
+	go -C $(DEPLOY) test ./...
 
 .PHONY: fmt
 fmt: $(TOOLS)/gofumpt ## format the Go code

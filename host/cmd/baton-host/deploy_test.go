@@ -1,0 +1,206 @@
+package main_test
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/batonhost/baton-host/sandbox/c1"
+	"github.com/batonhost/baton-host/sandbox/scim"
+)
+
+// deployed is where the files are that people deploy.
+const deployed = "../../../deploy"
+
+// manifest is what these tests look at in a manifest; deploy/check looks at the rest.
+type manifest struct {
+	Data       map[string]string `yaml:"data"`
+	StringData map[string]string `yaml:"stringData"`
+	Spec       struct {
+		Template struct {
+			Spec struct {
+				Containers []struct {
+					Args          []string `yaml:"args"`
+					LivenessProbe probe    `yaml:"livenessProbe"`
+					Readiness     probe    `yaml:"readinessProbe"`
+				} `yaml:"containers"`
+			} `yaml:"spec"`
+		} `yaml:"template"`
+	} `yaml:"spec"`
+}
+
+type probe struct {
+	HTTPGet struct {
+		Path string `yaml:"path"`
+	} `yaml:"httpGet"`
+}
+
+func readManifest(t *testing.T, name string) manifest {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(deployed, "kubernetes", "baton-host", name))
+	require.NoError(t, err)
+	var m manifest
+	require.NoError(t, yaml.Unmarshal(text, &m))
+	return m
+}
+
+// mountVolume writes files as the kubelet does: behind a link that it moves when
+// they change.
+func mountVolume(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	const version = "..2026_11_26_21_00_00.1"
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, version), 0o750))
+	require.NoError(t, os.Symlink(version, filepath.Join(dir, "..data")))
+	for name, content := range files {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, version, name), []byte(content), 0o440)) //nolint:gosec // The mode in the manifest.
+		require.NoError(t, os.Symlink(filepath.Join("..data", name), filepath.Join(dir, name)))
+	}
+}
+
+// pod is what a pod of the manifests has, with the directories in one of the test.
+type pod struct {
+	args      []string // of the container
+	stateDir  string
+	tempDir   string
+	alive     string // the paths of the probes
+	ready     string
+	fullstory app
+	design    app
+}
+
+// newPod sets up a pod of the manifests over stand-ins of the two apps.
+func newPod(t *testing.T, tenant *tenant) pod {
+	t.Helper()
+	p := pod{
+		fullstory: startApp(t, scim.Options{App: "fullstory", Seed: 1, Accounts: 30}),
+		design:    startApp(t, scim.Options{App: "design-tool", Seed: 2, Accounts: 20, Groups: 3}),
+	}
+	root := t.TempDir()
+	inRoot := func(text string) string {
+		return regexp.MustCompile(`/(etc|run|var|tmp)\b`).ReplaceAllString(text, root+"/$1")
+	}
+
+	credentials := tenant.client(t, "workforce")
+	secrets := readManifest(t, "secret.yaml").StringData
+	for key, value := range map[string]string{
+		"workforce-client-id": credentials.ID, "workforce-client-secret": credentials.Secret,
+		"fullstory-scim-token": p.fullstory.token, "design-tool-scim-token": p.design.token,
+	} {
+		require.Contains(t, secrets, key)
+		secrets[key] = value
+	}
+	mountVolume(t, filepath.Join(root, "run", "secrets", "baton-host"), secrets)
+
+	text := inRoot(strings.ReplaceAll(readManifest(t, "configmap.yaml").Data["baton-host.yaml"], "https://", "\x00"))
+	text = strings.NewReplacer("\x00app.fullstory.com/scim/v2", p.fullstory.url, "\x00design.example.com/scim/v2", p.design.url).Replace(text)
+	require.NotContains(t, text, "\x00")
+	mountVolume(t, filepath.Join(root, "etc", "baton-host"), map[string]string{"baton-host.yaml": text})
+
+	p.tempDir = filepath.Join(root, "tmp")
+	require.NoError(t, os.Mkdir(p.tempDir, 0o700))
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "var", "lib", "baton-host"), 0o750))
+	container := readManifest(t, "statefulset.yaml").Spec.Template.Spec.Containers[0]
+	p.alive, p.ready = container.LivenessProbe.HTTPGet.Path, container.Readiness.HTTPGet.Path
+	for _, arg := range container.Args {
+		p.args = append(p.args, inRoot(arg))
+	}
+	at := slices.IndexFunc(p.args, func(arg string) bool { return strings.HasPrefix(arg, "--state-dir=") })
+	require.GreaterOrEqual(t, at, 0)
+	p.stateDir = strings.TrimPrefix(p.args[at], "--state-dir=")
+	return p
+}
+
+func (p pod) config(t *testing.T) string {
+	t.Helper()
+	at := slices.IndexFunc(p.args, func(arg string) bool { return strings.HasPrefix(arg, "--config=") })
+	require.GreaterOrEqual(t, at, 0)
+	return p.args[at]
+}
+
+func TestTheConfigMapPassesTheCheck(t *testing.T) {
+	t.Parallel()
+	p := newPod(t, startC1(t, c1.Options{}))
+	checked := execute(t, []string{"TMPDIR=" + p.tempDir}, "baton-host", "check", p.config(t), "--plugin-dir", bin)
+	require.Equal(t, 0, checked.status, checked.stderr)
+	require.Regexp(t, `(?m)^fullstory +fullstory +ok$`, checked.stdout)
+	require.Regexp(t, `(?m)^design-tool +scim +ok$`, checked.stdout)
+	require.Empty(t, checked.stderr, "it warns of nothing, either")
+}
+
+// TestThePodOfTheManifestsSyncs: the container's own arguments, in directories as
+// Kubernetes mounts them; only its address to listen on is another.
+func TestThePodOfTheManifestsSyncs(t *testing.T) {
+	t.Parallel()
+	tenant := startC1(t, c1.Options{})
+	p := newPod(t, tenant)
+	at := slices.Index(p.args, "--listen=0.0.0.0:9400")
+	require.GreaterOrEqual(t, at, 0)
+	p.args[at] = "--listen=127.0.0.1:0"
+	require.Equal(t, "run", p.args[0])
+	host := startRunIn(t, p.tempDir, []string{tenant.trust(), "BATON_HOST_ID=baton-host-0"}, p.args[1:]...)
+	require.Len(t, tenant.synced(t, tenant.fullSync(t, "workforce")), 50)
+	require.Equal(t, "baton-host-0", tenant.Uploads("workforce")[0].HostID)
+
+	require.Equal(t, http.StatusOK, probed(t, host, p.alive))
+	require.Equal(t, http.StatusOK, probed(t, host, p.ready))
+	host.stop()
+	requireOnly(t, p.stateDir, "workforce.c1z", "workforce.c1z.json")
+	info, err := os.Stat(p.stateDir)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o700), info.Mode().Perm(), "nobody else's, whoever may look into the volume")
+}
+
+// probed is what a probe of the kubelet is answered.
+func probed(t *testing.T, host *service, path string) int {
+	t.Helper()
+	host.says(`"msg":"listening"`)
+	_, rest, _ := strings.Cut(host.said.String(), `"msg":"listening","address":"`)
+	address, _, _ := strings.Cut(rest, `"`)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	return response.StatusCode
+}
+
+// TestTheConfigurationForSystemdPassesTheCheck with its credentials where they are
+// for the test.
+func TestTheConfigurationForSystemdPassesTheCheck(t *testing.T) {
+	t.Parallel()
+	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 5})
+	credentials := startC1(t, c1.Options{}).client(t, "workforce")
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"fullstory-scim-token": fullstory.token, "workforce-client-id": credentials.ID, "workforce-client-secret": credentials.Secret,
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(content), 0o400))
+	}
+	text, err := os.ReadFile(filepath.Join(deployed, "baton-host.yaml"))
+	require.NoError(t, err)
+	config := writeConfig(t, strings.NewReplacer(
+		"/run/credentials/baton-host.service", dir, "https://app.fullstory.com/scim/v2", fullstory.url,
+	).Replace(string(text)))
+	checked := execute(t, nil, "baton-host", "check", "--config", config, "--plugin-dir", bin)
+	require.Equal(t, 0, checked.status, checked.stderr)
+	require.Empty(t, checked.stderr)
+}
+
+// TestTheUnitsCommandIsTheHosts: every flag that the unit gives is one of `run`.
+func TestTheUnitsCommandIsTheHosts(t *testing.T) {
+	t.Parallel()
+	unit, err := os.ReadFile(filepath.Join(deployed, "baton-host.service"))
+	require.NoError(t, err)
+	command := regexp.MustCompile(`(?m)^ExecStart=\S+ (run .*)$`).FindSubmatch(unit)
+	require.NotNil(t, command)
+	help := execute(t, nil, "baton-host", append(strings.Fields(string(command[1])), "--help")...)
+	require.Equal(t, 0, help.status, help.stderr)
+	require.Contains(t, help.stdout, "Stay connected to ConductorOne")
+}
