@@ -23,7 +23,8 @@ func newInspectCommand(root *rootOptions) *cobra.Command {
 app, such as "fullstory", or the path of a plugin binary.`,
 		Example: `  baton-host inspect fullstory
   baton-host inspect ./bin/baton-scim --output json`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: perArgument(root.plugins),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := pluginPath(args[0], root)
 			if err != nil {
