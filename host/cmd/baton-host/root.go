@@ -76,6 +76,7 @@ upload (sync).`,
 		newTestCommand(options),
 		newCallCommand(options),
 		newNewCommand(),
+		newSchemaCommand(options),
 		newVersionCommand(),
 	)
 	describeCompletion(root)
