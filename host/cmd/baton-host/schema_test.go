@@ -48,7 +48,7 @@ func inEditor(t *testing.T, schema *jsonschema.Schema, file string) error {
 }
 
 // configurations are those that documents show and the demo writes.
-var configurations = regexp.MustCompile("(?s)(?:```yaml\n|<<EOF\n)(.*?)(?:```|\nEOF\n)")
+var configurations = regexp.MustCompile("(?s)(?:```yaml\n|<<YAML\n)(.*?)(?:```|\nYAML\n)")
 
 func TestTheSchemaKnowsThePluginsThatAreInstalled(t *testing.T) {
 	t.Parallel()
