@@ -4,6 +4,8 @@ import (
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/batonhost/baton-host/host/config/keys"
 )
 
 // DefaultDeletionGuard is the guard of a plugin whose entry does not say.
@@ -22,7 +24,7 @@ func (l *loader) deletionGuard(e entry, plugin *Plugin) {
 		return
 	}
 	var types entry
-	l.limits(e.value, "deletion-guard", &guard.Accounts, handlers{"resource-types": func(e entry) { types = e }})
+	l.limits(e.value, "deletion-guard", &guard.Accounts, handlers{keys.ResourceTypes.Name: func(e entry) { types = e }})
 	for _, e := range l.entries(types.value, "resource-types") {
 		limits := guard.Accounts
 		l.limits(e.value, "the deletion-guard of resource type "+quotedName(e.key.Value), &limits, handlers{})
@@ -34,20 +36,20 @@ func (l *loader) deletionGuard(e entry, plugin *Plugin) {
 }
 
 func (l *loader) limits(n *yaml.Node, what string, limits *DeletionLimits, more handlers) {
-	more["keep-percent"] = func(e entry) { l.whole(e.value, "keep-percent", 1, 100, &limits.KeepPercent) }
-	more["min-missing"] = func(e entry) { l.whole(e.value, "min-missing", 1, 1_000_000_000, &limits.MinMissing) }
+	more[keys.KeepPercent.Name] = func(e entry) { l.whole(e.value, keys.KeepPercent, &limits.KeepPercent) }
+	more[keys.MinMissing.Name] = func(e entry) { l.whole(e.value, keys.MinMissing, &limits.MinMissing) }
 	l.mapping(n, what, "", more)
 }
 
-// whole is a whole number within limits.
-func (l *loader) whole(n *yaml.Node, what string, least, most int, into *int) {
-	text, ok := l.plainText(n, what)
+// whole is a whole number within the key's limits.
+func (l *loader) whole(n *yaml.Node, key keys.Key, into *int) {
+	text, ok := l.plainText(n, key.Name)
 	if !ok {
 		return
 	}
 	number, err := strconv.Atoi(text)
-	if err != nil || number < least || number > most {
-		l.report(n, "%s must be a whole number of at least %d and at most %d", what, least, most)
+	if err != nil || int64(number) < key.Least || int64(number) > key.Most {
+		l.report(n, "%s must be a whole number of at least %d and at most %d", key.Name, key.Least, key.Most)
 		return
 	}
 	*into = number

@@ -5,6 +5,8 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/batonhost/baton-host/host/config/keys"
 )
 
 // Limits are what one plugin may take, and how it is treated that takes more.
@@ -25,23 +27,13 @@ type Limits struct {
 	RestartWindow time.Duration
 }
 
-const (
-	mebibyte        = 1 << 20
-	leastMemory     = 16 * mebibyte
-	mostMemory      = mebibyte * mebibyte // 1 TiB
-	leastPageSize   = 64 << 10
-	mostPageSize    = 32 * mebibyte // what the wire between host and plugin carries
-	mostRestarts    = 1000
-	mostCallTimeout = time.Hour
-)
-
 // DefaultLimits are the limits of a plugin whose entry does not say.
 func DefaultLimits() Limits {
 	return Limits{
 		CallTimeout:   10 * time.Minute,
 		IdleTimeout:   30 * time.Minute,
 		HealthTimeout: 20 * time.Second,
-		PageSize:      mostPageSize,
+		PageSize:      keys.MostPageSize,
 		Restarts:      5,
 		RestartWindow: 10 * time.Minute,
 	}
@@ -49,41 +41,42 @@ func DefaultLimits() Limits {
 
 // limitKeys are the keys of a plugin's entry that set its limits.
 func (l *loader) limitKeys(limits *Limits) handlers {
-	duration := func(what string, least, most time.Duration, example string, into *time.Duration) func(entry) {
+	duration := func(key keys.Key, into *time.Duration) func(entry) {
 		return func(e entry) {
-			if d, ok := l.duration(e.value, what, least, most, example); ok {
+			if d, ok := l.duration(e.value, key); ok {
 				*into = d
 			}
 		}
 	}
 	return handlers{
-		"call-timeout":   duration("call-timeout", time.Second, mostCallTimeout, "10m", &limits.CallTimeout),
-		"idle-timeout":   duration("idle-timeout", time.Second, 24*time.Hour, "30m", &limits.IdleTimeout),
-		"health-timeout": duration("health-timeout", 100*time.Millisecond, 10*time.Minute, "20s", &limits.HealthTimeout),
-		"restart-window": duration("restart-window", time.Second, 24*time.Hour, "10m", &limits.RestartWindow),
-		"restart-limit":  func(e entry) { l.whole(e.value, "restart-limit", 0, mostRestarts, &limits.Restarts) },
-		"memory-limit": func(e entry) {
-			if size, ok := l.size(e.value, "memory-limit", leastMemory, mostMemory, "512MiB"); ok {
+		keys.CallTimeout.Name:   duration(keys.CallTimeout, &limits.CallTimeout),
+		keys.IdleTimeout.Name:   duration(keys.IdleTimeout, &limits.IdleTimeout),
+		keys.HealthTimeout.Name: duration(keys.HealthTimeout, &limits.HealthTimeout),
+		keys.RestartWindow.Name: duration(keys.RestartWindow, &limits.RestartWindow),
+		keys.RestartLimit.Name:  func(e entry) { l.whole(e.value, keys.RestartLimit, &limits.Restarts) },
+		keys.MemoryLimit.Name: func(e entry) {
+			if size, ok := l.size(e.value, keys.MemoryLimit); ok {
 				limits.Memory = size
 			}
 		},
-		"max-page-size": func(e entry) {
-			if size, ok := l.size(e.value, "max-page-size", leastPageSize, mostPageSize, "8MiB"); ok {
+		keys.MaxPageSize.Name: func(e entry) {
+			if size, ok := l.size(e.value, keys.MaxPageSize); ok {
 				limits.PageSize = int(size) //nolint:gosec // It is within limits.
 			}
 		},
 	}
 }
 
-// size is a number of bytes within limits.
-func (l *loader) size(n *yaml.Node, what string, least, most uint64, example string) (uint64, bool) {
-	text, ok := l.plainText(n, what)
+// size is a number of bytes within the key's limits.
+func (l *loader) size(n *yaml.Node, key keys.Key) (uint64, bool) {
+	text, ok := l.plainText(n, key.Name)
 	if !ok {
 		return 0, false
 	}
+	least, most := uint64(key.Least), uint64(key.Most) //nolint:gosec // No limit is negative.
 	size, err := humanize.ParseBytes(text)
 	if err != nil || size < least || size > most {
-		l.report(n, "%s must be a size with its unit, such as %s, at least %s and at most %s", what, example, humanize.IBytes(least), humanize.IBytes(most))
+		l.report(n, "%s must be a size with its unit, such as %s, at least %s and at most %s", key.Name, key.Example, humanize.IBytes(least), humanize.IBytes(most))
 		return 0, false
 	}
 	return size, true

@@ -9,22 +9,20 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/batonhost/baton-host/host/config/keys"
 )
 
 const (
 	// DefaultStartTimeout is how long a plugin may take to start where the
 	// configuration does not say.
 	DefaultStartTimeout = 10 * time.Second
-	maxStartTimeout     = 10 * time.Minute
 	// DefaultMaxStale is how old the answers of a last good sync may be where the
 	// configuration does not say.
 	DefaultMaxStale = 72 * time.Hour
-	maxMaxStale     = 90 * 24 * time.Hour
-	maxName         = 64
 )
 
-// Names become parts of resource type ids and of file names.
-var nameForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$`)
+var nameForm = regexp.MustCompile(keys.NameForm)
 
 // loader makes a Config of the nodes of a file.
 type loader struct {
@@ -40,10 +38,10 @@ func (l *loader) load(root *yaml.Node) {
 	l.structure(root, 0)
 	var plugins, uploads entry
 	l.mapping(root, "the file", "", handlers{
-		"plugin-dirs": l.pluginDirs,
-		"state-dir":   l.stateDir,
-		"plugins":     func(e entry) { plugins = e },
-		"uploads":     func(e entry) { uploads = e },
+		keys.PluginDirs.Name: l.pluginDirs,
+		keys.StateDir.Name:   l.stateDir,
+		keys.Plugins.Name:    func(e entry) { plugins = e },
+		keys.Uploads.Name:    func(e entry) { uploads = e },
 	})
 	// Uploads refer to plugins, wherever in the file the two stand.
 	declared := l.plugins(root, plugins)
@@ -95,17 +93,17 @@ func (l *loader) plugin(e entry) *Plugin {
 	var path, command entry
 	const hint = "the app's own fields belong under config"
 	known := handlers{
-		"app":            func(e entry) { l.app(e, plugin) },
-		"path":           func(e entry) { path = e },
-		"command":        func(e entry) { command = e },
-		"namespace":      func(e entry) { l.namespace(e, plugin) },
-		"start-timeout":  func(e entry) { l.startTimeout(e, plugin) },
-		"log-level":      func(e entry) { l.logLevel(e, plugin) },
-		"env":            func(e entry) { l.env(e, plugin) },
-		"provisioning":   func(e entry) { l.yes(e, "provisioning", &plugin.Provisioning) },
-		"unmodified":     func(e entry) { l.yes(e, "unmodified", &plugin.Unmodified) },
-		"deletion-guard": func(e entry) { l.deletionGuard(e, plugin) },
-		"config":         func(e entry) { settings = e },
+		keys.App.Name:          func(e entry) { l.app(e, plugin) },
+		keys.Path.Name:         func(e entry) { path = e },
+		keys.Command.Name:      func(e entry) { command = e },
+		keys.Namespace.Name:    func(e entry) { l.namespace(e, plugin) },
+		keys.StartTimeout.Name: func(e entry) { l.startTimeout(e, plugin) },
+		keys.LogLevel.Name:     func(e entry) { l.logLevel(e, plugin) },
+		keys.Env.Name:          func(e entry) { l.env(e, plugin) },
+		keys.Provisioning.Name: func(e entry) { l.yes(e, keys.Provisioning, &plugin.Provisioning) },
+		keys.Unmodified.Name:   func(e entry) { l.yes(e, keys.Unmodified, &plugin.Unmodified) },
+		keys.Guard.Name:        func(e entry) { l.deletionGuard(e, plugin) },
+		keys.Config.Name:       func(e entry) { settings = e },
 	}
 	maps.Copy(known, l.limitKeys(&plugin.Limits))
 	l.mapping(e.value, "plugin "+quotedName(name), hint, known)
@@ -136,13 +134,13 @@ func (l *loader) path(e entry, plugin *Plugin) {
 }
 
 // yes sets a switch that is off where the file does not say.
-func (l *loader) yes(e entry, name string, to *bool) {
-	switch text, ok := l.plainText(e.value, name); {
+func (l *loader) yes(e entry, key keys.Key, to *bool) {
+	switch text, ok := l.plainText(e.value, key.Name); {
 	case !ok || text == "false":
 	case text == "true":
 		*to = true
 	default:
-		l.report(e.value, "%s must be true or false", name)
+		l.report(e.value, "%s must be true or false", key.Name)
 	}
 }
 
@@ -155,19 +153,16 @@ func (l *loader) namespace(e entry, plugin *Plugin) {
 }
 
 func (l *loader) startTimeout(e entry, plugin *Plugin) {
-	if timeout, ok := l.duration(e.value, "start-timeout", time.Millisecond, maxStartTimeout, "10s or 1m30s"); ok {
+	if timeout, ok := l.duration(e.value, keys.StartTimeout); ok {
 		plugin.StartTimeout = timeout
 	}
 }
-
-// logLevels are those that the contract has (Host.log_level).
-var logLevels = []string{"debug", "info", "warn", "error"}
 
 func (l *loader) logLevel(e entry, plugin *Plugin) {
 	level, ok := l.plainText(e.value, "log-level")
 	switch {
 	case !ok:
-	case slices.Contains(logLevels, level):
+	case slices.Contains(keys.LogLevel.Allowed, level):
 		plugin.LogLevel = level
 	default:
 		l.report(e.value, "log-level must be debug, info, warn or error")
@@ -186,18 +181,18 @@ func (l *loader) env(e entry, plugin *Plugin) {
 
 // checkName reports a name that is not allowed.
 func (l *loader) checkName(n *yaml.Node, what string) bool {
-	if len(n.Value) <= maxName && nameForm.MatchString(n.Value) {
+	if len(n.Value) <= keys.MaxName && nameForm.MatchString(n.Value) {
 		return true
 	}
 	l.report(n, "the %s %s is not allowed: it must have lower-case letters, digits, - and _ only, begin and end with a letter or a digit, and have at most %d characters",
-		what, quotedName(n.Value), maxName)
+		what, quotedName(n.Value), keys.MaxName)
 	return false
 }
 
 // quotedName is a name as a message may repeat it.
 func quotedName(name string) string {
-	if len(name) > maxName {
-		name = strings.ToValidUTF8(name[:maxName], "") + "…"
+	if len(name) > keys.MaxName {
+		name = strings.ToValidUTF8(name[:keys.MaxName], "") + "…"
 	}
 	return fmt.Sprintf("%q", name)
 }

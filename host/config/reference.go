@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/batonhost/baton-host/host/config/keys"
 )
 
 // maxResolved bounds what all references of a configuration resolve to, in
@@ -16,7 +18,7 @@ const maxResolved = 32 << 20
 // byteOrderMark is what some editors begin a UTF-8 file with.
 const byteOrderMark = "\xef\xbb\xbf"
 
-var variableForm = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var variableForm = regexp.MustCompile(keys.VariableForm)
 
 // reference is a ${...} in a configuration and what it stands for.
 type reference struct {

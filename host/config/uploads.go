@@ -6,12 +6,12 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/conductorone/baton-sdk/pkg/crypto"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/batonhost/baton-host/host/config/keys"
 	"github.com/batonhost/baton-host/host/nearest"
 )
 
@@ -27,11 +27,11 @@ func (l *loader) upload(e entry, declared map[string]*Plugin) *Upload {
 	l.checkName(e.key, "upload name")
 	var id, secret, plugins entry
 	l.mapping(e.value, what, "", handlers{
-		"client-id":         func(e entry) { id = e },
-		"client-secret":     func(e entry) { secret = e },
-		"plugins":           func(e entry) { plugins = e },
-		"on-plugin-failure": func(e entry) { l.onPluginFailure(e, upload) },
-		"max-stale":         func(e entry) { l.maxStale(e, upload) },
+		keys.ClientID.Name:        func(e entry) { id = e },
+		keys.ClientSecret.Name:    func(e entry) { secret = e },
+		keys.UploadPlugins.Name:   func(e entry) { plugins = e },
+		keys.OnPluginFailure.Name: func(e entry) { l.onPluginFailure(e, upload) },
+		keys.MaxStale.Name:        func(e entry) { l.maxStale(e, upload) },
 	})
 	l.uploadCredentials(upload, what, id, secret)
 
@@ -111,35 +111,24 @@ func (l *loader) onPluginFailure(e entry, upload *Upload) {
 }
 
 func (l *loader) maxStale(e entry, upload *Upload) {
-	if d, ok := l.duration(e.value, "max-stale", time.Minute, maxMaxStale, "72h"); ok {
+	if d, ok := l.duration(e.value, keys.MaxStale); ok {
 		upload.MaxStale = d
 	}
 }
 
-// duration is a length of time within limits.
-func (l *loader) duration(n *yaml.Node, what string, least, most time.Duration, example string) (time.Duration, bool) {
-	text, ok := l.plainText(n, what)
+// duration is a length of time within the key's limits.
+func (l *loader) duration(n *yaml.Node, key keys.Key) (time.Duration, bool) {
+	text, ok := l.plainText(n, key.Name)
 	if !ok {
 		return 0, false
 	}
 	d, err := time.ParseDuration(text)
-	if err != nil || d < least || d > most {
-		l.report(n, "%s must be a duration with its unit, such as %s, at least %s and at most %s", what, example, shortly(least), shortly(most))
+	if least, most := time.Duration(key.Least), time.Duration(key.Most); err != nil || d < least || d > most {
+		l.report(n, "%s must be a duration with its unit, such as %s, at least %s and at most %s",
+			key.Name, key.Example, keys.Shortly(least), keys.Shortly(most))
 		return 0, false
 	}
 	return d, true
-}
-
-// shortly is a duration without the zeros at its end: 72h and not 72h0m0s.
-func shortly(d time.Duration) string {
-	text := d.String()
-	if strings.HasSuffix(text, "m0s") {
-		text = strings.TrimSuffix(text, "0s")
-	}
-	if strings.HasSuffix(text, "h0m") {
-		text = strings.TrimSuffix(text, "0m")
-	}
-	return text
 }
 
 // clientIDForm is the form that C1 gives out: name@host[:port]/use.

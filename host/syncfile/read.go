@@ -2,6 +2,7 @@ package syncfile
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -39,10 +40,15 @@ type Account struct {
 	DisplayName string `json:"display_name"`
 	// Email is the primary address.
 	Email string `json:"email"`
+	// OtherEmails are the others, in alphabetical order.
+	OtherEmails []string `json:"other_emails,omitempty"`
 	// Status is "enabled", "disabled", "deleted" or "unspecified".
 	Status string `json:"status"`
 	// LastLogin is nil where the app does not tell it.
 	LastLogin *time.Time `json:"last_login"`
+	// Profile is what else the app tells of the account: a JSON object with its
+	// members sorted by name, empty for none.
+	Profile string `json:"-"`
 }
 
 // Accounts gives every account of the file's latest finished sync to each, in
@@ -58,37 +64,7 @@ func Accounts(ctx context.Context, path string, each func(Account) error) (err e
 	}
 	defer func() { err = errors.Join(err, store.Close(ctx)) }()
 
-	types, err := accountTypes(ctx, store)
-	if err != nil {
-		return damaged(path, err)
-	}
-	if len(types) == 0 {
-		return nil
-	}
-	token := ""
-	for {
-		page, err := store.ListResources(ctx, connectorv2.ResourcesServiceListResourcesRequest_builder{PageToken: token}.Build())
-		if err != nil {
-			return damaged(path, err)
-		}
-		for _, row := range page.GetList() {
-			resourceType, ok := types[row.GetId().GetResourceType()]
-			if !ok {
-				continue
-			}
-			account, err := accountOf(resourceType, row)
-			if err != nil {
-				return damaged(path, err)
-			}
-			if err := each(account); err != nil {
-				return err
-			}
-		}
-		token = page.GetNextPageToken()
-		if token == "" {
-			return nil
-		}
-	}
+	return store.EachAccount(ctx, each)
 }
 
 // count is the number of resources in a file by resource type, of all types and
@@ -121,7 +97,11 @@ type File struct {
 	// Full says that it is a full sync, in the SDK's sense: not of single
 	// resources, and with entitlements and grants.
 	Full bool
+	// Kind is what sort of sync it is, as the SDK calls it: "full", "partial",
+	// "resources_only".
+	Kind string
 
+	path   string
 	syncID string
 	work   *workdir.Dir
 }
@@ -177,6 +157,9 @@ func (f *File) Count(ctx context.Context) (resources, accounts map[string]int, e
 	return count(ctx, f)
 }
 
+// errUnfinished says of a file that nothing in it can be relied on.
+var errUnfinished = errors.New("holds no finished sync; what wrote it broke off")
+
 func openFinishedIn(ctx context.Context, path, work string) (*File, error) {
 	if err := checkDisk(work, freeOnDisk); err != nil {
 		return nil, noRoom(path, err)
@@ -184,6 +167,9 @@ func openFinishedIn(ctx context.Context, path, work string) (*File, error) {
 	file, err := openFinished(ctx, path, work)
 	if err == nil {
 		return file, nil
+	}
+	if errors.Is(err, errUnfinished) {
+		return nil, fmt.Errorf("%s %w", path, err)
 	}
 	if isFull(err) || checkDisk(work, freeOnDisk) != nil {
 		return nil, noRoom(path, err)
@@ -200,7 +186,7 @@ func openFinished(ctx context.Context, path, work string) (*File, error) {
 	}
 	latest, err := store.SyncMeta().LatestFinishedSyncOfAnyType(ctx)
 	if err == nil && latest == nil {
-		err = errors.New("it holds no finished sync")
+		err = errUnfinished
 	}
 	if err == nil {
 		err = store.SetCurrentSync(ctx, latest.ID)
@@ -208,7 +194,7 @@ func openFinished(ctx context.Context, path, work string) (*File, error) {
 	if err != nil {
 		return nil, errors.Join(err, store.Close(ctx))
 	}
-	file := &File{Store: store, syncID: latest.ID, Full: latest.Type == connectorstore.SyncTypeFull}
+	file := &File{Store: store, path: path, syncID: latest.ID, Full: latest.Type == connectorstore.SyncTypeFull, Kind: string(latest.Type)}
 	if latest.EndedAt != nil {
 		file.FinishedAt = *latest.EndedAt
 	}
@@ -250,20 +236,6 @@ func ofAccounts(resourceType *connectorv2.ResourceType) bool {
 	return slices.Contains(resourceType.GetTraits(), connectorv2.ResourceType_TRAIT_USER)
 }
 
-func accountTypes(ctx context.Context, store c1zstore.Store) (map[string]*connectorv2.ResourceType, error) {
-	all, err := resourceTypes(ctx, store)
-	if err != nil {
-		return nil, err
-	}
-	types := map[string]*connectorv2.ResourceType{}
-	for _, resourceType := range all {
-		if ofAccounts(resourceType) {
-			types[resourceType.GetId()] = resourceType
-		}
-	}
-	return types, nil
-}
-
 func accountOf(resourceType *connectorv2.ResourceType, row *connectorv2.Resource) (Account, error) {
 	trait, err := resource.GetUserTrait(row)
 	if err != nil {
@@ -276,7 +248,15 @@ func accountOf(resourceType *connectorv2.ResourceType, row *connectorv2.Resource
 		Login:        trait.GetLogin(),
 		DisplayName:  row.GetDisplayName(),
 		Email:        primaryEmail(trait),
+		OtherEmails:  otherEmails(trait),
 		Status:       statusOf(row),
+	}
+	if profile := resource.GetProfile(row); len(profile.GetFields()) > 0 {
+		encoded, err := json.Marshal(profile.AsMap())
+		if err != nil {
+			return Account{}, fmt.Errorf("the profile of account %s: %w", row.GetId().GetResource(), err)
+		}
+		account.Profile = string(encoded)
 	}
 	if trait.HasLastLogin() {
 		at := trait.GetLastLogin().AsTime()
@@ -301,6 +281,17 @@ func primaryEmail(trait *connectorv2.UserTrait) string {
 		return ""
 	}
 	return trait.GetEmails()[0].GetAddress()
+}
+
+func otherEmails(trait *connectorv2.UserTrait) []string {
+	var others []string
+	for _, email := range trait.GetEmails() {
+		if address := email.GetAddress(); address != primaryEmail(trait) {
+			others = append(others, address)
+		}
+	}
+	slices.Sort(others)
+	return others
 }
 
 func statusOf(row *connectorv2.Resource) string {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -25,7 +24,8 @@ func newAccountsCommand() *cobra.Command {
 			"json is exact.",
 		Example: `  baton-host accounts out/workforce.c1z
   baton-host accounts out/workforce.c1z --output csv > accounts.csv`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: perArgument(syncFiles),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return writeAccounts(cmd.Context(), cmd.OutOrStdout(), args[0], output)
 		},
@@ -90,25 +90,13 @@ func writeAccountsCSV(ctx context.Context, w io.Writer, path string) error {
 			account.App, account.ResourceType, account.ID, account.Login,
 			account.DisplayName, account.Email, account.Status, lastLogin(account, ""),
 		}
-		for i, value := range record {
-			record[i] = noFormula(value)
-		}
-		return records.Write(record)
+		return records.Write(noFormulas(record))
 	})
 	if err != nil {
 		return err
 	}
 	records.Flush()
 	return records.Error()
-}
-
-// noFormula puts an apostrophe before what a spreadsheet would take for a formula
-// and compute: people choose their names themselves.
-func noFormula(value string) string {
-	if value != "" && strings.ContainsRune("=+-@\t\r", rune(value[0])) {
-		return "'" + value
-	}
-	return value
 }
 
 func lastLogin(account syncfile.Account, none string) string {

@@ -47,7 +47,8 @@ A method that changes something in the app is refused unless the plugin's entry 
   baton-host call fullstory Validate
   baton-host call fullstory ListResources '{"resource_type_id": "user", "page_size": 10}'
   baton-host call ./bin/baton-scim PluginService/Describe`,
-		Args: cobra.RangeArgs(1, 3),
+		Args:              cobra.RangeArgs(1, 3),
+		ValidArgsFunction: perArgument(root.plugins, methods),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return options.run(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), args)
 		},

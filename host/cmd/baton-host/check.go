@@ -24,6 +24,7 @@ type checkOptions struct {
 	configFile string
 	timeout    time.Duration
 	unlocked   bool
+	output     string
 }
 
 func newCheckCommand(root *rootOptions) *cobra.Command {
@@ -34,8 +35,9 @@ func newCheckCommand(root *rootOptions) *cobra.Command {
 		Long: `Read the configuration, start and configure every plugin in it and let each try
 its credentials on its app. All problems are reported together; the exit status
 is 1 if there is one. Nothing is synced.`,
-		Example: `  baton-host check --config baton-host.yaml`,
-		Args:    cobra.NoArgs,
+		Example: `  baton-host check
+  baton-host check --config deploy/baton-host.yaml --output json`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return options.run(cmd.Context(), cmd.OutOrStdout())
 		},
@@ -44,6 +46,7 @@ is 1 if there is one. Nothing is synced.`,
 	flags.StringVarP(&options.configFile, "config", "c", defaultConfigFile, "the configuration file")
 	flags.DurationVar(&options.timeout, "timeout", time.Minute, "how long an app may take to answer")
 	addUnlockedFlag(flags, &options.unlocked)
+	addOutputFlag(cmd, &options.output, outputTable, outputJSON, outputCSV)
 	return cmd
 }
 
@@ -77,22 +80,33 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 
 	fleet.validate(ctx, o.timeout)
 	var failed []error
-	rows := make([][]string, 0, len(fleet.members))
+	results := listing{columns: []string{"plugin", "app", "result"}}
+	checked := make([]checkedPlugin, 0, len(fleet.members))
 	for _, m := range fleet.members {
-		outcome := "ok"
-		if m.failed() {
-			outcome = "FAILED"
+		one, outcome := checkedPlugin{Plugin: m.instance, App: m.app, OK: !m.failed()}, "ok"
+		if err := m.failure(); err != nil {
+			one.Error, outcome = wordsOf(err), "FAILED"
+			failed = append(failed, err)
 		}
-		rows = append(rows, []string{m.instance, m.app, outcome})
-		failed = append(failed, m.problems.Err(), m.err)
+		checked = append(checked, one)
+		results.rows = append(results.rows, []string{m.instance, m.app, outcome})
 	}
 	for _, upload := range cfg.Uploads {
 		failed = append(failed, fleet.checkUpload(ctx, upload))
 	}
-	if err := writeTable(stdout, []string{"PLUGIN", "APP", "RESULT"}, rows); err != nil {
+	results.value = checked
+	if err := results.write(stdout, o.output); err != nil {
 		failed = append(failed, fmt.Errorf("the results could not be written to standard output: %w", err))
 	}
 	return errors.Join(failed...)
+}
+
+// checkedPlugin is what became of one plugin, for json.
+type checkedPlugin struct {
+	Plugin string `json:"plugin"`
+	App    string `json:"app"`
+	OK     bool   `json:"ok"`
+	Error  string `json:"error,omitempty"`
 }
 
 // validate lets every plugin that is ready try its credentials, all at once.

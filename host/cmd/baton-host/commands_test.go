@@ -128,3 +128,51 @@ uploads:
 	require.Regexp(t, `(?m)^no-token +scim +FAILED$`, result.stdout)
 	require.Regexp(t, `(?m)^no-plugin +nobody-has-this +FAILED$`, result.stdout)
 }
+
+// TestResultsAreShownInEveryForm: check, sync, lock and plugins say the same in
+// each.
+func TestResultsAreShownInEveryForm(t *testing.T) {
+	t.Parallel()
+	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1})
+	design := startApp(t, scim.Options{App: "design-tool", Accounts: 4, Seed: 2})
+	path, env := twoApps(t, fullstory, design)
+	wrong := []string{env[0], "DESIGN_TOKEN=not-the-token"}
+	out := t.TempDir()
+	type row = map[string]any
+	asJSON := func(env []string, status int, args ...string) []row {
+		result := execute(t, env, "baton-host", append(args, "--output", "json")...)
+		require.Equal(t, status, result.status, result.stderr)
+		var rows []row
+		require.NoError(t, json.Unmarshal([]byte(result.stdout), &rows))
+		return rows
+	}
+	asCSV := func(env []string, status int, args ...string) [][]string {
+		result := execute(t, env, "baton-host", append(args, "--output", "csv")...)
+		require.Equal(t, status, result.status, result.stderr)
+		records, err := csv.NewReader(strings.NewReader(result.stdout)).ReadAll()
+		require.NoError(t, err)
+		return records
+	}
+
+	checked := asJSON(wrong, 1, "check", "--config", path)
+	require.Equal(t, row{"plugin": "fullstory", "app": "fullstory", "ok": true}, checked[0])
+	require.Equal(t, false, checked[1]["ok"])
+	require.Contains(t, checked[1]["error"], "SCIM Token")
+	require.Equal(t, [][]string{{"plugin", "app", "result"}, {"fullstory", "fullstory", "ok"}, {"design-tool", "scim", "FAILED"}},
+		asCSV(wrong, 1, "check", "--config", path))
+
+	file := filepath.Join(out, "workforce.c1z")
+	failed := asJSON(wrong, 1, "sync", "--config", path, "--output-dir", out)
+	require.Len(t, failed, 2)
+	require.Contains(t, failed[0]["error"], "SCIM Token")
+	synced := asJSON(env, 0, "sync", "--config", path, "--output-dir", out)
+	require.Len(t, synced, 2)
+	require.Equal(t, "design-tool", synced[0]["plugin"])
+	require.InDelta(t, 4, synced[0]["accounts"], 0)
+	require.Equal(t, file, synced[1]["file"])
+	require.NotContains(t, synced[1], "error")
+
+	require.Equal(t, row{"plugin": "design-tool", "version": "dev", "result": "new"}, asJSON(nil, 0, "lock", "--config", path)[1])
+	require.Equal(t, []string{"fullstory", "dev", "unchanged"}, asCSV(nil, 0, "lock", "--config", path)[1])
+	require.Contains(t, asCSV(nil, 0, "plugins"), []string{"scim", filepath.Join(bin, "baton-scim"), ""})
+}

@@ -23,7 +23,8 @@ func newInspectCommand(root *rootOptions) *cobra.Command {
 app, such as "fullstory", or the path of a plugin binary.`,
 		Example: `  baton-host inspect fullstory
   baton-host inspect ./bin/baton-scim --output json`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: perArgument(root.plugins),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			path, err := pluginPath(args[0], root)
 			if err != nil {
@@ -54,7 +55,12 @@ func pluginPath(plugin string, root *rootOptions) (string, error) {
 
 func inspect(ctx context.Context, path string) (*pluginv1.Manifest, error) {
 	supervise.Sweep()
-	process, err := supervise.Start(ctx, supervise.Spec{Instance: filepath.Base(path), Path: path})
+	return describe(ctx, supervise.Spec{Instance: filepath.Base(path), Path: path})
+}
+
+// describe starts a plugin, asks what it is and stops it.
+func describe(ctx context.Context, spec supervise.Spec) (*pluginv1.Manifest, error) {
+	process, err := supervise.Start(ctx, spec)
 	if err != nil {
 		return nil, err
 	}

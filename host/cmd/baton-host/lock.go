@@ -27,6 +27,7 @@ type lockOptions struct {
 	root       *rootOptions
 	configFile string
 	check      bool
+	output     string
 }
 
 func newLockCommand(root *rootOptions) *cobra.Command {
@@ -52,6 +53,7 @@ the locked one.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&options.configFile, "config", "c", defaultConfigFile, "the configuration file")
 	flags.BoolVar(&options.check, "check", false, "only say what differs")
+	addOutputFlag(cmd, &options.output, outputTable, outputJSON, outputCSV)
 	return cmd
 }
 
@@ -76,7 +78,7 @@ func (o *lockOptions) run(ctx context.Context, stdout io.Writer) error {
 
 	finder := supervise.NewFinder(slices.Concat(o.root.pluginDirs, cfg.PluginDirs))
 	now := &lock.File{Plugins: map[string]lock.Plugin{}}
-	var rows [][]string
+	looked := []lockedPlugin{}
 	var failed []error
 	for _, one := range cfg.Plugins {
 		locked, known := before.Plugins[one.Name]
@@ -87,7 +89,7 @@ func (o *lockOptions) run(ctx context.Context, stdout io.Writer) error {
 		}
 		now.Plugins[one.Name] = found
 		change := changed(locked, found, known)
-		rows = append(rows, []string{one.Name, found.Version, change})
+		looked = append(looked, lockedPlugin{one.Name, found.Version, change})
 		if o.check && change != unchanged {
 			failed = append(failed, fmt.Errorf("plugin %q differs from %s: %s", one.Name, path, change))
 		}
@@ -96,7 +98,7 @@ func (o *lockOptions) run(ctx context.Context, stdout io.Writer) error {
 		if slices.ContainsFunc(cfg.Plugins, func(p *config.Plugin) bool { return p.Name == name }) {
 			continue
 		}
-		rows = append(rows, []string{name, before.Plugins[name].Version, "removed"})
+		looked = append(looked, lockedPlugin{name, before.Plugins[name].Version, "removed"})
 		if o.check {
 			failed = append(failed, fmt.Errorf("%s has the plugin %q, which the configuration has not", path, name))
 		}
@@ -107,7 +109,7 @@ func (o *lockOptions) run(ctx context.Context, stdout io.Writer) error {
 		}
 		return err
 	}
-	if err := writeTable(stdout, []string{"PLUGIN", "VERSION", "RESULT"}, rows); err != nil {
+	if err := writeLocked(stdout, o.output, looked); err != nil {
 		return fmt.Errorf("the results could not be written to standard output: %w", err)
 	}
 	if o.check {
@@ -115,6 +117,21 @@ func (o *lockOptions) run(ctx context.Context, stdout io.Writer) error {
 	}
 	_, err = now.Write(path)
 	return err
+}
+
+// lockedPlugin is what became of one plugin's entry.
+type lockedPlugin struct {
+	Plugin  string `json:"plugin"`
+	Version string `json:"version"`
+	Result  string `json:"result"`
+}
+
+func writeLocked(stdout io.Writer, output string, looked []lockedPlugin) error {
+	result := listing{columns: []string{"plugin", "version", "result"}, value: looked}
+	for _, one := range looked {
+		result.rows = append(result.rows, []string{one.Plugin, one.Version, one.Result})
+	}
+	return result.write(stdout, output)
 }
 
 // look is what a plugin is now, with what is locked of other platforms. To check

@@ -7,12 +7,15 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/spf13/cobra"
 
 	"github.com/batonhost/baton-host/host/aggregate"
 )
@@ -28,19 +31,30 @@ func main() {
 	// ignored: plugins would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
-	err := newRootCommand().ExecuteContext(ctx)
+	cmd, err := newRootCommand().ExecuteContextC(ctx)
 	interrupted := ctx.Err() != nil
 	stop()
 	switch {
 	case err == nil:
 		return
+	case errors.Is(err, errDifferent):
+		os.Exit(1)
 	case interrupted:
 		fmt.Fprintln(os.Stderr, "baton-host: interrupted; nothing was left half-written")
 		os.Exit(130)
 	default:
 		fmt.Fprintf(os.Stderr, "baton-host: %s\n", sentence(err))
-		os.Exit(1)
+		os.Exit(failure(cmd))
 	}
+}
+
+// failure is the exit status of a command that has failed: 2 where 1 says something
+// else.
+func failure(cmd *cobra.Command) int {
+	if flag := cmd.Flags().Lookup(exitCode); flag != nil && flag.Changed {
+		return 2
+	}
+	return 1
 }
 
 // untilSignalled is a context that ends with the first signal to stop. A second

@@ -26,7 +26,8 @@ its test brings along. With --scim it is a connector of an app that serves SCIM 
 What is there already is never written over.`,
 		Example: `  baton-host new design-tool --scim
   baton-host new payroll --module github.com/acme/baton-payroll --dir connectors/payroll`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			request.App = args[0]
 			request.HostVersion = release()

@@ -17,12 +17,11 @@ one is and takes is shown by "baton-host inspect APP".
 A binary named baton-APP serves the app APP. It is looked for in the directories
 given by --plugin-dir, then beside baton-host itself, then along PATH; the first
 one is used.`,
+		Example: `  baton-host plugins
+  baton-host plugins --plugin-dir ./bin --output json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			found := supervise.NewFinder(root.pluginDirs).List()
-			if output == outputJSON {
-				return writeJSON(cmd.OutOrStdout(), pluginList(found))
-			}
 			rows := make([][]string, 0, len(found))
 			for _, binary := range found {
 				note := ""
@@ -31,10 +30,10 @@ one is used.`,
 				}
 				rows = append(rows, []string{binary.App, binary.Path, note})
 			}
-			return writeTable(cmd.OutOrStdout(), []string{"APP", "PATH", "NOTE"}, rows)
+			return listing{[]string{"app", "path", "note"}, rows, pluginList(found)}.write(cmd.OutOrStdout(), output)
 		},
 	}
-	addOutputFlag(cmd, &output, outputTable, outputJSON)
+	addOutputFlag(cmd, &output, outputTable, outputJSON, outputCSV)
 	return cmd
 }
 

@@ -9,7 +9,6 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/logging"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 	"go.uber.org/zap"
 	"golang.org/x/term"
 
@@ -44,11 +43,18 @@ func newRootCommand() *cobra.Command {
 		Long: `baton-host loads identity connectors as plugins, aggregates the accounts they
 read and uploads them to ConductorOne (run) or writes them as one sync file per
 upload (sync).`,
+		Example: `  baton-host plugins
+  baton-host inspect fullstory
+  baton-host check
+  baton-host sync --output-dir out
+  baton-host run`,
 		Version:       version,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE:          helpOrUnknown,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if err := requireValues(cmd.Flags()); err != nil {
+			if err := errors.Join(requireValues(cmd.Flags()), refuseMeeting(cmd.Flags())); err != nil {
 				return err
 			}
 			if level, ok := cmd.Annotations[usualLevel]; ok {
@@ -71,6 +77,7 @@ upload (sync).`,
 		newRunCommand(options),
 		newSyncCommand(options),
 		newAccountsCommand(),
+		newDiffCommand(),
 		newPluginsCommand(options),
 		newInspectCommand(options),
 		newCheckCommand(options),
@@ -78,21 +85,13 @@ upload (sync).`,
 		newTestCommand(options),
 		newCallCommand(options),
 		newNewCommand(),
+		newSchemaCommand(options),
+		newVersionCommand(),
 	)
+	describeCompletion(root)
+	inWords(root)
+	completeFlags(root, options)
 	return root
-}
-
-// requireValues refuses flags that were given without a value, as a script does
-// whose variable is not set: to go on as if they had not been given would do
-// something else than was meant.
-func requireValues(flags *pflag.FlagSet) error {
-	var errs []error
-	flags.Visit(func(flag *pflag.Flag) {
-		if flag.Value.String() == "" || flag.Value.String() == "[]" {
-			errs = append(errs, fmt.Errorf("--%s is empty; give it a value (%s) or leave it out", flag.Name, flag.Usage))
-		}
-	})
-	return errors.Join(errs...)
 }
 
 // startLog puts the logger into the command's context, where the SDK and our

@@ -78,8 +78,7 @@ It runs until it is stopped. SIGTERM and SIGINT let work in hand go on for
 	flags.StringVar(&options.listen, "listen", "", "serve metrics on this address, such as 127.0.0.1:9400 (default: do not)")
 	addAcceptFlag(flags, &options.accept)
 	addUnlockedFlag(flags, &options.unlocked)
-	cmd.MarkFlagsMutuallyExclusive("plugin", "config")
-	cmd.MarkFlagsMutuallyExclusive("plugin", "upload")
+	cannotMeet(cmd, "plugin", "config", "upload")
 	return cmd
 }
 

@@ -37,6 +37,7 @@ type syncOptions struct {
 	retryFor   time.Duration
 	accept     []string
 	unlocked   bool
+	output     string
 }
 
 func newSyncCommand(root *rootOptions) *cobra.Command {
@@ -68,10 +69,9 @@ of it counts as failed; --accept-deletions lets that through.`,
 	flags.DurationVar(&options.retryFor, "retry-for", 5*time.Minute, "how long to go on trying an app that does not answer; its rate limits do not count; 0 tries once")
 	addAcceptFlag(flags, &options.accept)
 	addUnlockedFlag(flags, &options.unlocked)
-	for _, other := range []string{"config", "upload", "output-dir"} {
-		cmd.MarkFlagsMutuallyExclusive("plugin", other)
-		cmd.MarkFlagsMutuallyExclusive("file", other)
-	}
+	addOutputFlag(cmd, &options.output, outputTable, outputJSON, outputCSV)
+	cannotMeet(cmd, "plugin", "config", "upload", "output-dir")
+	cannotMeet(cmd, "file", "config", "upload", "output-dir")
 	return cmd
 }
 
@@ -119,7 +119,7 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 			return ctx.Err()
 		}
 	}
-	if err := writeSummary(stdout, results); err != nil {
+	if err := writeSummary(stdout, o.output, results); err != nil {
 		failed = append(failed, fmt.Errorf("the summary could not be written to standard output: %w", err))
 	}
 	return errors.Join(failed...)
@@ -283,30 +283,56 @@ func syncUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry aggreg
 	return result
 }
 
-func writeSummary(w io.Writer, results []result) error {
-	var rows [][]string
-	for _, result := range results {
-		outcome := fmt.Sprintf("complete in %s: %s", result.took.Round(time.Millisecond*10), result.plan.path)
-		if result.err != nil {
-			outcome = "FAILED: no file was written"
-		}
-		if len(result.accounts) == 0 {
-			rows = append(rows, []string{result.plan.name, joinNames(result.plan.instances), "-", outcome})
-			continue
-		}
-		for _, instance := range slices.Sorted(maps.Keys(result.accounts)) {
-			rows = append(rows, []string{result.plan.name, instance, strconv.Itoa(result.accounts[instance]), outcome + staleness(result.stale, instance)})
-		}
-	}
-	return writeTable(w, []string{"UPLOAD", "PLUGIN", "ACCOUNTS", "RESULT"}, rows)
+// synced is one plugin's part of an upload that was synced, for json.
+type synced struct {
+	Upload   string `json:"upload"`
+	Plugin   string `json:"plugin"`
+	Accounts int    `json:"accounts"`
+	// Stale is how many of the accounts are of an earlier sync, AsOf of when.
+	Stale   int        `json:"stale_accounts"`
+	AsOf    *time.Time `json:"as_of,omitempty"`
+	File    string     `json:"file,omitempty"`
+	Seconds float64    `json:"seconds"`
+	Error   string     `json:"error,omitempty"`
 }
 
-// staleness says that a plugin's accounts are not of now.
-func staleness(stale []aggregate.Stale, instance string) string {
-	for _, one := range stale {
-		if one.Instance == instance {
-			return fmt.Sprintf("; STALE: %d of these are as of %s", one.Accounts, one.AsOf.UTC().Format(time.RFC3339))
+func writeSummary(w io.Writer, output string, results []result) error {
+	summary := listing{columns: []string{"upload", "plugin", "accounts", "result"}}
+	parts := []synced{}
+	for _, result := range results {
+		name, whole := result.plan.name, synced{Upload: result.plan.name, Seconds: result.took.Seconds()}
+		if result.err != nil {
+			whole.Error = wordsOf(result.err)
+			summary.rows = append(summary.rows, []string{name, joinNames(result.plan.instances), "-", "FAILED: no file was written"})
+			for _, whole.Plugin = range result.plan.instances {
+				parts = append(parts, whole)
+			}
+			continue
+		}
+		whole.File = result.plan.path
+		outcome := fmt.Sprintf("complete in %s: %s", result.took.Round(time.Millisecond*10), result.plan.path)
+		for _, instance := range slices.Sorted(maps.Keys(result.accounts)) {
+			part := whole
+			part.Plugin, part.Accounts = instance, result.accounts[instance]
+			said := outcome
+			if stale := staleOf(result.stale, instance); stale != nil {
+				part.Stale, part.AsOf = stale.Accounts, &stale.AsOf
+				said += fmt.Sprintf("; STALE: %d of these are as of %s", stale.Accounts, stale.AsOf.UTC().Format(time.RFC3339))
+			}
+			parts = append(parts, part)
+			summary.rows = append(summary.rows, []string{name, instance, strconv.Itoa(part.Accounts), said})
 		}
 	}
-	return ""
+	summary.value = parts
+	return summary.write(w, output)
+}
+
+// staleOf says that a plugin's accounts are not of now.
+func staleOf(stale []aggregate.Stale, instance string) *aggregate.Stale {
+	for i, one := range stale {
+		if one.Instance == instance {
+			return &stale[i]
+		}
+	}
+	return nil
 }

@@ -41,7 +41,8 @@ configuration file. The credentials must be valid: the app is read several times
 and nothing in it is changed. The exit status is 1 if a check fails.`,
 		Example: `  BATON_SCIM_BASE_URL=… BATON_SCIM_TOKEN=… baton-host test fullstory
   baton-host test design-tool --config baton-host.yaml --output json`,
-		Args: cobra.ExactArgs(1),
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: perArgument(root.plugins),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return options.run(cmd.Context(), cmd.OutOrStdout(), args[0])
 		},

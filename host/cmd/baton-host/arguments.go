@@ -1,0 +1,147 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/batonhost/baton-host/host/nearest"
+)
+
+// inWords has a command and those below it say in sentences what is wrong with
+// their arguments and flags.
+func inWords(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if check(cmd, args) == nil {
+				return nil
+			}
+			return wrongArguments(cmd, args)
+		}
+	}
+	cmd.SetFlagErrorFunc(wrongFlag)
+	for _, child := range cmd.Commands() {
+		inWords(child)
+	}
+}
+
+// wrongArguments is the error for as many arguments as a command does not take.
+func wrongArguments(cmd *cobra.Command, args []string) error {
+	_, takes, _ := strings.Cut(cmd.Use, " ")
+	if takes == "" {
+		return fmt.Errorf("%s takes flags only, not the argument %q; see %[1]s --help", cmd.CommandPath(), args[0])
+	}
+	given := fmt.Sprintf("%d arguments were given", len(args))
+	switch len(args) {
+	case 0:
+		given = "no argument was given"
+	case 1:
+		given = "only one argument was given"
+	}
+	return fmt.Errorf("%s takes %s, and %s; see %[1]s --help", cmd.CommandPath(), takes, given)
+}
+
+// wrongFlag is the error for a flag that there is not, or not in this form.
+func wrongFlag(cmd *cobra.Command, err error) error {
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
+		return fmt.Errorf("--%s must be %s, not %q", invalid.GetFlag().Name, formOf(invalid.GetFlag()), invalid.GetValue())
+	}
+	unknown, ok := errors.AsType[*pflag.NotExistError](err)
+	if !ok {
+		return fmt.Errorf("%w; see %s --help", err, cmd.CommandPath())
+	}
+	name := unknown.GetSpecifiedName()
+	if unknown.GetSpecifiedShortnames() != "" {
+		return fmt.Errorf("%s has no flag -%s; see %[1]s --help", cmd.CommandPath(), name)
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
+	if near := nearest.To(name, names); near != "" {
+		return fmt.Errorf("%s has no flag --%s; did you mean --%s?", cmd.CommandPath(), name, near)
+	}
+	return fmt.Errorf("%s has no flag --%s; see %[1]s --help", cmd.CommandPath(), name)
+}
+
+// formOf is what a flag takes, in words.
+func formOf(flag *pflag.Flag) string {
+	switch flag.Value.Type() {
+	case "duration":
+		return "a duration with its unit, such as 30s"
+	case "bool":
+		return "true or false"
+	default:
+		return "a value of another form (" + flag.Usage + ")"
+	}
+}
+
+// unknownCommand is the error for a command that there is not.
+func unknownCommand(parent *cobra.Command, name string) error {
+	var names []string
+	for _, cmd := range parent.Commands() {
+		if cmd.IsAvailableCommand() {
+			names = append(names, cmd.Name())
+		}
+	}
+	parent.SuggestionsMinimumDistance = 2
+	if near := parent.SuggestionsFor(name); len(near) > 0 {
+		return fmt.Errorf("there is no command %q; did you mean %s?", name, strings.Join(near, " or "))
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("%s has no command %q", parent.CommandPath(), name)
+	}
+	return fmt.Errorf("there is no command %q; %s has %s", name, parent.CommandPath(), joinNames(names))
+}
+
+// helpOrUnknown is what a command does that has others below it and is called by
+// itself.
+func helpOrUnknown(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return unknownCommand(cmd, args[0])
+	}
+	return cmd.Help()
+}
+
+// excludes is the annotation of a flag that names those it cannot meet.
+const excludes = "excludes"
+
+// cannotMeet says which flags make no sense beside this one.
+func cannotMeet(cmd *cobra.Command, flag string, others ...string) {
+	_ = cmd.Flags().SetAnnotation(flag, excludes, others)
+	for _, other := range others {
+		cmd.MarkFlagsMutuallyExclusive(flag, other) // For the completion, which leaves it out then.
+	}
+}
+
+// requireValues refuses flags that were given without a value, as a script does
+// whose variable is not set: to go on as if they had not been given would do
+// something else than was meant.
+func requireValues(flags *pflag.FlagSet) error {
+	var errs []error
+	flags.Visit(func(flag *pflag.Flag) {
+		if flag.Value.String() == "" || flag.Value.String() == "[]" {
+			errs = append(errs, fmt.Errorf("--%s is empty; give it a value (%s) or leave it out", flag.Name, flag.Usage))
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// refuseMeeting refuses flags that make no sense together.
+func refuseMeeting(flags *pflag.FlagSet) error {
+	met := map[string]error{}
+	flags.Visit(func(flag *pflag.Flag) {
+		for _, other := range flag.Annotations[excludes] {
+			if flags.Changed(other) {
+				met[flag.Name+other] = fmt.Errorf("--%s and --%s exclude each other; leave one of them out", flag.Name, other)
+			}
+		}
+	})
+	for _, pair := range slices.Sorted(maps.Keys(met)) {
+		return met[pair]
+	}
+	return nil
+}
