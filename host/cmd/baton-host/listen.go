@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"net/http"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
@@ -11,6 +12,7 @@ import (
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/status"
 	"github.com/batonhost/baton-host/host/status/listen"
+	"github.com/batonhost/baton-host/host/status/page"
 	"github.com/batonhost/baton-host/plugin"
 )
 
@@ -40,5 +42,10 @@ func (o *runOptions) serveStatus(ctx context.Context, board *status.Board) (stop
 		return nil, err
 	}
 	ctxzap.Extract(ctx).Info("listening", zap.String("address", listener.Addr().String()))
-	return listen.Serve(listener, board.Handler()), nil
+	mux := http.NewServeMux()
+	mux.Handle("/", page.Handler(board))
+	for _, path := range []string{"/metrics", "/healthz", "/readyz"} {
+		mux.Handle(path, board.Handler())
+	}
+	return listen.Serve(listener, mux), nil
 }
