@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"encoding/json"
 	"net"
 	"net/http"
 	"strings"
@@ -12,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 
-	"github.com/batonhost/baton-host/host/status"
 	"github.com/batonhost/baton-host/sandbox/c1"
 )
 
@@ -102,14 +100,4 @@ func TestTheMetricsOfAServiceAreCleanAndOutliveIt(t *testing.T) {
 	kept := families["baton_host_last_success_timestamp_seconds"].GetMetric()[0].GetGauge().GetValue()
 	require.InDelta(t, success, kept, 60, "when C1 had it is kept with the file")
 	again.stop()
-}
-
-// statusOf reads the status in its form for programs.
-func statusOf(t *testing.T, host *service) status.Snapshot {
-	t.Helper()
-	code, body := host.serves("/status.json")
-	require.Equal(t, http.StatusOK, code)
-	var s status.Snapshot
-	require.NoError(t, json.Unmarshal([]byte(body), &s))
-	return s
 }
