@@ -6,7 +6,7 @@
   const silence = 20000; // ms; the host says something every 5 s
   const again = 5000; // ms
 
-  // morph makes an element like another one.
+  // morph makes an element like another one, place by place.
   const morph = (is, wanted) => {
     if (is.nodeName !== wanted.nodeName) {
       is.replaceWith(document.importNode(wanted, true));
