@@ -30,7 +30,7 @@ func (a *author[T]) manifest(ctx context.Context) (*pluginv1.Manifest, error) {
 		Name:          a.name,
 		DisplayName:   a.schema.DisplayName,
 		Version:       a.version,
-		SdkVersion:    sdkVersion(),
+		SdkVersion:    SDKVersion(),
 		HelpUrl:       a.schema.HelpUrl,
 		IconUrl:       a.schema.IconUrl,
 		Capabilities:  capabilities,
@@ -38,9 +38,9 @@ func (a *author[T]) manifest(ctx context.Context) (*pluginv1.Manifest, error) {
 	}, nil
 }
 
-// sdkVersion is the version of the SDK's module in this binary. The SDK's own
+// SDKVersion is the version of the SDK's module in this binary. The SDK's own
 // constant is not used: in v0.25.0 it still says v0.24.6.
-func sdkVersion() string {
+func SDKVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return ""

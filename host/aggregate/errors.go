@@ -13,6 +13,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/batonhost/baton-host/host/discreet"
 )
 
 // callError is a failed call in a sentence for an operator, with a gRPC status
@@ -22,11 +24,43 @@ type callError struct {
 	instance string
 	status   *status.Status
 	cause    error
+
+	doing, note string // as failed has them
 }
 
 func (e *callError) Error() string              { return e.status.Message() }
 func (e *callError) GRPCStatus() *status.Status { return e.status }
 func (e *callError) Unwrap() error              { return e.cause }
+
+// Plugin is the instance that failed.
+func (e *callError) Plugin() string { return e.instance }
+
+// Discreet is the error without anything that comes from the plugin or is the id
+// of anything in its app.
+func (e *callError) Discreet() string {
+	parts := []string{fmt.Sprintf("plugin %q", e.instance), withoutValues(e.doing)}
+	for _, part := range []string{e.note, discreet.Of(e.cause)} {
+		if part != "" {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, ": ")
+}
+
+// quoted are the values in describe's words; those of resource types say of which
+// type they are.
+var quoted = regexp.MustCompile(`(of type )?"(?:[^"\\]|\\.)*"`)
+
+// withoutValues leaves the ids of an app out of describe's words, but for those of
+// its resource types.
+func withoutValues(doing string) string {
+	return quoted.ReplaceAllStringFunc(doing, func(value string) string {
+		if strings.HasPrefix(value, "of type ") {
+			return value
+		}
+		return "…"
+	})
+}
 
 // failed makes a callError of an error of any kind, keeping its details.
 func (r *route) failed(code codes.Code, doing string, cause error, note string) error {
@@ -36,7 +70,7 @@ func (r *route) failed(code codes.Code, doing string, cause error, note string) 
 	}
 	wire := status.New(code, fmt.Sprintf("plugin %q: %s: %s", r.instance, doing, words)).Proto()
 	wire.Details = status.Convert(cause).Proto().GetDetails()
-	return &callError{instance: r.instance, status: status.FromProto(wire), cause: cause}
+	return &callError{instance: r.instance, status: status.FromProto(wire), cause: cause, doing: doing, note: note}
 }
 
 // FailedPlugins are the instances that an error of an aggregate, or one around
@@ -65,7 +99,27 @@ func FailedPlugins(err error) []string {
 
 // refused is a callError that this package itself gives the reason for.
 func (r *route) refused(code codes.Code, doing, format string, args ...any) error {
-	return r.failed(code, doing, fmt.Errorf(format, args...), "")
+	return r.failed(code, doing, &ownError{fmt.Sprintf(format, args...), format, args}, "")
+}
+
+// ownError is a reason that this package gives.
+type ownError struct {
+	text   string
+	format string
+	args   []any
+}
+
+func (e *ownError) Error() string { return e.text }
+
+// Discreet leaves texts out, which may come from the plugin.
+func (e *ownError) Discreet() string {
+	args := slices.Clone(e.args)
+	for i, arg := range args {
+		if _, ok := arg.(string); ok {
+			args[i] = "…"
+		}
+	}
+	return fmt.Sprintf(e.format, args...)
 }
 
 // interrupted is what a call returns when its own context ended.

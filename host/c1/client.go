@@ -1,6 +1,7 @@
 package c1
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -22,6 +23,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/discreet"
 )
 
 const (
@@ -159,14 +162,18 @@ func once[Request, Response any](ctx context.Context, c *client, request Request
 
 // callError is a failed call of C1 in words, with its gRPC code.
 type callError struct {
-	words   string
-	cause   error
-	refused bool // C1 refused the credentials themselves
+	words    string
+	discreet string // the words without C1's own, "" if they are the host's
+	cause    error
+	refused  bool // C1 refused the credentials themselves
 }
 
 func (e *callError) Error() string              { return e.words }
 func (e *callError) Unwrap() error              { return e.cause }
 func (e *callError) GRPCStatus() *status.Status { return status.New(status.Code(e.cause), e.words) }
+
+// Discreet is the error without C1's own words.
+func (e *callError) Discreet() string { return cmp.Or(e.discreet, e.words) }
 
 // explain says what an operator can do about an error of a call.
 func (c *client) explain(err error) error {
@@ -178,19 +185,23 @@ func (c *client) explain(err error) error {
 	}
 	addr := c.addr
 	message := status.Convert(err).Message()
-	words := fmt.Sprintf("C1 at %s answers %s: %s", addr, status.Code(err), message)
+	words, said := fmt.Sprintf("C1 at %s answers %s: %s", addr, status.Code(err), message), fmt.Sprintf("C1 at %s answers %s", addr, status.Code(err))
 	refused := status.Code(err) == codes.Unauthenticated && c.isRefused()
 	switch code := status.Code(err); {
 	case refused:
-		words = status.Convert(c.creds.refused()).Message()
+		words, said = status.Convert(c.creds.refused()).Message(), ""
 	case strings.Contains(message, "x509:"), strings.Contains(message, "tls: failed to verify"):
-		words = fmt.Sprintf("C1 at %s is not trusted: %s; if a proxy or a private authority stands in between, point SSL_CERT_FILE at its certificates", addr, message)
+		const remedy = "if a proxy or a private authority stands in between, point SSL_CERT_FILE at its certificates"
+		words, said = fmt.Sprintf("C1 at %s is not trusted: %s; %s", addr, message, remedy), fmt.Sprintf("C1 at %s is not trusted; %s", addr, remedy)
 	case code == codes.Unavailable:
-		words = fmt.Sprintf("C1 at %s cannot be reached: %s", addr, message)
+		words, said = fmt.Sprintf("C1 at %s cannot be reached: %s", addr, message), fmt.Sprintf("C1 at %s cannot be reached", addr)
+		if why := discreet.Of(errors.New(message)); why != "" {
+			said += ": " + why
+		}
 	case code == codes.DeadlineExceeded:
-		words = fmt.Sprintf("C1 at %s does not answer", addr)
+		words, said = fmt.Sprintf("C1 at %s does not answer", addr), ""
 	}
-	return &callError{words: words, cause: err, refused: refused}
+	return &callError{words: words, discreet: said, cause: err, refused: refused}
 }
 
 // isRefused says that C1 refused the credentials when it was last asked for a

@@ -61,6 +61,8 @@ const DefaultStallTimeout = 5 * time.Minute
 // Scope is what a task wants of a full sync.
 type Scope struct {
 	syncfile.Scope
+	// Task is C1's id of the task.
+	Task string
 	// Engine is the storage engine that C1 asks for; empty is the SDK's default.
 	Engine c1zstore.Engine
 }
@@ -77,7 +79,9 @@ const (
 	// TaskBegun and TaskDone are about the task of type Task. Err is why it failed.
 	TaskBegun
 	TaskDone
-	// Uploaded is a sync that C1 has taken whole.
+	// Sending is a sync that is made and is being sent to C1.
+	Sending
+	// Uploaded is a sync that C1 has taken.
 	Uploaded
 )
 
@@ -85,7 +89,9 @@ const (
 type Event struct {
 	Upload string
 	Kind   Kind
-	Task   string // the type, as the SDK names it
+	Task   string // the type, as the SDK names it; of TaskBegun and TaskDone
+	ID     string // C1's id of the task; of all kinds that are about one
+	Whole  bool   // the task is a sync of everything
 	Err    error
 	Result *upload.Result // of Uploaded
 	Bytes  int64          // of Uploaded

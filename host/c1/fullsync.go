@@ -9,6 +9,8 @@ import (
 	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
 	sdksync "github.com/conductorone/baton-sdk/pkg/sync"
+	"github.com/conductorone/baton-sdk/pkg/tasks"
+	tasktypes "github.com/conductorone/baton-sdk/pkg/types/tasks"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"google.golang.org/grpc/codes"
 
@@ -32,12 +34,16 @@ func (s *service) fullSync(ctx context.Context, task *v1.Task) error {
 	if err != nil {
 		return s.failed(working, task, err)
 	}
+	s.config.Report(Event{Upload: s.config.Upload, Kind: Sending, ID: task.GetId(), Whole: result.Whole})
 	size, err := s.upload(working, task, result.Draft.Path())
 	if err != nil {
 		result.Draft.Discard()
 		return s.failed(working, task, err)
 	}
-	s.config.Report(Event{Upload: s.config.Upload, Kind: Uploaded, Result: result, Bytes: size, Took: time.Since(started)})
+	s.config.Report(Event{
+		Upload: s.config.Upload, Kind: Uploaded, ID: task.GetId(), Whole: result.Whole,
+		Result: result, Bytes: size, Took: time.Since(started),
+	})
 	// C1 has it, whatever comes now.
 	if err := s.config.Uploaded(context.WithoutCancel(ctx), result); err != nil {
 		log.Sugar().Warnw("the sync was uploaded but cannot be kept as the last good one", "error", err)
@@ -66,9 +72,15 @@ func (s *service) failed(ctx context.Context, task *v1.Task, err error) error {
 	return errors.Join(err, s.finish(ctx, task, outcome{err: err, permanent: permanent}))
 }
 
+// isWhole tells whether a task is a sync of everything.
+func isWhole(task *v1.Task) bool {
+	return tasks.GetType(task) == tasktypes.FullSyncType && scopeOf(task).Whole()
+}
+
 func scopeOf(task *v1.Task) Scope {
 	asked := task.GetSyncFull()
 	return Scope{
+		Task: task.GetId(),
 		Scope: syncfile.Scope{
 			SkipEntitlementsAndGrants: asked.GetSkipEntitlementsAndGrants(),
 			SkipGrants:                asked.GetSkipGrants(),

@@ -2,7 +2,6 @@ package c1
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -47,7 +46,7 @@ const (
 var patience = waits{next: time.Second, most: time.Minute}
 
 // errStopping is why work in hand ends when the host stops.
-var errStopping = errors.New("the host is stopping and has dropped this task; it can be given to another one")
+const errStopping = dropped("the host is stopping and has dropped this task; it can be given to another one")
 
 // service is one upload in service mode.
 type service struct {
@@ -245,7 +244,9 @@ func (s *service) do(ctx context.Context, task *v1.Task) {
 	log := s.log.With(zap.String("task", task.GetId()), zap.String("type", name))
 	ctx, end := telemetry.Span(ctxzap.ToContext(ctx, log), "task "+name, map[string]string{"upload": s.config.Upload})
 	log.Info("task begun")
-	s.config.Report(Event{Upload: s.config.Upload, Kind: TaskBegun, Task: name})
+	event := Event{Upload: s.config.Upload, Task: name, ID: task.GetId(), Whole: isWhole(task)}
+	event.Kind = TaskBegun
+	s.config.Report(event)
 	started := time.Now()
 	var err error
 	switch tasks.GetType(task) {
@@ -267,5 +268,6 @@ func (s *service) do(ctx context.Context, task *v1.Task) {
 	} else {
 		log.Info("task done", zap.Duration("took", took))
 	}
-	s.config.Report(Event{Upload: s.config.Upload, Kind: TaskDone, Task: name, Err: err, Took: took})
+	event.Kind, event.Err, event.Took = TaskDone, err, took
+	s.config.Report(event)
 }

@@ -26,6 +26,10 @@ type record struct {
 type Sync struct {
 	// StartedAt is when the sync began.
 	StartedAt time.Time `json:"started_at"`
+	// UploadedAt is when C1 had it, zero if it was never uploaded, and Bytes how
+	// large its file is; 0 if that is not known.
+	UploadedAt time.Time `json:"uploaded_at,omitzero"`
+	Bytes      int64     `json:"bytes,omitempty"`
 	// Plugins are the parts of the sync, by instance name.
 	Plugins map[string]Part `json:"plugins"`
 }

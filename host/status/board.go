@@ -1,123 +1,134 @@
 package status
 
 import (
-	"net/http"
+	"runtime"
+	"slices"
+	"sync"
 	"time"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/batonhost/baton-host/host/c1"
-	"github.com/batonhost/baton-host/host/supervise"
 )
+
+const (
+	// mostSyncs is how many syncs are remembered of each upload.
+	mostSyncs = 30
+	// mostErrors is how many errors are remembered.
+	mostErrors = 20
+)
+
+// Options say of which host a [Board] is.
+type Options struct {
+	Version    string
+	SDKVersion string
+	HostID     string
+	Uploads    []Served
+}
+
+// Served is an upload of the host.
+type Served struct {
+	Name    string
+	Plugins []string
+	// MaxStale is how old what C1 has may be before the upload counts as stale.
+	MaxStale time.Duration
+}
 
 // Board is what is known of a running host. It is safe for concurrent use.
 type Board struct {
-	registry  *prometheus.Registry
-	connected *prometheus.GaugeVec
-	tasks     *prometheus.CounterVec
-	running   *prometheus.GaugeVec
-	uploads   *prometheus.CounterVec
-	bytes     *prometheus.CounterVec
-	seconds   *prometheus.GaugeVec
-	success   *prometheus.GaugeVec
-	accounts  *prometheus.GaugeVec
-	stale     *prometheus.GaugeVec
-	asOf      *prometheus.GaugeVec
-	state     *prometheus.GaugeVec
-	restarts  *prometheus.GaugeVec
+	metrics *metrics
+
+	mu      sync.Mutex
+	host    Host
+	uploads []*uploadState
+	plugins []*Plugin
+	errors  []Error       // the oldest first
+	changed chan struct{} // closed at the next change
 }
 
-// New makes a board for a host of this version that serves these uploads.
-func New(version string, uploads []string) *Board {
-	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		return prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "baton_host", Name: name, Help: help}, labels)
-	}
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "baton_host", Name: name, Help: help}, labels)
-	}
+// New makes a board for a host that has just been started.
+func New(options Options) *Board {
 	b := &Board{
-		registry:  prometheus.NewRegistry(),
-		connected: gauge("connected", "1 if C1 answered when it was last talked to, else 0.", "upload"),
-		tasks:     counter("tasks_total", "Tasks that ended, by how.", "upload", "type", "result"),
-		running:   gauge("tasks_running", "Tasks in hand.", "upload"),
-		uploads:   counter("uploads_total", "Syncs that C1 has taken whole.", "upload"),
-		bytes:     counter("uploaded_bytes_total", "Bytes of those syncs.", "upload"),
-		seconds:   gauge("last_sync_duration_seconds", "How long the last sync and its upload took.", "upload"),
-		success:   gauge("last_success_timestamp_seconds", "When C1 last took a sync whole, in Unix time.", "upload"),
-		accounts:  gauge("accounts", "Accounts in the last upload.", "upload", "plugin"),
-		stale:     gauge("stale_accounts", "Accounts in the last upload that were answered from the last good sync.", "upload", "plugin"),
-		asOf:      gauge("as_of_timestamp_seconds", "When the app behind the last upload's accounts was last read completely, in Unix time.", "upload", "plugin"),
-		state:     gauge("plugin_state", "1 for the state that the plugin is in, 0 for the others.", "plugin", "state"),
-		restarts:  gauge("plugin_restarts", "How often the plugin has been started again since the host was started.", "plugin"),
+		host: Host{
+			ID: options.HostID, Version: options.Version, SDKVersion: options.SDKVersion, GoVersion: runtime.Version(), StartedAt: time.Now(),
+		},
+		changed: make(chan struct{}),
 	}
-	info := gauge("info", "1, for the version of the host.", "version")
-	info.WithLabelValues(version).Set(1)
-	b.registry.MustRegister(info, b.connected, b.tasks, b.running, b.uploads, b.bytes, b.seconds, b.success, b.accounts, b.stale, b.asOf, b.state, b.restarts,
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, upload := range uploads {
-		b.connected.WithLabelValues(upload).Set(0)
-		b.running.WithLabelValues(upload).Set(0)
+	for _, served := range options.Uploads {
+		b.uploads = append(b.uploads, newUpload(served))
+		for _, name := range served.Plugins {
+			plugin := b.plugin(name)
+			plugin.Uploads = append(plugin.Uploads, served.Name)
+		}
 	}
+	b.metrics = newMetrics(b.host, options.Uploads)
 	return b
 }
 
-// Report takes in an event.
-func (b *Board) Report(event c1.Event) {
-	switch event.Kind {
-	case c1.Connected:
-		b.connected.WithLabelValues(event.Upload).Set(1)
-	case c1.Disconnected:
-		b.connected.WithLabelValues(event.Upload).Set(0)
-	case c1.TaskBegun:
-		b.running.WithLabelValues(event.Upload).Inc()
-	case c1.TaskDone:
-		b.running.WithLabelValues(event.Upload).Dec()
-		result := "done"
-		if event.Err != nil {
-			result = "failed"
+// Changed is closed at the next change of anything but the time.
+func (b *Board) Changed() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.changed
+}
+
+// change has fn change something.
+func (b *Board) change(fn func()) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	fn()
+	close(b.changed)
+	b.changed = make(chan struct{})
+}
+
+// Snapshot is how everything is now.
+func (b *Board) Snapshot() Snapshot {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	s := Snapshot{Now: time.Now(), Host: b.host, Errors: slices.Clone(b.errors)}
+	slices.Reverse(s.Errors)
+	for _, plugin := range b.plugins {
+		one := *plugin
+		one.Uploads = slices.Clone(plugin.Uploads)
+		s.Plugins = append(s.Plugins, one)
+	}
+	for _, u := range b.uploads {
+		s.Uploads = append(s.Uploads, u.snapshot(s.Now))
+	}
+	return s
+}
+
+// plugin is what is known of a plugin. The caller holds the lock.
+func (b *Board) plugin(name string) *Plugin {
+	for _, plugin := range b.plugins {
+		if plugin.Name == name {
+			return plugin
 		}
-		b.tasks.WithLabelValues(event.Upload, event.Task, result).Inc()
-	case c1.Uploaded:
-		b.uploaded(event)
 	}
+	plugin := &Plugin{Name: name, State: "starting", Since: b.host.StartedAt}
+	b.plugins = append(b.plugins, plugin)
+	return plugin
 }
 
-func (b *Board) uploaded(event c1.Event) {
-	b.uploads.WithLabelValues(event.Upload).Inc()
-	b.bytes.WithLabelValues(event.Upload).Add(float64(event.Bytes))
-	b.seconds.WithLabelValues(event.Upload).Set(event.Took.Seconds())
-	b.success.WithLabelValues(event.Upload).Set(inUnixTime(time.Now()))
-	for instance, part := range event.Result.Sync.Plugins {
-		b.accounts.WithLabelValues(event.Upload, instance).Set(float64(part.Accounts))
-		b.asOf.WithLabelValues(event.Upload, instance).Set(inUnixTime(part.AsOf))
-		b.stale.WithLabelValues(event.Upload, instance).Set(0)
-	}
-	for _, stale := range event.Result.Stale {
-		b.stale.WithLabelValues(event.Upload, stale.Instance).Set(float64(stale.Accounts))
-	}
-}
-
-// Plugin takes in a change of a plugin's state.
-func (b *Board) Plugin(status supervise.Status) {
-	for _, state := range []supervise.State{supervise.Starting, supervise.Ready, supervise.Refusing, supervise.Failed, supervise.Stopped} {
-		is := 0.0
-		if state == status.State {
-			is = 1
+// upload is what is known of an upload, or nil. The caller holds the lock.
+func (b *Board) upload(name string) *uploadState {
+	for _, u := range b.uploads {
+		if u.name == name {
+			return u
 		}
-		b.state.WithLabelValues(status.Instance, string(state)).Set(is)
 	}
-	b.restarts.WithLabelValues(status.Instance).Set(float64(status.Restarts))
+	return nil
 }
 
-func inUnixTime(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
-
-// Handler serves /metrics for Prometheus, and /healthz, which answers 200 for as
-// long as the process does.
-func (b *Board) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(b.registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	return mux
+// failed remembers an error. The caller holds the lock.
+func (b *Board) failed(e Error) {
+	e.At, e.Times = time.Now(), 1
+	if n := len(b.errors); n > 0 {
+		last := &b.errors[n-1]
+		if last.Upload == e.Upload && last.Plugin == e.Plugin && last.What == e.What && last.Why == e.Why {
+			last.At, last.Task = e.At, e.Task
+			last.Times++
+			return
+		}
+	}
+	b.errors = append(b.errors, e)
+	if len(b.errors) > mostErrors {
+		b.errors = slices.Delete(b.errors, 0, len(b.errors)-mostErrors)
+	}
 }

@@ -7,6 +7,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/discreet"
 )
 
 // ExitError says that a plugin's process is gone although nobody wanted it to
@@ -30,15 +32,21 @@ type ExitError struct {
 }
 
 func (e *ExitError) Error() string {
+	text := e.Discreet()
+	if len(e.LastLines) > 0 {
+		text += "; its last words: " + strings.Join(e.LastLines, " / ")
+	}
+	return text
+}
+
+// Discreet is the error without what the plugin said last.
+func (e *ExitError) Discreet() string {
 	text := fmt.Sprintf("the process of plugin %q ended (%s)", e.Instance, e.State)
 	if e.State == "signal: killed" {
 		text += ", and not by this host: by the system, which does that for lack of memory, or by somebody"
 	}
 	if e.Reason != "" {
 		text = fmt.Sprintf("the process of plugin %q was ended: it %s", e.Instance, e.Reason)
-	}
-	if len(e.LastLines) > 0 {
-		text += "; its last words: " + strings.Join(e.LastLines, " / ")
 	}
 	return text
 }
@@ -65,6 +73,15 @@ type RefusedError struct {
 func (e *RefusedError) Error() string { return e.Err.Error() }
 func (e *RefusedError) Unwrap() error { return e.Err }
 
+// Discreet is the error without the plugin's own words.
+func (e *RefusedError) Discreet() string {
+	text := fmt.Sprintf("plugin %q refuses its configuration", e.Instance)
+	if why := discreet.Of(e.Err); why != "" {
+		text += ": " + why
+	}
+	return text
+}
+
 // GRPCStatus makes the error UNAVAILABLE: a plugin that took its configuration
 // once may do so again soon.
 func (e *RefusedError) GRPCStatus() *status.Status {
@@ -82,9 +99,19 @@ type FailedError struct {
 	Last error
 }
 
-func (e *FailedError) Error() string {
-	return fmt.Sprintf("plugin %q has failed: it ended %d times within %s and is not started again before an operator restarts the host or sends it SIGUSR1; the last time: %s",
-		e.Instance, e.Ends, e.Window, e.Last)
+func (e *FailedError) Error() string { return e.text() + "; the last time: " + e.Last.Error() }
+
+// Discreet is the error without what the plugin said last.
+func (e *FailedError) Discreet() string {
+	if why := discreet.Of(e.Last); why != "" {
+		return e.text() + "; the last time: " + why
+	}
+	return e.text()
+}
+
+func (e *FailedError) text() string {
+	return fmt.Sprintf("plugin %q has failed: it ended %d times within %s and is not started again before an operator restarts the host or sends it SIGUSR1",
+		e.Instance, e.Ends, e.Window)
 }
 
 func (e *FailedError) Unwrap() error { return e.Last }
@@ -101,6 +128,21 @@ func (e *stoppedError) Error() string {
 	return fmt.Sprintf("plugin %q has been stopped", e.instance)
 }
 
+// Discreet is all of the error.
+func (e *stoppedError) Discreet() string { return e.Error() }
+
 func (e *stoppedError) GRPCStatus() *status.Status {
 	return status.New(codes.Aborted, e.Error())
 }
+
+// startError is why a plugin could not be started, where the host has found out
+// itself.
+type startError struct {
+	error
+	words string // without paths, and without what the plugin said
+}
+
+func (e *startError) Unwrap() error { return e.error }
+
+// Discreet is the error without paths, and without what the plugin said.
+func (e *startError) Discreet() string { return e.words }

@@ -58,11 +58,15 @@ func (f *Finder) Find(app string) (string, error) {
 		}
 	}
 	if notExecutable != "" {
-		return "", fmt.Errorf("there is no plugin binary %s that can be started: %s is not executable; make it so (chmod +x), or say where another is with the plugin's path or --plugin-dir",
-			fileName(app), notExecutable)
+		return "", &startError{
+			fmt.Errorf("there is no plugin binary %s that can be started: %s is not executable; make it so (chmod +x), or say where another is with the plugin's path or --plugin-dir",
+				fileName(app), notExecutable), fmt.Sprintf("the plugin binary %s is not executable", fileName(app)),
+		}
 	}
-	return "", fmt.Errorf("there is no plugin binary %s in %s; install it there, or say where it is with the plugin's path or --plugin-dir",
-		fileName(app), strings.Join(slices.Compact(slices.Clone(f.Dirs)), ", "))
+	return "", &startError{
+		fmt.Errorf("there is no plugin binary %s in %s; install it there, or say where it is with the plugin's path or --plugin-dir",
+			fileName(app), strings.Join(slices.Compact(slices.Clone(f.Dirs)), ", ")), fmt.Sprintf("there is no plugin binary %s", fileName(app)),
+	}
 }
 
 // Found is a plugin binary on this machine.

@@ -45,6 +45,11 @@ func (e *PinError) Error() string {
 		e.Instance, e.Path, e.Found, e.Source, wanted, e.Accept)
 }
 
+// Discreet is the error without paths.
+func (e *PinError) Discreet() string {
+	return fmt.Sprintf("plugin %q is not started: its program is not the one that is pinned in the lock file", e.Instance)
+}
+
 // GRPCStatus makes the error FAILED_PRECONDITION.
 func (e *PinError) GRPCStatus() *status.Status {
 	return status.New(codes.FailedPrecondition, e.Error())

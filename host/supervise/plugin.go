@@ -169,7 +169,7 @@ func (p *Plugin) Manifest() *pluginv1.Manifest {
 func (p *Plugin) set(state State, process *Process, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.status.State, p.status.PID, p.status.Err = state, 0, err
+	p.status.State, p.status.PID, p.status.Err, p.status.Manifest = state, 0, err, p.manifest
 	if process != nil {
 		p.status.PID = process.PID()
 		process.logs.conceal(p.concealed)

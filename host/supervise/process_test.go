@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/batonhost/baton-host/host/discreet"
 	"github.com/batonhost/baton-host/host/supervise"
 )
 
@@ -150,6 +151,7 @@ func TestACrashInACallIsOneTypedErrorWithTheLastWords(t *testing.T) {
 	require.Equal(t, "exit status 7", exit.State)
 	require.Equal(t, []string{"about to fall over with (secret)"}, exit.LastLines)
 	require.Equal(t, codes.Aborted, status.Code(err), "a retry on the same process is pointless")
+	require.Equal(t, `the process of plugin "test" ended (exit status 7)`, discreet.Of(err), "its last words may name anybody")
 }
 
 func TestACallToAHangingPluginEndsWithItsContext(t *testing.T) {

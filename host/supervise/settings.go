@@ -61,4 +61,6 @@ type Status struct {
 	Restarts int
 	// Err is why it is not ready.
 	Err error
+	// Manifest is what the plugin said of itself last; nil if it has not yet.
+	Manifest *pluginv1.Manifest
 }

@@ -175,22 +175,33 @@ func (p *Process) explainStart(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: %w", at, ctx.Err())
 	}
 	if p.runner.ID() == "" {
-		return fmt.Errorf("%s: %s%w", at, notStartable(p.spec.Path, err), err)
+		return &startError{fmt.Errorf("%s: %s%w", at, notStartable(p.spec.Path, err), err), p.cannot("its program cannot be executed")}
 	}
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "timeout while waiting for plugin"):
-		return fmt.Errorf("%s: it did not shake hands within %s%s", at, p.spec.StartTimeout, p.lastWords())
+		return &startError{
+			fmt.Errorf("%s: it did not shake hands within %s%s", at, p.spec.StartTimeout, p.lastWords()),
+			p.cannot(fmt.Sprintf("it did not shake hands within %s", p.spec.StartTimeout)),
+		}
 	case strings.Contains(text, "incompatible API version"):
-		return fmt.Errorf("%s: it speaks another version of the plugin protocol than this host, which speaks %d; use a plugin and a host of matching releases", at, plugin.ProtocolVersion)
+		const why = "it speaks another version of the plugin protocol than this host"
+		return &startError{
+			fmt.Errorf("%s: %s, which speaks %d; use a plugin and a host of matching releases", at, why, plugin.ProtocolVersion), p.cannot(why),
+		}
 	case strings.Contains(text, "exited before we could connect"), strings.Contains(text, "Failed to read any lines"):
 		if exit := p.waitExit(exitNotice); exit != nil {
 			return fmt.Errorf("%s: it is no baton-host plugin, or it failed before it could serve: %w", at, exit)
 		}
 	case strings.Contains(text, "Unrecognized remote plugin message"):
-		return fmt.Errorf("%s: it is no baton-host plugin: it wrote something else than the plugin handshake to standard output", at)
+		const why = "it is no baton-host plugin: it wrote something else than the plugin handshake to standard output"
+		return &startError{fmt.Errorf("%s: %s", at, why), p.cannot(why)}
 	}
 	return fmt.Errorf("%s: %w%s", at, err, p.lastWords())
+}
+
+func (p *Process) cannot(why string) string {
+	return fmt.Sprintf("plugin %q cannot be started: %s", p.spec.Instance, why)
 }
 
 // here is the system that this program runs on.

@@ -50,17 +50,29 @@ func watchDisk(ctx context.Context, dir string, free freeSpace) (watched context
 }
 
 // diskError says that a sync cannot go on because of the disk.
-type diskError struct{ text string }
+type diskError struct {
+	text  string
+	words string // without paths
+}
 
 func (e *diskError) Error() string { return e.text }
 
+// Discreet is the error without paths.
+func (e *diskError) Discreet() string { return e.words }
+
 func checkDisk(dir string, free freeSpace) error {
 	if _, err := os.Stat(dir); err != nil {
-		return &diskError{fmt.Sprintf("the working directory %s is gone or cannot be entered (%v); leave it alone until the work is over", dir, err)}
+		return &diskError{
+			fmt.Sprintf("the working directory %s is gone or cannot be entered (%v); leave it alone until the work is over", dir, err),
+			"the working directory is gone or cannot be entered",
+		}
 	}
 	if left, known := free(dir); known && left < leastFree {
-		return &diskError{fmt.Sprintf("the disk of %s is nearly full: %d MiB are free, and a sync file in work needs at least %d MiB; make room or choose another directory",
-			filepath.Dir(dir), left>>20, leastFree>>20)}
+		return &diskError{
+			fmt.Sprintf("the disk of %s is nearly full: %d MiB are free, and a sync file in work needs at least %d MiB; make room or choose another directory",
+				filepath.Dir(dir), left>>20, leastFree>>20),
+			fmt.Sprintf("the disk is nearly full: %d MiB are free, and a sync file in work needs at least %d MiB", left>>20, leastFree>>20),
+		}
 	}
 	return nil
 }

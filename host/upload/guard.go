@@ -66,6 +66,12 @@ func (e *GuardError) Error() string {
 		e.Instance, e.Now, e.ResourceType, e.Before, e.Since.UTC().Format(time.RFC3339), e.Instance)
 }
 
+// Plugin is the instance that the guard is of.
+func (e *GuardError) Plugin() string { return e.Instance }
+
+// Discreet is all of the error: it knows numbers only.
+func (e *GuardError) Discreet() string { return e.Error() }
+
 // counts is how many resources there are by resource type, all and those of
 // accounts.
 type counts struct{ resources, accounts map[string]int }

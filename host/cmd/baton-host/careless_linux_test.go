@@ -212,7 +212,11 @@ func TestC1IsToldNoSecretOfACarelessPlugin(t *testing.T) {
 			require.Equal(t, c.succeeds, outcome.Succeeded, "%v", outcome.Status)
 			told := prototext.Format(outcome.Status)
 			require.Contains(t, told, c.says)
-			found := map[string][]byte{"what C1 is told": []byte(told), "the metrics": []byte(metricsOf(t, host))}
+			found := map[string][]byte{"what C1 is told": []byte(told)}
+			for _, path := range []string{"/metrics", "/", "/status.json"} {
+				_, body := host.serves(path)
+				found[path] = []byte(body)
+			}
 			host.stop()
 			found["the log"] = []byte(host.said.String())
 			require.Contains(t, host.said.String(), "zap: (secret)")

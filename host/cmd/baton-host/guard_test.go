@@ -17,6 +17,9 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
+// somebody is whom an app that is out of order names.
+const somebody = "ada.lovelace@example.com"
+
 // outage stands in front of a SCIM service. While it is down, requests behind the
 // first ones that it still lets through are answered 500, or held up.
 type outage struct {
@@ -51,7 +54,7 @@ func startFlakyApp(t *testing.T, options scim.Options) *outage {
 				}
 				return
 			}
-			http.Error(w, "out of order", http.StatusInternalServerError)
+			http.Error(w, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"500","detail":"no place left for `+somebody+`"}`, http.StatusInternalServerError)
 			return
 		}
 		server.ServeHTTP(w, r)

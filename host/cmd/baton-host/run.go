@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,7 +18,6 @@ import (
 
 	"github.com/batonhost/baton-host/host/c1"
 	"github.com/batonhost/baton-host/host/config"
-	"github.com/batonhost/baton-host/host/status"
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/host/workdir"
 )
@@ -37,6 +34,7 @@ type runOptions struct {
 	stallTimeout time.Duration
 	accept       []string
 	listen       string
+	listenAny    bool
 	unlocked     bool
 }
 
@@ -75,7 +73,8 @@ It runs until it is stopped. SIGTERM and SIGINT let work in hand go on for
 	flags.DurationVar(&options.grace, "grace", 30*time.Second, "how long work in hand may go on after a signal to stop")
 	flags.DurationVar(&options.retryFor, "retry-for", 5*time.Minute, "how long to go on trying an app that does not answer; its rate limits do not count; 0 tries once")
 	flags.DurationVar(&options.stallTimeout, "stall-timeout", c1.DefaultStallTimeout, "how long C1 may take nothing more of an upload before it is begun again")
-	flags.StringVar(&options.listen, "listen", "", "serve metrics on this address, such as 127.0.0.1:9400 (default: do not)")
+	flags.StringVar(&options.listen, "listen", "", "serve a status page, metrics and probes on this address, such as 127.0.0.1:9400 (default: do not)")
+	flags.BoolVar(&options.listenAny, "listen-any", false, "let --listen name an address that other machines reach; what is served has no login")
 	addAcceptFlag(flags, &options.accept)
 	addUnlockedFlag(flags, &options.unlocked)
 	cannotMeet(cmd, "plugin", "config", "upload")
@@ -104,11 +103,13 @@ func (o *runOptions) run(ctx context.Context) error {
 	defer func() { _ = temp.Remove() }()
 	workdir.Sweep(os.TempDir(), "baton-host-run-")
 
-	board, stopListening, err := o.serveStatus(ctx, plan.uploads)
+	board := newBoard(plan.uploads)
+	stopListening, err := o.serveStatus(ctx, board)
 	if err != nil {
 		return err
 	}
 	defer stopListening()
+	defer context.AfterFunc(ctx, board.Stopping)()
 
 	log := ctxzap.Extract(ctx)
 	log.Info("starting", zap.String("version", version), zap.String("host_id", c1.HostID()), zap.String("state_dir", stateDir))
@@ -135,9 +136,10 @@ func (o *runOptions) run(ctx context.Context) error {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			return fmt.Errorf("upload %q needs a directory for temporary files: %w", upload.Name, err)
 		}
-		one := newServed(upload, fleet, stateDir, o)
+		one := newServed(upload, fleet, stateDir, o, board)
 		serving.Go(func() {
-			served[i] = c1.Serve(ctx, one.config(dir, board.Report))
+			served[i] = c1.Serve(ctx, one.config(dir))
+			board.Ended(upload.Name, served[i])
 		})
 	}
 	serving.Wait()
@@ -146,27 +148,6 @@ func (o *runOptions) run(ctx context.Context) error {
 		return nil
 	}
 	return fmt.Errorf("no upload can be served any more:\n%w", errors.Join(served...))
-}
-
-// serveStatus serves the host's metrics, if it is to.
-func (o *runOptions) serveStatus(ctx context.Context, uploads []*config.Upload) (*status.Board, func(), error) {
-	var names []string
-	for _, upload := range uploads {
-		names = append(names, upload.Name)
-	}
-	board := status.New(version, names)
-	if o.listen == "" {
-		return board, func() {}, nil
-	}
-	var listening net.ListenConfig
-	listener, err := listening.Listen(ctx, "tcp", o.listen)
-	if err != nil {
-		return nil, nil, fmt.Errorf("--listen %s: %w; name a free address such as 127.0.0.1:9400", o.listen, err)
-	}
-	ctxzap.Extract(ctx).Info("listening", zap.String("address", listener.Addr().String()))
-	server := &http.Server{Handler: board.Handler(), ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = server.Serve(listener) }() // It ends with Close.
-	return board, func() { _ = server.Close() }, nil
 }
 
 // mustBeMended is what a person has to mend in the configuration before anything

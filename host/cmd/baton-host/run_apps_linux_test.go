@@ -274,7 +274,7 @@ func TestASyncGoesOnWhenItsPluginIsKilled(t *testing.T) {
 	require.Equal(t, plain(p.seeded()), plain(accountsIn(t, outcome.Uploads[0].Path)))
 	host.says("the plugin runs again")
 	metrics := metricsOf(t, host)
-	require.Contains(t, metrics, `baton_host_plugin_restarts{plugin="fullstory"} 1`)
+	require.Contains(t, metrics, `baton_host_plugin_restarts_total{plugin="fullstory"} 1`)
 	require.Contains(t, metrics, `baton_host_plugin_state{plugin="fullstory",state="ready"} 1`)
 	require.Contains(t, metrics, `baton_host_plugin_state{plugin="fullstory",state="starting"} 0`)
 	host.stop()

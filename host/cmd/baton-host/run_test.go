@@ -236,18 +236,31 @@ func requireOnly(t *testing.T, dir string, names ...string) {
 // metricsOf reads the metrics where the service says that it listens.
 func metricsOf(t *testing.T, host *service) string {
 	t.Helper()
-	host.says(`"msg":"listening"`)
-	_, rest, _ := strings.Cut(host.said.String(), `"msg":"listening","address":"`)
+	code, body := host.serves("/metrics")
+	require.Equal(t, http.StatusOK, code)
+	return body
+}
+
+// url is where the service says that it listens.
+func (s *service) url() string {
+	s.t.Helper()
+	s.says(`"msg":"listening"`)
+	_, rest, _ := strings.Cut(s.said.String(), `"msg":"listening","address":"`)
 	address, _, _ := strings.Cut(rest, `"`)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", nil)
-	require.NoError(t, err)
+	return "http://" + address
+}
+
+// serves asks for a path there.
+func (s *service) serves(path string) (code int, body string) {
+	s.t.Helper()
+	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url()+path, nil)
+	require.NoError(s.t, err)
 	response, err := http.DefaultClient.Do(request)
-	require.NoError(t, err)
+	require.NoError(s.t, err)
 	defer func() { _ = response.Body.Close() }()
-	body, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	require.Equal(t, http.StatusOK, response.StatusCode)
-	return string(body)
+	text, err := io.ReadAll(response.Body)
+	require.NoError(s.t, err)
+	return response.StatusCode, string(text)
 }
 
 // companies is two uploads over three plugins, one of which both uploads have.

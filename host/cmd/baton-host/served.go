@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
@@ -15,6 +17,7 @@ import (
 	"github.com/batonhost/baton-host/host/c1"
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/lastgood"
+	"github.com/batonhost/baton-host/host/status"
 	"github.com/batonhost/baton-host/host/upload"
 )
 
@@ -27,25 +30,29 @@ type served struct {
 	keep     *lastgood.Keep
 	stateDir string
 	options  *runOptions
+	board    *status.Board
 
 	mu     sync.Mutex
 	accept map[string]bool                           // whose deletions are let through once
 	said   map[string]*connectorv2.ConnectorMetadata // what plugins say of themselves
 }
 
-func newServed(upload *config.Upload, fleet *fleet, stateDir string, options *runOptions) *served {
+func newServed(upload *config.Upload, fleet *fleet, stateDir string, options *runOptions, board *status.Board) *served {
 	var instances []string
 	for _, plugin := range upload.Plugins {
 		instances = append(instances, plugin.Name)
 	}
 	s := &served{
-		upload: upload, members: fleet.named(instances), sessions: fleet.sessionStore, stateDir: stateDir, options: options,
+		upload: upload, members: fleet.named(instances), sessions: fleet.sessionStore, stateDir: stateDir, options: options, board: board,
 		keep:   lastgood.At(filepath.Join(stateDir, upload.Name+".c1z")),
 		accept: map[string]bool{}, said: map[string]*connectorv2.ConnectorMetadata{},
 	}
-	for instance, part := range s.keep.Known().Plugins {
+	known := s.keep.Known()
+	board.Remember(upload.Name, known)
+	for instance, part := range known.Plugins {
 		if part.Metadata != nil {
 			s.said[instance] = part.Metadata.ConnectorMetadata
+			board.Name(instance, s.said[instance].GetDisplayName())
 		}
 	}
 	for _, m := range s.members {
@@ -54,7 +61,7 @@ func newServed(upload *config.Upload, fleet *fleet, stateDir string, options *ru
 	return s
 }
 
-func (s *served) config(tempDir string, report func(c1.Event)) c1.Config {
+func (s *served) config(tempDir string) c1.Config {
 	return c1.Config{
 		Upload:       s.upload.Name,
 		ClientID:     s.upload.ClientID,
@@ -65,7 +72,7 @@ func (s *served) config(tempDir string, report func(c1.Event)) c1.Config {
 		Connector:    s.connector,
 		Sync:         s.sync,
 		Uploaded:     s.uploaded,
-		Report:       report,
+		Report:       s.board.Report,
 		Grace:        s.options.grace,
 		StallTimeout: s.options.stallTimeout,
 	}
@@ -78,6 +85,7 @@ func (s *served) behind(ctx context.Context) []aggregate.Plugin {
 	for i, m := range s.members {
 		naming.Go(func() {
 			plugins[i] = m.behind(ctx)
+			s.board.Name(m.instance, plugins[i].DisplayName)
 			plugins[i].Passwords = m.key.For(s.upload.Name, s.upload.ClientSecret.Reveal, m.plugin.Conceal)
 		})
 	}
@@ -87,7 +95,8 @@ func (s *served) behind(ctx context.Context) []aggregate.Plugin {
 
 // connector is the upload for tasks that are no full sync.
 func (s *served) connector(ctx context.Context) (grpc.ClientConnInterface, error) {
-	return aggregate.New(s.behind(ctx), aggregate.WithRetry(retryPolicy(s.options.retryFor)), aggregate.WithMetadataMemory(s))
+	return aggregate.New(s.behind(ctx), aggregate.WithRetry(retryPolicy(s.options.retryFor)), aggregate.WithMetadataMemory(s),
+		aggregate.WithObserver(s.board.Sync(s.upload.Name, "")))
 }
 
 // Remember keeps what a plugin says of itself for when it cannot be asked.
@@ -124,6 +133,7 @@ func (s *served) sync(ctx context.Context, scope c1.Scope) (*upload.Result, erro
 		Engine:   scope.Engine,
 		Retry:    retryPolicy(s.options.retryFor),
 		Sessions: s.sessions,
+		Observer: s.board.Sync(s.upload.Name, scope.Task),
 	})
 	if err == nil && result.Unguarded != "" {
 		ctxzap.Extract(ctx).Info(result.Unguarded)
@@ -169,6 +179,10 @@ func (s *served) uploaded(ctx context.Context, result *upload.Result) error {
 	}
 	s.mu.Unlock()
 
+	result.Sync.UploadedAt = time.Now()
+	if file, err := os.Stat(result.Draft.Path()); err == nil {
+		result.Sync.Bytes = file.Size()
+	}
 	if err := s.keep.Advance(result.Draft, result.Sync); err != nil {
 		result.Draft.Discard()
 		return err

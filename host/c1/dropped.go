@@ -1,0 +1,19 @@
+package c1
+
+import "errors"
+
+// dropped is why a task ends about which nothing is decided: C1 does not want it
+// any more, or may give it to another host.
+type dropped string
+
+func (d dropped) Error() string { return string(d) }
+
+// Discreet is all of the error.
+func (d dropped) Discreet() string { return string(d) }
+
+// Dropped tells of an Event's Err whether the task was dropped rather than failed:
+// C1 has cancelled it or taken it back, or the host is stopping.
+func Dropped(err error) bool {
+	_, ok := errors.AsType[dropped](err)
+	return ok
+}

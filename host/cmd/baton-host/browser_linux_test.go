@@ -1,0 +1,152 @@
+//go:build e2e
+
+package main_test
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// axe is a program that looks for what keeps people from using a page, as
+// `make e2e` fetches it.
+const axe = "testdata/browser/node_modules/axe-core/axe.min.js"
+
+// look is how a page is looked at.
+type look struct {
+	name          string
+	width, height int64
+	scale         float64
+	scheme        string
+}
+
+var (
+	wide  = look{"wide", 1120, 820, 1, "light"}
+	dark  = look{"dark", 1120, 820, 1, "dark"}
+	phone = look{"phone", 360, 740, 2, "light"}
+	night = look{"night", 360, 740, 2, "dark"}
+	looks = []look{wide, dark, phone, night}
+)
+
+// tab is a page in a headless browser of its own.
+type tab struct {
+	t   *testing.T
+	ctx context.Context //nolint:containedctx // It is the browser's.
+
+	mu       sync.Mutex
+	console  []string // errors and warnings
+	requests []string
+}
+
+func openTab(t *testing.T) *tab {
+	t.Helper()
+	options := append(chromedp.DefaultExecAllocatorOptions[:],
+		chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*guard)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	b := &tab{t: t, ctx: ctx}
+	messages := chromedp.Console(ctx)
+	requests := chromedp.Events(ctx, network.RequestWillBeSent)
+	go func() {
+		for message, err := range messages {
+			if err != nil {
+				return
+			}
+			b.mu.Lock()
+			b.console = append(b.console, message.String())
+			b.mu.Unlock()
+		}
+	}()
+	go func() {
+		for request, err := range requests {
+			if err != nil {
+				return
+			}
+			b.mu.Lock()
+			b.requests = append(b.requests, request.Request.URL)
+			b.mu.Unlock()
+		}
+	}()
+	return b
+}
+
+// do runs steps in the page.
+func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	require.NoError(b.t, chromedp.Do(b.ctx, steps...))
+}
+
+// evaluate is the value of an expression in the page.
+func evaluate[T any](b *tab, expression string, options ...chromedp.EvaluateOption) T {
+	b.t.Helper()
+	value, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, options...))
+	require.NoError(b.t, err, expression)
+	return value
+}
+
+// waits waits until an expression is true in the page.
+func (b *tab) waits(expression string) {
+	b.t.Helper()
+	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingMutation(), chromedp.WithPollingTimeout(guard)))
+	require.NoError(b.t, err, "%s; the page says: %s", expression, evaluate[string](b, "document.body.innerText"))
+}
+
+// says waits until the page says something.
+func (b *tab) says(text string) {
+	b.t.Helper()
+	b.waits(fmt.Sprintf("document.body.innerText.includes(%q)", text))
+}
+
+// takes looks at the page in another way.
+func (b *tab) takes(l look) {
+	b.t.Helper()
+	b.do(chromedp.EmulateViewport(l.width, l.height, chromedp.EmulateScale(l.scale)))
+	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: l.scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}})
+	require.NoError(b.t, err)
+}
+
+// accessible checks that axe finds nothing in the page as it is looked at.
+func (b *tab) accessible(about string) {
+	b.t.Helper()
+	program, err := os.ReadFile(axe)
+	require.NoError(b.t, err, "fetch it first: make e2e")
+	b.do(chromedp.Evaluate[chromedp.Void](string(program)))
+	found := evaluate[[]string](b, `axe.run(document, {resultTypes: ["violations"]}).then(({violations}) =>
+		violations.flatMap(({id, help, nodes}) => nodes.map(({html, failureSummary}) => [id, help, html, failureSummary].join(": "))))`, chromedp.EvalAwaitPromise)
+	require.Empty(b.t, found, about)
+}
+
+// fits checks that nothing is wider than the page.
+func (b *tab) fits(about string) {
+	b.t.Helper()
+	require.LessOrEqual(b.t, evaluate[int](b, "document.documentElement.scrollWidth"), evaluate[int](b, "document.documentElement.clientWidth"), about)
+}
+
+// quiet checks that nothing went wrong in the page, and that it asked nobody but
+// its own host.
+func (b *tab) quiet(origin string) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	require.Empty(b.t, b.console)
+	require.NotEmpty(b.t, b.requests)
+	for _, url := range b.requests {
+		require.True(b.t, strings.HasPrefix(url, origin+"/"), url)
+	}
+}

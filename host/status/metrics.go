@@ -1,0 +1,176 @@
+package status
+
+import (
+	"time"
+
+	"github.com/conductorone/baton-sdk/pkg/types/tasks"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"github.com/batonhost/baton-host/host/c1"
+	"github.com/batonhost/baton-host/host/supervise"
+)
+
+// fullSync is the type of the task that asks for a full sync.
+var fullSync = tasks.FullSyncType.String()
+
+// The results of tasks.
+const (
+	done    = "done"
+	failed  = "failed"
+	dropped = "dropped"
+)
+
+// durations are the buckets of how long tasks take, in seconds: from a small app to
+// one that is read for half a day.
+var durations = []float64{0.5, 1, 2.5, 5, 10, 30, 60, 150, 300, 600, 1800, 3600, 7200, 14400, 43200}
+
+// metrics are what Prometheus reads.
+type metrics struct {
+	registry *prometheus.Registry
+
+	connected *prometheus.GaugeVec
+	tasks     *prometheus.CounterVec
+	running   *prometheus.GaugeVec
+	took      *prometheus.HistogramVec
+	uploads   *prometheus.CounterVec
+	bytes     *prometheus.CounterVec
+	lastBytes *prometheus.GaugeVec
+	lastTook  *prometheus.GaugeVec
+	success   *prometheus.GaugeVec
+	failing   *prometheus.GaugeVec
+	accounts  *prometheus.GaugeVec
+	stale     *prometheus.GaugeVec
+	staleRows *prometheus.GaugeVec
+	asOf      *prometheus.GaugeVec
+	retries   *prometheus.CounterVec
+	state     *prometheus.GaugeVec
+	restarts  *prometheus.CounterVec
+	info      *prometheus.GaugeVec
+}
+
+const namespace = "baton_host"
+
+func newMetrics(host Host, uploads []Served) *metrics {
+	m := &metrics{registry: prometheus.NewRegistry()}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		vec := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
+		m.registry.MustRegister(vec)
+		return vec
+	}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		vec := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)
+		m.registry.MustRegister(vec)
+		return vec
+	}
+	m.connected = gauge("connected", "1 if C1 answered when it was last talked to, else 0.", "upload")
+	m.tasks = counter("tasks_total", "Tasks that ended, by how.", "upload", "type", "result")
+	m.running = gauge("tasks_running", "Tasks in hand.", "upload")
+	m.took = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Namespace: namespace, Name: "task_duration_seconds", Help: "How long tasks took, however they ended.", Buckets: durations,
+	}, []string{"upload", "type"})
+	m.registry.MustRegister(m.took)
+	m.uploads = counter("uploads_total", "Syncs that C1 has taken.", "upload")
+	m.bytes = counter("uploaded_bytes_total", "Bytes of those syncs.", "upload")
+	m.lastBytes = gauge("last_upload_bytes", "Bytes of the last of those syncs.", "upload")
+	m.lastTook = gauge("last_sync_duration_seconds", "How long the last of those syncs and its upload took.", "upload")
+	m.success = gauge("last_success_timestamp_seconds", "When C1 last took a sync of everything, in Unix time.", "upload")
+	m.failing = gauge("last_sync_failed", "1 if the last sync of everything failed, else 0.", "upload")
+	m.accounts = gauge("accounts", "Accounts in the last sync of everything that C1 has.", "upload", "plugin")
+	m.stale = gauge("stale", "1 if C1 has something older of the plugin than the last sync of everything, else 0.", "upload", "plugin")
+	m.staleRows = gauge("stale_accounts", "Accounts in that sync that were answered from the last good one.", "upload", "plugin")
+	m.asOf = gauge("as_of_timestamp_seconds", "When the app behind those accounts was last read completely, in Unix time.", "upload", "plugin")
+	m.retries = counter("retries_total", "Calls of a plugin that failed and were repeated.", "upload", "plugin")
+	m.state = gauge("plugin_state", "1 for the state that the plugin is in, 0 for the others.", "plugin", "state")
+	m.restarts = counter("plugin_restarts_total", "How often the plugin has been started again.", "plugin")
+	m.info = gauge("plugin_info", "1, for what the plugin says of itself.", "plugin", "connector", "version", "sdk_version")
+	gauge("info", "1, for the versions of the host.", "version", "sdk_version").WithLabelValues(host.Version, host.SDKVersion).Set(1)
+	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, upload := range uploads {
+		m.prepare(upload)
+	}
+	return m
+}
+
+// prepare has what is counted begin at 0, so that the first time counts.
+func (m *metrics) prepare(upload Served) {
+	for _, gauge := range []*prometheus.GaugeVec{m.connected, m.running, m.failing} {
+		gauge.WithLabelValues(upload.Name).Set(0)
+	}
+	for _, result := range []string{done, failed, dropped} {
+		m.tasks.WithLabelValues(upload.Name, fullSync, result)
+	}
+	m.uploads.WithLabelValues(upload.Name)
+	m.bytes.WithLabelValues(upload.Name)
+	for _, plugin := range upload.Plugins {
+		m.retries.WithLabelValues(upload.Name, plugin)
+		m.restarts.WithLabelValues(plugin)
+	}
+}
+
+// report counts events.
+func (m *metrics) report(event c1.Event) {
+	switch event.Kind {
+	case c1.TaskBegun:
+		m.running.WithLabelValues(event.Upload).Inc()
+	case c1.TaskDone:
+		m.running.WithLabelValues(event.Upload).Dec()
+		m.tasks.WithLabelValues(event.Upload, event.Task, resultOf(event.Err)).Inc()
+		m.took.WithLabelValues(event.Upload, event.Task).Observe(event.Took.Seconds())
+	case c1.Uploaded:
+		m.uploads.WithLabelValues(event.Upload).Inc()
+		m.bytes.WithLabelValues(event.Upload).Add(float64(event.Bytes))
+		m.lastBytes.WithLabelValues(event.Upload).Set(float64(event.Bytes))
+		m.lastTook.WithLabelValues(event.Upload).Set(event.Took.Seconds())
+	}
+}
+
+func resultOf(err error) string {
+	switch {
+	case err == nil:
+		return done
+	case c1.Dropped(err):
+		return dropped
+	default:
+		return failed
+	}
+}
+
+// show puts what is known of an upload into its gauges.
+func (m *metrics) show(u *uploadState) {
+	m.connected.WithLabelValues(u.name).Set(one(u.connection.Connected))
+	m.failing.WithLabelValues(u.name).Set(one(u.failure != nil))
+	if u.last == nil {
+		return
+	}
+	m.success.WithLabelValues(u.name).Set(inUnixTime(u.last.At))
+	for name, part := range u.parts {
+		if part.AsOf.IsZero() {
+			continue
+		}
+		m.accounts.WithLabelValues(u.name, name).Set(float64(part.Accounts))
+		m.staleRows.WithLabelValues(u.name, name).Set(float64(part.StaleAccounts))
+		m.stale.WithLabelValues(u.name, name).Set(one(part.AsOf.Before(u.began)))
+		m.asOf.WithLabelValues(u.name, name).Set(inUnixTime(part.AsOf))
+	}
+}
+
+// plugin shows a plugin's state.
+func (m *metrics) plugin(is supervise.Status) {
+	for _, state := range []supervise.State{supervise.Starting, supervise.Ready, supervise.Refusing, supervise.Failed, supervise.Stopped} {
+		m.state.WithLabelValues(is.Instance, string(state)).Set(one(state == is.State))
+	}
+	if manifest := is.Manifest; manifest != nil {
+		m.info.DeletePartialMatch(prometheus.Labels{"plugin": is.Instance})
+		m.info.WithLabelValues(is.Instance, short(manifest.GetName()), short(manifest.GetVersion()), short(manifest.GetSdkVersion())).Set(1)
+	}
+}
+
+func one(is bool) float64 {
+	if is {
+		return 1
+	}
+	return 0
+}
+
+func inUnixTime(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }

@@ -1,0 +1,149 @@
+package status
+
+import "time"
+
+// Snapshot is how a host is at one moment.
+type Snapshot struct {
+	Now     time.Time `json:"now"`
+	Host    Host      `json:"host"`
+	Uploads []Upload  `json:"uploads"`
+	Plugins []Plugin  `json:"plugins"`
+	// Errors are the last ones, the newest first.
+	Errors []Error `json:"errors"`
+}
+
+// Host is the host process itself.
+type Host struct {
+	ID         string    `json:"id"` // as C1 knows it
+	Version    string    `json:"version"`
+	SDKVersion string    `json:"sdk_version"`
+	GoVersion  string    `json:"go_version"`
+	StartedAt  time.Time `json:"started_at"`
+	Stopping   bool      `json:"stopping"`
+}
+
+// State is how an upload is, or one plugin's part of it.
+type State string
+
+// The states, from the best to the worst.
+const (
+	// Fresh: C1 has what the app had at the last sync.
+	Fresh State = "fresh"
+	// Waiting: there has been no sync yet, or none that this host knows of.
+	Waiting State = "waiting"
+	// Stale: C1 has something older. A plugin was answered for from its last good
+	// sync, or there has been no sync for longer than max-stale.
+	Stale State = "stale"
+	// Failed: the last sync of everything failed, and C1 has what it had before.
+	Failed State = "failed"
+	// Stopped: C1 refuses the upload's credentials, and it is not served any more.
+	Stopped State = "stopped"
+)
+
+// Connection is whether C1 can be talked to.
+type Connection struct {
+	// Connected says that C1 answered when it was last talked to.
+	Connected bool `json:"connected"`
+	// Since is when that became so; zero until C1 was first talked to.
+	Since time.Time `json:"since,omitzero"`
+	// Why is why not, in a sentence.
+	Why string `json:"why,omitempty"`
+}
+
+// Upload is one upload.
+type Upload struct {
+	Name       string     `json:"name"`
+	State      State      `json:"state"`
+	Since      time.Time  `json:"since,omitzero"` // when the state began, if that is known
+	Why        string     `json:"why,omitempty"`  // in a sentence, unless the state is Fresh
+	Connection Connection `json:"connection"`
+	// Syncing are the full syncs under way, the oldest first.
+	Syncing []Progress `json:"syncing"`
+	// Last is the last sync of everything that C1 has; nil if none is known.
+	Last *Sync `json:"last,omitempty"`
+	// History are the last syncs of everything, the oldest first. Where the host
+	// has just been started, it knows only the last good one.
+	History []Sync `json:"history"`
+	Parts   []Part `json:"parts"`
+}
+
+// Part is one plugin's part of an upload.
+type Part struct {
+	Plugin string    `json:"plugin"`
+	State  State     `json:"state"`
+	Why    string    `json:"why,omitempty"`
+	AsOf   time.Time `json:"as_of,omitzero"` // when the app was last read completely
+	// Accounts is how many accounts C1 has of it, StaleAccounts how many of them
+	// came from the last good sync.
+	Accounts      int `json:"accounts"`
+	StaleAccounts int `json:"stale_accounts"`
+
+	stale string // why it was stale when C1 last took a sync
+}
+
+// Sync is a sync of everything that has ended.
+type Sync struct {
+	At       time.Time     `json:"at"` // its end
+	State    State         `json:"state"`
+	Took     time.Duration `json:"took_ns"`
+	Bytes    int64         `json:"bytes,omitempty"`
+	Accounts int           `json:"accounts"`
+	// ByPlugin is the same by plugin.
+	ByPlugin map[string]int `json:"by_plugin,omitempty"`
+	Why      string         `json:"why,omitempty"`
+}
+
+// Progress is a sync under way.
+type Progress struct {
+	Task      string    `json:"task"` // C1's id
+	StartedAt time.Time `json:"started_at"`
+	// Whole says that it is of everything.
+	Whole bool `json:"whole"`
+	// Sending says that it is made and being sent to C1.
+	Sending bool         `json:"sending"`
+	Plugins []PluginPart `json:"plugins"`
+}
+
+// PluginPart is what one plugin has done for a sync so far.
+type PluginPart struct {
+	Plugin string `json:"plugin"`
+	// Accounts, Resources and Pages are how many it has listed; accounts are
+	// resources too.
+	Accounts  int `json:"accounts"`
+	Resources int `json:"resources"`
+	Pages     int `json:"pages"`
+	// Before is how many accounts it had in the last sync; 0 if that is not known.
+	Before int `json:"before"`
+	// Waits is why it keeps the sync waiting, "" if it does not.
+	Waits string `json:"waits,omitempty"`
+	// AnsweredFor is why it is answered for from its last good sync; "" if it is
+	// not.
+	AnsweredFor string `json:"answered_for,omitempty"`
+}
+
+// Plugin is one plugin of the host.
+type Plugin struct {
+	Name string `json:"name"`
+	// App is the app's name as the plugin says it, for people.
+	App        string    `json:"app,omitempty"`
+	State      string    `json:"state"` // as supervise has it
+	Since      time.Time `json:"since,omitzero"`
+	Why        string    `json:"why,omitempty"`
+	Restarts   int       `json:"restarts"`
+	Connector  string    `json:"connector,omitempty"` // its own name, for example baton-scim
+	Version    string    `json:"version,omitempty"`
+	SDKVersion string    `json:"sdk_version,omitempty"`
+	Uploads    []string  `json:"uploads"`
+}
+
+// Error is something that went wrong, once or several times in a row.
+type Error struct {
+	At     time.Time `json:"at"` // the last time
+	Times  int       `json:"times"`
+	Upload string    `json:"upload,omitempty"`
+	Plugin string    `json:"plugin,omitempty"`
+	// What went wrong, for example "sync".
+	What string `json:"what"`
+	Why  string `json:"why"`
+	Task string `json:"task,omitempty"` // C1's id
+}
