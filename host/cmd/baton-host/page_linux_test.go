@@ -5,9 +5,14 @@ package main_test
 import (
 	"bytes"
 	"flag"
+	"image"
+	"image/color"
+	"image/draw"
 	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -83,17 +88,13 @@ func TestBrowserThePageInEveryState(t *testing.T) {
 	b.says("Waiting for the first sync")
 	b.waits(`document.title === "Waiting for the first sync – baton-host"`)
 	b.do(chromedp.Evaluate[chromedp.Void]("window.loadedOnce = true"))
-	dir := *screenshots
-	if dir == "" {
-		dir = t.TempDir()
-	}
 	inspect := func(state string) {
 		t.Helper()
 		for _, l := range looks {
 			b.takes(l)
 			b.accessible(state + ", " + l.name)
 			b.fits(state + ", " + l.name)
-			b.photograph(filepath.Join(dir, "status-"+state+"-"+l.name+".png"), l)
+			b.photograph("status-"+state+"-"+l.name+".png", l)
 		}
 		b.takes(look{"narrow", 320, 600, 1, "light"})
 		b.fits(state + ", as narrow as pages get")
@@ -133,17 +134,37 @@ func TestBrowserThePageInEveryState(t *testing.T) {
 	s.host.stop()
 }
 
-// photograph writes what is seen of the page first.
-func (b *tab) photograph(path string, l look) {
+// photograph takes a picture of what is seen of the page first, and writes it down
+// if that is wanted.
+func (b *tab) photograph(name string, l look) {
 	b.t.Helper()
 	picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	require.NoError(b.t, err)
 	decoded, err := png.Decode(bytes.NewReader(picture))
 	require.NoError(b.t, err)
 	require.Equal(b.t, int(float64(l.width)*l.scale), decoded.Bounds().Dx(), "all of its width is seen")
+	if *screenshots == "" {
+		return
+	}
 	var packed bytes.Buffer
-	require.NoError(b.t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&packed, decoded))
-	require.NoError(b.t, os.WriteFile(path, packed.Bytes(), 0o600))
+	require.NoError(b.t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&packed, withFewColours(decoded)))
+	require.NoError(b.t, os.WriteFile(filepath.Join(*screenshots, name), packed.Bytes(), 0o644)) //nolint:gosec // It is for everybody to see.
+}
+
+// withFewColours is a picture in its most frequent colours, which is a third as
+// large as a file and looks the same.
+func withFewColours(picture image.Image) image.Image {
+	times := map[color.Color]int{}
+	bounds := picture.Bounds()
+	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
+		for x := bounds.Min.X; x < bounds.Max.X; x++ {
+			times[picture.At(x, y)]++
+		}
+	}
+	colours := slices.SortedFunc(maps.Keys(times), func(a, b color.Color) int { return times[b] - times[a] })
+	few := image.NewPaletted(bounds, colours[:min(len(colours), 256)])
+	draw.Draw(few, bounds, picture, bounds.Min, draw.Src)
+	return few
 }
 
 // TestBrowserWhatTheReaderHasOpenedStays uses the page by keyboard while it changes.
