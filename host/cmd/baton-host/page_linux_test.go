@@ -35,10 +35,10 @@ type shop struct {
 	host                    *service
 }
 
-func openShop(t *testing.T, options c1.Options) *shop {
+func openShop(t *testing.T) *shop {
 	t.Helper()
 	s := &shop{
-		tenant:    startC1(t, options),
+		tenant:    startC1(t, c1.Options{}),
 		fullstory: startFlakyApp(t, scim.Options{App: "fullstory", Seed: 1, Accounts: 380, PageCap: 50}),
 		design:    startFlakyApp(t, scim.Options{App: "design-tool", Seed: 2, Accounts: 164, PageCap: 50}),
 		wiki:      startFlakyApp(t, scim.Options{App: "wiki", Seed: 3, Accounts: 95, PageCap: 50}),
@@ -80,7 +80,7 @@ func (s *shop) syncs(t *testing.T, times int) {
 // it, and at its width. It never loads the page again.
 func TestBrowserThePageInEveryState(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, c1.Options{})
+	s := openShop(t)
 	url := s.host.url()
 	b := openTab(t)
 	b.takes(wide)
@@ -170,7 +170,7 @@ func withFewColours(picture image.Image) image.Image {
 // TestBrowserWhatTheReaderHasOpenedStays uses the page by keyboard while it changes.
 func TestBrowserWhatTheReaderHasOpenedStays(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, c1.Options{})
+	s := openShop(t)
 	s.syncs(t, 1)
 	url := s.host.url()
 	b := openTab(t)
@@ -198,7 +198,7 @@ func TestBrowserWhatTheReaderHasOpenedStays(t *testing.T) {
 // TestBrowserThePageFollowsTheReadersColours holds that dark is dark.
 func TestBrowserThePageFollowsTheReadersColours(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, c1.Options{})
+	s := openShop(t)
 	b := openTab(t)
 	brightness := func(l look) int {
 		b.takes(l)
@@ -214,7 +214,7 @@ func TestBrowserThePageFollowsTheReadersColours(t *testing.T) {
 // and loads it again by itself.
 func TestBrowserThePageNeedsNoScript(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, c1.Options{})
+	s := openShop(t)
 	url := s.host.url()
 	b := openTab(t)
 	_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
@@ -245,7 +245,7 @@ func TestBrowserThePageNeedsNoScript(t *testing.T) {
 // host was as if it still were.
 func TestBrowserAHostThatIsGoneIsSeen(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, c1.Options{})
+	s := openShop(t)
 	b := openTab(t)
 	b.do(chromedp.Navigate(s.host.url() + "/"))
 	b.says("Live")

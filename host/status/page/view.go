@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -193,8 +194,8 @@ func uploadViewOf(u status.Upload, apps map[string]string, now time.Time) upload
 		}
 		v.Parts = append(v.Parts, row)
 	}
-	for i := len(u.History) - 1; i >= 0; i-- {
-		v.History = append(v.History, syncViewOf(u.History[i], now))
+	for _, made := range slices.Backward(u.History) {
+		v.History = append(v.History, syncViewOf(made, now))
 	}
 	return v
 }
