@@ -132,8 +132,17 @@ vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities in what is built; n
 		{ echo "vuln: upgrade what is named above, or, if it could not be looked up, try again with https://vuln.go.dev in reach" >&2; exit 1; }
 
 .PHONY: e2e
-e2e: typescript ## the tests that need Node: the plugin in TypeScript under the real host
-	go test -race -tags e2e -timeout 15m -parallel 4 -run TypeScript ./host/cmd/baton-host
+e2e: typescript browser ## the tests that need Node or Chromium: the plugin in TypeScript, the status page
+	go test -race -tags e2e -timeout 20m -parallel 4 -run 'TypeScript|Browser' ./host/cmd/baton-host
+
+.PHONY: browser
+browser: ## see to it that there is Chromium, and what the tests load into it
+	@.ci/chromium
+	npm ci --prefix host/cmd/baton-host/testdata/browser --no-audit --no-fund
+
+.PHONY: screenshots
+screenshots: browser ## the status page in every state, wide and on a phone, light and dark, into docs/images
+	go test -tags e2e -timeout 15m -run BrowserThePageInEveryState ./host/cmd/baton-host -screenshots $(CURDIR)/docs/images
 
 .PHONY: typescript
 typescript: ## compile the example in TypeScript; needs Node 20 and npm

@@ -6,7 +6,7 @@ import "time"
 // from the goroutines of the calls themselves, also concurrently, and hold
 // them up: they must be quick and must not call the aggregate.
 type Observer interface {
-	// Listed is called for every page of resources that was accepted.
+	// Listed is called for every page of resources, and of grants, that was accepted.
 	Listed(Page)
 
 	// Retrying is called before every wait for another attempt.
@@ -24,13 +24,14 @@ type Fallback struct {
 	Err      error
 }
 
-// Page is one page of a ListResources call.
+// Page is one page of a ListResources or a ListGrants call.
 type Page struct {
 	Instance       string
-	ResourceTypeID string // as the sync file has it, with the namespace
-	Accounts       bool   // the resource type has the user trait
+	ResourceTypeID string // as the sync file has it, with the namespace; of grants: what they give access to
+	Grants         bool   // its rows are grants, not resources
+	Accounts       bool   // they are resources of a type that has the user trait
 	Rows           int    // in this page
-	Done           bool   // it is the last page of its listing (a child type has one listing per parent)
+	Done           bool   // it is the last page of its listing (a child type has one listing per parent, grants one per resource)
 }
 
 // Retry is a failed attempt that will be repeated.

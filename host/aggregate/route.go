@@ -240,19 +240,30 @@ func (r *route) translate(ctx context.Context, method, doing string, err error) 
 }
 
 func (r *route) observe(request, reply proto.Message) {
-	asked, ok := request.(*v2.ResourcesServiceListResourcesRequest)
-	if !ok {
-		return
+	switch page := reply.(type) {
+	case *v2.ResourcesServiceListResourcesResponse:
+		asked, ok := request.(*v2.ResourcesServiceListResourcesRequest)
+		if !ok {
+			return
+		}
+		r.aggregate.observer.Listed(Page{
+			Instance:       r.instance,
+			ResourceTypeID: asked.GetResourceTypeId(),
+			Accounts:       r.catalog.accounts(strings.TrimPrefix(asked.GetResourceTypeId(), r.names.prefix)),
+			Rows:           len(page.GetList()),
+			Done:           page.GetNextPageToken() == "",
+		})
+	case *v2.GrantsServiceListGrantsResponse:
+		asked, ok := request.(*v2.GrantsServiceListGrantsRequest)
+		if !ok {
+			return
+		}
+		r.aggregate.observer.Listed(Page{
+			Instance:       r.instance,
+			ResourceTypeID: asked.GetResource().GetId().GetResourceType(),
+			Grants:         true,
+			Rows:           len(page.GetList()),
+			Done:           page.GetNextPageToken() == "",
+		})
 	}
-	page, ok := reply.(*v2.ResourcesServiceListResourcesResponse)
-	if !ok {
-		return
-	}
-	r.aggregate.observer.Listed(Page{
-		Instance:       r.instance,
-		ResourceTypeID: asked.GetResourceTypeId(),
-		Accounts:       r.catalog.accounts(strings.TrimPrefix(asked.GetResourceTypeId(), r.names.prefix)),
-		Rows:           len(page.GetList()),
-		Done:           page.GetNextPageToken() == "",
-	})
 }

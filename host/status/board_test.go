@@ -381,13 +381,14 @@ func TestASyncUnderWayIsSeen(t *testing.T) {
 	watch.Listed(aggregate.Page{Instance: fullstory, Accounts: true, Rows: 10})
 	watch.Listed(aggregate.Page{Instance: fullstory, Accounts: true, Rows: 5})
 	watch.Listed(aggregate.Page{Instance: fullstory, Rows: 3})
+	watch.Listed(aggregate.Page{Instance: fullstory, Grants: true, Rows: 9})
 	watch.Retrying(aggregate.Retry{Instance: designTool, Wait: 2300 * time.Millisecond, Err: errors.New("answered 429: " + ada)})
 	u := uploadOf(t, b)
 	require.Equal(t, status.Fresh, u.State, "what C1 has is as it was")
 	require.Len(t, u.Syncing, 1)
 	require.False(t, u.Syncing[0].Sending)
 	require.Equal(t, []status.PluginPart{
-		{Plugin: fullstory, Accounts: 15, Resources: 18, Pages: 3, Before: 40},
+		{Plugin: fullstory, Accounts: 15, Resources: 18, Grants: 9, Pages: 4, Before: 40},
 		{Plugin: designTool, Before: 25, Waits: "trying again after 2s: the answer was 429 Too Many Requests: its rate limit is reached"},
 	}, u.Syncing[0].Plugins)
 	watch.Listed(aggregate.Page{Instance: designTool, Accounts: true, Rows: 7})

@@ -68,6 +68,10 @@ func (w *watcher) Listed(page aggregate.Page) {
 	w.part(page.Instance, func(part *PluginPart) {
 		part.Waits = ""
 		part.Pages++
+		if page.Grants {
+			part.Grants += page.Rows
+			return
+		}
 		part.Resources += page.Rows
 		if page.Accounts {
 			part.Accounts += page.Rows

@@ -107,10 +107,11 @@ type Progress struct {
 // PluginPart is what one plugin has done for a sync so far.
 type PluginPart struct {
 	Plugin string `json:"plugin"`
-	// Accounts, Resources and Pages are how many it has listed; accounts are
-	// resources too.
+	// Accounts, Resources, Grants and Pages are how many it has listed; accounts
+	// are resources too.
 	Accounts  int `json:"accounts"`
 	Resources int `json:"resources"`
+	Grants    int `json:"grants"`
 	Pages     int `json:"pages"`
 	// Before is how many accounts it had in the last sync; 0 if that is not known.
 	Before int `json:"before"`

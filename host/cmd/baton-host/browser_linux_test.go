@@ -132,10 +132,13 @@ func (b *tab) accessible(about string) {
 	require.Empty(b.t, found, about)
 }
 
-// fits checks that nothing is wider than the page.
+// fits checks that nothing is wider than the page, and no name so narrow that it
+// falls to pieces.
 func (b *tab) fits(about string) {
 	b.t.Helper()
 	require.LessOrEqual(b.t, evaluate[int](b, "document.documentElement.scrollWidth"), evaluate[int](b, "document.documentElement.clientWidth"), about)
+	require.Empty(b.t, evaluate[[]string](b, `[...document.querySelectorAll(".name, .badge, tbody th")]
+		.filter((element) => element.getBoundingClientRect().height > 80).map(({innerText}) => innerText)`), about)
 }
 
 // quiet checks that nothing went wrong in the page, and that it asked nobody but

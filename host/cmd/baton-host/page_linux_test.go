@@ -5,9 +5,14 @@ package main_test
 import (
 	"bytes"
 	"flag"
+	"image"
+	"image/color"
+	"image/draw"
 	"image/png"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -30,10 +35,10 @@ type shop struct {
 	host                    *service
 }
 
-func openShop(t *testing.T, options c1.Options) *shop {
+func openShop(t *testing.T) *shop {
 	t.Helper()
 	s := &shop{
-		tenant:    startC1(t, options),
+		tenant:    startC1(t, c1.Options{}),
 		fullstory: startFlakyApp(t, scim.Options{App: "fullstory", Seed: 1, Accounts: 380, PageCap: 50}),
 		design:    startFlakyApp(t, scim.Options{App: "design-tool", Seed: 2, Accounts: 164, PageCap: 50}),
 		wiki:      startFlakyApp(t, scim.Options{App: "wiki", Seed: 3, Accounts: 95, PageCap: 50}),
@@ -75,7 +80,7 @@ func (s *shop) syncs(t *testing.T, times int) {
 // it, and at its width. It never loads the page again.
 func TestBrowserThePageInEveryState(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, c1.Options{})
+	s := openShop(t)
 	url := s.host.url()
 	b := openTab(t)
 	b.takes(wide)
@@ -83,17 +88,13 @@ func TestBrowserThePageInEveryState(t *testing.T) {
 	b.says("Waiting for the first sync")
 	b.waits(`document.title === "Waiting for the first sync – baton-host"`)
 	b.do(chromedp.Evaluate[chromedp.Void]("window.loadedOnce = true"))
-	dir := *screenshots
-	if dir == "" {
-		dir = t.TempDir()
-	}
 	inspect := func(state string) {
 		t.Helper()
 		for _, l := range looks {
 			b.takes(l)
 			b.accessible(state + ", " + l.name)
 			b.fits(state + ", " + l.name)
-			b.photograph(filepath.Join(dir, "status-"+state+"-"+l.name+".png"), l)
+			b.photograph("status-"+state+"-"+l.name+".png", l)
 		}
 		b.takes(look{"narrow", 320, 600, 1, "light"})
 		b.fits(state + ", as narrow as pages get")
@@ -133,23 +134,43 @@ func TestBrowserThePageInEveryState(t *testing.T) {
 	s.host.stop()
 }
 
-// photograph writes what is seen of the page first.
-func (b *tab) photograph(path string, l look) {
+// photograph takes a picture of what is seen of the page first, and writes it down
+// if that is wanted.
+func (b *tab) photograph(name string, l look) {
 	b.t.Helper()
 	picture, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
 	require.NoError(b.t, err)
 	decoded, err := png.Decode(bytes.NewReader(picture))
 	require.NoError(b.t, err)
 	require.Equal(b.t, int(float64(l.width)*l.scale), decoded.Bounds().Dx(), "all of its width is seen")
+	if *screenshots == "" {
+		return
+	}
 	var packed bytes.Buffer
-	require.NoError(b.t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&packed, decoded))
-	require.NoError(b.t, os.WriteFile(path, packed.Bytes(), 0o600))
+	require.NoError(b.t, (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&packed, withFewColours(decoded)))
+	require.NoError(b.t, os.WriteFile(filepath.Join(*screenshots, name), packed.Bytes(), 0o644)) //nolint:gosec // It is for everybody to see.
+}
+
+// withFewColours is a picture in its most frequent colours, which is a third as
+// large as a file and looks the same.
+func withFewColours(picture image.Image) image.Image {
+	times := map[color.Color]int{}
+	bounds := picture.Bounds()
+	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
+		for x := bounds.Min.X; x < bounds.Max.X; x++ {
+			times[picture.At(x, y)]++
+		}
+	}
+	colours := slices.SortedFunc(maps.Keys(times), func(a, b color.Color) int { return times[b] - times[a] })
+	few := image.NewPaletted(bounds, colours[:min(len(colours), 256)])
+	draw.Draw(few, bounds, picture, bounds.Min, draw.Src)
+	return few
 }
 
 // TestBrowserWhatTheReaderHasOpenedStays uses the page by keyboard while it changes.
 func TestBrowserWhatTheReaderHasOpenedStays(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, c1.Options{})
+	s := openShop(t)
 	s.syncs(t, 1)
 	url := s.host.url()
 	b := openTab(t)
@@ -177,7 +198,7 @@ func TestBrowserWhatTheReaderHasOpenedStays(t *testing.T) {
 // TestBrowserThePageFollowsTheReadersColours holds that dark is dark.
 func TestBrowserThePageFollowsTheReadersColours(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, c1.Options{})
+	s := openShop(t)
 	b := openTab(t)
 	brightness := func(l look) int {
 		b.takes(l)
@@ -193,7 +214,7 @@ func TestBrowserThePageFollowsTheReadersColours(t *testing.T) {
 // and loads it again by itself.
 func TestBrowserThePageNeedsNoScript(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, c1.Options{})
+	s := openShop(t)
 	url := s.host.url()
 	b := openTab(t)
 	_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
@@ -224,7 +245,7 @@ func TestBrowserThePageNeedsNoScript(t *testing.T) {
 // host was as if it still were.
 func TestBrowserAHostThatIsGoneIsSeen(t *testing.T) {
 	t.Parallel()
-	s := openShop(t, c1.Options{})
+	s := openShop(t)
 	b := openTab(t)
 	b.do(chromedp.Navigate(s.host.url() + "/"))
 	b.says("Live")

@@ -57,9 +57,13 @@ A plugin that ends or hangs is started again, and a sync that is under way goes 
 where it was. One that ends too often (restart-limit) has failed: mend it, then
 restart the host or send it SIGUSR1.
 
+With --listen it serves a status page, metrics for Prometheus and probes. None of
+them has a login: an address that other machines reach needs --listen-any.
+
 It runs until it is stopped. SIGTERM and SIGINT let work in hand go on for
 --grace; a second one ends it at once.`,
 		Example: `  baton-host run --config baton-host.yaml --state-dir /var/lib/baton-host
+  baton-host run --listen 127.0.0.1:9400
   BATON_CLIENT_ID=… BATON_CLIENT_SECRET=… BATON_SCIM_BASE_URL=… BATON_SCIM_TOKEN=… baton-host run --plugin fullstory`,
 		Args:        cobra.NoArgs,
 		Annotations: map[string]string{usualLevel: "info"},

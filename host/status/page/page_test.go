@@ -142,7 +142,7 @@ func TestWhatThePageSays(t *testing.T) {
 				ended(b, guard)
 			},
 			"workforce failed – baton-host",
-			[]string{"The last sync failed just now. C1 still has 65 accounts, as of just now.", `Plugin "fullstory" lists 3 of type "fullstory.user", but 40 in the last good sync`, "--accept-deletions fullstory.", "The last 2 syncs: 65 accounts; 1 failed", "workforce: sync", "task-1"},
+			[]string{"The last sync failed just now because of fullstory. C1 still has 65 accounts, as of just now.", `Plugin "fullstory" lists 3 of type "fullstory.user", but 40 in the last good sync`, "--accept-deletions fullstory.", "The last 2 syncs: 65 accounts; 1 failed", "workforce: sync", "task-1"},
 		},
 		"no sync has ever gone well": {
 			func(b *status.Board) {
@@ -152,7 +152,7 @@ func TestWhatThePageSays(t *testing.T) {
 				}
 			},
 			"workforce failed – baton-host",
-			[]string{"Syncs have failed for a moment. C1 has no sync of this upload.", "The last 2 syncs failed"},
+			[]string{"Syncs have failed for a moment because of fullstory. C1 has no sync of this upload.", "The last 2 syncs failed"},
 		},
 		"the credentials are refused": {
 			func(b *status.Board) { b.Ended(workforce, errors.New("answered 401")) },

@@ -2,6 +2,7 @@ package page
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -153,6 +154,7 @@ var badges = map[status.State]badge{
 }
 
 func uploadViewOf(u status.Upload, apps map[string]string, now time.Time) uploadView {
+	u = whyOnce(u)
 	v := uploadView{
 		Name: u.Name, Badges: []badge{badges[u.State]}, Sentence: sentenceOf(u, now), Why: asSentence(u.Why), Chart: chartOf(u.History),
 		Connected: "Connected",
@@ -190,15 +192,30 @@ func uploadViewOf(u status.Upload, apps map[string]string, now time.Time) upload
 		if row.App == row.Plugin {
 			row.App = ""
 		}
-		if row.Why == asSentence(withoutName(u.Why, part.Plugin)) {
-			row.Why = "" // It is said above.
-		}
 		v.Parts = append(v.Parts, row)
 	}
-	for i := len(u.History) - 1; i >= 0; i-- {
-		v.History = append(v.History, syncViewOf(u.History[i], now))
+	for _, made := range slices.Backward(u.History) {
+		v.History = append(v.History, syncViewOf(made, now))
 	}
 	return v
+}
+
+// whyOnce leaves the reasons to the upload where one plugin is to blame, and to the
+// plugins where several are.
+func whyOnce(u status.Upload) status.Upload {
+	var blamed []int
+	for i, part := range u.Parts {
+		if part.State == u.State && part.Why != "" {
+			blamed = append(blamed, i)
+		}
+	}
+	switch {
+	case len(blamed) == 1 && u.Why == u.Parts[blamed[0]].Why:
+		u.Parts[blamed[0]].Why = ""
+	case len(blamed) > 1:
+		u.Why = ""
+	}
+	return u
 }
 
 // sentenceOf says what C1 has.
@@ -215,6 +232,15 @@ func sentenceOf(u status.Upload, now time.Time) string {
 		if last := u.History[len(u.History)-1]; last.At.After(u.Since) {
 			failed = "Syncs have failed " + lasting(u.Since, now)
 		}
+		var because []string
+		for _, part := range u.Parts {
+			if part.State == status.Failed {
+				because = append(because, part.Plugin)
+			}
+		}
+		if len(because) > 0 {
+			failed += " because of " + strings.Join(because, " and ")
+		}
 		if u.Last != nil {
 			has = strings.Replace(has, "C1 has", "C1 still has", 1)
 		}
@@ -229,7 +255,7 @@ func sentenceOf(u status.Upload, now time.Time) string {
 			}
 		}
 		if len(old) > 0 {
-			return fmt.Sprintf("C1 has %s, but %s.", accounts(u.Last.Accounts), strings.Join(old, ", "))
+			return fmt.Sprintf("C1 has %s, but %s.", accounts(u.Last.Accounts), strings.Join(old, " and "))
 		}
 		return has
 	case status.Fresh:
@@ -251,6 +277,9 @@ func progressViewOf(p status.Progress, now time.Time) progressView {
 		if part.Before > 0 && p.Whole {
 			row.Words = fmt.Sprintf("%s of about %s accounts", number(part.Accounts), number(part.Before))
 			row.Value, row.Most = min(part.Accounts, part.Before), part.Before
+		}
+		if part.Grants > 0 {
+			row.Words += ", " + plural(part.Grants, "grant")
 		}
 		row.Words += ", " + plural(part.Pages, "page")
 		if part.Pages == 0 {

@@ -15,7 +15,7 @@ var functions = template.FuncMap{
 	"number":   number,
 	"accounts": accounts,
 	"plural":   plural,
-	"bytes":    func(n int64) string { return humanize.Bytes(uint64(max(n, 0))) }, //nolint:gosec // It is not less than 0.
+	"bytes":    func(n int64) string { return humanize.Bytes(uint64(max(n, 0))) },
 	"took":     took,
 	"rfc3339":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	"absolute": absolute,
