@@ -45,7 +45,7 @@ func NewFinder(operatorDirs []string) *Finder {
 // Find returns the path of an app's plugin binary.
 func (f *Finder) Find(app string) (string, error) {
 	if app == "" || app != filepath.Base(app) {
-		return "", fmt.Errorf("%q is not the name of an app", app)
+		return "", fmt.Errorf("%q is not the name of an app; give the name, such as fullstory, and with --plugin-dir the directory that its binary baton-fullstory is in", app)
 	}
 	var notExecutable string
 	for _, dir := range f.Dirs {

@@ -157,19 +157,7 @@ func (o *callOptions) describe(ctx context.Context, stdout io.Writer, name strin
 	if err != nil {
 		return err
 	}
-	supervise.Sweep()
-	spec := chosen.spec()
-	if spec.Path == "" && spec.Attach == nil {
-		if spec.Path, err = chosen.finder.Find(chosen.app); err != nil {
-			return fmt.Errorf("plugin %q: %w", chosen.instance, err)
-		}
-	}
-	process, err := supervise.Start(ctx, spec)
-	if err != nil {
-		return err
-	}
-	defer process.Stop(context.WithoutCancel(ctx))
-	manifest, err := process.Describe(ctx)
+	manifest, _, err := chosen.describe(ctx)
 	if err != nil {
 		return err
 	}

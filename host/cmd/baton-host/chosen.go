@@ -13,6 +13,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/supervise"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 // choice is how a command that is about one plugin is told which one.
@@ -106,4 +107,18 @@ func (c *choice) byPath(path string) (*chosen, error) {
 		return nil, err
 	}
 	return &chosen{wanted: plugins[0], finder: supervise.NewFinder(c.root.pluginDirs)}, nil
+}
+
+// describe asks the plugin what it is, which needs no configuration, and returns
+// what was started too.
+func (c *chosen) describe(ctx context.Context) (manifest *pluginv1.Manifest, binary string, err error) {
+	supervise.Sweep()
+	spec := c.spec()
+	if spec.Path == "" && spec.Attach == nil {
+		if spec.Path, err = c.finder.Find(c.app); err != nil {
+			return nil, "", fmt.Errorf("plugin %q: %w", c.instance, err)
+		}
+	}
+	manifest, err = describe(ctx, spec)
+	return manifest, spec.Path, err
 }

@@ -3,6 +3,7 @@ package main_test
 import (
 	"encoding/csv"
 	"encoding/json"
+	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -92,6 +93,18 @@ func TestInspectShowsTheManifest(t *testing.T) {
 	require.Equal(t, 0, table.status, table.stderr)
 	require.Regexp(t, `(?m)^scim-token +SCIM Token +string +required, secret`, table.stdout)
 	require.Regexp(t, `(?m)^user +User +accounts +sync`, table.stdout)
+}
+
+func TestAnInstanceIsInspectedAsTheConfigurationHasIt(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, buildWorkspace())
+	config := writeConfig(t, fmt.Sprintf("plugins: { people: { command: [%q], config: { workspace-token: \"${env:NOT_SET_ANYWHERE}\" } } }\n", filepath.Join(bin, unmodified, "baton-workspace")))
+	for _, args := range [][]string{{"people", "--config", config}, {filepath.Join(bin, unmodified, "baton-workspace")}} {
+		result := execute(t, nil, "baton-host", append([]string{"inspect"}, args...)...)
+		require.Equal(t, 0, result.status, result.stderr)
+		require.Regexp(t, `(?m)^workspace-token +.*required, secret`, result.stdout)
+		require.NotContains(t, result.stdout, "otel-", "the SDK's own, which are not for everyday use")
+	}
 }
 
 func TestCheckSaysAllIsWell(t *testing.T) {

@@ -10,27 +10,30 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/supervise"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 func newInspectCommand(root *rootOptions) *cobra.Command {
+	choice := &choice{root: root}
 	var output string
 	cmd := &cobra.Command{
 		Use:   "inspect PLUGIN",
 		Short: "Show what a plugin is, what it takes and what it can do",
-		Long: `Start a plugin, ask it to describe itself and stop it. PLUGIN is the name of an
-app, such as "fullstory", or the path of a plugin binary.`,
+		Long: `Start a plugin, ask it to describe itself and stop it. PLUGIN is a plugin of the
+configuration file, or else the name of an app, such as "fullstory", or the path
+of a plugin binary. Fields that are not for everyday use are in the JSON only.`,
 		Example: `  baton-host inspect fullstory
   baton-host inspect ./bin/baton-scim --output json`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: perArgument(root.plugins),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			path, err := pluginPath(args[0], root)
+			chosen, err := choice.plugin(cmd.Context(), args[0], config.WithoutReferences())
 			if err != nil {
 				return err
 			}
-			manifest, err := inspect(cmd.Context(), path)
+			manifest, path, err := chosen.describe(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -40,6 +43,7 @@ app, such as "fullstory", or the path of a plugin binary.`,
 			return writeManifest(cmd.OutOrStdout(), path, manifest)
 		},
 	}
+	choice.addFlags(cmd.Flags())
 	addOutputFlag(cmd, &output, outputTable, outputJSON)
 	return cmd
 }
@@ -51,11 +55,6 @@ func pluginPath(plugin string, root *rootOptions) (string, error) {
 		return filepath.Abs(plugin)
 	}
 	return supervise.NewFinder(root.pluginDirs).Find(plugin)
-}
-
-func inspect(ctx context.Context, path string) (*pluginv1.Manifest, error) {
-	supervise.Sweep()
-	return describe(ctx, supervise.Spec{Instance: filepath.Base(path), Path: path})
 }
 
 // describe starts a plugin, asks what it is and stops it.
@@ -113,6 +112,9 @@ func writeFields(w io.Writer, schema *pluginv1.ConfigurationSchema) error {
 	}
 	rows := make([][]string, 0, len(schema.GetFields()))
 	for _, field := range schema.GetFields() {
+		if field.GetHidden() {
+			continue
+		}
 		var notes []string
 		if field.GetRequired() {
 			notes = append(notes, "required")
