@@ -178,7 +178,7 @@ func TestTheFirstStepsAreAsWritten(t *testing.T) {
 			}
 		}
 		for _, line := range lines {
-			if strings.HasPrefix(line, "export ") {
+			if strings.HasPrefix(line, "export ") || strings.HasPrefix(line, "unset ") {
 				said += line + "\n"
 			}
 		}

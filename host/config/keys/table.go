@@ -2,6 +2,8 @@ package keys
 
 import "time"
 
+//go:generate go run ./gen
+
 // NameForm is the form of the names of plugins, apps and uploads, as a regular
 // expression of RE2 and of JSON Schema. They become parts of resource type ids and of
 // file names.
@@ -85,7 +87,7 @@ var (
 	}
 	StartTimeout = Key{
 		Name: "start-timeout", Kind: Duration, Default: "10s", Least: int64(time.Millisecond), Most: 10 * minute, Example: "10s or 1m30s",
-		Meaning: "how long the plugin may take to start",
+		Meaning: "how long the plugin may take to start. To take its configuration it has a minute, or this where it is longer",
 	}
 	MemoryLimit = Key{
 		Name: "memory-limit", Kind: Size, Least: 16 * mebibyte, Most: mebibyte * mebibyte, Example: "512MiB",
