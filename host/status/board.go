@@ -116,16 +116,15 @@ func (b *Board) upload(name string) *uploadState {
 	return nil
 }
 
-// failed remembers an error. The caller holds the lock.
+// failed remembers an error, the same one once. The caller holds the lock.
 func (b *Board) failed(e Error) {
 	e.At, e.Times = time.Now(), 1
-	if n := len(b.errors); n > 0 {
-		last := &b.errors[n-1]
-		if last.Upload == e.Upload && last.Plugin == e.Plugin && last.What == e.What && last.Why == e.Why {
-			last.At, last.Task = e.At, e.Task
-			last.Times++
-			return
-		}
+	same := func(other Error) bool {
+		return other.Upload == e.Upload && other.Plugin == e.Plugin && other.What == e.What && other.Why == e.Why
+	}
+	if i := slices.IndexFunc(b.errors, same); i >= 0 {
+		e.Times += b.errors[i].Times
+		b.errors = slices.Delete(b.errors, i, i+1)
 	}
 	b.errors = append(b.errors, e)
 	if len(b.errors) > mostErrors {

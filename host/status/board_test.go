@@ -419,14 +419,17 @@ func TestErrorsThatRepeatAreOne(t *testing.T) {
 	b := newBoard()
 	for range 3 {
 		b.Report(c1.Event{Upload: workforce, Kind: c1.Disconnected, Err: grpcstatus.Error(codes.Internal, ada)})
+		b.Plugin(supervise.Status{Instance: fullstory, State: supervise.Refusing, Err: &supervise.RefusedError{Instance: fullstory, Err: errors.New(ada)}})
 	}
 	b.Report(c1.Event{Upload: workforce, Kind: c1.TaskDone, Task: "grant", ID: "task-9", Err: errors.New(ada)})
 	got := b.Snapshot().Errors
-	require.Len(t, got, 2)
+	require.Len(t, got, 3)
 	require.Equal(t, "task grant", got[0].What)
 	require.Equal(t, "task-9", got[0].Task)
 	require.Equal(t, "the task failed; the host's log says why", got[0].Why)
 	require.Equal(t, 3, got[1].Times)
+	require.Equal(t, `plugin "fullstory" refuses its configuration`, got[1].Why)
+	require.Equal(t, 3, got[2].Times)
 	for i := range 50 {
 		b.Report(c1.Event{Upload: workforce, Kind: c1.TaskDone, Task: fmt.Sprint("task", i), Err: errors.New(ada)})
 	}
@@ -443,6 +446,7 @@ func TestNobodysNameIsOnTheBoard(t *testing.T) {
 		Instance: designTool, Ends: 6, Last: &supervise.ExitError{Instance: designTool, State: "exit status 2", LastLines: []string{ada}},
 	}})
 	b.Ended(workforce, errors.New(ada))
+	b.Name(fullstory, ada)
 	text := strings.ToLower(fmt.Sprintf("%+v", b.Snapshot()))
 	require.Contains(t, text, `plugin "design-tool" has failed: it ended 6 times`)
 	require.NotContains(t, text, "ada")

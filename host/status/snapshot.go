@@ -137,7 +137,7 @@ type Plugin struct {
 	Uploads    []string  `json:"uploads"`
 }
 
-// Error is something that went wrong, once or several times in a row.
+// Error is something that went wrong, once or several times.
 type Error struct {
 	At     time.Time `json:"at"` // the last time
 	Times  int       `json:"times"`

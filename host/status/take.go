@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/batonhost/baton-host/host/c1"
@@ -122,7 +123,7 @@ func (b *Board) Plugin(is supervise.Status) {
 		if m := is.Manifest; m != nil {
 			plugin.Connector, plugin.Version, plugin.SDKVersion = short(m.GetName()), short(m.GetVersion()), short(m.GetSdkVersion())
 			if plugin.App == "" {
-				plugin.App = short(m.GetDisplayName())
+				plugin.App = appName(m.GetDisplayName())
 			}
 		}
 		plugin.Why = ""
@@ -140,7 +141,16 @@ func (b *Board) Name(plugin, app string) {
 	if app == "" {
 		return
 	}
-	b.change(func() { b.plugin(plugin).App = short(app) })
+	b.change(func() { b.plugin(plugin).App = appName(app) })
+}
+
+// appName is an app's name, unless it is somebody's address: a connector may be
+// called by whose it is.
+func appName(name string) string {
+	if strings.Contains(name, "@") {
+		return ""
+	}
+	return short(name)
 }
 
 // short is a name that fits: it is the plugin's own, and may be anything.

@@ -333,7 +333,7 @@ func errorViewOf(e status.Error, now time.Time) errorView {
 		v.Where = e.Upload + e.Plugin
 	}
 	if e.Times > 1 {
-		v.Times = fmt.Sprintf("%s times in a row", number(e.Times))
+		v.Times = fmt.Sprintf("%s times so far", number(e.Times))
 	}
 	return v
 }
