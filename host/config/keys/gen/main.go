@@ -52,12 +52,15 @@ func write(to *strings.Builder, title, path string, section keys.Key) {
 }
 
 func form(key keys.Key) string {
+	if key.Kind == keys.Choice && key.Example != "" {
+		return "`" + key.Example + "`"
+	}
 	words := key.Form()
+	if key.Example != "" && key.Default == "" {
+		words += ", such as `" + key.Example + "`"
+	}
 	if key.References {
 		words += "; may hold `${env:NAME}` and `${file:PATH}`"
-	}
-	if key.Example != "" {
-		words += ", such as `" + key.Example + "`"
 	}
 	return words
 }
