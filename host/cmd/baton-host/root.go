@@ -66,6 +66,7 @@ upload (sync).`,
 	flags.StringSliceVar(&options.pluginDirs, "plugin-dir", nil, "a directory to look for plugin binaries in first; may be repeated")
 
 	root.AddCommand(
+		newInitCommand(options),
 		newRunCommand(options),
 		newSyncCommand(options),
 		newAccountsCommand(),
