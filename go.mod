@@ -7,6 +7,7 @@ ignore node_modules
 require (
 	github.com/Masterminds/semver/v3 v3.4.0
 	github.com/conductorone/baton-sdk v0.25.0
+	github.com/creack/pty v1.1.24
 	github.com/dustin/go-humanize v1.0.1
 	github.com/elimity-com/scim v0.0.0-20260728105928-2641426a1539
 	github.com/go-jose/go-jose/v4 v4.1.4

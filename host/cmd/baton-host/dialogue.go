@@ -51,6 +51,9 @@ func (d *dialogue) Ask(prompt string) (string, error) {
 func (d *dialogue) AskSecret(prompt string) (string, error) {
 	fd := int(os.Stdin.Fd())
 	before, err := term.GetState(fd)
+	if err == nil {
+		err = hideTyping(fd)
+	}
 	if err != nil {
 		return "", fmt.Errorf("the terminal does not let its echo be switched off: %w", err)
 	}
