@@ -31,6 +31,13 @@ type onTerminal struct {
 
 func startOnTerminal(t *testing.T, cmd *exec.Cmd) *onTerminal {
 	t.Helper()
+	return startOnTerminalOf(t, cmd, "xterm")
+}
+
+// startOnTerminalOf is startOnTerminal for a terminal of a kind.
+func startOnTerminalOf(t *testing.T, cmd *exec.Cmd, kind string) *onTerminal {
+	t.Helper()
+	cmd.Env = append(cmd.Env, "TERM="+kind)
 	master, terminal, err := pty.Open()
 	require.NoError(t, err)
 	o := startAt(t, cmd, master, terminal)
@@ -49,7 +56,6 @@ func startAt(t *testing.T, cmd *exec.Cmd, master, terminal *os.File) *onTerminal
 	require.NoError(t, pty.Setsize(master, &pty.Winsize{Rows: 50, Cols: 200}))
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = terminal, terminal, terminal
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
-	cmd.Env = append(cmd.Env, "TERM=xterm")
 	require.NoError(t, cmd.Start())
 	o := &onTerminal{t: t, cmd: cmd, master: master, ended: make(chan struct{}), more: make(chan struct{}, 1)}
 	go o.read()
