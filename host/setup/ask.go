@@ -123,7 +123,7 @@ type choice struct{ value, label string }
 
 // askChoice asks for one of several answers, by its number or its value. usual is the
 // value that an empty line means.
-func (a *asker) askChoice(prompt string, choices []choice, usual string) (string, error) {
+func (a *asker) askChoice(choices []choice, usual string) (string, error) {
 	shown := ""
 	for i, one := range choices {
 		a.d.Say(fmt.Sprintf("  %d) %s", i+1, one.label))
@@ -132,7 +132,7 @@ func (a *asker) askChoice(prompt string, choices []choice, usual string) (string
 		}
 	}
 	for {
-		answer, err := a.askOr(prompt, shown)
+		answer, err := a.askOr("Choose", shown)
 		if err != nil {
 			return "", err
 		}
@@ -243,7 +243,7 @@ func (a *asker) askGroup(groups []*pluginv1.FieldGroup) (*pluginv1.FieldGroup, e
 	if chosen == "" {
 		a.d.Say(fmt.Sprintf("\nHow is %s to be signed in to?", a.plan.request.App))
 		var err error
-		if chosen, err = a.askChoice("Choose", choices, usual.GetName()); err != nil {
+		if chosen, err = a.askChoice(choices, usual.GetName()); err != nil {
 			return nil, err
 		}
 		a.plan.set(authMethod, scalar(chosen))
@@ -336,7 +336,7 @@ func AskApp(d Dialogue, apps []string) (string, error) {
 	if len(apps) == 1 {
 		usual = apps[0]
 	}
-	app, err := (&asker{d: d}).askChoice("Choose", choices, usual)
+	app, err := (&asker{d: d}).askChoice(choices, usual)
 	if errors.Is(err, io.EOF) {
 		err = ErrEnded
 	}

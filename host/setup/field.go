@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -137,7 +138,7 @@ func (a *asker) askAllowed(one *pluginv1.Field, usual string) (*yaml.Node, error
 		choices = append(choices, choice{"", "(none)"})
 	}
 	for {
-		text, err := a.askChoice("Choose", choices, usual)
+		text, err := a.askChoice(choices, usual)
 		if err != nil || text == "" || text == usual {
 			return nil, err
 		}
@@ -263,7 +264,7 @@ func (a *asker) askSecret(s secret) (string, error) {
 	}
 	for {
 		a.d.Say(s.label + " is secret, and is not written into the configuration. Where does it come from?")
-		way, err := a.askChoice("Choose", choices, usual)
+		way, err := a.askChoice(choices, usual)
 		if err != nil {
 			return "", err
 		}
@@ -318,7 +319,7 @@ func (s secret) checkFile(place string) error {
 		return err
 	}
 	if err := s.check(strings.TrimRight(string(content), "\r\n")); err != nil {
-		return fmt.Errorf("What %s holds is not right: %w", place, err) //nolint:staticcheck,revive // A person reads it by itself.
+		return fmt.Errorf("the content of %s is not right: %w", place, err)
 	}
 	return nil
 }
@@ -342,11 +343,11 @@ func (a *asker) askFile(s secret) (string, error) {
 		return "", err
 	}
 	reference := "${file:" + place + "}"
-	if _, _, err := config.References(reference); err != nil || strings.Contains(place, "}") {
-		a.d.Say("A reference cannot name this path; choose another.")
-		return "", nil
+	if _, files, err := config.References(reference); err == nil && slices.Equal(files, []string{place}) {
+		return reference, nil
 	}
-	return reference, nil
+	a.d.Say("A reference cannot name this path; choose another.")
+	return "", nil
 }
 
 // askTyped asks for the secret itself, which goes into a file of its own.

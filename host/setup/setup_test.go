@@ -165,7 +165,7 @@ func TestEachFieldIsAskedForInItsForm(t *testing.T) {
 		"a secret in another variable":  {token, []string{"1", "no name", "TOKEN"}, "token: ${env:TOKEN}\n", []string{"letters, digits and _"}},
 		"a secret in a variable that holds something else": {token, []string{"1", "SHORT", "1", "TOKEN"}, "token: ${env:TOKEN}\n", []string{"What SHORT holds now is not right: token must have at least 4 bytes"}},
 		"a secret in a file":             {token, []string{"2", place}, "token: ${file:" + place + "}\n", nil},
-		"a secret in a wrong file":       {token, []string{"2", short, "1", "TOKEN"}, "token: ${env:TOKEN}\n", []string{"What " + short + " holds is not right: token must have at least 4 bytes"}},
+		"a secret in a wrong file":       {token, []string{"2", short, "1", "TOKEN"}, "token: ${env:TOKEN}\n", []string{"the content of " + short + " is not right: token must have at least 4 bytes"}},
 		"a secret in a file that is not": {token, []string{"2", "/run/secrets/none", "n", "2", "/run/secrets/none", "y"}, "token: ${file:/run/secrets/none}\n", []string{"no such file here"}},
 		"a secret that is typed":         {token, []string{"3", "abc", "3", "abcdef"}, "token: ${file:secrets/acme-token}\n", []string{"token must have at least 4 bytes"}},
 		"a secret that need not be":      {&pluginv1.Field{Name: "password", Type: pluginv1.FieldType_FIELD_TYPE_STRING, Secret: true}, []string{"y", ""}, "", []string{"leave it out"}},
@@ -340,7 +340,7 @@ func TestWhatCannotBeWrittenWithoutAsking(t *testing.T) {
 
 func TestNothingIsWrittenOverAndNothingStaysOfAFailure(t *testing.T) {
 	t.Parallel()
-	make := func(t *testing.T) (setup.Request, *setup.Plan) {
+	planned := func(t *testing.T) (setup.Request, *setup.Plan) {
 		t.Helper()
 		request := request(t, schema(token))
 		plan, err := setup.Ask(&person{t: t, answers: around("3", "canary-77aa")}, request)
@@ -360,7 +360,7 @@ func TestNothingIsWrittenOverAndNothingStaysOfAFailure(t *testing.T) {
 	}
 	t.Run("a configuration is there", func(t *testing.T) {
 		t.Parallel()
-		request, plan := make(t)
+		request, plan := planned(t)
 		path := filepath.Join(request.Dir, "baton-host.yaml")
 		require.NoError(t, os.WriteFile(path, []byte("mine"), 0o600))
 		_, err := plan.Write(t.Context(), path)
@@ -369,7 +369,7 @@ func TestNothingIsWrittenOverAndNothingStaysOfAFailure(t *testing.T) {
 	})
 	t.Run("a link that leads nowhere is there", func(t *testing.T) {
 		t.Parallel()
-		request, plan := make(t)
+		request, plan := planned(t)
 		path := filepath.Join(request.Dir, "baton-host.yaml")
 		require.NoError(t, os.Symlink("nowhere", path))
 		_, err := plan.Write(t.Context(), path)
@@ -378,7 +378,7 @@ func TestNothingIsWrittenOverAndNothingStaysOfAFailure(t *testing.T) {
 	})
 	t.Run("a secret is there", func(t *testing.T) {
 		t.Parallel()
-		request, plan := make(t)
+		request, plan := planned(t)
 		require.NoError(t, os.Mkdir(filepath.Join(request.Dir, "secrets"), 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(request.Dir, "secrets", "acme-token"), []byte("mine"), 0o600))
 		_, err := plan.Write(t.Context(), filepath.Join(request.Dir, "baton-host.yaml"))
@@ -387,7 +387,7 @@ func TestNothingIsWrittenOverAndNothingStaysOfAFailure(t *testing.T) {
 	})
 	t.Run("the command is interrupted", func(t *testing.T) {
 		t.Parallel()
-		request, plan := make(t)
+		request, plan := planned(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		_, err := plan.Write(ctx, filepath.Join(request.Dir, "baton-host.yaml"))
@@ -396,7 +396,7 @@ func TestNothingIsWrittenOverAndNothingStaysOfAFailure(t *testing.T) {
 	})
 	t.Run("there is no directory", func(t *testing.T) {
 		t.Parallel()
-		request, plan := make(t)
+		request, plan := planned(t)
 		_, err := plan.Write(t.Context(), filepath.Join(request.Dir, "none", "baton-host.yaml"))
 		require.ErrorContains(t, err, "make it first")
 	})

@@ -69,7 +69,7 @@ func (p *Plan) Write(ctx context.Context, path string) (_ *Written, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("the configuration cannot be written into %s: %w", made.dir, err)
 	}
-	defer os.Remove(draft)
+	defer func() { _ = os.Remove(draft) }() // Its name has changed, or it goes.
 	if err := p.read(ctx, draft); err != nil {
 		return nil, err
 	}

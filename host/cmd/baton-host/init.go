@@ -173,22 +173,23 @@ func (o *initOptions) write(ctx context.Context, stdout io.Writer, plan *setup.P
 	if err != nil {
 		return nil, err
 	}
-	text := fmt.Sprintf("%s is written: the plugin %s in the upload %s.\n", o.configFile, written.Instance, written.Upload)
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s is written: the plugin %s in the upload %s.\n", o.configFile, written.Instance, written.Upload)
 	if len(written.Secrets) > 0 {
-		text += fmt.Sprintf("What is secret is in %s; keep it out of version control.\n", strings.Join(written.Secrets, ", "))
+		fmt.Fprintf(&text, "What is secret is in %s; keep it out of version control.\n", strings.Join(written.Secrets, ", "))
 	}
-	text += "\n"
+	text.WriteString("\n")
 	if len(written.Unset) > 0 {
-		text += fmt.Sprintf("Not set yet: %s. Then:\n\n", strings.Join(written.Unset, ", "))
+		fmt.Fprintf(&text, "Not set yet: %s. Then:\n\n", strings.Join(written.Unset, ", "))
+	}
+	where := ""
+	if o.configFile != defaultConfigFile {
+		where = " --config " + o.configFile
 	}
 	for _, command := range []string{"check", "sync", "run"} {
-		text += "  baton-host " + command
-		if o.configFile != defaultConfigFile {
-			text += " --config " + o.configFile
-		}
-		text += "\n"
+		fmt.Fprintf(&text, "  baton-host %s%s\n", command, where)
 	}
-	if _, err := io.WriteString(stdout, text); err != nil {
+	if _, err := io.WriteString(stdout, text.String()); err != nil {
 		return nil, fmt.Errorf("%s is written, but that could not be said on standard output: %w", o.configFile, err)
 	}
 	return written, nil
