@@ -16,10 +16,14 @@ import (
 // connector reads.
 const variablePrefix = "BATON_"
 
-// environment gives a plugin's fields from the variables that configure the
-// stand-alone connector.
+// environment gives a plugin's fields from texts: the variables that configure the
+// stand-alone connector, or what a person has answered.
 type environment struct {
-	lookup func(string) (string, bool)
+	lookup func(label string) (string, bool)
+	// labels says what a field is called.
+	labels func(field string) string
+	// given says how a value comes here: "set", "given".
+	given string
 }
 
 // FromEnvironment takes a plugin's configuration from the variables that the
@@ -29,21 +33,38 @@ type environment struct {
 // is the path of one. If anything is wrong the error is [Problems], without
 // places, and tells everything that is.
 func FromEnvironment(schema *pluginv1.ConfigurationSchema, lookup func(string) (string, bool)) (*Bound, error) {
-	bound, problems := bind(schema, &environment{lookup: lookup})
+	return bindTexts(schema, &environment{lookup: lookup, labels: Variable, given: "set"})
+}
+
+// FromTexts takes a plugin's configuration from texts by field name, in the form
+// that [FromEnvironment] has for variables. An empty text counts as not given.
+func FromTexts(schema *pluginv1.ConfigurationSchema, texts map[string]string) (*Bound, error) {
+	lookup := func(field string) (string, bool) {
+		text, ok := texts[field]
+		return text, ok
+	}
+	return bindTexts(schema, &environment{lookup: lookup, labels: func(field string) string { return field }, given: "given"})
+}
+
+func bindTexts(schema *pluginv1.ConfigurationSchema, from *environment) (*Bound, error) {
+	bound, problems := bind(schema, from)
 	if len(problems) > 0 {
 		return nil, problems
 	}
 	return bound, nil
 }
 
-func (e *environment) label(field string) string {
+// Variable is the variable from which the stand-alone connector takes a field.
+func Variable(field string) string {
 	return variablePrefix + strings.ToUpper(strings.ReplaceAll(field, "-", "_"))
 }
+
+func (e *environment) label(field string) string { return e.labels(field) }
 
 func (e *environment) at(string) Problem { return Problem{} }
 
 func (e *environment) missing(field *pluginv1.Field) string {
-	return described(e.label(field.GetName()), field) + " must be set"
+	return described(e.label(field.GetName()), field) + " must be " + e.given
 }
 
 func (e *environment) finding(field, message string) string {

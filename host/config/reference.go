@@ -169,6 +169,20 @@ func parseReference(inside string) (scheme, name string, err error) {
 	return scheme, name, nil
 }
 
+// References are the variables and the files that a text refers to. The error says
+// what is wrong with the form of one.
+func References(text string) (variables, files []string, err error) {
+	_, errs := replaceReferences(text, func(_, scheme, name string) (string, error) {
+		if scheme == "env" {
+			variables = append(variables, name)
+		} else {
+			files = append(files, name)
+		}
+		return "", nil
+	})
+	return variables, files, errors.Join(errs...)
+}
+
 // checkOnly is expand for a text that is not needed: it finds malformed
 // references and resolves none.
 func (r *resolver) checkOnly(text string) (string, []reference, []error) {

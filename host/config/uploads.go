@@ -144,6 +144,22 @@ func goodClientSecret(text string) bool {
 	return err == nil
 }
 
+// CheckClientID says what is wrong with a client id, without quoting it.
+func CheckClientID(text string) error {
+	if !clientIDForm.MatchString(text) {
+		return errors.New("the client id " + badClientID)
+	}
+	return nil
+}
+
+// CheckClientSecret says what is wrong with a client secret, without quoting it.
+func CheckClientSecret(text string) error {
+	if !goodClientSecret(text) {
+		return errors.New("the client secret " + badClientSecret)
+	}
+	return nil
+}
+
 // TakeCredentials gives the upload credentials from the environment. The error
 // tells what is wrong with them and quotes neither.
 func (u *Upload) TakeCredentials(id, secret string) error {

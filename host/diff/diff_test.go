@@ -53,13 +53,13 @@ func write(t *testing.T, c content) string {
 	groups := v2.ResourceType_builder{Id: c.app + ".group", DisplayName: "Group", Traits: []v2.ResourceType_Trait{v2.ResourceType_TRAIT_GROUP}}.Build()
 	require.NoError(t, store.PutResourceTypes(ctx, users, groups))
 	for id, one := range c.people {
-		status := v2.UserTrait_Status_STATUS_ENABLED
+		status := v2.Status_RESOURCE_STATUS_ENABLED
 		if one.disabled {
-			status = v2.UserTrait_Status_STATUS_DISABLED
+			status = v2.Status_RESOURCE_STATUS_DISABLED
 		}
 		row, err := resource.NewUserResource(one.name, users, id, []resource.UserTraitOption{
-			resource.WithStatus(status), resource.WithEmail(one.email, true), resource.WithUserLogin(one.login), resource.WithUserProfile(one.profile),
-		})
+			resource.WithEmail(one.email, true), resource.WithUserLogin(one.login), resource.WithUserProfile(one.profile),
+		}, resource.WithResourceStatus(status, ""))
 		require.NoError(t, err)
 		require.NoError(t, store.PutResources(ctx, row))
 	}

@@ -74,6 +74,8 @@ func formOf(flag *pflag.Flag) string {
 		return "a duration with its unit, such as 30s"
 	case "bool":
 		return "true or false"
+	case "int":
+		return "a whole number"
 	default:
 		return "a value of another form (" + flag.Usage + ")"
 	}

@@ -69,7 +69,7 @@ func TestEveryCommandHasExamplesWithFlagsThatItHas(t *testing.T) {
 		for _, found := range knownFlag.FindAllStringSubmatch(rest, -1) {
 			flags[found[1]], flags[found[2]] = true, true
 		}
-		for _, line := range strings.Split(examples, "\n") {
+		for line := range strings.SplitSeq(examples, "\n") {
 			require.Contains(t, line, strings.Join(append([]string{"baton-host"}, words...), " "))
 			for _, used := range usedFlag.FindAllStringSubmatch(line, -1) {
 				if len(words) > 0 {

@@ -40,7 +40,7 @@ func startProgress(upload string, instances []string) *progress {
 	p := &progress{
 		w:        os.Stderr,
 		upload:   upload,
-		live:     term.IsTerminal(int(os.Stderr.Fd())),
+		live:     term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb",
 		start:    time.Now(),
 		stop:     make(chan struct{}),
 		order:    slices.Clone(instances),

@@ -74,10 +74,12 @@ upload (sync).`,
 	addTelemetryFlags(flags, &options.telemetry)
 
 	root.AddCommand(
+		newInitCommand(options),
 		newRunCommand(options),
 		newSyncCommand(options),
 		newAccountsCommand(),
 		newDiffCommand(),
+		newExploreCommand(),
 		newPluginsCommand(options),
 		newInspectCommand(options),
 		newCheckCommand(options),

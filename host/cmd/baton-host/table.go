@@ -21,10 +21,14 @@ func writeTable(w io.Writer, header []string, rows [][]string) error {
 			widths[i] = max(widths[i], runewidth.StringWidth(line[i]))
 		}
 	}
-	for _, line := range lines {
+	for n, line := range lines {
 		var text strings.Builder
 		for i, cell := range line {
-			text.WriteString(runewidth.FillRight(cell, widths[i]))
+			cell = runewidth.FillRight(cell, widths[i])
+			if n > 0 && stateColumns[header[i]] {
+				cell = coloured(cell)
+			}
+			text.WriteString(cell)
 			text.WriteString("  ")
 		}
 		if _, err := fmt.Fprintln(w, strings.TrimRight(text.String(), " ")); err != nil {

@@ -176,7 +176,7 @@ func writeOutcome(w io.Writer, outcome conformance.Outcome) error {
 	for i, line := range lines {
 		lines[i] = "         " + printable(line)
 	}
-	_, err := fmt.Fprintf(w, "%-8s %s (%.1fs)\n%s\n", result, outcome.Check, outcome.Seconds, strings.Join(lines, "\n"))
+	_, err := fmt.Fprintf(w, "%s %s (%.1fs)\n%s\n", coloured(fmt.Sprintf("%-8s", result)), outcome.Check, outcome.Seconds, strings.Join(lines, "\n"))
 	return err
 }
 
