@@ -63,7 +63,7 @@ func unmodifiedRole() {
 		func(_ context.Context, v *viper.Viper, _ *cli.ConnectorOpts) (connectorbuilder.ConnectorBuilderV2, []connectorbuilder.Opt, error) {
 			if role == "panic" {
 				var none []string
-				return nil, nil, errors.New(none[v.GetInt("port")])
+				return nil, nil, errors.New(none[v.GetInt("port")]) //nolint:gosec // It is to panic.
 			}
 			if role == "refuse" {
 				return nil, nil, fmt.Errorf("the app does not know %s", v.GetString("token"))

@@ -24,7 +24,7 @@ func documents(t *testing.T) map[string]string {
 		paths, err := filepath.Glob(filepath.Join(repository, pattern))
 		require.NoError(t, err)
 		for _, path := range paths {
-			text, err := os.ReadFile(path) //nolint:gosec // A file of this repository.
+			text, err := os.ReadFile(path)
 			require.NoError(t, err)
 			name, err := filepath.Rel(repository, path)
 			require.NoError(t, err)
@@ -39,7 +39,7 @@ var (
 	fence   = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
 	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
-	unsaid  = regexp.MustCompile("[^\\p{L}\\p{N} _-]+")
+	unsaid  = regexp.MustCompile(`[^\p{L}\p{N} _-]+`)
 )
 
 // blocks are the blocks of code in a language.
@@ -133,7 +133,7 @@ func TestTheFirstStepsAreAsWritten(t *testing.T) {
 	credentials := tenant.client(t, "workforce")
 	app := startApp(t, scim.Options{App: "fullstory", Accounts: 12, Seed: 1})
 	guide := documents(t)["docs/getting-started.md"]
-	real := strings.NewReplacer(
+	mine := strings.NewReplacer(
 		"https://app.fullstory.com/scim/v2", app.url,
 		"BATON_SCIM_TOKEN=…", "BATON_SCIM_TOKEN="+app.token,
 		"BATON_CLIENT_ID=…", "BATON_CLIENT_ID="+credentials.ID,
@@ -143,7 +143,7 @@ func TestTheFirstStepsAreAsWritten(t *testing.T) {
 	dir := t.TempDir()
 	files := blocks(guide, "yaml")
 	require.Len(t, files, 1)
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "baton-host.yaml"), []byte(real.Replace(files[0])), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "baton-host.yaml"), []byte(mine.Replace(files[0])), 0o600))
 
 	shell := func(script string) *exec.Cmd {
 		cmd := exec.CommandContext(t.Context(), "bash", "-c", script) //nolint:gosec // Of this repository.
@@ -154,7 +154,7 @@ func TestTheFirstStepsAreAsWritten(t *testing.T) {
 	said := "set -e\n" // The shell of somebody who goes from step to step.
 	served := 0
 	for _, block := range blocks(guide, "sh") {
-		block = real.Replace(block)
+		block = mine.Replace(block)
 		require.NotContains(t, block, "…")
 		if strings.HasPrefix(block, "make build") { // The tests have built them.
 			continue

@@ -80,11 +80,13 @@ func TestTelemetryThatCannotBeIsExplained(t *testing.T) {
 		env, args, want []string
 	}{
 		"neither true nor false": {
-			[]string{"BATON_OTEL_TRACING_DISABLED=maybe"}, nil,
+			[]string{"BATON_OTEL_TRACING_DISABLED=maybe"},
+			nil,
 			[]string{"BATON_OTEL_TRACING_DISABLED must be true or false", `"maybe"`},
 		},
 		"no certificates": {
-			nil, []string{"--otel-collector-endpoint", "127.0.0.1:1", "--otel-collector-endpoint-tls-cert-path", filepath.Join(t.TempDir(), "none.pem")},
+			nil,
+			[]string{"--otel-collector-endpoint", "127.0.0.1:1", "--otel-collector-endpoint-tls-cert-path", filepath.Join(t.TempDir(), "none.pem")},
 			[]string{"the OpenTelemetry collector 127.0.0.1:1", "none.pem"},
 		},
 	} {
