@@ -58,8 +58,8 @@ func write(t *testing.T, c content) string {
 			status = v2.Status_RESOURCE_STATUS_DISABLED
 		}
 		row, err := resource.NewUserResource(one.name, users, id, []resource.UserTraitOption{
-			resource.WithEmail(one.email, true), resource.WithUserLogin(one.login), resource.WithUserProfile(one.profile),
-		}, resource.WithResourceStatus(status, ""))
+			resource.WithEmail(one.email, true), resource.WithUserLogin(one.login),
+		}, resource.WithResourceStatus(status, ""), resource.WithResourceProfile(one.profile))
 		require.NoError(t, err)
 		require.NoError(t, store.PutResources(ctx, row))
 	}
