@@ -35,7 +35,7 @@ func Ask(d Dialogue, request Request) (*Plan, error) {
 	if err := errors.Join(plan.checkGiven(), plan.takeGiven()); err != nil {
 		return nil, err
 	}
-	a := &asker{d: d, plan: plan}
+	a := &asker{d: d, plan: plan, settled: map[string]bool{}}
 	err := a.run()
 	if errors.Is(err, io.EOF) {
 		err = ErrEnded
@@ -46,6 +46,8 @@ func Ask(d Dialogue, request Request) (*Plan, error) {
 type asker struct {
 	d    Dialogue
 	plan *Plan
+	// settled are the fields that have been asked for, or need not be.
+	settled map[string]bool
 }
 
 func (a *asker) run() error {
@@ -149,77 +151,99 @@ func (a *asker) askChoice(choices []choice, usual string) (string, error) {
 // authMethod is the field whose value chooses among field groups.
 const authMethod = "auth-method"
 
-// askFields asks for the fields that must be given, and for the others if the person
-// wants to see them, until what the plugin says of them together holds too.
+// askFields asks for the fields that must be given and those of which one must be, for
+// the others if the person wants to see them, and again for those that belong together
+// until they do.
 func (a *asker) askFields() error {
-	needed, others, err := a.open()
+	applies, err := a.chosenGroup()
 	if err != nil {
 		return err
 	}
-	for _, one := range needed {
-		if err := a.askField(one); err != nil {
+	var needed, others, tied []*pluginv1.Field
+	for _, one := range a.plan.request.Manifest.GetConfiguration().GetFields() {
+		_, given := a.plan.request.Fields[one.GetName()]
+		if given || one.GetHidden() || !applies(one.GetName()) {
+			a.settled[one.GetName()] = true
+			continue
+		}
+		if a.related(one) {
+			tied = append(tied, one)
+		}
+		if one.GetRequired() || a.alternative(one) {
+			needed = append(needed, one)
+		} else {
+			others = append(others, one)
+		}
+	}
+	if err := a.askEach(needed); err != nil {
+		return err
+	}
+	if wanted, err := a.wantsOthers(others); err != nil {
+		return err
+	} else if wanted {
+		if err := a.askEach(others); err != nil {
 			return err
 		}
 	}
-	for first := true; ; first = false {
-		if wanted, err := a.wantsOthers(others, first); err != nil {
-			return err
-		} else if wanted {
-			for _, one := range others {
-				if err := a.askField(one); err != nil {
-					return err
-				}
-			}
-		}
+	for {
 		a.sort()
 		err := a.plan.together()
 		if err == nil {
 			return nil
 		}
 		a.d.Say("\n" + err.Error())
-		if len(others) == 0 {
+		if len(tied) == 0 {
 			return errors.New("the fields of this plugin cannot be filled in here; write the configuration by hand")
+		}
+		for _, one := range tied {
+			a.plan.clear(one.GetName())
+			delete(a.settled, one.GetName())
+		}
+		if err := a.askEach(tied); err != nil {
+			return err
 		}
 	}
 }
 
-// wantsOthers asks whether to go through the fields that can be left out; the second
-// time there is no way around them.
-func (a *asker) wantsOthers(others []*pluginv1.Field, first bool) (bool, error) {
-	if len(others) == 0 || !first {
-		return len(others) > 0, nil
+// askEach asks for one field after the other, but for those that what has been answered
+// leaves no room for.
+func (a *asker) askEach(fields []*pluginv1.Field) error {
+	for _, one := range fields {
+		if !a.excluded(one) {
+			if err := a.askField(one); err != nil {
+				return err
+			}
+		}
+		a.settled[one.GetName()] = true
 	}
+	return nil
+}
+
+// wantsOthers asks whether to go through the fields that can be left out.
+func (a *asker) wantsOthers(others []*pluginv1.Field) (bool, error) {
 	var names []string
 	for _, one := range others {
 		names = append(names, one.GetName())
+	}
+	if len(names) == 0 {
+		return false, nil
 	}
 	a.d.Say(fmt.Sprintf("\n%s has more fields, which can be left out: %s.", a.plan.request.App, strings.Join(names, ", ")))
 	return a.askYes("Go through them?", false)
 }
 
-// open are the fields that are still to be asked for, in the order of the schema: those
-// that must be given, and the others.
-func (a *asker) open() (needed, others []*pluginv1.Field, err error) {
-	schema := a.plan.request.Manifest.GetConfiguration()
-	applies := func(string) bool { return true }
-	if groups := schema.GetFieldGroups(); len(groups) > 0 {
-		group, err := a.askGroup(groups)
-		if err != nil {
-			return nil, nil, err
-		}
-		applies = func(name string) bool { return name != authMethod && slices.Contains(group.GetFields(), name) }
+// chosenGroup says which fields apply: with field groups, those of the group that the
+// person chooses.
+func (a *asker) chosenGroup() (applies func(field string) bool, err error) {
+	groups := a.plan.request.Manifest.GetConfiguration().GetFieldGroups()
+	if len(groups) == 0 {
+		return func(string) bool { return true }, nil
 	}
-	for _, one := range schema.GetFields() {
-		_, given := a.plan.request.Fields[one.GetName()]
-		switch {
-		case given || one.GetHidden() || !applies(one.GetName()):
-		case one.GetRequired():
-			needed = append(needed, one)
-		default:
-			others = append(others, one)
-		}
+	group, err := a.askGroup(groups)
+	if err != nil {
+		return nil, err
 	}
-	return needed, others, nil
+	return func(field string) bool { return field != authMethod && slices.Contains(group.GetFields(), field) }, nil
 }
 
 // askGroup asks which of several sets of fields it is to be.

@@ -45,7 +45,7 @@ func (a *asker) introduce(one *pluginv1.Field) {
 	if one.GetLabel() != "" {
 		text = "\n" + one.GetLabel() + " (" + one.GetName() + ")"
 	}
-	if !one.GetRequired() {
+	if !one.GetRequired() && !a.wanted(one) {
 		text += ", can be left out"
 	}
 	for _, line := range []string{one.GetHelp(), formOf(one)} {
@@ -174,7 +174,7 @@ func (a *asker) askSecretField(one *pluginv1.Field) (*yaml.Node, error) {
 	name := one.GetName()
 	s := secret{
 		name: name, label: "It", file: a.plan.request.Instance + "-" + name, variable: config.Variable(name),
-		optional: !one.GetRequired(), path: one.GetType() == pluginv1.FieldType_FIELD_TYPE_FILE,
+		optional: !one.GetRequired(), wanted: a.wanted(one), path: one.GetType() == pluginv1.FieldType_FIELD_TYPE_FILE,
 		check: func(text string) error {
 			_, err := valueOf(one, text)
 			return err
@@ -239,6 +239,7 @@ type secret struct {
 	file        string // its name if it is typed
 	variable    string // that is offered
 	optional    bool
+	wanted      bool // it would have to be another one
 	path        bool // it is a file, and cannot be typed
 	check       func(text string) error
 }
@@ -260,7 +261,10 @@ func (a *asker) askSecret(s secret) (string, error) {
 		choices = append(choices, choice{byTyping, "typed here: it is kept in " + path.Join(secretsDir, s.file) + ", which only you can read"})
 	}
 	if s.optional {
-		choices, usual = append(choices, choice{byNone, "not at all: leave it out"}), byNone
+		choices = append(choices, choice{byNone, "not at all: leave it out"})
+		if !s.wanted {
+			usual = byNone
+		}
 	}
 	for {
 		a.d.Say(s.label + " is secret, and is not written into the configuration. Where does it come from?")

@@ -254,21 +254,47 @@ func TestAClientSecretThatIsTypedIsChecked(t *testing.T) {
 	require.Contains(t, written(t, request, plan), "client-secret: ${file:secrets/workforce-client-secret}\n")
 }
 
+// TestFieldsThatBelongTogether: a token, or a name with a password.
 func TestFieldsThatBelongTogether(t *testing.T) {
 	t.Parallel()
-	name, password := &pluginv1.Field{Name: "user", Type: pluginv1.FieldType_FIELD_TYPE_STRING}, &pluginv1.Field{Name: "password", Type: pluginv1.FieldType_FIELD_TYPE_STRING, Secret: true}
-	configuration := schema(name, password)
+	secret := func(name string) *pluginv1.Field {
+		return &pluginv1.Field{Name: name, Type: pluginv1.FieldType_FIELD_TYPE_STRING, Secret: true}
+	}
+	configuration := schema(secret("token"), &pluginv1.Field{Name: "user", Type: pluginv1.FieldType_FIELD_TYPE_STRING}, secret("password"),
+		&pluginv1.Field{Name: "filter", Type: pluginv1.FieldType_FIELD_TYPE_STRING})
 	configuration.Relations = []*pluginv1.Relation{
-		{Kind: pluginv1.RelationKind_RELATION_KIND_AT_LEAST_ONE, Fields: []string{"user"}},
+		{Kind: pluginv1.RelationKind_RELATION_KIND_AT_LEAST_ONE, Fields: []string{"token", "user"}},
+		{Kind: pluginv1.RelationKind_RELATION_KIND_MUTUALLY_EXCLUSIVE, Fields: []string{"token", "user"}},
 		{Kind: pluginv1.RelationKind_RELATION_KIND_REQUIRED_TOGETHER, Fields: []string{"user", "password"}},
 	}
-	request := request(t, configuration)
-	asked := &person{t: t, answers: around("n", "ada", "", "ada", "1", "TOKEN")}
-	plan, err := setup.Ask(asked, request)
-	require.NoError(t, err, asked.said.String())
-	require.Contains(t, asked.said.String(), "at least one of user must be given")
-	require.Contains(t, asked.said.String(), "user needs password too")
-	require.Equal(t, "user: ada\npassword: ${env:TOKEN}\n", fieldsOf(t, written(t, request, plan)))
+	for name, c := range map[string]struct {
+		answers []string
+		want    string
+		said    []string
+		unsaid  []string
+	}{
+		"the one":              {[]string{"", "TOKEN", "n"}, "token: ${env:TOKEN}\n", []string{"\ntoken\n"}, []string{"\nuser", "\npassword"}},
+		"the others":           {[]string{"4", "ada", "", "TOKEN", "n"}, "user: ada\npassword: ${env:TOKEN}\n", []string{"\nuser\n", "\npassword\n"}, nil},
+		"none, and then one":   {[]string{"4", "", "n", "1", "TOKEN"}, "token: ${env:TOKEN}\n", []string{"at least one of token and user must be given"}, []string{"\npassword"}},
+		"half, and then whole": {[]string{"4", "ada", "4", "n", "4", "ada", "1", "TOKEN"}, "user: ada\npassword: ${env:TOKEN}\n", []string{"user needs password too"}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			request := request(t, configuration)
+			asked := &person{t: t, answers: around(c.answers...)}
+			plan, err := setup.Ask(asked, request)
+			require.NoError(t, err, asked.said.String())
+			require.Empty(t, asked.answers, asked.said.String())
+			for _, part := range c.said {
+				require.Contains(t, asked.said.String(), part)
+			}
+			for _, part := range c.unsaid {
+				require.NotContains(t, asked.said.String(), part)
+			}
+			require.Contains(t, asked.said.String(), "can be left out: filter.")
+			require.Equal(t, c.want, fieldsOf(t, written(t, request, plan)))
+		})
+	}
 }
 
 func TestOnlyTheFieldsOfTheChosenGroupAreAskedFor(t *testing.T) {

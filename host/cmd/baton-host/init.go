@@ -181,7 +181,7 @@ func (o *initOptions) write(ctx context.Context, stdout io.Writer, plan *setup.P
 	}
 	text.WriteString("\n")
 	if len(written.Unset) > 0 {
-		fmt.Fprintf(&text, "Not set yet: %s. Then:\n\n", strings.Join(written.Unset, ", "))
+		fmt.Fprintf(&text, "Set %s. Then:\n\n", strings.Join(written.Unset, ", "))
 	}
 	where := ""
 	if o.configFile != defaultConfigFile {

@@ -16,7 +16,7 @@ func TestInitForScriptsWritesWhatTheFlagsSay(t *testing.T) {
 	result := finish(t, cmd)
 	require.Equal(t, 0, result.status, result.stderr)
 	require.Contains(t, result.stdout, "baton-host.yaml is written: the plugin fullstory in the upload workforce.")
-	require.Contains(t, result.stdout, "Not set yet: ID.")
+	require.Contains(t, result.stdout, "Set ID. Then:")
 	content, err := os.ReadFile(filepath.Join(cmd.Dir, "baton-host.yaml"))
 	require.NoError(t, err)
 	require.Contains(t, string(content), `plugins:

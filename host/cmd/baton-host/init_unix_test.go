@@ -61,7 +61,7 @@ func TestInitRefersToVariablesThatAreNotSetYet(t *testing.T) {
 	person.answers("Client id (Enter leaves it out of the file): ", "")
 	status, shown := person.end()
 	require.Equal(t, 0, status, shown)
-	require.Contains(t, shown, "Not set yet: FULLSTORY_SCIM_TOKEN. Then:\n\n  baton-host check --config x.yaml\n")
+	require.Contains(t, shown, "Set FULLSTORY_SCIM_TOKEN. Then:\n\n  baton-host check --config x.yaml\n")
 	require.NotContains(t, shown, "Try it now", "it would fail")
 	content, err := os.ReadFile(filepath.Join(cmd.Dir, "x.yaml"))
 	require.NoError(t, err)
