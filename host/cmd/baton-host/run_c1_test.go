@@ -337,7 +337,7 @@ func TestRunRefusesBadInputWithASentence(t *testing.T) {
 		"uploads without any":        {nil, []string{"--config", bare}, `upload "a", "b" has no client-id and client-secret`},
 		"an unknown upload":          {nil, []string{"--config", bare, "--upload", "c"}, `there is no upload "c"; it has a, b`},
 		"an unknown plugin accepted": {good.env, []string{"--plugin", "fullstory", "--accept-deletions", "other"}, "--accept-deletions other: there is no such plugin"},
-		"a bad duration":             {good.env, []string{"--plugin", "fullstory", "--grace", "soon"}, `invalid argument "soon" for "--grace" flag`},
+		"a bad duration":             {good.env, []string{"--plugin", "fullstory", "--grace", "soon"}, `--grace must be a duration with its unit, such as 30s, not "soon"`},
 		"a negative duration":        {good.env, []string{"--plugin", "fullstory", "--grace", "-1s"}, "--grace must not be negative, unlike -1s"},
 		"an address it cannot have":  {good.env, []string{"--plugin", "fullstory", "--state-dir", t.TempDir(), "--listen", "192.0.2.1:80"}, "--listen 192.0.2.1:80: "},
 		"a state dir that is a file": {good.env, []string{"--plugin", "fullstory", "--state-dir", file}, "the state directory " + file + " cannot be made"},
