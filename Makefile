@@ -34,7 +34,7 @@ build: ## build the binaries into bin/
 test: ## go vet, every test with the race detector, and a short run of each fuzz target
 	go vet ./...
 	@set -e; for module in $(CONNECTORS) $(DEPLOY); do (set -x; go -C $$module vet ./...); done
-	go test -race -timeout 15m ./...
+	go test -race -timeout 40m ./...
 	$(MAKE) --no-print-directory deploy-check
 	$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
@@ -133,7 +133,7 @@ vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities in what is built; n
 
 .PHONY: e2e
 e2e: typescript browser ## the tests that need Node or Chromium: the plugin in TypeScript, the status page
-	go test -race -tags e2e -timeout 20m -parallel 4 -run 'TypeScript|Browser' ./host/cmd/baton-host
+	go test -race -tags e2e -timeout 30m -parallel 4 -run 'TypeScript|Browser' ./host/cmd/baton-host
 
 .PHONY: browser
 browser: ## see to it that there is Chromium, and what the tests load into it
