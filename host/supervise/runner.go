@@ -19,7 +19,7 @@ import (
 // drainTime bounds how long the end of a process's log is waited for after the
 // process has gone: a grandchild that holds standard error would keep it open
 // for ever.
-const drainTime = 500 * time.Millisecond
+const drainTime = time.Second
 
 // firstExtraFile is the number that the first of a command's extra files has in
 // the process.

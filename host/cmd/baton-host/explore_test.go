@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"bufio"
-	"bytes"
 	"io"
 	"net"
 	"net/http"
@@ -34,13 +33,16 @@ type explorer struct {
 	cmd     *exec.Cmd
 	address *url.URL
 	stdout  *bufio.Reader
-	stderr  bytes.Buffer
+	stderr  *transcript
 }
 
 func startExplorer(t *testing.T, env []string, file string) *explorer {
 	t.Helper()
-	e := &explorer{cmd: command(t.Context(), t, env, "baton-host", "explore", file)}
-	e.cmd.Stderr = &e.stderr
+	e := &explorer{
+		cmd:    command(t.Context(), t, env, "baton-host", "explore", file),
+		stderr: &transcript{changed: make(chan struct{})},
+	}
+	e.cmd.Stderr = e.stderr
 	out, err := e.cmd.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, e.cmd.Start())

@@ -251,7 +251,7 @@ func TestWhatAnEditorShowsBesideAKey(t *testing.T) {
 	}
 	require.NoError(t, json.Unmarshal(encoded, &schema))
 	require.Equal(t, "https://json-schema.org/draft/2020-12/schema", schema.Schema)
-	require.Equal(t, "How long the plugin may take to start. Default: `10s`.", schema.Defs["plugin"].Properties["start-timeout"].Description)
+	require.Equal(t, "How long the plugin may take to start. To take its configuration it has a minute, or this where it is longer. Default: `10s`.", schema.Defs["plugin"].Properties["start-timeout"].Description)
 	fields := schema.Defs["config-acme"]
 	require.Equal(t, "Acme v1.2.3", fields.Title)
 	require.Equal(t, "URL", fields.Properties["url"].Title)
