@@ -45,7 +45,8 @@ type session struct {
 	seen  *idSet
 	// whole says that seen has been kept from the listing's beginning.
 	whole bool
-	pace  pace
+	// ahead has the pages that were asked for already.
+	ahead *readAhead
 	// held is a page of which a part is delivered.
 	held *heldPage
 	// logged is how much of the journal is about it, in bytes; less than zero if
@@ -92,24 +93,34 @@ func (l *listing) read(ctx context.Context, token string) (*batch, error) {
 		return nil, err
 	}
 	s, ours := l.session(&p, token)
-	begin := time.Now()
 	b := &batch{byID: map[string]int{}, seen: s.seen, whole: s.whole}
 	defer b.report(ctx)
-	ahead := newReadAhead(l.endpoint, &s.pace)
-	defer ahead.drop()
+	pages, complete, err := l.fill(ctx, b, s, &p)
+	switch {
+	case err != nil:
+		s.ahead.drop()
+		if ours && pages == 0 {
+			l.keep(s, token) // nothing is lost yet
+		}
+		return nil, err
+	case complete:
+		s.ahead.drop()
+		l.journal.finish(p.Run)
+		return b, nil
+	}
+	return l.deliver(b, s, p), nil
+}
 
-	for pages := 0; ; pages++ {
-		pg, next, err := l.page(ctx, s, &p, ahead, maxBatchResources-len(b.resources))
+// fill reads pages into a batch, until it is full, the listing is complete or the
+// app fails. It moves p behind what it has read.
+func (l *listing) fill(ctx context.Context, b *batch, s *session, p *position) (pages int, complete bool, err error) {
+	for begin := time.Now(); ; pages++ {
+		pg, next, err := l.page(ctx, s, p)
 		switch {
-		case err != nil && pages == 0:
-			if ours {
-				l.keep(s, token) // nothing is lost yet
-			}
-			return nil, err
-		case err != nil && ctx.Err() == nil && mayPass(err):
-			return l.deliver(b, s, p), nil
+		case err != nil && pages > 0 && ctx.Err() == nil && mayPass(err):
+			return pages, false, nil
 		case err != nil:
-			return nil, err
+			return pages, false, err
 		}
 		if pg.header != nil {
 			b.header = pg.header
@@ -118,25 +129,24 @@ func (l *listing) read(ctx context.Context, token string) (*batch, error) {
 		for i := max(p.Skip, next.from); i < len(pg.entries); i++ {
 			added, err := b.add(pg.entries[i], s.seen, p.Pass)
 			if err != nil {
-				return nil, err
+				return pages + 1, false, err
 			}
 			if !added {
 				p.Skip, p.Current = i, pg.sequence
 				s.held = &heldPage{page: pg, step: next}
-				return l.deliver(b, s, p), nil
+				return pages + 1, false, nil
 			}
 		}
 		if next.complete {
-			l.journal.finish(p.Run)
-			return b, nil
+			return pages + 1, true, nil
 		}
 		if next.next.Pass != p.Pass {
 			ctxzap.Extract(ctx).Info("scim: the list is read again, because it may have changed while it was read",
 				zap.String("list", l.endpoint.kind.many), zap.Int("pass", next.next.Pass))
 		}
-		p = next.next
+		*p = next.next
 		if b.full(len(pg.entries)) || time.Since(begin) > maxBatchTime {
-			return l.deliver(b, s, p), nil
+			return pages + 1, false, nil
 		}
 	}
 }
@@ -150,16 +160,16 @@ func (l *listing) session(p *position, token string) (s *session, ours bool) {
 	if token == "" {
 		p.Run = max(1, rand.Uint64()) //nolint:gosec // A name, not a secret.
 		l.journal.begin()
-		return &session{seen: newIDSet(), whole: true, pace: newPace(l.endpoint.readAhead)}, false
+		return &session{seen: newIDSet(), whole: true, ahead: newReadAhead(l.endpoint)}, false
 	}
 	if s := l.journal.restore(p.Run, token); s != nil {
-		s.pace = newPace(l.endpoint.readAhead)
+		s.ahead = newReadAhead(l.endpoint)
 		return s, true
 	}
 	if !p.atStart() {
 		*p = p.signed(signResumed)
 	}
-	return &session{token: token, seen: newIDSet(), pace: newPace(l.endpoint.readAhead)}, false
+	return &session{token: token, seen: newIDSet(), ahead: newReadAhead(l.endpoint)}, false
 }
 
 // deliver hands a batch out, of a listing that goes on at p.
@@ -176,12 +186,12 @@ func (l *listing) deliver(b *batch, s *session, p position) *batch {
 
 // page is the page at p and what follows from it. If a part of it is delivered
 // already and it is not the same any more, p goes back to its first resource.
-func (l *listing) page(ctx context.Context, s *session, p *position, ahead *readAhead, room int) (*page, step, error) {
+func (l *listing) page(ctx context.Context, s *session, p *position) (*page, step, error) {
 	if held := s.held; held != nil {
 		s.held = nil
 		return held.page, held.step, nil
 	}
-	pg, err := ahead.page(ctx, *p, room)
+	pg, err := s.ahead.page(ctx, *p)
 	if err != nil {
 		next, err := l.endpoint.afterRefusal(*p, err)
 		return &page{}, next, err
@@ -227,10 +237,14 @@ func (l *listing) take(token string) *session {
 // keep keeps a session until the token is handed in again, or another session
 // takes its place.
 func (l *listing) keep(s *session, token string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	s.token = token
+	l.mu.Lock()
+	before := l.kept
 	l.kept = s
+	l.mu.Unlock()
+	if before != nil && before != s {
+		before.ahead.drop()
+	}
 }
 
 // add puts an entry into the batch, unless the batch is full. Resources that are

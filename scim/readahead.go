@@ -58,28 +58,34 @@ func (p *pace) answered(took time.Duration, err error) {
 // sequential ends reading ahead for the rest of the listing.
 func (p *pace) sequential() { p.limit, p.window = 1, 1 }
 
-// readAhead fetches the pages of one batch, some of them before they are needed.
-// It holds no more pages than are in flight, and is used by one goroutine.
+// pageLife is how long a page may have been waiting when it is needed: what the
+// host asks for after a long pause, the app is asked for anew.
+const pageLife = time.Minute
+
+// readAhead fetches the pages of one listing, some of them before they are needed:
+// also those of the next batch, while the host stores this one. It holds no more
+// pages than may be in flight, and is used by one goroutine at a time.
 type readAhead struct {
 	endpoint *endpoint
-	pace     *pace
+	pace     pace
 	wait     sync.WaitGroup
 	// ahead are the pages in flight, or arrived and not needed yet, by index.
 	ahead map[int]*flight
 }
 
-// flight is a page that was asked for ahead of need.
+// flight is a page that was asked for.
 type flight struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	// What follows is set when done is closed.
-	page *page
-	err  error
-	took time.Duration
+	page    *page
+	err     error
+	took    time.Duration
+	arrived time.Time
 }
 
-func newReadAhead(endpoint *endpoint, pace *pace) *readAhead {
-	return &readAhead{endpoint: endpoint, pace: pace, ahead: map[int]*flight{}}
+func newReadAhead(endpoint *endpoint) *readAhead {
+	return &readAhead{endpoint: endpoint, pace: newPace(endpoint.readAhead), ahead: map[int]*flight{}}
 }
 
 // drop ends the requests in flight and waits for their goroutines.
@@ -91,31 +97,41 @@ func (r *readAhead) drop() {
 	clear(r.ahead)
 }
 
-// page is the page at p. room is how many more accounts the batch takes: pages
-// that it would not take are not read ahead.
+// page is the page at p. If it fails, or ctx ends, nothing stays in flight.
 //
 // Any sign that paging by index is not to be relied on ends reading ahead, and
 // so does a page that is not as long as the one before.
-func (r *readAhead) page(ctx context.Context, p position, room int) (*page, error) {
+func (r *readAhead) page(ctx context.Context, p position) (*page, error) {
 	if !p.steady() {
 		r.drop()
 		r.pace.sequential()
 	}
-	f, ahead := r.ahead[p.index()]
-	if !ahead && len(r.ahead) > 0 {
+	f := r.ahead[p.index()]
+	switch {
+	case f == nil && len(r.ahead) > 0:
 		r.drop()
 		r.pace.sequential()
+	case f != nil && f.old():
+		r.drop()
+		f = nil
 	}
-	r.launch(ctx, p, room)
-	if !ahead {
+	if f == nil {
 		f = r.fetch(ctx, p)
+		r.ahead[p.index()] = f
 	}
-	delete(r.ahead, p.index())
-	<-f.done
+	r.launch(ctx, p)
+	select {
+	case <-f.done:
+	case <-ctx.Done():
+		r.drop()
+		return nil, r.endpoint.stopped(ctx)
+	}
 	f.cancel()
+	delete(r.ahead, p.index())
 
 	r.pace.answered(f.took, f.err)
 	if f.err != nil {
+		r.drop()
 		return nil, f.err
 	}
 	r.pace.length = len(f.page.entries)
@@ -123,7 +139,7 @@ func (r *readAhead) page(ctx context.Context, p position, room int) (*page, erro
 }
 
 // launch asks for the pages behind the one at p, as many as the pace allows.
-func (r *readAhead) launch(ctx context.Context, p position, room int) {
+func (r *readAhead) launch(ctx context.Context, p position) {
 	total, known := p.total()
 	if !known || !p.overlaps() || r.pace.length < 2 {
 		return
@@ -132,7 +148,7 @@ func (r *readAhead) launch(ctx context.Context, p position, room int) {
 		next := p
 		next.Start += k * (r.pace.length - 1)
 		// The last page ends at the total: nothing but it is at that index.
-		if next.index() >= total || k*(r.pace.length-1)+r.pace.length > room {
+		if next.index() >= total {
 			return
 		}
 		if r.ahead[next.index()] == nil {
@@ -141,16 +157,29 @@ func (r *readAhead) launch(ctx context.Context, p position, room int) {
 	}
 }
 
+// fetch asks for a page, which may be for another call than this one: it goes on
+// when ctx ends, until it is dropped.
 func (r *readAhead) fetch(ctx context.Context, p position) *flight {
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f := &flight{cancel: cancel, done: make(chan struct{})}
 	r.wait.Go(func() {
 		defer close(f.done)
 		begin := time.Now()
 		f.page, f.err = r.endpoint.list(ctx, p)
-		f.took = time.Since(begin)
+		f.arrived = time.Now()
+		f.took = f.arrived.Sub(begin)
 	})
 	return f
+}
+
+// old says that the page arrived too long ago.
+func (f *flight) old() bool {
+	select {
+	case <-f.done:
+		return time.Since(f.arrived) > pageLife
+	default:
+		return false
+	}
 }
 
 // steady says whether nothing speaks against paging by index so far.

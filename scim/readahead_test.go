@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/conductorone/baton-sdk/pkg/types"
 	"github.com/stretchr/testify/require"
@@ -70,6 +71,42 @@ func TestReadAhead(t *testing.T) {
 			}
 			require.Len(t, starts, len(a.requests), "no page is fetched twice")
 		})
+	}
+}
+
+// TestReadAheadGoesOnBetweenBatches: while a batch is with the host, pages of the next
+// one are fetched, and none of them twice.
+func TestReadAheadGoesOnBetweenBatches(t *testing.T) {
+	t.Parallel()
+	a := newApp(2500)
+	beyond := make(chan int, 100)
+	connector := reading(t, start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		a.ServeHTTP(w, r)
+		if start, _ := strconv.Atoi(r.URL.Query().Get("startIndex")); start > 1000 {
+			beyond <- start
+		}
+	})), 4)
+	list, token, err := listOnce(t.Context(), connector, "")
+	require.NoError(t, err)
+	require.Len(t, list, 991)
+	for _, want := range []int{1090, 1189} {
+		select {
+		case got := <-beyond:
+			require.Contains(t, []int{1090, 1189}, got, "before %d", want)
+		case <-time.After(time.Minute):
+			require.FailNow(t, "no page of the next batch was fetched")
+		}
+	}
+	_, next, err := listOnce(t.Context(), connector, token)
+	require.NoError(t, err)
+	_, _, err = listOnce(t.Context(), connector, next)
+	require.NoError(t, err)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	starts := map[int]int{}
+	for _, r := range a.requests {
+		starts[r.start]++
+		require.Equal(t, 1, starts[r.start], "pages from %d", r.start)
 	}
 }
 
