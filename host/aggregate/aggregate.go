@@ -46,6 +46,11 @@ type Plugin struct {
 	// plugin takes for its answers; zero is DefaultIdleTimeout.
 	IdleTimeout time.Duration
 
+	// ReadAhead is how many pages of the plugin's listings are asked for before
+	// the syncer wants them, and held: at most MostReadAhead; 0 is none. An
+	// aggregate with such a plugin is for one full sync and has to be closed.
+	ReadAhead int
+
 	// Err is why the plugin cannot be called: it did not start, say. It then
 	// counts as failed from the beginning, and Conn is not used.
 	Err error
@@ -145,6 +150,14 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 		return nil, errors.Join(problems...)
 	}
 	return a, nil
+}
+
+// Close ends the calls that were made ahead of need and waits for them; the aggregate
+// can be asked for what it has learned, and answers calls without reading ahead.
+func (a *Aggregate) Close() {
+	for _, r := range a.routes {
+		r.ahead.close()
+	}
 }
 
 // Client is the aggregate as the SDK's syncer and task handlers want it. As those

@@ -189,12 +189,13 @@ func register(s *grpc.Server, c types.ConnectorServer) {
 }
 
 // of puts plugins, given by name, behind one client. The name is instance and
-// namespace; "bare:x" is instance x without a namespace. All may provision.
+// namespace; "bare:x" is instance x without a namespace. All may provision and are
+// read ahead.
 func of(t testing.TB, conns map[string]grpc.ClientConnInterface, opts ...aggregate.Option) types.ConnectorClient {
 	t.Helper()
 	var plugins []aggregate.Plugin
 	for name, conn := range conns {
-		plugin := aggregate.Plugin{Instance: name, Namespace: name, Conn: conn, Provisioning: true}
+		plugin := aggregate.Plugin{Instance: name, Namespace: name, Conn: conn, Provisioning: true, ReadAhead: aggregate.DefaultReadAhead}
 		if len(name) > 5 && name[:5] == "bare:" {
 			plugin.Instance, plugin.Namespace = name[5:], ""
 		}
@@ -208,6 +209,7 @@ func of(t testing.TB, conns map[string]grpc.ClientConnInterface, opts ...aggrega
 	})
 	a, err := aggregate.New(plugins, opts...)
 	require.NoError(t, err)
+	t.Cleanup(a.Close)
 	return a.Client(t.Context())
 }
 

@@ -27,6 +27,7 @@ func aggregateOf(t testing.TB, plugins []aggregate.Plugin, opts ...aggregate.Opt
 	t.Helper()
 	a, err := aggregate.New(plugins, append(opts, aggregate.WithRetry(aggregate.RetryPolicy{MaxAttempts: 1}))...)
 	require.NoError(t, err)
+	t.Cleanup(a.Close)
 	return a
 }
 
@@ -95,7 +96,7 @@ func TestWhereverAPluginFailsItsLastGoodSyncStandsIn(t *testing.T) {
 				var count atomic.Int64
 				plugins := []aggregate.Plugin{
 					{
-						Instance: "c", Namespace: "c", LastGood: before.lastGood(t, "c"),
+						Instance: "c", Namespace: "c", LastGood: before.lastGood(t, "c"), ReadAhead: int(n % 3),
 						Conn: serve(t, crm(t), failsFrom(n, &count, status.Error(codes.PermissionDenied, "not today"))),
 					},
 					{Instance: "b", Namespace: "b", Conn: serve(t, users(4)), LastGood: before.lastGood(t, "b")},

@@ -34,6 +34,7 @@ type route struct {
 	catalog   *catalog
 	statics   statics
 	standIn   *standIn // nil: a failure fails the call
+	ahead     *readAhead
 
 	provisioning bool
 	passwords    Passwords // nil: requests keep theirs
@@ -53,6 +54,7 @@ func newRoute(a *Aggregate, plugin Plugin) *route {
 		provisioning: plugin.Provisioning,
 		passwords:    plugin.Passwords,
 		idle:         newIdle(plugin.IdleTimeout),
+		ahead:        newReadAhead(plugin.Conn, a.retry, plugin.ReadAhead),
 	}
 	if plugin.LastGood != nil {
 		r.standIn = newStandIn(r, plugin.LastGood)
@@ -143,6 +145,7 @@ func (r *route) fail(err error) {
 	if !r.standIn.fail(err) {
 		return
 	}
+	r.ahead.stop()
 	r.aggregate.observer.FellBack(Fallback{Instance: r.instance, AsOf: r.standIn.good.AsOf, Err: err})
 }
 
@@ -188,6 +191,11 @@ func (r *route) ask(ctx context.Context, method string, request, reply proto.Mes
 	r.join(request)
 	var took time.Duration
 	attempt := func(ctx context.Context) error {
+		if page := r.ahead.take(method, request); page != nil {
+			itsTime, err := page.wait(ctx, reply)
+			took += itsTime
+			return err
+		}
 		defer func(start time.Time) { took += time.Since(start) }(time.Now())
 		return r.conn.Invoke(ctx, method, request, reply, opts...)
 	}
@@ -212,7 +220,11 @@ func (r *route) ask(ctx context.Context, method string, request, reply proto.Mes
 	if listing(method) && !r.idle.page(doing, reply, took) {
 		return r.refused(codes.Aborted, doing, "it has given no row for %s of its time, only page tokens; if the app needs that long, raise its idle-timeout", r.idle.limit)
 	}
-	return r.check(ctx, doing, request, reply)
+	if err := r.check(ctx, doing, request, reply); err != nil {
+		return err
+	}
+	r.ahead.next(ctx, method, request, reply, opts)
+	return nil
 }
 
 // translate turns a plugin's error into one that the SDK treats as what it is.

@@ -22,6 +22,9 @@ type Limits struct {
 	Memory uint64
 	// PageSize is the size in bytes of the greatest page.
 	PageSize int
+	// ReadAhead is how many pages of its listings it is asked for before they are
+	// needed.
+	ReadAhead int
 	// Restarts is how often it is started again within RestartWindow.
 	Restarts      int
 	RestartWindow time.Duration
@@ -34,6 +37,7 @@ func DefaultLimits() Limits {
 		IdleTimeout:   30 * time.Minute,
 		HealthTimeout: 20 * time.Second,
 		PageSize:      keys.MostPageSize,
+		ReadAhead:     1,
 		Restarts:      5,
 		RestartWindow: 10 * time.Minute,
 	}
@@ -53,6 +57,7 @@ func (l *loader) limitKeys(limits *Limits) handlers {
 		keys.IdleTimeout.Name:   duration(keys.IdleTimeout, &limits.IdleTimeout),
 		keys.HealthTimeout.Name: duration(keys.HealthTimeout, &limits.HealthTimeout),
 		keys.RestartWindow.Name: duration(keys.RestartWindow, &limits.RestartWindow),
+		keys.ReadAhead.Name:     func(e entry) { l.whole(e.value, keys.ReadAhead, &limits.ReadAhead) },
 		keys.RestartLimit.Name:  func(e entry) { l.whole(e.value, keys.RestartLimit, &limits.Restarts) },
 		keys.MemoryLimit.Name: func(e entry) {
 			if size, ok := l.size(e.value, keys.MemoryLimit); ok {

@@ -212,6 +212,7 @@ func (m *making) sync(ctx context.Context, plugins []aggregate.Plugin, observer 
 	if err != nil {
 		return nil, nil, err
 	}
+	defer a.Close()
 	draft, err := syncfile.Make(ctx, a.Client(ctx), m.Dir, syncfile.Settings{
 		Scope: m.Scope, Engine: m.Engine, Workers: workers(len(plugins)),
 	})
@@ -345,7 +346,7 @@ func (m *making) replaced(ctx context.Context, a *aggregate.Aggregate, first *sy
 	var plugins []aggregate.Plugin
 	for _, p := range m.Plugins {
 		replacement := p.Plugin
-		replacement.Conn = nil
+		replacement.Conn, replacement.ReadAhead = nil, 0
 		if failure, ok := tripped[p.Instance]; ok {
 			replacement.Err = failure
 			replacement.LastGood, err = m.lastGood(p.Instance)

@@ -308,11 +308,13 @@ func (m *member) behind(ctx context.Context) aggregate.Plugin {
 	}
 }
 
-// uploadPlugins are members as an upload wants them.
+// uploadPlugins are members as an upload's full sync wants them.
 func uploadPlugins(ctx context.Context, members []*member) []upload.Plugin {
 	plugins := make([]upload.Plugin, 0, len(members))
 	for _, m := range members {
-		plugins = append(plugins, upload.Plugin{Plugin: m.behind(ctx), Guard: m.guard, AcceptDeletions: m.accept})
+		plugin := m.behind(ctx)
+		plugin.ReadAhead = m.limits.ReadAhead
+		plugins = append(plugins, upload.Plugin{Plugin: plugin, Guard: m.guard, AcceptDeletions: m.accept})
 	}
 	return plugins
 }

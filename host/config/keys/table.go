@@ -41,7 +41,7 @@ var (
 		Meaning: "the plugins, by instance name. A name is permanent: it becomes part of every id, `fullstory.user`",
 		Keys: []Key{
 			App, Path, Command, Unmodified, Config, Namespace, Env, LogLevel, StartTimeout, MemoryLimit, CallTimeout,
-			IdleTimeout, HealthTimeout, MaxPageSize, RestartLimit, RestartWindow, Provisioning, Guard,
+			IdleTimeout, HealthTimeout, MaxPageSize, ReadAhead, RestartLimit, RestartWindow, Provisioning, Guard,
 		},
 	}
 	Uploads = Key{
@@ -108,6 +108,10 @@ var (
 	MaxPageSize = Key{
 		Name: "max-page-size", Kind: Size, Default: "32MiB", Least: mebibyte / 16, Most: MostPageSize, Example: "8MiB",
 		Meaning: "the greatest page",
+	}
+	ReadAhead = Key{
+		Name: "read-ahead", Kind: Whole, Default: "1", Least: 0, Most: 2,
+		Meaning: "how many pages the plugin is asked for while the host stores another; each is held in memory, and `0` asks for one after the other",
 	}
 	RestartLimit = Key{
 		Name: "restart-limit", Kind: Whole, Default: "5", Least: 0, Most: 1000,
