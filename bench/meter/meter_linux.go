@@ -49,6 +49,9 @@ type Taken struct {
 	Memory int64
 	// At is what each process had at that moment, by name and number.
 	At map[string]int64
+	// Resident is the greatest sum of the resident set sizes, in bytes, which
+	// counts what processes share once for each of them.
+	Resident int64
 	// Looks is how often the processes were looked at, Readings how often their
 	// proportional set sizes were read.
 	Looks, Readings int

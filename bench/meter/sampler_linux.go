@@ -35,6 +35,8 @@ type sampler struct {
 	// process had then.
 	peak int64
 	at   map[string]int64
+	// resident is the greatest sum of resident set sizes, in bytes.
+	resident int64
 }
 
 func newSampler(root int) *sampler {
@@ -64,10 +66,13 @@ func (s *sampler) stop() {
 func (s *sampler) look(now time.Time) {
 	s.looks++
 	below := s.processes.look()
-	var own int64
+	var own, resident int64
 	for _, pid := range below {
-		own += ownBytes(pid)
+		all, shared := residentBytes(pid)
+		resident += all
+		own += max(0, all-shared)
 	}
+	s.resident = max(s.resident, resident)
 	if own <= s.own+s.own*grown/100 && now.Sub(s.read) < readEvery {
 		return
 	}
@@ -89,19 +94,20 @@ func (s *sampler) look(now time.Time) {
 
 var pageBytes = int64(os.Getpagesize())
 
-// ownBytes is what a process has in memory that is not of files or shared.
-func ownBytes(pid int) int64 {
+// residentBytes is what a process has in memory, and the part of it that is of
+// files or shared with others.
+func residentBytes(pid int) (all, shared int64) {
 	content, err := os.ReadFile(proc(pid, "statm"))
 	if err != nil {
-		return 0
+		return 0, 0 // It has ended.
 	}
 	fields := bytes.Fields(content)
 	if len(fields) < 3 {
-		return 0
+		return 0, 0
 	}
-	resident, _ := strconv.ParseInt(string(fields[1]), 10, 64)
-	shared, _ := strconv.ParseInt(string(fields[2]), 10, 64)
-	return max(0, resident-shared) * pageBytes
+	all, _ = strconv.ParseInt(string(fields[1]), 10, 64)
+	shared, _ = strconv.ParseInt(string(fields[2]), 10, 64)
+	return all * pageBytes, shared * pageBytes
 }
 
 // proportionalBytes is a process's proportional set size: its own memory, and its

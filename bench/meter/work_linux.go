@@ -17,7 +17,7 @@ import (
 
 // graceForTheRest is how long processes may live on after the last command has
 // ended. The SDK kills its own child just before it ends.
-const graceForTheRest = 5 * time.Second
+const graceForTheRest = 2 * time.Second
 
 // do runs the work as children of this process and waits for all its processes.
 func do(ctx context.Context, work Work) (Taken, error) {
@@ -49,6 +49,7 @@ func do(ctx context.Context, work Work) (Taken, error) {
 	}
 	sampler.stop()
 	taken.Memory, taken.At = sampler.peak, sampler.at
+	taken.Resident = sampler.resident
 	taken.Looks, taken.Readings = sampler.looks, sampler.readings
 	return taken, nil
 }

@@ -223,5 +223,5 @@ func (b *bench) tell(row row, side string, taken meter.Taken) {
 	for _, process := range slices.Sorted(maps.Keys(taken.At)) {
 		_, _ = fmt.Fprintf(b.progress, "    %-26s %6.1f MiB at the peak\n", process, float64(taken.At[process])/(1<<20))
 	}
-	_, _ = fmt.Fprintf(b.progress, "    looked %d times, read %d times; %d processes left behind\n", taken.Looks, taken.Readings, taken.Left)
+	_, _ = fmt.Fprintf(b.progress, "    %.0f MiB resident; looked %d times, read %d times; %d processes left behind\n", float64(taken.Resident)/(1<<20), taken.Looks, taken.Readings, taken.Left)
 }

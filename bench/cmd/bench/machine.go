@@ -14,11 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// describeMachine says where and with what was measured.
-func describeMachine(program string) (string, error) {
+// describeMachine says where and with what was measured: what program was built
+// with, or else, if it is a script, what other was.
+func describeMachine(program, other string) (string, error) {
 	built, err := buildinfo.ReadFile(program)
 	if err != nil {
-		return "", fmt.Errorf("finding out what the product was built with: %w", err)
+		built, err = buildinfo.ReadFile(other)
+	}
+	if err != nil {
+		return "", fmt.Errorf("finding out what the programs were built with: %w", err)
 	}
 	sdk := "unknown"
 	for _, module := range built.Deps {

@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return err
 	}
 	defer func() { _ = os.RemoveAll(b.dir) }()
-	machine, err := describeMachine(b.host())
+	machine, err := describeMachine(b.host(), b.baseline())
 	if err != nil {
 		return err
 	}
