@@ -107,8 +107,23 @@ tidy-check:
 demo: build ## two SCIM services, two plugins, one sync file, one upload
 	./sandbox/demo.sh
 
+# BENCH=quick makes it short. More flags of the benchmark: BENCHFLAGS='-only 8x0 -v'.
+ifeq ($(BENCH),quick)
+BENCHKIND := -quick
+else ifeq ($(BENCHFLAGS),)
+BENCHKIND := -write docs/measurements.md
+endif
+
 .PHONY: bench
-bench: ## the Go benchmarks
+bench: build ## the product beside a plain connector, into docs/measurements.md; Linux, ten minutes; BENCH=quick: two
+	@mkdir -p build/bench
+	go build -trimpath -buildvcs=false -o build/bench/bench-baseline ./bench/baseline
+	go build -trimpath -buildvcs=false -o build/bench/bench-scim ./bench/scimserver
+	go build -trimpath -buildvcs=false -o build/bench/bench ./bench/cmd/bench
+	build/bench/bench -product bin -tools build/bench $(BENCHKIND) $(BENCHFLAGS)
+
+.PHONY: microbench
+microbench: ## the Go benchmarks, with allocations
 	go test -run '^$$' -bench . -benchmem ./...
 
 # How long each fuzz target runs.

@@ -47,6 +47,8 @@ func TestMain(m *testing.M) {
 		plugin.Run(context.Background(), "baton-test", "v1.2.3", testSchema, newTestConnector, connectorrunner.WithSessionStoreEnabled())
 	case "exported":
 		plugin.Run(context.Background(), "baton-test", "v1.2.3", exportedSchema, newExportedConnector)
+	case "crowd":
+		plugin.Run(context.Background(), "baton-test", "v1.2.3", testSchema, newCrowd)
 	}
 }
 
@@ -211,13 +213,13 @@ func (c *testConnector) Grants(context.Context, *connectorv2.Resource, resource.
 }
 
 // start runs this binary as a plugin in the given role.
-func start(t *testing.T, role string) *plugin.Client {
+func start(t testing.TB, role string) *plugin.Client {
 	t.Helper()
 	client, _ := startCommand(t, role, exec.Command(os.Args[0])) //nolint:gosec,noctx // The test's own binary, ended by Kill.
 	return client
 }
 
-func startCommand(t *testing.T, role string, cmd *exec.Cmd) (*plugin.Client, *goplugin.Client) {
+func startCommand(t testing.TB, role string, cmd *exec.Cmd) (*plugin.Client, *goplugin.Client) {
 	t.Helper()
 	cmd.Env = append(cmd.Env, roleVariable+"="+role, "HOME="+t.TempDir())
 	host := goplugin.NewClient(&goplugin.ClientConfig{

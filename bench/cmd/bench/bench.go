@@ -1,0 +1,227 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/batonhost/baton-host/bench/meter"
+	"github.com/batonhost/baton-host/bench/same"
+)
+
+// limit is how long one run may take.
+const limit = 10 * time.Minute
+
+// bench measures rows.
+type bench struct {
+	options  *options
+	progress io.Writer
+	// dir is where everything is written, and goes at the end.
+	dir string
+}
+
+func (b *bench) host() string     { return filepath.Join(b.options.product, "baton-host") }
+func (b *bench) baseline() string { return filepath.Join(b.options.tools, "bench-baseline") }
+func (b *bench) scim() string     { return filepath.Join(b.options.tools, "bench-scim") }
+
+func (b *bench) prepare() error {
+	for _, program := range []string{b.host(), filepath.Join(b.options.product, "baton-fullstory"), b.baseline(), b.scim()} {
+		if _, err := os.Stat(program); err != nil {
+			return fmt.Errorf("a program is missing, run make bench: %w", err)
+		}
+	}
+	var err error
+	b.dir, err = os.MkdirTemp("", "baton-host-bench-")
+	return err
+}
+
+// The sides that are measured.
+const (
+	product  = "baton-host"
+	atOnce   = "baseline"
+	inOrder  = "baseline, one after another"
+	fileName = "bench.c1z"
+)
+
+// result is what the sides took, one entry for each repetition.
+type result struct {
+	row   row
+	taken map[string][]meter.Taken
+	// fileBytes is the size of the product's sync file.
+	fileBytes int64
+}
+
+// measure measures a row: in each repetition all sides, in an order that turns
+// round every time.
+func (b *bench) measure(ctx context.Context, row row) (*result, error) {
+	services, err := startServices(ctx, b.scim(), row, b.options.drop)
+	if err != nil {
+		return nil, err
+	}
+	defer services.stop()
+
+	sides := []string{atOnce, product, inOrder}
+	if !row.sequence {
+		sides = sides[:2]
+	}
+	if row.alone {
+		sides = []string{product}
+	}
+	r := &result{row: row, taken: map[string][]meter.Taken{}}
+	for repetition := range row.repetitions {
+		if repetition > 0 {
+			slices.Reverse(sides)
+		}
+		if err := b.repeat(ctx, row, services, sides, r); err != nil {
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// repeat runs each side once and compares what they wrote.
+func (b *bench) repeat(ctx context.Context, row row, services *services, sides []string, r *result) (err error) {
+	dir, err := os.MkdirTemp(b.dir, row.name+"-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if b.options.keep {
+			return
+		}
+		err = errors.Join(err, os.RemoveAll(dir))
+	}()
+	written := map[string][]string{}
+	for i, side := range sides {
+		sideDir := filepath.Join(dir, fmt.Sprintf("side%d", i))
+		work, files, err := b.work(row, side, services, sideDir)
+		if err != nil {
+			return err
+		}
+		taken, err := meter.Measure(ctx, work)
+		if err != nil {
+			return fmt.Errorf("%s failed: %w", side, err)
+		}
+		r.taken[side] = append(r.taken[side], taken)
+		written[side] = files
+		b.tell(row, side, taken)
+	}
+	info, err := os.Stat(written[product][0])
+	if err != nil {
+		return fmt.Errorf("%s wrote no sync file, although it said that all is well: %w", product, err)
+	}
+	r.fileBytes = info.Size()
+	return b.compare(ctx, row, written, dir)
+}
+
+// compare fails unless all sides wrote the same accounts, as many as there are.
+func (b *bench) compare(ctx context.Context, row row, written map[string][]string, dir string) error {
+	ours, err := same.Files(ctx, written[product], dir)
+	if err != nil {
+		return fmt.Errorf("reading what %s wrote: %w", product, err)
+	}
+	if got, want := ours[0].Count(), row.apps*row.users; got != want {
+		return fmt.Errorf("%s wrote %d accounts, and the services have %d", product, got, want)
+	}
+	for _, side := range []string{atOnce, inOrder} {
+		if len(written[side]) == 0 {
+			continue
+		}
+		theirs, err := same.Files(ctx, written[side], dir)
+		if err != nil {
+			return fmt.Errorf("reading what the %s wrote: %w", side, err)
+		}
+		var types []string
+		for i := range row.apps {
+			types = append(types, instance(i)+".user")
+		}
+		if err := same.Differ(ours[0], types, theirs); err != nil {
+			return fmt.Errorf("the sync files are not the same: %w", err)
+		}
+	}
+	return nil
+}
+
+func instance(i int) string { return fmt.Sprintf("app%02d", i+1) }
+
+// work is the commands of a side, and the sync files that they write. Whatever
+// they write is below dir.
+func (b *bench) work(row row, side string, services *services, dir string) (meter.Work, []string, error) {
+	work := meter.Work{Limit: limit, OneByOne: side == inOrder}
+	if side == product {
+		config := filepath.Join(dir, "baton-host.yaml")
+		command, err := command(dir, config, b.hostConfig(row, services), b.host(), "sync", "--config", config, "--output-dir", dir)
+		work.Commands = []meter.Command{command}
+		return work, []string{filepath.Join(dir, fileName)}, err
+	}
+	var files []string
+	for i := range row.apps {
+		own := filepath.Join(dir, instance(i))
+		config := filepath.Join(own, "baseline.yaml")
+		text := fmt.Sprintf("scim-base-url: %s\nscim-token: %s\nprofile-once: %t\n", services.url("baseline", i), services.token, b.options.profileOnce)
+		file := filepath.Join(own, fileName)
+		command, err := command(own, config, text, b.baseline(), "--file", file)
+		if err != nil {
+			return work, nil, err
+		}
+		command.Env = append(command.Env, "BATON_CONFIG_PATH="+config)
+		work.Commands = append(work.Commands, command)
+		files = append(files, file)
+	}
+	return work, files, nil
+}
+
+func (b *bench) hostConfig(row row, services *services) string {
+	var text strings.Builder
+	var all []string
+	fmt.Fprintf(&text, "plugin-dirs: [%q]\nplugins:\n", b.options.product)
+	for i := range row.apps {
+		fmt.Fprintf(&text, "  %s:\n    app: fullstory\n    config:\n      scim-base-url: %s\n      scim-token: %s\n",
+			instance(i), services.url("product", i), services.token)
+		if b.options.readAhead > 0 {
+			fmt.Fprintf(&text, "      scim-read-ahead: %d\n", b.options.readAhead)
+		}
+		all = append(all, instance(i))
+	}
+	fmt.Fprintf(&text, "uploads:\n  bench:\n    plugins: [%s]\n", strings.Join(all, ", "))
+	return text.String()
+}
+
+// command runs a program in a directory of its own, with a configuration file that
+// only its owner can read.
+func command(dir, configPath, config string, args ...string) (meter.Command, error) {
+	temporary := filepath.Join(dir, "tmp")
+	if err := os.MkdirAll(temporary, 0o700); err != nil {
+		return meter.Command{}, err
+	}
+	if err := os.WriteFile(configPath, []byte(config), 0o600); err != nil {
+		return meter.Command{}, err
+	}
+	return meter.Command{
+		Args: args,
+		Dir:  dir,
+		Env:  []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + temporary},
+	}, nil
+}
+
+// tell says what a run took.
+func (b *bench) tell(row row, side string, taken meter.Taken) {
+	_, _ = fmt.Fprintf(b.progress, "%-14s %-28s %6.2f s wall %6.2f s CPU %6d MiB\n", row.name, side,
+		taken.Wall.Seconds(), taken.CPU.Seconds(), taken.Memory>>20)
+	if !b.options.verbose {
+		return
+	}
+	for _, process := range slices.Sorted(maps.Keys(taken.At)) {
+		_, _ = fmt.Fprintf(b.progress, "    %-26s %6.1f MiB at the peak\n", process, float64(taken.At[process])/(1<<20))
+	}
+	_, _ = fmt.Fprintf(b.progress, "    %.0f MiB resident; looked %d times, read %d times; %d processes left behind\n", float64(taken.Resident)/(1<<20), taken.Looks, taken.Readings, taken.Left)
+}

@@ -1,0 +1,167 @@
+//go:build linux
+
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// built is the directory of the programs.
+var built string
+
+func TestMain(m *testing.M) {
+	os.Exit(func() int {
+		var err error
+		if built, err = os.MkdirTemp("", "bench"); err != nil {
+			panic(err)
+		}
+		defer func() { _ = os.RemoveAll(built) }()
+		for name, from := range map[string]string{
+			"bench": ".", "bench-baseline": "../../baseline", "bench-scim": "../../scimserver",
+			"baton-host": "../../../host/cmd/baton-host", "baton-fullstory": "../../../fullstory/cmd/baton-fullstory",
+		} {
+			build := exec.CommandContext(context.Background(), //nolint:gosec // The programs under test.
+				"go", "build", "-o", filepath.Join(built, name), from)
+			if out, err := build.CombinedOutput(); err != nil {
+				panic(fmt.Sprintf("%v: %s", err, out))
+			}
+		}
+		return m.Run()
+	}())
+}
+
+// measured runs the program on the rows, and requires that it leaves no file.
+func measured(t *testing.T, args ...string) (stdout, stderr string, err error) {
+	t.Helper()
+	dir := t.TempDir()
+	command := exec.CommandContext(t.Context(), filepath.Join(built, "bench"), args...) //nolint:gosec // The program under test.
+	command.Env = append(os.Environ(), "TMPDIR="+dir)
+	var out, complaint bytes.Buffer
+	command.Stdout, command.Stderr = &out, &complaint
+	err = command.Run()
+	left, readErr := os.ReadDir(dir)
+	require.NoError(t, readErr)
+	require.Empty(t, left)
+	return out.String(), complaint.String(), err
+}
+
+// programs is where the programs are, those of the product somewhere else if given.
+func programs(product string) []string {
+	if product == "" {
+		product = built
+	}
+	return []string{"-product", product, "-tools", built}
+}
+
+func TestSidesThatWriteTheSameMakeATable(t *testing.T) {
+	t.Parallel()
+	stdout, stderr, err := measured(t, append(programs(""), "-rows", "2x200,1x150-1ms,1x0", "-n", "2", "-v")...)
+	require.NoError(t, err, stderr)
+	figures := regexp.MustCompile(`(?m)^\| [^|]* \| (wall|CPU|memory) \| (0\.\d*[1-9]\d*|[1-9][\d.]*) (s|MiB) \| (0\.\d*[1-9]\d*|[1-9][\d.]*) (s|MiB) \| \*\*\d+\.\d\d\*\* \(\d+\.\d\d–\d+\.\d\d\) \| 2 \| – \| – \|$`)
+	require.Len(t, figures.FindAllString(stdout, -1), 4*3, stdout)
+	for _, says := range []string{
+		"| 2 apps × 200, no latency, 2 baselines at once | wall |",
+		"| 2 apps × 200, no latency, 2 baselines one after another | wall |",
+		"| 1 app × 150, 1ms a page | wall |",
+		"| 1 app × 0 (start-up) | wall |",
+		"baton-sdk v0.25.0",
+	} {
+		require.Contains(t, stdout, says)
+	}
+	require.Contains(t, stderr, "baton-fullstory")
+	require.NotContains(t, stdout+stderr, "bench-token")
+}
+
+func TestADifferenceMakesNoTable(t *testing.T) {
+	t.Parallel()
+	for side, says := range map[string]string{
+		"product":  "baton-host wrote 99 accounts, and the services have 100",
+		"baseline": "the sync files are not the same: app 2: the product has 50 accounts, the baseline 49",
+	} {
+		t.Run(side, func(t *testing.T) {
+			t.Parallel()
+			stdout, stderr, err := measured(t, append(programs(""), "-rows", "2x50", "-n", "1", "-drop", side)...)
+			require.Error(t, err)
+			require.Equal(t, "exit status 1", err.Error())
+			require.Contains(t, stderr, says)
+			require.Empty(t, stdout)
+		})
+	}
+}
+
+func TestASideThatFailsMakesNoTable(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ script, says string }{
+		"it says so":          {"echo the reason >&2; exit 3", "baton-host ended with status 3: the reason"},
+		"it says all is well": {"exit 0", "baton-host wrote no sync file"},
+		"its file is none":    {`echo no sync file > bench.c1z`, "reading what baton-host wrote"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			product := t.TempDir()
+			for _, program := range []string{"baton-host", "baton-fullstory"} {
+				require.NoError(t, os.WriteFile(filepath.Join(product, program), []byte("#!/bin/sh\n"+c.script+"\n"), 0o700)) //nolint:gosec // A program.
+			}
+			stdout, stderr, err := measured(t, append(programs(product), "-rows", "1x5", "-n", "1")...)
+			require.Error(t, err)
+			require.Equal(t, "exit status 1", err.Error())
+			require.Contains(t, stderr, c.says)
+			require.Empty(t, stdout)
+		})
+	}
+}
+
+func TestFlagsThatCannotBeMeantAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		args []string
+		says string
+	}{
+		"an unknown row":              {[]string{"-only", "3x3"}, `no row "3x3"`},
+		"a row that is none":          {[]string{"-rows", "many"}, `"many" is no row`},
+		"a latency that is none":      {[]string{"-rows", "1x5-long"}, `"1x5-long" is no row`},
+		"a part into a document":      {[]string{"-quick", "-write", "x.md"}, "is not written"},
+		"an argument":                 {[]string{"1x5"}, `"1x5" is no flag`},
+		"programs that are not there": {[]string{"-tools", "/does/not/exist", "-rows", "1x5"}, "a program is missing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			stdout, stderr, err := measured(t, c.args...)
+			require.Error(t, err)
+			require.Contains(t, stderr, c.says)
+			require.Empty(t, stdout)
+		})
+	}
+}
+
+func TestAResultGoesBetweenTheMarkersOnly(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "document.md")
+	require.NoError(t, os.WriteFile(path, []byte("before\n"+beginMarker+"old\n"+endMarker+"after\n"), 0o600))
+	for _, result := range []string{"new\n", "newer\n"} {
+		require.NoError(t, writeInto(path, result))
+		content, err := os.ReadFile(path)
+		require.NoError(t, err)
+		require.Equal(t, "before\n"+beginMarker+"\n"+result+"\n"+endMarker+"after\n", string(content))
+	}
+	require.NoError(t, os.WriteFile(path, []byte("no markers\n"), 0o600))
+	require.ErrorContains(t, writeInto(path, "new\n"), "no place for the result")
+}
+
+func TestTheDocumentHasAPlaceForTheResult(t *testing.T) {
+	t.Parallel()
+	content, err := os.ReadFile("../../../docs/measurements.md")
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "measurements.md")
+	require.NoError(t, os.WriteFile(path, content, 0o600))
+	require.NoError(t, writeInto(path, "new\n"))
+}

@@ -1,0 +1,51 @@
+package meter
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestMemoryIsThatOfAllProcessesBelow looks at a process and its child, of which
+// each has 48 MiB of its own.
+func TestMemoryIsThatOfAllProcessesBelow(t *testing.T) {
+	t.Parallel()
+	const (
+		inner  = `y=$(head -c 50331648 /dev/zero | tr "\0" y); echo ready; read -r _; : "$y"`
+		middle = `x=$(head -c 50331648 /dev/zero | tr "\0" x); sh -c "$INNER"; : "$x"`
+	)
+	shell := exec.CommandContext(t.Context(), "sh", "-c", `sh -c "$MIDDLE"; :`)
+	shell.Env = append(os.Environ(), "MIDDLE="+middle, "INNER="+inner)
+	stdin, err := shell.StdinPipe()
+	require.NoError(t, err)
+	stdout, err := shell.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, shell.Start())
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		_ = shell.Wait()
+	})
+	_, err = bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(t, err)
+
+	// Other tests have processes too, so only those below the shell are looked at.
+	s := newSampler(shell.Process.Pid)
+	s.look(time.Now())
+	require.Len(t, s.at, 2)
+	require.Greater(t, s.peak, int64(2*48<<20))
+	require.Greater(t, s.resident, s.peak)
+	for _, size := range s.at {
+		require.Greater(t, size, int64(48<<20))
+	}
+	require.Contains(t, descendants(os.Getpid()), shell.Process.Pid)
+	require.Equal(t, 1, s.readings)
+
+	s.look(time.Now())
+	require.Equal(t, 1, s.readings, "nothing has grown")
+	s.look(time.Now().Add(2 * readEvery))
+	require.Equal(t, 2, s.readings, "the last reading is long ago")
+}
