@@ -129,7 +129,7 @@ microbench: ## the Go benchmarks, with allocations
 # How long each fuzz target runs.
 FUZZTIME ?= 10m
 FUZZTARGETS := scim:FuzzPage scim:FuzzUser scim:FuzzMembers scim:FuzzAttributes scim:FuzzErrorBody scim:FuzzPageToken \
-	host/aggregate:FuzzAnIDComesBackAsItWent host/config:FuzzLoad plugin/redact:FuzzBlank
+	host/aggregate:FuzzAnIDComesBackAsItWent host/config:FuzzLoad plugin/redact:FuzzBlank host/page:FuzzAPageIsTakenAsEver
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME; what it finds goes to testdata/fuzz

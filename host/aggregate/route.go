@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -16,6 +17,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+
+	"github.com/batonhost/baton-host/host/page"
 )
 
 // route is the way to one plugin: renaming on both ends, retries in between,
@@ -190,9 +193,12 @@ func (r *route) ask(ctx context.Context, method string, request, reply proto.Mes
 	}
 	r.join(request)
 	var took time.Duration
+	if r.aggregate.packed && method == v2.ResourcesService_ListResources_FullMethodName {
+		opts = append(slices.Clip(opts), grpc.ForceCodecV2(page.Codec))
+	}
 	attempt := func(ctx context.Context) error {
-		if page := r.ahead.take(method, request); page != nil {
-			itsTime, err := page.wait(ctx, reply)
+		if asked := r.ahead.take(method, request); asked != nil {
+			itsTime, err := asked.wait(ctx, reply)
 			took += itsTime
 			return err
 		}

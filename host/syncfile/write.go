@@ -145,15 +145,19 @@ func BehindLinks(path string) (string, error) {
 }
 
 func run(ctx context.Context, connector types.ConnectorClient, path, work string, settings Settings) error {
+	store, plan, err := openStore(ctx, path, work, settings.Engine)
+	if err != nil {
+		return fmt.Errorf("prepare the sync: %w", err)
+	}
 	options := []sync.SyncOpt{
-		sync.WithC1ZPath(path),
+		sync.WithConnectorStore(store),
 		sync.WithTmpDir(work),
 		sync.WithWorkerCount(max(settings.Workers, 1)),
 		sync.WithSkipEntitlementsAndGrants(settings.Scope.SkipEntitlementsAndGrants),
 		sync.WithSkipGrants(settings.Scope.SkipGrants),
 	}
-	if settings.Engine != "" {
-		options = append(options, sync.WithStorageEngine(settings.Engine))
+	if plan != nil {
+		options = append(options, sync.WithTransitionHandler(plan.atStep))
 	}
 	if settings.Scope.DontExpandGrants {
 		options = append(options, sync.WithDontExpandGrants())
@@ -165,12 +169,12 @@ func run(ctx context.Context, connector types.ConnectorClient, path, work string
 		options = append(options, sync.WithTargetedSyncResources(settings.Scope.Resources))
 	}
 	notes, keepsNotes := connector.(sessions.SetSessionStore)
-	if keepsNotes {
-		options = append(options, sync.WithSessionStore(notes))
-	}
 	syncer, err := sync.NewSyncer(ctx, connector, options...)
 	if err != nil {
-		return fmt.Errorf("prepare the sync: %w", err)
+		return errors.Join(fmt.Errorf("prepare the sync: %w", err), store.Close(context.WithoutCancel(ctx)))
+	}
+	if keepsNotes {
+		notes.SetSessionStore(ctx, store.SessionStore())
 	}
 	err = withoutStopped(syncer.Sync(ctx))
 	if keepsNotes {

@@ -204,7 +204,7 @@ func (m *making) lastGood(instance string) (*aggregate.LastGood, error) {
 }
 
 func (m *making) sync(ctx context.Context, plugins []aggregate.Plugin, observer aggregate.Observer) (*aggregate.Aggregate, *syncfile.Draft, error) {
-	options := []aggregate.Option{aggregate.WithRetry(m.Retry), aggregate.WithObserver(observer)}
+	options := []aggregate.Option{aggregate.WithRetry(m.Retry), aggregate.WithObserver(observer), aggregate.WithPackedProfiles()}
 	if m.Sessions != nil {
 		options = append(options, aggregate.WithSessions(m.Sessions()))
 	}

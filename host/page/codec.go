@@ -1,0 +1,71 @@
+package page
+
+import (
+	"fmt"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"google.golang.org/grpc/encoding"
+	_ "google.golang.org/grpc/encoding/proto" // the codec for everything else
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+)
+
+// Numbers of fields (c1/connector/v2/resource.proto of the SDK).
+const (
+	listField    protowire.Number = 1 // of ResourcesServiceListResourcesResponse
+	profileField protowire.Number = 9 // of Resource
+)
+
+// Codec is gRPC's codec for protobuf messages, but for the answer to ListResources:
+// there a profile is its encoding and not its fields (see [Packed]). What is not in
+// the usual form is decoded in the usual way.
+var Codec encoding.CodecV2 = codec{encoding.GetCodecV2("proto")}
+
+type codec struct{ encoding.CodecV2 }
+
+// Unmarshal decodes a message.
+func (c codec) Unmarshal(data mem.BufferSlice, into any) error {
+	page, ok := into.(*v2.ResourcesServiceListResourcesResponse)
+	if !ok {
+		return c.CodecV2.Unmarshal(data, into)
+	}
+	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
+	defer whole.Free()
+	return decode(whole.ReadOnlyData(), page)
+}
+
+// decode decodes a page. What it puts into it shares no memory with data.
+func decode(data []byte, page *v2.ResourcesServiceListResourcesResponse) error {
+	proto.Reset(page)
+	var rest []byte // all fields but the list
+	var list []*v2.Resource
+	packer := packer{}
+	for len(data) > 0 {
+		field, kind, n := protowire.ConsumeTag(data)
+		if n < 0 {
+			return fmt.Errorf("decode a page: %w", protowire.ParseError(n))
+		}
+		size := protowire.ConsumeFieldValue(field, kind, data[n:])
+		if size < 0 {
+			return fmt.Errorf("decode a page: %w", protowire.ParseError(size))
+		}
+		if field != listField || kind != protowire.BytesType {
+			rest = append(rest, data[:n+size]...)
+			data = data[n+size:]
+			continue
+		}
+		row, _ := protowire.ConsumeBytes(data[n:])
+		resource := &v2.Resource{}
+		if err := packer.resource(row, resource); err != nil {
+			return fmt.Errorf("decode row %d of a page: %w", len(list)+1, err)
+		}
+		list = append(list, resource)
+		data = data[n+size:]
+	}
+	if err := proto.Unmarshal(rest, page); err != nil {
+		return fmt.Errorf("decode a page: %w", err)
+	}
+	page.SetList(list)
+	return nil
+}

@@ -1,0 +1,107 @@
+package syncfile
+
+import (
+	"context"
+	gosync "sync"
+	"sync/atomic"
+
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/annotations"
+	"github.com/conductorone/baton-sdk/pkg/connectorstore"
+	"github.com/conductorone/baton-sdk/pkg/dotc1z"
+	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
+	"github.com/conductorone/baton-sdk/pkg/sync"
+)
+
+// openStore is the store of a new sync file at path, with its temporary files in
+// work.
+func openStore(ctx context.Context, path, work string, engine c1zstore.Engine) (c1zstore.Store, *planning, error) {
+	options := []dotc1z.C1ZOption{dotc1z.WithTmpDir(work)}
+	if engine != "" {
+		options = append(options, dotc1z.WithEngine(engine))
+	}
+	store, err := dotc1z.NewStore(ctx, path, options...)
+	if err != nil {
+		return nil, nil, err
+	}
+	whole, ok := store.(syncerStore)
+	if !ok {
+		return store, nil, nil // SQLite's: the syncer goes its longer way.
+	}
+	plan := &planning{syncerStore: whole, types: map[string]bool{}}
+	return plan, plan, nil
+}
+
+// syncerStore is all that the SDK's syncer asks a store for, or asks whether it has
+// it (baton-sdk v0.25.0, pkg/sync). What stands between the two must have every one:
+// the syncer checks less, or does it another way, where one is missing.
+type syncerStore interface {
+	c1zstore.Store
+	c1zstore.GrantGenerationDigestReader
+	connectorstore.DBSizeProvider
+	dotc1z.IngestInvariantStore
+	sync.EntitlementGraphStore
+
+	DeleteResourceRecord(ctx context.Context, resourceTypeID, resourceID string) error
+	DeleteEntitlementByRefs(ctx context.Context, entitlement *connectorv2.Entitlement) error
+	DeleteGrantByRefs(ctx context.Context, grant *connectorv2.Grant) error
+	DeleteGrantsByRefs(ctx context.Context, grants ...*connectorv2.Grant) error
+	ListGrantPrincipalKeysForEntitlement(ctx context.Context, entitlement *connectorv2.Entitlement, pageToken string, pageSize uint32) ([]string, string, error)
+	GrantsForEntitlementPrincipalSorted() bool
+}
+
+// planning is a store that spares the syncer from reading every resource twice to
+// find those to ask entitlements and grants of, where no resource type has any: that
+// is what SkipEntitlementsAndGrants on a type says, and accounts always have it.
+type planning struct {
+	syncerStore
+
+	op atomic.Uint32 // the step that the syncer is at
+
+	mu    gosync.Mutex
+	types map[string]bool // by id: may have entitlements or grants
+}
+
+// atStep is told which step the syncer begins.
+func (p *planning) atStep(action sync.Action) { p.op.Store(uint32(action.Op)) }
+
+// PutResourceTypes also notes which types may have entitlements or grants.
+func (p *planning) PutResourceTypes(ctx context.Context, types ...*connectorv2.ResourceType) error {
+	if err := p.syncerStore.PutResourceTypes(ctx, types...); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, one := range types {
+		annos := annotations.Annotations(one.GetAnnotations())
+		p.types[one.GetId()] = !annos.Contains(&connectorv2.SkipEntitlementsAndGrants{})
+	}
+	return nil
+}
+
+// ListResources answers the two steps that look for resources with entitlements or
+// grants with nothing where there is none. All other listings are what they are.
+func (p *planning) ListResources(ctx context.Context, request *connectorv2.ResourcesServiceListResourcesRequest) (*connectorv2.ResourcesServiceListResourcesResponse, error) {
+	if p.looksForNothing(request) {
+		return &connectorv2.ResourcesServiceListResourcesResponse{}, nil
+	}
+	return p.syncerStore.ListResources(ctx, request)
+}
+
+func (p *planning) looksForNothing(request *connectorv2.ResourcesServiceListResourcesRequest) bool {
+	op := sync.ActionOp(p.op.Load()) //nolint:gosec // It is one.
+	if op != sync.SyncEntitlementsOp && op != sync.SyncGrantsOp {
+		return false
+	}
+	if request.GetResourceTypeId() != "" || request.GetParentResourceId() != nil || request.GetPageToken() != "" {
+		return false
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, mayHave := range p.types {
+		if mayHave {
+			return false
+		}
+	}
+	return len(p.types) > 0
+}
