@@ -124,7 +124,7 @@ bench: build ## the product beside a plain connector, into docs/measurements.md;
 
 .PHONY: microbench
 microbench: ## the Go benchmarks, with allocations
-	go test -run '^$$' -bench . -benchmem ./...
+	go test -run '^$$' -bench . -benchmem ./scim ./host/aggregate ./plugin/...
 
 # How long each fuzz target runs.
 FUZZTIME ?= 10m

@@ -77,6 +77,8 @@ func Measure(ctx context.Context, work Work) (Taken, error) {
 	var answer, complaint bytes.Buffer
 	child := exec.CommandContext(ctx, self, ChildCommand) //nolint:gosec // This program itself.
 	child.Stdin, child.Stdout, child.Stderr = bytes.NewReader(asked), &answer, &complaint
+	// It does not outlive this process, however that ends.
+	child.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	// It is asked to end, so that it ends the work first, and made to if it does not.
 	child.Cancel = func() error { return child.Process.Signal(syscall.SIGTERM) }
 	child.WaitDelay = 2 * graceForTheRest

@@ -71,7 +71,7 @@ func burn() error {
 
 // startAndKill kills its child as the SDK does: without waiting for it.
 func startAndKill() error {
-	child, said, _, err := startMyself("burn")
+	child, said, err := startMyself("burn")
 	if err != nil {
 		return err
 	}
@@ -83,25 +83,25 @@ func startAndKill() error {
 
 // leave leaves a child behind, in a session of its own, and its number in a file.
 func leave() error {
-	child, _, _, err := startMyself("hang")
+	child, _, err := startMyself("hang")
 	if err != nil {
 		return err
 	}
 	return os.WriteFile("left", []byte(strconv.Itoa(child.Process.Pid)), 0o600)
 }
 
-func startMyself(as string) (*exec.Cmd, io.Reader, io.WriteCloser, error) {
-	child := exec.CommandContext(context.Background(), os.Args[0], as)
+// startMyself starts a child whose input does not end before this process does.
+func startMyself(as string) (*exec.Cmd, io.Reader, error) {
+	child := exec.CommandContext(context.Background(), os.Args[0], as) //nolint:gosec // The test's own binary.
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	stdout, err := child.StdoutPipe()
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	stdin, err := child.StdinPipe()
-	if err != nil {
-		return nil, nil, nil, err
+	if _, err := child.StdinPipe(); err != nil {
+		return nil, nil, err
 	}
-	return child, stdout, stdin, child.Start()
+	return child, stdout, child.Start()
 }
 
 func command(dir, as string) meter.Command {

@@ -18,7 +18,10 @@ const (
 	lookEvery = 25 * time.Millisecond
 	readEvery = 250 * time.Millisecond
 	// grown is the growth that makes for a reading, in percent.
-	grown = 1
+	grown = 2
+	// rest is how many times as long as a reading took there is none without
+	// growth.
+	rest = 50
 )
 
 // sampler looks at the processes below one until it is stopped.
@@ -28,9 +31,11 @@ type sampler struct {
 	ended           chan struct{}
 	stopOnce        sync.Once
 	looks, readings int
-	// own was the sum at the last reading, which was at read.
+	// own is the greatest sum at a reading. The last reading was at read and took
+	// so long.
 	own  int64
 	read time.Time
+	took time.Duration
 	// peak is the greatest sum of proportional set sizes, in bytes, at what each
 	// process had then.
 	peak int64
@@ -73,11 +78,13 @@ func (s *sampler) look(now time.Time) {
 		own += max(0, all-shared)
 	}
 	s.resident = max(s.resident, resident)
-	if own <= s.own+s.own*grown/100 && now.Sub(s.read) < readEvery {
+	if own <= s.own+s.own*grown/100 && now.Sub(s.read) < max(readEvery, rest*s.took) {
 		return
 	}
 	s.readings++
 	s.own, s.read = max(own, s.own), now
+	began := time.Now()
+	defer func() { s.took = time.Since(began) }()
 	var sum int64
 	at := map[string]int64{}
 	for _, pid := range below {

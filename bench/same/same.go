@@ -173,7 +173,7 @@ func digestOf(r *v2.Resource) (digest, error) {
 		EmployeeIDs:   trait.GetEmployeeIds(),
 		Status:        r.GetStatus().GetStatus().String(),
 		StatusDetails: r.GetStatus().GetDetails(),
-		TraitStatus:   trait.GetStatus().GetStatus().String(),
+		TraitStatus:   trait.GetStatus().GetStatus().String(), //nolint:staticcheck // Readers of the trait see it.
 		Created:       r.GetCreatedAt().AsTime(),
 		LastLogin:     trait.GetLastLogin().AsTime(),
 		Profile:       resource.GetProfile(r).AsMap(),

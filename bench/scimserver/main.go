@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) 
 		return fmt.Errorf("there is no token in %s", tokenVariable)
 	}
 	for i := range *apps {
-		app, err := newApp(*users, *seed+uint64(i)) //nolint:gosec // A count is not negative.
+		app, err := newApp(*users, *seed+uint64(i))
 		if err != nil {
 			return err
 		}

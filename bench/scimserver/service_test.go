@@ -38,7 +38,7 @@ func serviceOf(t *testing.T, apps, users int) *service {
 	t.Helper()
 	s := &service{token: token, pageCap: 100}
 	for i := range apps {
-		app, err := newApp(users, uint64(i)) //nolint:gosec // A count is not negative.
+		app, err := newApp(users, uint64(i))
 		require.NoError(t, err)
 		s.apps = append(s.apps, app)
 	}

@@ -94,12 +94,9 @@ func (b *bench) repeat(ctx context.Context, row row, services *services, sides [
 	if err != nil {
 		return err
 	}
-	defer func() {
-		if b.options.keep {
-			return
-		}
-		err = errors.Join(err, os.RemoveAll(dir))
-	}()
+	if !b.options.keep {
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
 	written := map[string][]string{}
 	for i, side := range sides {
 		sideDir := filepath.Join(dir, fmt.Sprintf("side%d", i))
@@ -125,26 +122,20 @@ func (b *bench) repeat(ctx context.Context, row row, services *services, sides [
 
 // compare fails unless all sides wrote the same accounts, as many as there are.
 func (b *bench) compare(ctx context.Context, row row, written map[string][]string, dir string) error {
-	ours, err := same.Files(ctx, written[product], dir)
+	files, err := same.Files(ctx, slices.Concat(written[product], written[atOnce], written[inOrder]), dir)
 	if err != nil {
-		return fmt.Errorf("reading what %s wrote: %w", product, err)
+		return fmt.Errorf("reading what was written: %w", err)
 	}
-	if got, want := ours[0].Count(), row.apps*row.users; got != want {
+	ours, theirs := files[0], files[1:]
+	if got, want := ours.Count(), row.apps*row.users; got != want {
 		return fmt.Errorf("%s wrote %d accounts, and the services have %d", product, got, want)
 	}
-	for _, side := range []string{atOnce, inOrder} {
-		if len(written[side]) == 0 {
-			continue
-		}
-		theirs, err := same.Files(ctx, written[side], dir)
-		if err != nil {
-			return fmt.Errorf("reading what the %s wrote: %w", side, err)
-		}
-		var types []string
-		for i := range row.apps {
-			types = append(types, instance(i)+".user")
-		}
-		if err := same.Differ(ours[0], types, theirs); err != nil {
+	var types []string
+	for i := range row.apps {
+		types = append(types, instance(i)+".user")
+	}
+	for baselines := range slices.Chunk(theirs, row.apps) {
+		if err := same.Differ(ours, types, baselines); err != nil {
 			return fmt.Errorf("the sync files are not the same: %w", err)
 		}
 	}

@@ -51,7 +51,11 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err := b.prepare(); err != nil {
 		return err
 	}
-	defer func() { _ = os.RemoveAll(b.dir) }()
+	if o.keep {
+		_, _ = fmt.Fprintln(stderr, "the runs are kept in", b.dir)
+	} else {
+		defer func() { _ = os.RemoveAll(b.dir) }()
+	}
 	machine, err := describeMachine(b.host(), b.baseline())
 	if err != nil {
 		return err

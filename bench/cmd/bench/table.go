@@ -32,6 +32,10 @@ var (
 		"memory", func(t meter.Taken) float64 { return float64(t.Memory) },
 		func(bytes float64) string { return fmt.Sprintf("%.0f MiB", bytes/(1<<20)) },
 	}
+	resident = measure{
+		"memory, RSS", func(t meter.Taken) float64 { return float64(t.Resident) },
+		memory.text,
+	}
 )
 
 // render is the result as Markdown.
@@ -81,7 +85,7 @@ func comparison(results []*result) string {
 }
 
 func compareWith(text *strings.Builder, work string, r *result, side string, g goals) {
-	for _, m := range []measure{wall, cpu, memory} {
+	for _, m := range []measure{wall, cpu, memory, resident} {
 		var reach, beyond float64
 		switch m.name {
 		case wall.name:
