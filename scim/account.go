@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -47,7 +48,11 @@ func (u *user) resource() (*v2.Resource, error) {
 	}
 
 	email := first(emails...)
-	attributes := []resource.ResourceOption{resource.WithResourceProfile(u.profile(email))}
+	profile, err := packProfile(u.profile(email))
+	if err != nil {
+		return nil, err
+	}
+	attributes := []resource.ResourceOption{withProfile(profile)}
 	if !u.Meta.Created.IsZero() {
 		attributes = append(attributes, resource.WithResourceCreatedAt(u.Meta.Created.Time))
 	}
@@ -70,40 +75,46 @@ func (u *user) status() (v2.UserTrait_Status_Status, string) {
 // profile is the attributes C1 can map, by the names existing connectors use
 // for them, and those that the configuration chose. Nothing else of what the app
 // sends leaves the connector.
-func (u *user) profile(email string) map[string]any {
+func (u *user) profile(email string) []attribute {
 	work := u.workplace()
 	id, userName := string(u.ID), string(u.UserName)
-	profile := map[string]any{}
-	for key, value := range map[string]string{
-		"scim_id":         id,
-		"user_id":         id,
-		"user_name":       userName,
-		"login":           u.login(),
-		"email":           email,
-		"display_name":    u.DisplayName,
-		"first_name":      u.Name.GivenName,
-		"last_name":       u.Name.FamilyName,
-		"external_id":     string(u.ExternalID),
-		"title":           u.Title,
-		"user_type":       u.UserType,
-		"locale":          u.Locale,
-		"time_zone":       u.TimeZone,
-		"employee_number": string(work.EmployeeNumber),
-		"cost_center":     string(work.CostCenter),
-		"organization":    string(work.Organization),
-		"division":        string(work.Division),
-		"department":      string(work.Department),
-		"manager":         string(work.Manager),
-		"roles":           strings.Join(u.roleNames(), ", "),
+	profile := make([]attribute, 0, 24)
+	for _, one := range [...]attribute{
+		{"scim_id", id},
+		{"user_id", id},
+		{"user_name", userName},
+		{"login", u.login()},
+		{"email", email},
+		{"display_name", u.DisplayName},
+		{"first_name", u.Name.GivenName},
+		{"last_name", u.Name.FamilyName},
+		{"external_id", string(u.ExternalID)},
+		{"title", u.Title},
+		{"user_type", u.UserType},
+		{"locale", u.Locale},
+		{"time_zone", u.TimeZone},
+		{"employee_number", string(work.EmployeeNumber)},
+		{"cost_center", string(work.CostCenter)},
+		{"organization", string(work.Organization)},
+		{"division", string(work.Division)},
+		{"department", string(work.Department)},
+		{"manager", string(work.Manager)},
+		{"roles", strings.Join(u.roleNames(), ", ")},
 	} {
-		if strings.TrimSpace(value) != "" {
-			profile[key] = value
+		if strings.TrimSpace(one.value) != "" {
+			profile = append(profile, one)
 		}
 	}
 	for key, value := range u.chosen.profile {
-		if value != "" {
-			profile[key] = value
+		if value == "" {
+			continue
 		}
+		at := slices.IndexFunc(profile, func(one attribute) bool { return one.key == key })
+		if at < 0 {
+			at = len(profile)
+			profile = append(profile, attribute{key: key})
+		}
+		profile[at].value = value
 	}
 	return profile
 }

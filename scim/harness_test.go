@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/batonhost/baton-host/scim"
 )
@@ -159,7 +160,21 @@ func listOnce(ctx context.Context, connector types.ConnectorServer, token string
 	answer, err := connector.ListResources(ctx, v2.ResourcesServiceListResourcesRequest_builder{
 		ResourceTypeId: "user", PageToken: token,
 	}.Build())
+	if err != nil {
+		return nil, "", err
+	}
+	answer, err = received(answer)
 	return answer.GetList(), answer.GetNextPageToken(), err
+}
+
+// received is an answer as it comes to who has asked for it, over a connection.
+func received(sent *v2.ResourcesServiceListResourcesResponse) (*v2.ResourcesServiceListResourcesResponse, error) {
+	encoded, err := proto.Marshal(sent)
+	if err != nil {
+		return nil, err
+	}
+	answer := &v2.ResourcesServiceListResourcesResponse{}
+	return answer, proto.Unmarshal(encoded, answer)
 }
 
 // listAll reads all accounts as the SDK's syncer does: a later account of the

@@ -124,7 +124,7 @@ func (r *readAhead) page(ctx context.Context, p position) (*page, error) {
 	case <-f.done:
 	case <-ctx.Done():
 		r.drop()
-		return nil, r.endpoint.stopped(ctx)
+		return nil, r.endpoint.requestFailure(ctx, ctx.Err())
 	}
 	f.cancel()
 	delete(r.ahead, p.index())

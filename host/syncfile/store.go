@@ -6,11 +6,14 @@ import (
 	"sync/atomic"
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	readerv2 "github.com/conductorone/baton-sdk/pb/c1/reader/v2"
 	"github.com/conductorone/baton-sdk/pkg/annotations"
 	"github.com/conductorone/baton-sdk/pkg/connectorstore"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
 	"github.com/conductorone/baton-sdk/pkg/sync"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // openStore is the store of a new sync file at path, with its temporary files in
@@ -28,7 +31,7 @@ func openStore(ctx context.Context, path, work string, engine c1zstore.Engine) (
 	if !ok {
 		return store, nil, nil // SQLite's: the syncer goes its longer way.
 	}
-	plan := &planning{syncerStore: whole, types: map[string]bool{}}
+	plan := &planning{syncerStore: whole, put: newIDFilter(), types: map[string]bool{}}
 	return plan, plan, nil
 }
 
@@ -50,13 +53,15 @@ type syncerStore interface {
 	GrantsForEntitlementPrincipalSorted() bool
 }
 
-// planning is a store that spares the syncer from reading every resource twice to
-// find those to ask entitlements and grants of, where no resource type has any: that
-// is what SkipEntitlementsAndGrants on a type says, and accounts always have it.
+// planning is the store of a file that is new, between it and the syncer. It spares
+// the syncer from reading every resource twice to find those to ask entitlements and
+// grants of, where no resource type has any: that is what SkipEntitlementsAndGrants on
+// a type says. And it spares the store from being asked for what is not there.
 type planning struct {
 	syncerStore
 
-	op atomic.Uint32 // the step that the syncer is at
+	op  atomic.Uint32 // the step that the syncer is at
+	put *idFilter
 
 	mu    gosync.Mutex
 	types map[string]bool // by id: may have entitlements or grants
@@ -64,6 +69,10 @@ type planning struct {
 
 // atStep is told which step the syncer begins.
 func (p *planning) atStep(action sync.Action) { p.op.Store(uint32(action.Op)) }
+
+func (p *planning) step() sync.ActionOp {
+	return sync.ActionOp(p.op.Load()) //nolint:gosec // It is one.
+}
 
 // PutResourceTypes also notes which types may have entitlements or grants.
 func (p *planning) PutResourceTypes(ctx context.Context, types ...*connectorv2.ResourceType) error {
@@ -89,8 +98,7 @@ func (p *planning) ListResources(ctx context.Context, request *connectorv2.Resou
 }
 
 func (p *planning) looksForNothing(request *connectorv2.ResourcesServiceListResourcesRequest) bool {
-	op := sync.ActionOp(p.op.Load()) //nolint:gosec // It is one.
-	if op != sync.SyncEntitlementsOp && op != sync.SyncGrantsOp {
+	if op := p.step(); op != sync.SyncEntitlementsOp && op != sync.SyncGrantsOp {
 		return false
 	}
 	if request.GetResourceTypeId() != "" || request.GetParentResourceId() != nil || request.GetPageToken() != "" {
@@ -104,4 +112,25 @@ func (p *planning) looksForNothing(request *connectorv2.ResourcesServiceListReso
 		}
 	}
 	return len(p.types) > 0
+}
+
+// GetResource says at once of a resource that has not been put into this file that it
+// is not there: the syncer asks before every one that it puts. What has been, or what
+// only looks like it, the store is asked for.
+func (p *planning) GetResource(ctx context.Context, request *readerv2.ResourcesReaderServiceGetResourceRequest) (*readerv2.ResourcesReaderServiceGetResourceResponse, error) {
+	if p.step() == sync.SyncResourcesOp && !p.put.mayHave(request.GetResourceId()) {
+		return nil, errNotPut
+	}
+	return p.syncerStore.GetResource(ctx, request)
+}
+
+var errNotPut = status.Error(codes.NotFound, "the resource is not in the sync file yet")
+
+// PutResources also notes which resources are there.
+func (p *planning) PutResources(ctx context.Context, resources ...*connectorv2.Resource) error {
+	// Before: a resource that is there and not noted would be taken for none.
+	for _, one := range resources {
+		p.put.add(one.GetId())
+	}
+	return p.syncerStore.PutResources(ctx, resources...)
 }
