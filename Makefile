@@ -2,7 +2,7 @@
 # `make build` and `make test` need no git; `make check` needs a git checkout.
 
 # What a release holds.
-RELEASED := ./host/cmd/baton-host ./fullstory/cmd/baton-fullstory ./scim/cmd/baton-scim
+RELEASED := ./host/cmd/baton-host ./host/cmd/baton-host-explore ./fullstory/cmd/baton-fullstory ./scim/cmd/baton-scim
 
 BINARIES := $(RELEASED) ./sandbox/cmd/baton-sandbox
 

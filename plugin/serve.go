@@ -46,6 +46,9 @@ func serve(ctx context.Context, author connectorAuthor) {
 
 	ctx, traces, stopTraces := trace(ctx, author)
 	config := serveConfig(newService(ctx, author), traces.ServerOptions()...)
+	if err := recognize(config); err != nil {
+		fail("TLS to the host: %v", err)
+	}
 	config.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: os.Stderr, JSONFormat: true})
 	goplugin.Serve(config)
 	stopTraces()

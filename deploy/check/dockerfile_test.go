@@ -109,7 +109,7 @@ func TestEachImageStartsItsProgramAsNobodySpecial(t *testing.T) {
 		}
 		want := []string{"/out/" + name}
 		if name == "baton-host" { // It finds plugins beside itself.
-			want = []string{"/out/baton-fullstory", "/out/baton-host", "/out/baton-scim"}
+			want = []string{"/out/baton-fullstory", "/out/baton-host", "/out/baton-host-explore", "/out/baton-scim"}
 		}
 		require.ElementsMatch(t, want, installed, name)
 	}

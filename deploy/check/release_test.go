@@ -18,6 +18,7 @@ import (
 // programs are what a release holds, by package.
 var programs = map[string]string{
 	"./host/cmd/baton-host":           "baton-host",
+	"./host/cmd/baton-host-explore":   "baton-host-explore",
 	"./fullstory/cmd/baton-fullstory": "baton-fullstory",
 	"./scim/cmd/baton-scim":           "baton-scim",
 }

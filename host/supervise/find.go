@@ -16,7 +16,7 @@ const binaryPrefix = "baton-"
 
 // notPlugins are the programs of this project that bear the prefix and are no
 // plugins.
-var notPlugins = []string{"baton-host", "baton-sandbox"}
+var notPlugins = []string{"baton-host", "baton-host-explore", "baton-sandbox"}
 
 // Finder looks for plugin binaries. The first place that has one wins.
 type Finder struct {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -13,40 +14,98 @@ import (
 // plugins of one binary share one.
 var images = struct {
 	sync.Mutex
-	bySum map[string]*os.File
-}{bySum: map[string]*os.File{}}
+	bySum map[string]*sealed
+}{bySum: map[string]*sealed{}}
+
+// sealed is one executable in memory.
+type sealed struct {
+	// mu has plugins of one binary read it one after the other, so that the first
+	// reads for all of them.
+	mu     sync.Mutex
+	memory *os.File // nil until it has been verified
+	// from are the files that were seen to hold it, by path. They spare another look
+	// at their content, which decides nothing but whether a plugin is refused: what
+	// is executed is the content in memory, whatever became of the file.
+	from map[string]inode
+}
+
+// inode is what tells of a file that it has not been changed or replaced.
+type inode struct {
+	device, number  uint64
+	size            int64
+	modified, since unix.Timespec // since is when anything of it was changed last
+}
+
+// settledAfter is how long a file must have been left alone for its times to tell of a
+// further change: they are those of the system's clock, which goes in steps.
+const settledAfter = 2 * time.Second
 
 // imageOf puts the executable into memory, sealed, so that what was verified is
 // what is executed.
 func imageOf(spec Spec, path, dir string) (*image, error) {
 	images.Lock()
-	defer images.Unlock()
-	if known := images.bySum[spec.Pin.Executable]; known != nil {
-		// The file may have been replaced since.
-		sum, err := sumOf(path, io.Discard)
-		if err != nil {
-			return nil, fmt.Errorf("verify plugin %q: %w", spec.Instance, err)
-		}
-		return &image{file: known}, spec.verify(path, sum, spec.Pin.Executable)
+	known := images.bySum[spec.Pin.Executable]
+	if known == nil {
+		known = &sealed{from: map[string]inode{}}
+		images.bySum[spec.Pin.Executable] = known
 	}
+	images.Unlock()
 
+	known.mu.Lock()
+	defer known.mu.Unlock()
+	if known.memory != nil {
+		return &image{file: known.memory}, known.verify(spec, path)
+	}
 	memory, err := memoryFile()
 	if err != nil {
 		return copied(spec, path, dir) // Not allowed here: vm.memfd_noexec, say.
 	}
-	sum, err := sumOf(path, memory)
-	if err == nil {
-		err = spec.verify(path, sum, spec.Pin.Executable)
-	}
-	if err == nil {
+	if err = known.read(spec, path, memory); err == nil {
 		_, err = unix.FcntlInt(memory.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
 	}
 	if err != nil {
 		_ = memory.Close()
 		return nil, err
 	}
-	images.bySum[sum] = memory
+	known.memory = memory
 	return &image{file: memory}, nil
+}
+
+// verify says that the file is not the pinned one any more. It may have been replaced
+// since it was read last.
+func (s *sealed) verify(spec Spec, path string) error {
+	now, err := inodeOf(path)
+	if err == nil && s.from[path] == now {
+		return nil
+	}
+	return s.read(spec, path, io.Discard)
+}
+
+// read copies the file, verifies what was copied, and remembers the file if a change of
+// it would be seen.
+func (s *sealed) read(spec Spec, path string, to io.Writer) error {
+	delete(s.from, path)
+	before, lookErr := inodeOf(path)
+	sum, err := sumOf(path, to)
+	if err != nil {
+		return fmt.Errorf("verify plugin %q: %w", spec.Instance, err)
+	}
+	if err := spec.verify(path, sum, spec.Pin.Executable); err != nil {
+		return err
+	}
+	after, err := inodeOf(path)
+	if lookErr == nil && err == nil && before == after && time.Since(time.Unix(after.since.Unix())) > settledAfter {
+		s.from[path] = after
+	}
+	return nil
+}
+
+func inodeOf(path string) (inode, error) {
+	var info unix.Stat_t
+	if err := unix.Stat(path, &info); err != nil {
+		return inode{}, err
+	}
+	return inode{info.Dev, info.Ino, info.Size, info.Mtim, info.Ctim}, nil
 }
 
 // memoryFile is a file in memory that can be executed and sealed.

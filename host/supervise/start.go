@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/batonhost/baton-host/plugin"
+	"github.com/batonhost/baton-host/plugin/mutualtls"
 )
 
 // Start starts a plugin and shakes hands with it. The context bounds the start
@@ -82,16 +83,21 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 
 // openPlugin starts a plugin and shakes hands with it.
 func (p *Process) openPlugin(ctx context.Context) error {
+	identity, err := mutualtls.New()
+	if err != nil {
+		return fmt.Errorf("start plugin %q: %w", p.spec.Instance, err)
+	}
 	client := goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  plugin.Handshake,
 		VersionedPlugins: plugin.HostPlugins(),
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (pluginrunner.Runner, error) {
 			p.runner.cmd.Env = append(p.runner.cmd.Env, cmd.Env...)
+			p.runner.cmd.Env = append(p.runner.cmd.Env, mutualtls.CertificateEnv+"="+identity.PEM())
 			return p.runner, nil
 		},
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: p.socketDir.Path()},
 		SkipHostEnv:      true,
-		AutoMTLS:         true,
+		TLSConfig:        identity.Host(),
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		StartTimeout:     p.spec.StartTimeout,
 		GRPCDialOptions:  p.spec.dialOptions(),

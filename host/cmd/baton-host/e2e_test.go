@@ -40,6 +40,7 @@ func buildAndRun(m *testing.M) (int, error) {
 	bin = dir
 	build := exec.Command("go", "build", raceFlag, "-buildvcs=false", "-o", dir, //nolint:gosec,noctx // Fixed arguments; the build bounds itself.
 		"github.com/batonhost/baton-host/host/cmd/baton-host",
+		"github.com/batonhost/baton-host/host/cmd/baton-host-explore",
 		"github.com/batonhost/baton-host/fullstory/cmd/baton-fullstory",
 		"github.com/batonhost/baton-host/scim/cmd/baton-scim",
 		"github.com/conductorone/baton-sdk/cmd/baton",

@@ -1,19 +1,14 @@
 package main
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
+	"path/filepath"
 	"runtime"
+	"strconv"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
-
-	"github.com/batonhost/baton-host/host/explore"
-	"github.com/batonhost/baton-host/host/syncfile"
 )
 
 func newExploreCommand() *cobra.Command {
@@ -40,7 +35,7 @@ ssh -L 8080:127.0.0.1:8080 HOST, there: baton-host explore FILE.c1z --port 8080`
 				return fmt.Errorf("--port must be from 0, which is any free one, to 65535, not %d", port)
 			}
 			browse := !noBrowser && term.IsTerminal(int(os.Stdout.Fd()))
-			return runExplorer(cmd.Context(), cmd.OutOrStdout(), args[0], port, browse)
+			return runExplorer(args[0], port, browse)
 		},
 	}
 	cmd.Flags().IntVar(&port, "port", 0, "the port to listen on (default any free one)")
@@ -48,41 +43,24 @@ ssh -L 8080:127.0.0.1:8080 HOST, there: baton-host explore FILE.c1z --port 8080`
 	return cmd
 }
 
-func runExplorer(ctx context.Context, stdout io.Writer, path string, port int, browse bool) (err error) {
-	file, err := syncfile.Open(ctx, path, os.TempDir())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, file.Close(context.WithoutCancel(ctx))) }()
-	server, err := explore.Listen(ctx, file.Store, port)
-	if err != nil {
-		return err
-	}
-	if _, err := fmt.Fprintf(stdout, "%s\n", server.Address()); err != nil {
-		return fmt.Errorf("the address could not be written to standard output: %w", err)
-	}
-	fmt.Fprintln(os.Stderr, "baton-host: the explorer is at this address, which opens once; stop it with Ctrl-C")
-	if browse {
-		if err := openBrowser(ctx, server.Address()); err != nil {
-			fmt.Fprintf(os.Stderr, "baton-host: no browser could be started (%s); open the address yourself\n", printable(err.Error()))
-		}
-	}
-	return server.Serve(ctx)
-}
+// explorer is the program that this one becomes: see its package comment for why.
+const explorer = "baton-host-explore"
 
-// openBrowser shows an address in the person's browser.
-func openBrowser(ctx context.Context, address string) error {
-	words := []string{"xdg-open", address}
-	switch runtime.GOOS {
-	case "darwin":
-		words = []string{"open", address}
-	case "windows":
-		words = []string{"rundll32", "url.dll,FileProtocolHandler", address}
+func runExplorer(file string, port int, browse bool) error {
+	own, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find the explorer, which is beside this program: %w", err)
 	}
-	browser := exec.CommandContext(context.WithoutCancel(ctx), words[0], words[1:]...) //nolint:gosec // Our own address.
-	if err := browser.Start(); err != nil {
-		return err
+	// Never along PATH: it is of the same release.
+	path := filepath.Join(filepath.Dir(own), explorer)
+	if runtime.GOOS == "windows" {
+		path += ".exe"
 	}
-	go func() { _ = browser.Wait() }() // Nobody waits for a browser.
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("the explorer is a program of its own, %s, which a release has beside baton-host: %w; put it there", explorer, err)
+	}
+	if err := become(path, version, file, strconv.Itoa(port), strconv.FormatBool(browse)); err != nil {
+		return fmt.Errorf("start the explorer (%s): %w", path, err)
+	}
 	return nil
 }

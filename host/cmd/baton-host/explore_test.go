@@ -164,3 +164,21 @@ func TestExploreOfWhatCannotBeShown(t *testing.T) {
 		})
 	}
 }
+
+func TestTheExplorerIsOfTheSameRelease(t *testing.T) {
+	t.Parallel()
+	alone := filepath.Join(t.TempDir(), "baton-host")
+	content, err := os.ReadFile(filepath.Join(bin, "baton-host"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(alone, content, 0o700)) //nolint:gosec // It is to be executed.
+	cmd := command(t.Context(), t, nil, "baton-host", "explore", "x.c1z")
+	cmd.Path = alone
+	result := finish(t, cmd)
+	requireSentence(t, result, []string{"baton-host-explore", "beside baton-host"})
+
+	result = execute(t, nil, "baton-host-explore", "v0.0.1", "x.c1z", "0", "false")
+	requireSentence(t, result, []string{"v0.0.1", "dev", "one release"})
+
+	result = execute(t, nil, "baton-host-explore", "x.c1z")
+	requireSentence(t, result, []string{"baton-host explore FILE.c1z"})
+}
