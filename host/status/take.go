@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/batonhost/baton-host/host/c1"
+	"github.com/batonhost/baton-host/host/discreet"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/supervise"
 )
@@ -82,7 +83,7 @@ func (b *Board) done(u *uploadState, event c1.Event) {
 	}
 	b.failed(Error{Upload: u.name, What: what, Why: why, Task: event.ID})
 	if event.Whole && (p == nil || !p.uploaded) {
-		u.fail(Sync{At: time.Now(), Took: event.Took, Why: why}, failuresOf(event.Err))
+		u.fail(Sync{At: time.Now(), Took: event.Took, Why: why}, discreet.ByPlugin(event.Err))
 	}
 }
 

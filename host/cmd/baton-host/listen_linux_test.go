@@ -70,7 +70,7 @@ func TestTheMetricsOfAServiceAreCleanAndOutliveIt(t *testing.T) {
 	require.True(t, p.sync(t).Succeeded)
 	p.fullstory.fail(0)
 	require.False(t, p.sync(t).Succeeded)
-	host.says(`"msg":"task failed"`)
+	host.says(`"msg":"sync failed"`)
 	text := metricsOf(t, host)
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	require.NoError(t, err)
