@@ -67,6 +67,7 @@ func (b *Board) uploaded(u *uploadState, event c1.Event) {
 	}
 	made := Sync{At: time.Now(), Took: event.Took, Bytes: event.Bytes}
 	u.remember(made, event.Result.Sync.Plugins, event.Result.Sync.StartedAt, why, stale)
+	u.add(*u.last)
 }
 
 // done takes in the end of a task.
@@ -107,6 +108,9 @@ func (b *Board) Remember(upload string, known lastgood.Sync) {
 			why[name] = "it failed before the host was started; its accounts are those of its last good sync"
 		}
 		u.remember(made, known.Plugins, known.StartedAt, why, nil)
+		if !u.has(*u.last) {
+			u.add(*u.last)
+		}
 		b.metrics.show(u)
 	})
 }

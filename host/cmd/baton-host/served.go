@@ -71,7 +71,6 @@ func (s *served) config(tempDir string) c1.Config {
 		Connector:    s.connector,
 		Sync:         s.sync,
 		Uploaded:     s.uploaded,
-		Report:       s.board.Report,
 		Grace:        s.options.grace,
 		StallTimeout: s.options.stallTimeout,
 	}
