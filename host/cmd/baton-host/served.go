@@ -139,7 +139,7 @@ func (s *served) sync(ctx context.Context, scope c1.Scope) (*upload.Result, erro
 // quieter leaves the SDK's running commentary on a sync to those who debug.
 func quieter(ctx context.Context) context.Context {
 	log := ctxzap.Extract(ctx)
-	if log.Core().Enabled(zap.DebugLevel) {
+	if log.Core().Enabled(zap.DebugLevel) || !log.Core().Enabled(zap.InfoLevel) {
 		return ctx
 	}
 	return ctxzap.ToContext(ctx, log.WithOptions(zap.IncreaseLevel(zap.WarnLevel)))

@@ -93,6 +93,7 @@ func TestTheLogOfAServiceHasOneLineForEachSync(t *testing.T) {
 	require.NoError(t, err)
 	require.InDelta(t, file.Size(), line["bytes"], 0)
 	require.Contains(t, line["note"], "compared with no last good sync")
+	require.NotContains(t, host.said.String(), "MemorySessionCache", "what the SDK says of its cache is not for operators")
 
 	p.fullstory.fail(3)
 	stale := p.sync(t)
@@ -163,6 +164,10 @@ func TestASyncThatIsRunByHandLogsTheSameLine(t *testing.T) {
 	result = again("console")
 	require.Equal(t, 0, result.status, result.stderr)
 	require.Regexp(t, `(?m)^.*\sINFO\s.*sync done\s+\{"upload": "fullstory", "outcome": "fresh", .*"accounts": 12,`, result.stderr)
+
+	silent := execute(t, env, "baton-host", "sync", "--plugin", "fullstory", "-f", filepath.Join(t.TempDir(), "sync.c1z"))
+	require.Equal(t, 0, silent.status, silent.stderr)
+	require.Len(t, strings.Split(strings.TrimSpace(silent.stderr), "\n"), 1, "without a log there is only the note: %s", silent.stderr)
 
 	app.fail(0)
 	result = again("json")
