@@ -65,6 +65,8 @@ type Scope struct {
 	Task string
 	// Engine is the storage engine that C1 asks for; empty is the SDK's default.
 	Engine c1zstore.Engine
+	// Figures are for the line of the log that tells of the sync.
+	Figures *upload.Figures
 }
 
 // Kind is what an event is about.

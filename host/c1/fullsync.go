@@ -15,10 +15,11 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/batonhost/baton-host/host/syncfile"
+	"github.com/batonhost/baton-host/host/upload"
 )
 
 // fullSync makes the sync that the task asks for, uploads it and says so.
-func (s *service) fullSync(ctx context.Context, task *v1.Task) error {
+func (s *service) fullSync(ctx context.Context, task *v1.Task, figures *upload.Figures) error {
 	log := ctxzap.Extract(ctx)
 	working, stop, err := s.heartbeats(ctx, task, log)
 	switch {
@@ -30,16 +31,20 @@ func (s *service) fullSync(ctx context.Context, task *v1.Task) error {
 	defer stop()
 
 	started := time.Now()
-	result, err := s.config.Sync(working, scopeOf(task))
+	scope := scopeOf(task)
+	scope.Figures = figures
+	result, err := s.config.Sync(working, scope)
 	if err != nil {
 		return s.failed(working, task, err)
 	}
 	s.config.Report(Event{Upload: s.config.Upload, Kind: Sending, ID: task.GetId(), Whole: result.Whole})
+	sending := time.Now()
 	size, err := s.upload(working, task, result.Draft.Path())
 	if err != nil {
 		result.Draft.Discard()
 		return s.failed(working, task, err)
 	}
+	figures.Sent(time.Since(sending))
 	s.config.Report(Event{
 		Upload: s.config.Upload, Kind: Uploaded, ID: task.GetId(), Whole: result.Whole,
 		Result: result, Bytes: size, Took: time.Since(started),

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/backoff"
+	"github.com/batonhost/baton-host/host/upload"
 	"github.com/batonhost/baton-host/plugin/telemetry"
 )
 
@@ -243,15 +244,20 @@ func (s *service) do(ctx context.Context, task *v1.Task) {
 	name := tasks.GetType(task).String()
 	log := s.log.With(zap.String("task", task.GetId()), zap.String("type", name))
 	ctx, end := telemetry.Span(ctxzap.ToContext(ctx, log), "task "+name, map[string]string{"upload": s.config.Upload})
-	log.Info("task begun")
+	begun, isSync := zap.InfoLevel, tasks.GetType(task) == tasktypes.FullSyncType
+	if isSync {
+		begun = zap.DebugLevel // Its one line is that of its end.
+	}
+	log.Log(begun, "task begun")
 	event := Event{Upload: s.config.Upload, Task: name, ID: task.GetId(), Whole: isWhole(task)}
 	event.Kind = TaskBegun
 	s.config.Report(event)
 	started := time.Now()
 	var err error
+	figures := &upload.Figures{}
 	switch tasks.GetType(task) {
 	case tasktypes.FullSyncType:
-		if err = s.fullSync(ctx, task); err == nil {
+		if err = s.fullSync(ctx, task, figures); err == nil {
 			if err := s.helloAgain(ctx); err != nil {
 				log.Warn("C1 has not been told what is new", zap.Error(err))
 			}
@@ -263,9 +269,12 @@ func (s *service) do(ctx context.Context, task *v1.Task) {
 	}
 	end(err)
 	took := time.Since(started)
-	if err != nil {
+	switch {
+	case isSync:
+		figures.Log(log, err, Dropped(err), took)
+	case err != nil:
 		log.Error("task failed", zap.Error(err), zap.Duration("took", took))
-	} else {
+	default:
 		log.Info("task done", zap.Duration("took", took))
 	}
 	event.Kind, event.Err, event.Took = TaskDone, err, took

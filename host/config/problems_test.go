@@ -431,7 +431,7 @@ func TestLoadSaysWhyAFileCannotBeRead(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	_, err := config.Load(t.Context(), filepath.Join(dir, "no.yaml"))
-	require.Equal(t, []string{"no.yaml: there is no such file; say where the configuration is with --config FILE"}, messages(dir, err))
+	require.Equal(t, []string{"no.yaml: there is no such file; say where the configuration is with --config FILE, or write one with baton-host init"}, messages(dir, err))
 	require.NoError(t, os.Mkdir(filepath.Join(dir, "d"), 0o700))
 	_, err = config.Load(t.Context(), filepath.Join(dir, "d"))
 	require.Equal(t, []string{"d: this is a directory, not a file"}, messages(dir, err))

@@ -19,7 +19,7 @@ func readRoot(ctx context.Context, path string) (*yaml.Node, *Problem) {
 	if err != nil {
 		message := err.Error()
 		if errors.Is(err, errNoFile) {
-			message = "there is no such file; say where the configuration is with --config FILE"
+			message = "there is no such file; say where the configuration is with --config FILE, or write one with baton-host init"
 		}
 		return nil, &Problem{File: path, Message: message}
 	}

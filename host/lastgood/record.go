@@ -9,6 +9,8 @@ import (
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/batonhost/baton-host/host/workdir"
 )
 
 // recordVersion is the form of the record. Another one is not read.
@@ -101,18 +103,5 @@ func writeRecord(path string, r record) error {
 	if err != nil {
 		return err
 	}
-	// Always the same name: what a killed run left there is written over.
-	fresh := path + ".new"
-	file, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(data)
-	if err = errors.Join(err, file.Sync(), file.Close()); err == nil {
-		err = os.Rename(fresh, path)
-	}
-	if err != nil {
-		_ = os.Remove(fresh)
-	}
-	return err
+	return workdir.Replace(path, data)
 }

@@ -61,8 +61,8 @@ type Upload struct {
 	Syncing []Progress `json:"syncing"`
 	// Last is the last sync of everything that C1 has; nil if none is known.
 	Last *Sync `json:"last,omitempty"`
-	// History are the last syncs of everything, the oldest first. Where the host
-	// has just been started, it knows only the last good one.
+	// History are the last syncs of everything, the oldest first, of this host and
+	// what it has recalled from before.
 	History []Sync `json:"history"`
 	Parts   []Part `json:"parts"`
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/batonhost/baton-host/host/c1"
+	"github.com/batonhost/baton-host/host/discreet"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/supervise"
 )
@@ -66,6 +67,7 @@ func (b *Board) uploaded(u *uploadState, event c1.Event) {
 	}
 	made := Sync{At: time.Now(), Took: event.Took, Bytes: event.Bytes}
 	u.remember(made, event.Result.Sync.Plugins, event.Result.Sync.StartedAt, why, stale)
+	u.add(*u.last)
 }
 
 // done takes in the end of a task.
@@ -82,7 +84,7 @@ func (b *Board) done(u *uploadState, event c1.Event) {
 	}
 	b.failed(Error{Upload: u.name, What: what, Why: why, Task: event.ID})
 	if event.Whole && (p == nil || !p.uploaded) {
-		u.fail(Sync{At: time.Now(), Took: event.Took, Why: why}, failuresOf(event.Err))
+		u.fail(Sync{At: time.Now(), Took: event.Took, Why: why}, discreet.ByPlugin(event.Err))
 	}
 }
 
@@ -106,6 +108,9 @@ func (b *Board) Remember(upload string, known lastgood.Sync) {
 			why[name] = "it failed before the host was started; its accounts are those of its last good sync"
 		}
 		u.remember(made, known.Plugins, known.StartedAt, why, nil)
+		if !u.has(*u.last) {
+			u.add(*u.last)
+		}
 		b.metrics.show(u)
 	})
 }

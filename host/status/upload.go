@@ -3,7 +3,6 @@ package status
 import (
 	"fmt"
 	"maps"
-	"slices"
 	"time"
 
 	"github.com/batonhost/baton-host/host/lastgood"
@@ -40,7 +39,7 @@ func newUpload(served Served) *uploadState {
 	return u
 }
 
-// remember takes in a sync of everything that C1 has.
+// remember takes in a sync of everything that C1 has, but for the history.
 func (u *uploadState) remember(made Sync, parts map[string]lastgood.Part, startedAt time.Time, why map[string]string, staleAccounts map[string]int) {
 	made.State, made.Accounts, made.ByPlugin = Fresh, 0, map[string]int{}
 	u.began = startedAt
@@ -58,7 +57,6 @@ func (u *uploadState) remember(made Sync, parts map[string]lastgood.Part, starte
 		made.ByPlugin[name] = part.Accounts
 	}
 	u.last, u.failure = &made, nil
-	u.add(made)
 }
 
 // settle is how a part is as far as C1 has it, and why it is not fresh.
@@ -70,13 +68,6 @@ func (u *uploadState) settle(part *Part, why string) {
 		part.State, part.Why, part.stale = Stale, why, why
 	default:
 		part.State, part.Why, part.stale = Fresh, "", ""
-	}
-}
-
-func (u *uploadState) add(made Sync) {
-	u.history = append(u.history, made)
-	if len(u.history) > mostSyncs {
-		u.history = slices.Delete(u.history, 0, len(u.history)-mostSyncs)
 	}
 }
 
@@ -108,10 +99,7 @@ func (u *uploadState) sync(task string) *progress {
 }
 
 func (u *uploadState) snapshot(now time.Time) Upload {
-	s := Upload{Name: u.name, Connection: u.connection, History: slices.Clone(u.history), Syncing: []Progress{}, Parts: []Part{}}
-	for i, made := range s.History {
-		s.History[i].ByPlugin = maps.Clone(made.ByPlugin)
-	}
+	s := Upload{Name: u.name, Connection: u.connection, History: u.past(), Syncing: []Progress{}, Parts: []Part{}}
 	if u.last != nil {
 		last := *u.last
 		last.ByPlugin = maps.Clone(last.ByPlugin)

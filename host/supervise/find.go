@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+
+	"github.com/batonhost/baton-host/host/nearest"
 )
 
 // binaryPrefix begins the name of every plugin binary: the app "fullstory" is
@@ -64,9 +66,22 @@ func (f *Finder) Find(app string) (string, error) {
 		}
 	}
 	return "", &startError{
-		fmt.Errorf("there is no plugin binary %s in %s; install it there, or say where it is with the plugin's path or --plugin-dir",
-			fileName(app), strings.Join(slices.Compact(slices.Clone(f.Dirs)), ", ")), fmt.Sprintf("there is no plugin binary %s", fileName(app)),
+		fmt.Errorf("there is no plugin binary %s in %s; install it there, or say where it is with the plugin's path or --plugin-dir%s",
+			fileName(app), strings.Join(slices.Compact(slices.Clone(f.Dirs)), ", "), f.meant(app)), fmt.Sprintf("there is no plugin binary %s", fileName(app)),
 	}
+}
+
+// meant asks whether another app was, if there is one of a similar name.
+func (f *Finder) meant(app string) string {
+	var apps []string
+	for _, found := range f.List() {
+		apps = append(apps, found.App)
+	}
+	near := nearest.To(app, apps)
+	if near == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (did you mean the app %q?)", near)
 }
 
 // Found is a plugin binary on this machine.

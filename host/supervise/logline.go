@@ -119,9 +119,11 @@ func parseLine(text string) (parsed line, structured bool) {
 }
 
 // isChatter says that gRPC tells of a server or a connection that it has made, which
-// it does at each start of an unmodified connector.
+// it does at each start of an unmodified connector, or the SDK of the use of its cache,
+// which it does at the end of each sync.
 func isChatter(l line) bool {
-	return l.level <= zapcore.InfoLevel && (strings.HasPrefix(l.message, "[core]") || strings.HasPrefix(l.message, "[transport]"))
+	beginsWith := func(chatter string) bool { return strings.HasPrefix(l.message, chatter) }
+	return l.level <= zapcore.InfoLevel && slices.ContainsFunc([]string{"[core]", "[transport]", "MemorySessionCache Stats"}, beginsWith)
 }
 
 // levelOf is the level of this name. A plugin's worst is an error: its end is not

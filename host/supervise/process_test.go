@@ -218,6 +218,9 @@ func TestFinderTakesTheFirstDirectoryThatHasTheApp(t *testing.T) {
 	_, err = finder.Find("four")
 	require.ErrorContains(t, err, "there is no plugin binary baton-four in "+first)
 	require.ErrorContains(t, err, "--plugin-dir")
+	require.NotContains(t, err.Error(), "did you mean")
+	_, err = finder.Find("twoo")
+	require.ErrorContains(t, err, `(did you mean the app "two"?)`)
 	_, err = finder.Find("three")
 	require.ErrorContains(t, err, filepath.Join(second, "baton-three")+" is not executable")
 

@@ -62,6 +62,15 @@ type Draft struct {
 // Path is where the draft is until it is published.
 func (d *Draft) Path() string { return d.path }
 
+// Size is how large the draft is, in bytes.
+func (d *Draft) Size() (int64, error) {
+	info, err := os.Stat(d.path)
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
 // Make syncs what the connector has into a new sync file below dir, which must
 // exist, in a directory of its own there. If there is an error or the context
 // ends, nothing is left behind. What runs that died left behind in dir is

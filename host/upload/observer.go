@@ -16,11 +16,11 @@ type logged struct {
 	log *zap.Logger
 }
 
-func observed(ctx context.Context, observer aggregate.Observer) aggregate.Observer {
+func observed(ctx context.Context, observer aggregate.Observer, figures *Figures) aggregate.Observer {
 	if observer == nil {
 		observer = silent{}
 	}
-	return logged{Observer: observer, log: ctxzap.Extract(ctx)}
+	return logged{Observer: counting{Observer: observer, figures: figures}, log: ctxzap.Extract(ctx)}
 }
 
 // FellBack is logged as a warning.

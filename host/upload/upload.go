@@ -29,6 +29,15 @@ type Plugin struct {
 	Guard Guard
 	// AcceptDeletions lets any deletions through.
 	AcceptDeletions bool
+	// Restarts is how often its process has been started again; nil: nobody knows.
+	Restarts func() int
+}
+
+func (p Plugin) restarts() int {
+	if p.Restarts == nil {
+		return 0
+	}
+	return p.Restarts()
 }
 
 // Spec is a sync to make.
@@ -53,6 +62,8 @@ type Spec struct {
 	Observer aggregate.Observer
 	// Sessions makes the session store of one sync file; nil: plugins have none.
 	Sessions func() aggregate.Sessions
+	// Figures are filled in, also if the sync fails; nil: nobody wants them.
+	Figures *Figures
 }
 
 // Result is a sync that was made.
@@ -78,7 +89,11 @@ type Result struct {
 // [GuardError] where the deletion guard tripped.
 func Make(ctx context.Context, spec Spec) (*Result, error) {
 	spec.Plugins = concerned(spec)
+	if spec.Figures == nil {
+		spec.Figures = &Figures{}
+	}
 	m := &making{Spec: spec, started: time.Now()}
+	m.Figures.begin(m.Plugins, m.Scope.Whole())
 	if m.MaxStale <= 0 {
 		m.MaxStale = DefaultMaxStale
 	}
@@ -86,7 +101,9 @@ func Make(ctx context.Context, spec Spec) (*Result, error) {
 	if m.last != nil {
 		defer func() { _ = m.last.Close(context.WithoutCancel(ctx)) }()
 	}
-	return m.make(ctx)
+	result, err := m.make(ctx)
+	m.Figures.end(m.Plugins, result, time.Since(m.started))
+	return result, err
 }
 
 // concerned are the plugins that a sync of single resources or resource types is
@@ -150,7 +167,7 @@ func (m *making) make(ctx context.Context) (*Result, error) {
 		}
 		plugins = append(plugins, p.Plugin)
 	}
-	observer := observed(ctx, m.Observer)
+	observer := observed(ctx, m.Observer, m.Figures)
 	a, draft, err := m.sync(ctx, plugins, observer)
 	if err != nil {
 		return nil, m.withoutFallback(err)

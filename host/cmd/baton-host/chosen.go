@@ -113,12 +113,21 @@ func (c *choice) byPath(path string) (*chosen, error) {
 // what was started too.
 func (c *chosen) describe(ctx context.Context) (manifest *pluginv1.Manifest, binary string, err error) {
 	supervise.Sweep()
-	spec := c.spec()
-	if spec.Path == "" && spec.Attach == nil {
-		if spec.Path, err = c.finder.Find(c.app); err != nil {
-			return nil, "", fmt.Errorf("plugin %q: %w", c.instance, err)
-		}
+	spec, err := c.found()
+	if err != nil {
+		return nil, "", err
 	}
 	manifest, err = describe(ctx, spec)
 	return manifest, spec.Path, err
+}
+
+// found is what is to be started, with its binary.
+func (c *chosen) found() (spec supervise.Spec, err error) {
+	spec = c.spec()
+	if spec.Path == "" && spec.Attach == nil {
+		if spec.Path, err = c.finder.Find(c.app); err != nil {
+			return spec, fmt.Errorf("plugin %q: %w", c.instance, err)
+		}
+	}
+	return spec, nil
 }

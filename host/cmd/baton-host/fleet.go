@@ -308,13 +308,16 @@ func (m *member) behind(ctx context.Context) aggregate.Plugin {
 	}
 }
 
+// restarts is how often its process has been started again.
+func (m *member) restarts() int { return m.plugin.Status().Restarts }
+
 // uploadPlugins are members as an upload's full sync wants them.
 func uploadPlugins(ctx context.Context, members []*member) []upload.Plugin {
 	plugins := make([]upload.Plugin, 0, len(members))
 	for _, m := range members {
 		plugin := m.behind(ctx)
 		plugin.ReadAhead = m.limits.ReadAhead
-		plugins = append(plugins, upload.Plugin{Plugin: plugin, Guard: m.guard, AcceptDeletions: m.accept})
+		plugins = append(plugins, upload.Plugin{Plugin: plugin, Guard: m.guard, AcceptDeletions: m.accept, Restarts: m.restarts})
 	}
 	return plugins
 }

@@ -63,7 +63,7 @@ func TestAStateDirectoryWithoutRoomIsExplained(t *testing.T) {
 			require.Contains(t, failed.Status.GetMessage(), "nearly full")
 			require.Empty(t, failed.Uploads)
 		}
-		host.says(`"msg":"task failed"`)
+		host.says(`"msg":"sync failed"`)
 		host.stop()
 		require.Empty(t, s.Violations())
 	})

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -46,15 +45,6 @@ of a plugin binary. Fields that are not for everyday use are in the JSON only.`,
 	choice.addFlags(cmd.Flags())
 	addOutputFlag(cmd, &output, outputTable, outputJSON)
 	return cmd
-}
-
-// pluginPath takes what holds a path separator for a path and everything else
-// for the name of an app.
-func pluginPath(plugin string, root *rootOptions) (string, error) {
-	if strings.ContainsRune(plugin, filepath.Separator) {
-		return filepath.Abs(plugin)
-	}
-	return supervise.NewFinder(root.pluginDirs).Find(plugin)
 }
 
 // describe starts a plugin, asks what it is and stops it.

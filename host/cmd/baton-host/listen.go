@@ -11,6 +11,7 @@ import (
 	"github.com/batonhost/baton-host/host/c1"
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/status"
+	"github.com/batonhost/baton-host/host/status/history"
 	"github.com/batonhost/baton-host/host/status/listen"
 	"github.com/batonhost/baton-host/host/status/page"
 	"github.com/batonhost/baton-host/plugin"
@@ -27,6 +28,30 @@ func newBoard(uploads []*config.Upload) *status.Board {
 		options.Uploads = append(options.Uploads, served)
 	}
 	return status.New(options)
+}
+
+// recall gives the board the history of the state directory.
+func recall(ctx context.Context, board *status.Board, past *history.File) {
+	syncs, err := past.Read()
+	if err != nil {
+		ctxzap.Extract(ctx).Warn("the history of the syncs cannot be read, so the page begins a new one", zap.Error(err))
+	}
+	board.Recall(syncs)
+}
+
+// reporting tells the board what happens, and keeps the history where that belongs
+// into it.
+func reporting(ctx context.Context, board *status.Board, past *history.File) func(c1.Event) {
+	return func(event c1.Event) {
+		board.Report(event)
+		ended := event.Kind == c1.Uploaded || event.Kind == c1.TaskDone && event.Err != nil
+		if !event.Whole || !ended {
+			return
+		}
+		if err := past.Write(board.History); err != nil {
+			ctxzap.Extract(ctx).Warn("the history of the syncs cannot be kept", zap.String("upload", event.Upload), zap.Error(err))
+		}
+	}
 }
 
 // serveStatus serves what the board says, if it is to.

@@ -1,8 +1,11 @@
 package main_test
 
 import (
+	"encoding/json"
 	"net"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 
+	"github.com/batonhost/baton-host/host/status"
 	"github.com/batonhost/baton-host/sandbox/c1"
 )
 
@@ -70,7 +74,7 @@ func TestTheMetricsOfAServiceAreCleanAndOutliveIt(t *testing.T) {
 	require.True(t, p.sync(t).Succeeded)
 	p.fullstory.fail(0)
 	require.False(t, p.sync(t).Succeeded)
-	host.says(`"msg":"task failed"`)
+	host.says(`"msg":"sync failed"`)
 	text := metricsOf(t, host)
 	problems, err := promlint.New(strings.NewReader(text)).Lint()
 	require.NoError(t, err)
@@ -100,4 +104,42 @@ func TestTheMetricsOfAServiceAreCleanAndOutliveIt(t *testing.T) {
 	kept := families["baton_host_last_success_timestamp_seconds"].GetMetric()[0].GetGauge().GetValue()
 	require.InDelta(t, success, kept, 60, "when C1 had it is kept with the file")
 	again.stop()
+}
+
+// pastOf is how the last syncs of an upload went, as the service says.
+func pastOf(t *testing.T, host *service) []status.Sync {
+	t.Helper()
+	code, body := host.serves("/status.json")
+	require.Equal(t, http.StatusOK, code)
+	var is status.Snapshot
+	require.NoError(t, json.Unmarshal([]byte(body), &is))
+	require.Len(t, is.Uploads, 1)
+	return is.Uploads[0].History
+}
+
+func TestTheHistoryOfAServiceOutlivesIt(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, c1.Options{}, "")
+	host := p.run(t, "--listen", "127.0.0.1:0")
+	require.True(t, p.sync(t).Succeeded)
+	p.fullstory.fail(0)
+	require.False(t, p.sync(t).Succeeded)
+	host.says(`"msg":"sync failed"`)
+	host.stop()
+
+	again := p.run(t, "--listen", "127.0.0.1:0")
+	past := pastOf(t, again)
+	require.Len(t, past, 2)
+	require.Equal(t, status.Fresh, past[0].State)
+	require.Equal(t, 65, past[0].Accounts)
+	require.Equal(t, status.Failed, past[1].State)
+	again.stop()
+
+	require.NoError(t, os.WriteFile(filepath.Join(p.state, "history.json"), []byte("{"), 0o600))
+	damaged := p.run(t, "--listen", "127.0.0.1:0")
+	damaged.says(`"level":"warn"`)
+	damaged.says("the history of the syncs cannot be read, so the page begins a new one")
+	damaged.says("connected to C1")
+	require.Len(t, pastOf(t, damaged), 1, "the last good sync is known all the same")
+	damaged.stop()
 }

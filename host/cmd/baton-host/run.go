@@ -18,6 +18,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/c1"
 	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/status/history"
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/host/workdir"
 )
@@ -107,7 +108,8 @@ func (o *runOptions) run(ctx context.Context) error {
 	defer func() { _ = temp.Remove() }()
 	workdir.Sweep(os.TempDir(), "baton-host-run-")
 
-	board := newBoard(plan.uploads)
+	board, past := newBoard(plan.uploads), history.In(stateDir)
+	recall(ctx, board, past)
 	stopListening, err := o.serveStatus(ctx, board)
 	if err != nil {
 		return err
@@ -142,7 +144,9 @@ func (o *runOptions) run(ctx context.Context) error {
 		}
 		one := newServed(upload, fleet, stateDir, o, board)
 		serving.Go(func() {
-			served[i] = c1.Serve(ctx, one.config(dir))
+			settings := one.config(dir)
+			settings.Report = reporting(ctx, board, past)
+			served[i] = c1.Serve(ctx, settings)
 			board.Ended(upload.Name, served[i])
 		})
 	}

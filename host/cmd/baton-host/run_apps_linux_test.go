@@ -78,7 +78,7 @@ func TestAnAppThatFailsFailsTheTaskAndTheNextSyncIsWhole(t *testing.T) {
 	require.Contains(t, failed.Status.GetMessage(), `plugin "fullstory": listing resources of type "user"`)
 	require.Contains(t, failed.Status.GetMessage(), "500")
 	require.Empty(t, failed.Uploads)
-	host.says(`"msg":"task failed"`)
+	host.says(`"msg":"sync failed"`)
 
 	p.fullstory.down.Store(false)
 	healed := p.sync(t)
@@ -115,8 +115,8 @@ func TestTheUploadHoldsTheLastGoodAccountsOfAnAppThatFails(t *testing.T) {
 			require.Equal(t, plain(append(want[:40:40], want[41:]...)), plain(accountsIn(t, stale.Uploads[0].Path)))
 			host.says("the plugin failed; the rest of this sync has what it listed in the last good one")
 			host.says(c.why)
-			host.says(`"msg":"accounts uploaded that are not of now","upload":"workforce"`)
-			require.Regexp(t, `"msg":"accounts uploaded that are not of now".*"plugin":"fullstory","stale_accounts":[1-9]\d*,"as_of":1\d+.*"error":".*`+c.why, host.said.String())
+			host.says(`"outcome":"stale"`)
+			require.Regexp(t, `"msg":"sync done","upload":"workforce",.*"fullstory":\{"state":"stale","accounts":40,"stale_accounts":[1-9]\d*,"as_of":1\d+[^}]*"why":"[^}]*`+c.why, host.said.String())
 			metrics := metricsOf(t, host)
 			since := regexp.MustCompile(`baton_host_as_of_timestamp_seconds\{plugin="fullstory",upload="workforce"\} .*`)
 			require.Equal(t, since.FindString(good), since.FindString(metrics), "it is as old as the sync that it is from")
@@ -200,7 +200,7 @@ func TestAHostWithoutItsOwnLastGoodSyncFailsTheTask(t *testing.T) {
 			require.Empty(t, failed.Uploads)
 			require.Contains(t, failed.Status.GetMessage(), `there is no last good sync to answer from for plugin "fullstory": `)
 			require.Contains(t, failed.Status.GetMessage(), c.why)
-			second.says(`"msg":"task failed"`)
+			second.says(`"msg":"sync failed"`)
 
 			p.fullstory.down.Store(false)
 			healed := p.sync(t)

@@ -1,10 +1,8 @@
 package main_test
 
 import (
-	"encoding/json"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -46,26 +44,6 @@ func (p *pair) ask(t *testing.T, task *v1.Task_SyncFullTask) c1.Outcome {
 	id, err := p.AddFullSync("workforce", task)
 	require.NoError(t, err)
 	return p.finished(t, id)
-}
-
-// rowsOf is what the SDK's own tool tells of a file, row by row and sorted: the
-// order is the storage engine's affair.
-func rowsOf(t *testing.T, path string) []string {
-	t.Helper()
-	var all []string
-	for _, what := range []string{"resources", "entitlements", "grants"} {
-		result := execute(t, nil, "baton", what, "-f", path, "-o", "json")
-		require.Equal(t, 0, result.status, result.stderr)
-		var lists map[string][]any
-		require.NoError(t, json.Unmarshal([]byte(result.stdout), &lists))
-		for _, row := range lists[what] {
-			text, err := json.Marshal(row)
-			require.NoError(t, err)
-			all = append(all, what+" "+string(text))
-		}
-	}
-	slices.Sort(all)
-	return all
 }
 
 func TestOnlyASyncOfEverythingBecomesTheLastGoodOne(t *testing.T) {

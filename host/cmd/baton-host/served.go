@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -72,7 +71,6 @@ func (s *served) config(tempDir string) c1.Config {
 		Connector:    s.connector,
 		Sync:         s.sync,
 		Uploaded:     s.uploaded,
-		Report:       s.board.Report,
 		Grace:        s.options.grace,
 		StallTimeout: s.options.stallTimeout,
 	}
@@ -119,10 +117,10 @@ func (s *served) sync(ctx context.Context, scope c1.Scope) (*upload.Result, erro
 	behind := s.behind(ctx)
 	s.mu.Lock()
 	for i, m := range s.members {
-		plugins = append(plugins, upload.Plugin{Plugin: behind[i], Guard: m.guard, AcceptDeletions: s.accept[m.instance]})
+		plugins = append(plugins, upload.Plugin{Plugin: behind[i], Guard: m.guard, AcceptDeletions: s.accept[m.instance], Restarts: m.restarts})
 	}
 	s.mu.Unlock()
-	result, err := upload.Make(quieter(ctx), upload.Spec{
+	return upload.Make(quieter(ctx), upload.Spec{
 		Upload:   s.upload.Name,
 		Plugins:  plugins,
 		FallBack: s.upload.LastGood,
@@ -134,32 +132,21 @@ func (s *served) sync(ctx context.Context, scope c1.Scope) (*upload.Result, erro
 		Retry:    retryPolicy(s.options.retryFor),
 		Sessions: s.sessions,
 		Observer: s.board.Sync(s.upload.Name, scope.Task),
+		Figures:  scope.Figures,
 	})
-	if err == nil && result.Unguarded != "" {
-		ctxzap.Extract(ctx).Info(result.Unguarded)
-	}
-	return result, err
 }
 
 // quieter leaves the SDK's running commentary on a sync to those who debug.
 func quieter(ctx context.Context) context.Context {
 	log := ctxzap.Extract(ctx)
-	if log.Core().Enabled(zap.DebugLevel) {
+	if log.Core().Enabled(zap.DebugLevel) || !log.Core().Enabled(zap.InfoLevel) {
 		return ctx
 	}
 	return ctxzap.ToContext(ctx, log.WithOptions(zap.IncreaseLevel(zap.WarnLevel)))
 }
 
 // uploaded keeps a sync that C1 has as the last good one, if it is of everything.
-func (s *served) uploaded(ctx context.Context, result *upload.Result) error {
-	log := ctxzap.Extract(ctx)
-	for instance, accounts := range result.Accounts {
-		log.Info("accounts uploaded", zap.String("plugin", instance), zap.Int("accounts", accounts))
-	}
-	for _, stale := range result.Stale {
-		log.Warn("accounts uploaded that are not of now", zap.String("plugin", stale.Instance),
-			zap.Int("stale_accounts", stale.Accounts), zap.Time("as_of", stale.AsOf), zap.Error(stale.Err))
-	}
+func (s *served) uploaded(_ context.Context, result *upload.Result) error {
 	if !result.Whole {
 		result.Draft.Discard()
 		return nil
@@ -180,8 +167,8 @@ func (s *served) uploaded(ctx context.Context, result *upload.Result) error {
 	s.mu.Unlock()
 
 	result.Sync.UploadedAt = time.Now()
-	if file, err := os.Stat(result.Draft.Path()); err == nil {
-		result.Sync.Bytes = file.Size()
+	if size, err := result.Draft.Size(); err == nil {
+		result.Sync.Bytes = size
 	}
 	if err := s.keep.Advance(result.Draft, result.Sync); err != nil {
 		result.Draft.Discard()

@@ -234,7 +234,16 @@ func retryPolicy(retryFor time.Duration) aggregate.RetryPolicy {
 	return aggregate.RetryPolicy{MaxAttempts: math.MaxInt, MaxElapsed: retryFor, CallTimeout: longestCall}
 }
 
+// syncUpload makes and publishes one sync file, and logs how that went.
 func syncUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry aggregate.RetryPolicy) result {
+	ctx = ctxzap.ToContext(ctx, ctxzap.Extract(ctx).With(zap.String("upload", plan.name)))
+	figures, started := &upload.Figures{}, time.Now()
+	result := publishUpload(ctx, fleet, plan, retry, figures)
+	figures.Log(ctxzap.Extract(ctx), result.err, ctx.Err() != nil, time.Since(started))
+	return result
+}
+
+func publishUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry aggregate.RetryPolicy, figures *upload.Figures) result {
 	result := result{plan: plan}
 	members := fleet.named(plan.instances)
 	if err := startErr(members); err != nil && !plan.lastGood {
@@ -249,8 +258,7 @@ func syncUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry aggreg
 
 	progress := startProgress(plan.name, plan.instances)
 	keep := lastgood.At(path)
-	logged := ctxzap.ToContext(ctx, ctxzap.Extract(ctx).With(zap.String("upload", plan.name)))
-	made, err := upload.Make(logged, upload.Spec{
+	made, err := upload.Make(quieter(ctx), upload.Spec{
 		Upload:   plan.name,
 		Plugins:  uploadPlugins(ctx, members),
 		FallBack: plan.lastGood,
@@ -260,6 +268,7 @@ func syncUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry aggreg
 		Retry:    retry,
 		Observer: progress,
 		Sessions: fleet.sessionStore,
+		Figures:  figures,
 	})
 	result.took = progress.end()
 	if err != nil {

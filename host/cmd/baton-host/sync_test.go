@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"testing"
@@ -221,4 +222,24 @@ uploads:
 
 	result = execute(t, []string{"T=" + fullstory.token}, "baton-host", "sync", "--config", config, "--upload", "second", "--output-dir", out)
 	require.Equal(t, 0, result.status, result.stderr)
+}
+
+// rowsOf is what the SDK's own tool tells of a file, row by row and sorted: the
+// order is the storage engine's affair.
+func rowsOf(t *testing.T, path string) []string {
+	t.Helper()
+	var all []string
+	for _, what := range []string{"resources", "entitlements", "grants"} {
+		result := execute(t, nil, "baton", what, "-f", path, "-o", "json")
+		require.Equal(t, 0, result.status, result.stderr)
+		var lists map[string][]any
+		require.NoError(t, json.Unmarshal([]byte(result.stdout), &lists))
+		for _, row := range lists[what] {
+			text, err := json.Marshal(row)
+			require.NoError(t, err)
+			all = append(all, what+" "+string(text))
+		}
+	}
+	slices.Sort(all)
+	return all
 }

@@ -5,13 +5,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/plugin/conformance"
@@ -20,14 +17,12 @@ import (
 
 // testOptions are the flags of `baton-host test`.
 type testOptions struct {
-	root       *rootOptions
-	configFile string
-	output     string
-	unlocked   bool
+	choice
+	output string
 }
 
 func newTestCommand(root *rootOptions) *cobra.Command {
-	options := &testOptions{root: root}
+	options := &testOptions{choice: choice{root: root}}
 	cmd := &cobra.Command{
 		Use:   "test PLUGIN",
 		Short: "Check that a plugin does what the host expects of one",
@@ -35,21 +30,20 @@ func newTestCommand(root *rootOptions) *cobra.Command {
 that it describes itself, refuses bad configuration in words, lists the same
 from any page and in any process, stops, and keeps its secrets out of its log.
 
-PLUGIN is the name of an app or the path of a plugin binary, configured by BATON_*
-variables as with sync --plugin; with --config it is the name of a plugin in the
-configuration file. The credentials must be valid: the app is read several times,
-and nothing in it is changed. The exit status is 1 if a check fails.`,
+PLUGIN is the name of a plugin in the configuration file, the name of an app or the
+path of a plugin binary. One that is not in the file is configured by BATON_*
+variables. The credentials must be valid: the app is read several times, and nothing
+in it is changed. The exit status is 1 if a check fails.`,
 		Example: `  BATON_SCIM_BASE_URL=… BATON_SCIM_TOKEN=… baton-host test fullstory
-  baton-host test design-tool --config baton-host.yaml --output json`,
+  baton-host test design-tool --config baton-host.yaml --output json
+  BATON_BASE_URL=… BATON_API_TOKEN=… baton-host test ./baton-example`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: perArgument(root.plugins),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return options.run(cmd.Context(), cmd.OutOrStdout(), args[0])
 		},
 	}
-	flags := cmd.Flags()
-	flags.StringVarP(&options.configFile, "config", "c", "", "the configuration file that has the plugin")
-	addUnlockedFlag(flags, &options.unlocked)
+	options.addFlags(cmd.Flags())
 	addOutputFlag(cmd, &options.output, outputTable, outputJSON)
 	return cmd
 }
@@ -58,7 +52,11 @@ func (o *testOptions) run(ctx context.Context, stdout io.Writer, name string) er
 	if os.Getenv(plugin.ReattachEnv) != "" {
 		return fmt.Errorf("baton-host test starts and kills processes of its own, and cannot attach to one; unset %s", plugin.ReattachEnv)
 	}
-	wanted, err := o.plugin(ctx, name)
+	chosen, err := o.plugin(ctx, name)
+	if err != nil {
+		return err
+	}
+	spec, err := chosen.found()
 	if err != nil {
 		return err
 	}
@@ -68,7 +66,6 @@ func (o *testOptions) run(ctx context.Context, stdout io.Writer, name string) er
 		return err
 	}
 	defer func() { _ = scratch.Remove() }()
-	spec := wanted.spec()
 	spec.ScratchDir = scratch.Path()
 
 	notes, closeNotes, err := openNotes(ctx)
@@ -78,7 +75,7 @@ func (o *testOptions) run(ctx context.Context, stdout io.Writer, name string) er
 	defer closeNotes()
 	spec.Sessions = notes
 
-	suite := conformance.New(subjectOf(wanted, spec))
+	suite := conformance.New(subjectOf(chosen.wanted, spec))
 	var write error
 	report := suite.Run(ctx, func(outcome conformance.Outcome) {
 		if o.output == outputTable && write == nil {
@@ -100,38 +97,6 @@ func (o *testOptions) run(ctx context.Context, stdout io.Writer, name string) er
 		return fmt.Errorf("%d of %d checks failed", failed, len(report.Checks))
 	}
 	return nil
-}
-
-// plugin is what is to be tested, with its path.
-func (o *testOptions) plugin(ctx context.Context, name string) (wanted, error) {
-	if o.configFile == "" {
-		path, err := pluginPath(name, o.root)
-		if err != nil {
-			return wanted{}, err
-		}
-		plugin := wantedByName(filepath.Base(path))
-		plugin.path = path
-		return plugin, nil
-	}
-	cfg, err := config.Load(ctx, o.configFile, config.WithoutCredentials(), warnings(ctx))
-	if err != nil {
-		return wanted{}, err
-	}
-	one, err := cfg.Plugin(name)
-	if err != nil {
-		return wanted{}, err
-	}
-	plugins := []wanted{wantedOf(one)}
-	if err := pinned(ctx, cfg, plugins, o.unlocked); err != nil {
-		return wanted{}, err
-	}
-	if plugins[0].path == "" {
-		finder := supervise.NewFinder(slices.Concat(o.root.pluginDirs, cfg.PluginDirs))
-		if plugins[0].path, err = finder.Find(plugins[0].app); err != nil {
-			return wanted{}, fmt.Errorf("plugin %q: %w", name, err)
-		}
-	}
-	return plugins[0], nil
 }
 
 // subjectOf has the checks' processes supervised as those of a sync are.

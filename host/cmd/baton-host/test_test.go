@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"testing"
 
@@ -38,6 +39,30 @@ func TestAnInstanceOfTheConfigurationIsTested(t *testing.T) {
 	}
 }
 
+// TestATestFindsItsPluginAsInspectAndCallDo: in the file in the current directory,
+// else by the name of an app, else by its path.
+func TestATestFindsItsPluginAsInspectAndCallDo(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "baton-host.yaml"), []byte("plugins: { mine: { app: notes, config: { name: mine } } }\n"), 0o600))
+	for name, c := range map[string]struct{ env, args []string }{
+		"an instance of the file": {nil, []string{"mine"}},
+		"an app beside it":        {[]string{"BATON_NAME=mine"}, []string{"notes"}},
+		"a path beside it":        {[]string{"BATON_NAME=mine"}, []string{filepath.Join(bin, "baton-notes")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, verb := range []string{"inspect", "test"} {
+				cmd := command(t.Context(), t, c.env, "baton-host", append([]string{verb}, c.args...)...)
+				cmd.Dir = dir
+				out, err := cmd.CombinedOutput()
+				require.NoError(t, err, "%s: %s", verb, out)
+				require.Contains(t, string(out), "baton-notes")
+			}
+		})
+	}
+}
+
 func TestAConnectorThatKeepsNotesPassesTheTest(t *testing.T) {
 	t.Parallel()
 	result := execute(t, []string{"BATON_NAME=mine"}, "baton-host", "test", filepath.Join(bin, "baton-notes"))
@@ -64,6 +89,7 @@ func TestWhatCannotBeTestedIsExplained(t *testing.T) {
 	}{
 		"no such app":         {nil, []string{"nobody-has-this"}, []string{"baton-nobody-has-this"}},
 		"no such instance":    {env, []string{"scim", "--config", config}, []string{`has no plugin "scim"`, "design-tool"}},
+		"a path in a file":    {env, []string{filepath.Join(bin, "baton-scim"), "--config", config}, []string{"is a path; with --config, name the plugin as the configuration does"}},
 		"no configuration":    {nil, []string{"fullstory"}, []string{"1 of 24 checks failed"}},
 		"no plugin":           {nil, []string{script(t, "echo hello; sleep 60")}, []string{"1 of 24 checks failed"}},
 		"nothing is attached": {[]string{"BATON_HOST_REATTACH={}"}, []string{"fullstory"}, []string{"cannot attach to one", "unset BATON_HOST_REATTACH"}},

@@ -1,0 +1,178 @@
+package main_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// said is the code's own words.
+type said struct {
+	// sentences are all texts of the code, with … for what differs.
+	sentences []string
+	// alarms are the warnings and errors that are logged.
+	alarms []string
+	// states are those of uploads and plugins.
+	states []string
+}
+
+var differs = regexp.MustCompile(`%[-+# 0]*(\[\d+\])?[0-9.]*[a-zA-Z]|\{\w+\}`)
+
+// textOf is the text of an expression that is one, also of several put together.
+func textOf(expression ast.Expr) string {
+	switch e := expression.(type) {
+	case *ast.BasicLit:
+		if e.Kind == token.STRING {
+			text, _ := strconv.Unquote(e.Value)
+			return text
+		}
+	case *ast.BinaryExpr:
+		if left, right := textOf(e.X), textOf(e.Y); left != "" && right != "" {
+			return left + right
+		}
+	}
+	return ""
+}
+
+// saidBy reads the code of what operators run.
+func saidBy(t *testing.T) *said {
+	t.Helper()
+	all := &said{}
+	for _, room := range []string{"host", "plugin", "scim", "fullstory"} {
+		err := filepath.WalkDir(filepath.Join(repository, room), func(path string, entry fs.DirEntry, err error) error {
+			if err != nil {
+				return err
+			}
+			if entry.IsDir() && entry.Name() == "testdata" {
+				return filepath.SkipDir
+			}
+			if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+				return nil
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+			if err == nil {
+				all.read(file, filepath.ToSlash(path))
+			}
+			return err
+		})
+		require.NoError(t, err)
+	}
+	return all
+}
+
+func (s *said) read(file *ast.File, path string) {
+	isState := strings.HasSuffix(path, "host/status/snapshot.go") || strings.HasSuffix(path, "host/supervise/settings.go")
+	ast.Inspect(file, func(node ast.Node) bool {
+		switch node := node.(type) {
+		case *ast.CallExpr:
+			selector, ok := node.Fun.(*ast.SelectorExpr)
+			if ok && len(node.Args) > 0 && slices.Contains([]string{"Warn", "Warnw", "Error", "Errorw"}, selector.Sel.Name) {
+				if text := textOf(node.Args[0]); text != "" {
+					s.alarms = append(s.alarms, text)
+				}
+			}
+		case *ast.ValueSpec:
+			if of, ok := node.Type.(*ast.Ident); isState && ok && of.Name == "State" {
+				for _, value := range node.Values {
+					s.states = append(s.states, textOf(value))
+				}
+			}
+		case ast.Expr:
+			if text := textOf(node); text != "" {
+				s.sentences = append(s.sentences, differs.ReplaceAllString(text, "…"))
+			}
+		}
+		return true
+	})
+}
+
+// says tells whether the fixed words of a sentence are, in their order, in one of
+// the code's.
+func (s *said) says(sentence string) bool {
+	return slices.ContainsFunc(s.sentences, func(text string) bool {
+		for fixed := range strings.SplitSeq(sentence, "…") {
+			if fixed = strings.TrimSpace(fixed); fixed == "" {
+				continue
+			}
+			_, rest, ok := strings.Cut(text, fixed)
+			if !ok {
+				return false
+			}
+			text = rest
+		}
+		return true
+	})
+}
+
+// section is a part of a document, from its heading to the next one of its level.
+func section(t *testing.T, text, title string) string {
+	t.Helper()
+	_, rest, ok := strings.Cut(text, "\n## "+title+"\n")
+	require.True(t, ok, title)
+	rest, _, _ = strings.Cut(rest, "\n## ")
+	return rest
+}
+
+var quoted = regexp.MustCompile("`([^`]+)`")
+
+// firstCells are what is quoted in the first column of the tables.
+func firstCells(text string) []string {
+	var found []string
+	for line := range strings.Lines(text) {
+		if cells := strings.Split(line, "|"); len(cells) > 3 {
+			for _, match := range quoted.FindAllStringSubmatch(cells[1], -1) {
+				found = append(found, match[1])
+			}
+		}
+	}
+	return found
+}
+
+func TestEverySentenceOfTheOperatorsTablesIsOneOfTheCode(t *testing.T) {
+	t.Parallel()
+	text, code := documents(t)["docs/operations.md"], saidBy(t)
+	sentences := 0
+	for _, title := range []string{"Before it runs", "C1", "Plugins", "A sync", "Apps over SCIM"} {
+		cells := firstCells(section(t, text, title))
+		require.NotEmpty(t, cells, title)
+		for _, sentence := range cells {
+			require.True(t, code.says(sentence), "%s: the code does not say: %s", title, sentence)
+		}
+		sentences += len(cells)
+	}
+	require.Greater(t, sentences, 100)
+	require.False(t, code.says("the disk of … is nearly empty"))
+	require.False(t, code.says("MiB are free, … the disk of"), "the order counts")
+}
+
+func TestEveryAlarmOfTheHostIsInTheOperatorsTables(t *testing.T) {
+	t.Parallel()
+	text, code := documents(t)["docs/operations.md"], saidBy(t)
+	table := &said{sentences: firstCells(text)}
+	require.Greater(t, len(code.alarms), 20)
+	for _, alarm := range code.alarms {
+		if slices.Contains([]string{"no traces are sent", "closing the connector", "the connector panicked while it was built"}, alarm) {
+			continue // Of a plugin that runs alone, or about traces: they say what to do, or are followed by an end.
+		}
+		covered := slices.ContainsFunc(table.sentences, func(sentence string) bool {
+			return (&said{sentences: []string{alarm}}).says(sentence)
+		})
+		require.True(t, covered, "docs/operations.md does not say what to do about: %s", alarm)
+	}
+}
+
+func TestEveryStateIsInTheOperatorsTables(t *testing.T) {
+	t.Parallel()
+	states, code := firstCells(section(t, documents(t)["docs/operations.md"], "States")), saidBy(t)
+	require.Subset(t, states, code.states)
+	require.Len(t, code.states, 10)
+}

@@ -1,0 +1,57 @@
+package status
+
+import (
+	"maps"
+	"slices"
+)
+
+// History is how the last syncs of everything went, by upload, the oldest first.
+func (b *Board) History() map[string][]Sync {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	all := map[string][]Sync{}
+	for _, u := range b.uploads {
+		all[u.name] = u.past()
+	}
+	return all
+}
+
+// Recall takes in the history from before the host was started, for the uploads that
+// it serves; before anything else is taken in. What cannot be is left out.
+func (b *Board) Recall(history map[string][]Sync) {
+	b.change(func() {
+		for _, u := range b.uploads {
+			for _, made := range history[u.name] {
+				known := made.State == Fresh || made.State == Stale || made.State == Failed
+				if known && !made.At.IsZero() && !made.At.After(b.host.StartedAt) && made.Accounts >= 0 {
+					u.add(made)
+				}
+			}
+		}
+	})
+}
+
+// past is a copy of the history.
+func (u *uploadState) past() []Sync {
+	past := slices.Clone(u.history)
+	for i, made := range past {
+		past[i].ByPlugin = maps.Clone(made.ByPlugin)
+	}
+	return past
+}
+
+// add puts a sync into the history, where it belongs by its time.
+func (u *uploadState) add(made Sync) {
+	u.history = append(u.history, made)
+	slices.SortStableFunc(u.history, func(a, b Sync) int { return a.At.Compare(b.At) })
+	if len(u.history) > mostSyncs {
+		u.history = slices.Delete(u.history, 0, len(u.history)-mostSyncs)
+	}
+}
+
+// has tells whether a sync that began then, and that C1 has taken, is in the history.
+func (u *uploadState) has(began Sync) bool {
+	return slices.ContainsFunc(u.history, func(made Sync) bool {
+		return made.State != Failed && !made.At.Before(began.At.Add(-began.Took))
+	})
+}
