@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -58,9 +59,9 @@ type Options struct {
 	// "baton-fullstory/v1.2.3". The SDK's is added to it. Required.
 	UserAgent string
 
-	// ReadAhead is how many pages of a list may be in flight at a time, as long
-	// as the app is steady and fast: 1 to 32, and 0 for the default of 4. 1 turns
-	// reading ahead off.
+	// ReadAhead is how many pages of a list may be in flight at a time: 1 to 32,
+	// and 0 for the default of 16. A listing begins with 4 and goes up to it as long
+	// as the app is steady and fast. 1 turns reading ahead off.
 	ReadAhead int
 
 	// ScratchDir is a directory in which listings note how far they are, so that
@@ -82,6 +83,7 @@ type Client struct {
 	hint       string
 	readAhead  int
 	scratch    string
+	lastBody   *atomic.Int64 // bytes of the last answer
 
 	// filter limits the users that are listed, choice says what else is read of
 	// them.
@@ -135,6 +137,7 @@ func NewClient(ctx context.Context, options Options) (*Client, error) {
 	return &Client{
 		http: httpClient, base: base, credential: credential, hint: options.Hint, filter: filter, choice: choice,
 		readAhead: min(max(readAhead, 1), maxReadAhead), scratch: options.ScratchDir,
+		lastBody: &atomic.Int64{},
 	}, nil
 }
 
@@ -173,7 +176,7 @@ func (c *endpoint) get(ctx context.Context, path []string, query url.Values) ([]
 		body, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
 		return nil, nil, c.statusFailure(response, body)
 	}
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody+1))
+	body, err := c.readBody(response.Body)
 	if err != nil {
 		return nil, nil, c.bodyFailure(ctx, err)
 	}
@@ -193,6 +196,17 @@ func (c *endpoint) get(ctx context.Context, path []string, query url.Values) ([]
 			c.place(), c.credential.fields)
 	}
 	return body, response.Header, nil
+}
+
+// readBody reads an answer to its end, or one byte further than it may be long. Most
+// are as long as the one before.
+func (c *Client) readBody(from io.Reader) ([]byte, error) {
+	const slack = 4 // one more quarter
+	before := int(c.lastBody.Load())
+	buffer := bytes.NewBuffer(make([]byte, 0, before+before/slack+bytes.MinRead))
+	_, err := buffer.ReadFrom(io.LimitReader(from, maxBody+1))
+	c.lastBody.Store(int64(min(buffer.Len(), maxBody)))
+	return buffer.Bytes(), err
 }
 
 // stayAtOrigin is a policy for http.Client.CheckRedirect. net/http itself would

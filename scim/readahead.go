@@ -10,15 +10,23 @@ import (
 )
 
 const (
-	// defaultReadAhead is how many pages are in flight unless Options say
-	// otherwise, maxReadAhead how many may be.
-	defaultReadAhead = 4
+	// defaultReadAhead is how many pages may be in flight unless Options say
+	// otherwise, maxReadAhead how many may be at most.
+	defaultReadAhead = 16
 	maxReadAhead     = 32
+	// A listing begins with so many in flight, and with another one for every
+	// openEvery answers that came about as fast as the fastest: within openFactor
+	// times its time, or within openAnswer.
+	openWindow = 4
+	openEvery  = 4
+	openFactor = 2
+	openAnswer = 50 * time.Millisecond
 	// An answer is slow if it takes this many times as long as the fastest so
 	// far, and this long at least.
 	slowFactor = 4
 	slowAnswer = time.Second
-	// recovery is how many good answers in a row let one more page be in flight.
+	// recovery is how many good answers in a row let one more page be in flight,
+	// after the app was slow or refused.
 	recovery = 16
 )
 
@@ -28,18 +36,20 @@ type pace struct {
 	limit, window int
 	good          int
 	fastest       time.Duration
+	// strained says that the app was slow or refused.
+	strained bool
 	// length is how many entries the last page had; 0 if there was none.
 	length int
 }
 
-func newPace(limit int) pace { return pace{limit: limit, window: limit} }
+func newPace(limit int) pace { return pace{limit: limit, window: min(openWindow, limit)} }
 
-// answered narrows the window after a refusal or a slow answer and widens it,
-// slowly, after good ones.
+// answered narrows the window after a refusal or a slow answer and widens it after
+// good ones: slowly, once there was one of the former.
 func (p *pace) answered(took time.Duration, err error) {
 	if err != nil {
 		if code := status.Code(err); code == codes.Unavailable || code == codes.DeadlineExceeded {
-			p.window, p.good = 1, 0
+			p.window, p.good, p.strained = 1, 0, true
 		}
 		return
 	}
@@ -47,10 +57,17 @@ func (p *pace) answered(took time.Duration, err error) {
 		p.fastest = took
 	}
 	if took > slowAnswer && took > slowFactor*p.fastest {
-		p.window, p.good = max(1, p.window/2), 0
+		p.window, p.good, p.strained = max(1, p.window/2), 0, true
 		return
 	}
-	if p.good++; p.good >= recovery {
+	enough := recovery
+	if !p.strained {
+		if took > openAnswer && took > openFactor*p.fastest {
+			return
+		}
+		enough = openEvery
+	}
+	if p.good++; p.good >= enough {
 		p.window, p.good = min(p.limit, p.window+1), 0
 	}
 }

@@ -31,13 +31,15 @@ func reading(t *testing.T, baseURL string, ahead int) types.ConnectorServer {
 	return serveConnector(t, client)
 }
 
-// TestReadAhead: so many pages are in flight at a time, and not one more.
+// TestReadAhead: so many pages are in flight at a time, and not one more. Up to four
+// a listing begins with; how it goes on from there is a matter of time, see TestPace.
 func TestReadAhead(t *testing.T) {
 	t.Parallel()
-	for ahead, want := range map[int]int{0: 4, 1: 1, 2: 2, 8: 8} {
+	const begins = 4
+	for ahead, want := range map[int]int{0: 16, 1: 1, 2: 2, 4: 4, 8: 8} {
 		t.Run(fmt.Sprintf("ReadAhead %d", ahead), func(t *testing.T) {
 			t.Parallel()
-			a := newApp(3000)
+			a := newApp(6000)
 			var mu sync.Mutex
 			var most int64
 			var inFlight atomic.Int64
@@ -46,16 +48,16 @@ func TestReadAhead(t *testing.T) {
 				now := inFlight.Add(1)
 				mu.Lock()
 				most = max(most, now)
-				mu.Unlock()
-				// From the second page on, answers wait until as many requests as
-				// expected are there. Were they never, the test would time out.
-				if now == int64(want) {
+				if now == int64(min(want, begins)) {
 					select {
 					case <-full:
 					default:
 						close(full)
 					}
 				}
+				mu.Unlock()
+				// From the second page on, answers wait until as many requests as
+				// expected are there. Were they never, the test would time out.
 				if r.URL.Query().Get("startIndex") != "1" {
 					<-full
 				}
@@ -64,7 +66,7 @@ func TestReadAhead(t *testing.T) {
 			accounts, err := listAll(t, connector)
 			require.NoError(t, err)
 			requireIDs(t, a.ids, accounts)
-			require.EqualValues(t, want, most)
+			require.LessOrEqual(t, most, int64(want))
 			starts := map[int]int{}
 			for _, r := range a.requests {
 				starts[r.start]++

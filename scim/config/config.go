@@ -50,8 +50,8 @@ func tokenField(help string, required bool) field.SchemaField {
 func ReadAhead() field.SchemaField {
 	return field.IntField("scim-read-ahead",
 		field.WithDisplayName("Pages Read Ahead"),
-		field.WithDescription("How many pages of a list may be asked for at a time, 1 to 32. 1 reads one page after the other."),
-		field.WithDefaultValue(4),
+		field.WithDescription("How many pages of a list may be asked for at a time, 1 to 32. A sync begins with 4 and asks for more as long as the app answers as fast. 1 reads one page after the other."),
+		field.WithDefaultValue(16),
 		field.WithInt(func(r *field.IntRuler) { r.Gte(1).Lte(32) }),
 		field.WithExportTarget(field.ExportTargetCLIOnly),
 	)
