@@ -78,6 +78,22 @@ func stat(pid int) [][]byte {
 	return bytes.Fields(content[bytes.LastIndexByte(content, ')')+1:])
 }
 
+// stackField is where the address of a process's stack is among those fields. It is
+// chosen at random when a program is executed.
+const stackField = 25
+
+// borrowed says that a process runs in the memory of its parent: it was just made, and
+// has not begun the program that it is for. What it has is counted there.
+func borrowed(pid int) bool {
+	fields := stat(pid)
+	if len(fields) <= stackField {
+		return false
+	}
+	parent, _ := strconv.Atoi(string(fields[1]))
+	of := stat(parent)
+	return len(of) > stackField && string(fields[stackField]) != "0" && bytes.Equal(fields[stackField], of[stackField])
+}
+
 func parentOf(pid int) int {
 	fields := stat(pid)
 	if len(fields) < 2 {

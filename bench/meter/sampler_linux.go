@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -27,6 +28,7 @@ const (
 // sampler looks at the processes below one until it is stopped.
 type sampler struct {
 	processes       processes
+	independent     map[int]bool // have memory of their own
 	ending          chan struct{}
 	ended           chan struct{}
 	stopOnce        sync.Once
@@ -45,7 +47,7 @@ type sampler struct {
 }
 
 func newSampler(root int) *sampler {
-	return &sampler{processes: processes{root: root}, ending: make(chan struct{}), ended: make(chan struct{})}
+	return &sampler{processes: processes{root: root}, independent: map[int]bool{}, ending: make(chan struct{}), ended: make(chan struct{})}
 }
 
 func (s *sampler) run() {
@@ -70,7 +72,7 @@ func (s *sampler) stop() {
 
 func (s *sampler) look(now time.Time) {
 	s.looks++
-	below := s.processes.look()
+	below := slices.DeleteFunc(s.processes.look(), s.borrows)
 	var own, resident int64
 	for _, pid := range below {
 		all, shared := residentBytes(pid)
@@ -97,6 +99,19 @@ func (s *sampler) look(now time.Time) {
 	if sum > s.peak {
 		s.peak, s.at = sum, at
 	}
+}
+
+// borrows says that a process has no memory of its own yet. Once it has, it is not
+// asked again.
+func (s *sampler) borrows(pid int) bool {
+	if s.independent[pid] {
+		return false
+	}
+	if borrowed(pid) {
+		return true
+	}
+	s.independent[pid] = true
+	return false
 }
 
 var pageBytes = int64(os.Getpagesize())

@@ -41,6 +41,7 @@ func TestMemoryIsThatOfAllProcessesBelow(t *testing.T) {
 	for _, size := range s.at {
 		require.Greater(t, size, int64(16<<20))
 	}
+	require.False(t, borrowed(shell.Process.Pid))
 	require.Contains(t, descendants(os.Getpid()), shell.Process.Pid)
 	require.Equal(t, 1, s.readings)
 
@@ -48,4 +49,30 @@ func TestMemoryIsThatOfAllProcessesBelow(t *testing.T) {
 	require.Equal(t, 1, s.readings, "nothing has grown")
 	s.look(time.Now().Add(readEvery + rest*s.took))
 	require.Equal(t, 2, s.readings, "the last reading is long ago")
+}
+
+// TestAProcessInItsParentsMemoryIsNotCounted looks at one that was made and has not
+// begun its program.
+func TestAProcessInItsParentsMemoryIsNotCounted(t *testing.T) {
+	t.Parallel()
+	shell := exec.CommandContext(t.Context(), "sh", "-c", "(read -r _); :")
+	stdin, err := shell.StdinPipe()
+	require.NoError(t, err)
+	require.NoError(t, shell.Start())
+	t.Cleanup(func() {
+		_ = stdin.Close()
+		_ = shell.Wait()
+	})
+	var child int
+	require.Eventually(t, func() bool {
+		below := descendants(shell.Process.Pid)
+		if len(below) == 1 {
+			child = below[0]
+		}
+		return child != 0
+	}, time.Minute, time.Millisecond)
+	require.True(t, borrowed(child))
+	s := newSampler(shell.Process.Pid)
+	s.look(time.Now())
+	require.Empty(t, s.at)
 }
