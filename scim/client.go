@@ -61,7 +61,7 @@ type Options struct {
 
 	// ReadAhead is how many pages of a list may be in flight at a time: 1 to 32,
 	// and 0 for the default of 16. A listing begins with 4 and goes up to it as long
-	// as the app is steady and fast. 1 turns reading ahead off.
+	// as the app is steady and fast, over HTTP/2. 1 turns reading ahead off.
 	ReadAhead int
 
 	// ScratchDir is a directory in which listings note how far they are, so that
@@ -84,6 +84,9 @@ type Client struct {
 	readAhead  int
 	scratch    string
 	lastBody   *atomic.Int64 // bytes of the last answer
+	// dials says that a request may take a connection of its own, with TLS: the SDK's
+	// transport keeps two of HTTP/1.1.
+	dials *atomic.Bool
 
 	// filter limits the users that are listed, choice says what else is read of
 	// them.
@@ -137,7 +140,7 @@ func NewClient(ctx context.Context, options Options) (*Client, error) {
 	return &Client{
 		http: httpClient, base: base, credential: credential, hint: options.Hint, filter: filter, choice: choice,
 		readAhead: min(max(readAhead, 1), maxReadAhead), scratch: options.ScratchDir,
-		lastBody: &atomic.Int64{},
+		lastBody: &atomic.Int64{}, dials: &atomic.Bool{},
 	}, nil
 }
 
@@ -163,6 +166,7 @@ func (c *endpoint) get(ctx context.Context, path []string, query url.Values) ([]
 		return nil, nil, c.requestFailure(ctx, err)
 	}
 	defer response.Body.Close()
+	c.dials.Store(response.TLS != nil && response.ProtoMajor < 2)
 	// The SDK's transport could log too, but it would log net/http's errors,
 	// which quote the server.
 	ctxzap.Extract(ctx).Debug("scim: request answered",
@@ -201,11 +205,14 @@ func (c *endpoint) get(ctx context.Context, path []string, query url.Values) ([]
 // readBody reads an answer to its end, or one byte further than it may be long. Most
 // are as long as the one before.
 func (c *Client) readBody(from io.Reader) ([]byte, error) {
-	const slack = 4 // one more quarter
-	before := int(c.lastBody.Load())
+	const (
+		slack = 4       // one more quarter
+		most  = 1 << 20 // A single large answer is no reason to expect others.
+	)
+	before := int(min(c.lastBody.Load(), most))
 	buffer := bytes.NewBuffer(make([]byte, 0, before+before/slack+bytes.MinRead))
 	_, err := buffer.ReadFrom(io.LimitReader(from, maxBody+1))
-	c.lastBody.Store(int64(min(buffer.Len(), maxBody)))
+	c.lastBody.Store(int64(buffer.Len()))
 	return buffer.Bytes(), err
 }
 

@@ -47,6 +47,8 @@ type session struct {
 	whole bool
 	// ahead has the pages that were asked for already.
 	ahead *readAhead
+	// unused drops what is ahead, where nobody goes on.
+	unused *time.Timer
 	// held is a page of which a part is delivered.
 	held *heldPage
 	// logged is how much of the journal is about it, in bytes; less than zero if
@@ -231,20 +233,29 @@ func (l *listing) take(token string) *session {
 		return nil
 	}
 	l.kept = nil
+	s.unused.Stop()
 	return s
 }
 
 // keep keeps a session until the token is handed in again, or another session
 // takes its place.
 func (l *listing) keep(s *session, token string) {
-	s.token = token
 	l.mu.Lock()
-	before := l.kept
-	l.kept = s
-	l.mu.Unlock()
-	if before != nil && before != s {
+	defer l.mu.Unlock()
+	if before := l.kept; before != nil && before != s {
 		before.ahead.drop()
 	}
+	s.token = token
+	l.kept = s
+	// A sync that is broken off leaves its pages here, and the process may go on for
+	// long without another.
+	s.unused = time.AfterFunc(pageLife, func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.kept == s {
+			s.ahead.drop()
+		}
+	})
 }
 
 // add puts an entry into the batch, unless the batch is full. Resources that are

@@ -60,6 +60,15 @@ func TestPace(t *testing.T) {
 			require.Equal(t, c.window, p.window)
 		})
 	}
+	t.Run("more connections are not opened for it", func(t *testing.T) {
+		t.Parallel()
+		p := newPace(8)
+		p.costly = true
+		for range 100 {
+			p.answered(fast, nil)
+		}
+		require.Equal(t, openWindow, p.window)
+	})
 	t.Run("one at a time stays one at a time", func(t *testing.T) {
 		t.Parallel()
 		p := newPace(8)

@@ -36,8 +36,9 @@ type pace struct {
 	limit, window int
 	good          int
 	fastest       time.Duration
-	// strained says that the app was slow or refused.
-	strained bool
+	// strained says that the app was slow or refused, costly that more in flight take
+	// more connections.
+	strained, costly bool
 	// length is how many entries the last page had; 0 if there was none.
 	length int
 }
@@ -62,7 +63,7 @@ func (p *pace) answered(took time.Duration, err error) {
 	}
 	enough := recovery
 	if !p.strained {
-		if took > openAnswer && took > openFactor*p.fastest {
+		if p.costly || took > openAnswer && took > openFactor*p.fastest {
 			return
 		}
 		enough = openEvery
@@ -81,7 +82,8 @@ const pageLife = time.Minute
 
 // readAhead fetches the pages of one listing, some of them before they are needed:
 // also those of the next batch, while the host stores this one. It holds no more
-// pages than may be in flight, and is used by one goroutine at a time.
+// pages than may be in flight. It belongs to a session, so it is used by one
+// goroutine at a time.
 type readAhead struct {
 	endpoint *endpoint
 	pace     pace
@@ -146,6 +148,7 @@ func (r *readAhead) page(ctx context.Context, p position) (*page, error) {
 	f.cancel()
 	delete(r.ahead, p.index())
 
+	r.pace.costly = r.endpoint.dials.Load()
 	r.pace.answered(f.took, f.err)
 	if f.err != nil {
 		r.drop()

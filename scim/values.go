@@ -32,7 +32,10 @@ func (vs *values) UnmarshalJSON(raw []byte) error {
 		vs.add(readValue(raw))
 		return nil
 	}
-	// By far the most common case: a list of well-formed objects.
+	if items, plain := plainValues(raw); plain {
+		vs.add(items...)
+		return nil
+	}
 	var items []value
 	if json.Unmarshal(raw, &items) == nil {
 		vs.add(items...)

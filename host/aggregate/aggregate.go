@@ -48,7 +48,7 @@ type Plugin struct {
 
 	// ReadAhead is how many pages of the plugin's listings are asked for before
 	// the syncer wants them, and held: at most MostReadAhead; 0 is none. An
-	// aggregate with such a plugin is for one full sync and has to be closed.
+	// aggregate with such a plugin is for one sync and has to be closed.
 	ReadAhead int
 
 	// Err is why the plugin cannot be called: it did not start, say. It then
@@ -80,7 +80,7 @@ func WithObserver(observer Observer) Option {
 	return func(a *Aggregate) { a.observer = observer }
 }
 
-// WithPackedProfiles leaves the profiles of listed resources encoded (page.Packed),
+// WithPackedProfiles leaves the profiles of listed resources encoded (page.Codec),
 // which spares most of the work of decoding a page. It is for an aggregate whose
 // answers go to a store, as those of a sync do, and to nobody who looks into them.
 func WithPackedProfiles() Option {

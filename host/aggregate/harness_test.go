@@ -214,11 +214,12 @@ func of(t testing.TB, conns map[string]grpc.ClientConnInterface, opts ...aggrega
 }
 
 // synced runs the SDK's syncer and returns the path of what it wrote.
-func synced(ctx context.Context, t testing.TB, client types.ConnectorClient, workers int) (string, error) {
+func synced(ctx context.Context, t testing.TB, client types.ConnectorClient, workers int, opts ...sync.SyncOpt) (string, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "sync.c1z")
-	syncer, err := sync.NewSyncer(ctx, client, sync.WithC1ZPath(path), sync.WithTmpDir(t.TempDir()),
-		sync.WithFailFastInvariants(), sync.WithWorkerCount(workers))
+	syncer, err := sync.NewSyncer(ctx, client, append([]sync.SyncOpt{
+		sync.WithC1ZPath(path), sync.WithTmpDir(t.TempDir()), sync.WithFailFastInvariants(), sync.WithWorkerCount(workers),
+	}, opts...)...)
 	require.NoError(t, err)
 	err = syncer.Sync(ctx)
 	require.NoError(t, syncer.Close(context.WithoutCancel(ctx)))

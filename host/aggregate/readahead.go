@@ -22,7 +22,8 @@ const (
 // readAhead asks a plugin for the next page of a listing while the syncer stores
 // the one before. It holds a bounded number of pages for the whole plugin, asks for
 // none behind an error, and hands an error over as what the first attempt of the
-// call came to, so that the policy for retries stays in one place.
+// call came to, so that the policy for retries stays in one place. It is safe for
+// concurrent use.
 type readAhead struct {
 	conn   grpc.ClientConnInterface
 	policy RetryPolicy
@@ -43,10 +44,15 @@ type pageAhead struct {
 
 	done chan struct{}
 	// What follows is set when done is closed.
-	reply proto.Message
-	err   error
-	took  time.Duration
+	reply   proto.Message
+	err     error
+	took    time.Duration
+	arrived time.Time
 }
+
+// forgotten is how long a page waits for the syncer before another may have its
+// place: a listing that is given up in the middle leaves one behind.
+const forgotten = time.Minute
 
 func newReadAhead(conn grpc.ClientConnInterface, policy RetryPolicy, most int) *readAhead {
 	return &readAhead{conn: conn, policy: policy, most: min(most, MostReadAhead), pages: map[string]*pageAhead{}}
@@ -89,6 +95,7 @@ func (p *pageAhead) wait(ctx context.Context, reply proto.Message) (time.Duratio
 	if p.err != nil {
 		return p.took, p.err
 	}
+	proto.Reset(reply) // An attempt before this one may have left something.
 	move(reply.ProtoReflect(), p.reply.ProtoReflect())
 	return p.took, nil
 }
@@ -108,57 +115,80 @@ func (a *readAhead) next(ctx context.Context, method string, request, reply prot
 	if a.most < 1 || !readsAhead(method) {
 		return
 	}
-	token := nextOf(reply)
-	if token == "" {
-		return
-	}
-	following := proto.Clone(request)
-	paged, ok := following.(interface{ SetPageToken(token string) })
+	following, key, ok := behind(method, request, reply)
 	if !ok {
 		return
 	}
-	paged.SetPageToken(token)
-	key, ok := keyOf(method, following)
-	if !ok {
-		return
-	}
-
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.ask(ctx, key, method, following, reply, opts)
+}
+
+// ask asks for a page, unless there are enough already. mu is held.
+func (a *readAhead) ask(ctx context.Context, key, method string, request, kind proto.Message, opts []grpc.CallOption) {
 	if a.closed {
 		return
 	}
 	if known := a.pages[key]; known != nil {
 		// It goes on by itself, unless it had to stop for want of room.
-		select {
-		case <-known.done:
-			a.running.Go(func() { a.follow(ctx, known) })
-		default:
+		if known.isDone() {
+			a.running.Go(func() { a.follow(ctx, key, known) })
 		}
 		return
 	}
+	a.makeRoom()
 	if len(a.pages) >= a.most {
 		return
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	page := &pageAhead{method: method, request: following, opts: opts, cancel: cancel, done: make(chan struct{})}
+	page := &pageAhead{method: method, request: request, opts: opts, cancel: cancel, done: make(chan struct{})}
 	a.pages[key] = page
-	answer := reply.ProtoReflect().New().Interface()
+	answer := kind.ProtoReflect().New().Interface()
 	a.running.Go(func() {
 		begin := time.Now()
 		page.err = a.policy.once(running, func(ctx context.Context) error {
-			return a.conn.Invoke(ctx, method, following, answer, opts...)
+			return a.conn.Invoke(ctx, method, request, answer, opts...)
 		})
-		page.reply, page.took = answer, time.Since(begin)
+		page.arrived = time.Now()
+		page.reply, page.took = answer, page.arrived.Sub(begin)
 		close(page.done)
-		a.follow(ctx, page)
+		a.follow(ctx, key, page)
 	})
 }
 
-// follow goes on behind a page that has arrived, as far as there is room.
-func (a *readAhead) follow(ctx context.Context, page *pageAhead) {
-	if page.err == nil && a.most > 1 {
-		a.next(ctx, page.method, page.request, page.reply, page.opts)
+// makeRoom drops pages that nobody has come for. mu is held.
+func (a *readAhead) makeRoom() {
+	for key, page := range a.pages {
+		if page.isDone() && time.Since(page.arrived) > forgotten {
+			page.cancel()
+			delete(a.pages, key)
+		}
+	}
+}
+
+func (p *pageAhead) isDone() bool {
+	select {
+	case <-p.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// follow goes on behind a page that has arrived and is still waiting, as far as there
+// is room. Behind one that was taken whoever took it goes on.
+func (a *readAhead) follow(ctx context.Context, key string, page *pageAhead) {
+	if page.err != nil || a.most < 2 {
+		return
+	}
+	following, next, ok := behind(page.method, page.request, page.reply)
+	if !ok {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.pages[key] == page {
+		a.ask(ctx, next, page.method, following, page.reply, page.opts)
 	}
 }
 
@@ -178,6 +208,22 @@ func (a *readAhead) stop() {
 func (a *readAhead) close() {
 	a.stop()
 	a.running.Wait()
+}
+
+// behind is the request for the page behind this one, and its key.
+func behind(method string, request, reply proto.Message) (following proto.Message, key string, ok bool) {
+	token := nextOf(reply)
+	if token == "" {
+		return nil, "", false
+	}
+	following = proto.Clone(request)
+	paged, ok := following.(interface{ SetPageToken(token string) })
+	if !ok {
+		return nil, "", false
+	}
+	paged.SetPageToken(token)
+	key, ok = keyOf(method, following)
+	return following, key, ok
 }
 
 // keyOf tells requests apart.

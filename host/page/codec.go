@@ -18,8 +18,8 @@ const (
 )
 
 // Codec is gRPC's codec for protobuf messages, but for the answer to ListResources:
-// there a profile is its encoding and not its fields (see [Packed]). What is not in
-// the usual form is decoded in the usual way.
+// there a profile is its encoding and not its fields, and so has none for who looks
+// into it. What is not in the usual form is decoded in the usual way.
 var Codec encoding.CodecV2 = codec{encoding.GetCodecV2("proto")}
 
 type codec struct{ encoding.CodecV2 }

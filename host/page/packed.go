@@ -23,15 +23,13 @@ const (
 	boolField   protowire.Number = 4
 )
 
-// Packed says whether a profile is its encoding and not its fields: whoever wants to
-// look into it has to encode and decode it once more. Encoded it is, byte for byte,
-// what the fields are if they are encoded deterministically, which is how the SDK
-// writes them into a sync file.
-func Packed(profile *structpb.Struct) bool {
-	return len(profile.GetFields()) == 0 && len(profile.ProtoReflect().GetUnknown()) > 0
-}
-
-// packer decodes resources. Its memory serves one after the other.
+// packer decodes resources, with their profiles packed: such a profile is its encoding
+// and not its fields, and whoever wants to look into it has to encode and decode it
+// once more. Encoded it is, byte for byte, what the fields are if they are encoded
+// deterministically, which is how the SDK writes them into a sync file. (The scim
+// package sends profiles so.)
+//
+// Its memory serves one resource after the other.
 type packer struct {
 	entries []entry
 }

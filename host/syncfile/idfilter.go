@@ -9,7 +9,7 @@ import (
 
 // idFilter knows which resources it certainly has not seen, in 2 MiB however many
 // there are (a Bloom filter). Of those it has not seen it takes one in a hundred for
-// seen among a million, and most among ten million.
+// seen among a million, and half among ten million.
 type idFilter struct {
 	seed maphash.Seed
 	bits []atomic.Uint64

@@ -12,13 +12,14 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/dotc1z"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
 	"github.com/conductorone/baton-sdk/pkg/sync"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
 // openStore is the store of a new sync file at path, with its temporary files in
 // work.
-func openStore(ctx context.Context, path, work string, engine c1zstore.Engine) (c1zstore.Store, *planning, error) {
+func openStore(ctx context.Context, path, work string, engine c1zstore.Engine) (c1zstore.Store, *sparingStore, error) {
 	options := []dotc1z.C1ZOption{dotc1z.WithTmpDir(work)}
 	if engine != "" {
 		options = append(options, dotc1z.WithEngine(engine))
@@ -29,10 +30,13 @@ func openStore(ctx context.Context, path, work string, engine c1zstore.Engine) (
 	}
 	whole, ok := store.(syncerStore)
 	if !ok {
-		return store, nil, nil // SQLite's: the syncer goes its longer way.
+		if store.Metadata().Engine == string(c1zstore.EnginePebble) {
+			ctxzap.Extract(ctx).Warn("the sync takes longer than it should: this version of the SDK has another storage engine")
+		}
+		return store, nil, nil // The syncer goes its longer way.
 	}
-	plan := &planning{syncerStore: whole, put: newIDFilter(), types: map[string]bool{}}
-	return plan, plan, nil
+	sparing := &sparingStore{syncerStore: whole, put: newIDFilter(), types: map[string]bool{}}
+	return sparing, sparing, nil
 }
 
 // syncerStore is all that the SDK's syncer asks a store for, or asks whether it has
@@ -53,11 +57,15 @@ type syncerStore interface {
 	GrantsForEntitlementPrincipalSorted() bool
 }
 
-// planning is the store of a file that is new, between it and the syncer. It spares
+// sparingStore is the store of a file that is new, between it and the syncer. It spares
 // the syncer from reading every resource twice to find those to ask entitlements and
 // grants of, where no resource type has any: that is what SkipEntitlementsAndGrants on
 // a type says. And it spares the store from being asked for what is not there.
-type planning struct {
+//
+// It relies on what the syncer does (baton-sdk v0.25.0): it tells of the step before it
+// looks for anything, and in the two steps lists all resources for nothing else, but
+// for the check that WithFailFastInvariants adds, which is not used here.
+type sparingStore struct {
 	syncerStore
 
 	op  atomic.Uint32 // the step that the syncer is at
@@ -68,14 +76,14 @@ type planning struct {
 }
 
 // atStep is told which step the syncer begins.
-func (p *planning) atStep(action sync.Action) { p.op.Store(uint32(action.Op)) }
+func (p *sparingStore) atStep(action sync.Action) { p.op.Store(uint32(action.Op)) }
 
-func (p *planning) step() sync.ActionOp {
+func (p *sparingStore) step() sync.ActionOp {
 	return sync.ActionOp(p.op.Load()) //nolint:gosec // It is one.
 }
 
 // PutResourceTypes also notes which types may have entitlements or grants.
-func (p *planning) PutResourceTypes(ctx context.Context, types ...*connectorv2.ResourceType) error {
+func (p *sparingStore) PutResourceTypes(ctx context.Context, types ...*connectorv2.ResourceType) error {
 	if err := p.syncerStore.PutResourceTypes(ctx, types...); err != nil {
 		return err
 	}
@@ -90,14 +98,14 @@ func (p *planning) PutResourceTypes(ctx context.Context, types ...*connectorv2.R
 
 // ListResources answers the two steps that look for resources with entitlements or
 // grants with nothing where there is none. All other listings are what they are.
-func (p *planning) ListResources(ctx context.Context, request *connectorv2.ResourcesServiceListResourcesRequest) (*connectorv2.ResourcesServiceListResourcesResponse, error) {
+func (p *sparingStore) ListResources(ctx context.Context, request *connectorv2.ResourcesServiceListResourcesRequest) (*connectorv2.ResourcesServiceListResourcesResponse, error) {
 	if p.looksForNothing(request) {
 		return &connectorv2.ResourcesServiceListResourcesResponse{}, nil
 	}
 	return p.syncerStore.ListResources(ctx, request)
 }
 
-func (p *planning) looksForNothing(request *connectorv2.ResourcesServiceListResourcesRequest) bool {
+func (p *sparingStore) looksForNothing(request *connectorv2.ResourcesServiceListResourcesRequest) bool {
 	if op := p.step(); op != sync.SyncEntitlementsOp && op != sync.SyncGrantsOp {
 		return false
 	}
@@ -117,7 +125,7 @@ func (p *planning) looksForNothing(request *connectorv2.ResourcesServiceListReso
 // GetResource says at once of a resource that has not been put into this file that it
 // is not there: the syncer asks before every one that it puts. What has been, or what
 // only looks like it, the store is asked for.
-func (p *planning) GetResource(ctx context.Context, request *readerv2.ResourcesReaderServiceGetResourceRequest) (*readerv2.ResourcesReaderServiceGetResourceResponse, error) {
+func (p *sparingStore) GetResource(ctx context.Context, request *readerv2.ResourcesReaderServiceGetResourceRequest) (*readerv2.ResourcesReaderServiceGetResourceResponse, error) {
 	if p.step() == sync.SyncResourcesOp && !p.put.mayHave(request.GetResourceId()) {
 		return nil, errNotPut
 	}
@@ -127,7 +135,7 @@ func (p *planning) GetResource(ctx context.Context, request *readerv2.ResourcesR
 var errNotPut = status.Error(codes.NotFound, "the resource is not in the sync file yet")
 
 // PutResources also notes which resources are there.
-func (p *planning) PutResources(ctx context.Context, resources ...*connectorv2.Resource) error {
+func (p *sparingStore) PutResources(ctx context.Context, resources ...*connectorv2.Resource) error {
 	// Before: a resource that is there and not noted would be taken for none.
 	for _, one := range resources {
 		p.put.add(one.GetId())

@@ -154,7 +154,7 @@ func BehindLinks(path string) (string, error) {
 }
 
 func run(ctx context.Context, connector types.ConnectorClient, path, work string, settings Settings) error {
-	store, plan, err := openStore(ctx, path, work, settings.Engine)
+	store, sparing, err := openStore(ctx, path, work, settings.Engine)
 	if err != nil {
 		return fmt.Errorf("prepare the sync: %w", err)
 	}
@@ -165,8 +165,8 @@ func run(ctx context.Context, connector types.ConnectorClient, path, work string
 		sync.WithSkipEntitlementsAndGrants(settings.Scope.SkipEntitlementsAndGrants),
 		sync.WithSkipGrants(settings.Scope.SkipGrants),
 	}
-	if plan != nil {
-		options = append(options, sync.WithTransitionHandler(plan.atStep))
+	if sparing != nil {
+		options = append(options, sync.WithTransitionHandler(sparing.atStep))
 	}
 	if settings.Scope.DontExpandGrants {
 		options = append(options, sync.WithDontExpandGrants())

@@ -48,6 +48,9 @@ const explorer = "baton-host-explore"
 
 func runExplorer(file string, port int, browse bool) error {
 	own, err := os.Executable()
+	if err == nil {
+		own, err = filepath.EvalSymlinks(own) // On some systems it is the link that was called.
+	}
 	if err != nil {
 		return fmt.Errorf("find the explorer, which is beside this program: %w", err)
 	}

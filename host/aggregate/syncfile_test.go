@@ -1,0 +1,134 @@
+package aggregate_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/annotations"
+	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
+	"github.com/conductorone/baton-sdk/pkg/sync"
+	"github.com/conductorone/baton-sdk/pkg/types/entitlement"
+	"github.com/conductorone/baton-sdk/pkg/types/grant"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/syncfile"
+)
+
+// directory is an app of nothing but resource types without entitlements, with all
+// that can be odd about their rows: the same id on several pages, changed in between,
+// children, profiles of every kind.
+func directory(t testing.TB) *app {
+	t.Helper()
+	skip := annotations.New(&v2.SkipEntitlementsAndGrants{})
+	people := &appType{
+		resourceType: v2.ResourceType_builder{Id: "user", DisplayName: "User", Traits: []v2.ResourceType_Trait{v2.ResourceType_TRAIT_USER}, Annotations: skip}.Build(),
+		pageSize:     3,
+	}
+	for i := range 20 {
+		person := user(fmt.Sprint("u", i))
+		profile, err := structpb.NewStruct(map[string]any{"login": fmt.Sprint(i), "admin": i%2 == 0, "age": float64(i), "title": nil})
+		require.NoError(t, err)
+		if i%5 == 0 {
+			profile.GetFields()["tags"] = structpb.NewListValue(&structpb.ListValue{Values: []*structpb.Value{structpb.NewStringValue("x")}})
+		}
+		person.SetProfile(profile)
+		people.resources = append(people.resources, person)
+	}
+	changed := user("u4")
+	changed.SetDisplayName("Another name")
+	people.resources = append(people.resources, user("u1"), changed)
+
+	units := &appType{resourceType: v2.ResourceType_builder{Id: "unit", DisplayName: "Unit", Annotations: skip}.Build(), pageSize: 2}
+	rooms := &appType{resourceType: v2.ResourceType_builder{Id: "room", DisplayName: "Room", Annotations: skip}.Build()}
+	for i := range 3 {
+		unit := v2.Resource_builder{
+			Id: v2.ResourceId_builder{ResourceType: "unit", Resource: fmt.Sprint("n", i)}.Build(), DisplayName: "Unit",
+			Annotations: annotations.New(v2.ChildResourceType_builder{ResourceTypeId: "room"}.Build()),
+		}.Build()
+		units.resources = append(units.resources, unit)
+		rooms.resources = append(rooms.resources, v2.Resource_builder{
+			Id: v2.ResourceId_builder{ResourceType: "room", Resource: fmt.Sprint("r", i)}.Build(), DisplayName: "Room", ParentResourceId: unit.GetId(),
+		}.Build())
+	}
+	units.resources = append(units.resources, units.resources[0])
+	return &app{types: []*appType{people, units, rooms}}
+}
+
+// clubs is an app whose type of accounts has no entitlements and whose other type has,
+// with a grant that brings a resource of its own.
+func clubs(t testing.TB) *app {
+	t.Helper()
+	people := users(5).types[0]
+	club := &appType{
+		resourceType: v2.ResourceType_builder{Id: "club", DisplayName: "Club"}.Build(),
+		entitlements: map[string][]*v2.Entitlement{}, grants: map[string][]*v2.Grant{},
+	}
+	for i := range 3 {
+		id := fmt.Sprint("c", i)
+		one := v2.Resource_builder{Id: v2.ResourceId_builder{ResourceType: "club", Resource: id}.Build(), DisplayName: id}.Build()
+		club.resources = append(club.resources, one)
+		club.entitlements[id] = []*v2.Entitlement{entitlement.NewAssignmentEntitlement(one, "member", entitlement.WithGrantableTo(people.resourceType))}
+		club.grants[id] = []*v2.Grant{
+			grant.NewGrant(one, "member", people.resources[i].GetId()),
+			grant.NewGrant(one, "member", people.resources[4].GetId()),
+		}
+	}
+	return &app{types: []*appType{people, club}}
+}
+
+// TestASyncFileHoldsWhatTheSDKsOwnSyncWould: with pages read ahead, profiles packed and
+// the syncer's store spared, what is in the file is what the SDK writes by itself.
+func TestASyncFileHoldsWhatTheSDKsOwnSyncWould(t *testing.T) {
+	t.Parallel()
+	apps := map[string][]*app{
+		"accounts":                      {users(7)},
+		"nothing":                       {users(0)},
+		"no entitlements":               {directory(t)},
+		"entitlements beside accounts":  {clubs(t)},
+		"all that can refer to another": {crm(t)},
+		"several apps":                  {directory(t), crm(t), clubs(t), users(3)},
+	}
+	scopes := map[string]struct {
+		scope syncfile.Scope
+		sdk   []sync.SyncOpt
+	}{
+		"everything":      {},
+		"no entitlements": {syncfile.Scope{SkipEntitlementsAndGrants: true}, []sync.SyncOpt{sync.WithSkipEntitlementsAndGrants(true)}},
+		"no grants":       {syncfile.Scope{SkipGrants: true}, []sync.SyncOpt{sync.WithSkipGrants(true)}},
+		"some types":      {syncfile.Scope{ResourceTypes: []string{"a.user"}}, []sync.SyncOpt{sync.WithSyncResourceTypes([]string{"a.user"})}},
+	}
+	for appName, several := range apps {
+		for scopeName, scope := range scopes {
+			for _, engine := range []c1zstore.Engine{c1zstore.EnginePebble, c1zstore.EngineSQLite} {
+				for _, workers := range []int{1, 4} {
+					t.Run(fmt.Sprintf("%s/%s/%s/%d", appName, scopeName, engine, workers), func(t *testing.T) {
+						t.Parallel()
+						var plugins, plain []aggregate.Plugin
+						for i, one := range several {
+							name := string(rune('a' + i))
+							plugin := aggregate.Plugin{Instance: name, Namespace: name, Conn: serve(t, one)}
+							plain = append(plain, plugin)
+							plugin.ReadAhead = 1 + i%aggregate.MostReadAhead
+							plugins = append(plugins, plugin)
+						}
+						want, err := synced(t.Context(), t, aggregateOf(t, plain).Client(t.Context()), workers,
+							append(scope.sdk, sync.WithStorageEngine(engine))...)
+						require.NoError(t, err)
+
+						a := aggregateOf(t, plugins, aggregate.WithPackedProfiles())
+						draft, err := syncfile.Make(t.Context(), a.Client(t.Context()), t.TempDir(),
+							syncfile.Settings{Scope: scope.scope, Workers: workers, Engine: engine})
+						require.NoError(t, err)
+						got := filepath.Join(t.TempDir(), "sync.c1z")
+						require.NoError(t, draft.Publish(got))
+						require.Equal(t, read(t, want).lines(t, "-"), read(t, got).lines(t, "-"))
+					})
+				}
+			}
+		}
+	}
+}
