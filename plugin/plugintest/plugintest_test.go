@@ -145,7 +145,7 @@ func TestAGoodHabitPasses(t *testing.T) {
 	require.Empty(t, names, sentences)
 	require.Equal(t, len(report.Checks), report.Count(conformance.Passed))
 	i := slices.IndexFunc(report.Checks, func(o conformance.Outcome) bool { return o.Check == "gives up calls that are cancelled" })
-	require.Equal(t, "1 of 4 calls were cancelled, and nothing went on running", report.Checks[i].Sentence)
+	require.Regexp(t, "^[1-4] of 4 calls were cancelled, and nothing went on running$", report.Checks[i].Sentence, "those that the machine was too slow for are too")
 	require.Equal(t, "baton-memory", report.Plugin)
 	require.Equal(t, "v1.2.3", report.Version)
 }

@@ -55,7 +55,7 @@ func fullRows() []row {
 	return []row{
 		newRow(1, 100_000, 0, 3).with(goals{0.5, 0.38, 0.9}),
 		newRow(1, 10_000, ms20, 5).with(goals{0.2, 0.15, 0.9}),
-		newRow(1, 500_000, 0, 3).with(goals{0.5, 0.38, 0.7}),
+		newRow(1, 500_000, 0, 1).with(goals{0.5, 0.38, 0.7}),
 		eight,
 		newRow(8, 0, 0, 7).with(goals{1, 0.7, 0.5}),
 		newRow(32, 1_000, ms20, 3).with(goals{0.5, 0.35, 0.35}),

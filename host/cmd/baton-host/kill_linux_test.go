@@ -27,7 +27,7 @@ import (
 )
 
 const (
-	killAccounts = 1600 // of each app: two batches of the reader
+	killAccounts = 3200 // of each app: four batches of the reader
 	killPage     = 100
 	killBatch    = 1000 // what a reader delivers at a time, at most
 
