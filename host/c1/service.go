@@ -202,8 +202,8 @@ func (s *service) found() {
 		return
 	}
 	s.connected = true
-	s.log.Info("connected to C1")
 	s.config.Report(Event{Upload: s.config.Upload, Kind: Connected})
+	s.log.Info("connected to C1")
 }
 
 // lost says why, and how long to wait.

@@ -10,6 +10,7 @@ import (
 	"github.com/dustin/go-humanize"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -79,6 +80,13 @@ func (c connection) NewStream(ctx context.Context, desc *grpc.StreamDesc, method
 	return explainedStream{ClientStream: stream, process: c.process, method: method}, nil
 }
 
+// disconnected says that there is no connection to the process, whatever a plugin
+// answers.
+func (p *Process) disconnected() bool {
+	conn, ok := p.conn.(interface{ GetState() connectivity.State })
+	return ok && conn.GetState() != connectivity.Ready
+}
+
 // explainCall replaces the bare end of a connection by the end of the process,
 // where that is the reason, and blanks the values of secrets that a careless
 // connector repeats in its errors. Code and kinds of details stay.
@@ -88,7 +96,11 @@ func (p *Process) explainCall(err error) error {
 	}
 	switch status.Code(err) {
 	case codes.Unavailable:
-		if exit := p.waitExit(exitNotice); exit != nil {
+		wait := exitNotice
+		if p.disconnected() {
+			wait = brokenNotice
+		}
+		if exit := p.waitExit(wait); exit != nil {
 			return exit
 		}
 	case codes.Canceled:

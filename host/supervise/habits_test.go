@@ -42,6 +42,8 @@ func TestAPluginDoesNotHaveTheHostsInput(t *testing.T) {
 func TestAMessageThatIsTooLargeFailsItsCallOnly(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
+	// To make 100 MB takes a busy machine longer than a health check may.
+	const patient = 5 * time.Minute
 	small := spec("large")
 	small.MaxAnswer = 64 << 10
 	for name, c := range map[string]struct {
@@ -51,6 +53,7 @@ func TestAMessageThatIsTooLargeFailsItsCallOnly(t *testing.T) {
 		"beyond the plugin's limit": {small, "max-page-size of 64 KiB"},
 		"beyond what is ever sent":  {spec("huge"), "max-page-size of 32 MiB"},
 	} {
+		c.spec.HealthTimeout = patient
 		process := started(t, ctx, c.spec)
 		_, err := metadata(ctx, process)
 		require.Equal(t, codes.ResourceExhausted, status.Code(err), name)
@@ -58,7 +61,9 @@ func TestAMessageThatIsTooLargeFailsItsCallOnly(t *testing.T) {
 		require.NoError(t, validate(ctx, process), name)
 	}
 
-	huge := started(t, ctx, spec("huge"))
+	slow := spec("huge")
+	slow.HealthTimeout = patient
+	huge := started(t, ctx, slow)
 	err := page(ctx, huge.Conn())
 	require.Equal(t, codes.ResourceExhausted, status.Code(err))
 	require.ErrorContains(t, err, "max-page-size of 32 MiB")

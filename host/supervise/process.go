@@ -35,6 +35,9 @@ const (
 	// exitNotice is how long a failed call waits for the news that the process
 	// has gone, which explains it.
 	exitNotice = time.Second
+	// brokenNotice is how long it waits where the connection has broken: on a busy
+	// machine a process that crashes takes seconds to say why.
+	brokenNotice = 10 * time.Second
 )
 
 // Process is one running plugin. Its methods may be called concurrently.
