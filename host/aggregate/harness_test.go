@@ -195,7 +195,7 @@ func of(t testing.TB, conns map[string]grpc.ClientConnInterface, opts ...aggrega
 	t.Helper()
 	var plugins []aggregate.Plugin
 	for name, conn := range conns {
-		plugin := aggregate.Plugin{Instance: name, Namespace: name, Conn: conn, Provisioning: true, ReadAhead: aggregate.DefaultReadAhead}
+		plugin := aggregate.Plugin{Instance: name, Namespace: name, Conn: conn, Provisioning: true, ReadAhead: 1}
 		if len(name) > 5 && name[:5] == "bare:" {
 			plugin.Instance, plugin.Namespace = name[5:], ""
 		}

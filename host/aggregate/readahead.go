@@ -11,13 +11,9 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-const (
-	// DefaultReadAhead is how many pages are worth being asked for ahead of need:
-	// the plugin works on one while the syncer writes another.
-	DefaultReadAhead = 1
-	// MostReadAhead is how many pages may be at most. Each is held in memory.
-	MostReadAhead = 2
-)
+// MostReadAhead is how many pages may be asked for ahead of need, at most. Each is held
+// in memory; one has the plugin work while the syncer writes another.
+const MostReadAhead = 2
 
 // readAhead asks a plugin for the next page of a listing while the syncer stores
 // the one before. It holds a bounded number of pages for the whole plugin, asks for

@@ -23,3 +23,13 @@ func Printable(text, keep string) string {
 	}
 	return shown.String()
 }
+
+// Lines is a text of several lines, each fit to be shown, those behind the first
+// indented.
+func Lines(text string) string {
+	lines := strings.Split(text, "\n")
+	for i, line := range lines {
+		lines[i] = Printable(line, "")
+	}
+	return strings.Join(lines, "\n  ")
+}

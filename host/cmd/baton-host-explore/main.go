@@ -16,7 +16,6 @@ import (
 	"os/signal"
 	"runtime"
 	"strconv"
-	"strings"
 	"syscall"
 
 	"github.com/batonhost/baton-host/host/aggregate"
@@ -64,11 +63,7 @@ func run(ctx context.Context, args []string) error {
 
 // printable is an error as a person reads it.
 func printable(err error) string {
-	lines := strings.Split(aggregate.Plain(err.Error()), "\n")
-	for i, line := range lines {
-		lines[i] = terminal.Printable(line, "")
-	}
-	return strings.Join(lines, "\n  ")
+	return terminal.Lines(aggregate.Plain(err.Error()))
 }
 
 func runExplorer(ctx context.Context, stdout io.Writer, path string, port int, browse bool) (err error) {

@@ -18,6 +18,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/terminal"
 )
 
 // version is set by the build.
@@ -90,14 +91,11 @@ func stopSignals() []os.Signal {
 // sentence is the error as a person reads it: without gRPC's noise, with control
 // characters that an app may have sent escaped, and several of them one to a line.
 func sentence(err error) string {
-	lines := strings.Split(wordsOf(err), "\n")
-	for i, line := range lines {
-		lines[i] = printable(line)
+	lines := terminal.Lines(wordsOf(err))
+	if !strings.Contains(lines, "\n") {
+		return lines
 	}
-	if len(lines) == 1 {
-		return lines[0]
-	}
-	return "\n  " + strings.Join(lines, "\n  ")
+	return "\n  " + lines
 }
 
 // wordsOf is the error's text without gRPC's noise.
