@@ -36,7 +36,8 @@ type app struct {
 // appType is one resource type of an app.
 type appType struct {
 	resourceType *v2.ResourceType
-	pageSize     int // 0: all in one page
+	pageSize     int  // 0: all in one page
+	flat         bool // lists also what has a parent, without being asked for its children
 	resources    []*v2.Resource
 	static       []*v2.Entitlement
 	entitlements map[string][]*v2.Entitlement // by resource id
@@ -70,7 +71,7 @@ func (t *appType) ResourceType(context.Context) *v2.ResourceType { return t.reso
 func (t *appType) List(_ context.Context, parent *v2.ResourceId, opts resource.SyncOpAttrs) ([]*v2.Resource, *resource.SyncOpResults, error) {
 	var all []*v2.Resource
 	for _, r := range t.resources {
-		if proto.Equal(r.GetParentResourceId(), parent) || (parent == nil && r.GetParentResourceId() == nil) {
+		if proto.Equal(r.GetParentResourceId(), parent) || (parent == nil && (t.flat || r.GetParentResourceId() == nil)) {
 			all = append(all, r)
 		}
 	}

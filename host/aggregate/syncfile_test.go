@@ -3,10 +3,13 @@ package aggregate_test
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/annotations"
+	"github.com/conductorone/baton-sdk/pkg/connectorstore"
+	"github.com/conductorone/baton-sdk/pkg/dotc1z"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
 	"github.com/conductorone/baton-sdk/pkg/sync"
 	"github.com/conductorone/baton-sdk/pkg/types/entitlement"
@@ -55,7 +58,15 @@ func directory(t testing.TB) *app {
 		}.Build())
 	}
 	units.resources = append(units.resources, units.resources[0])
-	return &app{types: []*appType{people, units, rooms}}
+
+	// Of the desks, one is listed again on another page, and then is somewhere else.
+	desks := &appType{resourceType: v2.ResourceType_builder{Id: "desk", DisplayName: "Desk", Annotations: skip}.Build(), pageSize: 1, flat: true}
+	for i, name := range []string{"d0", "d1", "d0"} {
+		desks.resources = append(desks.resources, v2.Resource_builder{
+			Id: v2.ResourceId_builder{ResourceType: "desk", Resource: name}.Build(), DisplayName: "Desk", ParentResourceId: units.resources[i].GetId(),
+		}.Build())
+	}
+	return &app{types: []*appType{people, units, rooms, desks}}
 }
 
 // clubs is an app whose type of accounts has no entitlements and whose other type has,
@@ -126,9 +137,36 @@ func TestASyncFileHoldsWhatTheSDKsOwnSyncWould(t *testing.T) {
 						got := filepath.Join(t.TempDir(), "sync.c1z")
 						require.NoError(t, draft.Publish(got))
 						require.Equal(t, read(t, want).lines(t, "-"), read(t, got).lines(t, "-"))
+						require.Equal(t, besides(t, want), besides(t, got))
 					})
 				}
 			}
 		}
 	}
+}
+
+// besides is what a file holds besides its rows: how many it says there are, and its
+// index of children, which the storage engine keeps up to date row by row.
+func besides(t testing.TB, path string) []string {
+	t.Helper()
+	store, err := dotc1z.NewStore(t.Context(), path, dotc1z.WithReadOnly(true), dotc1z.WithTmpDir(t.TempDir()))
+	require.NoError(t, err)
+	defer func() { require.NoError(t, store.Close(t.Context())) }()
+	run, err := store.SyncMeta().LatestFinishedSyncOfAnyType(t.Context())
+	require.NoError(t, err)
+	stats, err := store.SyncMeta().StatsV2(t.Context(), connectorstore.SyncTypeAny, run.ID)
+	require.NoError(t, err)
+	said := []string{fmt.Sprint(
+		run.Type, stats.GetResourceTypes(), stats.GetResources(), stats.GetEntitlements(), stats.GetGrants(), stats.GetAssets(),
+		stats.GetResourcesByResourceType(), stats.GetEntitlementsByResourceType(), stats.GetGrantsByResourceType(),
+	)}
+	for _, parent := range read(t, path).resources {
+		children, err := store.ListResources(t.Context(), v2.ResourcesServiceListResourcesRequest_builder{ParentResourceId: parent.GetId()}.Build())
+		require.NoError(t, err)
+		for _, child := range children.GetList() {
+			said = append(said, fmt.Sprint(parent.GetId().GetResource(), " has ", child.GetId().GetResourceType(), " ", child.GetId().GetResource()))
+		}
+	}
+	slices.Sort(said)
+	return said
 }

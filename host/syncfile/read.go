@@ -67,6 +67,13 @@ func Accounts(ctx context.Context, path string, each func(Account) error) (err e
 	return store.EachAccount(ctx, each)
 }
 
+// reader is what every storage engine can be asked.
+type reader interface {
+	ListResourceTypes(ctx context.Context, request *connectorv2.ResourceTypesServiceListResourceTypesRequest) (*connectorv2.ResourceTypesServiceListResourceTypesResponse, error)
+	SetCurrentSync(ctx context.Context, syncID string) error
+	SyncMeta() c1zstore.SyncMeta
+}
+
 // count is the number of resources in a file by resource type, of all types and
 // of those of accounts, with a zero for types that have none.
 func count(ctx context.Context, file *File) (resources, accounts map[string]int, err error) {
@@ -74,19 +81,30 @@ func count(ctx context.Context, file *File) (resources, accounts map[string]int,
 	if err != nil {
 		return nil, nil, err
 	}
-	stats, err := file.SyncMeta().StatsV2(ctx, connectorstore.SyncTypeAny, file.syncID)
+	noted, err := notedRows(ctx, file, file.syncID)
 	if err != nil {
 		return nil, nil, err
 	}
+	resources, accounts = countOf(types, noted)
+	return resources, accounts, nil
+}
+
+// notedRows is what a file says of itself: how many resources it has, by type.
+func notedRows(ctx context.Context, store reader, syncID string) (map[string]int64, error) {
+	stats, err := store.SyncMeta().StatsV2(ctx, connectorstore.SyncTypeAny, syncID)
+	return stats.GetResourcesByResourceType(), err
+}
+
+func countOf(types []*connectorv2.ResourceType, rows map[string]int64) (resources, accounts map[string]int) {
 	resources, accounts = map[string]int{}, map[string]int{}
 	for _, resourceType := range types {
 		id := resourceType.GetId()
-		resources[id] = int(stats.GetResourcesByResourceType()[id])
+		resources[id] = int(rows[id])
 		if ofAccounts(resourceType) {
 			accounts[id] = resources[id]
 		}
 	}
-	return resources, accounts, nil
+	return resources, accounts
 }
 
 // File is a sync file, open for reading at its latest finished sync.
@@ -184,22 +202,30 @@ func openFinished(ctx context.Context, path, work string) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	latest, err := store.SyncMeta().LatestFinishedSyncOfAnyType(ctx)
-	if err == nil && latest == nil {
-		err = errUnfinished
-	}
-	if err == nil {
-		err = store.SetCurrentSync(ctx, latest.ID)
-	}
+	latest, err := goToLatest(ctx, store)
 	if err != nil {
 		return nil, errors.Join(err, store.Close(ctx))
 	}
-	file := &File{Store: store, path: path, syncID: latest.ID, Full: latest.Type == connectorstore.SyncTypeFull, Kind: string(latest.Type)}
+	file := &File{Store: store, path: path, syncID: latest.ID, Full: isFullSync(latest), Kind: string(latest.Type)}
 	if latest.EndedAt != nil {
 		file.FinishedAt = *latest.EndedAt
 	}
 	return file, nil
 }
+
+// goToLatest has the store answer from its latest finished sync.
+func goToLatest(ctx context.Context, store reader) (*c1zstore.SyncRun, error) {
+	latest, err := store.SyncMeta().LatestFinishedSyncOfAnyType(ctx)
+	if err == nil && latest == nil {
+		err = errUnfinished
+	}
+	if err != nil {
+		return nil, err
+	}
+	return latest, store.SetCurrentSync(ctx, latest.ID)
+}
+
+func isFullSync(run *c1zstore.SyncRun) bool { return run.Type == connectorstore.SyncTypeFull }
 
 func damaged(path string, err error) error {
 	return fmt.Errorf("%s cannot be read as a sync file; it is damaged, cut short or something else: %w", path, err)
@@ -216,7 +242,7 @@ func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
 
-func resourceTypes(ctx context.Context, store c1zstore.Store) ([]*connectorv2.ResourceType, error) {
+func resourceTypes(ctx context.Context, store reader) ([]*connectorv2.ResourceType, error) {
 	var types []*connectorv2.ResourceType
 	token := ""
 	for {

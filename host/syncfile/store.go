@@ -11,6 +11,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/connectorstore"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
+	"github.com/conductorone/baton-sdk/pkg/dotc1z/engine/pebble"
 	"github.com/conductorone/baton-sdk/pkg/sync"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"google.golang.org/grpc/codes"
@@ -19,23 +20,31 @@ import (
 
 // openStore is the store of a new sync file at path, with its temporary files in
 // work.
-func openStore(ctx context.Context, path, work string, engine c1zstore.Engine) (c1zstore.Store, *sparingStore, error) {
+func openStore(ctx context.Context, path, work string, kind c1zstore.Engine) (c1zstore.Store, *sparingStore, error) {
 	options := []dotc1z.C1ZOption{dotc1z.WithTmpDir(work)}
-	if engine != "" {
-		options = append(options, dotc1z.WithEngine(engine))
+	if kind != "" {
+		options = append(options, dotc1z.WithEngine(kind))
 	}
 	store, err := dotc1z.NewStore(ctx, path, options...)
 	if err != nil {
 		return nil, nil, err
 	}
 	whole, ok := store.(syncerStore)
-	if !ok {
+	engine, isPebble := pebble.AsEngine(store)
+	if !ok || !isPebble {
 		if store.Metadata().Engine == string(c1zstore.EnginePebble) {
 			ctxzap.Extract(ctx).Warn("the sync takes longer than it should: this version of the SDK has another storage engine")
 		}
 		return store, nil, nil // The syncer goes its longer way.
 	}
-	sparing := &sparingStore{syncerStore: whole, put: newIDFilter(), types: map[string]bool{}}
+	sparing := &sparingStore{
+		syncerStore: whole,
+		engine:      engine,
+		put:         newIDFilter(),
+		types:       map[string]bool{},
+		rows:        map[string]int64{},
+		flusher:     flusher{engine: engine},
+	}
 	return sparing, sparing, nil
 }
 
@@ -60,7 +69,10 @@ type syncerStore interface {
 // sparingStore is the store of a file that is new, between it and the syncer. It spares
 // the syncer from reading every resource twice to find those to ask entitlements and
 // grants of, where no resource type has any: that is what SkipEntitlementsAndGrants on
-// a type says. And it spares the store from being asked for what is not there.
+// a type says. It spares the store from being asked for what is not there, and from
+// reading all rows once more to count them. And it keeps the memory of the store from
+// growing with the rows: looking for rows would fill its cache of 256 MiB, and its write
+// buffers grow to 64 MiB each.
 //
 // It relies on what the syncer does (baton-sdk v0.25.0): it tells of the step before it
 // looks for anything, and in the two steps lists all resources for nothing else, but
@@ -68,11 +80,17 @@ type syncerStore interface {
 type sparingStore struct {
 	syncerStore
 
-	op  atomic.Uint32 // the step that the syncer is at
-	put *idFilter
+	engine  *pebble.Engine
+	op      atomic.Uint32 // the step that the syncer is at
+	put     *idFilter
+	flusher flusher
 
 	mu    gosync.Mutex
 	types map[string]bool // by id: may have entitlements or grants
+
+	putting   gosync.Mutex     // one put of resources at a time
+	rows      map[string]int64 // how many resources there are, by type
+	uncounted atomic.Bool      // there is more than rows says
 }
 
 // atStep is told which step the syncer begins.
@@ -112,6 +130,11 @@ func (p *sparingStore) looksForNothing(request *connectorv2.ResourcesServiceList
 	if request.GetResourceTypeId() != "" || request.GetParentResourceId() != nil || request.GetPageToken() != "" {
 		return false
 	}
+	return p.onlyResources()
+}
+
+// onlyResources says that no type may have entitlements or grants.
+func (p *sparingStore) onlyResources() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, mayHave := range p.types {
@@ -133,12 +156,3 @@ func (p *sparingStore) GetResource(ctx context.Context, request *readerv2.Resour
 }
 
 var errNotPut = status.Error(codes.NotFound, "the resource is not in the sync file yet")
-
-// PutResources also notes which resources are there.
-func (p *sparingStore) PutResources(ctx context.Context, resources ...*connectorv2.Resource) error {
-	// Before: a resource that is there and not noted would be taken for none.
-	for _, one := range resources {
-		p.put.add(one.GetId())
-	}
-	return p.syncerStore.PutResources(ctx, resources...)
-}

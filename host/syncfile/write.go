@@ -55,8 +55,9 @@ type Draft struct {
 	// Accounts is the same for the types that have the user trait.
 	Accounts map[string]int
 
-	path string
-	work *workdir.Dir
+	path   string
+	work   *workdir.Dir
+	spared bool // the storage engine was told how many rows there are
 }
 
 // Path is where the draft is until it is published.
@@ -96,7 +97,7 @@ func Make(ctx context.Context, connector types.ConnectorClient, dir string, sett
 	}
 	defer stop()
 
-	if err := run(watched, connector, draft.path, work.Path(), settings); err != nil {
+	if draft.spared, err = run(watched, connector, draft.path, work.Path(), settings); err != nil {
 		return nil, becauseOfDisk(watched, err)
 	}
 	if err := draft.readBack(watched, settings.Scope.Whole()); err != nil {
@@ -153,10 +154,11 @@ func BehindLinks(path string) (string, error) {
 	return "", fmt.Errorf("the sync file cannot be written to %s: it is a link that leads to itself", path)
 }
 
-func run(ctx context.Context, connector types.ConnectorClient, path, work string, settings Settings) error {
+// run says whether the store was spared.
+func run(ctx context.Context, connector types.ConnectorClient, path, work string, settings Settings) (spared bool, _ error) {
 	store, sparing, err := openStore(ctx, path, work, settings.Engine)
 	if err != nil {
-		return fmt.Errorf("prepare the sync: %w", err)
+		return false, fmt.Errorf("prepare the sync: %w", err)
 	}
 	options := []sync.SyncOpt{
 		sync.WithConnectorStore(store),
@@ -180,7 +182,7 @@ func run(ctx context.Context, connector types.ConnectorClient, path, work string
 	notes, keepsNotes := connector.(sessions.SetSessionStore)
 	syncer, err := sync.NewSyncer(ctx, connector, options...)
 	if err != nil {
-		return errors.Join(fmt.Errorf("prepare the sync: %w", err), store.Close(context.WithoutCancel(ctx)))
+		return false, errors.Join(fmt.Errorf("prepare the sync: %w", err), store.Close(context.WithoutCancel(ctx)))
 	}
 	if keepsNotes {
 		notes.SetSessionStore(ctx, store.SessionStore())
@@ -193,30 +195,11 @@ func run(ctx context.Context, connector types.ConnectorClient, path, work string
 	if isDiskError(context.Cause(ctx)) {
 		// The storage engine writes when it closes, and ends the process if it
 		// cannot. Its files are about to be removed anyway.
-		return err
+		return false, err
 	}
 	// Close packs the file. It must run also after an error and after the end of
 	// the context, to release what the store holds.
-	return errors.Join(err, syncer.Close(context.WithoutCancel(ctx)))
-}
-
-// readBack counts what is in the file: what goes anywhere must say of itself that
-// it holds a finished sync, and can be read.
-func (d *Draft) readBack(ctx context.Context, whole bool) (err error) {
-	defer func() {
-		if err != nil {
-			err = fmt.Errorf("the sync file that was just written cannot be read back: %w", err)
-		}
-	}()
-	file, err := openFinished(ctx, d.path, d.work.Path())
-	if err != nil {
-		return err
-	}
-	if whole && !file.Full {
-		return errors.Join(errors.New("the sync ended without an error but the file holds no finished full sync"), file.Close(ctx))
-	}
-	d.Resources, d.Accounts, err = count(ctx, file)
-	return errors.Join(err, file.Close(ctx))
+	return sparing != nil, errors.Join(err, syncer.Close(context.WithoutCancel(ctx)))
 }
 
 func flush(path string) error {

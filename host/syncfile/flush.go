@@ -1,0 +1,48 @@
+package syncfile
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/conductorone/baton-sdk/pkg/dotc1z/engine/pebble"
+)
+
+const (
+	// flushBytes is how much may be in the engine's memory before it is written to its
+	// files. It would do that itself at 64 MiB, while three more such buffers may wait.
+	// Less makes more and smaller files, which the engine then merges.
+	flushBytes = 16 << 20
+	// askEvery is how many resources are put before the engine is asked for how many
+	// bytes were written, which takes it a tenth of a millisecond.
+	askEvery = 1000
+)
+
+// flusher keeps the engine's memory small however many rows it is given.
+type flusher struct {
+	engine *pebble.Engine
+
+	resources int    // put since the engine was asked last
+	flushed   uint64 // what had been written when the last flush began, in bytes
+	flushing  atomic.Bool
+}
+
+// added must not be called by two at a time.
+func (f *flusher) added(ctx context.Context, resources int) {
+	f.resources += resources
+	if f.resources < askEvery || f.flushing.Load() {
+		return
+	}
+	f.resources = 0
+	written := f.engine.Metrics().WAL.BytesIn
+	if written-f.flushed < flushBytes {
+		return
+	}
+	f.flushed = written
+	f.flushing.Store(true)
+	go func() {
+		defer f.flushing.Store(false)
+		// What cannot be flushed now cannot be at the end of the sync either, which
+		// then says so. And the engine waits for this before it closes.
+		_ = f.engine.Flush(context.WithoutCancel(ctx))
+	}()
+}

@@ -1,0 +1,138 @@
+package syncfile
+
+import (
+	"context"
+	"fmt"
+
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	v3 "github.com/conductorone/baton-sdk/pb/c1/storage/v3"
+	"github.com/conductorone/baton-sdk/pkg/sync"
+)
+
+// PutResources writes resources that are new to the file without having the store look
+// for each, and counts. The others, and those that only look as if they were there, go
+// the store's own way.
+func (p *sparingStore) PutResources(ctx context.Context, resources ...*connectorv2.Resource) error {
+	p.putting.Lock()
+	defer p.putting.Unlock()
+	others := resources
+	if p.mayPutAsNew() {
+		var err error
+		if others, err = p.putNew(ctx, resources); err != nil {
+			return err
+		}
+	}
+	if err := p.putOthers(ctx, others); err != nil {
+		return err
+	}
+	p.flusher.added(ctx, len(resources))
+	return nil
+}
+
+// mayPutAsNew is false where telling the engine that it holds no resources yet would
+// tell it more than that: that it holds no grants either.
+func (p *sparingStore) mayPutAsNew() bool {
+	return p.step() == sync.SyncResourcesOp && !p.uncounted.Load() && p.engine.IsFreshSync()
+}
+
+// putNew writes those that have certainly not been put before, and returns the others.
+// Their order stays: of two with the same id, the second is one of the others.
+func (p *sparingStore) putNew(ctx context.Context, resources []*connectorv2.Resource) ([]*connectorv2.Resource, error) {
+	added := make([]*connectorv2.Resource, 0, len(resources))
+	var others []*connectorv2.Resource
+	for _, one := range resources {
+		if one == nil || p.put.mayHave(one.GetId()) {
+			others = append(others, one)
+			continue
+		}
+		p.put.add(one.GetId())
+		p.rows[one.GetId().GetResourceType()]++
+		added = append(added, one)
+	}
+	if len(added) == 0 {
+		return others, nil
+	}
+	// The engine looks for none of the resources of the first put after this. It does
+	// so itself at the beginning of a sync (baton-sdk v0.25.0, PutResourceRecords).
+	if err := p.engine.MarkFreshSync(p.engine.CurrentSyncID()); err != nil {
+		return nil, fmt.Errorf("write resources: %w", err)
+	}
+	return others, p.syncerStore.PutResources(ctx, added...)
+}
+
+func (p *sparingStore) putOthers(ctx context.Context, resources []*connectorv2.Resource) error {
+	if len(resources) == 0 {
+		return nil
+	}
+	type id struct{ resourceType, resource string }
+	counted := map[id]bool{}
+	for _, one := range resources {
+		key := id{one.GetId().GetResourceType(), one.GetId().GetResource()}
+		if one == nil || counted[key] {
+			continue
+		}
+		counted[key] = true
+		there, err := p.engine.HasResourceRecord(ctx, key.resourceType, key.resource)
+		if err != nil {
+			return fmt.Errorf("look for a resource that is written again: %w", err)
+		}
+		if !there {
+			p.rows[key.resourceType]++
+		}
+		// Before it is put: one that is there and not noted would be taken for none.
+		p.put.add(one.GetId())
+	}
+	return p.syncerStore.PutResources(ctx, resources...)
+}
+
+// EndSync tells the engine how many rows there are, where that is known, so that it does
+// not read them all to count. What was written is counted when it is read back.
+func (p *sparingStore) EndSync(ctx context.Context) error {
+	if stats := p.stats(); stats != nil {
+		p.engine.StashComputedSyncStats(p.engine.CurrentSyncID(), stats)
+	}
+	return p.syncerStore.EndSync(ctx)
+}
+
+// stats is nil where there may be more than resources and their types.
+func (p *sparingStore) stats() *v3.SyncStatsRecord {
+	if p.uncounted.Load() || !p.onlyResources() {
+		return nil
+	}
+	p.putting.Lock()
+	defer p.putting.Unlock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	stats := v3.SyncStatsRecord_builder{
+		ResourceTypes:           int64(len(p.types)),
+		ResourcesByResourceType: map[string]int64{},
+	}.Build()
+	for resourceType, rows := range p.rows {
+		stats.GetResourcesByResourceType()[resourceType] = rows
+		stats.SetResources(stats.GetResources() + rows)
+	}
+	return stats
+}
+
+// What follows writes or removes something else: from then on the engine counts, and
+// looks for what it is given.
+
+func (p *sparingStore) PutAsset(ctx context.Context, ref *connectorv2.AssetRef, contentType string, data []byte) error {
+	p.uncounted.Store(true)
+	return p.syncerStore.PutAsset(ctx, ref, contentType, data)
+}
+
+func (p *sparingStore) PutEntitlements(ctx context.Context, entitlements ...*connectorv2.Entitlement) error {
+	p.uncounted.Store(true)
+	return p.syncerStore.PutEntitlements(ctx, entitlements...)
+}
+
+func (p *sparingStore) PutGrants(ctx context.Context, grants ...*connectorv2.Grant) error {
+	p.uncounted.Store(true)
+	return p.syncerStore.PutGrants(ctx, grants...)
+}
+
+func (p *sparingStore) DeleteResourceRecord(ctx context.Context, resourceTypeID, resourceID string) error {
+	p.uncounted.Store(true)
+	return p.syncerStore.DeleteResourceRecord(ctx, resourceTypeID, resourceID)
+}
