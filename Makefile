@@ -128,7 +128,7 @@ microbench: ## the Go benchmarks, with allocations
 
 # How long each fuzz target runs.
 FUZZTIME ?= 10m
-FUZZTARGETS := scim:FuzzPage scim:FuzzUser scim:FuzzMembers scim:FuzzAttributes scim:FuzzErrorBody scim:FuzzPageToken scim:FuzzPlainValues \
+FUZZTARGETS := scim:FuzzPage scim:FuzzUser scim:FuzzMembers scim:FuzzAttributes scim:FuzzErrorBody scim:FuzzPageToken scim:FuzzPlainValues scim:FuzzPlainUsers \
 	host/aggregate:FuzzAnIDComesBackAsItWent host/config:FuzzLoad plugin/redact:FuzzBlank host/page:FuzzAPageIsTakenAsEver
 
 .PHONY: fuzz

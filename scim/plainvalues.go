@@ -38,7 +38,7 @@ type plainParser struct{ rest []byte }
 
 // take reads a character, after white space.
 func (p *plainParser) take(c byte) bool {
-	p.rest = bytes.TrimLeft(p.rest, " \t\r\n")
+	p.skipSpace()
 	if len(p.rest) == 0 || p.rest[0] != c {
 		return false
 	}
@@ -46,7 +46,17 @@ func (p *plainParser) take(c byte) bool {
 	return true
 }
 
-func (p *plainParser) ended() bool { return len(bytes.TrimLeft(p.rest, " \t\r\n")) == 0 }
+// skipSpace goes past what is white space in JSON (RFC 8259 section 2).
+func (p *plainParser) skipSpace() {
+	for len(p.rest) > 0 && (p.rest[0] == ' ' || p.rest[0] == '\t' || p.rest[0] == '\r' || p.rest[0] == '\n') {
+		p.rest = p.rest[1:]
+	}
+}
+
+func (p *plainParser) ended() bool {
+	p.skipSpace()
+	return len(p.rest) == 0
+}
 
 func (p *plainParser) object() (item value, ok bool) {
 	if !p.take('{') {
@@ -112,7 +122,7 @@ func known(name string) bool {
 
 // text reads a text without escapes.
 func (p *plainParser) text() (string, bool) {
-	p.rest = bytes.TrimLeft(p.rest, " \t\r\n")
+	p.skipSpace()
 	if len(p.rest) == 0 || p.rest[0] != '"' {
 		return "", false
 	}

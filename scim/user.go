@@ -170,8 +170,12 @@ func (u *user) listedEmails() []string {
 func (u *user) login() string { return first(u.chosen.login, string(u.UserName)) }
 
 func decodeUsers(body []byte, c choice) (listHead, []entry, error) {
-	head, users, err := decodeList[user](body)
-	readExtensionRoles(body, users)
+	head, users, plain := plainUsers(body)
+	var err error
+	if !plain {
+		head, users, err = decodeList[user](body)
+		readExtensionRoles(body, users)
+	}
 	readChosen(body, users, c)
 	return head, entries(users), err
 }
