@@ -48,7 +48,8 @@ func (u *user) resource() (*v2.Resource, error) {
 	}
 
 	email := first(emails...)
-	profile, err := packProfile(u.profile(email))
+	var space [24]attribute // as a rule enough, and no garbage
+	profile, err := packProfile(u.profile(space[:0], email))
 	if err != nil {
 		return nil, err
 	}
@@ -72,39 +73,36 @@ func (u *user) status() (v2.UserTrait_Status_Status, string) {
 	}
 }
 
-// profile is the attributes C1 can map, by the names existing connectors use
-// for them, and those that the configuration chose. Nothing else of what the app
-// sends leaves the connector.
-func (u *user) profile(email string) []attribute {
-	work := u.workplace()
-	id, userName := string(u.ID), string(u.UserName)
-	profile := make([]attribute, 0, 24)
-	for _, one := range [...]attribute{
-		{"scim_id", id},
-		{"user_id", id},
-		{"user_name", userName},
-		{"login", u.login()},
-		{"email", email},
-		{"display_name", u.DisplayName},
-		{"first_name", u.Name.GivenName},
-		{"last_name", u.Name.FamilyName},
-		{"external_id", string(u.ExternalID)},
-		{"title", u.Title},
-		{"user_type", u.UserType},
-		{"locale", u.Locale},
-		{"time_zone", u.TimeZone},
-		{"employee_number", string(work.EmployeeNumber)},
-		{"cost_center", string(work.CostCenter)},
-		{"organization", string(work.Organization)},
-		{"division", string(work.Division)},
-		{"department", string(work.Department)},
-		{"manager", string(work.Manager)},
-		{"roles", strings.Join(u.roleNames(), ", ")},
-	} {
-		if strings.TrimSpace(one.value) != "" {
-			profile = append(profile, one)
+// profile appends the attributes C1 can map, by the names existing connectors use
+// for them and sorted by them, and then those that the configuration chose. Nothing else
+// of what the app sends leaves the connector.
+func (u *user) profile(profile []attribute, email string) []attribute {
+	add := func(key, value string) {
+		if strings.TrimSpace(value) != "" {
+			profile = append(profile, attribute{key, value})
 		}
 	}
+	work := u.workplace()
+	add("cost_center", string(work.CostCenter))
+	add("department", string(work.Department))
+	add("display_name", u.DisplayName)
+	add("division", string(work.Division))
+	add("email", email)
+	add("employee_number", string(work.EmployeeNumber))
+	add("external_id", string(u.ExternalID))
+	add("first_name", u.Name.GivenName)
+	add("last_name", u.Name.FamilyName)
+	add("locale", u.Locale)
+	add("login", u.login())
+	add("manager", string(work.Manager))
+	add("organization", string(work.Organization))
+	add("roles", strings.Join(u.roleNames(), ", "))
+	add("scim_id", string(u.ID))
+	add("time_zone", u.TimeZone)
+	add("title", u.Title)
+	add("user_id", string(u.ID))
+	add("user_name", string(u.UserName))
+	add("user_type", u.UserType)
 	for key, value := range u.chosen.profile {
 		if value == "" {
 			continue
