@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"sync"
+	"time"
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/types"
@@ -32,8 +33,11 @@ var connectorServices = []grpc.ServiceDesc{
 
 // gate stands in front of the connector, which exists only once the plugin is
 // configured, while gRPC wants every service registered before it serves. It
-// also counts the calls inside, so that a stop can wait for them.
+// also counts the calls inside, so that a stop can wait for them, and gives memory
+// back where a listing has ended and nothing follows it for a while.
 type gate struct {
+	afterListing *time.Timer
+
 	mu        sync.Mutex
 	connector types.ConnectorServer
 	stopped   bool
@@ -41,8 +45,11 @@ type gate struct {
 	empty     chan struct{} // closed when stopped and inside is 0
 }
 
-func newGate() *gate {
-	return &gate{empty: make(chan struct{})}
+// newGate has rest called where a listing has ended and nothing follows it.
+func newGate(rest func()) *gate {
+	g := &gate{empty: make(chan struct{}), afterListing: time.AfterFunc(idleAfter, rest)}
+	g.afterListing.Stop()
+	return g
 }
 
 // open lets calls through to the connector. It reports false where the gate
@@ -93,6 +100,7 @@ func (g *gate) enter() (types.ConnectorServer, error) {
 		return nil, status.Error(codes.FailedPrecondition, "the plugin is not configured: call PluginService.Configure first")
 	}
 	g.inside++
+	g.afterListing.Stop()
 	return g.connector, nil
 }
 
@@ -102,6 +110,19 @@ func (g *gate) leave() {
 	g.inside--
 	if g.stopped && g.inside == 0 {
 		close(g.empty)
+	}
+}
+
+// answered notes the last page of a listing.
+func (g *gate) answered(answer any) {
+	page, isPage := answer.(interface{ GetNextPageToken() string })
+	if !isPage || page.GetNextPageToken() != "" {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.inside == 1 {
+		g.afterListing.Reset(idleAfter)
 	}
 }
 
@@ -125,7 +146,11 @@ func (g *gate) guarded(desc grpc.ServiceDesc) *grpc.ServiceDesc {
 				return nil, err
 			}
 			defer g.leave()
-			return handle(connector, ctx, decode, interceptor)
+			answer, err := handle(connector, ctx, decode, interceptor)
+			if err == nil {
+				g.answered(answer)
+			}
+			return answer, err
 		}
 		methods[i] = method
 	}

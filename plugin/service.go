@@ -30,7 +30,7 @@ type service struct {
 }
 
 func newService(base context.Context, author connectorAuthor) *service {
-	return &service{base: base, author: author, gate: newGate()}
+	return &service{base: base, author: author, gate: newGate(giveMemoryBack)}
 }
 
 func (s *service) Describe(ctx context.Context, _ *pluginv1.DescribeRequest) (*pluginv1.DescribeResponse, error) {

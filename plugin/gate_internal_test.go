@@ -1,0 +1,77 @@
+package plugin
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/types"
+	"github.com/stretchr/testify/require"
+)
+
+// TestAfterAListingAPluginRests: memory is given back where nothing follows the last
+// page, and not in the middle of a listing, which would slow it down.
+func TestAfterAListingAPluginRests(t *testing.T) {
+	t.Parallel()
+	page := func(next string) *connectorv2.ResourcesServiceListResourcesResponse {
+		return connectorv2.ResourcesServiceListResourcesResponse_builder{NextPageToken: next}.Build()
+	}
+	for name, one := range map[string]struct {
+		answers []any
+		pause   time.Duration
+		rests   int
+	}{
+		"a page in the middle":     {answers: []any{page("2")}, pause: time.Hour},
+		"no page at all":           {answers: []any{&connectorv2.ConnectorServiceValidateResponse{}}, pause: time.Hour},
+		"an error":                 {answers: []any{nil}, pause: time.Hour},
+		"the last page":            {answers: []any{page("2"), page("")}, pause: time.Hour, rests: 1},
+		"two listings, one by one": {answers: []any{page(""), page("")}, pause: idleAfter / 2, rests: 1},
+		"two listings, far apart":  {answers: []any{page(""), page("")}, pause: 2 * idleAfter, rests: 2},
+		"a listing that goes on":   {answers: []any{page(""), page("2")}, pause: idleAfter / 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				rests := 0
+				g := newGate(func() { rests++ })
+				require.True(t, g.open(struct{ types.ConnectorServer }{}))
+				for _, answer := range one.answers {
+					_, err := g.enter()
+					require.NoError(t, err)
+					g.answered(answer)
+					g.leave()
+					time.Sleep(one.pause) // of the test's own clock
+				}
+				time.Sleep(2 * idleAfter)
+				synctest.Wait()
+				require.Equal(t, one.rests, rests)
+			})
+		})
+	}
+}
+
+// TestTheLastPageOfTwoListingsAtOnce: the other listing goes on.
+func TestTheLastPageOfTwoListingsAtOnce(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rests := 0
+		g := newGate(func() { rests++ })
+		require.True(t, g.open(struct{ types.ConnectorServer }{}))
+		for range 2 {
+			_, err := g.enter()
+			require.NoError(t, err)
+		}
+		g.answered(&connectorv2.ResourcesServiceListResourcesResponse{})
+		g.leave()
+		time.Sleep(time.Hour)
+		require.Zero(t, rests)
+		g.leave()
+	})
+}
+
+// TestTheHeapIsMeasured: a name that this version of Go does not know would panic.
+func TestTheHeapIsMeasured(t *testing.T) {
+	t.Parallel()
+	require.Greater(t, heapBytes(), uint64(100<<10))
+}
