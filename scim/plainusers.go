@@ -17,17 +17,17 @@ import (
 // roles to look for. It says false of every other form, and of what is no JSON, and leaves
 // that to encoding/json, which comes to the same in three times the time.
 func plainUsers(body []byte) (head listHead, users []user, plain bool) {
-	r := plainReader{decoder: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))}
+	r := plainReader{page: string(body), decoder: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))}
 	r.object(listMembers, func(name string) {
 		switch name {
 		case "schemas":
-			r.read(&head.Schemas)
+			r.values(&head.Schemas)
 		case "totalResults":
 			r.read(&head.TotalResults)
 		case "startIndex":
 			r.read(&head.StartIndex)
 		case "nextCursor":
-			r.read(&head.NextCursor)
+			r.text(&head.NextCursor)
 		case "Resources":
 			head.listed = true
 			users = r.users()
@@ -65,31 +65,31 @@ func (r *plainReader) user(u *user) {
 	r.object(userMembers, func(name string) {
 		switch name {
 		case "id":
-			r.read(&u.ID)
+			r.text(&u.ID)
 		case "externalId":
-			r.read(&u.ExternalID)
+			r.text(&u.ExternalID)
 		case "userName":
-			r.read(&u.UserName)
+			r.text(&u.UserName)
 		case "displayName":
-			r.text(&u.DisplayName)
+			r.string(&u.DisplayName)
 		case "nickName":
-			r.text(&u.NickName)
+			r.string(&u.NickName)
 		case "name":
 			r.personName(&u.Name)
 		case "active":
 			r.read(&u.Active)
 		case "emails":
-			r.read(&u.Emails)
+			r.values(&u.Emails)
 		case "title":
-			r.text(&u.Title)
+			r.string(&u.Title)
 		case "userType":
-			r.text(&u.UserType)
+			r.string(&u.UserType)
 		case "locale":
-			r.text(&u.Locale)
+			r.string(&u.Locale)
 		case "timezone":
-			r.text(&u.TimeZone)
+			r.string(&u.TimeZone)
 		case "roles":
-			r.read(&u.Roles)
+			r.values(&u.Roles)
 		case "meta":
 			r.meta(&u.Meta)
 		case knownExtension:
@@ -105,11 +105,11 @@ func (r *plainReader) personName(n *personName) {
 	r.object(nameMembers, func(name string) {
 		switch name {
 		case "formatted":
-			r.text(&n.Formatted)
+			r.string(&n.Formatted)
 		case "givenName":
-			r.text(&n.GivenName)
+			r.string(&n.GivenName)
 		case "familyName":
-			r.text(&n.FamilyName)
+			r.string(&n.FamilyName)
 		}
 	})
 }
@@ -121,7 +121,7 @@ func (r *plainReader) meta(m *meta) {
 	r.object(metaMembers, func(name string) {
 		switch name {
 		case "resourceType":
-			r.text(&m.ResourceType)
+			r.string(&m.ResourceType)
 		case "created":
 			r.read(&m.Created)
 		}
@@ -135,15 +135,15 @@ func (r *plainReader) workplace(w *workplace) {
 	r.object(workplaceMembers, func(name string) {
 		switch name {
 		case "employeeNumber":
-			r.read(&w.EmployeeNumber)
+			r.text(&w.EmployeeNumber)
 		case "costCenter":
-			r.read(&w.CostCenter)
+			r.text(&w.CostCenter)
 		case "organization":
-			r.read(&w.Organization)
+			r.text(&w.Organization)
 		case "division":
-			r.read(&w.Division)
+			r.text(&w.Division)
 		case "department":
-			r.read(&w.Department)
+			r.text(&w.Department)
 		case "manager":
 			r.read(&w.Manager)
 		}
@@ -153,6 +153,9 @@ func (r *plainReader) workplace(w *workplace) {
 // plainReader reads JSON until it meets something odd: what is no JSON, or nothing that
 // plainUsers is for. From then on it reads nothing.
 type plainReader struct {
+	// page is all of it. What is read are parts of it, so that no text is copied; the
+	// page lives as long as one of its users.
+	page    string
 	decoder *jsontext.Decoder
 	odd     bool
 }
@@ -210,23 +213,65 @@ func (r *plainReader) read(into json.Unmarshaler) {
 	}
 }
 
-// text reads a text. Null leaves it as it is.
-func (r *plainReader) text(into *string) {
+// text reads a text, and what text takes for one.
+func (r *plainReader) text(into *text) {
+	raw := r.value()
+	if r.odd {
+		return
+	}
+	if written, simple := r.simple(raw); simple {
+		*into = text(written)
+		return
+	}
+	r.check(into.UnmarshalJSON(raw))
+}
+
+// string reads a text and nothing else. Null leaves it as it is.
+func (r *plainReader) string(into *string) {
 	if r.isNull() {
 		return
 	}
 	raw := r.value()
-	switch {
-	case r.odd:
-	case raw[0] != '"':
+	if r.odd || raw[0] != '"' {
 		r.odd = true
-	case bytes.IndexByte(raw, '\\') < 0:
-		*into = string(raw[1 : len(raw)-1])
-	default:
+		return
+	}
+	written, simple := r.simple(raw)
+	if !simple {
 		unquoted, err := jsontext.AppendUnquote(nil, raw)
 		r.check(err)
-		*into = string(unquoted)
+		written = string(unquoted)
 	}
+	*into = written
+}
+
+// values reads an attribute of several values.
+func (r *plainReader) values(into *values) {
+	raw := r.value()
+	if r.odd {
+		return
+	}
+	if items, plain := plainValues(r.part(raw)); plain {
+		*into = nil
+		into.add(items...)
+		return
+	}
+	r.check(into.UnmarshalJSON(raw))
+}
+
+// simple is what a text says that needs no unescaping: it was found to be UTF-8.
+func (r *plainReader) simple(raw jsontext.Value) (string, bool) {
+	if raw[0] != '"' || bytes.IndexByte(raw, '\\') >= 0 {
+		return "", false
+	}
+	part := r.part(raw)
+	return part[1 : len(part)-1], true
+}
+
+// part is the value that was read last, in the page.
+func (r *plainReader) part(raw jsontext.Value) string {
+	end := int(r.decoder.InputOffset())
+	return r.page[end-len(raw) : end]
 }
 
 // isNull says whether the value is null, and then goes past it.

@@ -1,7 +1,6 @@
 package scim
 
 import (
-	"bytes"
 	"strings"
 	"unicode/utf8"
 )
@@ -10,7 +9,7 @@ import (
 // sends them: members that are texts without escapes, true or false. It says false of
 // every other form, and of what is no JSON, and leaves that to encoding/json, which
 // costs four times as much: a page has a list or two for each of its users.
-func plainValues(raw []byte) (items []value, ok bool) {
+func plainValues(raw string) (items []value, ok bool) {
 	p := plainParser{rest: raw}
 	if !p.take('[') {
 		return nil, false
@@ -33,8 +32,8 @@ func plainValues(raw []byte) (items []value, ok bool) {
 	}
 }
 
-// plainParser reads JSON from the front.
-type plainParser struct{ rest []byte }
+// plainParser reads JSON from the front. The texts that it reads are parts of it.
+type plainParser struct{ rest string }
 
 // take reads a character, after white space.
 func (p *plainParser) take(c byte) bool {
@@ -96,10 +95,10 @@ func (p *plainParser) member(name string, item *value) bool {
 		return true
 	}
 	is := flagTrue
-	rest, found := bytes.CutPrefix(p.rest, []byte("true"))
+	rest, found := strings.CutPrefix(p.rest, "true")
 	if !found {
 		is = flagFalse
-		rest, found = bytes.CutPrefix(p.rest, []byte("false"))
+		rest, found = strings.CutPrefix(p.rest, "false")
 	}
 	p.rest = rest
 	if found && name == "primary" {
@@ -126,19 +125,19 @@ func (p *plainParser) text() (string, bool) {
 	if len(p.rest) == 0 || p.rest[0] != '"' {
 		return "", false
 	}
-	end := bytes.IndexByte(p.rest[1:], '"')
+	end := strings.IndexByte(p.rest[1:], '"')
 	if end < 0 {
 		return "", false
 	}
 	raw := p.rest[1 : 1+end]
-	for _, c := range raw {
-		if c < ' ' || c == '\\' {
+	for i := range len(raw) {
+		if raw[i] < ' ' || raw[i] == '\\' {
 			return "", false
 		}
 	}
-	if !utf8.Valid(raw) {
+	if !utf8.ValidString(raw) {
 		return "", false
 	}
 	p.rest = p.rest[end+2:]
-	return string(raw), true
+	return raw, true
 }

@@ -32,7 +32,7 @@ func (vs *values) UnmarshalJSON(raw []byte) error {
 		vs.add(readValue(raw))
 		return nil
 	}
-	if items, plain := plainValues(raw); plain {
+	if items, plain := plainValues(string(raw)); plain {
 		vs.add(items...)
 		return nil
 	}
