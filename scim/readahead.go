@@ -167,12 +167,17 @@ func (r *readAhead) launch(ctx context.Context, p position) {
 	for k := 1; k < r.pace.window; k++ {
 		next := p
 		next.Start += k * (r.pace.length - 1)
-		// The last page ends at the total: nothing but it is at that index.
-		if next.index() >= total {
-			return
+		// The last page ends at the total. What makes sure that nothing follows begins
+		// with its last user, wherever that page began.
+		atEnd := next.index() >= total
+		if atEnd {
+			next.Start = total + 1
 		}
 		if r.ahead[next.index()] == nil {
 			r.ahead[next.index()] = r.fetch(ctx, next)
+		}
+		if atEnd {
+			return
 		}
 	}
 }

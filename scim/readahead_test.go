@@ -112,6 +112,25 @@ func TestReadAheadGoesOnBetweenBatches(t *testing.T) {
 	}
 }
 
+// TestReadAheadAsksForTheEndToo: what makes sure that nothing follows the last page is
+// asked for before that has come.
+func TestReadAheadAsksForTheEndToo(t *testing.T) {
+	t.Parallel()
+	a := newApp(250)
+	asked := make(chan struct{})
+	accounts, err := listAll(t, reading(t, start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Query().Get("startIndex") {
+		case "199": // the last page
+			<-asked // Were it never, the test would time out.
+		case "250": // the last user
+			close(asked) // A second time would panic.
+		}
+		a.ServeHTTP(w, r)
+	})), 4))
+	require.NoError(t, err)
+	requireIDs(t, a.ids, accounts)
+}
+
 // TestReadAheadOrder: accounts are delivered in the order of the pages, however
 // the answers come in.
 func TestReadAheadOrder(t *testing.T) {
