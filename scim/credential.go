@@ -95,7 +95,8 @@ func newCredential(options Options) (credential, error) {
 			})
 		},
 		fillsIn: func(body []byte) bool {
-			return fills(body) || bytes.ContainsAny(body, `\%`) && slices.ContainsFunc(redact.Readings(string(body))[1:], func(reading string) bool {
+			escaped := bytes.IndexByte(body, '\\') >= 0 || bytes.IndexByte(body, '%') >= 0
+			return fills(body) || escaped && slices.ContainsFunc(redact.Readings(string(body))[1:], func(reading string) bool {
 				return fills([]byte(reading))
 			})
 		},

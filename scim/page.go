@@ -48,8 +48,9 @@ type listHead struct {
 	TotalResults number `json:"totalResults"`
 	StartIndex   number `json:"startIndex"`
 	NextCursor   text   `json:"nextCursor"`
-	// listed says whether there is a member Resources that is not null.
-	listed bool
+	// listed says whether there is a member Resources that is not null, twice
+	// whether there are two, of which nobody knows which one counts.
+	listed, twice bool
 }
 
 // decodeList reads a list response whose resources are Ts. One odd attribute
@@ -61,6 +62,7 @@ func decodeList[T any](body []byte) (listHead, []T, error) {
 		Resources *[]T `json:"Resources"`
 	}
 	err := json.Unmarshal(body, &list)
+	list.twice = hasTwice(body, "Resources")
 	if list.Resources == nil {
 		return list.listHead, nil, err
 	}
@@ -131,7 +133,7 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 		return nil, c.notAList()
 	}
 
-	if hasTwice(body, "Resources") {
+	if list.twice {
 		return nil, c.failf(codes.DataLoss,
 			"%s sent a list of {users} with two members Resources, so nobody knows which one counts. The app is out of order: ask its support.", c.place())
 	}

@@ -376,6 +376,13 @@ func TestPagingRefused(t *testing.T) {
 			},
 			code: codes.DataLoss, says: "two members Resources",
 		},
+		"P10 Resources comes twice, then null": {
+			answer: func(_ *app, _ listRequest, answer map[string]any) map[string]any {
+				answer["resources"] = nil
+				return answer
+			},
+			code: codes.DataLoss, says: "two members Resources",
+		},
 		"P11 no users and no total": {
 			answer: func(_ *app, _ listRequest, answer map[string]any) map[string]any {
 				delete(answer, "totalResults")

@@ -9,7 +9,7 @@ import (
 
 const (
 	// flushBytes is how much may be in the engine's memory before it is written to its
-	// files. It would do that itself at 64 MiB, while three more such buffers may wait.
+	// files. It would do that itself at 32 MiB at the earliest.
 	// Less makes more and smaller files, which the engine then merges.
 	flushBytes = 16 << 20
 	// askEvery is how many resources are put before the engine is asked for how many
