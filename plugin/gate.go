@@ -39,15 +39,27 @@ type gate struct {
 	afterListing *time.Timer
 
 	mu        sync.Mutex
+	listed    bool      // a listing has ended, and memory was not given back since
+	rested    time.Time // when it was, last
 	connector types.ConnectorServer
 	stopped   bool
 	inside    int
 	empty     chan struct{} // closed when stopped and inside is 0
 }
 
-// newGate has rest called where a listing has ended and nothing follows it.
-func newGate(rest func()) *gate {
-	g := &gate{empty: make(chan struct{}), afterListing: time.AfterFunc(idleAfter, rest)}
+// newGate has rest called where a listing has ended and nothing follows it. It says
+// whether it did something, which it then does again after a while at the earliest.
+func newGate(rest func() bool) *gate {
+	g := &gate{empty: make(chan struct{})}
+	g.afterListing = time.AfterFunc(idleAfter, func() {
+		did := rest()
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.listed = false
+		if did {
+			g.rested = time.Now()
+		}
+	})
 	g.afterListing.Stop()
 	return g
 }
@@ -108,22 +120,24 @@ func (g *gate) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inside--
-	if g.stopped && g.inside == 0 {
+	switch {
+	case g.inside > 0:
+	case g.stopped:
 		close(g.empty)
+	case g.listed:
+		g.afterListing.Reset(max(idleAfter, restEvery-time.Since(g.rested)))
 	}
 }
 
-// answered notes the last page of a listing.
+// answered notes the last page of a listing, and that another has begun.
 func (g *gate) answered(answer any) {
 	page, isPage := answer.(interface{ GetNextPageToken() string })
-	if !isPage || page.GetNextPageToken() != "" {
+	if !isPage {
 		return
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.inside == 1 {
-		g.afterListing.Reset(idleAfter)
-	}
+	g.listed = page.GetNextPageToken() == ""
 }
 
 // register serves the connector services through the gate.

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -20,6 +21,7 @@ func TestAfterAListingAPluginRests(t *testing.T) {
 	for name, one := range map[string]struct {
 		answers []any
 		pause   time.Duration
+		nothing bool // to give back
 		rests   int
 	}{
 		"a page in the middle":     {answers: []any{page("2")}, pause: time.Hour},
@@ -28,13 +30,21 @@ func TestAfterAListingAPluginRests(t *testing.T) {
 		"the last page":            {answers: []any{page("2"), page("")}, pause: time.Hour, rests: 1},
 		"two listings, one by one": {answers: []any{page(""), page("")}, pause: idleAfter / 2, rests: 1},
 		"two listings, far apart":  {answers: []any{page(""), page("")}, pause: 2 * idleAfter, rests: 2},
-		"a listing that goes on":   {answers: []any{page(""), page("2")}, pause: idleAfter / 2},
+		"many listings":            {answers: slices.Repeat([]any{page("")}, 50), pause: 2 * idleAfter, rests: 2},
+		"a call that lists nothing after a listing": {
+			answers: []any{page(""), &connectorv2.ConnectorServiceCleanupResponse{}}, pause: idleAfter / 2, rests: 1,
+		},
+		"a listing soon after another, and then a call that lists nothing": {
+			answers: []any{page(""), page(""), &connectorv2.ConnectorServiceCleanupResponse{}}, pause: restEvery / 3, rests: 2,
+		},
+		"nothing to give back":   {answers: []any{page(""), page("")}, pause: 2 * idleAfter, nothing: true, rests: 2},
+		"a listing that goes on": {answers: []any{page(""), page("2")}, pause: idleAfter / 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				rests := 0
-				g := newGate(func() { rests++ })
+				g := newGate(func() bool { rests++; return !one.nothing })
 				require.True(t, g.open(struct{ types.ConnectorServer }{}))
 				for _, answer := range one.answers {
 					_, err := g.enter()
@@ -43,7 +53,7 @@ func TestAfterAListingAPluginRests(t *testing.T) {
 					g.leave()
 					time.Sleep(one.pause) // of the test's own clock
 				}
-				time.Sleep(2 * idleAfter)
+				time.Sleep(2 * restEvery)
 				synctest.Wait()
 				require.Equal(t, one.rests, rests)
 			})
@@ -51,12 +61,12 @@ func TestAfterAListingAPluginRests(t *testing.T) {
 	}
 }
 
-// TestTheLastPageOfTwoListingsAtOnce: the other listing goes on.
-func TestTheLastPageOfTwoListingsAtOnce(t *testing.T) {
+// TestTheLastPageWhileAnotherCallIsInside: that is waited for.
+func TestTheLastPageWhileAnotherCallIsInside(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		rests := 0
-		g := newGate(func() { rests++ })
+		g := newGate(func() bool { rests++; return true })
 		require.True(t, g.open(struct{ types.ConnectorServer }{}))
 		for range 2 {
 			_, err := g.enter()
@@ -67,6 +77,9 @@ func TestTheLastPageOfTwoListingsAtOnce(t *testing.T) {
 		time.Sleep(time.Hour)
 		require.Zero(t, rests)
 		g.leave()
+		time.Sleep(2 * idleAfter)
+		synctest.Wait()
+		require.Equal(t, 1, rests)
 	})
 }
 

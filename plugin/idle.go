@@ -11,6 +11,9 @@ const (
 	// given back, which takes a few milliseconds of a core, and as many when it is
 	// needed again.
 	idleAfter = 30 * time.Millisecond
+	// restEvery is how often that may be: a plugin may be asked for very many short
+	// listings, one after another.
+	restEvery = 5 * time.Second
 	// idleHeap is a little more than a plugin's heap when it has just started, in bytes:
 	// there is nothing to give back.
 	idleHeap = 6 << 20
@@ -18,11 +21,13 @@ const (
 
 // giveMemoryBack returns to the system what a plugin that waits for its next call does
 // not need: after a listing, a process has twice the memory of one that is new, and
-// keeps it for minutes. A host has many that wait.
-func giveMemoryBack() {
-	if heapBytes() >= idleHeap {
-		debug.FreeOSMemory()
+// keeps it for minutes. A host has many that wait. It says whether there was any.
+func giveMemoryBack() bool {
+	if heapBytes() < idleHeap {
+		return false
 	}
+	debug.FreeOSMemory()
+	return true
 }
 
 // heapBytes is what the heap takes of the system's memory, in use or not.

@@ -220,9 +220,9 @@ func hasMember(object []byte, name string) bool {
 // hasTwice says whether a JSON object has two members of that name. For the second
 // encoding/json would go on where the first one ended.
 func hasTwice(object []byte, name string) bool {
-	// By far the most common case: it does not occur twice, anywhere. The first
-	// letter is left out because it comes in both cases.
-	if bytes.Count(object, []byte(name[1:]+`"`)) < 2 {
+	// By far the most common case: it does not occur twice, anywhere, in whatever case
+	// its first letter is, and nothing is written in another way.
+	if bytes.Count(object, []byte(name[1:]+`"`)) < 2 && !bytes.Contains(object, []byte(`\u`)) {
 		return false
 	}
 	decoder := json.NewDecoder(bytes.NewReader(object))

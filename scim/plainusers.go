@@ -36,6 +36,9 @@ func plainUsers(body []byte) (head listHead, users []user, plain bool) {
 	return head, users, r.ended()
 }
 
+// urn begins the names of extensions.
+const urn = "urn:"
+
 // What is read of each object, as the json tags of its type have it. What occurs most
 // comes first.
 var (
@@ -201,8 +204,8 @@ func (r *plainReader) name(names []string) int {
 	for _, name := range names {
 		r.odd = r.odd || len(name) == len(written) && strings.EqualFold(name, string(written))
 	}
-	// An extension that this package does not know may have roles.
-	r.odd = r.odd || bytes.HasPrefix(written, []byte("urn:"))
+	// An extension that is not read here may have roles, or be that of SCIM 1.1.
+	r.odd = r.odd || len(written) > len(urn) && strings.EqualFold(string(written[:len(urn)]), urn)
 	return -1
 }
 

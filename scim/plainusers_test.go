@@ -44,6 +44,8 @@ var plainPages = map[string]bool{
 	"{\"Resources\":[{\"id\":\"\xff\"}]}":                 false,
 	"{\"Resources\":[{\"id\":\"1\",\"title\":\"\n\"}]}":   false,
 	`{"Resources":[{"id":"1","urn:scim:schemas:extension:enterprise:1.0":{"department":"x"}}]}`: false,
+	`{"Resources":[{"id":"1","URN:scim:schemas:extension:enterprise:1.0":{"department":"x"}}]}`: false,
+	`{"Resources":[{"id":"1","Urn:example:2.0:User":{"role":"Admin"}}]}`:                        false,
 	`{"Resources":[{"id":"1","urn:example:2.0:User":{"role":"Admin"}}]}`:                        false,
 	`{"Resources":[{"id":"1"}]} x`: false,
 	`{"Resources":[{"id":"1"}]}{}`: false,
@@ -111,6 +113,26 @@ func TestPlainUsersHaveEveryMember(t *testing.T) {
 		require.ElementsMatch(t, tagged, one.names, "%T", one.of)
 		require.Less(t, len(one.names), 32, "more than there are bits for")
 		require.Len(t, slices.Compact(slices.Sorted(slices.Values(one.names))), len(one.names))
+	}
+}
+
+// TestTwoMembersResourcesAreNoticed in whatever way they are written: encoding/json reads
+// the second over the first.
+func TestTwoMembersResourcesAreNoticed(t *testing.T) {
+	t.Parallel()
+	for body, twice := range map[string]bool{
+		`{"Resources":[{"id":"1"}]}`:                                      false,
+		`{"Resources":[{"id":"1","Resources":[]}]}`:                       false,
+		`{"Resources":[{"id":"\u0031","Resources":[]}]}`:                  false,
+		`{"Resources":[{"id":"1"}],"Resources":[{"id":"2"}]}`:             true,
+		`{"Resources":[{"id":"1"}],"resources":null}`:                     true,
+		`{"Resources":[{"id":"1"}],"R\u0065sources":[{"id":"2"}]}`:        true,
+		`{"\u0052esources":[{"id":"1"}],"totalResults":1,"rEsources":[]}`: true,
+	} {
+		head, _, _ := decodeUsers([]byte(body), choice{})
+		require.Equal(t, twice, head.twice, body)
+		head, _, _ = decodeGroups([]byte(body), choice{})
+		require.Equal(t, twice, head.twice, body)
 	}
 }
 

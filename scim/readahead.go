@@ -173,6 +173,9 @@ func (r *readAhead) launch(ctx context.Context, p position) {
 		if atEnd {
 			next.Start = total + 1
 		}
+		if next.Start <= p.Start {
+			return // More came than the total says.
+		}
 		if r.ahead[next.index()] == nil {
 			r.ahead[next.index()] = r.fetch(ctx, next)
 		}

@@ -52,6 +52,10 @@ type Taken struct {
 	// Resident is the greatest sum of the resident set sizes, in bytes, which
 	// counts what processes share once for each of them.
 	Resident int64
+	// Own is the greatest sum of what the processes have for themselves, in bytes:
+	// without the pages of files, which all have of their programs, and which the
+	// system can drop.
+	Own int64
 	// Looks is how often the processes were looked at, Readings how often their
 	// proportional set sizes were read.
 	Looks, Readings int

@@ -42,8 +42,9 @@ type sampler struct {
 	// process had then.
 	peak int64
 	at   map[string]int64
-	// resident is the greatest sum of resident set sizes, in bytes.
-	resident int64
+	// resident is the greatest sum of resident set sizes, ownPeak that of what is no
+	// part of a file in them, in bytes.
+	resident, ownPeak int64
 }
 
 func newSampler(root int) *sampler {
@@ -79,7 +80,7 @@ func (s *sampler) look(now time.Time) {
 		resident += all
 		own += max(0, all-shared)
 	}
-	s.resident = max(s.resident, resident)
+	s.resident, s.ownPeak = max(s.resident, resident), max(s.ownPeak, own)
 	if own <= s.own+s.own*grown/100 && now.Sub(s.read) < max(readEvery, rest*s.took) {
 		return
 	}

@@ -38,6 +38,8 @@ func TestMemoryIsThatOfAllProcessesBelow(t *testing.T) {
 	require.Len(t, s.at, 2)
 	require.Greater(t, s.peak, int64(2*16<<20))
 	require.Greater(t, s.resident, s.peak)
+	require.Greater(t, s.ownPeak, int64(2*16<<20))
+	require.Less(t, s.ownPeak, s.peak, "the pages of the shell's program are not its own")
 	for _, size := range s.at {
 		require.Greater(t, size, int64(16<<20))
 	}

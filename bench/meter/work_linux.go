@@ -49,7 +49,7 @@ func do(ctx context.Context, work Work) (Taken, error) {
 	}
 	sampler.stop()
 	taken.Memory, taken.At = sampler.peak, sampler.at
-	taken.Resident = sampler.resident
+	taken.Resident, taken.Own = sampler.resident, sampler.ownPeak
 	taken.Looks, taken.Readings = sampler.looks, sampler.readings
 	return taken, nil
 }

@@ -2,7 +2,7 @@ package syncfile
 
 import (
 	"context"
-	"sync/atomic"
+	"time"
 
 	"github.com/conductorone/baton-sdk/pkg/dotc1z/engine/pebble"
 )
@@ -15,6 +15,8 @@ const (
 	// askEvery is how many resources are put before the engine is asked for how many
 	// bytes were written, which takes it a tenth of a millisecond.
 	askEvery = 1000
+	// flushLimit is how long a flush is waited for where the engine will not be closed.
+	flushLimit = 10 * time.Second
 )
 
 // flusher keeps the engine's memory small however many rows it is given.
@@ -23,13 +25,15 @@ type flusher struct {
 
 	resources int    // put since the engine was asked last
 	flushed   uint64 // what had been written when the last flush began, in bytes
-	flushing  atomic.Bool
+	// running is closed when the flush that began last has ended; nil if none has
+	// begun.
+	running chan struct{}
 }
 
 // added must not be called by two at a time.
 func (f *flusher) added(ctx context.Context, resources int) {
 	f.resources += resources
-	if f.resources < askEvery || f.flushing.Load() {
+	if f.resources < askEvery || f.flushing() || ctx.Err() != nil {
 		return
 	}
 	f.resources = 0
@@ -38,11 +42,36 @@ func (f *flusher) added(ctx context.Context, resources int) {
 		return
 	}
 	f.flushed = written
-	f.flushing.Store(true)
+	running := make(chan struct{})
+	f.running = running
 	go func() {
-		defer f.flushing.Store(false)
+		defer close(running)
 		// What cannot be flushed now cannot be at the end of the sync either, which
 		// then says so. And the engine waits for this before it closes.
 		_ = f.engine.Flush(context.WithoutCancel(ctx))
 	}()
+}
+
+func (f *flusher) flushing() bool {
+	if f.running == nil {
+		return false
+	}
+	select {
+	case <-f.running:
+		return false
+	default:
+		return true
+	}
+}
+
+// wait waits for a flush that has begun, but not for ever: where there is no room, none
+// ends. It must not be called while rows are put.
+func (f *flusher) wait() {
+	if f.running == nil {
+		return
+	}
+	select {
+	case <-f.running:
+	case <-time.After(flushLimit):
+	}
 }

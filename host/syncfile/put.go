@@ -3,6 +3,7 @@ package syncfile
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	v3 "github.com/conductorone/baton-sdk/pb/c1/storage/v3"
@@ -85,6 +86,17 @@ func (p *sparingStore) putOthers(ctx context.Context, resources []*connectorv2.R
 	return p.syncerStore.PutResources(ctx, resources...)
 }
 
+// putRows is how many resources the file must hold, by type; nil if some may have been
+// removed again.
+func (p *sparingStore) putRows() map[string]int64 {
+	if p.removed.Load() {
+		return nil
+	}
+	p.putting.Lock()
+	defer p.putting.Unlock()
+	return maps.Clone(p.rows)
+}
+
 // EndSync tells the engine how many rows there are, where that is known, so that it does
 // not read them all to count. What was written is counted when it is read back.
 func (p *sparingStore) EndSync(ctx context.Context) error {
@@ -134,5 +146,6 @@ func (p *sparingStore) PutGrants(ctx context.Context, grants ...*connectorv2.Gra
 
 func (p *sparingStore) DeleteResourceRecord(ctx context.Context, resourceTypeID, resourceID string) error {
 	p.uncounted.Store(true)
+	p.removed.Store(true)
 	return p.syncerStore.DeleteResourceRecord(ctx, resourceTypeID, resourceID)
 }

@@ -72,6 +72,7 @@ func TestRowsAreCountedAsTheyArePut(t *testing.T) {
 				require.NoError(t, store.PutResources(t.Context(), page...))
 			}
 			store.finish(t)
+			draft.rows = store.putRows()
 			require.NoError(t, draft.readBack(t.Context(), true))
 			require.Equal(t, map[string]int{"user": 4, "unit": 1, "empty": 0}, draft.Resources)
 
@@ -90,15 +91,27 @@ func TestRowsAreCountedAsTheyArePut(t *testing.T) {
 }
 
 // TestAFileWithoutARowThatWasPutIsNoDraft: the rows are counted once more when the file
-// is read back.
+// is read back, and compared with what it says of itself and with what was put.
 func TestAFileWithoutARowThatWasPutIsNoDraft(t *testing.T) {
 	t.Parallel()
-	store, draft := begun(t, "user")
-	require.NoError(t, store.PutResources(t.Context(), row("user", "a", ""), row("user", "b", "")))
-	require.NoError(t, store.syncerStore.DeleteResourceRecord(t.Context(), "user", "b"))
-	store.finish(t)
-	require.EqualError(t, draft.readBack(t.Context(), true),
-		"the sync file that was just written cannot be read back: by resource type it holds map[user:1] resources, and map[user:2] were written")
+	for name, one := range map[string]struct {
+		uncounted bool
+		says      string
+	}{
+		"counted by us":         {false, "by resource type it holds map[user:1] resources, and says that it has map[user:2]"},
+		"counted by the engine": {true, "by resource type it holds map[user:1] resources, and map[user:2] were written"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store, draft := begun(t, "user")
+			require.NoError(t, store.PutResources(t.Context(), row("user", "a", ""), row("user", "b", "")))
+			require.NoError(t, store.syncerStore.DeleteResourceRecord(t.Context(), "user", "b"))
+			store.uncounted.Store(one.uncounted)
+			store.finish(t)
+			draft.rows = store.putRows()
+			require.EqualError(t, draft.readBack(t.Context(), true), "the sync file that was just written cannot be read back: "+one.says)
+		})
+	}
 }
 
 // TestWhatIsNotCountedIsLeftToTheEngine: then it counts itself.
@@ -117,6 +130,7 @@ func TestWhatIsNotCountedIsLeftToTheEngine(t *testing.T) {
 			require.NoError(t, change(store))
 			require.NoError(t, store.PutResources(t.Context(), row("user", "c", ""), row("user", "a", "")))
 			store.finish(t)
+			draft.rows = store.putRows()
 			require.NoError(t, draft.readBack(t.Context(), true))
 			require.Equal(t, map[string]int{"user": 3}, draft.Resources)
 		})
@@ -138,6 +152,7 @@ func TestTheEnginesMemoryIsFlushedOnTheWay(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return store.engine.Metrics().Flush.Count > 0 }, time.Minute, time.Millisecond)
 	store.finish(t)
+	draft.rows = store.putRows()
 	require.NoError(t, draft.readBack(t.Context(), true))
 	require.Equal(t, map[string]int{"user": pages * each}, draft.Resources)
 }

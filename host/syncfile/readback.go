@@ -36,8 +36,8 @@ func (d *Draft) readBack(ctx context.Context, whole bool) (err error) {
 	return nil
 }
 
-// countRows counts the rows, because how many the file says it has is what was counted
-// when they were put.
+// countRows counts the rows, because how many the file says it has may be what was
+// counted when they were put.
 func (d *Draft) countRows(ctx context.Context) (full bool, err error) {
 	file, err := unpack(ctx, d.path, filepath.Join(d.work.Path(), "read-back"))
 	if err != nil {
@@ -61,7 +61,10 @@ func (d *Draft) countRows(ctx context.Context) (full bool, err error) {
 		return false, err
 	}
 	if !maps.Equal(rows, noted) {
-		return false, fmt.Errorf("by resource type it holds %v resources, and %v were written", rows, noted)
+		return false, fmt.Errorf("by resource type it holds %v resources, and says that it has %v", rows, noted)
+	}
+	if d.rows != nil && !maps.Equal(rows, d.rows) {
+		return false, fmt.Errorf("by resource type it holds %v resources, and %v were written", rows, d.rows)
 	}
 	d.Resources, d.Accounts = countOf(types, rows)
 	return isFullSync(latest), nil

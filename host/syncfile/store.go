@@ -90,7 +90,8 @@ type sparingStore struct {
 
 	putting   gosync.Mutex     // one put of resources at a time
 	rows      map[string]int64 // how many resources there are, by type
-	uncounted atomic.Bool      // there is more than rows says
+	uncounted atomic.Bool      // there may be more than resources, or fewer
+	removed   atomic.Bool      // there may be fewer resources than rows says
 }
 
 // atStep is told which step the syncer begins.

@@ -55,9 +55,12 @@ type Draft struct {
 	// Accounts is the same for the types that have the user trait.
 	Accounts map[string]int
 
-	path   string
-	work   *workdir.Dir
-	spared bool // the storage engine was told how many rows there are
+	path string
+	work *workdir.Dir
+	// rows is how many resources were put, by type; nil if that is not known. spared
+	// says that the storage engine may have been told.
+	rows   map[string]int64
+	spared bool
 }
 
 // Path is where the draft is until it is published.
@@ -97,8 +100,12 @@ func Make(ctx context.Context, connector types.ConnectorClient, dir string, sett
 	}
 	defer stop()
 
-	if draft.spared, err = run(watched, connector, draft.path, work.Path(), settings); err != nil {
+	sparing, err := run(watched, connector, draft.path, work.Path(), settings)
+	if err != nil {
 		return nil, becauseOfDisk(watched, err)
+	}
+	if sparing != nil {
+		draft.rows, draft.spared = sparing.putRows(), true
 	}
 	if err := draft.readBack(watched, settings.Scope.Whole()); err != nil {
 		return nil, becauseOfDisk(watched, err)
@@ -154,11 +161,12 @@ func BehindLinks(path string) (string, error) {
 	return "", fmt.Errorf("the sync file cannot be written to %s: it is a link that leads to itself", path)
 }
 
-// run says whether the store was spared.
-func run(ctx context.Context, connector types.ConnectorClient, path, work string, settings Settings) (spared bool, _ error) {
+// run syncs into a file at path. The store that it returns is closed; it is nil where
+// none of ours was used.
+func run(ctx context.Context, connector types.ConnectorClient, path, work string, settings Settings) (*sparingStore, error) {
 	store, sparing, err := openStore(ctx, path, work, settings.Engine)
 	if err != nil {
-		return false, fmt.Errorf("prepare the sync: %w", err)
+		return nil, fmt.Errorf("prepare the sync: %w", err)
 	}
 	options := []sync.SyncOpt{
 		sync.WithConnectorStore(store),
@@ -182,7 +190,7 @@ func run(ctx context.Context, connector types.ConnectorClient, path, work string
 	notes, keepsNotes := connector.(sessions.SetSessionStore)
 	syncer, err := sync.NewSyncer(ctx, connector, options...)
 	if err != nil {
-		return false, errors.Join(fmt.Errorf("prepare the sync: %w", err), store.Close(context.WithoutCancel(ctx)))
+		return nil, errors.Join(fmt.Errorf("prepare the sync: %w", err), store.Close(context.WithoutCancel(ctx)))
 	}
 	if keepsNotes {
 		notes.SetSessionStore(ctx, store.SessionStore())
@@ -195,11 +203,14 @@ func run(ctx context.Context, connector types.ConnectorClient, path, work string
 	if isDiskError(context.Cause(ctx)) {
 		// The storage engine writes when it closes, and ends the process if it
 		// cannot. Its files are about to be removed anyway.
-		return false, err
+		if sparing != nil {
+			sparing.flusher.wait()
+		}
+		return nil, err
 	}
 	// Close packs the file. It must run also after an error and after the end of
 	// the context, to release what the store holds.
-	return sparing != nil, errors.Join(err, syncer.Close(context.WithoutCancel(ctx)))
+	return sparing, errors.Join(err, syncer.Close(context.WithoutCancel(ctx)))
 }
 
 func flush(path string) error {

@@ -32,6 +32,10 @@ var (
 		"memory", func(t meter.Taken) float64 { return float64(t.Memory) },
 		func(bytes float64) string { return fmt.Sprintf("%.0f MiB", bytes/(1<<20)) },
 	}
+	own = measure{
+		"memory, own", func(t meter.Taken) float64 { return float64(t.Own) },
+		memory.text,
+	}
 	resident = measure{
 		"memory, RSS", func(t meter.Taken) float64 { return float64(t.Resident) },
 		memory.text,
@@ -85,7 +89,7 @@ func comparison(results []*result) string {
 }
 
 func compareWith(text *strings.Builder, work string, r *result, side string, g goals) {
-	for _, m := range []measure{wall, cpu, memory, resident} {
+	for _, m := range []measure{wall, cpu, memory, own, resident} {
 		var reach, beyond float64
 		switch m.name {
 		case wall.name:
