@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -43,8 +44,8 @@ func TestAfterAListingAPluginRests(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				rests := 0
-				g := newGate(func() bool { rests++; return !one.nothing })
+				var rests atomic.Int32
+				g := newGate(func() bool { rests.Add(1); return !one.nothing })
 				require.True(t, g.open(struct{ types.ConnectorServer }{}))
 				for _, answer := range one.answers {
 					_, err := g.enter()
@@ -55,7 +56,7 @@ func TestAfterAListingAPluginRests(t *testing.T) {
 				}
 				time.Sleep(2 * restEvery)
 				synctest.Wait()
-				require.Equal(t, one.rests, rests)
+				require.EqualValues(t, one.rests, rests.Load())
 			})
 		})
 	}
@@ -65,8 +66,8 @@ func TestAfterAListingAPluginRests(t *testing.T) {
 func TestTheLastPageWhileAnotherCallIsInside(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		rests := 0
-		g := newGate(func() bool { rests++; return true })
+		var rests atomic.Int32
+		g := newGate(func() bool { rests.Add(1); return true })
 		require.True(t, g.open(struct{ types.ConnectorServer }{}))
 		for range 2 {
 			_, err := g.enter()
@@ -75,11 +76,11 @@ func TestTheLastPageWhileAnotherCallIsInside(t *testing.T) {
 		g.answered(&connectorv2.ResourcesServiceListResourcesResponse{})
 		g.leave()
 		time.Sleep(time.Hour)
-		require.Zero(t, rests)
+		require.Zero(t, rests.Load())
 		g.leave()
 		time.Sleep(2 * idleAfter)
 		synctest.Wait()
-		require.Equal(t, 1, rests)
+		require.EqualValues(t, 1, rests.Load())
 	})
 }
 

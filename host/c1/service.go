@@ -269,6 +269,9 @@ func (s *service) do(ctx context.Context, task *v1.Task) {
 	}
 	end(err)
 	took := time.Since(started)
+	// Before it is logged: who reads of it finds it in the metrics.
+	event.Kind, event.Err, event.Took = TaskDone, err, took
+	s.config.Report(event)
 	switch {
 	case isSync:
 		figures.Log(log, err, Dropped(err), took)
@@ -277,6 +280,4 @@ func (s *service) do(ctx context.Context, task *v1.Task) {
 	default:
 		log.Info("task done", zap.Duration("took", took))
 	}
-	event.Kind, event.Err, event.Took = TaskDone, err, took
-	s.config.Report(event)
 }
