@@ -50,10 +50,10 @@ func fullRows() []row {
 	const ms20 = 20 * time.Millisecond
 	million := newRow(1, 1_000_000, 0, 1)
 	million.alone = true
-	eight := newRow(8, 10_000, ms20, 3).with(goals{0.5, 0.35, 0.45})
+	eight := newRow(8, 10_000, ms20, 2).with(goals{0.5, 0.35, 0.45})
 	eight.inOrder = goals{0.12, 0.08, 0}
 	return []row{
-		newRow(1, 100_000, 0, 3).with(goals{0.5, 0.38, 0.9}),
+		newRow(1, 100_000, 0, 2).with(goals{0.5, 0.38, 0.9}),
 		newRow(1, 10_000, ms20, 5).with(goals{0.2, 0.15, 0.9}),
 		newRow(1, 500_000, 0, 1).with(goals{0.5, 0.38, 0.7}),
 		eight,
