@@ -14,15 +14,6 @@ const (
 
 // UnmarshalJSON reads every form of a boolean; one that is none is unclear.
 func (f *flag) UnmarshalJSON(raw []byte) error {
-	// By far the most common case, without garbage.
-	switch string(raw) {
-	case "true":
-		*f = flagTrue
-		return nil
-	case "false":
-		*f = flagFalse
-		return nil
-	}
 	switch strings.ToLower(strings.TrimSpace(strings.Trim(string(raw), `"`))) {
 	case "null", "":
 		*f = flagAbsent

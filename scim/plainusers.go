@@ -18,22 +18,21 @@ import (
 // that to encoding/json, which comes to the same in three times the time.
 func plainUsers(body []byte) (head listHead, users []user, plain bool) {
 	r := plainReader{page: string(body), decoder: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))}
-	r.object(listMembers, func(name string) {
-		switch name {
-		case "schemas":
-			r.values(&head.Schemas)
-		case "totalResults":
-			r.read(&head.TotalResults)
-		case "startIndex":
-			r.read(&head.StartIndex)
-		case "nextCursor":
-			r.text(&head.NextCursor)
-		case "Resources":
-			head.listed = true
-			users = r.users()
-		}
-	})
-	return head, users, r.ended()
+	var list plainList
+	readObject(&r, listMembers, &list)
+	return list.listHead, list.users, r.ended()
+}
+
+// plainList is a list response.
+type plainList struct {
+	listHead
+	users []user
+}
+
+// plainMember is a member of an object that is read into a T.
+type plainMember[T any] struct {
+	name string
+	read func(r *plainReader, into *T)
 }
 
 // urn begins the names of extensions.
@@ -42,14 +41,47 @@ const urn = "urn:"
 // What is read of each object, as the json tags of its type have it. What occurs most
 // comes first.
 var (
-	listMembers = []string{"Resources", "schemas", "totalResults", "startIndex", "nextCursor"}
-	userMembers = []string{
-		"id", "userName", "name", "displayName", "active", "emails", "meta", "externalId", "title", "userType",
-		"roles", "locale", "timezone", "nickName", knownExtension,
+	listMembers = []plainMember[plainList]{
+		{"Resources", func(r *plainReader, l *plainList) { l.listed, l.users = true, r.users() }},
+		{"schemas", func(r *plainReader, l *plainList) { r.values(&l.Schemas) }},
+		{"totalResults", func(r *plainReader, l *plainList) { r.read(&l.TotalResults) }},
+		{"startIndex", func(r *plainReader, l *plainList) { r.read(&l.StartIndex) }},
+		{"nextCursor", func(r *plainReader, l *plainList) { r.text(&l.NextCursor) }},
 	}
-	nameMembers      = []string{"givenName", "familyName", "formatted"}
-	metaMembers      = []string{"resourceType", "created"}
-	workplaceMembers = []string{"employeeNumber", "costCenter", "organization", "division", "department", "manager"}
+	userMembers = []plainMember[user]{
+		{"id", func(r *plainReader, u *user) { r.text(&u.ID) }},
+		{"userName", func(r *plainReader, u *user) { r.text(&u.UserName) }},
+		{"name", func(r *plainReader, u *user) { readObjectOrNull(r, nameMembers, &u.Name) }},
+		{"displayName", func(r *plainReader, u *user) { r.string(&u.DisplayName) }},
+		{"active", func(r *plainReader, u *user) { r.read(&u.Active) }},
+		{"emails", func(r *plainReader, u *user) { r.values(&u.Emails) }},
+		{"meta", func(r *plainReader, u *user) { readObjectOrNull(r, metaMembers, &u.Meta) }},
+		{"externalId", func(r *plainReader, u *user) { r.text(&u.ExternalID) }},
+		{"title", func(r *plainReader, u *user) { r.string(&u.Title) }},
+		{"userType", func(r *plainReader, u *user) { r.string(&u.UserType) }},
+		{"roles", func(r *plainReader, u *user) { r.values(&u.Roles) }},
+		{"locale", func(r *plainReader, u *user) { r.string(&u.Locale) }},
+		{"timezone", func(r *plainReader, u *user) { r.string(&u.TimeZone) }},
+		{"nickName", func(r *plainReader, u *user) { r.string(&u.NickName) }},
+		{knownExtension, func(r *plainReader, u *user) { readObjectOrNull(r, workplaceMembers, &u.Enterprise) }},
+	}
+	nameMembers = []plainMember[personName]{
+		{"givenName", func(r *plainReader, n *personName) { r.string(&n.GivenName) }},
+		{"familyName", func(r *plainReader, n *personName) { r.string(&n.FamilyName) }},
+		{"formatted", func(r *plainReader, n *personName) { r.string(&n.Formatted) }},
+	}
+	metaMembers = []plainMember[meta]{
+		{"resourceType", func(r *plainReader, m *meta) { r.string(&m.ResourceType) }},
+		{"created", func(r *plainReader, m *meta) { r.read(&m.Created) }},
+	}
+	workplaceMembers = []plainMember[workplace]{
+		{"employeeNumber", func(r *plainReader, w *workplace) { r.text(&w.EmployeeNumber) }},
+		{"costCenter", func(r *plainReader, w *workplace) { r.text(&w.CostCenter) }},
+		{"organization", func(r *plainReader, w *workplace) { r.text(&w.Organization) }},
+		{"division", func(r *plainReader, w *workplace) { r.text(&w.Division) }},
+		{"department", func(r *plainReader, w *workplace) { r.text(&w.Department) }},
+		{"manager", func(r *plainReader, w *workplace) { r.read(&w.Manager) }},
+	}
 )
 
 func (r *plainReader) users() []user {
@@ -59,98 +91,9 @@ func (r *plainReader) users() []user {
 	users := make([]user, 0, pageSize)
 	for r.goesOnTo(']') {
 		users = append(users, user{})
-		r.user(&users[len(users)-1])
+		readObject(r, userMembers, &users[len(users)-1])
 	}
 	return users
-}
-
-func (r *plainReader) user(u *user) {
-	r.object(userMembers, func(name string) {
-		switch name {
-		case "id":
-			r.text(&u.ID)
-		case "externalId":
-			r.text(&u.ExternalID)
-		case "userName":
-			r.text(&u.UserName)
-		case "displayName":
-			r.string(&u.DisplayName)
-		case "nickName":
-			r.string(&u.NickName)
-		case "name":
-			r.personName(&u.Name)
-		case "active":
-			r.read(&u.Active)
-		case "emails":
-			r.values(&u.Emails)
-		case "title":
-			r.string(&u.Title)
-		case "userType":
-			r.string(&u.UserType)
-		case "locale":
-			r.string(&u.Locale)
-		case "timezone":
-			r.string(&u.TimeZone)
-		case "roles":
-			r.values(&u.Roles)
-		case "meta":
-			r.meta(&u.Meta)
-		case knownExtension:
-			r.workplace(&u.Enterprise)
-		}
-	})
-}
-
-func (r *plainReader) personName(n *personName) {
-	if r.isNull() {
-		return
-	}
-	r.object(nameMembers, func(name string) {
-		switch name {
-		case "formatted":
-			r.string(&n.Formatted)
-		case "givenName":
-			r.string(&n.GivenName)
-		case "familyName":
-			r.string(&n.FamilyName)
-		}
-	})
-}
-
-func (r *plainReader) meta(m *meta) {
-	if r.isNull() {
-		return
-	}
-	r.object(metaMembers, func(name string) {
-		switch name {
-		case "resourceType":
-			r.string(&m.ResourceType)
-		case "created":
-			r.read(&m.Created)
-		}
-	})
-}
-
-func (r *plainReader) workplace(w *workplace) {
-	if r.isNull() {
-		return
-	}
-	r.object(workplaceMembers, func(name string) {
-		switch name {
-		case "employeeNumber":
-			r.text(&w.EmployeeNumber)
-		case "costCenter":
-			r.text(&w.CostCenter)
-		case "organization":
-			r.text(&w.Organization)
-		case "division":
-			r.text(&w.Division)
-		case "department":
-			r.text(&w.Department)
-		case "manager":
-			r.read(&w.Manager)
-		}
-	})
 }
 
 // plainReader reads JSON until it meets something odd: what is no JSON, or nothing that
@@ -163,14 +106,14 @@ type plainReader struct {
 	odd     bool
 }
 
-// object reads an object: of the members in names each, and none of the others.
-func (r *plainReader) object(names []string, member func(name string)) {
+// readObject reads an object: its members that are among members, and none of the others.
+func readObject[T any](r *plainReader, members []plainMember[T], into *T) {
 	if !r.begins('{') {
 		return
 	}
 	seen := uint32(0)
 	for r.goesOnTo('}') {
-		at := r.name(names)
+		at := nextMember(r, members)
 		switch {
 		case r.odd:
 		case at < 0:
@@ -179,21 +122,28 @@ func (r *plainReader) object(names []string, member func(name string)) {
 			r.odd = true
 		default:
 			seen |= 1 << at
-			member(names[at])
+			members[at].read(r, into)
 		}
 	}
 }
 
-// name reads the name of a member and says which of names it is, or -1.
-func (r *plainReader) name(names []string) int {
+// readObjectOrNull is readObject for what may be null, and then stays as it is.
+func readObjectOrNull[T any](r *plainReader, members []plainMember[T], into *T) {
+	if !r.isNull() {
+		readObject(r, members, into)
+	}
+}
+
+// nextMember reads the name of a member and says which of members it is, or -1.
+func nextMember[T any](r *plainReader, members []plainMember[T]) int {
 	quoted := r.value()
 	if len(quoted) < 2 {
 		r.odd = true
 		return -1
 	}
 	written := quoted[1 : len(quoted)-1]
-	for i, name := range names {
-		if string(written) == name {
+	for i := range members {
+		if string(written) == members[i].name {
 			return i
 		}
 	}
@@ -201,7 +151,8 @@ func (r *plainReader) name(names []string) int {
 		// Escapes, and letters that are another case of ASCII ones.
 		r.odd = r.odd || c == '\\' || c >= utf8.RuneSelf
 	}
-	for _, name := range names {
+	for i := range members {
+		name := members[i].name
 		r.odd = r.odd || len(name) == len(written) && strings.EqualFold(name, string(written))
 	}
 	// An extension that is not read here may have roles, or be that of SCIM 1.1.
@@ -254,12 +205,9 @@ func (r *plainReader) values(into *values) {
 	if r.odd {
 		return
 	}
-	if items, plain := plainValues(r.part(raw)); plain {
-		*into = nil
-		into.add(items...)
-		return
+	if !into.readPlain(r.part(raw)) {
+		into.readOdd(raw)
 	}
-	r.check(into.UnmarshalJSON(raw))
 }
 
 // simple is what a text says that needs no unescaping: it was found to be UTF-8.

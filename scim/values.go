@@ -27,19 +27,33 @@ type values []value
 
 // UnmarshalJSON reads all of these forms.
 func (vs *values) UnmarshalJSON(raw []byte) error {
+	if !vs.readPlain(string(raw)) {
+		vs.readOdd(raw)
+	}
+	return nil
+}
+
+// readPlain reads the form of plainValues, and says whether it was that.
+func (vs *values) readPlain(raw string) bool {
+	items, plain := plainValues(raw)
+	if plain {
+		*vs = nil
+		vs.add(items...)
+	}
+	return plain
+}
+
+// readOdd reads any form.
+func (vs *values) readOdd(raw []byte) {
 	*vs = nil
 	if len(raw) == 0 || raw[0] != '[' {
 		vs.add(readValue(raw))
-		return nil
-	}
-	if items, plain := plainValues(string(raw)); plain {
-		vs.add(items...)
-		return nil
+		return
 	}
 	var items []value
 	if json.Unmarshal(raw, &items) == nil {
 		vs.add(items...)
-		return nil
+		return
 	}
 	var raws []json.RawMessage
 	if json.Unmarshal(raw, &raws) == nil {
@@ -47,7 +61,6 @@ func (vs *values) UnmarshalJSON(raw []byte) error {
 			vs.add(readValue(item))
 		}
 	}
-	return nil
 }
 
 func (vs *values) add(items ...value) {

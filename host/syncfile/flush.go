@@ -9,8 +9,8 @@ import (
 
 const (
 	// flushBytes is how much may be in the engine's memory before it is written to its
-	// files. It would do that itself at 32 MiB at the earliest.
-	// Less makes more and smaller files, which the engine then merges.
+	// files. It would do that itself at 32 MiB at the earliest. Less makes more and
+	// smaller files, which the engine then merges.
 	flushBytes = 16 << 20
 	// askEvery is how many resources are put before the engine is asked for how many
 	// bytes were written, which takes it a tenth of a millisecond.
@@ -23,17 +23,19 @@ const (
 type flusher struct {
 	engine *pebble.Engine
 
-	resources int    // put since the engine was asked last
-	flushed   uint64 // what had been written when the last flush began, in bytes
-	// running is closed when the flush that began last has ended; nil if none has
-	// begun.
-	running chan struct{}
+	resources int           // put since the engine was asked last
+	flushed   uint64        // what had been written when the last flush began, in bytes
+	running   chan struct{} // is full while there is a flush
+}
+
+func newFlusher(engine *pebble.Engine) *flusher {
+	return &flusher{engine: engine, running: make(chan struct{}, 1)}
 }
 
 // added must not be called by two at a time.
 func (f *flusher) added(ctx context.Context, resources int) {
 	f.resources += resources
-	if f.resources < askEvery || f.flushing() || ctx.Err() != nil {
+	if f.resources < askEvery || len(f.running) > 0 || ctx.Err() != nil {
 		return
 	}
 	f.resources = 0
@@ -42,36 +44,20 @@ func (f *flusher) added(ctx context.Context, resources int) {
 		return
 	}
 	f.flushed = written
-	running := make(chan struct{})
-	f.running = running
+	f.running <- struct{}{}
 	go func() {
-		defer close(running)
+		defer func() { <-f.running }()
 		// What cannot be flushed now cannot be at the end of the sync either, which
 		// then says so. And the engine waits for this before it closes.
 		_ = f.engine.Flush(context.WithoutCancel(ctx))
 	}()
 }
 
-func (f *flusher) flushing() bool {
-	if f.running == nil {
-		return false
-	}
-	select {
-	case <-f.running:
-		return false
-	default:
-		return true
-	}
-}
-
 // wait waits for a flush that has begun, but not for ever: where there is no room, none
-// ends. It must not be called while rows are put.
+// ends. Nothing may be added behind it.
 func (f *flusher) wait() {
-	if f.running == nil {
-		return
-	}
 	select {
-	case <-f.running:
+	case f.running <- struct{}{}:
 	case <-time.After(flushLimit):
 	}
 }

@@ -73,9 +73,12 @@ func (p *sparingStore) putOthers(ctx context.Context, resources []*connectorv2.R
 			continue
 		}
 		counted[key] = true
-		there, err := p.engine.HasResourceRecord(ctx, key.resourceType, key.resource)
-		if err != nil {
-			return fmt.Errorf("look for a resource that is written again: %w", err)
+		there := p.put.mayHave(one.GetId())
+		if there {
+			var err error
+			if there, err = p.engine.HasResourceRecord(ctx, key.resourceType, key.resource); err != nil {
+				return fmt.Errorf("look for a resource that is written again: %w", err)
+			}
 		}
 		if !there {
 			p.rows[key.resourceType]++
@@ -111,19 +114,13 @@ func (p *sparingStore) stats() *v3.SyncStatsRecord {
 	if p.uncounted.Load() || !p.onlyResources() {
 		return nil
 	}
-	p.putting.Lock()
-	defer p.putting.Unlock()
+	rows, total := p.putRows(), int64(0)
+	for _, count := range rows {
+		total += count
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	stats := v3.SyncStatsRecord_builder{
-		ResourceTypes:           int64(len(p.types)),
-		ResourcesByResourceType: map[string]int64{},
-	}.Build()
-	for resourceType, rows := range p.rows {
-		stats.GetResourcesByResourceType()[resourceType] = rows
-		stats.SetResources(stats.GetResources() + rows)
-	}
-	return stats
+	return v3.SyncStatsRecord_builder{ResourceTypes: int64(len(p.types)), Resources: total, ResourcesByResourceType: rows}.Build()
 }
 
 // What follows writes or removes something else: from then on the engine counts, and

@@ -43,7 +43,7 @@ func openStore(ctx context.Context, path, work string, kind c1zstore.Engine) (c1
 		put:         newIDFilter(),
 		types:       map[string]bool{},
 		rows:        map[string]int64{},
-		flusher:     flusher{engine: engine},
+		flusher:     newFlusher(engine),
 	}
 	return sparing, sparing, nil
 }
@@ -83,7 +83,7 @@ type sparingStore struct {
 	engine  *pebble.Engine
 	op      atomic.Uint32 // the step that the syncer is at
 	put     *idFilter
-	flusher flusher
+	flusher *flusher
 
 	mu    gosync.Mutex
 	types map[string]bool // by id: may have entitlements or grants
