@@ -253,6 +253,7 @@ func TestTheStateOfAnUpload(t *testing.T) {
 	t.Parallel()
 	outage := fmt.Errorf("sync: %w", grpcstatus.Error(codes.Unavailable, "answered 503 Service Unavailable"))
 	guard := &upload.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Before: 40, Now: 3, Since: time.Now()}
+	otherGuard := &upload.GuardError{Instance: designTool, ResourceType: "design-tool.user", Before: 25, Now: 2, Since: guard.Since}
 	for name, c := range map[string]struct {
 		happens func(b *status.Board)
 		want    map[string]status.State
@@ -306,10 +307,10 @@ func TestTheStateOfAnUpload(t *testing.T) {
 				begun(b, firstTask)
 				ended(b, firstTask, guard)
 				begun(b, secondTask)
-				ended(b, secondTask, &upload.GuardError{Instance: designTool, Since: time.Now()})
+				ended(b, secondTask, otherGuard)
 			},
 			map[string]status.State{"": status.Failed, fullstory: status.Fresh, designTool: status.Failed},
-			(&upload.GuardError{Instance: designTool, Since: time.Now()}).Error(),
+			otherGuard.Error(),
 		},
 		"a sync of one resource failed": {
 			func(b *status.Board) {
