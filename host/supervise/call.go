@@ -96,11 +96,14 @@ func (p *Process) explainCall(err error) error {
 	}
 	switch status.Code(err) {
 	case codes.Unavailable:
-		wait := exitNotice
-		if p.disconnected() {
-			wait = brokenNotice
+		if exit := p.waitExit(exitNotice); exit != nil {
+			return exit
 		}
-		if exit := p.waitExit(wait); exit != nil {
+		// The connection may learn a moment after the call that it is broken.
+		if !p.disconnected() {
+			break
+		}
+		if exit := p.waitExit(brokenNotice); exit != nil {
 			return exit
 		}
 	case codes.Canceled:

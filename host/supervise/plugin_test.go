@@ -50,20 +50,25 @@ func leak() {
 }
 
 // hangUp removes the plugin's socket and closes every connection of it, but not the
-// socket that listens: go-plugin's server would end with that.
+// socket that listens: its server would end with that.
 func hangUp() error {
-	sockets, err := filepath.Glob(filepath.Join(os.Getenv("PLUGIN_UNIX_SOCKET_DIR"), "*"))
-	if err != nil {
-		return err
-	}
-	for _, socket := range sockets {
-		if err := os.Remove(socket); err != nil {
+	for fd := 3; fd < 256; fd++ {
+		listens, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN)
+		if err != nil {
+			continue
+		}
+		if listens == 0 {
+			_ = syscall.Shutdown(fd, syscall.SHUT_RDWR)
+			continue
+		}
+		address, err := syscall.Getsockname(fd)
+		if err != nil {
 			return err
 		}
-	}
-	for fd := 3; fd < 256; fd++ {
-		if listens, err := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_ACCEPTCONN); err == nil && listens == 0 {
-			_ = syscall.Shutdown(fd, syscall.SHUT_RDWR)
+		if socket, ok := address.(*syscall.SockaddrUnix); ok {
+			if err := os.Remove(socket.Name); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -35,8 +35,8 @@ const (
 	// exitNotice is how long a failed call waits for the news that the process
 	// has gone, which explains it.
 	exitNotice = time.Second
-	// brokenNotice is how long it waits where the connection has broken: on a busy
-	// machine a process that crashes takes seconds to say why.
+	// brokenNotice is how much longer it waits where the connection is broken: on a
+	// busy machine a process that crashes takes seconds to say why.
 	brokenNotice = 10 * time.Second
 )
 

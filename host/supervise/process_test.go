@@ -5,6 +5,7 @@ package supervise_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"os"
 	"path/filepath"
@@ -152,6 +153,25 @@ func TestACrashInACallIsOneTypedErrorWithTheLastWords(t *testing.T) {
 	require.Equal(t, []string{"about to fall over with (secret)"}, exit.LastLines)
 	require.Equal(t, codes.Aborted, status.Code(err), "a retry on the same process is pointless")
 	require.Equal(t, `the process of plugin "test" ended (exit status 7)`, discreet.Of(err), "its last words may name anybody")
+}
+
+// TestACrashIsTheProcesssAlsoIfItEndsLongAfterItsConnection: a failure of the app
+// would be retried on the same process, and would not tell its last words.
+func TestACrashIsTheProcesssAlsoIfItEndsLongAfterItsConnection(t *testing.T) {
+	t.Parallel()
+	for name, slow := range map[string]supervise.Spec{
+		"plugin":               spec("crash-slowly"),
+		"unmodified connector": unmodifiedSpec("crash-slowly"),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, _ := logged(t)
+			err := validate(ctx, started(t, ctx, slow))
+			exit, ok := errors.AsType[*supervise.ExitError](err)
+			require.True(t, ok, "%v", err)
+			require.Equal(t, 7, exit.ExitCode)
+		})
+	}
 }
 
 func TestACallToAHangingPluginEndsWithItsContext(t *testing.T) {

@@ -159,6 +159,13 @@ func (c *testConnector) Validate(ctx context.Context) (annotations.Annotations, 
 		return nil, child.Run()
 	case "unreachable":
 		return nil, hangUp()
+	case "crash-slowly":
+		// What a busy machine makes of a crash: the connection ends long before the process.
+		if err := hangUp(); err != nil {
+			return nil, err
+		}
+		time.Sleep(3 * time.Second)
+		os.Exit(7)
 	case "deaf":
 		deafen()
 	case "busy":

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
@@ -234,6 +235,15 @@ var (
 	errNotConfigured = status.Error(codes.FailedPrecondition, "the plugin is not configured: call PluginService.Configure first")
 	errStopping      = status.Error(codes.Unavailable, "the plugin is stopping")
 )
+
+// GetState is the state of the connection. Before there is one, none is broken.
+func (u *unmodified) GetState() connectivity.State {
+	conn := u.conn.Load()
+	if conn == nil {
+		return connectivity.Ready
+	}
+	return conn.GetState()
+}
 
 // hangUp ends the connection and the process's standard input, on which it ends.
 func (u *unmodified) hangUp() {
