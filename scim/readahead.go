@@ -18,7 +18,7 @@ const (
 	// openEvery answers that came about as fast as the fastest: within openFactor
 	// times its time, or within openAnswer.
 	openWindow = 4
-	openEvery  = 4
+	openEvery  = 2
 	openFactor = 2
 	openAnswer = 50 * time.Millisecond
 	// An answer is slow if it takes this many times as long as the fastest so
