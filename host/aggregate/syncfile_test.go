@@ -1,9 +1,11 @@
 package aggregate_test
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -15,6 +17,9 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/types/entitlement"
 	"github.com/conductorone/baton-sdk/pkg/types/grant"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/batonhost/baton-host/host/aggregate"
@@ -142,6 +147,41 @@ func TestASyncFileHoldsWhatTheSDKsOwnSyncWould(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestAPluginIsNotNeededAnyMoreOnceItIsRead: it may end while the file is packed.
+func TestAPluginIsNotNeededAnyMoreOnceItIsRead(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		fails string // a method
+		reads int32
+	}{
+		"a sync that goes well": {"", 1},
+		"one that fails":        {v2.GrantsService_ListGrants_FullMethodName, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var reads, late atomic.Int32
+			conn := serve(t, crm(t), func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
+				if reads.Load() > 0 {
+					late.Add(1)
+				}
+				if method == c.fails {
+					return nil, status.Error(codes.PermissionDenied, "the app does not tell")
+				}
+				return handler(ctx, request)
+			})
+			a := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: conn, ReadAhead: 1}})
+			draft, err := syncfile.Make(t.Context(), a.Client(t.Context()), t.TempDir(),
+				syncfile.Settings{Workers: 4, Read: func() { reads.Add(1) }})
+			require.Equal(t, c.fails != "", err != nil, "%v", err)
+			require.Equal(t, c.reads, reads.Load())
+			require.Zero(t, late.Load(), "calls of the plugin afterwards")
+			if err == nil {
+				draft.Discard()
+			}
+		})
 	}
 }
 

@@ -62,6 +62,9 @@ type Spec struct {
 	Observer aggregate.Observer
 	// Sessions makes the session store of one sync file; nil: plugins have none.
 	Sessions func() aggregate.Sessions
+	// Read is called, perhaps twice, once everything has been read from the plugins,
+	// which are not called any more; nil: nobody wants to know.
+	Read func()
 	// Figures are filled in, also if the sync fails; nil: nobody wants them.
 	Figures *Figures
 }
@@ -231,7 +234,7 @@ func (m *making) sync(ctx context.Context, plugins []aggregate.Plugin, observer 
 	}
 	defer a.Close()
 	draft, err := syncfile.Make(ctx, a.Client(ctx), m.Dir, syncfile.Settings{
-		Scope: m.Scope, Engine: m.Engine, Workers: workers(len(plugins)),
+		Scope: m.Scope, Engine: m.Engine, Workers: workers(len(plugins)), Read: m.Read,
 	})
 	return a, draft, err
 }

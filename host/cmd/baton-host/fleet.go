@@ -136,6 +136,7 @@ func (m *member) failed() bool { return m.failure() != nil }
 type fleet struct {
 	members  []*member
 	sessions *session.Stores
+	stopOnce sync.Once
 }
 
 // fleetOptions are what a command wants of all its plugins.
@@ -248,15 +249,17 @@ func (m *member) nameApp(ctx context.Context) string {
 	return m.appName
 }
 
-// stop stops all plugins, at the same time. It works after the command's own
-// context has ended.
+// stop stops all plugins, at the same time, and returns when they have ended. It
+// works after the command's own context has ended.
 func (f *fleet) stop(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
-	var stopping sync.WaitGroup
-	for _, m := range f.members {
-		stopping.Go(func() { m.plugin.Stop(ctx) })
-	}
-	stopping.Wait()
+	f.stopOnce.Do(func() {
+		var stopping sync.WaitGroup
+		for _, m := range f.members {
+			stopping.Go(func() { m.plugin.Stop(ctx) })
+		}
+		stopping.Wait()
+	})
 }
 
 // configurationErr is everything that a person has to mend in the

@@ -82,6 +82,7 @@ type uploadPlan struct {
 	path      string
 	lastGood  bool // answers for plugins that fail
 	maxStale  time.Duration
+	read      func() // is called once its plugins are not needed any more; nil: nobody wants to know
 }
 
 func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
@@ -109,7 +110,11 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 
 	var results []result
 	var failed []error
-	for _, plan := range plans {
+	for i, plan := range plans {
+		if i == len(plans)-1 {
+			// The plugins end while the last file is packed.
+			plan.read = func() { go fleet.stop(ctx) }
+		}
 		result := syncUpload(ctx, fleet, plan, retryPolicy(o.retryFor))
 		results = append(results, result)
 		if result.err != nil {
@@ -269,6 +274,7 @@ func publishUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry agg
 		Observer: progress,
 		Sessions: fleet.sessionStore,
 		Figures:  figures,
+		Read:     plan.read,
 	})
 	result.took = progress.end()
 	if err != nil {
