@@ -29,19 +29,45 @@ type bench struct {
 	dir string
 }
 
-func (b *bench) host() string     { return filepath.Join(b.options.product, "baton-host") }
-func (b *bench) baseline() string { return filepath.Join(b.options.tools, "bench-baseline") }
-func (b *bench) scim() string     { return filepath.Join(b.options.tools, "bench-scim") }
+func (b *bench) installed(program string) string { return filepath.Join(b.dir, "bin", program) }
 
+func (b *bench) host() string     { return b.installed("baton-host") }
+func (b *bench) baseline() string { return b.installed("bench-baseline") }
+func (b *bench) scim() string     { return b.installed("bench-scim") }
+
+// prepare installs the programs of all sides alike, by copying them: how much of a
+// program's file the system maps depends on how the file was written.
 func (b *bench) prepare() error {
-	for _, program := range []string{b.host(), filepath.Join(b.options.product, "baton-fullstory"), b.baseline(), b.scim()} {
-		if _, err := os.Stat(program); err != nil {
+	var err error
+	if b.dir, err = os.MkdirTemp("", "baton-host-bench-"); err != nil {
+		return err
+	}
+	if err := os.Mkdir(b.installed(""), 0o700); err != nil {
+		return err
+	}
+	for _, program := range []string{
+		filepath.Join(b.options.product, "baton-host"), filepath.Join(b.options.product, "baton-fullstory"),
+		filepath.Join(b.options.tools, "bench-baseline"), filepath.Join(b.options.tools, "bench-scim"),
+	} {
+		if err := install(program, b.installed(filepath.Base(program))); err != nil {
 			return fmt.Errorf("a program is missing, run make bench: %w", err)
 		}
 	}
-	var err error
-	b.dir, err = os.MkdirTemp("", "baton-host-bench-")
-	return err
+	return nil
+}
+
+func install(from, to string) (err error) {
+	source, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, source.Close()) }()
+	target, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(target, source)
+	return errors.Join(err, target.Close())
 }
 
 // The sides that are measured.
@@ -174,7 +200,7 @@ func (b *bench) work(row row, side string, services *services, dir string) (mete
 func (b *bench) hostConfig(row row, services *services) string {
 	var text strings.Builder
 	var all []string
-	fmt.Fprintf(&text, "plugin-dirs: [%q]\nplugins:\n", b.options.product)
+	fmt.Fprintf(&text, "plugin-dirs: [%q]\nplugins:\n", b.installed(""))
 	for i := range row.apps {
 		fmt.Fprintf(&text, "  %s:\n    app: fullstory\n    config:\n      scim-base-url: %s\n      scim-token: %s\n",
 			instance(i), services.url("product", i), services.token)

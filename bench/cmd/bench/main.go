@@ -48,13 +48,14 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return err
 	}
 	b := &bench{options: o, progress: stderr}
+	if !o.keep {
+		defer func() { _ = os.RemoveAll(b.dir) }()
+	}
 	if err := b.prepare(); err != nil {
 		return err
 	}
 	if o.keep {
 		_, _ = fmt.Fprintln(stderr, "the runs are kept in", b.dir)
-	} else {
-		defer func() { _ = os.RemoveAll(b.dir) }()
 	}
 	machine, err := describeMachine(b.host(), b.baseline())
 	if err != nil {
