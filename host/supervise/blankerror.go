@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"context"
 	"errors"
 	"io"
 
@@ -86,11 +87,11 @@ func (b *blanker) set(path protopath.Values, to protoreflect.Value) {
 }
 
 // explainStream is explainCall for a stream, whose end is no failure.
-func (p *Process) explainStream(err error) error {
+func (p *Process) explainStream(ctx context.Context, err error) error {
 	if errors.Is(err, io.EOF) {
 		return err
 	}
-	return p.explainCall(err)
+	return p.explainCall(ctx, err)
 }
 
 // explainedStream explains the errors of a stream as those of other calls.
@@ -98,6 +99,8 @@ type explainedStream struct {
 	grpc.ClientStream
 	process *Process
 	method  string
+	// explain knows the context of who opened the stream: the stream's own ends with it.
+	explain func(error) error
 }
 
 // RecvMsg ends the process if the next message does not come within the call
@@ -105,9 +108,9 @@ type explainedStream struct {
 // the plugin's fault.
 func (s explainedStream) RecvMsg(message any) error {
 	defer s.process.limitCall(s.method, nil).Stop()
-	return s.process.explainStream(s.ClientStream.RecvMsg(message))
+	return s.explain(s.ClientStream.RecvMsg(message))
 }
 
 func (s explainedStream) SendMsg(message any) error {
-	return s.process.explainStream(s.ClientStream.SendMsg(message))
+	return s.explain(s.ClientStream.SendMsg(message))
 }

@@ -33,12 +33,12 @@ func (c connection) Invoke(ctx context.Context, method string, request, reply an
 		return p.tooLarge(request, err)
 	}
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		if exit := p.waitExit(killAfter); exit != nil {
+		if exit := p.waitExit(ctx, killAfter); exit != nil {
 			return exit
 		}
 		return &ExitError{Instance: p.spec.Instance, Reason: "hangs and cannot even be killed", ExitCode: -1}
 	}
-	return p.explainCall(err)
+	return p.explainCall(ctx, err)
 }
 
 // limitCall ends the process, and then the call, if the timer that it returns is
@@ -75,9 +75,12 @@ func (p *Process) tooLarge(request any, err error) error {
 func (c connection) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
 	stream, err := c.process.conn.NewStream(ctx, desc, method, options...)
 	if err != nil {
-		return nil, c.process.explainCall(err)
+		return nil, c.process.explainCall(ctx, err)
 	}
-	return explainedStream{ClientStream: stream, process: c.process, method: method}, nil
+	return explainedStream{
+		ClientStream: stream, process: c.process, method: method,
+		explain: func(err error) error { return c.process.explainStream(ctx, err) },
+	}, nil
 }
 
 // disconnected says that there is no connection to the process, whatever a plugin
@@ -90,20 +93,21 @@ func (p *Process) disconnected() bool {
 // explainCall replaces the bare end of a connection by the end of the process,
 // where that is the reason, and blanks the values of secrets that a careless
 // connector repeats in its errors. Code and kinds of details stay.
-func (p *Process) explainCall(err error) error {
+func (p *Process) explainCall(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
 	switch status.Code(err) {
 	case codes.Unavailable:
-		if exit := p.waitExit(exitNotice); exit != nil {
+		broken := p.disconnected()
+		if exit := p.waitExit(ctx, exitNotice); exit != nil {
 			return exit
 		}
-		// The connection may learn a moment after the call that it is broken.
-		if !p.disconnected() {
+		// The connection may have learned a moment after the call that it is broken.
+		if !broken && !p.disconnected() {
 			break
 		}
-		if exit := p.waitExit(brokenNotice); exit != nil {
+		if exit := p.waitExit(ctx, brokenNotice); exit != nil {
 			return exit
 		}
 	case codes.Canceled:

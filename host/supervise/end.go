@@ -10,14 +10,14 @@ import (
 )
 
 // waitExit returns how the process ended, or nil if it still runs after the
-// time given.
-func (p *Process) waitExit(wait time.Duration) *ExitError {
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
+// time given, or when nobody waits any more.
+func (p *Process) waitExit(ctx context.Context, wait time.Duration) *ExitError {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
 	select {
 	case <-p.runner.exited:
 		return p.exit()
-	case <-timer.C:
+	case <-ctx.Done():
 		return nil
 	}
 }

@@ -65,7 +65,7 @@ func hangUp() error {
 		if err != nil {
 			return err
 		}
-		if socket, ok := address.(*syscall.SockaddrUnix); ok {
+		if socket, ok := address.(*syscall.SockaddrUnix); ok && filepath.Dir(socket.Name) == os.Getenv("PLUGIN_UNIX_SOCKET_DIR") {
 			if err := os.Remove(socket.Name); err != nil {
 				return err
 			}

@@ -75,7 +75,7 @@ func (p *Process) Describe(ctx context.Context) (*pluginv1.Manifest, error) {
 		return nil, fmt.Errorf("plugin %q does not describe itself within its start-timeout of %s", p.spec.Instance, p.spec.StartTimeout)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("plugin %q does not describe itself: %w", p.spec.Instance, p.explainCall(err))
+		return nil, fmt.Errorf("plugin %q does not describe itself: %w", p.spec.Instance, p.explainCall(ctx, err))
 	}
 	manifest := response.GetManifest()
 	if manifest.GetName() == "" || manifest.GetVersion() == "" {
@@ -97,7 +97,7 @@ func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequ
 		return nil, fmt.Errorf("plugin %q has not taken its configuration within %s; if it needs longer, raise its start-timeout%s", p.spec.Instance, within, p.lastWords())
 	}
 	if err != nil {
-		return nil, fmt.Errorf("plugin %q cannot be configured: %w", p.spec.Instance, p.explainCall(err))
+		return nil, fmt.Errorf("plugin %q cannot be configured: %w", p.spec.Instance, p.explainCall(ctx, err))
 	}
 	return response.GetDiagnostics(), nil
 }

@@ -174,6 +174,24 @@ func TestACrashIsTheProcesssAlsoIfItEndsLongAfterItsConnection(t *testing.T) {
 	}
 }
 
+// TestNobodyWhoGaveUpWaitsForTheEndOfAProcess, which would explain a call that failed.
+func TestNobodyWhoGaveUpWaitsForTheEndOfAProcess(t *testing.T) {
+	t.Parallel()
+	ctx, _ := logged(t)
+	process := started(t, ctx, spec("unreachable"))
+	callContext, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	err := validate(callContext, process)
+	require.Equal(t, codes.Unavailable, status.Code(err), "%v", err)
+	until, _ := callContext.Deadline()
+	require.Less(t, time.Since(until), 7*time.Second)
+	select {
+	case <-process.Exited():
+		t.Fatal("the process ended, so this shows nothing")
+	default:
+	}
+}
+
 func TestACallToAHangingPluginEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)

@@ -196,7 +196,7 @@ func (p *Process) explainStart(ctx context.Context, err error) error {
 			fmt.Errorf("%s: %s, which speaks %d; use a plugin and a host of matching releases", at, why, plugin.ProtocolVersion), p.cannot(why),
 		}
 	case strings.Contains(text, "exited before we could connect"), strings.Contains(text, "Failed to read any lines"):
-		if exit := p.waitExit(exitNotice); exit != nil {
+		if exit := p.waitExit(ctx, exitNotice); exit != nil {
 			return fmt.Errorf("%s: it is no baton-host plugin, or it failed before it could serve: %w", at, exit)
 		}
 	case strings.Contains(text, "Unrecognized remote plugin message"):

@@ -49,8 +49,11 @@ func (b *bench) prepare() error {
 		filepath.Join(b.options.product, "baton-host"), filepath.Join(b.options.product, "baton-fullstory"),
 		filepath.Join(b.options.tools, "bench-baseline"), filepath.Join(b.options.tools, "bench-scim"),
 	} {
-		if err := install(program, b.installed(filepath.Base(program))); err != nil {
+		if _, err := os.Stat(program); err != nil {
 			return fmt.Errorf("a program is missing, run make bench: %w", err)
+		}
+		if err := install(program, b.installed(filepath.Base(program))); err != nil {
+			return fmt.Errorf("install what is to be measured: %w", err)
 		}
 	}
 	return nil
@@ -62,7 +65,7 @@ func install(from, to string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, source.Close()) }()
-	target, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700)
+	target, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o700) //nolint:gosec // A program.
 	if err != nil {
 		return err
 	}

@@ -107,7 +107,7 @@ func acceptDeletions(plugins []wanted, accept []string) error {
 	return nil
 }
 
-// member is one plugin of a fleet, kept running for as long as the command does.
+// member is one plugin of a fleet, kept running until the fleet is stopped.
 type member struct {
 	wanted
 	plugin *supervise.Plugin

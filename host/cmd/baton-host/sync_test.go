@@ -207,6 +207,7 @@ uploads:
   first: { plugins: [bad] }
   second: { plugins: [good] }
   third: { plugins: [good, absent] }
+  fourth: { plugins: [good] }
 `)
 	out := t.TempDir()
 	result := execute(t, []string{"T=" + fullstory.token}, "baton-host", "sync", "--config", config, "--output-dir", out)
@@ -216,9 +217,10 @@ uploads:
 	require.Contains(t, result.stderr, `upload "third"`)
 	require.Contains(t, result.stderr, "there is no plugin binary baton-nobody-has-this")
 	require.Len(t, accountsIn(t, filepath.Join(out, "second.c1z")), 20)
+	require.Len(t, accountsIn(t, filepath.Join(out, "fourth.c1z")), 20)
 	entries, err := os.ReadDir(out)
 	require.NoError(t, err)
-	require.Len(t, entries, 1)
+	require.Len(t, entries, 2)
 
 	result = execute(t, []string{"T=" + fullstory.token}, "baton-host", "sync", "--config", config, "--upload", "second", "--output-dir", out)
 	require.Equal(t, 0, result.status, result.stderr)
