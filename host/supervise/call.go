@@ -33,7 +33,8 @@ func (c connection) Invoke(ctx context.Context, method string, request, reply an
 		return p.tooLarge(request, err)
 	}
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		if exit := p.waitExit(ctx, killAfter); exit != nil {
+		// A caller that gives up now is no sign that the process cannot be killed.
+		if exit := p.waitExit(context.WithoutCancel(ctx), killAfter); exit != nil {
 			return exit
 		}
 		return &ExitError{Instance: p.spec.Instance, Reason: "hangs and cannot even be killed", ExitCode: -1}

@@ -16,10 +16,12 @@ func (p *Process) waitExit(ctx context.Context, wait time.Duration) *ExitError {
 	defer cancel()
 	select {
 	case <-p.runner.exited:
-		return p.exit()
 	case <-ctx.Done():
-		return nil
+		if !p.gone() {
+			return nil
+		}
 	}
+	return p.exit()
 }
 
 // exit is how the process ended. Call it after it has.
