@@ -35,6 +35,7 @@ func TestDescribeTellsTheAuthorsSchemaInTheWordsOfTheContract(t *testing.T) {
 		name: "baton-test"
 		display_name: "Test App"
 		version: "v1.2.3"
+		listing_concurrency: 3
 		help_url: "https://docs.example.com/test"
 		icon_url: "https://docs.example.com/test.svg"
 		capabilities {

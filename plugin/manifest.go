@@ -26,15 +26,20 @@ func (a *author[T]) manifest(ctx context.Context) (*pluginv1.Manifest, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the default capabilities: %w", err)
 	}
+	concurrency, err := concurrencyOf(ctx, a.options)
+	if err != nil {
+		return nil, fmt.Errorf("the connector's own options: %w", err)
+	}
 	return &pluginv1.Manifest{
-		Name:          a.name,
-		DisplayName:   a.schema.DisplayName,
-		Version:       a.version,
-		SdkVersion:    SDKVersion(),
-		HelpUrl:       a.schema.HelpUrl,
-		IconUrl:       a.schema.IconUrl,
-		Capabilities:  capabilities,
-		Configuration: configuration,
+		Name:               a.name,
+		DisplayName:        a.schema.DisplayName,
+		Version:            a.version,
+		SdkVersion:         SDKVersion(),
+		HelpUrl:            a.schema.HelpUrl,
+		IconUrl:            a.schema.IconUrl,
+		Capabilities:       capabilities,
+		Configuration:      configuration,
+		ListingConcurrency: concurrency,
 	}, nil
 }
 

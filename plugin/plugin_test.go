@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "plain":
 		plugin.Run(context.Background(), "baton-test", "v1.2.3", testSchema, newTestConnector,
-			connectorrunner.WithDefaultCapabilitiesConnectorBuilderV2(&testConnector{}))
+			connectorrunner.WithDefaultCapabilitiesConnectorBuilderV2(&testConnector{}), plugin.WithConcurrency(3))
 	case "groups":
 		plugin.Run(context.Background(), "baton-test", "v1.2.3", groupSchema, newTestConnector)
 	case "sessions":

@@ -16,6 +16,11 @@ import (
 // Schema is the configuration of the connector baton-scim.
 var Schema = config.Schema
 
+// Concurrency is how many listings of a connector over this package may be read at the
+// same time (plugin.WithConcurrency): its pages are positions or cursors of one request
+// each, and its client is safe for concurrent use. More would only wait for the app.
+const Concurrency = 4
+
 // New is the constructor of the connector baton-scim, for plugin.Run. version
 // is that of the program and goes into the user agent.
 func New(version string) cli.NewConnector[*config.Scim] {

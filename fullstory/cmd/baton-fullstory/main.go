@@ -9,6 +9,7 @@ import (
 
 	"github.com/batonhost/baton-host/fullstory"
 	"github.com/batonhost/baton-host/plugin"
+	"github.com/batonhost/baton-host/scim"
 )
 
 // version is set by the linker (-X main.version=...).
@@ -16,5 +17,6 @@ var version = "dev"
 
 func main() {
 	plugin.Run(context.Background(), "baton-fullstory", version, fullstory.Schema, fullstory.New(version),
-		connectorrunner.WithDefaultCapabilitiesConnectorBuilderV2(fullstory.Describe()))
+		connectorrunner.WithDefaultCapabilitiesConnectorBuilderV2(fullstory.Describe()),
+		plugin.WithConcurrency(scim.Concurrency))
 }

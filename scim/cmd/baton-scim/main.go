@@ -16,5 +16,6 @@ var version = "dev"
 
 func main() {
 	plugin.Run(context.Background(), "baton-scim", version, scim.Schema, scim.New(version),
-		connectorrunner.WithDefaultCapabilitiesConnectorBuilderV2(scim.Describe()))
+		connectorrunner.WithDefaultCapabilitiesConnectorBuilderV2(scim.Describe()),
+		plugin.WithConcurrency(scim.Concurrency))
 }

@@ -511,8 +511,16 @@ type Manifest struct {
 	Capabilities *Capabilities `protobuf:"bytes,7,opt,name=capabilities,proto3" json:"capabilities,omitempty"`
 	// The configuration that Configure takes. Absent or empty: it takes none.
 	Configuration *ConfigurationSchema `protobuf:"bytes,8,opt,name=configuration,proto3" json:"configuration,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// How many listings the connector can serve at the same time. A listing is
+	// every page of one ListResourceTypes, ListResources, ListEntitlements,
+	// ListStaticEntitlements or ListGrants request, from the first page to the
+	// last. 0 and 1: the host reads one listing to its end before it begins
+	// another, as baton-sdk does stand-alone; a connector that binds its pages to
+	// a cursor or a connection of the app relies on that. Reading ahead within one
+	// listing is not limited by this.
+	ListingConcurrency uint32 `protobuf:"varint,9,opt,name=listing_concurrency,json=listingConcurrency,proto3" json:"listing_concurrency,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
 }
 
 func (x *Manifest) Reset() {
@@ -599,6 +607,13 @@ func (x *Manifest) GetConfiguration() *ConfigurationSchema {
 		return x.Configuration
 	}
 	return nil
+}
+
+func (x *Manifest) GetListingConcurrency() uint32 {
+	if x != nil {
+		return x.ListingConcurrency
+	}
+	return 0
 }
 
 // Capabilities is what a connector can do.
@@ -1824,7 +1839,7 @@ const file_baton_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x1cbaton/plugin/v1/plugin.proto\x12\x0fbaton.plugin.v1\x1a\x1cgoogle/protobuf/struct.proto\"\x11\n" +
 	"\x0fDescribeRequest\"I\n" +
 	"\x10DescribeResponse\x125\n" +
-	"\bmanifest\x18\x01 \x01(\v2\x19.baton.plugin.v1.ManifestR\bmanifest\"\xc1\x02\n" +
+	"\bmanifest\x18\x01 \x01(\v2\x19.baton.plugin.v1.ManifestR\bmanifest\"\xf2\x02\n" +
 	"\bManifest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\fdisplay_name\x18\x02 \x01(\tR\vdisplayName\x12\x18\n" +
@@ -1834,7 +1849,8 @@ const file_baton_plugin_v1_plugin_proto_rawDesc = "" +
 	"\bhelp_url\x18\x05 \x01(\tR\ahelpUrl\x12\x19\n" +
 	"\bicon_url\x18\x06 \x01(\tR\aiconUrl\x12A\n" +
 	"\fcapabilities\x18\a \x01(\v2\x1d.baton.plugin.v1.CapabilitiesR\fcapabilities\x12J\n" +
-	"\rconfiguration\x18\b \x01(\v2$.baton.plugin.v1.ConfigurationSchemaR\rconfiguration\"\x9b\x01\n" +
+	"\rconfiguration\x18\b \x01(\v2$.baton.plugin.v1.ConfigurationSchemaR\rconfiguration\x12/\n" +
+	"\x13listing_concurrency\x18\t \x01(\rR\x12listingConcurrency\"\x9b\x01\n" +
 	"\fCapabilities\x129\n" +
 	"\tconnector\x18\x01 \x03(\x0e2\x1b.baton.plugin.v1.CapabilityR\tconnector\x12P\n" +
 	"\x0eresource_types\x18\x02 \x03(\v2).baton.plugin.v1.ResourceTypeCapabilitiesR\rresourceTypes\"\xc4\x01\n" +
