@@ -67,9 +67,8 @@ type syncerStore interface {
 }
 
 // sparingStore is the store of a file that is new, between it and the syncer. It spares
-// the syncer from reading every resource twice to find those to ask entitlements and
-// grants of, where no resource type has any: that is what SkipEntitlementsAndGrants on
-// a type says. It spares the store from being asked for what is not there, and from
+// the syncer from reading resources twice to find those to ask entitlements and grants
+// of, where their type has none: that is what SkipEntitlementsAndGrants on a type says. It spares the store from being asked for what is not there, and from
 // reading all rows once more to count them. And it keeps the memory of the store from
 // growing with the rows: looking for rows would fill its cache of 256 MiB, and its write
 // buffers grow to 64 MiB each.
@@ -116,22 +115,14 @@ func (p *sparingStore) PutResourceTypes(ctx context.Context, types ...*connector
 }
 
 // ListResources answers the two steps that look for resources with entitlements or
-// grants with nothing where there is none. All other listings are what they are.
+// grants (interleaved), with nothing where there is none. All other listings are what
+// they are.
 func (p *sparingStore) ListResources(ctx context.Context, request *connectorv2.ResourcesServiceListResourcesRequest) (*connectorv2.ResourcesServiceListResourcesResponse, error) {
-	if p.looksForNothing(request) {
-		return &connectorv2.ResourcesServiceListResourcesResponse{}, nil
+	op := p.step()
+	if (op != sync.SyncEntitlementsOp && op != sync.SyncGrantsOp) || request.GetResourceTypeId() != "" || request.GetParentResourceId() != nil {
+		return p.syncerStore.ListResources(ctx, request)
 	}
-	return p.syncerStore.ListResources(ctx, request)
-}
-
-func (p *sparingStore) looksForNothing(request *connectorv2.ResourcesServiceListResourcesRequest) bool {
-	if op := p.step(); op != sync.SyncEntitlementsOp && op != sync.SyncGrantsOp {
-		return false
-	}
-	if request.GetResourceTypeId() != "" || request.GetParentResourceId() != nil || request.GetPageToken() != "" {
-		return false
-	}
-	return p.onlyResources()
+	return p.interleaved(ctx, request)
 }
 
 // onlyResources says that no type may have entitlements or grants.
