@@ -46,6 +46,13 @@ type Plugin struct {
 	// plugin takes for its answers; zero is DefaultIdleTimeout.
 	IdleTimeout time.Duration
 
+	// MaxRows is how many rows one listing may have; zero is DefaultMaxRows.
+	MaxRows int64
+
+	// Listings is the limit on how many listings go on at the same time; nil is no
+	// limit. An aggregate with such a plugin has to be closed.
+	Listings Listings
+
 	// ReadAhead is how many pages of the plugin's listings are asked for before
 	// the syncer wants them, and held: at most MostReadAhead; 0 is none. An
 	// aggregate with such a plugin is for one sync and has to be closed.
@@ -160,11 +167,13 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 	return a, nil
 }
 
-// Close ends the calls that were made ahead of need and waits for them; the aggregate
-// can be asked for what it has learned, and answers calls without reading ahead.
+// Close ends the calls that were made ahead of need and waits for them, and ends the
+// listings that go on; the aggregate can be asked for what it has learned, and answers
+// calls without reading ahead.
 func (a *Aggregate) Close() {
 	for _, r := range a.routes {
 		r.ahead.close()
+		r.listings.close()
 	}
 }
 

@@ -183,7 +183,7 @@ func TestResourceTypesOfAllPagesComeInOne(t *testing.T) {
 	}
 	_, err = of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(1), inCircles)}).
 		ListResourceTypes(t.Context(), &v2.ResourceTypesServiceListResourceTypesRequest{})
-	require.ErrorContains(t, err, `plugin "a": listing resource types: it gives out the same page token twice`)
+	require.ErrorContains(t, err, `plugin "a": listing resource types: its page tokens come round in a circle`)
 }
 
 func TestAPluginWithoutResourceTypesIsRefused(t *testing.T) {

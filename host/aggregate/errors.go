@@ -99,17 +99,17 @@ func FailedPlugins(err error) []string {
 
 // refused is a callError that this package itself gives the reason for.
 func (r *route) refused(code codes.Code, doing, format string, args ...any) error {
-	return r.failed(code, doing, &ownError{fmt.Sprintf(format, args...), format, args}, "")
+	return r.failed(code, doing, &ownError{code, format, args}, "")
 }
 
 // ownError is a reason that this package gives.
 type ownError struct {
-	text   string
+	code   codes.Code
 	format string
 	args   []any
 }
 
-func (e *ownError) Error() string { return e.text }
+func (e *ownError) Error() string { return fmt.Sprintf(e.format, e.args...) }
 
 // Discreet leaves texts out, which may come from the plugin.
 func (e *ownError) Discreet() string {

@@ -107,24 +107,21 @@ func move(to, from protoreflect.Message) {
 
 // next asks for the page behind this one, unless there are enough already. What it
 // begins does not end with ctx but with close.
-func (a *readAhead) next(ctx context.Context, method string, request, reply proto.Message, opts []grpc.CallOption) {
-	if a.most < 1 || !readsAhead(method) {
-		return
-	}
-	following, key, ok := behind(method, request, reply)
-	if !ok {
+func (a *readAhead) next(ctx context.Context, method string, after *following, kind proto.Message, opts []grpc.CallOption) {
+	if a.most < 1 || !readsAhead(method) || after == nil {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.ask(ctx, key, method, following, reply, opts)
+	a.ask(ctx, method, after, kind, opts)
 }
 
 // ask asks for a page, unless there are enough already. mu is held.
-func (a *readAhead) ask(ctx context.Context, key, method string, request, kind proto.Message, opts []grpc.CallOption) {
+func (a *readAhead) ask(ctx context.Context, method string, of *following, kind proto.Message, opts []grpc.CallOption) {
 	if a.closed {
 		return
 	}
+	key, request := of.key, of.request
 	if known := a.pages[key]; known != nil {
 		// It goes on by itself, unless it had to stop for want of room.
 		if known.isDone() {
@@ -177,14 +174,14 @@ func (a *readAhead) follow(ctx context.Context, key string, page *pageAhead) {
 	if page.err != nil || a.most < 2 {
 		return
 	}
-	following, next, ok := behind(page.method, page.request, page.reply)
-	if !ok {
+	after := behind(page.method, page.request, nextOf(page.reply))
+	if after == nil {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.pages[key] == page {
-		a.ask(ctx, next, page.method, following, page.reply, page.opts)
+		a.ask(ctx, page.method, after, page.reply, page.opts)
 	}
 }
 
@@ -204,26 +201,4 @@ func (a *readAhead) stop() {
 func (a *readAhead) close() {
 	a.stop()
 	a.running.Wait()
-}
-
-// behind is the request for the page behind this one, and its key.
-func behind(method string, request, reply proto.Message) (following proto.Message, key string, ok bool) {
-	token := nextOf(reply)
-	if token == "" {
-		return nil, "", false
-	}
-	following = proto.Clone(request)
-	paged, ok := following.(interface{ SetPageToken(token string) })
-	if !ok {
-		return nil, "", false
-	}
-	paged.SetPageToken(token)
-	key, ok = keyOf(method, following)
-	return following, key, ok
-}
-
-// keyOf tells requests apart.
-func keyOf(method string, request proto.Message) (string, bool) {
-	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(request)
-	return method + "\x00" + string(raw), err == nil
 }

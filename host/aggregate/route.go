@@ -38,10 +38,10 @@ type route struct {
 	statics   statics
 	standIn   *standIn // nil: a failure fails the call
 	ahead     *readAhead
+	listings  *openListings
 
 	provisioning bool
 	passwords    Passwords // nil: requests keep theirs
-	idle         *idle
 	abilities    atomic.Pointer[abilities]
 }
 
@@ -56,8 +56,8 @@ func newRoute(a *Aggregate, plugin Plugin) *route {
 
 		provisioning: plugin.Provisioning,
 		passwords:    plugin.Passwords,
-		idle:         newIdle(plugin.IdleTimeout),
 		ahead:        newReadAhead(plugin.Conn, a.retry, plugin.ReadAhead),
+		listings:     newOpenListings(plugin),
 	}
 	if plugin.LastGood != nil {
 		r.standIn = newStandIn(r, plugin.LastGood)
@@ -149,6 +149,7 @@ func (r *route) fail(err error) {
 		return
 	}
 	r.ahead.stop()
+	r.listings.close()
 	r.aggregate.observer.FellBack(Fallback{Instance: r.instance, AsOf: r.standIn.good.AsOf, Err: err})
 }
 
@@ -192,10 +193,56 @@ func (r *route) ask(ctx context.Context, method string, request, reply proto.Mes
 		return err
 	}
 	r.join(request)
-	var took time.Duration
+	if listing(method) {
+		return r.askPage(ctx, method, doing, request, reply, opts)
+	}
+	if _, err := r.invoke(ctx, method, doing, request, reply, opts); err != nil {
+		return err
+	}
+	return r.check(ctx, doing, request, reply)
+}
+
+// askPage asks for a page of a listing, of which the plugin reads as many at the same
+// time as its limit allows.
+func (r *route) askPage(ctx context.Context, method, doing string, request, reply proto.Message, opts []grpc.CallOption) error {
+	if method == v2.ResourcesService_ListResources_FullMethodName {
+		// The check of its rows needs the types, and to learn them is a listing too: it
+		// must not come between two pages of this one, nor wait for its end.
+		if _, err := r.types(ctx); err != nil {
+			return err
+		}
+	}
+	this, err := r.listings.begin(ctx, method, request)
+	if err != nil {
+		return r.interrupted(ctx, doing)
+	}
+	if r.standIn != nil && r.standIn.failed() {
+		// It failed while this listing waited for its turn.
+		r.listings.drop(this)
+		return r.refused(codes.Aborted, doing, "it failed in another call of this sync")
+	}
 	if r.aggregate.packed && method == v2.ResourcesService_ListResources_FullMethodName {
 		opts = append(slices.Clip(opts), grpc.ForceCodecV2(page.Codec))
 	}
+	took, err := r.invoke(ctx, method, doing, request, reply, opts)
+	if err == nil {
+		err = r.check(ctx, doing, request, reply)
+	}
+	if err != nil {
+		r.listings.drop(this)
+		return err
+	}
+	after, refusal := r.listings.page(this, method, request, reply, took)
+	if refusal != nil {
+		return r.failed(refusal.code, doing, refusal, "")
+	}
+	r.ahead.next(ctx, method, after, reply, opts)
+	return nil
+}
+
+// invoke makes the call, and repeats one that changes nothing where that may help. It
+// returns how long the plugin itself took.
+func (r *route) invoke(ctx context.Context, method, doing string, request, reply proto.Message, opts []grpc.CallOption) (took time.Duration, err error) {
 	attempt := func(ctx context.Context) error {
 		if asked := r.ahead.take(method, request); asked != nil {
 			itsTime, err := asked.wait(ctx, reply)
@@ -205,7 +252,6 @@ func (r *route) ask(ctx context.Context, method string, request, reply proto.Mes
 		defer func(start time.Time) { took += time.Since(start) }(time.Now())
 		return r.conn.Invoke(ctx, method, request, reply, opts...)
 	}
-	var err error
 	if repeatable(method) {
 		err = r.aggregate.retry.do(ctx, attempt, func(n int, wait time.Duration, err error) {
 			ctxzap.Extract(ctx).Warn("plugin call failed, trying again",
@@ -218,19 +264,12 @@ func (r *route) ask(ctx context.Context, method string, request, reply proto.Mes
 	}
 	if err != nil && meansNone(method, request, err) {
 		proto.Reset(reply)
-		return nil
+		return took, nil
 	}
 	if err != nil {
-		return r.translate(ctx, method, doing, err)
+		return took, r.translate(ctx, method, doing, err)
 	}
-	if listing(method) && !r.idle.page(doing, reply, took) {
-		return r.refused(codes.Aborted, doing, "it has given no row for %s of its time, only page tokens; if the app needs that long, raise its idle-timeout", r.idle.limit)
-	}
-	if err := r.check(ctx, doing, request, reply); err != nil {
-		return err
-	}
-	r.ahead.next(ctx, method, request, reply, opts)
-	return nil
+	return took, nil
 }
 
 // translate turns a plugin's error into one that the SDK treats as what it is.

@@ -81,6 +81,8 @@ plugins:
     memory-limit: 512MiB
     max-page-size: 8 MiB
     read-ahead: 2
+    concurrency: 5
+    max-rows: 1000
     call-timeout: 5m
     idle-timeout: 1h
     health-timeout: 30s
@@ -135,7 +137,7 @@ func TestLoadReadsACompleteFile(t *testing.T) {
 	require.Equal(t, filepath.Join(dir, "state"), loaded.StateDir)
 	require.Equal(t, config.DefaultLimits(), fullstory.Limits)
 	require.Equal(t, config.Limits{
-		Memory: 512 << 20, PageSize: 8 << 20, CallTimeout: 5 * time.Minute, IdleTimeout: time.Hour, HealthTimeout: 30 * time.Second, ReadAhead: 2, RestartWindow: time.Minute,
+		Memory: 512 << 20, PageSize: 8 << 20, CallTimeout: 5 * time.Minute, IdleTimeout: time.Hour, HealthTimeout: 30 * time.Second, ReadAhead: 2, Concurrency: 5, MaxRows: 1000, RestartWindow: time.Minute,
 	}, designTool.Limits)
 	require.True(t, designTool.Provisioning)
 	require.False(t, fullstory.Provisioning)

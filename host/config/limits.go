@@ -25,6 +25,11 @@ type Limits struct {
 	// ReadAhead is how many pages of its listings it is asked for before they are
 	// needed.
 	ReadAhead int
+	// Concurrency is how many of its listings are read at the same time; 0 is what it
+	// declares.
+	Concurrency int
+	// MaxRows is how many rows one of its listings may have.
+	MaxRows int
 	// Restarts is how often it is started again within RestartWindow.
 	Restarts      int
 	RestartWindow time.Duration
@@ -38,6 +43,7 @@ func DefaultLimits() Limits {
 		HealthTimeout: 20 * time.Second,
 		PageSize:      keys.MostPageSize,
 		ReadAhead:     1,
+		MaxRows:       20_000_000,
 		Restarts:      5,
 		RestartWindow: 10 * time.Minute,
 	}
@@ -58,6 +64,8 @@ func (l *loader) limitKeys(limits *Limits) handlers {
 		keys.HealthTimeout.Name: duration(keys.HealthTimeout, &limits.HealthTimeout),
 		keys.RestartWindow.Name: duration(keys.RestartWindow, &limits.RestartWindow),
 		keys.ReadAhead.Name:     func(e entry) { l.whole(e.value, keys.ReadAhead, &limits.ReadAhead) },
+		keys.Concurrency.Name:   func(e entry) { l.whole(e.value, keys.Concurrency, &limits.Concurrency) },
+		keys.MaxRows.Name:       func(e entry) { l.whole(e.value, keys.MaxRows, &limits.MaxRows) },
 		keys.RestartLimit.Name:  func(e entry) { l.whole(e.value, keys.RestartLimit, &limits.Restarts) },
 		keys.MemoryLimit.Name: func(e entry) {
 			if size, ok := l.size(e.value, keys.MemoryLimit); ok {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/batonhost/baton-host/host/workdir"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
@@ -23,6 +24,7 @@ type Plugin struct {
 	ctx      context.Context //nolint:containedctx // It ends with Stop and carries the log; no call's context does.
 	kept     sync.WaitGroup  // the goroutine that replaces processes
 	revived  chan struct{}
+	listings *semaphore.Weighted // see BeginListing
 
 	scratch *workdir.Dir // nil until Start
 
@@ -46,9 +48,10 @@ func New(ctx context.Context, settings Settings) *Plugin {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	return &Plugin{
 		settings: settings, ctx: ctx, cancel: cancel,
-		revived: make(chan struct{}, 1),
-		status:  Status{Instance: settings.Instance, State: Starting},
-		changed: make(chan struct{}),
+		revived:  make(chan struct{}, 1),
+		listings: semaphore.NewWeighted(wholeCapacity),
+		status:   Status{Instance: settings.Instance, State: Starting},
+		changed:  make(chan struct{}),
 	}
 }
 

@@ -28,6 +28,9 @@ type Settings struct {
 	// less than zero is never.
 	Restarts      int
 	RestartWindow time.Duration
+	// Concurrency is how many listings of the plugin are read at the same time, at
+	// most plugin.MaxConcurrency; 0 is what its manifest declares.
+	Concurrency int
 	// Persistent tries a plugin again that does not start the first time.
 	Persistent bool
 	// Changed is told every change of state, in order. It must be quick and must

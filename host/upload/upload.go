@@ -234,17 +234,24 @@ func (m *making) sync(ctx context.Context, plugins []aggregate.Plugin, observer 
 	}
 	defer a.Close()
 	draft, err := syncfile.Make(ctx, a.Client(ctx), m.Dir, syncfile.Settings{
-		Scope: m.Scope, Engine: m.Engine, Workers: workers(len(plugins)), Read: m.Read,
+		Scope: m.Scope, Engine: m.Engine, Workers: workers(plugins), Read: m.Read,
 	})
 	return a, draft, err
 }
 
-// workers is how many resource types are read at a time: enough that every
-// plugin of a usual upload is read from at once. A worker is a goroutine that
-// waits for its plugin.
-func workers(plugins int) int {
-	const typesPerPlugin, most = 4, 64
-	return min(plugins*typesPerPlugin, most)
+// workers is how many listings the syncer works on at a time. From plugins it is as many
+// as it hands out at once (baton-sdk v0.25.0): one that waits for its plugin's limit
+// (aggregate.Listings) holds a worker, which is a goroutine and costs next to nothing,
+// and must leave others for the plugins that wait for nothing. Where everything is
+// answered from files the machine is the limit.
+func workers(plugins []aggregate.Plugin) int {
+	const handedOut, fromFiles = 100, 4
+	for _, plugin := range plugins {
+		if plugin.Err == nil {
+			return handedOut
+		}
+	}
+	return fromFiles
 }
 
 // withoutFallback says of the plugins that failed why nothing stood in for them.

@@ -155,6 +155,7 @@ func (f *fleet) checkUpload(ctx context.Context, upload *config.Upload) error {
 	}
 	many, err := aggregate.New(plugins)
 	if err == nil {
+		defer many.Close()
 		_, err = many.Client(ctx).ListResourceTypes(ctx, &connectorv2.ResourceTypesServiceListResourceTypesRequest{})
 	}
 	if err != nil {

@@ -187,7 +187,7 @@ func (m *member) settings(options fleetOptions) supervise.Settings {
 			}
 			return m.configuration(manifest, cmp.Or(m.logLevel, options.logLevel))
 		},
-		Restarts: restarts, RestartWindow: m.limits.RestartWindow,
+		Restarts: restarts, RestartWindow: m.limits.RestartWindow, Concurrency: m.limits.Concurrency,
 		Persistent: options.persistent, Changed: options.changed,
 	}
 }
@@ -301,12 +301,13 @@ func startErr(members []*member) error {
 	return errors.Join(failed...)
 }
 
-// behind is the member as one plugin behind an aggregate, as it is now: one that
-// is being started again is waited for by the calls.
+// behind is the member as one plugin behind an aggregate that is closed, as it is now:
+// one that is being started again is waited for by the calls.
 func (m *member) behind(ctx context.Context) aggregate.Plugin {
 	return aggregate.Plugin{
 		Instance: m.instance, Namespace: m.namespace, Provisioning: m.provisioning,
-		IdleTimeout: m.limits.IdleTimeout,
+		IdleTimeout: m.limits.IdleTimeout, MaxRows: int64(m.limits.MaxRows),
+		ReadAhead: m.limits.ReadAhead, Listings: m.plugin,
 		DisplayName: m.nameApp(ctx), Conn: m.plugin.Conn(), Err: m.plugin.Err(),
 	}
 }
@@ -318,9 +319,7 @@ func (m *member) restarts() int { return m.plugin.Status().Restarts }
 func uploadPlugins(ctx context.Context, members []*member) []upload.Plugin {
 	plugins := make([]upload.Plugin, 0, len(members))
 	for _, m := range members {
-		plugin := m.behind(ctx)
-		plugin.ReadAhead = m.limits.ReadAhead
-		plugins = append(plugins, upload.Plugin{Plugin: plugin, Guard: m.guard, AcceptDeletions: m.accept, Restarts: m.restarts})
+		plugins = append(plugins, upload.Plugin{Plugin: m.behind(ctx), Guard: m.guard, AcceptDeletions: m.accept, Restarts: m.restarts})
 	}
 	return plugins
 }

@@ -91,9 +91,14 @@ func (s *served) behind(ctx context.Context) []aggregate.Plugin {
 	return plugins
 }
 
-// connector is the upload for tasks that are no full sync.
+// connector is the upload for tasks that are no full sync. It is not closed, so it must
+// leave nothing behind: no page that was read ahead, and no listing that holds its place.
 func (s *served) connector(ctx context.Context) (grpc.ClientConnInterface, error) {
-	return aggregate.New(s.behind(ctx), aggregate.WithRetry(retryPolicy(s.options.retryFor)), aggregate.WithMetadataMemory(s),
+	plugins := s.behind(ctx)
+	for i := range plugins {
+		plugins[i].ReadAhead, plugins[i].Listings = 0, nil
+	}
+	return aggregate.New(plugins, aggregate.WithRetry(retryPolicy(s.options.retryFor)), aggregate.WithMetadataMemory(s),
 		aggregate.WithObserver(s.board.Sync(s.upload.Name, "")))
 }
 

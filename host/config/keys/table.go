@@ -41,7 +41,7 @@ var (
 		Meaning: "the plugins, by instance name. A name is permanent: it becomes part of every id, `fullstory.user`",
 		Keys: []Key{
 			App, Path, Command, Unmodified, Config, Namespace, Env, LogLevel, StartTimeout, MemoryLimit, CallTimeout,
-			IdleTimeout, HealthTimeout, MaxPageSize, ReadAhead, RestartLimit, RestartWindow, Provisioning, Guard,
+			IdleTimeout, HealthTimeout, MaxPageSize, ReadAhead, Concurrency, MaxRows, RestartLimit, RestartWindow, Provisioning, Guard,
 		},
 	}
 	Uploads = Key{
@@ -112,6 +112,14 @@ var (
 	ReadAhead = Key{
 		Name: "read-ahead", Kind: Whole, Default: "1", Least: 0, Most: 2,
 		Meaning: "how many pages the plugin is asked for while the host stores another; each is held in memory, and `0` asks for one after the other",
+	}
+	Concurrency = Key{
+		Name: "concurrency", Kind: Whole, Least: 1, Most: 64,
+		Meaning: "how many listings of the plugin are read at the same time, over all syncs; raise it only if the connector's pages do not depend on each other. Default: what the plugin declares, else 1: one listing is read to its end before another begins",
+	}
+	MaxRows = Key{
+		Name: "max-rows", Kind: Whole, Default: "20000000", Least: 1, Most: 1_000_000_000,
+		Meaning: "how many rows one listing may have before it is taken for one that never ends",
 	}
 	RestartLimit = Key{
 		Name: "restart-limit", Kind: Whole, Default: "5", Least: 0, Most: 1000,

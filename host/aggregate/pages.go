@@ -1,0 +1,276 @@
+package aggregate
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/annotations"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+const (
+	// DefaultIdleTimeout is how long a listing may go on without a row where a
+	// Plugin does not say.
+	DefaultIdleTimeout = 30 * time.Minute
+	// DefaultMaxRows is how many rows a listing may have where a Plugin does not say.
+	DefaultMaxRows = 20_000_000
+)
+
+// Listings limits how many listings of a plugin go on at the same time, over all
+// syncs. *supervise.Plugin is one.
+type Listings interface {
+	// BeginListing waits until a listing may begin. end is called once, when it has
+	// ended.
+	BeginListing(ctx context.Context) (end func(), err error)
+}
+
+// openListings are the listings of one plugin in one sync that have begun and not
+// ended yet: each is the pages of one request, from the first to the last. They hold
+// the plugin's limit from page to page, and they are where a listing that never ends
+// is noticed. They are safe for concurrent use.
+type openListings struct {
+	limit Listings // nil: none
+	// idle is how long a listing may go on without a row: a plugin that goes on giving
+	// out page tokens and no rows would hold a sync up for ever.
+	idle    time.Duration
+	maxRows int64
+
+	mu     sync.Mutex
+	closed bool
+	next   map[string][]*openListing // by the request for the page that goes on with it
+}
+
+// openListing is one of them. Only the call for its current page uses it.
+type openListing struct {
+	end  func()        // gives its place back; nil: it has none
+	rows *atomic.Int64 // so far, also of the cursors that its pages enqueued
+	idle time.Duration // what the calls since its last row took
+
+	// A token that comes again is a circle. These find one of any period after at
+	// most three times as many pages, in constant memory (Brent's algorithm).
+	mark         string
+	steps, power int
+}
+
+func newOpenListings(plugin Plugin) *openListings {
+	o := &openListings{
+		limit: plugin.Listings, idle: plugin.IdleTimeout, maxRows: plugin.MaxRows, next: map[string][]*openListing{},
+	}
+	if o.idle <= 0 {
+		o.idle = DefaultIdleTimeout
+	}
+	if o.maxRows <= 0 {
+		o.maxRows = DefaultMaxRows
+	}
+	return o
+}
+
+// begin returns the listing that this request goes on with or begins. One that begins
+// waits for its place. The caller passes it to page or drop.
+func (o *openListings) begin(ctx context.Context, method string, request proto.Message) (*openListing, error) {
+	listing := o.take(method, request)
+	if listing == nil {
+		listing = &openListing{rows: new(atomic.Int64), power: 1, mark: tokenOf(request)}
+	}
+	if listing.end == nil && o.limit != nil {
+		end, err := o.limit.BeginListing(ctx)
+		if err != nil {
+			return nil, err
+		}
+		listing.end = end
+	}
+	return listing, nil
+}
+
+func (o *openListings) take(method string, request proto.Message) *openListing {
+	if tokenOf(request) == "" {
+		return nil
+	}
+	key, ok := keyOf(method, request)
+	if !ok {
+		return nil
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	waiting := o.next[key]
+	if len(waiting) == 0 {
+		return nil
+	}
+	if len(waiting) == 1 {
+		delete(o.next, key)
+	} else {
+		o.next[key] = waiting[1:]
+	}
+	return waiting[0]
+}
+
+// page takes a page of the listing in, for which the plugin was called for that long:
+// waits between calls, such as for an app's rate limit, do not count. It returns the
+// request for the page behind it, nil where there is none and the listing has ended; or
+// why the listing must not go on, and then it has ended too.
+func (o *openListings) page(listing *openListing, method string, request, reply proto.Message, took time.Duration) (*following, *ownError) {
+	if refusal := o.refusal(listing, reply, took); refusal != nil {
+		o.drop(listing)
+		return nil, refusal
+	}
+	for _, token := range enqueued(reply) {
+		// A listing of its own, whose rows are counted with those of this one.
+		if sibling := behind(method, request, token); sibling != nil {
+			o.add(sibling.key, &openListing{rows: listing.rows, power: 1, mark: token})
+		}
+	}
+	after := behind(method, request, nextOf(reply))
+	if after == nil || !o.add(after.key, listing) {
+		o.drop(listing)
+	}
+	return after, nil
+}
+
+// add returns false if nothing may be left open any more.
+func (o *openListings) add(key string, listing *openListing) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.closed {
+		o.next[key] = append(o.next[key], listing)
+	}
+	return !o.closed
+}
+
+// refusal returns why a listing would never end; nil if nothing shows that.
+func (o *openListings) refusal(listing *openListing, reply proto.Message, took time.Duration) *ownError {
+	rows, token := rowsIn(reply), nextOf(reply)
+	if listing.rows.Add(int64(rows)) > o.maxRows {
+		return &ownError{
+			code:   codes.Internal,
+			format: "it lists more than %d rows, so it is taken for a listing that never ends; if the app has so many, raise max-rows of the plugin's entry",
+			args:   []any{o.maxRows},
+		}
+	}
+	if token == "" {
+		return nil
+	}
+	if listing.comesRound(token) {
+		return &ownError{code: codes.Internal, format: "its page tokens come round in a circle, so the listing would never end; this is a fault of the connector"}
+	}
+	listing.idle += took
+	if rows > 0 {
+		listing.idle = 0
+	}
+	if listing.idle > o.idle {
+		return &ownError{
+			code:   codes.Aborted,
+			format: "it has given no row for %s of its time, only page tokens; if the app needs that long, raise its idle-timeout",
+			args:   []any{o.idle},
+		}
+	}
+	return nil
+}
+
+func (l *openListing) comesRound(token string) bool {
+	if token == l.mark {
+		return true
+	}
+	l.steps++
+	if l.steps == l.power {
+		l.mark, l.steps, l.power = token, 0, 2*l.power
+	}
+	return false
+}
+
+// drop ends a listing that does not go on.
+func (o *openListings) drop(listing *openListing) {
+	if listing.end != nil {
+		listing.end()
+		listing.end = nil
+	}
+}
+
+// close ends the listings that are between two pages, and leaves none open any more.
+func (o *openListings) close() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.closed = true
+	for _, waiting := range o.next {
+		for _, listing := range waiting {
+			o.drop(listing)
+		}
+	}
+	clear(o.next)
+}
+
+// following is the request for the page behind another, and its key.
+type following struct {
+	request proto.Message
+	key     string
+}
+
+// behind returns the request for the page of the same listing at a token; nil where
+// there is none.
+func behind(method string, request proto.Message, token string) *following {
+	if token == "" {
+		return nil
+	}
+	after := proto.Clone(request)
+	paged, ok := after.(interface{ SetPageToken(token string) })
+	if !ok {
+		return nil
+	}
+	paged.SetPageToken(token)
+	key, ok := keyOf(method, after)
+	if !ok {
+		return nil
+	}
+	return &following{request: after, key: key}
+}
+
+// keyOf distinguishes requests.
+func keyOf(method string, request proto.Message) (string, bool) {
+	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(request)
+	return method + "\x00" + string(raw), err == nil
+}
+
+// enqueued are the tokens of the cursors that a page has the syncer read beside this
+// one (the SDK's EnqueuePageTokens).
+func enqueued(reply proto.Message) []string {
+	page, ok := reply.(interface{ GetAnnotations() []*anypb.Any })
+	if !ok {
+		return nil
+	}
+	more := &v2.EnqueuePageTokens{}
+	annos := annotations.Annotations(page.GetAnnotations())
+	if found, err := annos.Pick(more); err != nil || !found {
+		return nil // The syncer refuses one that cannot be decoded.
+	}
+	return more.GetPageTokens()
+}
+
+func tokenOf(request proto.Message) string {
+	page, ok := request.(interface{ GetPageToken() string })
+	if !ok {
+		return ""
+	}
+	return page.GetPageToken()
+}
+
+func nextOf(reply proto.Message) string {
+	page, ok := reply.(interface{ GetNextPageToken() string })
+	if !ok {
+		return ""
+	}
+	return page.GetNextPageToken()
+}
+
+// rowsIn is how many rows a page of any listing has: they are all called list.
+func rowsIn(reply proto.Message) int {
+	message := reply.ProtoReflect()
+	list := message.Descriptor().Fields().ByName("list")
+	if list == nil || !list.IsList() {
+		return 0
+	}
+	return message.Get(list).List().Len()
+}
