@@ -44,7 +44,7 @@ func concurrencyOf(ctx context.Context, options []connectorrunner.Option) (uint3
 	if _, err := connectorrunner.IsSessionStoreEnabled(ctx, options...); err != nil {
 		return 0, err
 	}
-	return uint32(min(max(declared, 0), MaxConcurrency)), nil //nolint:gosec // It is within the limits.
+	return uint32(min(max(declared, 0), MaxConcurrency)), nil
 }
 
 // MaxConcurrency is the largest number of listings of one plugin that a host reads at

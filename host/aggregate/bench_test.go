@@ -14,6 +14,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/host/syncfile"
 )
 
 const benchAccounts = 1000
@@ -92,6 +94,43 @@ func BenchmarkListResources(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(benchAccounts)*float64(b.N)/b.Elapsed().Seconds(), "accounts/s")
+		})
+	}
+}
+
+// BenchmarkGroupsOfFourApps syncs four apps of 750 groups each that take 2 ms for a
+// call: by how many listings of a plugin go on at the same time.
+func BenchmarkGroupsOfFourApps(b *testing.B) {
+	const apps, each, latency = 4, 750, 2 * time.Millisecond
+	slow := func(ctx context.Context, _ string, request any, handler grpc.UnaryHandler) (any, error) {
+		time.Sleep(latency)
+		return handler(ctx, request)
+	}
+	app := groups(each)
+	for _, one := range app.types {
+		one.pageSize = 100
+	}
+	var conns []grpc.ClientConnInterface
+	for range apps {
+		conns = append(conns, serve(b, app, slow))
+	}
+	for _, concurrency := range []int{1, 4, 16} {
+		b.Run(fmt.Sprintf("%d at a time", concurrency), func(b *testing.B) {
+			for range b.N {
+				var plugins []aggregate.Plugin
+				for i, conn := range conns {
+					name := string(rune('a' + i))
+					plugins = append(plugins, aggregate.Plugin{
+						Instance: name, Namespace: name, Conn: conn, ReadAhead: 1,
+						Listings: supervise.New(b.Context(), supervise.Settings{Concurrency: concurrency}),
+					})
+				}
+				a := aggregateOf(b, plugins, aggregate.WithPackedProfiles())
+				draft, err := syncfile.Make(b.Context(), a.Client(b.Context()), b.TempDir(), syncfile.Settings{Workers: 100})
+				require.NoError(b, err)
+				require.Equal(b, each, draft.Resources["d.group"])
+				a.Close()
+			}
 		})
 	}
 }
