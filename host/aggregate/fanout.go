@@ -155,7 +155,7 @@ func (r *route) resourceTypes(ctx context.Context, request *v2.ResourceTypesServ
 		if err == nil || r.standIn == nil || ctx.Err() != nil {
 			return answer, err
 		}
-		r.fail(err)
+		r.fail(v2.ResourceTypesService_ListResourceTypes_FullMethodName, err)
 	}
 	rows, err := r.standIn.resourceTypes(ctx)
 	if err != nil {

@@ -23,6 +23,10 @@ type LastGood struct {
 	// them as entitlements of single resources only.
 	Static map[string][]*v2.Entitlement
 
+	// Elsewhere is what the plugin listed under another resource than its own; nil if
+	// that is not known, as of a record that an older version wrote.
+	Elsewhere *Elsewhere
+
 	// AsOf is when the app itself was last read completely.
 	AsOf time.Time
 }
@@ -48,6 +52,11 @@ type Stale struct {
 	Accounts int
 	// Err is why the plugin counts as failed.
 	Err error
+	// Contradicted says that a listing of the plugin was rejected as wrong, by its own
+	// reader or by a check here, after the plugin had listed something. What it had
+	// listed is in this sync and must not be used: the sync is to be made again with
+	// nothing but the last good sync of this plugin.
+	Contradicted bool
 }
 
 // Stale is every plugin that has been answered for so far, in the order of the
@@ -70,6 +79,7 @@ func (a *Aggregate) Stale() []Stale {
 type Learned struct {
 	ResourceTypes []string
 	Static        map[string][]*v2.Entitlement
+	Elsewhere     *Elsewhere // nil: not known
 }
 
 // Learned is what this sync has learned of a plugin, whether it was asked or

@@ -22,6 +22,8 @@ type Fallback struct {
 	Instance string
 	AsOf     time.Time // when the app was last read completely
 	Err      error
+	// Contradicted is that of Stale.
+	Contradicted bool
 }
 
 // Page is one page of a ListResources or a ListGrants call.

@@ -36,6 +36,7 @@ type route struct {
 	broken    error // why conn is not used at all
 	catalog   *catalog
 	statics   statics
+	elsewhere foundElsewhere
 	standIn   *standIn // nil: a failure fails the call
 	ahead     *readAhead
 	listings  *openListings
@@ -129,13 +130,17 @@ func (r *route) call(ctx context.Context, method string, request, reply proto.Me
 	if r.standIn == nil || !answersFromFile(method) {
 		return r.callPlugin(ctx, method, request, reply, opts)
 	}
-	if !r.standIn.failed() {
-		err := r.callPlugin(ctx, method, request, reply, opts)
+	if asking, done := r.standIn.asking(ctx); asking != nil {
+		err := r.callPlugin(asking, method, request, reply, opts)
+		if err != nil && ctx.Err() == nil {
+			r.fail(method, err)
+		}
+		done()
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		r.fail(err)
 	}
+	r.standIn.settle()
 	if err := r.standIn.answer(ctx, request, reply); err != nil {
 		return err
 	}
@@ -144,13 +149,17 @@ func (r *route) call(ctx context.Context, method string, request, reply proto.Me
 }
 
 // fail takes the plugin for failed, for the rest of this sync.
-func (r *route) fail(err error) {
-	if !r.standIn.fail(err) {
+func (r *route) fail(method string, err error) {
+	// Before its resource types are known the plugin has listed nothing that could
+	// be wrong.
+	contradicted := method != v2.ConnectorService_Validate_FullMethodName &&
+		method != v2.ResourceTypesService_ListResourceTypes_FullMethodName && contradicts(err)
+	if !r.standIn.fail(err, contradicted) {
 		return
 	}
 	r.ahead.stop()
 	r.listings.close()
-	r.aggregate.observer.FellBack(Fallback{Instance: r.instance, AsOf: r.standIn.good.AsOf, Err: err})
+	r.aggregate.observer.FellBack(Fallback{Instance: r.instance, AsOf: r.standIn.good.AsOf, Err: err, Contradicted: contradicted})
 }
 
 // callPlugin answers one call with the plugin itself.
@@ -215,11 +224,6 @@ func (r *route) askPage(ctx context.Context, method, doing string, request, repl
 	this, err := r.listings.begin(ctx, method, request)
 	if err != nil {
 		return r.interrupted(ctx, doing)
-	}
-	if r.standIn != nil && r.standIn.failed() {
-		// It failed while this listing waited for its turn.
-		r.listings.drop(this)
-		return r.refused(codes.Aborted, doing, "it failed in another call of this sync")
 	}
 	if r.aggregate.packed && method == v2.ResourcesService_ListResources_FullMethodName {
 		opts = append(slices.Clip(opts), grpc.ForceCodecV2(page.Codec))

@@ -9,11 +9,8 @@ import (
 	"sync"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
-	reader_v2 "github.com/conductorone/baton-sdk/pb/c1/reader/v2"
 	"github.com/conductorone/baton-sdk/pkg/annotations"
-	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -32,42 +29,90 @@ type standIn struct {
 	route *route
 	good  *LastGood
 
-	mu       sync.Mutex
-	failure  error // why the plugin is not asked any more
-	accounts int
-	// delivered is every resource of the plugin that this sync has.
+	// flight are the calls of the plugin that are under way, which end with inFlight.
+	flight   sync.WaitGroup
+	inFlight context.Context //nolint:containedctx // It is the plugin's time in this sync, not that of a call.
+	land     context.CancelFunc
+
+	mu           sync.Mutex
+	failure      error // why the plugin is not asked any more
+	contradicted bool
+	accounts     int
+	// delivered is every resource of the plugin that this sync has, listed the rows
+	// of other kinds.
 	delivered map[fingerprint]struct{}
+	listed    *listedRows
 	// begun are the listings that were begun from the file. Each is answered in
 	// one piece, to the first who asks.
 	begun map[string]bool
+	// held are pages that were made together with the one before, by their token.
+	held map[string]*v2.GrantsServiceListGrantsResponse
+	// found is of resources that were asked for whether grants bring them.
+	found map[fingerprint]bool
 }
 
-// fingerprint stands for a resource's identity: 16 bytes in place of two
-// strings. That two of one sync are equal by chance is not to be expected (for a
+// fingerprint stands for the identity of a resource or another row: 16 bytes in place
+// of strings. That two of one sync are equal by chance is not to be expected (for a
 // million resources, 1 in 10^26).
 type fingerprint [2]uint64
 
 var fingerprintSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
 
-func fingerprintOf(id *v2.ResourceId) fingerprint {
-	type identity struct{ resourceType, resource string }
-	this := identity{id.GetResourceType(), id.GetResource()}
+func fingerprintOf[T comparable](this T) fingerprint {
 	return fingerprint{maphash.Comparable(fingerprintSeeds[0], this), maphash.Comparable(fingerprintSeeds[1], this)}
 }
 
-func newStandIn(r *route, good *LastGood) *standIn {
-	return &standIn{route: r, good: good, delivered: map[fingerprint]struct{}{}, begun: map[string]bool{}}
+func resourcePrint(id *v2.ResourceId) fingerprint {
+	type identity struct{ resourceType, resource string }
+	return fingerprintOf(identity{id.GetResourceType(), id.GetResource()})
 }
 
-// fail has the plugin answered for from now on. It tells whether that is news.
-func (s *standIn) fail(err error) bool {
+func newStandIn(r *route, good *LastGood) *standIn {
+	s := &standIn{
+		route: r, good: good, delivered: map[fingerprint]struct{}{}, listed: newListedRows(), begun: map[string]bool{},
+		held: map[string]*v2.GrantsServiceListGrantsResponse{}, found: map[fingerprint]bool{},
+	}
+	s.inFlight, s.land = context.WithCancel(context.Background())
+	return s
+}
+
+// asking returns the context for a call of the plugin, nil if it has failed. The
+// context ends when it fails in another call. done must be called when the call has
+// ended and what it brought is noted.
+func (s *standIn) asking(ctx context.Context) (asking context.Context, done func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.failure != nil {
-		return false
+		return nil, nil
 	}
-	s.failure = err
-	return true
+	s.flight.Add(1)
+	asking, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.inFlight, cancel)
+	return asking, func() {
+		stop()
+		cancel()
+		s.flight.Done()
+	}
+}
+
+// settle waits until no call of the plugin, which has failed, is under way: what
+// still came of one goes before what is stored.
+func (s *standIn) settle() { s.flight.Wait() }
+
+// fail has the plugin answered for from now on. It returns whether that is news. A
+// listing that is rejected at the same time as another call fails for less is not
+// overlooked.
+func (s *standIn) fail(err error, contradicted bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	news := s.failure == nil
+	if news || contradicted && !s.contradicted {
+		s.failure, s.contradicted = err, contradicted
+	}
+	if news {
+		s.land()
+	}
+	return news
 }
 
 func (s *standIn) failed() bool {
@@ -79,7 +124,7 @@ func (s *standIn) failed() bool {
 func (s *standIn) report() (Stale, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stale{Instance: s.route.instance, AsOf: s.good.AsOf, Accounts: s.accounts, Err: s.failure}, s.failure != nil
+	return Stale{Instance: s.route.instance, AsOf: s.good.AsOf, Accounts: s.accounts, Err: s.failure, Contradicted: s.contradicted}, s.failure != nil
 }
 
 // note remembers what the plugin itself has listed.
@@ -87,8 +132,15 @@ func (s *standIn) note(rows []*v2.Resource) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, row := range rows {
-		s.delivered[fingerprintOf(row.GetId())] = struct{}{}
+		s.delivered[resourcePrint(row.GetId())] = struct{}{}
 	}
+}
+
+// noteRows remembers entitlements or grants that the plugin itself has listed.
+func (s *standIn) noteRows(asked scope, page rows, forks, last bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listed.note(asked.listing(page.kind), page, s.good.Elsewhere, forks, last)
 }
 
 // answers tells whether a method can be answered from a sync file at all. What
@@ -112,7 +164,8 @@ func (s *standIn) answer(ctx context.Context, request, reply proto.Message) erro
 	case *v2.EntitlementsServiceListStaticEntitlementsRequest:
 		err = answerAs(reply, func(page *v2.EntitlementsServiceListStaticEntitlementsResponse) error {
 			// The syncer changes what it is given.
-			for _, static := range s.good.Static[request.GetResourceTypeId()] {
+			typeID := request.GetResourceTypeId()
+			for _, static := range s.route.statics.missing(typeID, s.good.Static[typeID]) {
 				page.SetList(append(page.GetList(), proto.CloneOf(static)))
 			}
 			return nil
@@ -145,13 +198,17 @@ func (s *standIn) begin(key, token string) (stored string, ok bool) {
 	if stored, ours := strings.CutPrefix(token, storedToken); ours {
 		return stored, true
 	}
+	return "", s.beginOnce(key)
+}
+
+func (s *standIn) beginOnce(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.begun[key] {
-		return "", false
+		return false
 	}
 	s.begun[key] = true
-	return "", true
+	return true
 }
 
 func nextToken(stored string) string {
@@ -193,119 +250,43 @@ func (s *standIn) resources(ctx context.Context, request *v2.ResourcesServiceLis
 	if err != nil {
 		return err
 	}
-	accounts := s.route.catalog.accounts(strings.TrimPrefix(typeID, s.route.names.prefix))
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	var rows []*v2.Resource
 	for _, row := range stored.GetList() {
-		this := fingerprintOf(row.GetId())
-		if _, fresh := s.delivered[this]; fresh {
-			continue
+		late, err := s.foundLate(ctx, row)
+		if err != nil {
+			return err
 		}
-		s.delivered[this] = struct{}{}
-		rows = append(rows, row)
-	}
-	if accounts {
-		s.accounts += len(rows)
+		if !late && s.claimResource(row.GetId()) {
+			rows = append(rows, row)
+		}
 	}
 	page.SetList(rows)
 	page.SetNextPageToken(nextToken(stored.GetNextPageToken()))
 	return nil
 }
 
-func (s *standIn) entitlements(ctx context.Context, request *v2.EntitlementsServiceListEntitlementsRequest, page *v2.EntitlementsServiceListEntitlementsResponse) error {
-	scope := scopeOf(request.GetResource(), request.GetAnnotations(), &v2.TypeScopedEntitlements{})
-	token, ok := s.begin("entitlements of "+scope.key(), request.GetPageToken())
-	if !ok {
-		return nil
-	}
-	stored, err := s.good.Store.ListEntitlements(ctx, v2.EntitlementsServiceListEntitlementsRequest_builder{Resource: scope.resource, PageToken: token}.Build())
-	if err != nil {
-		return err
-	}
-	page.SetList(slices.DeleteFunc(stored.GetList(), func(row *v2.Entitlement) bool { return !scope.holds(row.GetResource()) }))
-	page.SetNextPageToken(nextToken(stored.GetNextPageToken()))
-	return nil
-}
-
-func (s *standIn) grants(ctx context.Context, request *v2.GrantsServiceListGrantsRequest, page *v2.GrantsServiceListGrantsResponse) error {
-	scope := scopeOf(request.GetResource(), request.GetAnnotations(), &v2.TypeScopedGrants{})
-	token, ok := s.begin("grants of "+scope.key(), request.GetPageToken())
-	if !ok {
-		return nil
-	}
-	var rows []c1zstore.GrantAnnotation
-	var next string
-	var err error
-	if scope.resource != nil {
-		rows, next, err = s.good.Store.Grants().ListWithAnnotationsForResourcePage(ctx, scope.resource, "", token, 0)
-	} else {
-		rows, next, err = s.good.Store.Grants().ListWithAnnotationsPage(ctx, token)
-	}
-	if err != nil {
-		return err
-	}
-	var annos annotations.Annotations
-	for _, row := range rows {
-		if !scope.holds(row.Grant.GetEntitlement().GetResource()) || !asListed(row.Grant) {
-			continue
-		}
-		gone, err := s.principalGone(ctx, row.Grant)
-		if err != nil {
-			return err
-		}
-		if gone {
-			continue
-		}
-		own := annotations.Annotations(row.Grant.GetAnnotations())
-		if row.Annotation != nil {
-			own.Update(row.Annotation)
-			row.Grant.SetAnnotations(own)
-		}
-		if own.Contains(&v2.InsertResourceGrants{}) {
-			// The plugin had said it of the whole page: that the resources of its
-			// grants are resources of the sync.
-			annos.Update(&v2.InsertResourceGrants{})
-		}
-		page.SetList(append(page.GetList(), row.Grant))
-	}
-	page.SetAnnotations(annos)
-	page.SetNextPageToken(nextToken(next))
-	return nil
-}
-
-// asListed brings a stored grant back to what the plugin had listed. It returns
-// false for grants that the SDK's expansion made: it will make them again.
-func asListed(grant *v2.Grant) bool {
-	sources := grant.GetSources().GetSources()
-	if len(sources) == 0 {
-		return true
-	}
-	if _, direct := sources[grant.GetEntitlement().GetId()]; !direct {
+// claimResource says whether a resource of the file is to be delivered: it is not in
+// this sync yet.
+func (s *standIn) claimResource(id *v2.ResourceId) bool {
+	accounts := s.route.catalog.accounts(strings.TrimPrefix(id.GetResourceType(), s.route.names.prefix))
+	this := resourcePrint(id)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, here := s.delivered[this]; here {
 		return false
 	}
-	grant.SetSources(nil)
+	s.delivered[this] = struct{}{}
+	if accounts {
+		s.accounts++
+	}
 	return true
 }
 
-// principalGone tells whether a grant's principal is a resource that the app had
-// in the last good sync and, as it listed before it failed, has no longer.
-func (s *standIn) principalGone(ctx context.Context, grant *v2.Grant) (bool, error) {
-	id := grant.GetPrincipal().GetId()
-	if s.route.aggregate.owner(id.GetResourceType()) != s.route.instance {
-		return false, nil
-	}
+func (s *standIn) isHere(id *v2.ResourceId) bool {
 	s.mu.Lock()
-	_, here := s.delivered[fingerprintOf(id)]
-	s.mu.Unlock()
-	if here {
-		return false, nil
-	}
-	_, err := s.good.Store.GetResource(ctx, reader_v2.ResourcesReaderServiceGetResourceRequest_builder{ResourceId: id}.Build())
-	if status.Code(err) == codes.NotFound {
-		return false, nil // It never was a resource of the sync.
-	}
-	return err == nil, err
+	defer s.mu.Unlock()
+	_, here := s.delivered[resourcePrint(id)]
+	return here
 }
 
 // scope is what a listing of entitlements or grants is about: one resource, or
@@ -322,13 +303,15 @@ func scopeOf(resource *v2.Resource, annos annotations.Annotations, typeScoped pr
 	return scope{typeID: resource.GetId().GetResourceType(), resource: resource}
 }
 
-func (s scope) key() string {
+// listing is the scope's listing of a kind of rows.
+func (s scope) listing(kind rowKind) string {
 	if s.resource == nil {
-		return "type " + s.typeID
+		return string(kind) + " of type " + s.typeID
 	}
-	return s.typeID + "/" + s.resource.GetId().GetResource()
+	return string(kind) + " of " + s.typeID + "/" + s.resource.GetId().GetResource()
 }
 
-func (s scope) holds(resource *v2.Resource) bool {
-	return s.resource != nil || resource.GetId().GetResourceType() == s.typeID
+// lists says whether the rows of a resource belong into a listing of the scope.
+func (s scope) lists(id *v2.ResourceId) bool {
+	return id.GetResourceType() == s.typeID && (s.resource == nil || id.GetResource() == s.resource.GetId().GetResource())
 }

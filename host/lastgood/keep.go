@@ -39,8 +39,9 @@ type Good struct {
 	File *syncfile.File
 	// Sync is what is known of it. Without a record it knows no plugin.
 	Sync Sync
-	// Resources is how many resources the file has by resource type id, Accounts
-	// the same for types of accounts only.
+	// Resources is how many resources there were by resource type id, Accounts the
+	// same for types of accounts only: as many as the file has, but of a plugin that
+	// the file has old resources of as many as its app had when it was last read.
 	Resources, Accounts map[string]int
 }
 
@@ -71,6 +72,15 @@ func (k *Keep) Open(ctx context.Context, tmpDir string) (*Good, error) {
 	if err != nil {
 		return nil, errors.Join(err, file.Close(ctx))
 	}
+	for _, part := range good.Sync.Plugins {
+		for typeID, n := range part.Counts {
+			for _, counts := range []map[string]int{good.Resources, good.Accounts} {
+				if _, counted := counts[typeID]; counted {
+					counts[typeID] = n
+				}
+			}
+		}
+	}
 	return good, nil
 }
 
@@ -90,12 +100,19 @@ func (g *Good) Plugin(instance string) *aggregate.LastGood {
 			static[typeID] = append(static[typeID], row.Entitlement)
 		}
 	}
-	return &aggregate.LastGood{Store: g.File, ResourceTypes: part.ResourceTypes, Static: static, AsOf: part.AsOf}
+	good := &aggregate.LastGood{Store: g.File, ResourceTypes: part.ResourceTypes, Static: static, AsOf: part.AsOf}
+	if part.Elsewhere != nil {
+		good.Elsewhere = &aggregate.Elsewhere{Entitlements: part.Elsewhere.Entitlements, Grants: part.Elsewhere.Grants}
+	}
+	return good
 }
 
 // PartOf is a plugin's part as a sync learned it.
 func PartOf(learned aggregate.Learned, asOf time.Time, accounts int) Part {
 	part := Part{AsOf: asOf, Accounts: accounts, ResourceTypes: learned.ResourceTypes}
+	if learned.Elsewhere != nil {
+		part.Elsewhere = &Elsewhere{Entitlements: learned.Elsewhere.Entitlements, Grants: learned.Elsewhere.Grants}
+	}
 	for typeID, rows := range learned.Static {
 		for _, row := range rows {
 			if part.Static == nil {

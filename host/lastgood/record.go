@@ -47,8 +47,21 @@ type Part struct {
 	ResourceTypes []string `json:"resource_types"`
 	// Static are its static entitlements by resource type.
 	Static map[string][]Entitlement `json:"static_entitlements,omitempty"`
+	// Elsewhere are the resource types whose rows came in a listing of another
+	// resource; nil if that is not known, as an older version wrote the record.
+	Elsewhere *Elsewhere `json:"found_elsewhere,omitempty"`
+	// Counts are how many resources the app had by resource type when it was last read
+	// completely, if that was not in this sync: the file may then have resources of two
+	// readings, or too many. nil: as many as the file has.
+	Counts map[string]int `json:"counts,omitempty"`
 	// Metadata is what the plugin says of itself and its capabilities.
 	Metadata *Metadata `json:"metadata,omitempty"`
+}
+
+// Elsewhere is that of the aggregate.
+type Elsewhere struct {
+	Entitlements []string `json:"entitlements,omitempty"`
+	Grants       []string `json:"grants,omitempty"`
 }
 
 // Entitlement is the SDK's, in protobuf's JSON.

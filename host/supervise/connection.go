@@ -59,7 +59,7 @@ type steadyConnection struct{ plugin *Plugin }
 func (c steadyConnection) Invoke(ctx context.Context, method string, request, reply any, options ...grpc.CallOption) error {
 	process, err := c.plugin.ready(ctx)
 	if err != nil {
-		return err
+		return &unreachedError{err}
 	}
 	return c.plugin.replaced(process.Conn().Invoke(ctx, method, request, reply, options...))
 }

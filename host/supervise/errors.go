@@ -135,6 +135,15 @@ func (e *stoppedError) GRPCStatus() *status.Status {
 	return status.New(codes.Aborted, e.Error())
 }
 
+// unreachedError says that a call found no process to go to: whatever its code, it is
+// not the plugin's answer.
+type unreachedError struct{ error }
+
+func (e *unreachedError) Unwrap() error { return e.error }
+
+// Unreached marks the error.
+func (e *unreachedError) Unreached() {}
+
 // startError is why a plugin could not be started, where the host has found out
 // itself.
 type startError struct {

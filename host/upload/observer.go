@@ -25,7 +25,11 @@ func observed(ctx context.Context, observer aggregate.Observer, figures *Figures
 
 // FellBack is logged as a warning.
 func (l logged) FellBack(fallback aggregate.Fallback) {
-	l.log.Warn("the plugin failed; the rest of this sync has what it listed in the last good one",
+	what := "the plugin failed; the rest of this sync has what it listed in the last good one"
+	if fallback.Contradicted {
+		what = "a listing of the plugin was rejected; this sync has what it listed in the last good one, and nothing else of it"
+	}
+	l.log.Warn(what,
 		zap.String("plugin", fallback.Instance), zap.Time("as_of", fallback.AsOf),
 		zap.Duration("age", time.Since(fallback.AsOf).Round(time.Second)), zap.Error(fallback.Err))
 	l.Observer.FellBack(fallback)

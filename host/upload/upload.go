@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -185,18 +186,24 @@ func (m *making) make(ctx context.Context) (*Result, error) {
 		draft.Discard()
 		return nil, err
 	}
-	if len(tripped) > 0 {
+	again := contradicted(stale)
+	maps.Copy(again, tripped)
+	if len(again) > 0 {
 		first := draft
-		a, draft, err = m.replaced(ctx, a, first, tripped)
+		a, draft, err = m.replaced(ctx, a, first, again)
 		first.Discard()
 		if err != nil {
 			return nil, err
 		}
-		stale = slices.DeleteFunc(stale, func(one aggregate.Stale) bool { return tripped[one.Instance] != nil })
+		stale = slices.DeleteFunc(stale, func(one aggregate.Stale) bool { return again[one.Instance] != nil })
 		for _, one := range a.Stale() {
-			if failure, ok := tripped[one.Instance]; ok {
-				one.Err = failure
-				stale = append(stale, one)
+			failure, ok := again[one.Instance]
+			if !ok {
+				continue
+			}
+			one.Err = failure
+			stale = append(stale, one)
+			if tripped[one.Instance] != nil {
 				observer.FellBack(aggregate.Fallback{Instance: one.Instance, AsOf: one.AsOf, Err: failure})
 			}
 		}
@@ -287,9 +294,22 @@ func (m *making) nothingNew(failures []error) error {
 	return fmt.Errorf("every plugin of upload %q failed, so there is nothing new to sync: %w", m.Upload, errors.Join(failures...))
 }
 
+// contradicted are the plugins of which a listing was rejected, with the reason. What
+// they had listed is in the file, which is of no use before it is made again.
+func contradicted(stale []aggregate.Stale) map[string]error {
+	rejected := map[string]error{}
+	for _, one := range stale {
+		if one.Contradicted {
+			rejected[one.Instance] = one.Err
+		}
+	}
+	return rejected
+}
+
 // guard finds the plugins that list too few resources, with the reason. It is an
 // error where nothing can stand in for them. A plugin that failed in the middle is
-// looked at too: what it had listed before, to its end, is not answered for.
+// looked at too: what it had listed before, to its end, is not answered for. One whose
+// listing was rejected is not: nothing of it stays.
 func (m *making) guard(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale) (map[string]error, error) {
 	if m.last == nil || !m.Scope.Whole() {
 		return nil, nil
@@ -298,8 +318,9 @@ func (m *making) guard(a *aggregate.Aggregate, draft *syncfile.Draft, stale []ag
 	now := counts{draft.Resources, draft.Accounts}
 	tripped := map[string]error{}
 	var failed []error
+	rejected := contradicted(stale)
 	for _, p := range m.Plugins {
-		if p.AcceptDeletions {
+		if p.AcceptDeletions || rejected[p.Instance] != nil {
 			continue
 		}
 		mine := func(typeID string) bool { return m.owner(a, typeID) == p.Instance }
@@ -362,9 +383,10 @@ func (m *making) owner(a *aggregate.Aggregate, typeID string) string {
 	return ""
 }
 
-// replaced makes the file anew with the last good parts of the plugins that
-// tripped, and everything else as the first file has it: no app is asked twice.
-func (m *making) replaced(ctx context.Context, a *aggregate.Aggregate, first *syncfile.Draft, tripped map[string]error) (*aggregate.Aggregate, *syncfile.Draft, error) {
+// replaced makes the file again with the last good parts of the plugins that tripped
+// or whose listing was rejected, and everything else as the first file has it: no app
+// is asked twice.
+func (m *making) replaced(ctx context.Context, a *aggregate.Aggregate, first *syncfile.Draft, again map[string]error) (*aggregate.Aggregate, *syncfile.Draft, error) {
 	file, err := syncfile.Open(ctx, first.Path(), m.Dir)
 	if err != nil {
 		return nil, nil, err
@@ -374,7 +396,7 @@ func (m *making) replaced(ctx context.Context, a *aggregate.Aggregate, first *sy
 	for _, p := range m.Plugins {
 		replacement := p.Plugin
 		replacement.Conn, replacement.ReadAhead = nil, 0
-		if failure, ok := tripped[p.Instance]; ok {
+		if failure, ok := again[p.Instance]; ok {
 			replacement.Err = failure
 			replacement.LastGood, err = m.lastGood(p.Instance)
 			if err != nil {
@@ -383,7 +405,9 @@ func (m *making) replaced(ctx context.Context, a *aggregate.Aggregate, first *sy
 		} else {
 			learned := a.Learned(p.Instance)
 			replacement.Err = errReadAlready
-			replacement.LastGood = &aggregate.LastGood{Store: file, ResourceTypes: learned.ResourceTypes, Static: learned.Static, AsOf: m.started}
+			replacement.LastGood = &aggregate.LastGood{
+				Store: file, ResourceTypes: learned.ResourceTypes, Static: learned.Static, Elsewhere: learned.Elsewhere, AsOf: m.started,
+			}
 		}
 		plugins = append(plugins, replacement)
 	}
@@ -405,13 +429,15 @@ func (m *making) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []a
 	}
 	var unknown []string
 	for _, p := range m.Plugins {
-		asOf := m.started
+		asOf, counts := m.started, map[string]int(nil)
 		for _, one := range stale {
 			if one.Instance == p.Instance {
-				asOf = one.AsOf
+				asOf, counts = one.AsOf, m.countedBefore(a, p.Instance)
 			}
 		}
-		result.Sync.Plugins[p.Instance] = lastgood.PartOf(a.Learned(p.Instance), asOf, result.Accounts[p.Instance])
+		part := lastgood.PartOf(a.Learned(p.Instance), asOf, result.Accounts[p.Instance])
+		part.Counts = counts
+		result.Sync.Plugins[p.Instance] = part
 		if m.Scope.Whole() && !p.Guard.Off && !m.compared(a, p.Instance) {
 			unknown = append(unknown, fmt.Sprintf("%q", p.Instance))
 		}
@@ -424,6 +450,18 @@ func (m *making) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []a
 		result.Unguarded = fmt.Sprintf("the number of accounts of plugin %s was compared with no last good sync: %s", strings.Join(unknown, ", "), why)
 	}
 	return result
+}
+
+// countedBefore is how many resources the plugin had by type when its app was last read
+// completely. What a stale plugin has now is not what to compare the next sync with.
+func (m *making) countedBefore(a *aggregate.Aggregate, instance string) map[string]int {
+	counts := map[string]int{}
+	for typeID, n := range m.last.Resources {
+		if m.owner(a, typeID) == instance {
+			counts[typeID] = n
+		}
+	}
+	return counts
 }
 
 // compared says that the last good sync has something of the plugin.
