@@ -42,6 +42,7 @@ type appType struct {
 	static       []*v2.Entitlement
 	entitlements map[string][]*v2.Entitlement // by resource id
 	grants       map[string][]*v2.Grant       // by resource id
+	inserts      map[string]bool              // by resource id: its pages of grants bring resources
 }
 
 func (a *app) Metadata(context.Context) (*v2.ConnectorMetadata, error) {
@@ -87,7 +88,11 @@ func (t *appType) Entitlements(_ context.Context, r *v2.Resource, opts resource.
 }
 
 func (t *appType) Grants(_ context.Context, r *v2.Resource, opts resource.SyncOpAttrs) ([]*v2.Grant, *resource.SyncOpResults, error) {
-	return paged(t.grants[r.GetId().GetResource()], t.pageSize, opts)
+	page, results, err := paged(t.grants[r.GetId().GetResource()], t.pageSize, opts)
+	if err == nil && t.inserts[r.GetId().GetResource()] {
+		results.Annotations = annotations.New(&v2.InsertResourceGrants{})
+	}
+	return page, results, err
 }
 
 func paged[T any](all []T, size int, opts resource.SyncOpAttrs) ([]T, *resource.SyncOpResults, error) {
