@@ -52,9 +52,9 @@ func TestWhetherAFailureContradictsTheListing(t *testing.T) {
 		"the process ended, with more around it":          {translated(fmt.Errorf("calling: %w", endedProcess{})), false},
 		"unavailable, with more around it":                {translated(fmt.Errorf("calling: %w", wire(codes.Unavailable))), false},
 		"a refusal with a code that is otherwise not one": {r.refused(codes.ResourceExhausted, "listing", "it lists more than max-rows"), true},
-		"a refusal with the code of a lost call":          {r.refused(codes.Aborted, "listing", "its page tokens come round"), true},
+		"page tokens that come round":                     {r.refused(codes.Internal, "listing", "its page tokens come round"), true},
 		"the reply cannot be used":                        {r.failed(codes.Internal, "listing", errors.New("row 1 of 1: it is empty"), "its reply cannot be used"), true},
-		"nothing comes but page tokens":                   {r.failed(codes.Aborted, "listing", &idleError{time.Minute}, ""), false},
+		"nothing comes but page tokens":                   {r.refused(codes.Aborted, "listing", "it has given no row"), false},
 		"a call that was called off":                      {translated(context.Canceled), false},
 		"a call that took too long":                       {translated(context.DeadlineExceeded), false},
 	}
