@@ -73,10 +73,13 @@ type DeletionGuard struct {
 }
 
 // DeletionLimits are exceeded by a listing that has less than KeepPercent of the
-// last good one and at least MinMissing fewer.
+// last good one and at least MinMissing fewer, by one that has nothing left, and by a
+// short one that loses half.
 type DeletionLimits struct {
 	KeepPercent int // 1 to 100
 	MinMissing  int // at least 1
+	// Explicit says that the file has MinMissing: it then holds for short listings too.
+	Explicit bool
 }
 
 // Upload is one aggregated upload, the same as one connector of C1.

@@ -144,7 +144,7 @@ func TestLoadReadsACompleteFile(t *testing.T) {
 	require.Equal(t, config.DeletionGuard{Accounts: config.DeletionLimits{KeepPercent: 50, MinMissing: 10}}, fullstory.DeletionGuard)
 	require.Equal(t, config.DeletionGuard{
 		Accounts: config.DeletionLimits{KeepPercent: 80, MinMissing: 10},
-		ByType:   map[string]config.DeletionLimits{"group": {KeepPercent: 80, MinMissing: 3}},
+		ByType:   map[string]config.DeletionLimits{"group": {KeepPercent: 80, MinMissing: 3, Explicit: true}},
 	}, designTool.DeletionGuard)
 	require.True(t, bare.DeletionGuard.Off)
 	require.Equal(t, []*config.Plugin{designTool, fullstory}, workforce.Plugins)

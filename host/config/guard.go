@@ -37,7 +37,10 @@ func (l *loader) deletionGuard(e entry, plugin *Plugin) {
 
 func (l *loader) limits(n *yaml.Node, what string, limits *DeletionLimits, more handlers) {
 	more[keys.KeepPercent.Name] = func(e entry) { l.whole(e.value, keys.KeepPercent, &limits.KeepPercent) }
-	more[keys.MinMissing.Name] = func(e entry) { l.whole(e.value, keys.MinMissing, &limits.MinMissing) }
+	more[keys.MinMissing.Name] = func(e entry) {
+		l.whole(e.value, keys.MinMissing, &limits.MinMissing)
+		limits.Explicit = !isNull(e.value)
+	}
 	l.mapping(n, what, "", more)
 }
 

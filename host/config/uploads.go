@@ -189,3 +189,16 @@ func (l *loader) checkCredentials(upload *Upload, id, secret *yaml.Node) {
 		}
 	}
 }
+
+// Unused returns the names of the plugins that are in no upload, in the order of the
+// file: nothing ever syncs them.
+func (c *Config) Unused() []string {
+	var unused []string
+	for _, plugin := range c.Plugins {
+		used := func(upload *Upload) bool { return slices.Contains(upload.Plugins, plugin) }
+		if !slices.ContainsFunc(c.Uploads, used) {
+			unused = append(unused, plugin.Name)
+		}
+	}
+	return unused
+}

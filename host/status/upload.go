@@ -68,6 +68,9 @@ func (u *uploadState) settle(part *Part, why string) {
 		part.State, part.Why, part.stale = Stale, why, why
 	default:
 		part.State, part.Why, part.stale = Fresh, "", ""
+		if part.Accounts == 0 {
+			part.Why = "it has not a single account"
+		}
 	}
 }
 

@@ -10,8 +10,7 @@ import (
 )
 
 // Guard is when a plugin that lists fewer resources than in its last good sync
-// counts as failed: if it lists less than KeepPercent of them and at least
-// MinMissing fewer. The zero value never trips.
+// counts as failed; see [Limits]. The zero value never trips.
 type Guard struct {
 	// Off switches the guard off.
 	Off bool
@@ -23,20 +22,47 @@ type Guard struct {
 	ByType map[string]Limits
 }
 
-// Limits are the numbers of a guard.
+// Limits are the numbers of a guard. It trips if
+//   - nothing is left of what there was, whatever the numbers;
+//   - less than KeepPercent is left, and at least MinMissing are missing;
+//   - there were fewer than 20, and half of them or less is left (KeepPercent or less,
+//     where that is less than half). MinMissing counts there only if it is explicit:
+//     its default would let a short list lose nearly everyone.
+//
+// The zero value never trips.
 type Limits struct {
 	KeepPercent int // 1 to 100
 	MinMissing  int // at least 1
+	// Explicit says that somebody has chosen MinMissing: it holds for short lists too.
+	Explicit bool
 }
+
+const (
+	// shortList is the length below which a list is short.
+	shortList = 20
+	// half is what a short list must keep more than, in percent.
+	half = 50
+)
 
 // DefaultGuard is the guard of a plugin whose configuration says nothing.
 func DefaultGuard() Guard {
 	return Guard{Limits: Limits{KeepPercent: 50, MinMissing: 10}}
 }
 
-// trips tells whether so many resources fewer are too many.
+// trips says whether so many resources fewer are too many.
 func (l Limits) trips(before, now int) bool {
-	return now*100 < before*l.KeepPercent && before-now >= l.MinMissing
+	missing := before - now
+	switch {
+	case l == Limits{} || missing <= 0:
+		return false
+	case now == 0:
+		return true
+	case missing < l.MinMissing && (l.Explicit || before >= shortList):
+		return false
+	case before < shortList && now*100 <= before*min(l.KeepPercent, half):
+		return true
+	}
+	return missing >= l.MinMissing && now*100 < before*l.KeepPercent
 }
 
 // limits are the limits for a resource type, by the plugin's own id; ok is false

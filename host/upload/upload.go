@@ -47,6 +47,9 @@ type Spec struct {
 	Upload string
 	// Plugins are its plugins; at least one.
 	Plugins []Plugin
+	// Accepted are the plugins that the upload no longer has and whose accounts may
+	// be deleted, by instance name.
+	Accepted map[string]bool
 	// FallBack answers for a plugin that fails from its last good sync.
 	FallBack bool
 	// MaxStale is how old such answers may be; 0 is DefaultMaxStale.
@@ -87,10 +90,14 @@ type Result struct {
 	// Unguarded are the plugins whose numbers could not be compared with those of
 	// a last good sync, and why, in a sentence; "" if all were, or need not be.
 	Unguarded string
+	// Warnings are sentences about what is right by all that is known, and yet must
+	// be looked at. They have been logged.
+	Warnings []string
 }
 
 // Make makes the sync. The error names the plugins that failed; it is a
-// [GuardError] where the deletion guard tripped.
+// [GuardError] where the deletion guard tripped, and a [GoneError] where the upload no
+// longer has a plugin that the baseline has accounts of.
 func Make(ctx context.Context, spec Spec) (*Result, error) {
 	spec.Plugins = concerned(spec)
 	if spec.Figures == nil {
@@ -105,9 +112,17 @@ func Make(ctx context.Context, spec Spec) (*Result, error) {
 	if m.last != nil {
 		defer func() { _ = m.last.Close(context.WithoutCancel(ctx)) }()
 	}
-	result, err := m.make(ctx)
+	var result *Result
+	err := m.missing(nil) // Better now than after hours of reading.
+	if err == nil {
+		result, err = m.make(ctx)
+	}
 	m.Figures.end(m.Plugins, result, time.Since(m.started))
-	return result, err
+	if err != nil {
+		return nil, err
+	}
+	result.Warnings = m.report(ctxzap.Extract(ctx), result)
+	return result, nil
 }
 
 // concerned are the plugins that a sync of single resources or resource types is
@@ -142,6 +157,8 @@ type making struct {
 	started time.Time
 	last    *lastgood.Good // nil: none
 	noLast  string         // why there is none, in words
+	first   bool           // there is none yet
+	gone    []*GoneError   // the plugins that only the last good sync has, as far as is known
 }
 
 // openLast opens the last good sync. That there is none fails nothing yet.
@@ -155,7 +172,7 @@ func (m *making) openLast(ctx context.Context) {
 	case err == nil:
 		m.last = last
 	case errors.Is(err, os.ErrNotExist):
-		m.noLast = "there is none yet"
+		m.noLast, m.first = "there is none yet", true
 	default:
 		m.noLast = err.Error()
 		ctxzap.Extract(ctx).Warn("the last good sync cannot be used; the next good one replaces it", zap.Error(err))
@@ -314,6 +331,9 @@ func (m *making) guard(a *aggregate.Aggregate, draft *syncfile.Draft, stale []ag
 	if m.last == nil || !m.Scope.Whole() {
 		return nil, nil
 	}
+	if err := m.missing(a); err != nil {
+		return nil, err
+	}
 	before := counts{m.last.Resources, m.last.Accounts}
 	now := counts{draft.Resources, draft.Accounts}
 	tripped := map[string]error{}
@@ -442,13 +462,7 @@ func (m *making) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []a
 			unknown = append(unknown, fmt.Sprintf("%q", p.Instance))
 		}
 	}
-	if len(unknown) > 0 {
-		why := m.noLast
-		if m.last != nil {
-			why = "it has nothing of it"
-		}
-		result.Unguarded = fmt.Sprintf("the number of accounts of plugin %s was compared with no last good sync: %s", strings.Join(unknown, ", "), why)
-	}
+	result.Unguarded = m.unguarded(unknown)
 	return result
 }
 

@@ -23,6 +23,9 @@ type checkOptions struct {
 	root       *rootOptions
 	configFile string
 	timeout    time.Duration
+	stateDir   string
+	outputDir  string
+	accept     []string
 	unlocked   bool
 	output     string
 }
@@ -34,7 +37,11 @@ func newCheckCommand(root *rootOptions) *cobra.Command {
 		Short: "Try the configuration: every plugin, every credential",
 		Long: `Read the configuration, start and configure every plugin in it and let each try
 its credentials on its app. All problems are reported together; the exit status
-is 1 if there is one. Nothing is synced.`,
+is 1 if there is one. Nothing is synced.
+
+It also looks at the last good syncs, those of run in the state directory and those
+of sync in the output directory: an upload that no longer has a plugin of them would
+be refused.`,
 		Example: `  baton-host check
   baton-host check --config deploy/baton-host.yaml --output json`,
 		Args: cobra.NoArgs,
@@ -45,6 +52,9 @@ is 1 if there is one. Nothing is synced.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&options.configFile, "config", "c", defaultConfigFile, "the configuration file")
 	flags.DurationVar(&options.timeout, "timeout", time.Minute, "how long an app may take to answer")
+	flags.StringVar(&options.stateDir, "state-dir", "", "where run keeps the last good syncs (default the file's state-dir, $STATE_DIRECTORY or ~/.local/state/baton-host)")
+	flags.StringVarP(&options.outputDir, "output-dir", "d", ".", "where sync puts its files")
+	flags.StringSliceVar(&options.accept, "accept-deletions", nil, "do not report that this plugin is gone from an upload, as run and sync with this flag; may be repeated")
 	addUnlockedFlag(flags, &options.unlocked)
 	addOutputFlag(cmd, &options.output, outputTable, outputJSON, outputCSV)
 	return cmd
@@ -58,6 +68,7 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	warnUnused(ctx, cfg)
 	var plugins []wanted
 	for _, plugin := range cfg.Plugins {
 		plugins = append(plugins, wantedOf(plugin))
@@ -92,7 +103,12 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 		results.rows = append(results.rows, []string{m.instance, m.app, outcome})
 	}
 	for _, upload := range cfg.Uploads {
-		failed = append(failed, fleet.checkUpload(ctx, upload))
+		many, err := fleet.checkUpload(ctx, upload)
+		var owner func(string) string
+		if many != nil {
+			owner = many.Owner
+		}
+		failed = append(failed, err, o.checkBaselines(ctx, o.baselines(cfg, upload), owner))
 	}
 	results.value = checked
 	if err := results.write(stdout, o.output); err != nil {
@@ -139,15 +155,16 @@ func (m *member) validate(ctx context.Context, timeout time.Duration) error {
 }
 
 // checkUpload looks for resource types that two plugins of an upload share. An
-// upload with a plugin that has failed is left alone: that was reported.
-func (f *fleet) checkUpload(ctx context.Context, upload *config.Upload) error {
+// upload with a plugin that has failed is left alone: that was reported. It returns
+// the plugins as one, if they can be, which knows whose each resource type is.
+func (f *fleet) checkUpload(ctx context.Context, upload *config.Upload) (*aggregate.Aggregate, error) {
 	var instances []string
 	for _, plugin := range upload.Plugins {
 		instances = append(instances, plugin.Name)
 	}
 	members := f.named(instances)
 	if slices.ContainsFunc(members, (*member).failed) {
-		return nil
+		return nil, nil
 	}
 	plugins := make([]aggregate.Plugin, 0, len(members))
 	for _, m := range members {
@@ -159,7 +176,7 @@ func (f *fleet) checkUpload(ctx context.Context, upload *config.Upload) error {
 		_, err = many.Client(ctx).ListResourceTypes(ctx, &connectorv2.ResourceTypesServiceListResourceTypesRequest{})
 	}
 	if err != nil {
-		return fmt.Errorf("upload %q: %s", upload.Name, status.Convert(err).Message())
+		return nil, fmt.Errorf("upload %q: %s", upload.Name, status.Convert(err).Message())
 	}
-	return nil
+	return many, nil
 }

@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"os"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -88,23 +86,7 @@ func guardOf(guard config.DeletionGuard) upload.Guard {
 
 // addAcceptFlag adds the flag that overrules deletion guards.
 func addAcceptFlag(flags *pflag.FlagSet, accept *[]string) {
-	flags.StringSliceVar(accept, "accept-deletions", nil, "let this plugin list far fewer accounts than last time, once; may be repeated")
-}
-
-// acceptDeletions marks the plugins whose deletions an operator accepts.
-func acceptDeletions(plugins []wanted, accept []string) error {
-	var names []string
-	for _, plugin := range plugins {
-		names = append(names, plugin.instance)
-	}
-	for _, name := range accept {
-		i := slices.Index(names, name)
-		if i < 0 {
-			return fmt.Errorf("--accept-deletions %s: there is no such plugin in what is to be synced; there is %s", name, joinNames(names))
-		}
-		plugins[i].accept = true
-	}
-	return nil
+	flags.StringSliceVar(accept, "accept-deletions", nil, "let this plugin list far fewer accounts than last time, or be gone from the upload, once; may be repeated")
 }
 
 // member is one plugin of a fleet, kept running until the fleet is stopped.
@@ -311,6 +293,9 @@ func (m *member) behind(ctx context.Context) aggregate.Plugin {
 		DisplayName: m.nameApp(ctx), Conn: m.plugin.Conn(), Err: m.plugin.Err(),
 	}
 }
+
+// isBare says that its ids have no prefix.
+func (m *member) isBare() bool { return m.namespace == "" }
 
 // restarts is how often its process has been started again.
 func (m *member) restarts() int { return m.plugin.Status().Restarts }

@@ -101,14 +101,19 @@ func TestFarFewerAccountsThanLastTimeAreAFailure(t *testing.T) {
 		"an empty answer":                {before: 40, now: 0, trips: true},
 		"half of them":                   {before: 40, now: 20},
 		"one fewer than half":            {before: 40, now: 19, trips: true},
-		"nine of fifteen gone":           {before: 15, now: 6},
+		"nine of fifteen gone":           {before: 15, now: 6, trips: true},
+		"G3: half of eighteen":           {before: 18, now: 9, trips: true},
+		"seven of fifteen gone":          {before: 15, now: 8},
 		"ten of nineteen gone":           {before: 19, now: 9, trips: true},
-		"all of nine":                    {before: 9, now: 0},
+		"G3: all of nine":                {before: 9, now: 0, trips: true},
+		"G3: the only one":               {before: 1, now: 0, trips: true},
 		"all of ten":                     {before: 10, now: 0, trips: true},
 		"the guard is off":               {before: 40, now: 0, guard: "deletion-guard: off"},
 		"a stricter limit":               {before: 40, now: 30, guard: "deletion-guard: { keep-percent: 90 }", trips: true},
 		"a stricter limit for this type": {before: 40, now: 30, guard: "deletion-guard: { resource-types: { user: { keep-percent: 90 } } }", trips: true},
-		"a greater tolerance":            {before: 40, now: 0, guard: "deletion-guard: { min-missing: 41 }"},
+		"a greater tolerance":            {before: 40, now: 1, guard: "deletion-guard: { min-missing: 40 }"},
+		"a tolerance for short lists":    {before: 18, now: 9, guard: "deletion-guard: { min-missing: 10 }"},
+		"G3: none, whatever min-missing": {before: 40, now: 0, guard: "deletion-guard: { min-missing: 41 }", trips: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -129,7 +134,7 @@ uploads:
 			first := again()
 			require.Equal(t, 0, first.status, first.stderr)
 			if c.guard != "deletion-guard: off" {
-				require.Contains(t, first.stderr, `the number of accounts of plugin "fullstory" was compared with no last good sync: there is none yet`)
+				require.Contains(t, first.stderr, "workforce: First sync: there is no baseline yet, so the deletion guard had nothing to compare.\n")
 			}
 			kept, err := os.ReadFile(path)
 			require.NoError(t, err)
@@ -138,8 +143,11 @@ uploads:
 			second := again()
 			if !c.trips {
 				require.Equal(t, 0, second.status, second.stderr)
-				require.NotContains(t, second.stderr, "no last good sync")
+				require.NotContains(t, second.stderr, "First sync")
 				require.Len(t, accountsIn(t, path), c.now)
+				if c.now == 0 {
+					require.Contains(t, second.stderr, `workforce: warning: upload "workforce" has not a single account`)
+				}
 				return
 			}
 			require.Equal(t, 1, second.status)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -189,7 +190,13 @@ func (o *runOptions) plan(ctx context.Context) (*runPlan, error) {
 	} else if err := o.planFile(ctx, plan); err != nil {
 		return nil, err
 	}
-	if err := acceptDeletions(plan.plugins, o.accept); err != nil {
+	var baselines []baseline
+	if dir, err := stateDirOf(plan.stateDir); err == nil {
+		for _, one := range plan.uploads {
+			baselines = append(baselines, baselineOf(one, dir))
+		}
+	}
+	if err := acceptForService(ctx, plan.plugins, o.accept, baselines); err != nil {
 		return nil, err
 	}
 	return plan, credentials(plan.uploads)
@@ -200,6 +207,7 @@ func (o *runOptions) planFile(ctx context.Context, plan *runPlan) error {
 	if err != nil {
 		return err
 	}
+	warnUnused(ctx, cfg)
 	if plan.uploads, err = chooseUploads(cfg, o.upload); err != nil {
 		return err
 	}
@@ -248,10 +256,8 @@ func credentials(uploads []*config.Upload) error {
 
 // takeStateDir makes the state directory and takes it for this host alone.
 func takeStateDir(dir string) (path string, release func(), err error) {
-	if dir == "" {
-		if dir, err = usualStateDir(); err != nil {
-			return "", nil, err
-		}
+	if dir, err = stateDirOf(dir); err != nil {
+		return "", nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", nil, fmt.Errorf("the state directory %s cannot be made: %w; name another with --state-dir", dir, err)
@@ -279,6 +285,14 @@ func tryToWrite(dir string) error {
 	}
 	_, err = file.WriteString("x")
 	return errors.Join(err, file.Close(), os.Remove(file.Name()))
+}
+
+// stateDirOf is the first directory that is named, or else the usual one.
+func stateDirOf(named ...string) (string, error) {
+	if dir := cmp.Or(named...); dir != "" {
+		return dir, nil
+	}
+	return usualStateDir()
 }
 
 // usualStateDir is what systemd gives a service, else the user's own.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -54,8 +55,8 @@ func newServed(upload *config.Upload, fleet *fleet, stateDir string, options *ru
 			board.Name(instance, s.said[instance].GetDisplayName())
 		}
 	}
-	for _, m := range s.members {
-		s.accept[m.instance] = m.accept
+	for _, name := range options.accept {
+		s.accept[name] = true
 	}
 	return s
 }
@@ -124,10 +125,12 @@ func (s *served) sync(ctx context.Context, scope c1.Scope) (*upload.Result, erro
 	for i, m := range s.members {
 		plugins = append(plugins, upload.Plugin{Plugin: behind[i], Guard: m.guard, AcceptDeletions: s.accept[m.instance], Restarts: m.restarts})
 	}
+	accepted := maps.Clone(s.accept)
 	s.mu.Unlock()
 	return upload.Make(quieter(ctx), upload.Spec{
 		Upload:   s.upload.Name,
 		Plugins:  plugins,
+		Accepted: accepted,
 		FallBack: s.upload.LastGood,
 		MaxStale: s.upload.MaxStale,
 		Keep:     s.keep,

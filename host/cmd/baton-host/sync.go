@@ -53,7 +53,8 @@ With a configuration file, every upload in it becomes DIR/<upload>.c1z. With
 
 A file appears only when it is complete. The exit status is 0 only if every
 upload is. A plugin that lists far fewer accounts than the file that is there has
-of it counts as failed; --accept-deletions lets that through.`,
+of it counts as failed, and an upload that no longer has a plugin of that file is
+refused; --accept-deletions lets that through.`,
 		Example: `  baton-host sync --config baton-host.yaml --output-dir out
   baton-host sync --upload workforce
   BATON_SCIM_BASE_URL=… BATON_SCIM_TOKEN=… baton-host sync --plugin fullstory -f sync.c1z`,
@@ -80,7 +81,8 @@ type uploadPlan struct {
 	name      string
 	instances []string
 	path      string
-	lastGood  bool // answers for plugins that fail
+	lastGood  bool            // answers for plugins that fail
+	accepted  map[string]bool // whose deletions are let through
 	maxStale  time.Duration
 	read      func() // is called once its plugins are not needed any more; nil: nobody wants to know
 }
@@ -90,10 +92,11 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := acceptDeletions(plugins, o.accept); err != nil {
+	if err := acceptDeletions(ctx, plugins, o.accept, baselinesOf(plans, plugins)); err != nil {
 		return err
 	}
-	for _, plan := range plans {
+	for i, plan := range plans {
+		plans[i].accepted = setOf(o.accept)
 		if err := makePlace(plan.path); err != nil {
 			return err
 		}
@@ -119,6 +122,9 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 		results = append(results, result)
 		if result.err != nil {
 			failed = append(failed, fmt.Errorf("upload %q: %w", plan.name, result.err))
+		}
+		if _, ok := errors.AsType[*upload.GoneError](result.err); ok && o.plugin != "" {
+			failed = append(failed, fmt.Errorf("%s is the sync file of something else; write another with --file", plan.path))
 		}
 		if ctx.Err() != nil {
 			return ctx.Err()
@@ -146,6 +152,7 @@ func (o *syncOptions) plan(ctx context.Context) ([]wanted, []uploadPlan, []strin
 	if err != nil {
 		return nil, nil, nil, err
 	}
+	warnUnused(ctx, cfg)
 	uploads, err := chooseUploads(cfg, o.upload)
 	if err != nil {
 		return nil, nil, nil, err
@@ -266,6 +273,7 @@ func publishUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry agg
 	made, err := upload.Make(quieter(ctx), upload.Spec{
 		Upload:   plan.name,
 		Plugins:  uploadPlugins(ctx, members),
+		Accepted: plan.accepted,
 		FallBack: plan.lastGood,
 		MaxStale: plan.maxStale,
 		Keep:     keep,
@@ -284,7 +292,11 @@ func publishUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry agg
 	if made.Unguarded != "" {
 		fmt.Fprintf(os.Stderr, "%s: %s\n", plan.name, printable(made.Unguarded))
 	}
-	if plan.lastGood {
+	for _, warning := range made.Warnings {
+		fmt.Fprintf(os.Stderr, "%s: warning: %s\n", plan.name, printable(warning))
+	}
+	if plan.lastGood || slices.ContainsFunc(members, (*member).isBare) {
+		// The file does not have the names of plugins without a namespace; the record has.
 		err = keep.Replace(made.Draft, made.Sync)
 	} else {
 		err = made.Draft.Publish(path)

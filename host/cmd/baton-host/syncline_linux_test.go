@@ -92,7 +92,7 @@ func TestTheLogOfAServiceHasOneLineForEachSync(t *testing.T) {
 	file, err := os.Stat(filepath.Join(p.state, "workforce.c1z"))
 	require.NoError(t, err)
 	require.InDelta(t, file.Size(), line["bytes"], 0)
-	require.Contains(t, line["note"], "compared with no last good sync")
+	require.Equal(t, "First sync: there is no baseline yet, so the deletion guard had nothing to compare.", line["note"])
 	require.NotContains(t, host.said.String(), "MemorySessionCache", "what the SDK says of its cache is not for operators")
 
 	p.fullstory.fail(3)

@@ -135,7 +135,7 @@ var (
 	}
 	Guard = Key{
 		Name: "deletion-guard", Kind: Section, Allowed: []string{"off"},
-		Meaning: "when a plugin that lists fewer accounts than in the last good sync counts as failed; `off` switches it off",
+		Meaning: "when a plugin that lists fewer accounts than in the last good sync counts as failed; if none is left, it always does. `off` switches it off",
 		Keys:    []Key{KeepPercent, MinMissing, ResourceTypes},
 	}
 )
@@ -147,16 +147,16 @@ const MostPageSize = 32 << 20
 var (
 	KeepPercent = Key{
 		Name: "keep-percent", Kind: Whole, Default: "50", Least: 1, Most: 100,
-		Meaning: "it fails only below this share of what it listed then, in percent",
+		Meaning: "it fails only below this share of what it listed then, in percent; a list that had fewer than 20 fails at half of it too (at this share, where that is less)",
 	}
 	MinMissing = Key{
-		Name: "min-missing", Kind: Whole, Default: "10", Least: 1, Most: 1_000_000_000,
-		Meaning: "and only if at least this many are missing",
+		Name: "min-missing", Kind: Whole, Least: 1, Most: 1_000_000_000,
+		Meaning: "and only if at least this many are missing, but always if none is left. Default: 10; for a list that had fewer than 20, 1",
 	}
 	ResourceTypes = Key{
 		Name: "resource-types", Kind: Named, Placeholder: "TYPE",
 		Meaning: "other numbers for one resource type, by the plugin's own id; also for one that holds no accounts. Default: those of the guard",
-		Keys:    []Key{withoutDefault(KeepPercent), withoutDefault(MinMissing)},
+		Keys:    []Key{withoutDefault(KeepPercent), MinMissing},
 	}
 )
 

@@ -1,0 +1,283 @@
+package upload
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/lastgood"
+)
+
+// GoneError says that the baseline has accounts of a plugin that the upload no
+// longer has. C1 deletes whatever an upload no longer has, so a plugin that was
+// removed or renamed needs an approval as any other deletion does.
+type GoneError struct {
+	Upload string
+	// Instance is the plugin's name in the baseline, and what
+	// --accept-deletions takes.
+	Instance string
+	// Unnamed says that the baseline does not have the name: Instance is then the
+	// resource type of its accounts.
+	Unnamed bool
+	// Present says that the upload has the plugin, but with another namespace.
+	Present bool
+	// Accounts is how many the baseline has of it; 0 needs no approval.
+	Accounts int
+	// Since is when the baseline was made.
+	Since time.Time
+	// New are the plugins of the upload that the baseline has nothing of: one of
+	// them may be this plugin with another name.
+	New []string
+}
+
+func (e *GoneError) Error() string {
+	since := e.Since.UTC().Format(time.RFC3339)
+	said := fmt.Sprintf("plugin %q is no longer in upload %q, but the baseline (the last good sync, %s) has %s of it, which would all be deleted: put it back into the plugins of the upload",
+		e.Instance, e.Upload, since, accounts(e.Accounts))
+	switch {
+	case e.Present:
+		said = fmt.Sprintf("the namespace of plugin %q has changed: the %s that the baseline (the last good sync, %s) of upload %q has of it would all be deleted, and created with other ids: give the plugin its old namespace back",
+			e.Instance, accounts(e.Accounts), since, e.Upload)
+	case e.Unnamed:
+		said = fmt.Sprintf("a plugin without a namespace is no longer in upload %q, but the baseline (the last good sync, %s) has %s of it (of type %q), which would all be deleted: put it back into the plugins of the upload",
+			e.Upload, since, accounts(e.Accounts), e.Instance)
+	}
+	if len(e.New) > 0 && !e.Present {
+		said += fmt.Sprintf("; if it was renamed (new in the upload: %s), give it its old name back", quoted(e.New))
+	}
+	return fmt.Sprintf("%s; if the deletions are right, let them through once with --accept-deletions %s", said, e.Instance)
+}
+
+// Discreet is all of the error: it has numbers and names of the configuration only.
+func (e *GoneError) Discreet() string { return e.Error() }
+
+func accounts(n int) string {
+	if n == 1 {
+		return "1 account"
+	}
+	return fmt.Sprintf("%d accounts", n)
+}
+
+func quoted(names []string) string {
+	all := make([]string, 0, len(names))
+	for _, name := range names {
+		all = append(all, fmt.Sprintf("%q", name))
+	}
+	return strings.Join(all, ", ")
+}
+
+// Gone returns the plugins that the baseline of an upload knows and the upload no
+// longer has, also those without accounts, sorted by name. It starts nothing:
+// Instance and Namespace of the plugins are enough. owner is as in
+// [aggregate.Aggregate.Owner]; where it is nil, resource types that a plugin without
+// a namespace may have are left out. There is none where there is no baseline. The
+// baseline is unpacked below tmpDir only if its record cannot rule out that there
+// is one.
+func Gone(ctx context.Context, keep *lastgood.Keep, tmpDir, upload string, plugins []Plugin, owner func(typeID string) string) (gone []*GoneError, err error) {
+	if known := keep.Known(); !known.StartedAt.IsZero() && nothingGone(plugins, known, owner) {
+		return nil, nil
+	}
+	last, err := keep.Open(ctx, tmpDir)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil, nil
+	case err != nil:
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, last.Close(context.WithoutCancel(ctx))) }()
+	return goneFrom(upload, plugins, last, owner), nil
+}
+
+// nothingGone says that all that a record knows is at home in the upload.
+func nothingGone(plugins []Plugin, known lastgood.Sync, owner func(string) string) bool {
+	for instance, part := range known.Plugins {
+		if !slices.ContainsFunc(plugins, func(p Plugin) bool { return p.Instance == instance }) {
+			return false
+		}
+		for _, typeID := range part.ResourceTypes {
+			if _, is := home(plugins, known, typeID, owner); is == away {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// whereabouts is where a resource type of the baseline belongs.
+type whereabouts int
+
+const (
+	here      whereabouts = iota // to a plugin of the upload
+	away                         // to a plugin that the upload no longer has
+	undecided                    // that depends on what the plugins without a namespace list
+)
+
+// home returns the plugin that a resource type of the baseline belongs to. What
+// counts is what C1 sees: a type whose id a plugin of the upload still has is here,
+// even if that plugin had another name.
+func home(plugins []Plugin, known lastgood.Sync, typeID string, owner func(string) string) (instance string, is whereabouts) {
+	namespace, _, prefixed := strings.Cut(typeID, ".")
+	var bare []string
+	for _, p := range plugins {
+		if p.Namespace == "" {
+			bare = append(bare, p.Instance)
+		} else if prefixed && p.Namespace == namespace {
+			return p.Instance, here
+		}
+	}
+	if owner != nil {
+		if instance := owner(typeID); instance != "" {
+			return instance, here
+		}
+	}
+	recorded := recordedOwner(known, typeID)
+	switch {
+	case slices.Contains(bare, recorded) && namespace != recorded:
+		return recorded, here
+	case recorded == "" && !prefixed && len(bare) == 1:
+		return bare[0], here
+	case len(bare) > 0 && owner == nil:
+		return "", undecided
+	}
+	return cmp.Or(recorded, namespace), away
+}
+
+// recordedOwner is the plugin that had a resource type when the baseline was made;
+// "" if there is no record of it.
+func recordedOwner(known lastgood.Sync, typeID string) string {
+	for _, instance := range slices.Sorted(maps.Keys(known.Plugins)) {
+		if slices.Contains(known.Plugins[instance].ResourceTypes, typeID) {
+			return instance
+		}
+	}
+	return ""
+}
+
+func goneFrom(upload string, plugins []Plugin, last *lastgood.Good, owner func(string) string) []*GoneError {
+	gone := map[string]*GoneError{}
+	missing := func(instance string) *GoneError {
+		if gone[instance] == nil {
+			present := slices.ContainsFunc(plugins, func(p Plugin) bool { return p.Instance == instance })
+			gone[instance] = &GoneError{Upload: upload, Instance: instance, Present: present, Since: last.File.FinishedAt}
+		}
+		return gone[instance]
+	}
+	known := map[string]bool{}
+	for _, typeID := range slices.Sorted(maps.Keys(last.Resources)) {
+		instance, is := home(plugins, last.Sync, typeID, owner)
+		known[instance] = true
+		if is == away {
+			one := missing(instance)
+			one.Accounts += last.Accounts[typeID]
+			one.Unnamed = instance == typeID && recordedOwner(last.Sync, typeID) == ""
+		}
+	}
+	for instance, part := range last.Sync.Plugins {
+		known[instance] = true
+		if len(part.ResourceTypes) == 0 && !slices.ContainsFunc(plugins, func(p Plugin) bool { return p.Instance == instance }) {
+			missing(instance)
+		}
+	}
+	var unheard []string
+	for _, p := range plugins {
+		if !known[p.Instance] {
+			unheard = append(unheard, p.Instance)
+		}
+	}
+	all := make([]*GoneError, 0, len(gone))
+	for _, instance := range slices.Sorted(maps.Keys(gone)) {
+		gone[instance].New = unheard
+		all = append(all, gone[instance])
+	}
+	return all
+}
+
+// missing refuses a sync without a plugin that the baseline has accounts of: nothing
+// can be used in its place, as it is not configured any more. Before the sync a is nil,
+// and what depends on the plugins' answers is left for later.
+func (m *making) missing(a *aggregate.Aggregate) error {
+	if m.last == nil || !m.Scope.Whole() {
+		return nil
+	}
+	var owner func(string) string
+	if a != nil {
+		owner = a.Owner
+	}
+	m.gone = goneFrom(m.Upload, m.Plugins, m.last, owner)
+	var refused []error
+	for _, one := range m.gone {
+		if one.Accounts > 0 && !m.accepted(one) {
+			refused = append(refused, one)
+		}
+	}
+	return errors.Join(refused...)
+}
+
+// accepted says that the deletion of a plugin's accounts needs no more approval. The
+// guard of a plugin that is not configured any more cannot be off.
+func (m *making) accepted(gone *GoneError) bool {
+	for _, p := range m.Plugins {
+		if p.Instance == gone.Instance && (p.AcceptDeletions || p.Guard.Off) {
+			return true
+		}
+	}
+	return m.Accepted[gone.Instance]
+}
+
+// report logs what an operator must see of a sync that was made, and returns the
+// warnings.
+func (m *making) report(log *zap.Logger, result *Result) (warnings []string) {
+	for _, one := range m.gone {
+		log.Warn("the upload no longer has this plugin; what the baseline has of it is deleted",
+			zap.String("plugin", one.Instance), zap.Int("accounts", one.Accounts), zap.Time("baseline", one.Since))
+	}
+	if !result.Whole {
+		return nil
+	}
+	var without []string
+	for _, p := range m.Plugins {
+		if result.Accounts[p.Instance] == 0 {
+			without = append(without, p.Instance)
+		}
+	}
+	switch {
+	case len(without) == len(m.Plugins):
+		warnings = append(warnings, fmt.Sprintf("upload %q has not a single account: none of its plugins (%s) lists any", m.Upload, quoted(without)))
+	default:
+		for _, instance := range without {
+			warnings = append(warnings, fmt.Sprintf("plugin %q has not a single account", instance))
+		}
+	}
+	for _, warning := range warnings {
+		log.Warn(warning)
+	}
+	return warnings
+}
+
+// firstSync is said of a sync without a baseline to compare it with.
+const firstSync = "First sync: there is no baseline yet, so the deletion guard had nothing to compare."
+
+// unguarded says which plugins the deletion guard had nothing to compare for, and why;
+// "" if there is none.
+func (m *making) unguarded(instances []string) string {
+	switch {
+	case len(instances) == 0:
+		return ""
+	case m.first:
+		return firstSync
+	case m.last != nil && len(instances) == 1:
+		return fmt.Sprintf("Plugin %s is new in upload %q: the baseline has nothing of it, so the deletion guard had nothing to compare for it.", instances[0], m.Upload)
+	case m.last != nil:
+		return fmt.Sprintf("The plugins %s are new in upload %q: the baseline has nothing of them, so the deletion guard had nothing to compare for them.", strings.Join(instances, ", "), m.Upload)
+	}
+	return fmt.Sprintf("the number of accounts of plugin %s was compared with no last good sync: %s", strings.Join(instances, ", "), m.noLast)
+}
