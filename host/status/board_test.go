@@ -453,3 +453,19 @@ func TestNobodysNameIsOnTheBoard(t *testing.T) {
 	require.NotContains(t, text, "ada")
 	require.NotContains(t, text, lovelaceish)
 }
+
+func TestAPluginWithoutAccountsIsSaidToHaveNone(t *testing.T) {
+	t.Parallel()
+	b := newBoard()
+	begun(b, firstTask)
+	synced(b, firstTask, 0, 25, nil)
+	ended(b, firstTask, nil)
+	parts := b.Snapshot().Uploads[0].Parts
+	require.Equal(t, status.Fresh, parts[0].State)
+	require.Equal(t, "it has not a single account", parts[0].Why)
+	require.Empty(t, parts[1].Why)
+
+	begun(b, secondTask)
+	synced(b, secondTask, 3, 25, nil)
+	require.Empty(t, b.Snapshot().Uploads[0].Parts[0].Why)
+}

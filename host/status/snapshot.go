@@ -71,7 +71,7 @@ type Upload struct {
 type Part struct {
 	Plugin string    `json:"plugin"`
 	State  State     `json:"state"`
-	Why    string    `json:"why,omitempty"`
+	Why    string    `json:"why,omitempty"`  // also if it is fresh and has no account
 	AsOf   time.Time `json:"as_of,omitzero"` // when the app was last read completely
 	// Accounts is how many accounts C1 has of it, StaleAccounts how many of them
 	// came from the last good sync.
