@@ -211,3 +211,22 @@ func TestLookingUpAPluginOrAnUpload(t *testing.T) {
 	_, err = none.Upload("x")
 	require.Equal(t, []string{`baton-host.yaml has no upload "x"; it has none`}, messages(dir, err))
 }
+
+func TestAPluginThatIsInNoUploadIsUnused(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"G5: in no upload":         {"plugins: { a: , b: , c: }\nuploads: { u: { plugins: [b] } }\n", []string{"a", "c"}},
+		"G5: in one of two":        {"plugins: { a: , b: }\nuploads: { u: { plugins: [b] }, w: { plugins: [a] } }\n", nil},
+		"G5: there are no uploads": {"plugins: { a: }\n", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			cfg, _, err := load(t, c.text, nil)
+			require.NoError(t, err)
+			require.Equal(t, c.want, cfg.Unused())
+		})
+	}
+}

@@ -191,9 +191,13 @@ func (l *loader) checkCredentials(upload *Upload, id, secret *yaml.Node) {
 }
 
 // Unused returns the names of the plugins that are in no upload, in the order of the
-// file: nothing ever syncs them.
+// file: nothing ever syncs them. A file without uploads is for commands that sync
+// nothing, and has none.
 func (c *Config) Unused() []string {
 	var unused []string
+	if len(c.Uploads) == 0 {
+		return nil
+	}
 	for _, plugin := range c.Plugins {
 		used := func(upload *Upload) bool { return slices.Contains(upload.Plugins, plugin) }
 		if !slices.ContainsFunc(c.Uploads, used) {
