@@ -33,8 +33,8 @@ const maxName = 1024
 // where the SDK's readers look first, and a second copy in the trait would cost
 // a fifth of a sync. The status is set on both: a trait without one says
 // "enabled" to whoever reads the trait.
-func (u *user) resource() (*v2.Resource, error) {
-	status, details := u.status()
+func (u *user) resource(othersActive bool) (*v2.Resource, error) {
+	status, details := u.status(othersActive)
 	traits := []resource.UserTraitOption{
 		resource.WithDetailedStatus(status, details), //nolint:staticcheck // the SDK mirrors it onto the resource
 		resource.WithUserLogin(u.login()),
@@ -60,14 +60,17 @@ func (u *user) resource() (*v2.Resource, error) {
 	return resource.NewUserResource(cut(u.shownName(email), maxName), accountType, string(u.ID), traits, attributes...)
 }
 
-// status is what active says. Where it says nothing the user counts as enabled:
-// it has access, as far as anybody knows.
-func (u *user) status() (v2.UserTrait_Status_Status, string) {
-	switch u.Active {
-	case flagFalse:
+// status is what active says. In a list in which no user has it, every user counts as
+// enabled: the app knows no others. Where other users have it, a user without it may
+// be one that the app has disabled: some apps send active only if it is true.
+func (u *user) status(othersActive bool) (v2.UserTrait_Status_Status, string) {
+	switch {
+	case u.Active == flagFalse:
 		return v2.UserTrait_Status_STATUS_DISABLED, ""
-	case flagUnclear:
+	case u.Active == flagUnclear:
 		return v2.UserTrait_Status_STATUS_UNSPECIFIED, "the attribute active is neither true nor false"
+	case u.Active == flagAbsent && othersActive:
+		return v2.UserTrait_Status_STATUS_UNSPECIFIED, "the attribute active is missing, although other users have it"
 	default:
 		return v2.UserTrait_Status_STATUS_ENABLED, ""
 	}

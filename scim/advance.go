@@ -23,7 +23,7 @@ type step struct {
 	// from is the number of resources at the page's beginning that are not
 	// delivered, besides those that are already.
 	from int
-	// next is where to go on, unless the listing is complete.
+	// next is where to go on, or where the listing ended if it is complete.
 	next     position
 	complete bool
 }
@@ -162,8 +162,11 @@ func (p position) past(pg *page, overlap int) position {
 	}
 	p.Start += len(pg.entries) - overlap
 	for i := overlap; i < len(pg.entries); i++ {
-		if pg.entries[i].foreign() {
+		switch e := pg.entries[i]; {
+		case e.foreign():
 			p.Others++
+		case !e.activeTold():
+			p.Silent++
 		}
 	}
 	p.Previous = pg.digest
@@ -304,6 +307,10 @@ func (c *endpoint) afterEmptyPage(p position, pg *page) (step, error) {
 // complete. Where users certainly moved, only another pass can be. Where nobody
 // would have noticed, two passes that found the same users have to do.
 //
+// Where users were delivered as enabled because no user had the attribute active so
+// far, and then one had it, another pass delivers all users as they are in such a
+// list.
+//
 // A pass with signs is read to its end before the next begins, although it
 // proves nothing any more: changes come in bursts, and the next pass is the more
 // likely to be quiet.
@@ -313,19 +320,33 @@ func (c *endpoint) finish(p position, from int) (step, error) {
 			"%s lists %d resources as its {users}, and all of them are {groups}. Is %s right?%s",
 			c.place(), p.Others, baseURLField, c.pathHint())
 	}
+	if p.Start > 1 && !p.Facts.has(factLogin) {
+		return step{}, c.failf(codes.FailedPrecondition,
+			"%s lists {users} (%d), and none of them has a userName, so no {account} could be matched with a person. The list is not used. Let the app send userName over SCIM; if its {users} sign in with another attribute, put that into %s, where the connector has this field.",
+			c.place(), p.Start-1-p.Others, loginField)
+	}
 	same := p.Pass > 1 && p.Sum == p.SumBefore && p.Start-1 == p.CountBefore
-	if p.Sign == signNone || !p.Sign.shifted() && same || c.blind {
-		return step{from: from, complete: true}, nil
+	guessed := p.Facts.has(factActive) && p.Facts.has(factGuessed)
+	if (p.Sign == signNone || !p.Sign.shifted() && same || c.blind) && !guessed {
+		return step{from: from, next: p, complete: true}, nil
 	}
 	if p.Pass >= maxPasses {
+		why := p.Sign.String()
+		if guessed {
+			why = "the attribute active came up, which no {user} had before"
+		}
 		return step{}, c.failf(codes.Aborted,
 			"the list of {users} of %s changed while it was read, %d times in a row (the last time: %s), so it may be incomplete and is not used. Run the sync again at a quieter time.",
-			c.place(), maxPasses, c.kind.words(p.Sign.String()))
+			c.place(), maxPasses, c.kind.words(why))
 	}
 	next := beginning()
 	next.Run = p.Run
 	next.Pass = p.Pass + 1
 	next.NoOverlap = p.NoOverlap
 	next.SumBefore, next.CountBefore = p.Sum, p.Start-1
+	next.Facts = p.Facts &^ factAgain
+	if guessed {
+		next.Facts = next.Facts&^factGuessed | factAgain
+	}
 	return step{from: from, next: next}, nil
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -146,7 +147,11 @@ func texts(attributes any, path *filter.Path) []string {
 			at = attributes
 		}
 	}
-	at = member(at, path.AttributePath.AttributeName)
+	if name := path.AttributePath.AttributeName; at != nil {
+		if at = member(at, name); at == nil {
+			at = nestedMember(attributes, path.AttributePath.URI(), name)
+		}
+	}
 	var found []string
 	for _, value := range each(at) {
 		if !matches(value, path.ValueExpression) {
@@ -179,6 +184,28 @@ func member(object any, name string) any {
 	for key, value := range members {
 		if strings.EqualFold(key, name) {
 			return value
+		}
+	}
+	return nil
+}
+
+// nestedMember is an attribute of the core schema that an app sends under its URN. A
+// path with the URN of another schema is not about it.
+func nestedMember(attributes any, urn, name string) any {
+	if urn != "" && !strings.EqualFold(urn, coreUser) {
+		return nil
+	}
+	members, _ := attributes.(map[string]any)
+	for _, key := range slices.Sorted(maps.Keys(members)) {
+		attribute, core := coreName(key)
+		switch {
+		case !core:
+		case strings.EqualFold(attribute, name):
+			return members[key]
+		case attribute == "":
+			if value := member(members[key], name); value != nil {
+				return value
+			}
 		}
 	}
 	return nil

@@ -50,7 +50,7 @@ func TestCanary(t *testing.T) {
 	for tokenName, token := range canaries {
 		echoes := []string{token, url.QueryEscape(token), base64.StdEncoding.EncodeToString([]byte("Bearer " + token)), token[:len(token)-4]}
 		handlers := map[string]http.Handler{
-			"answers well":     oneUser(`{"id":"1"}`),
+			"answers well":     oneUser(`{"id":"1","userName":"ann"}`),
 			"resets":           hijacked(""),
 			"breaks off":       hijacked("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n{"),
 			"redirects away":   http.RedirectHandler("https://canary.example.com/?t="+url.QueryEscape(token), http.StatusFound),
@@ -70,7 +70,7 @@ func TestCanary(t *testing.T) {
 			handlers[fmt.Sprintf("malformed JSON %d", i)] = serve(200, "application/json", `{"`+echo+`":`)
 			handlers[fmt.Sprintf("wrong types %d", i)] = serve(200, "application/json", fmt.Sprintf(`{"schemas":%q,"totalResults":%q,"Resources":%q}`, echo, echo, echo))
 			handlers[fmt.Sprintf("user without id %d", i)] = oneUser(fmt.Sprintf(`{"userName":%q}`, echo))
-			handlers[fmt.Sprintf("odd user %d", i)] = oneUser(fmt.Sprintf(`{"id":"1","active":%q,"meta":{"created":%q}}`, echo, echo))
+			handlers[fmt.Sprintf("odd user %d", i)] = oneUser(fmt.Sprintf(`{"id":"1","userName":"ann","active":%q,"meta":{"created":%q}}`, echo, echo))
 			handlers[fmt.Sprintf("error with 200 %d", i)] = serve(200, "application/json", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"detail":%q}`, echo))
 			for _, httpStatus := range []int{400, 401, 403, 404, 429, 500, 501, 503} {
 				handlers[fmt.Sprintf("%d %d", httpStatus, i)] = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// maxBody bounds one answer, unpacked. A page of 100 users is some 100 KB.
+	// maxBody bounds one answer, unpacked, and once more as UTF-8. A page of 100 users is some 100 KB.
 	maxBody = 32 << 20
 	// maxErrorBody bounds what is read of an answer that is an error.
 	maxErrorBody = 64 << 10
@@ -178,6 +178,9 @@ func (c *endpoint) get(ctx context.Context, path []string, query url.Values) ([]
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		// An error body that breaks off still has its status.
 		body, _ := io.ReadAll(io.LimitReader(response.Body, maxErrorBody))
+		if decoded, err := decodeText(body, response.Header); err == nil {
+			body = decoded
+		}
 		return nil, nil, c.statusFailure(response, body)
 	}
 	body, err := c.readBody(response.Body)
@@ -185,11 +188,16 @@ func (c *endpoint) get(ctx context.Context, path []string, query url.Values) ([]
 		return nil, nil, c.bodyFailure(ctx, err)
 	}
 	if len(body) > maxBody {
-		return nil, nil, c.failf(codes.FailedPrecondition,
-			"%s sent an answer of more than %d MiB, although no more than %d {users} were asked for. Such an app cannot be read.",
-			c.place(), maxBody>>20, pageSize)
+		return nil, nil, c.tooLarge()
 	}
-	body = bytes.TrimSpace(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")))
+	decoded, err := decodeText(body, response.Header)
+	if err != nil {
+		return nil, nil, c.textFailure(body, err)
+	}
+	if len(decoded) > maxBody {
+		return nil, nil, c.tooLarge()
+	}
+	body = bytes.TrimSpace(decoded)
 	if f := c.checkJSON(body); f != nil {
 		f.httpStatus = response.StatusCode
 		return nil, nil, f
@@ -200,6 +208,12 @@ func (c *endpoint) get(ctx context.Context, path []string, query url.Values) ([]
 			c.place(), c.credential.fields)
 	}
 	return body, response.Header, nil
+}
+
+func (c *endpoint) tooLarge() *failure {
+	return c.failf(codes.FailedPrecondition,
+		"%s sent an answer of more than %d MiB, although no more than %d {users} were asked for. Such an app cannot be read.",
+		c.place(), maxBody>>20, pageSize)
 }
 
 // readBody reads an answer to its end, or one byte further than it may be long. Most

@@ -139,7 +139,7 @@ func TestBatches(t *testing.T) {
 		t.Parallel()
 		var users []string
 		for i := range 45 {
-			users = append(users, fmt.Sprintf(`{"id":"%d","title":%q}`, i, strings.Repeat("x", 100_000)))
+			users = append(users, fmt.Sprintf(`{"id":"%[1]d","userName":"u%[1]d","title":%[2]q}`, i, strings.Repeat("x", 100_000)))
 		}
 		connector := newConnector(t, start(t, userList(users...)))
 		total := 0

@@ -18,8 +18,19 @@ type entry interface {
 	foreign() bool
 	// unclear says whether the status had to be guessed.
 	unclear() bool
-	// resource makes the SDK's resource of it.
-	resource() (*v2.Resource, error)
+	// loginTold says whether there is something to sign in with, and activeTold
+	// whether the app says if it is active. Both are true of what has neither.
+	loginTold() bool
+	activeTold() bool
+	// disputed is an attribute that names the entry and has two different values;
+	// "" if there is none.
+	disputed() string
+	// garbled is an attribute that names the entry and is no valid text; "" if there
+	// is none.
+	garbled() string
+	// resource makes the SDK's resource of it. othersActive says that other entries
+	// of the list have the attribute active.
+	resource(othersActive bool) (*v2.Resource, error)
 }
 
 // kind is a kind of resources that an app lists.

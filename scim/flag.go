@@ -9,20 +9,34 @@ const (
 	flagAbsent flag = iota // not told, or null
 	flagTrue
 	flagFalse
-	flagUnclear // told, but neither true nor false
+	flagUnclear // told, but neither true nor false, or both
 )
 
-// UnmarshalJSON reads every form of a boolean; one that is none is unclear.
+// UnmarshalJSON reads every form of a boolean; one that is none is unclear, and so is
+// an empty text: only null means that there is no value (RFC 7643 section 2.5). A
+// member that occurs twice is read twice, and each of its values counts.
 func (f *flag) UnmarshalJSON(raw []byte) error {
-	switch strings.ToLower(strings.TrimSpace(strings.Trim(string(raw), `"`))) {
-	case "null", "":
-		*f = flagAbsent
-	case "true", "1":
-		*f = flagTrue
-	case "false", "0":
-		*f = flagFalse
-	default:
-		*f = flagUnclear
+	read := flagUnclear
+	if string(raw) == "null" {
+		return nil
 	}
+	switch strings.ToLower(strings.TrimSpace(strings.Trim(string(raw), `"`))) {
+	case "true", "1":
+		read = flagTrue
+	case "false", "0":
+		read = flagFalse
+	}
+	*f = f.and(read)
 	return nil
+}
+
+// and is what two values of one attribute come to: true and false are no answer.
+func (f flag) and(other flag) flag {
+	switch {
+	case f == flagAbsent:
+		return other
+	case other == flagAbsent || other == f:
+		return f
+	}
+	return flagUnclear
 }

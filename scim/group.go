@@ -16,6 +16,9 @@ type group struct {
 	DisplayName text   `json:"displayName"`
 	Meta        meta   `json:"meta"`
 	UserName    string `json:"userName"`
+
+	// dispute is what disputed returns.
+	dispute string
 }
 
 // groupType is the resource type of groups. Every group has the one entitlement
@@ -31,6 +34,7 @@ func groupType() *v2.ResourceType {
 
 func decodeGroups(body []byte, _ choice) (listHead, []entry, error) {
 	head, groups, err := decodeList[group](body)
+	readNested(body, groups, (*group).fill)
 	return head, entries(groups), err
 }
 
@@ -40,13 +44,21 @@ func (g *group) name() string { return string(g.DisplayName) }
 
 func (g *group) unclear() bool { return false }
 
+func (g *group) loginTold() bool { return true }
+
+func (g *group) activeTold() bool { return true }
+
+func (g *group) disputed() string { return g.dispute }
+
+func (g *group) garbled() string { return "" }
+
 // foreign says whether a resource in a list of groups is a user.
 func (g *group) foreign() bool {
 	return strings.EqualFold(g.Meta.ResourceType, "User") && g.UserName != ""
 }
 
 // resource makes the SDK's resource of a group.
-func (g *group) resource() (*v2.Resource, error) {
+func (g *group) resource(bool) (*v2.Resource, error) {
 	profile := map[string]any{"scim_id": string(g.ID)}
 	for key, value := range map[string]text{"display_name": g.DisplayName, "external_id": g.ExternalID} {
 		if strings.TrimSpace(string(value)) != "" {

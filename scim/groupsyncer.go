@@ -12,6 +12,8 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/types/entitlement"
 	"github.com/conductorone/baton-sdk/pkg/types/grant"
 	"github.com/conductorone/baton-sdk/pkg/types/resource"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 )
@@ -42,6 +44,20 @@ type membership struct {
 	members []memberValue
 	// sum identifies the members in their order.
 	sum uint64
+}
+
+// report warns of members that are left out because they are neither users nor groups.
+func (in membership) report(ctx context.Context, group string) {
+	others := 0
+	for _, m := range in.members {
+		if m.kind() == memberOther {
+			others++
+		}
+	}
+	if others > 0 {
+		ctxzap.Extract(ctx).Warn("scim: members of a group that are neither users nor groups, or that the app says are both; they are left out",
+			zap.String("group", group), zap.Int("members", others))
+	}
 }
 
 // maxHeld is how many groups' members are kept between two parts. Those of
@@ -120,6 +136,9 @@ func (s *groupSyncer) Grants(ctx context.Context, of *v2.Resource, opts resource
 		at = memberToken{Version: tokenVersion, Sum: in.sum}
 	}
 
+	if at.At == 0 {
+		in.report(ctx, id)
+	}
 	group := v2.Resource_builder{Id: of.GetId(), DisplayName: of.GetDisplayName()}.Build()
 	var grants []*v2.Grant
 	for size := 0; at.At < len(in.members) && len(grants) < maxBatchResources; at.At++ {
@@ -148,6 +167,9 @@ func (s *groupSyncer) Grants(ctx context.Context, of *v2.Resource, opts resource
 // are members too.
 func (s *groupSyncer) grant(ctx context.Context, group *v2.Resource, m memberValue) (*v2.Grant, error) {
 	kind := m.kind()
+	if kind == memberOther {
+		return nil, nil
+	}
 	if kind == memberUnknown {
 		groups, err := s.groupIDs(ctx)
 		if err != nil {

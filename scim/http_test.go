@@ -26,7 +26,7 @@ import (
 	"github.com/batonhost/baton-host/scim"
 )
 
-const oneUserList = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":1,"Resources":[{"id":"1"}]}`
+const oneUserList = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":1,"Resources":[{"id":"1","userName":"ann"}]}`
 
 const scimError = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":%s,"scimType":"invalidValue","detail":"count is\n too\u0007 large"}`
 
@@ -39,9 +39,9 @@ func TestAccepted(t *testing.T) {
 		"H1 text/json":                            serve(200, "text/json", oneUserList),
 		"H1 text/html":                            serve(200, "text/html", oneUserList),
 		"H1 no content type":                      serve(200, "", oneUserList),
-		"H3 no schemas":                           serve(200, "application/json", `{"totalResults":1,"Resources":[{"id":"1"}]}`),
-		"H3 schemas is a text":                    serve(200, "application/json", `{"schemas":"urn:ietf:params:scim:api:messages:2.0:ListResponse","totalResults":1,"Resources":[{"id":"1"}]}`),
-		"H3 schemas of SCIM 1.1":                  serve(200, "application/json", `{"schemas":["urn:scim:schemas:core:1.0"],"totalResults":1,"Resources":[{"id":"1"}]}`),
+		"H3 no schemas":                           serve(200, "application/json", `{"totalResults":1,"Resources":[{"id":"1","userName":"ann"}]}`),
+		"H3 schemas is a text":                    serve(200, "application/json", `{"schemas":"urn:ietf:params:scim:api:messages:2.0:ListResponse","totalResults":1,"Resources":[{"id":"1","userName":"ann"}]}`),
+		"H3 schemas of SCIM 1.1":                  serve(200, "application/json", `{"schemas":["urn:scim:schemas:core:1.0"],"totalResults":1,"Resources":[{"id":"1","userName":"ann"}]}`),
 		"H14 byte order mark":                     serve(200, "application/json", "\xef\xbb\xbf"+oneUserList),
 		"H14 space around it":                     serve(200, "application/json", "\r\n "+oneUserList+"\n"),
 		"H1 406 without application/scim+json":    onlyIf(func(r *http.Request) bool { return strings.HasPrefix(r.Header.Get("Accept"), "application/scim+json") }),
@@ -63,7 +63,7 @@ func onlyIf(good func(*http.Request) bool) http.Handler {
 			w.WriteHeader(http.StatusNotAcceptable)
 			return
 		}
-		oneUser(`{"id":"1"}`).ServeHTTP(w, r)
+		oneUser(`{"id":"1","userName":"ann"}`).ServeHTTP(w, r)
 	})
 }
 
@@ -91,7 +91,7 @@ func moved(to string) http.Handler {
 		case r.URL.Path != to:
 			http.Redirect(w, r, to+"?"+r.URL.RawQuery, http.StatusTemporaryRedirect)
 		default:
-			oneUser(`{"id":"1"}`).ServeHTTP(w, r)
+			oneUser(`{"id":"1","userName":"ann"}`).ServeHTTP(w, r)
 		}
 	})
 }
@@ -233,7 +233,7 @@ func TestUnreachable(t *testing.T) {
 
 	t.Run("H7 the certificate is not trusted", func(t *testing.T) {
 		t.Parallel()
-		server := httptest.NewUnstartedServer(oneUser(`{"id":"1"}`))
+		server := httptest.NewUnstartedServer(oneUser(`{"id":"1","userName":"ann"}`))
 		server.Config.ErrorLog = log.New(io.Discard, "", 0)
 		server.StartTLS()
 		t.Cleanup(server.Close)
@@ -245,7 +245,7 @@ func TestUnreachable(t *testing.T) {
 
 	t.Run("H7 no TLS there", func(t *testing.T) {
 		t.Parallel()
-		st := fails(t, t.Context(), strings.Replace(start(t, oneUser(`{"id":"1"}`)), "http://", "https://", 1))
+		st := fails(t, t.Context(), strings.Replace(start(t, oneUser(`{"id":"1","userName":"ann"}`)), "http://", "https://", 1))
 		require.Equal(t, codes.FailedPrecondition, st.Code())
 		require.Contains(t, st.Message(), "answers without TLS")
 		require.Contains(t, st.Message(), `"SCIM Base URL"`)
@@ -253,7 +253,7 @@ func TestUnreachable(t *testing.T) {
 
 	t.Run("H7 the handshake is refused", func(t *testing.T) {
 		t.Parallel()
-		server := httptest.NewUnstartedServer(oneUser(`{"id":"1"}`))
+		server := httptest.NewUnstartedServer(oneUser(`{"id":"1","userName":"ann"}`))
 		server.Config.ErrorLog = log.New(io.Discard, "", 0)
 		server.TLS = &tls.Config{MaxVersion: tls.VersionTLS11} //nolint:gosec // to be refused
 		server.StartTLS()
@@ -315,7 +315,7 @@ func TestRedirect(t *testing.T) {
 			reached := make(chan string, 10)
 			other := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				reached <- r.Header.Get("Authorization")
-				oneUser(`{"id":"1"}`).ServeHTTP(w, r)
+				oneUser(`{"id":"1","userName":"ann"}`).ServeHTTP(w, r)
 			}))
 			server := httptest.NewUnstartedServer(nil)
 			where := target("http://" + server.Listener.Addr().String())
@@ -408,7 +408,7 @@ func TestRetryAfter(t *testing.T) {
 		baseURL := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-RateLimit-Limit", "100")
 			w.Header().Set("X-RateLimit-Remaining", "42")
-			oneUser(`{"id":"1"}`).ServeHTTP(w, r)
+			oneUser(`{"id":"1","userName":"ann"}`).ServeHTTP(w, r)
 		}))
 		answer, err := newConnector(t, baseURL).ListResources(t.Context(),
 			v2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: "user"}.Build())
@@ -433,7 +433,7 @@ func TestNoCache(t *testing.T) {
 				return
 			}
 			w.Header().Set("Cache-Control", "max-age=3600")
-			oneUser(`{"id":"1"}`).ServeHTTP(w, r)
+			oneUser(`{"id":"1","userName":"ann"}`).ServeHTTP(w, r)
 		})))
 		_, err := connector.Validate(t.Context(), &v2.ConnectorServiceValidateRequest{})
 		require.NoError(t, err)

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"bytes"
 	"compress/flate"
 	"compress/gzip"
 	"context"
@@ -118,6 +119,29 @@ func (c *endpoint) checkJSON(body []byte) *failure {
 			"%s answered with something that is not JSON instead of SCIM. Is %s right?%s", c.place(), baseURLField, c.pathHint())
 	}
 	return nil
+}
+
+// textFailure is the error for an answer whose text cannot be read, if it is nothing
+// that has an error of its own.
+func (c *endpoint) textFailure(body []byte, err error) *failure {
+	body = bytes.TrimSpace(body)
+	if bytes.HasPrefix(body, []byte{'<'}) {
+		return c.checkJSON(body)
+	}
+	var head listHead
+	// It may be anything.
+	_ = json.Unmarshal(body, &head)
+	if head.hasSchema("Error") {
+		return c.errorInAnswer(body)
+	}
+	if unknown, ok := errors.AsType[unknownCharsetError](err); ok {
+		return c.failf(codes.FailedPrecondition,
+			"%s sends its {users} in the character set %q (Content-Type), which this connector does not know, so their names cannot be read. Let the app send UTF-8, or ask its support.",
+			c.place(), c.quote(string(unknown)))
+	}
+	return c.failf(codes.DataLoss,
+		"%s sends its {users} as text that is not valid %s, so different names could become the same. The list is not used. Let the app send UTF-8, or declare its character set in Content-Type, or ask its support.",
+		c.place(), c.quote(err.Error()))
 }
 
 // malformed is the error for JSON that breaks off or is none.

@@ -79,9 +79,13 @@ type batch struct {
 	byID  map[string]int
 	// read are the entries of the batch and those passed over, for the journal.
 	read []sighting
+	// guessed are entries without active in a list in which none had it so far, by
+	// their place in resources.
+	guessed map[int]entry
 	// unclear counts accounts whose active is neither true nor false, replaced
-	// those that came twice and not the same.
-	unclear, replaced int
+	// those that came twice and not the same, and silent, at the end of a listing,
+	// those of it that lack active although others have it.
+	unclear, replaced, silent int
 }
 
 // read delivers the batch at a page token, "" for the first.
@@ -95,7 +99,7 @@ func (l *listing) read(ctx context.Context, token string) (*batch, error) {
 		return nil, err
 	}
 	s, ours := l.session(&p, token)
-	b := &batch{byID: map[string]int{}, seen: s.seen, whole: s.whole}
+	b := &batch{byID: map[string]int{}, guessed: map[int]entry{}, seen: s.seen, whole: s.whole}
 	defer b.report(ctx)
 	pages, complete, err := l.fill(ctx, b, s, &p)
 	switch {
@@ -108,6 +112,9 @@ func (l *listing) read(ctx context.Context, token string) (*batch, error) {
 	case complete:
 		s.ahead.drop()
 		l.journal.finish(p.Run)
+		if p.Facts.has(factActive) {
+			b.silent = p.Silent
+		}
 		return b, nil
 	}
 	return l.deliver(b, s, p), nil
@@ -127,9 +134,14 @@ func (l *listing) fill(ctx context.Context, b *batch, s *session, p *position) (
 		if pg.header != nil {
 			b.header = pg.header
 		}
+		if p.Facts.has(factActive) {
+			if err := b.settle(); err != nil {
+				return pages + 1, false, err
+			}
+		}
 
 		for i := max(p.Skip, next.from); i < len(pg.entries); i++ {
-			added, err := b.add(pg.entries[i], s.seen, p.Pass)
+			added, err := b.add(pg.entries[i], s.seen, *p)
 			if err != nil {
 				return pages + 1, false, err
 			}
@@ -140,11 +152,15 @@ func (l *listing) fill(ctx context.Context, b *batch, s *session, p *position) (
 			}
 		}
 		if next.complete {
+			*p = next.next
 			return pages + 1, true, nil
 		}
 		if next.next.Pass != p.Pass {
-			ctxzap.Extract(ctx).Info("scim: the list is read again, because it may have changed while it was read",
-				zap.String("list", l.endpoint.kind.many), zap.Int("pass", next.next.Pass))
+			why := "scim: the list is read again, because it may have changed while it was read"
+			if next.next.Facts.has(factAgain) {
+				why = "scim: the list is read again, because the first user with the attribute active came after others without it were delivered"
+			}
+			ctxzap.Extract(ctx).Info(why, zap.String("list", l.endpoint.kind.many), zap.Int("pass", next.next.Pass))
 		}
 		*p = next.next
 		if b.full(len(pg.entries)) || time.Since(begin) > maxBatchTime {
@@ -176,6 +192,9 @@ func (l *listing) session(p *position, token string) (s *session, ours bool) {
 
 // deliver hands a batch out, of a listing that goes on at p.
 func (l *listing) deliver(b *batch, s *session, p position) *batch {
+	if len(b.guessed) > 0 {
+		p.Facts |= factGuessed
+	}
 	b.next = p.token()
 	// A session that does not know the listing from its beginning on must not
 	// make another process believe that it does.
@@ -201,6 +220,8 @@ func (l *listing) page(ctx context.Context, s *session, p *position) (*page, ste
 	if p.Skip > 0 && pg.sequence != p.Current {
 		p.Skip = 0
 	}
+	// Also what is not delivered says what the app knows of its users.
+	p.Facts |= pg.facts
 	next, err := l.endpoint.advance(*p, pg, s.knows(*p, pg))
 	return pg, next, err
 }
@@ -258,20 +279,21 @@ func (l *listing) keep(s *session, token string) {
 	})
 }
 
-// add puts an entry into the batch, unless the batch is full. Resources that are
-// of another kind are passed over, and so are those that an earlier pass delivered. Of
-// two with the same id in one pass the last counts.
-func (b *batch) add(e entry, seen *idSet, pass int) (added bool, err error) {
+// add puts an entry of the page at p into the batch, unless the batch is full.
+// Resources that are of another kind are passed over, and so are those that an earlier
+// pass delivered, unless this one delivers them again. Of two with the same id in one
+// pass the last counts.
+func (b *batch) add(e entry, seen *idSet, p position) (added bool, err error) {
 	if e.foreign() {
 		return true, nil
 	}
 	id := e.id()
-	if before := seen.pass(id); before != 0 && before != pass {
-		seen.add(id, pass)
-		b.read = append(b.read, sighting{id, pass})
+	if before := seen.pass(id); before != 0 && before != p.Pass && !p.Facts.has(factAgain) {
+		seen.add(id, p.Pass)
+		b.read = append(b.read, sighting{id, p.Pass})
 		return true, nil
 	}
-	made, err := e.resource()
+	made, err := e.resource(p.Facts.has(factActive))
 	if err != nil {
 		return false, err
 	}
@@ -280,21 +302,46 @@ func (b *batch) add(e entry, seen *idSet, pass int) (added bool, err error) {
 		if !proto.Equal(b.resources[at], made) {
 			b.replaced++
 		}
-		b.resources[at] = made
+		b.place(at, made, e, p)
 		return true, nil
 	}
 	if len(b.resources) > 0 && (len(b.resources) >= maxBatchResources || b.bytes+size > maxBatchBytes) {
 		return false, nil
 	}
-	seen.add(id, pass)
-	b.read = append(b.read, sighting{id, pass})
+	seen.add(id, p.Pass)
+	b.read = append(b.read, sighting{id, p.Pass})
 	b.byID[id] = len(b.resources)
-	b.resources = append(b.resources, made)
+	b.resources = append(b.resources, nil)
+	b.place(len(b.resources)-1, made, e, p)
 	b.bytes += size
 	if e.unclear() {
 		b.unclear++
 	}
 	return true, nil
+}
+
+// place puts what was made of an entry where it belongs in the batch, and notes
+// whether its status is a guess.
+func (b *batch) place(at int, made *v2.Resource, e entry, p position) {
+	b.resources[at] = made
+	delete(b.guessed, at)
+	if !p.Facts.has(factActive) && !e.activeTold() {
+		b.guessed[at] = e
+	}
+}
+
+// settle makes what was guessed as it is in a list of which others have the attribute
+// active.
+func (b *batch) settle() error {
+	for at, e := range b.guessed {
+		made, err := e.resource(true)
+		if err != nil {
+			return err
+		}
+		b.resources[at] = made
+	}
+	clear(b.guessed)
+	return nil
 }
 
 // full says whether another page of that many entries is likely not to fit.
@@ -308,6 +355,10 @@ func (b *batch) report(ctx context.Context) {
 	if b.unclear > 0 {
 		l.Warn("scim: users whose attribute active is neither true nor false; their status is shown as unspecified",
 			zap.Int("resources", b.unclear))
+	}
+	if b.silent > 0 {
+		l.Warn("scim: users without the attribute active, in a list in which others have it; their status is shown as unspecified",
+			zap.Int("resources", b.silent))
 	}
 	if b.replaced > 0 {
 		l.Warn("scim: resources listed twice with different attributes; the last counts", zap.Int("resources", b.replaced))

@@ -33,7 +33,7 @@ func TestBaseURL(t *testing.T) {
 			var path string
 			baseURL := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				path = r.URL.EscapedPath()
-				oneUser(`{"id":"1"}`).ServeHTTP(w, r)
+				oneUser(`{"id":"1","userName":"ann"}`).ServeHTTP(w, r)
 			}))
 			_, err := listAll(t, newConnector(t, " "+baseURL+c.suffix))
 			require.NoError(t, err)
@@ -105,7 +105,7 @@ func TestToken(t *testing.T) {
 			var header []string
 			baseURL := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				header = r.Header.Values("Authorization")
-				oneUser(`{"id":"1"}`).ServeHTTP(w, r)
+				oneUser(`{"id":"1","userName":"ann"}`).ServeHTTP(w, r)
 			}))
 			client, err := scim.NewClient(t.Context(), scim.Options{BaseURL: baseURL, Token: token, UserAgent: "baton-test/v1"})
 			require.NoError(t, err)

@@ -34,6 +34,8 @@ type page struct {
 	// cursor is nextCursor (RFC 9865): the server pages by cursor, and there is
 	// another page.
 	cursor string
+	// facts are what the entries say of the list.
+	facts facts
 	// digest identifies the set of ids, whatever their order; sequence the ids
 	// in their order.
 	digest, sequence uint64
@@ -145,13 +147,28 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 		return nil, c.notAList()
 	}
 	names := make(map[string]string, len(entries))
+	escaped := mayBeGarbled(body)
 	for i, e := range entries {
 		id := e.id()
 		if !e.foreign() {
 			if err := c.checkID(i, e, names[id]); err != nil {
 				return nil, err
 			}
+			if attribute := e.disputed(); attribute != "" {
+				return nil, c.badEntry(i, e, "has two different values of "+attribute)
+			}
+			if escaped {
+				if attribute := e.garbled(); attribute != "" {
+					return nil, c.badEntry(i, e, "has the attribute "+attribute+" with what is not valid text in it")
+				}
+			}
 			names[id] = first(e.name(), names[id])
+			if e.loginTold() {
+				pg.facts |= factLogin
+			}
+			if e.activeTold() {
+				pg.facts |= factActive
+			}
 		}
 		digest := digestOf(id)
 		pg.digest += digest
@@ -181,9 +198,20 @@ func (c *endpoint) checkID(index int, e entry, namesake string) error {
 	default:
 		return nil
 	}
+	return c.badEntry(index, e, problem)
+}
+
+// badEntry is the error for an entry that no account can be made of.
+func (c *endpoint) badEntry(index int, e entry, problem string) error {
 	return c.failf(codes.DataLoss,
 		"%s lists a {user} that %s (number %d on its page, %s %q). No {account} can be made of it, and none may be left out: ask the app's support.",
-		c.place(), problem, index+1, c.kind.label, c.quote(name))
+		c.place(), problem, index+1, c.kind.label, c.quote(e.name()))
+}
+
+// mayBeGarbled says whether a text in a page may have the character that stands for
+// what is no valid text: as it is, or for an escape (half of a pair of surrogates).
+func mayBeGarbled(body []byte) bool {
+	return bytes.Contains(body, []byte("\uFFFD")) || bytes.Contains(body, []byte(`\u`))
 }
 
 // isGarbled says whether an id was no valid text: what is no UTF-8 becomes this

@@ -8,7 +8,7 @@ import (
 )
 
 // tokenVersion is raised when the meaning of a position changes.
-const tokenVersion = 3
+const tokenVersion = 4
 
 // maxPasses is how often a list is read, at most, until one pass can be trusted.
 const maxPasses = 3
@@ -75,6 +75,25 @@ const (
 	lastFallback = fallbackRefused
 )
 
+// facts are what the users received so far, in all passes, say of a list. The numbers are
+// part of page tokens.
+type facts uint8
+
+const (
+	// factLogin: a user has something to sign in with.
+	factLogin facts = 1 << iota
+	// factActive: a user has the attribute active.
+	factActive
+	// factGuessed: users without active were delivered as enabled, before factActive.
+	factGuessed
+	// factAgain: this pass delivers all users, also those delivered before, because
+	// the status of some was a guess.
+	factAgain
+	allFacts = factLogin | factActive | factGuessed | factAgain
+)
+
+func (f facts) has(fact facts) bool { return f&fact != 0 }
+
 // position is where a listing of users stands. It is all that a restarted
 // plugin needs to go on, so it is what a page token holds.
 type position struct {
@@ -111,6 +130,11 @@ type position struct {
 	// Narrow means that the next request asks for the first page again, and for
 	// fewer users than it had: the server ignores startIndex.
 	Narrow bool `json:"narrow,omitempty"`
+
+	// Facts are what is known of the list, and Silent is how many users without the
+	// attribute active this pass has received.
+	Facts  facts `json:"facts,omitempty"`
+	Silent int   `json:"silent,omitempty"`
 
 	// Others is how many of the resources received in this pass are no users.
 	Others int `json:"others,omitempty"`
@@ -157,7 +181,7 @@ func (p position) valid() bool {
 		p.Start >= 1 && p.Skip >= 0 && (p.Total == nil || *p.Total >= 0) &&
 		p.Bare >= fallbackNone && p.Bare <= lastFallback && p.Blank >= 0 &&
 		p.Sign >= signNone && p.Sign <= lastSign && p.CountBefore >= 0 &&
-		p.Others >= 0 && p.Changes >= 0
+		p.Others >= 0 && p.Changes >= 0 && p.Silent >= 0 && p.Facts <= allFacts
 }
 
 func (p position) token() string {

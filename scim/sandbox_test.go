@@ -75,10 +75,14 @@ func requireAccount(t *testing.T, person sandbox.Account, account *v2.Resource) 
 	require.NotNil(t, account, "%s is missing", person.ID)
 	requireConsistent(t, account)
 
-	hasStatus(map[bool]v2.Status_ResourceStatus{
+	status := map[bool]v2.Status_ResourceStatus{
 		true:  v2.Status_RESOURCE_STATUS_ENABLED,
 		false: v2.Status_RESOURCE_STATUS_DISABLED,
-	}[person.Active])(t, account)
+	}[person.Active]
+	if person.OmitActive { // the service says it of others
+		status = v2.Status_RESOURCE_STATUS_UNSPECIFIED
+	}
+	hasStatus(status)(t, account)
 	hasLogin(person.UserName)(t, account)
 
 	emails := person.Emails

@@ -37,6 +37,8 @@ type user struct {
 	// extensionRoles are the roles found in extensions this package does not
 	// know, see readExtensionRoles.
 	extensionRoles values
+	// dispute is what disputed returns.
+	dispute string
 }
 
 // personName is the attribute name (RFC 7643 section 4.1.1).
@@ -96,6 +98,32 @@ func (u *user) id() string { return string(u.ID) }
 func (u *user) name() string { return string(u.UserName) }
 
 func (u *user) unclear() bool { return u.Active == flagUnclear }
+
+func (u *user) loginTold() bool { return u.login() != "" }
+
+func (u *user) activeTold() bool { return u.Active != flagAbsent }
+
+func (u *user) disputed() string { return u.dispute }
+
+// garbled looks at the texts by which accounts are matched with people: where they
+// are no valid text, different people have the same.
+func (u *user) garbled() string {
+	for _, one := range []struct{ attribute, text string }{
+		{"userName", string(u.UserName)},
+		{"externalId", string(u.ExternalID)},
+		{"employeeNumber", string(u.workplace().EmployeeNumber)},
+		{"login", u.chosen.login},
+	} {
+		if isGarbled(one.text) {
+			return one.attribute
+		}
+	}
+	if slices.ContainsFunc(u.Emails, func(email value) bool { return isGarbled(string(email.Value)) }) ||
+		slices.ContainsFunc(u.chosen.emails, isGarbled) {
+		return "e-mail address"
+	}
+	return ""
+}
 
 // foreign says whether a resource in a list of users is a group. Some servers list
 // groups among them and say so. Any other type is a user by a name of the app's
@@ -175,6 +203,7 @@ func decodeUsers(body []byte, c choice) (listHead, []entry, error) {
 	if !plain {
 		head, users, err = decodeList[user](body)
 		readExtensionRoles(body, users)
+		readNested(body, users, (*user).fill)
 	}
 	readChosen(body, users, c)
 	return head, entries(users), err

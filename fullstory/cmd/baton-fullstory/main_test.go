@@ -139,7 +139,10 @@ func requireAccount(t *testing.T, person sandbox.Account, account *v2.Resource) 
 	require.NotContains(t, protojson.Format(account), token)
 
 	status := v2.Status_RESOURCE_STATUS_DISABLED
-	if person.Active {
+	switch {
+	case person.OmitActive: // the service says it of others
+		status = v2.Status_RESOURCE_STATUS_UNSPECIFIED
+	case person.Active:
 		status = v2.Status_RESOURCE_STATUS_ENABLED
 	}
 	require.Equal(t, status, account.GetStatus().GetStatus())

@@ -20,12 +20,16 @@ import (
 func seeded(app app, instance, resourceType string) []shown {
 	var want []shown
 	for _, account := range app.server.Accounts() {
+		status := map[bool]string{true: "enabled", false: "disabled"}[account.Active]
+		if account.OmitActive { // the service says it of others
+			status = "unspecified"
+		}
 		want = append(want, shown{
 			App:          instance,
 			ResourceType: resourceType,
 			ID:           account.ID,
 			Login:        account.UserName,
-			Status:       map[bool]string{true: "enabled", false: "disabled"}[account.Active],
+			Status:       status,
 			Email:        firstOf(account.Emails, account.UserName),
 		})
 	}
