@@ -86,6 +86,10 @@ type batch struct {
 	// those that came twice and not the same, and silent, at the end of a listing,
 	// those of it that lack active although others have it.
 	unclear, replaced, silent int
+	// lossy says that texts of the page that is added may have lost characters, and
+	// garbled counts accounts of which they name the account.
+	lossy   bool
+	garbled int
 }
 
 // read delivers the batch at a page token, "" for the first.
@@ -134,6 +138,7 @@ func (l *listing) fill(ctx context.Context, b *batch, s *session, p *position) (
 		if pg.header != nil {
 			b.header = pg.header
 		}
+		b.lossy = pg.lossy
 		if p.Facts.has(factActive) {
 			if err := b.settle(); err != nil {
 				return pages + 1, false, err
@@ -317,6 +322,9 @@ func (b *batch) add(e entry, seen *idSet, p position) (added bool, err error) {
 	if e.unclear() {
 		b.unclear++
 	}
+	if b.lossy && e.garbled() != "" {
+		b.garbled++
+	}
 	return true, nil
 }
 
@@ -359,6 +367,10 @@ func (b *batch) report(ctx context.Context) {
 	if b.silent > 0 {
 		l.Warn("scim: users without the attribute active, in a list in which others have it; their status is shown as unspecified",
 			zap.Int("resources", b.silent))
+	}
+	if b.garbled > 0 {
+		l.Warn("scim: users whose user name, e-mail address, externalId or employeeNumber has the character U+FFFD in it: the app itself has lost what was there",
+			zap.Int("resources", b.garbled))
 	}
 	if b.replaced > 0 {
 		l.Warn("scim: resources listed twice with different attributes; the last counts", zap.Int("resources", b.replaced))

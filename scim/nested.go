@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -117,9 +118,9 @@ func eachNested(object []byte, read func(core []byte)) {
 		default:
 			names := strings.Split(attribute, ".") // name.givenName
 			nested := string(value)
-			for i := len(names) - 1; i >= 0; i-- {
+			for _, name := range slices.Backward(names) {
 				// A text always marshals.
-				quoted, _ := json.Marshal(names[i])
+				quoted, _ := json.Marshal(name)
 				nested = fmt.Sprintf("{%s:%s}", quoted, nested)
 			}
 			read([]byte(nested))

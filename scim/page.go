@@ -6,12 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"hash/fnv"
+	"io"
 	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"google.golang.org/grpc/codes"
 )
 
@@ -36,6 +38,8 @@ type page struct {
 	cursor string
 	// facts are what the entries say of the list.
 	facts facts
+	// lossy says that some of its texts may have lost characters.
+	lossy bool
 	// digest identifies the set of ids, whatever their order; sequence the ids
 	// in their order.
 	digest, sequence uint64
@@ -147,7 +151,8 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 		return nil, c.notAList()
 	}
 	names := make(map[string]string, len(entries))
-	escaped := mayBeGarbled(body)
+	pg.lossy = mayBeGarbled(body)
+	halved := pg.lossy && hasHalfPair(body)
 	for i, e := range entries {
 		id := e.id()
 		if !e.foreign() {
@@ -157,7 +162,7 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 			if attribute := e.disputed(); attribute != "" {
 				return nil, c.badEntry(i, e, "has two different values of "+attribute)
 			}
-			if escaped {
+			if halved {
 				if attribute := e.garbled(); attribute != "" {
 					return nil, c.badEntry(i, e, "has the attribute "+attribute+" with what is not valid text in it")
 				}
@@ -209,9 +214,21 @@ func (c *endpoint) badEntry(index int, e entry, problem string) error {
 }
 
 // mayBeGarbled says whether a text in a page may have the character that stands for
-// what is no valid text: as it is, or for an escape (half of a pair of surrogates).
+// what is no valid text: as the app sends it, or for an escape.
 func mayBeGarbled(body []byte) bool {
 	return bytes.Contains(body, []byte("\uFFFD")) || bytes.Contains(body, []byte(`\u`))
+}
+
+// hasHalfPair says whether JSON has an escape of half a pair of surrogates, which is no
+// character: encoding/json reads each as U+FFFD, so that different texts become the
+// same.
+func hasHalfPair(body []byte) bool {
+	decoder := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true))
+	for {
+		if _, err := decoder.ReadToken(); err != nil {
+			return !errors.Is(err, io.EOF)
+		}
+	}
 }
 
 // isGarbled says whether an id was no valid text: what is no UTF-8 becomes this

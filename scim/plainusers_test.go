@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
@@ -43,10 +44,17 @@ var plainPages = map[string]bool{
 	"{\"Resources\":[{\"id\":\"1\",\"title\":\"\xff\"}]}": false,
 	"{\"Resources\":[{\"id\":\"\xff\"}]}":                 false,
 	"{\"Resources\":[{\"id\":\"1\",\"title\":\"\n\"}]}":   false,
-	`{"Resources":[{"id":"1","urn:scim:schemas:extension:enterprise:1.0":{"department":"x"}}]}`: false,
-	`{"Resources":[{"id":"1","URN:scim:schemas:extension:enterprise:1.0":{"department":"x"}}]}`: false,
-	`{"Resources":[{"id":"1","Urn:example:2.0:User":{"role":"Admin"}}]}`:                        false,
-	`{"Resources":[{"id":"1","urn:example:2.0:User":{"role":"Admin"}}]}`:                        false,
+	`{"Resources":[{"id":"1","urn:scim:schemas:extension:enterprise:1.0":{"department":"x"}}]}`:    false,
+	`{"Resources":[{"id":"1","URN:scim:schemas:extension:enterprise:1.0":{"department":"x"}}]}`:    false,
+	`{"Resources":[{"id":"1","Urn:example:2.0:User":{"role":"Admin"}}]}`:                           false,
+	`{"Resources":[{"id":"1","urn:example:2.0:User":{"role":"Admin"}}]}`:                           false,
+	`{"Resources":[{"id":"1","urn:ietf:params:scim:schemas:core:2.0:User":{"userName":"ann"}}]}`:   false,
+	`{"Resources":[{"id":"1","URN:ietf:params:scim:schemas:core:2.0:user":{"userName":"ann"}}]}`:   false,
+	`{"Resources":[{"id":"1","\u0075rn:scim:schemas:core:1.0":{"userName":"ann"}}]}`:               false,
+	`{"Resources":[{"id":"1","urn:ietf:params:scim:schemas:core:2.0:User:userName":"ann"}]}`:       false,
+	`{"Resources":[{"id":"1","schemas":["urn:ietf:params:scim:schemas:core:2.0:User"]}]}`:          true,
+	`{"Resources":[{"id":"1","active":false,"active":true},{"id":"2","active":""}]}`:               false,
+	`{"Resources":[{"id":"1","active":""},{"id":"2","active":" "},{"id":"3","active":"pending"}]}`: true,
 	`{"Resources":[{"id":"1"}]} x`: false,
 	`{"Resources":[{"id":"1"}]}{}`: false,
 	`{"Resources":[{"id":"1"}]`:    false,
@@ -80,6 +88,7 @@ func requireUsersAlike(t *testing.T, body []byte) {
 	}
 	wantHead, wantUsers, err := decodeList[user](body)
 	readExtensionRoles(body, wantUsers)
+	readNested(body, wantUsers, (*user).fill)
 	require.NoError(t, err, "%s", body)
 	require.Equal(t, wantHead, head, "%s", body)
 	require.Len(t, users, len(wantUsers), "%s", body)
@@ -141,6 +150,34 @@ func TestTwoMembersResourcesAreNoticed(t *testing.T) {
 		require.Equal(t, twice, head.twice, body)
 		head, _, _ = decodeGroups([]byte(body), choice{})
 		require.Equal(t, twice, head.twice, body)
+	}
+}
+
+// TestNestedUsersHaveEveryMember: what is read of a user is also read where an app nests it.
+func TestNestedUsersHaveEveryMember(t *testing.T) {
+	t.Parallel()
+	full := `{"id":"1","externalId":"e","userName":"u","displayName":"d","nickName":"n","name":{"formatted":"f","givenName":"g","familyName":"h"},` +
+		`"active":false,"emails":["a@x.org"],"title":"t","userType":"ut","locale":"l","timezone":"tz","roles":["r"],` +
+		`"meta":{"resourceType":"User","created":"2025-03-25T16:17:00Z"},"` + knownExtension + `":{"department":"x"},"urn:scim:schemas:extension:enterprise:1.0":{"department":"y"}}`
+	for name, raw := range map[string]string{
+		"S2: core attributes nested under their URN: every one of a user":                    `{"urn:ietf:params:scim:schemas:core:2.0:User":` + full + `}`,
+		"S2: core attributes nested under their URN: every one of a user, equal to others's": strings.TrimSuffix(full, "}") + `,"urn:scim:schemas:core:1.0":` + full + `}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var want user
+			require.NoError(t, json.Unmarshal([]byte(full), &want))
+			for field, value := range reflect.ValueOf(want).Fields() {
+				if field.Tag.Get("json") != "" {
+					require.False(t, value.IsZero(), "%s is not in the test", field.Name)
+				}
+			}
+			_, got, err := decodeUsers([]byte(`{"Resources":[`+raw+`]}`), choice{})
+			require.NoError(t, err)
+			user, _ := got[0].(*user)
+			user.extensionRoles = nil
+			require.Equal(t, want, *user)
+		})
 	}
 }
 

@@ -24,11 +24,6 @@ const enterprise = `"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 // TestUser: what becomes of each form of each attribute (U: user).
 func TestUser(t *testing.T) {
 	t.Parallel()
-	const (
-		enabled     = v2.Status_RESOURCE_STATUS_ENABLED
-		disabled    = v2.Status_RESOURCE_STATUS_DISABLED
-		unspecified = v2.Status_RESOURCE_STATUS_UNSPECIFIED
-	)
 	for name, c := range map[string]struct {
 		user  string
 		check func(t *testing.T, account *v2.Resource)
