@@ -43,11 +43,14 @@ func (r *route) learn(request, reply proto.Message) {
 	}
 }
 
-// learnRows notes a page of entitlements or grants.
-func (r *route) learnRows(asked scope, page rows, reply interface {
+// listedPage is what the replies with entitlements and with grants have in common.
+type listedPage interface {
 	GetNextPageToken() string
 	GetAnnotations() []*anypb.Any
-}) {
+}
+
+// learnRows notes a page of entitlements or grants.
+func (r *route) learnRows(asked scope, page rows, reply listedPage) {
 	r.elsewhere.note(asked, page)
 	if r.standIn == nil {
 		return

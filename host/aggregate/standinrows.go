@@ -153,7 +153,7 @@ func (s *standIn) place(ctx context.Context, listing string, grant *v2.Grant) (i
 			return false, true, err
 		}
 	}
-	others := []fingerprint{}
+	var others []fingerprint
 	if byID, ok := grantIDPrint(grant); ok {
 		others = append(others, byID)
 	}

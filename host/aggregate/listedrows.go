@@ -56,32 +56,39 @@ func grantIDPrint(row *v2.Grant) (fingerprint, bool) {
 
 // note notes a page that the plugin itself has listed.
 func (l *listedRows) note(listing string, page rows, known *Elsewhere, forks, last bool) {
-	add := func(typeID string, prints ...fingerprint) {
-		to := l.kept
-		if !known.mayHold(page.kind, typeID) {
-			if l.open[listing] == nil {
-				l.open[listing] = map[fingerprint]struct{}{}
-			}
-			to = l.open[listing]
-		}
-		for _, one := range prints {
-			to[one] = struct{}{}
-		}
-	}
-	for _, row := range page.entitlements {
-		add(row.GetResource().GetId().GetResourceType(), entitlementPrint(row))
-	}
-	for _, row := range page.grants {
-		prints := []fingerprint{grantPrint(row)}
-		if byID, ok := grantIDPrint(row); ok {
-			prints = append(prints, byID)
-		}
-		add(row.GetEntitlement().GetResource().GetId().GetResourceType(), prints...)
-	}
 	if forks {
 		l.forked[listing] = struct{}{}
 	}
-	if _, forked := l.forked[listing]; last && !forked {
+	_, forked := l.forked[listing]
+	ended := last && !forked
+	// to is where rows of a type are noted, nil if they need not be.
+	to := func(typeID string) map[fingerprint]struct{} {
+		switch {
+		case known.mayHold(page.kind, typeID):
+			return l.kept
+		case ended:
+			return nil
+		case l.open[listing] == nil:
+			l.open[listing] = map[fingerprint]struct{}{}
+		}
+		return l.open[listing]
+	}
+	for _, row := range page.entitlements {
+		if noted := to(row.GetResource().GetId().GetResourceType()); noted != nil {
+			noted[entitlementPrint(row)] = struct{}{}
+		}
+	}
+	for _, row := range page.grants {
+		noted := to(row.GetEntitlement().GetResource().GetId().GetResourceType())
+		if noted == nil {
+			continue
+		}
+		noted[grantPrint(row)] = struct{}{}
+		if byID, ok := grantIDPrint(row); ok {
+			noted[byID] = struct{}{}
+		}
+	}
+	if ended {
 		delete(l.open, listing)
 	}
 }
