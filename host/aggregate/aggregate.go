@@ -104,6 +104,7 @@ type Aggregate struct {
 	memory      MetadataMemory
 	sessions    Sessions // nil: none
 	packed      bool
+	seen        *seen // of the plugins without a namespace
 }
 
 var _ grpc.ClientConnInterface = (*Aggregate)(nil)
@@ -120,7 +121,7 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 	if len(plugins) == 0 {
 		return nil, errors.New("an aggregate needs at least one plugin")
 	}
-	a := &Aggregate{byNamespace: map[string]*route{}, observer: noObserver{}, memory: noMemory{}}
+	a := &Aggregate{byNamespace: map[string]*route{}, observer: noObserver{}, memory: noMemory{}, seen: newSeen()}
 	for _, opt := range opts {
 		opt(a)
 	}

@@ -2,6 +2,7 @@ package aggregate
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -18,6 +19,10 @@ type catalog struct {
 
 type resourceType struct {
 	accounts bool
+	// traits are the annotations that the syncer wants of every resource of the type.
+	traits []string
+	// skips: its resources have neither entitlements nor grants.
+	skips bool
 }
 
 func newCatalog() *catalog {
@@ -30,7 +35,11 @@ func (c *catalog) learn(rows []*v2.ResourceType) {
 	types := make(map[string]resourceType, len(rows))
 	for _, row := range rows {
 		t := types[row.GetId()]
+		t.skips = carries(row.GetAnnotations(), skipEntitlementsAndGrantsName)
 		for _, trait := range row.GetTraits() {
+			if name, ok := traitNames[trait]; ok && !slices.Contains(t.traits, name) {
+				t.traits = append(t.traits, name)
+			}
 			t.accounts = t.accounts || trait == v2.ResourceType_TRAIT_USER
 		}
 		types[row.GetId()] = t

@@ -195,6 +195,9 @@ func (r *route) listTypes(ctx context.Context, request *v2.ResourceTypesServiceL
 			return nil, r.refused(codes.FailedPrecondition, describe(method, asked), "the plugin has no resource types")
 		}
 		if token == "" {
+			if err := checkTwice(all.GetList()); err != nil {
+				return nil, r.failed(codes.Internal, describe(method, asked), err, "its reply cannot be used")
+			}
 			r.catalog.learn(all.GetList())
 			return all, nil
 		}

@@ -16,7 +16,8 @@ import (
 // grants filterFreshGrants and the InsertResourceGrants path), and the whole
 // rest of a listing once its store answers NOT_FOUND for the resource type of a
 // row (validateResourceTraits). Here such a page is refused, as what it leaves
-// out is an account or an access that silently goes missing.
+// out is an account or an access that silently goes missing. What the syncer refuses
+// for all plugins together is refused here too: see rows.go and seen.go.
 //
 // What the syncer drops on purpose stays its business: entitlements and grants
 // that refer to resource types that are not part of the sync.
@@ -29,12 +30,7 @@ func (r *route) check(ctx context.Context, doing string, request, reply proto.Me
 	var broken error
 	switch reply := reply.(type) {
 	case *v2.ResourceTypesServiceListResourceTypesResponse:
-		broken = checkRows(reply.GetList(), func(row *v2.ResourceType) string {
-			if row.GetId() == "" {
-				return "the resource type has no id"
-			}
-			return ""
-		})
+		broken = checkRows(reply.GetList(), r.resourceTypeUnfit)
 	case *v2.ResourcesServiceListResourcesResponse:
 		unfit, err := r.resourceUnfit(ctx)
 		if err != nil {
@@ -42,12 +38,17 @@ func (r *route) check(ctx context.Context, doing string, request, reply proto.Me
 		}
 		broken = checkRows(reply.GetList(), unfit)
 	case *v2.EntitlementsServiceListEntitlementsResponse:
-		broken = checkRows(reply.GetList(), entitlementWithoutIdentity)
+		if broken = checkRows(reply.GetList(), entitlementUnfit); broken == nil {
+			broken = checkCursors(reply.GetAnnotations(), reply.GetNextPageToken())
+		}
 	case *v2.EntitlementsServiceListStaticEntitlementsResponse:
-		// The syncer makes id and resource of these itself.
-		broken = checkRows(reply.GetList(), func(*v2.Entitlement) string { return "" })
+		broken = checkRows(reply.GetList(), staticUnfit)
 	case *v2.GrantsServiceListGrantsResponse:
-		broken = checkRows(reply.GetList(), grantWithoutIdentity)
+		inserts := carries(reply.GetAnnotations(), insertResourceGrantsName)
+		broken = checkRows(reply.GetList(), func(row *v2.Grant) string { return r.grantUnfit(row, inserts) })
+		if broken == nil {
+			broken = checkCursors(reply.GetAnnotations(), reply.GetNextPageToken())
+		}
 	case *v2.ResourceGetterServiceGetResourceResponse:
 		unfit, err := r.resourceUnfit(ctx)
 		if err != nil {
@@ -61,8 +62,7 @@ func (r *route) check(ctx context.Context, doing string, request, reply proto.Me
 	return nil
 }
 
-// resourceUnfit tells why the syncer would leave out a resource of this plugin,
-// "" if it would not.
+// resourceUnfit returns why a resource of this plugin cannot be synced, "" if it can.
 func (r *route) resourceUnfit(ctx context.Context) (func(*v2.Resource) string, error) {
 	types, err := r.types(ctx)
 	if err != nil {
@@ -72,9 +72,13 @@ func (r *route) resourceUnfit(ctx context.Context) (func(*v2.Resource) string, e
 		if missing := withoutIdentity(row); missing != "" {
 			return missing
 		}
-		if _, ok := types[row.GetId().GetResourceType()]; !ok {
-			return fmt.Sprintf("the resource %q is of type %q, which the plugin does not list among its resource types",
-				row.GetId().GetResource(), row.GetId().GetResourceType())
+		ofThis, ok := types[row.GetId().GetResourceType()]
+		if !ok {
+			return fmt.Sprintf("the resource %s is of type %s, which the plugin does not list among its resource types",
+				named(row.GetId().GetResource()), named(row.GetId().GetResourceType()))
+		}
+		if words := r.resourceFlaw(row, ofThis.traits); words != "" {
+			return ofType(row.GetId()) + ": " + words
 		}
 		return ""
 	}, nil
@@ -138,31 +142,31 @@ func withoutIdentity(resource *v2.Resource) string {
 	id := resource.GetId()
 	switch {
 	case id.GetResourceType() == "" && id.GetResource() == "":
-		return fmt.Sprintf("the resource %q has no id", resource.GetDisplayName())
+		return fmt.Sprintf("the resource %s has no id", named(resource.GetDisplayName()))
 	case id.GetResourceType() == "":
-		return fmt.Sprintf("the resource %q has no resource type", id.GetResource())
+		return fmt.Sprintf("the resource %s has no resource type", named(id.GetResource()))
 	case id.GetResource() == "":
-		return fmt.Sprintf("a resource of type %q (%q) has no id", id.GetResourceType(), resource.GetDisplayName())
+		return fmt.Sprintf("a resource of type %s (%s) has no id", named(id.GetResourceType()), named(resource.GetDisplayName()))
 	}
 	return ""
 }
 
 func entitlementWithoutIdentity(entitlement *v2.Entitlement) string {
 	if entitlement.GetId() == "" {
-		return fmt.Sprintf("the entitlement %q has no id", entitlement.GetDisplayName())
+		return fmt.Sprintf("the entitlement %s has no id", named(entitlement.GetDisplayName()))
 	}
 	if missing := withoutIdentity(entitlement.GetResource()); missing != "" {
-		return fmt.Sprintf("the entitlement %q: %s", entitlement.GetId(), missing)
+		return fmt.Sprintf("the entitlement %s: %s", named(entitlement.GetId()), missing)
 	}
 	return ""
 }
 
 func grantWithoutIdentity(grant *v2.Grant) string {
 	if missing := entitlementWithoutIdentity(grant.GetEntitlement()); missing != "" {
-		return fmt.Sprintf("the grant %q: %s", grant.GetId(), missing)
+		return fmt.Sprintf("the grant %s: %s", named(grant.GetId()), missing)
 	}
 	if missing := withoutIdentity(grant.GetPrincipal()); missing != "" {
-		return fmt.Sprintf("the grant %q: the principal: %s", grant.GetId(), missing)
+		return fmt.Sprintf("the grant %s: the principal: %s", named(grant.GetId()), missing)
 	}
 	return ""
 }

@@ -37,6 +37,7 @@ type route struct {
 	catalog   *catalog
 	statics   statics
 	elsewhere foundElsewhere
+	seen      *seen
 	standIn   *standIn // nil: a failure fails the call
 	ahead     *readAhead
 	listings  *openListings
@@ -54,11 +55,15 @@ func newRoute(a *Aggregate, plugin Plugin) *route {
 		conn:      plugin.Conn,
 		broken:    plugin.Err,
 		catalog:   newCatalog(),
+		seen:      newSeen(),
 
 		provisioning: plugin.Provisioning,
 		passwords:    plugin.Passwords,
 		ahead:        newReadAhead(plugin.Conn, a.retry, plugin.ReadAhead),
 		listings:     newOpenListings(plugin),
+	}
+	if plugin.Namespace == "" {
+		r.seen = a.seen
 	}
 	if plugin.LastGood != nil {
 		r.standIn = newStandIn(r, plugin.LastGood)
@@ -144,6 +149,7 @@ func (r *route) call(ctx context.Context, method string, request, reply proto.Me
 	if err := r.standIn.answer(ctx, request, reply); err != nil {
 		return err
 	}
+	r.settle(ctx, request, reply)
 	r.observe(request, reply)
 	return nil
 }
@@ -173,6 +179,9 @@ func (r *route) callPlugin(ctx context.Context, method string, request, reply pr
 	}
 	if err := r.names.toAggregate(reply, principalOf(own)); err != nil {
 		return r.failed(codes.Internal, describe(method, own), err, "its reply cannot be used")
+	}
+	if err := r.hold(describe(method, own), request, reply); err != nil {
+		return err
 	}
 	r.learn(request, reply)
 	r.observe(request, reply)

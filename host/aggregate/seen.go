@@ -1,0 +1,491 @@
+package aggregate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/annotations"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+)
+
+// seen is what one sync has seen so far of the rows that others are held against,
+// on whatever page these come: exclusion groups (the syncer's invariant I5), the
+// entitlements that grants expand from, the resources that grants are to insert (I3).
+// All ids are those of the aggregate. Plugins without a namespace share one, as they
+// share ids.
+//
+// What it cannot know, because there is too much of it, it lets through: the syncer
+// decides.
+type seen struct {
+	mu        sync.Mutex
+	resources map[string]*seenType
+	// entitlements is which resource an entitlement is of, by its id; several if
+	// there are entitlements of one id on different resources.
+	entitlements map[fingerprint]fingerprint
+	statics      map[string][]*v2.Entitlement // by resource type
+	groups       map[string]*exclusionGroup
+}
+
+// several is no resource's fingerprint, but for one in 2^128.
+var several fingerprint
+
+// mostSeen is how many resources of a type, and how many entitlements, are
+// remembered: 16 to 32 bytes each.
+const mostSeen = 1 << 20
+
+// seenType is what was listed of one resource type.
+type seenType struct {
+	ids     map[fingerprint]struct{}
+	most    int      // as many are remembered
+	more    bool     // there are more
+	some    []string // the ids of the first
+	longest int      // of the ids, in bytes
+}
+
+// exclusionGroup is one group as the syncer's invariant I5 counts it.
+type exclusionGroup struct {
+	typeID    string
+	defaultID string // the entitlement that is the default; "" if none is
+	members   map[fingerprint]struct{}
+}
+
+// maxGroupMembers is how many entitlements may share an exclusion group (baton-sdk
+// v0.25.0, pkg/sync, maxEntitlementsPerExclusionGroup).
+const maxGroupMembers = 50
+
+func newSeen() *seen {
+	return &seen{
+		resources: map[string]*seenType{}, entitlements: map[fingerprint]fingerprint{},
+		statics: map[string][]*v2.Entitlement{}, groups: map[string]*exclusionGroup{},
+	}
+}
+
+// hold holds a page of the plugin, in the aggregate's ids, against what the sync has
+// seen so far, and remembers it.
+func (r *route) hold(doing string, request, reply proto.Message) error {
+	r.seen.mu.Lock()
+	defer r.seen.mu.Unlock()
+	var broken error
+	switch reply := reply.(type) {
+	case *v2.ResourcesServiceListResourcesResponse:
+		r.noteResources(request, reply.GetList())
+	case *v2.EntitlementsServiceListEntitlementsResponse:
+		broken = checkRows(reply.GetList(), r.holdEntitlement)
+	case *v2.EntitlementsServiceListStaticEntitlementsResponse:
+		asked, _ := request.(*v2.EntitlementsServiceListStaticEntitlementsRequest)
+		broken = checkRows(reply.GetList(), func(row *v2.Entitlement) string { return r.holdStatic(asked.GetResourceTypeId(), row) })
+	case *v2.GrantsServiceListGrantsResponse:
+		inserts := carries(reply.GetAnnotations(), insertResourceGrantsName)
+		if inserts {
+			for _, row := range reply.GetList() {
+				r.noteResources(nil, []*v2.Resource{row.GetEntitlement().GetResource()})
+			}
+		}
+		broken = checkRows(reply.GetList(), func(row *v2.Grant) string { return r.holdGrant(row, inserts) })
+	}
+	if broken != nil {
+		return r.failed(codes.Internal, doing, broken, "its reply cannot be used")
+	}
+	return nil
+}
+
+// settle makes what was answered from the last good sync fit what the plugin itself
+// had listed before it failed: between the two the app, or the connector, may have
+// changed, and a row that the syncer refuses would end the sync of all plugins. The
+// row stays; what cannot be true of it any more goes, and the log says so.
+func (r *route) settle(ctx context.Context, request, reply proto.Message) {
+	r.seen.mu.Lock()
+	defer r.seen.mu.Unlock()
+	settled := func(kind, id, why string) {
+		ctxzap.Extract(ctx).Warn("a row of the last good sync does not fit what the plugin listed before it failed, and was fitted",
+			zap.String("plugin", r.instance), zap.String("row", kind+" "+named(id)), zap.String("why", why))
+	}
+	switch reply := reply.(type) {
+	case *v2.ResourcesServiceListResourcesResponse:
+		for _, row := range reply.GetList() {
+			for _, trait := range r.catalog.known()[r.ownType(row.GetId().GetResourceType())].traits {
+				if !carries(row.GetAnnotations(), trait) {
+					row.SetAnnotations(append(slices.Clip(row.GetAnnotations()), &anypb.Any{TypeUrl: "type.googleapis.com/" + trait}))
+					settled("resource", row.GetId().GetResource(), "its resource type has a trait that it had not")
+				}
+			}
+		}
+		r.noteResources(request, reply.GetList())
+	case *v2.EntitlementsServiceListEntitlementsResponse:
+		for _, row := range reply.GetList() {
+			if why := r.noteEntitlement(row); why != "" {
+				row.SetAnnotations(without(row.GetAnnotations(), exclusionGroupName))
+				settled("entitlement", row.GetId(), why)
+			}
+		}
+	case *v2.EntitlementsServiceListStaticEntitlementsResponse:
+		asked, _ := request.(*v2.EntitlementsServiceListStaticEntitlementsRequest)
+		for _, row := range reply.GetList() {
+			if why := r.noteStatic(asked.GetResourceTypeId(), row); why != "" {
+				row.SetAnnotations(without(row.GetAnnotations(), exclusionGroupName))
+				settled("static entitlement", row.GetSlug(), why)
+			}
+		}
+	case *v2.GrantsServiceListGrantsResponse:
+		for _, row := range reply.GetList() {
+			if why := r.expansionUnfit(row); why != "" {
+				row.SetAnnotations(without(row.GetAnnotations(), grantExpandableName))
+				settled("grant", row.GetId(), why)
+			}
+		}
+	}
+}
+
+// without leaves annotations of one type out.
+func without(annos annotations.Annotations, name string) []*anypb.Any {
+	return slices.DeleteFunc(slices.Clone(annos), func(one *anypb.Any) bool { return annotationName(one) == name })
+}
+
+// ownType is what the plugin itself calls a resource type.
+func (r *route) ownType(typeID string) string { return strings.TrimPrefix(typeID, r.names.prefix) }
+
+// ownID is what the plugin itself calls an entitlement, a grant or an exclusion group;
+// a Baton ID stays as it is.
+func (r *route) ownID(id string) string { return strings.TrimPrefix(id, r.names.prefix) }
+
+// ownGrantID is what the plugin itself calls a grant.
+func (r *route) ownGrantID(row *v2.Grant) string {
+	if !hasMadeID(row) {
+		return r.ownID(row.GetId())
+	}
+	principal := row.GetPrincipal().GetId()
+	return r.ownID(row.GetEntitlement().GetId()) + ":" + r.ownType(principal.GetResourceType()) + ":" + principal.GetResource()
+}
+
+// skips says that resources of a type have neither entitlements nor grants, so that
+// nothing refers to them but as a principal.
+func (r *route) skips(typeID string) bool { return r.catalog.known()[r.ownType(typeID)].skips }
+
+func (s *seen) typeOf(typeID string, skips bool) *seenType {
+	t := s.resources[typeID]
+	if t == nil {
+		t = &seenType{ids: map[fingerprint]struct{}{}, most: mostSeen}
+		if skips {
+			t.most = maxGroupMembers + 1 // for static entitlements
+		}
+		s.resources[typeID] = t
+	}
+	return t
+}
+
+// noteResources remembers resources, and that those of a type were listed. The syncer
+// lists all of them before it lists entitlements.
+func (r *route) noteResources(request proto.Message, rows []*v2.Resource) {
+	var t *seenType
+	var typeID string
+	if asked, ok := request.(*v2.ResourcesServiceListResourcesRequest); ok {
+		typeID = asked.GetResourceTypeId()
+		t = r.seen.typeOf(typeID, r.skips(typeID))
+	}
+	for _, row := range rows {
+		if t == nil || row.GetId().GetResourceType() != typeID {
+			typeID = row.GetId().GetResourceType()
+			t = r.seen.typeOf(typeID, r.skips(typeID))
+		}
+		t.note(row.GetId())
+	}
+}
+
+func (t *seenType) note(id *v2.ResourceId) {
+	t.longest = max(t.longest, len(id.GetResource()))
+	if t.more {
+		return
+	}
+	this := resourcePrint(id)
+	if _, ok := t.ids[this]; ok {
+		return
+	}
+	if len(t.ids) == t.most {
+		t.more = true
+		return
+	}
+	t.ids[this] = struct{}{}
+	if len(t.some) <= maxGroupMembers {
+		t.some = append(t.some, strings.Clone(id.GetResource()))
+	}
+}
+
+// has says whether a resource was listed; ok is false if that is not known.
+func (s *seen) has(id *v2.ResourceId) (has, ok bool) {
+	t := s.resources[id.GetResourceType()]
+	if t == nil {
+		return false, false
+	}
+	_, has = t.ids[resourcePrint(id)]
+	return has, has || !t.more
+}
+
+// fingerprintOfEntitlement stands for an entitlement's id.
+func fingerprintOfEntitlement(id string) fingerprint {
+	return resourcePrint(v2.ResourceId_builder{ResourceType: "", Resource: id}.Build())
+}
+
+func (r *route) holdEntitlement(row *v2.Entitlement) string {
+	words := r.tooLongWithNamespace(len(r.ownID(row.GetId())), len(row.GetId()))
+	if words != "" {
+		words = "its id " + words
+	} else {
+		words = r.noteEntitlement(row)
+	}
+	if words == "" {
+		return ""
+	}
+	return fmt.Sprintf("the entitlement %s of %s: %s", named(r.ownID(row.GetId())), r.ofType(row.GetResource().GetId()), words)
+}
+
+// noteEntitlement remembers an entitlement, or returns which rule of exclusion groups
+// it breaks.
+func (r *route) noteEntitlement(row *v2.Entitlement) string {
+	resource := row.GetResource().GetId()
+	if !r.catalog.has(r.ownType(resource.GetResourceType())) {
+		return "" // The syncer leaves it out on purpose.
+	}
+	r.seen.noteEntitlement(row.GetId(), resourcePrint(resource))
+	for _, group := range exclusionGroups(row) {
+		if words := r.noteMember(group, resource, row.GetId()); words != "" {
+			return words
+		}
+	}
+	return ""
+}
+
+func (s *seen) noteEntitlement(id string, of fingerprint) {
+	this := fingerprintOfEntitlement(id)
+	known, ok := s.entitlements[this]
+	switch {
+	case ok && known != of:
+		s.entitlements[this] = several
+	case !ok && len(s.entitlements) < mostSeen:
+		s.entitlements[this] = of
+	}
+}
+
+// ofType is a resource as an error names it.
+func (r *route) ofType(id *v2.ResourceId) string {
+	return fmt.Sprintf("the resource %s of type %s", named(id.GetResource()), named(r.ownType(id.GetResourceType())))
+}
+
+// exclusionGroups are the groups that an entitlement says it is in.
+func exclusionGroups(row *v2.Entitlement) []*v2.EntitlementExclusionGroup {
+	var groups []*v2.EntitlementExclusionGroup
+	for _, annotation := range row.GetAnnotations() {
+		if annotationName(annotation) != exclusionGroupName {
+			continue
+		}
+		group := &v2.EntitlementExclusionGroup{}
+		if annotation.UnmarshalTo(group) == nil { // Otherwise it was refused before.
+			groups = append(groups, group)
+		}
+	}
+	return groups
+}
+
+func (r *route) holdStatic(typeID string, row *v2.Entitlement) string {
+	unfit := func(words string) string {
+		return fmt.Sprintf("the static entitlement %s of type %s: %s", named(row.GetSlug()), named(r.ownType(typeID)), words)
+	}
+	for _, other := range r.seen.statics[typeID] {
+		if other.GetSlug() == row.GetSlug() && !proto.Equal(other, row) {
+			return unfit("the type has another of the same slug, and only the last would be kept: give each its own")
+		}
+	}
+	longest := r.seen.typeOf(typeID, r.skips(typeID)).longest + len(row.GetSlug()) + len("::")
+	own, whole := len(r.ownType(typeID))+longest, len(typeID)+longest
+	words := r.tooLongWithNamespace(own, whole)
+	if own > maxID {
+		words = tooLong(own, maxID)
+	}
+	if words != "" {
+		return unfit("the id of its entitlement for the resource with the longest id " + words)
+	}
+	if words = r.noteStatic(typeID, row); words != "" {
+		return unfit(words)
+	}
+	return ""
+}
+
+// noteStatic remembers a static entitlement, or returns which rule of exclusion groups
+// is broken by what the syncer makes of it: one entitlement for each resource of the
+// type, all in the same exclusion group if that is not scoped to the resource.
+func (r *route) noteStatic(typeID string, row *v2.Entitlement) string {
+	r.seen.statics[typeID] = append(r.seen.statics[typeID], proto.CloneOf(row)) // The syncer changes what it is given.
+	groups := exclusionGroups(row)
+	scoped := len(groups) > 0 && groups[0].GetScopeToResource()
+	if scoped {
+		groups = groups[:1] // The syncer writes this one over the others.
+	}
+	t := r.seen.typeOf(typeID, r.skips(typeID))
+	for _, group := range groups {
+		base := group.GetExclusionGroupId()
+		for _, id := range t.some {
+			if scoped {
+				group.SetExclusionGroupId(base + "-" + id)
+			}
+			resource := v2.ResourceId_builder{ResourceType: typeID, Resource: id}.Build()
+			if words := r.noteMember(group, resource, staticID(typeID, id, row.GetSlug())); words != "" {
+				return fmt.Sprintf("every resource of the type has it, and there are %s: for the resource %s, %s", t.count(), named(id), words)
+			}
+		}
+	}
+	return ""
+}
+
+// count is how many there are, in words.
+func (t *seenType) count() string {
+	if t.more {
+		return fmt.Sprintf("more than %d", len(t.ids))
+	}
+	return fmt.Sprint(len(t.ids))
+}
+
+// staticID is the id that the syncer gives to a static entitlement of a resource.
+func staticID(typeID, id, slug string) string { return typeID + ":" + id + ":" + slug }
+
+// noteMember adds an entitlement to an exclusion group, or returns which rule of the
+// syncer that would break. An entitlement that is listed again counts once.
+func (r *route) noteMember(annotation *v2.EntitlementExclusionGroup, resource *v2.ResourceId, id string) string {
+	groupID := annotation.GetExclusionGroupId()
+	if groupID == "" {
+		return "" // To the syncer it is in none.
+	}
+	if r.seen.groups[groupID] == nil {
+		r.seen.groups[groupID] = &exclusionGroup{typeID: resource.GetResourceType(), members: map[fingerprint]struct{}{}}
+	}
+	group := r.seen.groups[groupID]
+	own := named(r.ownID(groupID))
+	if group.typeID != resource.GetResourceType() {
+		return fmt.Sprintf("its exclusion group %s has entitlements of type %s too: an exclusion group must be of one resource type",
+			own, named(r.ownType(group.typeID)))
+	}
+	if annotation.GetIsDefault() && group.defaultID != "" && group.defaultID != id {
+		return fmt.Sprintf("it is the default of the exclusion group %s, and so is the entitlement %s: a group may have one default, and a group of each resource needs an id of its own",
+			own, named(r.ownID(group.defaultID)))
+	}
+	this := resourcePrint(v2.ResourceId_builder{ResourceType: resource.GetResource(), Resource: id}.Build())
+	_, again := group.members[this]
+	if !again && len(group.members) == maxGroupMembers {
+		return fmt.Sprintf("its exclusion group %s has %d entitlements without it, and no more are allowed", own, maxGroupMembers)
+	}
+	group.members[this] = struct{}{}
+	switch {
+	case annotation.GetIsDefault():
+		group.defaultID = id
+	case group.defaultID == id:
+		group.defaultID = "" // It was the default when it was listed before.
+	}
+	return ""
+}
+
+func (r *route) holdGrant(row *v2.Grant, inserts bool) string {
+	entitlement, principal := row.GetEntitlement(), row.GetPrincipal()
+	words := r.grantTooLong(row)
+	if words == "" && !inserts && carries(row.GetAnnotations(), insertResourceGrantsName) {
+		if has, ok := r.seen.has(entitlement.GetResource().GetId()); ok && !has {
+			words = "it says that its resource is to be inserted, which the annotations of the page must say, and the resource is not listed"
+		}
+	}
+	if words == "" {
+		words = r.expansionUnfit(row)
+	}
+	if words == "" {
+		return ""
+	}
+	return fmt.Sprintf("the grant %s of the entitlement %s of %s to %s: %s", named(r.ownGrantID(row)), named(r.ownID(entitlement.GetId())),
+		r.ofType(entitlement.GetResource().GetId()), r.ofType(principal.GetId()), words)
+}
+
+// grantTooLong is for the ids of a grant and of its entitlement. The namespace stands
+// in a grant's id once or twice.
+func (r *route) grantTooLong(row *v2.Grant) string {
+	entitlement, principal := row.GetEntitlement().GetId(), row.GetPrincipal().GetId()
+	if words := r.tooLongWithNamespace(len(r.ownID(entitlement)), len(entitlement)); words != "" {
+		return "the id of its entitlement " + words
+	}
+	size := len(row.GetId())
+	if size == 0 { // The store makes one.
+		size = len(entitlement) + len(principal.GetResourceType()) + len(principal.GetResource()) + 2
+	}
+	if size <= maxID {
+		return ""
+	}
+	if own := size - 2*len(r.names.prefix); own > maxID {
+		return "its id " + tooLong(own, maxID)
+	}
+	return "its id " + r.tooLongWithNamespace(0, size)
+}
+
+// expansionUnfit returns why the syncer could not expand a grant, "" if it can, or
+// need not. It leaves out what expands from an entitlement that there is not.
+func (r *route) expansionUnfit(row *v2.Grant) string {
+	target, principal := row.GetEntitlement(), row.GetPrincipal().GetId()
+	if !carries(row.GetAnnotations(), grantExpandableName) ||
+		!r.catalog.has(r.ownType(target.GetResource().GetId().GetResourceType())) || !r.catalog.has(r.ownType(principal.GetResourceType())) {
+		return ""
+	}
+	annos := annotations.Annotations(row.GetAnnotations())
+	expandable := &v2.GrantExpandable{}
+	if ok, err := annos.Pick(expandable); !ok || err != nil {
+		return ""
+	}
+	for _, source := range expandable.GetEntitlementIds() {
+		of, ok := r.seen.resourceOf(source, principal)
+		if !ok {
+			continue
+		}
+		for _, id := range []string{source, target.GetId()} {
+			if r.seen.ofSeveral(id) {
+				return fmt.Sprintf("it expands from the entitlement %s, and several resources have an entitlement of the id %s: give each an id of its own",
+					named(r.ownID(source)), named(r.ownID(id)))
+			}
+		}
+		if of != resourcePrint(principal) {
+			return fmt.Sprintf("it expands from the entitlement %s, which is not one of its principal: its principal must be the resource whose entitlement it expands from",
+				named(r.ownID(source)))
+		}
+	}
+	return ""
+}
+
+// ofSeveral says whether several resources have an entitlement of one id.
+func (s *seen) ofSeveral(id string) bool {
+	of, ok := s.entitlements[fingerprintOfEntitlement(id)]
+	return ok && of == several
+}
+
+// resourceOf is the resource that an entitlement is of; ok is false if there is none,
+// or it is not known.
+func (s *seen) resourceOf(id string, principal *v2.ResourceId) (of fingerprint, ok bool) {
+	if of, ok := s.entitlements[fingerprintOfEntitlement(id)]; ok {
+		return of, true
+	}
+	for typeID, rows := range s.statics {
+		rest, ok := strings.CutPrefix(id, typeID+":")
+		if !ok {
+			continue
+		}
+		for _, row := range rows {
+			resource, ok := strings.CutSuffix(rest, ":"+row.GetSlug())
+			if !ok {
+				continue
+			}
+			made := v2.ResourceId_builder{ResourceType: typeID, Resource: resource}.Build()
+			if has, ok := s.has(made); has && ok || proto.Equal(made, principal) {
+				return resourcePrint(made), true
+			}
+		}
+	}
+	return fingerprint{}, false
+}
