@@ -73,3 +73,25 @@ func TestWhetherAFailureContradictsTheListing(t *testing.T) {
 		})
 	}
 }
+
+// TestARejectedListingIsNotOverlookedBesideALostCall: with several listings at once the
+// first failure may be the lesser.
+func TestARejectedListingIsNotOverlookedBesideALostCall(t *testing.T) {
+	t.Parallel()
+	s := newStandIn(&route{instance: "a"}, &LastGood{})
+	asking, done := s.asking(t.Context())
+	require.NoError(t, asking.Err())
+	lost, rejected := errors.New("lost"), errors.New("rejected")
+	require.True(t, s.fail(lost, false))
+	<-asking.Done() // The other listing is called off.
+	require.False(t, s.fail(rejected, true), "it is no news that the plugin has failed")
+	require.False(t, s.fail(lost, false))
+	done()
+	s.settle()
+	stale, failed := s.report()
+	require.True(t, failed)
+	require.True(t, stale.Contradicted)
+	require.Equal(t, rejected, stale.Err)
+	again, _ := s.asking(t.Context())
+	require.Nil(t, again, "no further listing is asked for")
+}
