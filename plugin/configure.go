@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime/debug"
@@ -15,6 +16,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/logging"
 	"github.com/conductorone/baton-sdk/pkg/types"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 	"go.uber.org/zap"
 	"google.golang.org/grpc/status"
@@ -148,27 +150,13 @@ func goValue(value *pluginv1.Value) any {
 	case *pluginv1.Value_StringList:
 		return kind.StringList.GetValues()
 	case *pluginv1.Value_MapValue:
-		return mapValue(kind.MapValue.AsMap())
+		return kind.MapValue.AsMap()
 	case *pluginv1.Value_FileContent:
 		// The SDK's decoding of a file's content takes base64.
 		return base64.StdEncoding.EncodeToString(kind.FileContent)
 	default:
 		return nil
 	}
-}
-
-// mapValue keeps the case of a flat map's keys: viper folds those of a
-// map[string]any, and leaves a map[string]string alone.
-func mapValue(value map[string]any) any {
-	flat := make(map[string]string, len(value))
-	for key, item := range value {
-		text, ok := item.(string)
-		if !ok {
-			return value
-		}
-		flat[key] = text
-	}
-	return flat
 }
 
 // decode fills the author's configuration with the SDK's own decoding.
@@ -199,8 +187,23 @@ func decodeValues[T field.Configurable](schema field.Configuration, values map[s
 	for _, f := range schema.Fields {
 		v.SetDefault(f.FieldName, f.DefaultValue)
 	}
+	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
 	for name, value := range values {
-		v.Set(name, value)
+		items, isMap := value.(map[string]any)
+		if !isMap {
+			v.Set(name, value)
+			continue
+		}
+		// viper turns the keys of a map that it is given to lower case, and takes a
+		// map apart at the dots in its keys unless a flag has the map's name, as in the
+		// SDK's command line. So it gets the flag, which is never set, and an empty map,
+		// which is filled where viper keeps it.
+		flags.StringToString(name, nil, "")
+		if err := errors.Join(v.BindPFlag(name, flags.Lookup(name)), v.MergeConfigMap(map[string]any{name: map[string]any{}})); err != nil {
+			var none T
+			return none, err
+		}
+		maps.Copy(v.GetStringMap(name), items)
 	}
 	const isPath = false
 	return cli.MakeGenericConfiguration[T](v, field.WithAdditionalDecodeHooks(field.FileUploadDecodeHook(isPath)))
