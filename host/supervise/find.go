@@ -23,8 +23,23 @@ var notPlugins = []string{"baton-host", "baton-host-explore", "baton-sandbox"}
 // Finder looks for plugin binaries. The first place that has one wins.
 type Finder struct {
 	// Dirs are looked at in order: by convention the directories that the
-	// operator named, then the one of the host's own binary, then PATH.
+	// operator named, then the one of the host's own binary, then PATH. A relative
+	// one is seen from the current directory.
 	Dirs []string
+}
+
+// dirs are the directories as absolute paths. The path of a binary must be absolute:
+// a program that is started in another directory is not found by a relative one, and
+// a name without a directory is looked up along PATH.
+func (f *Finder) dirs() []string {
+	dirs := make([]string, 0, len(f.Dirs))
+	for _, dir := range f.Dirs {
+		if absolute, err := filepath.Abs(dir); err == nil {
+			dir = absolute
+		}
+		dirs = append(dirs, dir)
+	}
+	return dirs
 }
 
 // NewFinder looks in the operator's directories, beside the host's own binary
@@ -44,13 +59,14 @@ func NewFinder(operatorDirs []string) *Finder {
 	return &Finder{Dirs: dirs}
 }
 
-// Find returns the path of an app's plugin binary.
+// Find returns the absolute path of an app's plugin binary.
 func (f *Finder) Find(app string) (string, error) {
 	if app == "" || app != filepath.Base(app) {
 		return "", fmt.Errorf("%q is not the name of an app; give the name, such as fullstory, and with --plugin-dir the directory that its binary baton-fullstory is in", app)
 	}
 	var notExecutable string
-	for _, dir := range f.Dirs {
+	dirs := f.dirs()
+	for _, dir := range dirs {
 		path := filepath.Join(dir, fileName(app))
 		if isExecutable(path) {
 			return path, nil
@@ -67,7 +83,7 @@ func (f *Finder) Find(app string) (string, error) {
 	}
 	return "", &startError{
 		fmt.Errorf("there is no plugin binary %s in %s; install it there, or say where it is with the plugin's path or --plugin-dir%s",
-			fileName(app), strings.Join(slices.Compact(slices.Clone(f.Dirs)), ", "), f.meant(app)), fmt.Sprintf("there is no plugin binary %s", fileName(app)),
+			fileName(app), strings.Join(slices.Compact(dirs), ", "), f.meant(app)), fmt.Sprintf("there is no plugin binary %s", fileName(app)),
 	}
 }
 
@@ -88,7 +104,7 @@ func (f *Finder) meant(app string) string {
 type Found struct {
 	// App is the name by which a configuration asks for it.
 	App string
-	// Path is where it is.
+	// Path is where it is, as an absolute path.
 	Path string
 	// Shadowed says that an earlier directory has one for the same app, so that
 	// this one is not used.
@@ -101,8 +117,7 @@ func (f *Finder) List() []Found {
 	var found []Found
 	seenDirs := map[string]bool{}
 	taken := map[string]bool{}
-	for _, dir := range f.Dirs {
-		dir = filepath.Clean(dir)
+	for _, dir := range f.dirs() {
 		if seenDirs[dir] {
 			continue
 		}

@@ -13,7 +13,7 @@ import (
 type Spec struct {
 	// Instance is the plugin's name in the configuration, for logs and errors.
 	Instance string
-	// Path is the binary.
+	// Path is the binary. A relative path is seen from the current directory.
 	Path string
 	// Args are its arguments; by convention there are none.
 	Args []string

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -42,6 +43,10 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		return nil, fmt.Errorf("start plugin %q: %w", spec.Instance, err)
 	}
 	defer leave()
+	// The process may be started in another directory.
+	if spec.Path, err = filepath.Abs(spec.Path); err != nil {
+		return nil, fmt.Errorf("start plugin %q: make the path of its program absolute: %w", spec.Instance, err)
+	}
 	log := ctxzap.Extract(ctx).With(zap.String("plugin", spec.Instance))
 	lines, err := withLevel(log, spec.LogLevel)
 	if err != nil {

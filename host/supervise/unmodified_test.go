@@ -112,6 +112,53 @@ func TestAnUnmodifiedConnectorIsDescribedByItsOwnCommands(t *testing.T) {
 	require.Equal(t, codes.FailedPrecondition, status.Code(validate(ctx, process)), "it is not configured")
 }
 
+func TestABinaryIsFoundAndStartedByARelativePath(t *testing.T) {
+	program, err := filepath.Abs(os.Args[0])
+	require.NoError(t, err)
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "bin", "other"), 0o700))
+	binary := filepath.Join(dir, "bin", "baton-app")
+	require.NoError(t, os.Symlink(program, binary))
+
+	for name, c := range map[string]struct{ from, dir string }{
+		"H6: a name":                    {".", "bin"},
+		"H6: a name with a dot":         {".", "./bin"},
+		"H6: a name with a slash":       {".", "bin/"},
+		"H6: a detour":                  {".", "bin/../bin"},
+		"H6: the current directory":     {"bin", "."},
+		"H6: the directory above":       {"bin/other", ".."},
+		"H6: a directory beside":        {"bin/other", "../../bin"},
+		"H6: an absolute path, as ever": {"bin/other", filepath.Join(dir, "bin")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Chdir(filepath.Join(dir, c.from))
+			finder := &supervise.Finder{Dirs: []string{c.dir}}
+			require.Equal(t, []supervise.Found{{App: "app", Path: binary}}, finder.List())
+			found, err := finder.Find("app")
+			require.NoError(t, err)
+			require.Equal(t, binary, found)
+			_, err = finder.Find("none")
+			require.ErrorContains(t, err, filepath.Join(dir, "bin"))
+
+			ctx, _ := logged(t)
+			for role, spec := range map[string]supervise.Spec{"unmodified": unmodifiedSpec("good"), "plugin": spec("good")} {
+				for _, path := range []string{found, filepath.Join(c.dir, "baton-app")} {
+					spec.Path = path
+					process, err := supervise.Start(ctx, spec)
+					require.NoError(t, err, "%s %s", role, path)
+					_, err = process.Describe(ctx)
+					require.NoError(t, err)
+					diagnostics, err := configure(ctx, process)
+					require.NoError(t, err)
+					require.Empty(t, diagnostics)
+					require.NoError(t, validate(ctx, process))
+					process.Stop(ctx)
+				}
+			}
+		})
+	}
+}
+
 func TestAnUnmodifiedConnectorIsGivenItsConfigurationInPrivate(t *testing.T) {
 	told := filepath.Join(t.TempDir(), "told")
 	t.Setenv("TMPDIR", shortDir(t))

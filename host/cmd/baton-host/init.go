@@ -152,12 +152,19 @@ func (o *initOptions) plan(ctx context.Context, dialogue *dialogue) (*setup.Plan
 }
 
 // pluginDir is where the plugin is, if the host finds it there only because of
-// --plugin-dir.
+// --plugin-dir: as it was given there, since a relative path stays one.
 func (o *initOptions) pluginDir(path string) (string, error) {
 	if found, err := supervise.NewFinder(nil).Find(o.request.App); err == nil && sameFile(found, path) {
 		return "", nil
 	}
-	return setup.FromConfiguration(o.request.Dir, filepath.Dir(path))
+	dir := filepath.Dir(path)
+	for _, given := range o.root.pluginDirs {
+		if sameFile(given, dir) {
+			dir = given
+			break
+		}
+	}
+	return setup.FromConfiguration(o.request.Dir, dir)
 }
 
 func sameFile(one, other string) bool {

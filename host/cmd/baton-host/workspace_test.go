@@ -248,6 +248,41 @@ func TestAConnectorSyncsTheSameInEveryWay(t *testing.T) {
 	}
 }
 
+// TestAnUnmodifiedConnectorIsFoundInARelativeDirectory starts it by the name of its
+// app, in a directory that is seen from where the host runs or from its configuration.
+func TestAnUnmodifiedConnectorIsFoundInARelativeDirectory(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, buildWorkspace())
+	for name, c := range map[string]struct {
+		keys string // of the file, which is in the connector's directory
+		from string // the host runs here, seen from that directory
+		args []string
+	}{
+		"H6: --plugin-dir":            {from: "..", args: []string{"--plugin-dir", "here"}},
+		"H6: plugin-dirs of the file": {keys: "plugin-dirs: [.]", from: "../.."},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := startWorkspace(t, asItIs)
+			at := filepath.Join(t.TempDir(), "installed", "here")
+			require.NoError(t, os.MkdirAll(at, 0o700))
+			require.NoError(t, os.Symlink(filepath.Join(bin, unmodified, "baton-workspace"), filepath.Join(at, "baton-workspace")))
+			config := filepath.Join(at, "hosted.yaml")
+			require.NoError(t, os.WriteFile(config, []byte(c.keys+`
+plugins: { workspace: { config: { workspace-url: `+p.url+`, workspace-token: "${env:TOKEN}" } } }
+uploads: { all: { plugins: [workspace] } }
+`), 0o600))
+			for _, verb := range [][]string{{"inspect", "workspace"}, {"lock"}, {"check"}, {"call", "workspace", "Validate"}, {"sync", "--output-dir", t.TempDir()}} {
+				args := slices.Concat(verb, c.args, []string{"--config", config})
+				cmd := command(t.Context(), t, []string{"TOKEN=" + p.token}, "baton-host", args...)
+				cmd.Dir = filepath.Join(at, c.from)
+				result := finish(t, cmd)
+				require.Equal(t, 0, result.status, "%v: %s%s", args, result.stdout, result.stderr)
+			}
+		})
+	}
+}
+
 func TestTheMainsDifferInOneCallAndItsImport(t *testing.T) {
 	t.Parallel()
 	lines := func(module string) []string {
