@@ -26,11 +26,13 @@ var told = struct {
 	by map[string]prebuilt.Told
 }{by: map[string]prebuilt.Told{}}
 
-// askManifest asks an unmodified connector what it is, by commands of its own.
-func (p *Process) askManifest(ctx context.Context, made *image) (*pluginv1.Manifest, error) {
+// askManifest asks an unmodified connector what it is, by commands of its own. It
+// returns what the toolchain wrote into the executable too, which is nothing in a
+// script.
+func (p *Process) askManifest(ctx context.Context, made *image) (*pluginv1.Manifest, prebuilt.Build, error) {
 	build, ok := prebuilt.Read(p.spec.Path)
 	if ok && build.Platform != "" && build.Platform != here {
-		return nil, fmt.Errorf("it is built for %s, and this is %s; install the release for this system", build.Platform, here)
+		return nil, build, fmt.Errorf("it is built for %s, and this is %s; install the release for this system", build.Platform, here)
 	}
 	id := p.spec.fileID()
 	told.Lock()
@@ -39,7 +41,7 @@ func (p *Process) askManifest(ctx context.Context, made *image) (*pluginv1.Manif
 	if !known {
 		asked, err := p.askAll(ctx, made)
 		if err != nil {
-			return nil, err
+			return nil, build, err
 		}
 		answers = asked
 		if id != "" {
@@ -48,7 +50,8 @@ func (p *Process) askManifest(ctx context.Context, made *image) (*pluginv1.Manif
 			told.Unlock()
 		}
 	}
-	return prebuilt.Manifest(p.spec.Path, build, answers)
+	manifest, err := prebuilt.Manifest(p.spec.Path, build, answers)
+	return manifest, build, err
 }
 
 // fileID tells one state of a program from another; "" if that cannot be said.

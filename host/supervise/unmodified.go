@@ -29,6 +29,7 @@ import (
 type unmodified struct {
 	process  *Process
 	manifest *pluginv1.Manifest
+	receiver prebuilt.Receiver
 
 	configured atomic.Bool
 	stopping   atomic.Bool
@@ -59,11 +60,12 @@ func (p *Process) openConnector(ctx context.Context, made *image) error {
 		return fmt.Errorf("start plugin %q (%s): it is an unmodified Baton connector, which can be loaded on Linux and macOS only; on this system use one that is built as a plugin",
 			p.spec.Instance, p.spec.Path)
 	}
-	manifest, err := p.askManifest(ctx, made)
+	manifest, build, err := p.askManifest(ctx, made)
 	if err != nil {
 		return fmt.Errorf("start plugin %q (%s), an unmodified Baton connector: %w", p.spec.Instance, p.spec.Path, err)
 	}
 	u.manifest = manifest
+	u.receiver = prebuilt.Receiver{Build: build, Schema: manifest.GetConfiguration()}
 	return nil
 }
 
@@ -85,11 +87,14 @@ func (u *unmodified) Configure(ctx context.Context, request *pluginv1.ConfigureR
 	if findings := schema.Check(u.manifest.GetConfiguration(), request); len(findings) > 0 {
 		return &pluginv1.ConfigureResponse{Diagnostics: findings}, nil
 	}
+	if findings := u.receiver.Check(request); len(findings) > 0 {
+		return &pluginv1.ConfigureResponse{Diagnostics: findings}, nil
+	}
 	if !u.configured.CompareAndSwap(false, true) {
 		return nil, status.Error(codes.FailedPrecondition, "an unmodified connector takes one configuration for each start")
 	}
 	logged := ctxzap.ToContext(context.WithoutCancel(ctx), u.process.log.Named("sessions"))
-	service, err := prebuilt.Prepare(logged, u.process.socketDir.Path(), request, u.process.spec.Sessions)
+	service, err := u.receiver.Prepare(logged, u.process.socketDir.Path(), request, u.process.spec.Sessions)
 	if err != nil {
 		return nil, err
 	}

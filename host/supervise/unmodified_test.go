@@ -5,6 +5,7 @@ package supervise_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,6 +42,7 @@ var unmodifiedSchema = field.NewConfiguration([]field.SchemaField{
 	field.IntField("port", field.WithDefaultValue(443)),
 	field.BoolField("deep"),
 	field.StringSliceField("tags"),
+	field.StringMapField("labels"),
 	field.FileUploadField("key-file", []string{".pem"}, field.WithIsSecret(true)),
 }, field.WithConnectorDisplayName("Unmodified"))
 
@@ -76,6 +78,15 @@ func unmodifiedRole() {
 					return nil, nil, err
 				}
 			}
+			if path, ok := strings.CutPrefix(role, "collections:"); ok {
+				got, err := json.Marshal(map[string]any{"tags": v.GetStringSlice("tags"), "labels": v.GetStringMap("labels")})
+				if err != nil {
+					return nil, nil, err
+				}
+				if err := os.WriteFile(path, got, 0o600); err != nil {
+					return nil, nil, err
+				}
+			}
 			return &testConnector{token: v.GetString("token"), role: role}, nil, nil
 		})
 }
@@ -102,6 +113,7 @@ func TestAnUnmodifiedConnectorIsDescribedByItsOwnCommands(t *testing.T) {
 			fields { name: "port" type: FIELD_TYPE_INT default_value { int_value: 443 } }
 			fields { name: "deep" type: FIELD_TYPE_BOOL }
 			fields { name: "tags" type: FIELD_TYPE_STRING_LIST }
+			fields { name: "labels" type: FIELD_TYPE_MAP }
 			fields { name: "key-file" type: FIELD_TYPE_FILE secret: true file_extensions: ".pem" }
 		}`), want))
 	own := func(f *pluginv1.Field) bool { return f.GetHidden() }
@@ -203,6 +215,74 @@ func TestAnUnmodifiedConnectorIsGivenItsConfigurationInPrivate(t *testing.T) {
 	}))
 	for _, entry := range logs.All() {
 		require.NotContains(t, fmt.Sprint(entry), "s3cr3t")
+	}
+}
+
+func TestAnUnmodifiedConnectorReceivesListsAndMapsAsWrittenOrRefusesThem(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		// A script does not say with which SDK the connector is built. Nor does a test
+		// binary: go test writes no modules into it.
+		script bool
+		values string
+		want   string // what arrives
+		field  string // that is refused
+		why    string
+	}{
+		"H1: a list": {
+			values: `values { key: "tags" value { string_list { values: ["public", "a,b", " say \"no\"", ""] } } }`,
+			want:   `{"labels": {}, "tags": ["public", "a,b", " say \"no\"", ""]}`,
+		},
+		"H1: a list for a script": {
+			script: true,
+			values: `values { key: "tags" value { string_list { values: ["public", "a,b", " say \"no\"", ""] } } }`,
+			want:   `{"labels": {}, "tags": ["public", "a,b", " say \"no\"", ""]}`,
+		},
+		"H1: an empty list and an empty map for a script": {
+			script: true,
+			values: `values { key: "tags" value { string_list { } } } values { key: "labels" value { map_value { } } }`,
+			want:   `{"labels": {}, "tags": []}`,
+		},
+		"H1: a list that would arrive empty": {
+			values: `values { key: "tags" value { string_list { values: [""] } } }`,
+			field:  "tags", why: "the value is a list of one empty text, which the connector reads as an empty list; leave the text out",
+		},
+		"H1: a map for a script": {
+			script: true,
+			values: `values { key: "labels" value { map_value { fields { key: "k" value { string_value: "s3cr3t" } } } } }`,
+			field:  "labels", why: "the value is a map, and the program does not say with which release of baton-sdk it is built",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, logs := logged(t)
+			told := filepath.Join(t.TempDir(), "told")
+			spec := unmodifiedSpec("collections:" + told)
+			if c.script {
+				spec.Path = filepath.Join(t.TempDir(), "baton-script")
+				require.NoError(t, os.WriteFile(spec.Path, []byte("#!/bin/sh\nexec "+os.Args[0]+` "$@"`+"\n"), 0o700)) //nolint:gosec // A program.
+			}
+			process, err := supervise.Start(ctx, spec)
+			require.NoError(t, err)
+			t.Cleanup(func() { process.Stop(context.Background()) })
+			request := &pluginv1.ConfigureRequest{}
+			require.NoError(t, prototext.Unmarshal([]byte(c.values), request))
+			request.Secrets = map[string]*pluginv1.Value{"token": {Kind: &pluginv1.Value_StringValue{StringValue: secretToken}}}
+			diagnostics, err := process.Configure(ctx, request)
+			require.NoError(t, err)
+			if c.field != "" {
+				require.Len(t, diagnostics, 1)
+				require.Equal(t, c.field, diagnostics[0].GetField())
+				require.Contains(t, diagnostics[0].GetSummary(), c.why)
+				require.NotContains(t, fmt.Sprint(diagnostics, logs.All()), "s3cr3t")
+				require.NoFileExists(t, told)
+				return
+			}
+			require.Empty(t, diagnostics)
+			got, err := os.ReadFile(told)
+			require.NoError(t, err)
+			require.JSONEq(t, c.want, string(got))
+		})
 	}
 }
 

@@ -248,6 +248,35 @@ func TestAConnectorSyncsTheSameInEveryWay(t *testing.T) {
 	}
 }
 
+// TestAConnectorReadsAMapTheSameInEveryWay needs the connector's own executable: the
+// host decides by the SDK that is linked into it.
+func TestAConnectorReadsAMapTheSameInEveryWay(t *testing.T) {
+	t.Parallel()
+	for _, way := range append([]string{older}, hosted...) {
+		t.Run("H11: "+way, func(t *testing.T) {
+			t.Parallel()
+			p := startWorkspace(t, asItIs)
+			names := `
+      display-names: { group.Platform: "Plattform, zürich=1", group.Engineering: 8080, group.everyone: not read }`
+			config := p.config(t, way, "")
+			text, err := os.ReadFile(config)
+			require.NoError(t, err)
+			text = []byte(strings.Replace(string(text), "ticketing: true }", "ticketing: true,"+names+" }", 1))
+			require.NoError(t, os.WriteFile(config, text, 0o600))
+			out := t.TempDir()
+			result := execute(t, []string{"TOKEN=" + p.token}, "baton-host", "sync", "--config", config, "--output-dir", out)
+			require.Equal(t, 0, result.status, result.stderr)
+			shown := map[string]string{}
+			for _, one := range contentOf(t, filepath.Join(out, "all.c1z")).Resources {
+				if one.GetId().GetResourceType() == "group" {
+					shown[one.GetId().GetResource()] = one.GetDisplayName()
+				}
+			}
+			require.Equal(t, map[string]string{"everyone": "Everyone", "engineering": "8080", "platform": "Plattform, zürich=1"}, shown)
+		})
+	}
+}
+
 // TestAnUnmodifiedConnectorIsFoundInARelativeDirectory starts it by the name of its
 // app, in a directory that is seen from where the host runs or from its configuration.
 func TestAnUnmodifiedConnectorIsFoundInARelativeDirectory(t *testing.T) {

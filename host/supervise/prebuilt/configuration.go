@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/base64"
 	"fmt"
-	"maps"
 
 	"go.yaml.in/yaml/v3"
 
@@ -15,9 +14,9 @@ import (
 // file, which must end in .yaml.
 const ConfigPathEnv = "BATON_CONFIG_PATH"
 
-// configuration is a connector's configuration file. writeFile gives the content of
+// configuration is the connector's configuration file. writeFile gives the content of
 // a file field to the connector and returns its path.
-func configuration(request *pluginv1.ConfigureRequest, writeFile func(content []byte) (path string, err error)) ([]byte, error) {
+func (r Receiver) configuration(request *pluginv1.ConfigureRequest, writeFile func(content []byte) (path string, err error)) ([]byte, error) {
 	values := map[string]any{
 		// What may be changed in the app, and which plugin serves tickets, is
 		// decided in front of every plugin.
@@ -32,13 +31,8 @@ func configuration(request *pluginv1.ConfigureRequest, writeFile func(content []
 		values["client-id"] = "baton-host" // The one needs the other.
 		values["client-secret"] = "baton-host:passwords:v1:" + base64.RawURLEncoding.EncodeToString([]byte(key))
 	}
-	given := maps.Clone(request.GetValues())
-	if given == nil {
-		given = map[string]*pluginv1.Value{}
-	}
-	maps.Copy(given, request.GetSecrets())
-	for name, value := range given {
-		plain, err := plainValue(value, writeFile)
+	for name, value := range given(request) {
+		plain, err := r.written(name, value, writeFile)
 		if err != nil {
 			return nil, fmt.Errorf("the field %s: %w", name, err)
 		}
@@ -49,7 +43,8 @@ func configuration(request *pluginv1.ConfigureRequest, writeFile func(content []
 	return yaml.Marshal(values)
 }
 
-func plainValue(value *pluginv1.Value, writeFile func([]byte) (string, error)) (any, error) {
+// written is a value as it stands in the file, or nil for none.
+func (r Receiver) written(field string, value *pluginv1.Value, writeFile func([]byte) (string, error)) (any, error) {
 	switch kind := value.GetKind().(type) {
 	case *pluginv1.Value_StringValue:
 		return kind.StringValue, nil
@@ -57,13 +52,9 @@ func plainValue(value *pluginv1.Value, writeFile func([]byte) (string, error)) (
 		return kind.BoolValue, nil
 	case *pluginv1.Value_IntValue:
 		return kind.IntValue, nil
-	case *pluginv1.Value_StringList:
-		return kind.StringList.GetValues(), nil
-	case *pluginv1.Value_MapValue:
-		return kind.MapValue.AsMap(), nil
 	case *pluginv1.Value_FileContent:
 		return writeFile(kind.FileContent)
 	default:
-		return nil, nil
+		return r.collection(field, value)
 	}
 }

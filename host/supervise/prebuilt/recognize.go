@@ -14,6 +14,9 @@ const (
 type Build struct {
 	// SDKVersion is the version of baton-sdk that is linked in; "" if none is.
 	SDKVersion string
+	// SDKReplaced says that the linked code is not that of this version: another
+	// module or a directory replaces it.
+	SDKReplaced bool
 	// Platform is the system that it is built for, such as "linux/amd64".
 	Platform string
 	// Plugin says that it holds code of this project, and so serves its contract.
@@ -35,6 +38,7 @@ func Read(path string) (Build, bool) {
 			if module.Replace != nil && module.Replace.Version != "" {
 				build.SDKVersion = module.Replace.Version
 			}
+			build.SDKReplaced = module.Replace != nil && (module.Replace.Path != sdkModule || module.Replace.Version == "")
 		case hostModule:
 			build.Plugin = true
 		}

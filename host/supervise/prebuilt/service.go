@@ -50,11 +50,12 @@ type Service struct {
 // connector.
 const FirstDescriptor = 3
 
-// Prepare makes a start. dir is a directory that nobody else can enter, and that
-// is there for as long as the connector runs; sessions is served to the connector,
-// if it is not nil. The caller discards the handover and closes the files, whatever
-// happens, and ends the sessions with the process.
-func Prepare(ctx context.Context, dir string, request *pluginv1.ConfigureRequest, sessions batonv1.BatonSessionServiceServer) (*Service, error) {
+// Prepare makes a start with a configuration in which Check finds nothing. dir is a
+// directory that nobody else can enter, and that is there for as long as the
+// connector runs; sessions is served to the connector, if it is not nil. The caller
+// discards the handover and closes the files, whatever happens, and ends the sessions
+// with the process.
+func (r Receiver) Prepare(ctx context.Context, dir string, request *pluginv1.ConfigureRequest, sessions batonv1.BatonSessionServiceServer) (*Service, error) {
 	client, server, err := utls.GenerateClientServerCredentials(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("make certificates: %w", err)
@@ -64,7 +65,7 @@ func Prepare(ctx context.Context, dir string, request *pluginv1.ConfigureRequest
 		return nil, fmt.Errorf("make certificates: %w", err)
 	}
 	service := &Service{Handover: &Handover{dir: dir}, tls: config}
-	if err := service.prepare(ctx, request, sessions, server); err != nil {
+	if err := service.prepare(ctx, r, request, sessions, server); err != nil {
 		service.EndSessions()
 		_ = service.Handover.Discard()
 		for _, file := range service.Inherited {
@@ -75,7 +76,7 @@ func Prepare(ctx context.Context, dir string, request *pluginv1.ConfigureRequest
 	return service, nil
 }
 
-func (s *Service) prepare(ctx context.Context, request *pluginv1.ConfigureRequest, sessions batonv1.BatonSessionServiceServer, server *tlsv1.Credential) error {
+func (s *Service) prepare(ctx context.Context, to Receiver, request *pluginv1.ConfigureRequest, sessions batonv1.BatonSessionServiceServer, server *tlsv1.Credential) error {
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		return fmt.Errorf("make a listener for the connector: %w", err)
@@ -108,11 +109,7 @@ func (s *Service) prepare(ctx context.Context, request *pluginv1.ConfigureReques
 		return fmt.Errorf("make a listener for the connector: %w", err)
 	}
 	s.Inherited = append(s.Inherited, inherited)
-	return s.handOver(request)
-}
-
-func (s *Service) handOver(request *pluginv1.ConfigureRequest) error {
-	config, err := configuration(request, s.keepFile)
+	config, err := to.configuration(request, s.keepFile)
 	if err != nil {
 		return err
 	}

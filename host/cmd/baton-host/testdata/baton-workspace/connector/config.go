@@ -11,6 +11,7 @@ var Schema = field.NewConfiguration(
 		field.StringField("workspace-token", field.WithRequired(true), field.WithIsSecret(true), field.WithDisplayName("Token"), field.WithDescription("A token of an administrator.")),
 		field.IntField("page-size", field.WithDefaultValue(20), field.WithDisplayName("Page size"), field.WithDescription("How many users are asked for at a time.")),
 		field.StringSliceField("skip-groups", field.WithDisplayName("Groups to skip"), field.WithDescription("Ids of groups that are left out.")),
+		field.StringMapField("display-names", field.WithDisplayName("Display names"), field.WithDescription("Names to show in place of the workspace's own, by kind and name, such as group.Platform.")),
 		field.TicketingField.ExportAs(field.ExportTargetGUI),
 	},
 	field.WithConnectorDisplayName("Workspace"),
@@ -19,11 +20,12 @@ var Schema = field.NewConfiguration(
 
 // Config is Schema, filled in.
 type Config struct {
-	URL        string   `mapstructure:"workspace-url"`
-	Token      string   `mapstructure:"workspace-token"`
-	PageSize   int      `mapstructure:"page-size"`
-	SkipGroups []string `mapstructure:"skip-groups"`
-	Ticketing  bool     `mapstructure:"ticketing"`
+	URL          string         `mapstructure:"workspace-url"`
+	Token        string         `mapstructure:"workspace-token"`
+	PageSize     int            `mapstructure:"page-size"`
+	SkipGroups   []string       `mapstructure:"skip-groups"`
+	DisplayNames map[string]any `mapstructure:"display-names"`
+	Ticketing    bool           `mapstructure:"ticketing"`
 }
 
 // GetString is one of the methods by which the SDK validates a configuration.
@@ -57,4 +59,9 @@ func (c *Config) GetStringSlice(name string) []string {
 }
 
 // GetStringMap is another.
-func (*Config) GetStringMap(string) map[string]any { return nil }
+func (c *Config) GetStringMap(name string) map[string]any {
+	if name == "display-names" {
+		return c.DisplayNames
+	}
+	return nil
+}

@@ -2,6 +2,7 @@ package connector
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -37,7 +38,11 @@ func (g *groups) List(ctx context.Context, parent *v2.ResourceId, attrs resource
 		if slices.Contains(g.config.SkipGroups, one.ID) {
 			continue
 		}
-		made, err := resource.NewGroupResource(one.Name, groupType, one.ID, nil, resource.WithParentResourceID(parent))
+		name := one.Name
+		if shown, ok := g.config.DisplayNames["group."+name]; ok {
+			name = fmt.Sprint(shown)
+		}
+		made, err := resource.NewGroupResource(name, groupType, one.ID, nil, resource.WithParentResourceID(parent))
 		if err != nil {
 			return nil, nil, err
 		}
