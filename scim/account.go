@@ -68,7 +68,7 @@ func (u *user) status(othersActive bool) (v2.UserTrait_Status_Status, string) {
 	case u.Active == flagFalse:
 		return v2.UserTrait_Status_STATUS_DISABLED, ""
 	case u.Active == flagUnclear:
-		return v2.UserTrait_Status_STATUS_UNSPECIFIED, "the attribute active is neither true nor false"
+		return v2.UserTrait_Status_STATUS_UNSPECIFIED, "the attribute active is neither true nor false, or is given as both"
 	case u.Active == flagAbsent && othersActive:
 		return v2.UserTrait_Status_STATUS_UNSPECIFIED, "the attribute active is missing, although other users have it"
 	default:

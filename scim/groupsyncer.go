@@ -42,7 +42,7 @@ type groupSyncer struct {
 // membership is who is in a group.
 type membership struct {
 	members []memberValue
-	// sum identifies the members in their order.
+	// sum identifies the members in their order, and what they are.
 	sum uint64
 }
 
@@ -281,6 +281,7 @@ func digestOfMembers(members []memberValue) uint64 {
 	h := fnv.New64a()
 	for _, m := range members {
 		_, _ = h.Write([]byte(m.id() + "\x00"))
+		_, _ = h.Write([]byte{byte(m.kind())})
 	}
 	return h.Sum64()
 }

@@ -114,7 +114,7 @@ func isRoot(segment string) bool {
 }
 
 // memberKind is what a member is.
-type memberKind int
+type memberKind byte
 
 const (
 	memberUnknown memberKind = iota // the server does not say
@@ -187,10 +187,8 @@ func (c *endpoint) members(ctx context.Context, id string) ([]memberValue, error
 // others.
 func (c *endpoint) checkMembers(id string, members []memberValue) error {
 	for i, m := range members {
-		if m.kind() == memberOther {
-			continue
-		}
-		if memberID := m.id(); memberID == "" || len(memberID) > maxID || isGarbled(memberID) {
+		memberID := m.id()
+		if (memberID == "" || len(memberID) > maxID || isGarbled(memberID)) && m.kind() != memberOther {
 			return c.failf(codes.DataLoss,
 				"%s lists a member of the group %q whose id is missing or cannot be read (number %d). No member may be left out: ask the app's support.",
 				c.place(), c.quote(id), i+1)
