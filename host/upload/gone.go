@@ -184,7 +184,7 @@ func goneFrom(upload string, plugins []Plugin, last *lastgood.Good, owner func(s
 	for instance, part := range last.Sync.Plugins {
 		known[instance] = true
 		if len(part.ResourceTypes) == 0 && !slices.ContainsFunc(plugins, func(p Plugin) bool { return p.Instance == instance }) {
-			missing(instance)
+			_ = missing(instance)
 		}
 	}
 	var unheard []string
