@@ -3,6 +3,7 @@ package main_test
 import (
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -21,17 +22,14 @@ var (
 func testFiles(t *testing.T) map[string]string {
 	t.Helper()
 	files := map[string]string{}
+	root := os.DirFS(repository)
 	for _, dir := range []string{"bench", "fullstory", "host", "plugin", "sandbox", "scim"} {
-		require.NoError(t, filepath.WalkDir(filepath.Join(repository, dir), func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() || !strings.HasSuffix(path, "_test.go") {
+		require.NoError(t, fs.WalkDir(root, dir, func(name string, entry fs.DirEntry, err error) error {
+			if err != nil || entry.IsDir() || !strings.HasSuffix(name, "_test.go") {
 				return err
 			}
-			text, err := os.ReadFile(path)
-			if err != nil {
-				return err
-			}
-			in, err := filepath.Rel(repository, filepath.Dir(path))
-			files[in] += string(text)
+			text, err := fs.ReadFile(root, name)
+			files[path.Dir(name)] += string(text)
 			return err
 		}))
 	}
