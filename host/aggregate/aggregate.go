@@ -94,6 +94,13 @@ func WithPackedProfiles() Option {
 	return func(a *Aggregate) { a.packed = true }
 }
 
+// WithResourceTypes limits a sync to resource types, by their ids of the aggregate; none
+// is no limit. The syncer has only these in its store: at the row of any other it drops
+// the rest of the listing, and calls the sync a success. So such rows are left out here.
+func WithResourceTypes(typeIDs []string) Option {
+	return func(a *Aggregate) { a.only = typeIDs }
+}
+
 // Aggregate is one connector over many plugins. It is safe for concurrent use.
 type Aggregate struct {
 	routes      []*route
@@ -104,7 +111,8 @@ type Aggregate struct {
 	memory      MetadataMemory
 	sessions    Sessions // nil: none
 	packed      bool
-	seen        *seen // of the plugins without a namespace
+	only        []string // the resource types of the sync; none: all
+	seen        *seen    // of the plugins without a namespace
 }
 
 var _ grpc.ClientConnInterface = (*Aggregate)(nil)

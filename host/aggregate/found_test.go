@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -155,7 +156,7 @@ func makeSync(t testing.TB, path string, plugins []aggregate.Plugin, spec upload
 	return made{spec.Keep, path, result}, nil
 }
 
-// copied is the baseline in a directory of its own.
+// copied is the baseline in another directory.
 func copied(t testing.TB, from string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), "sync.c1z")
@@ -280,7 +281,7 @@ func TestARejectedListingLeavesNothingBehind(t *testing.T) {
 		"G4: by its reader":                       status.Error(codes.FailedPrecondition, "the list does not end and is not used"),
 		"G4: by its reader, as it changed":        status.Error(codes.Aborted, "the list changed and is not used"),
 		"G4: by a check, as page tokens repeat":   nil,
-		"G4: by nobody knows whom":                status.Error(codes.Unknown, "odd"),
+		"G4: for an unknown reason":               status.Error(codes.Unknown, "odd"),
 		"G4: as the page is gone":                 status.Error(codes.NotFound, "page lost"),
 		"G4: as rows are missing":                 status.Error(codes.DataLoss, "fewer than there are"),
 		"G4: as the page token is no longer good": status.Error(codes.InvalidArgument, "page token"),
@@ -365,6 +366,11 @@ func TestWhatIsStaleIsNoBaselineForCounting(t *testing.T) {
 	require.Empty(t, third.result.Stale)
 }
 
+// onEnd is no limit, and is called at the end of each listing.
+type onEnd func()
+
+func (e onEnd) BeginListing(context.Context) (func(), error) { return e, nil }
+
 // TestFreshGrantsGoBeforeStoredOnes, wherever they were listed; those of resources that
 // are gone do not come back.
 func TestFreshGrantsGoBeforeStoredOnes(t *testing.T) {
@@ -384,14 +390,44 @@ func TestFreshGrantsGoBeforeStoredOnes(t *testing.T) {
 		rows[0].SetAnnotations(annotations.New(&v2.GrantImmutable{}))
 	}
 	club.grants["c0"] = club.grants["c0"][:1] // One of two is revoked.
-	var listed atomic.Int64
-	_, err = makeSync(t, path, plugins(after, func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
-		// c0 to its end, which is one page, and the first of the two pages of c1.
-		if method == v2.GrantsService_ListGrants_FullMethodName && listed.Add(1) > 2 {
-			return nil, status.Error(codes.Unavailable, "lost")
+	// c0 to its end, which is one page, and the first of the two pages of c1. What is
+	// asked for beside them fails once they have arrived.
+	arrived, lost := make(chan struct{}), make(chan struct{})
+	lose := sync.OnceFunc(func() { close(lost) })
+	var asked atomic.Bool
+	limit := onEnd(func() {
+		if asked.CompareAndSwap(true, false) {
+			close(arrived)
 		}
-		return handler(ctx, request)
-	}), upload.Spec{})
+	})
+	second := plugins(after, func(ctx context.Context, _ string, request any, handler grpc.UnaryHandler) (any, error) {
+		grants, ok := request.(*v2.GrantsServiceListGrantsRequest)
+		if !ok {
+			return handler(ctx, request)
+		}
+		wait := lost
+		switch grants.GetResource().GetId().GetResource() {
+		case "c0":
+			asked.Store(true) // The next listing that ends is this one: the others wait.
+			return handler(ctx, request)
+		case "c1":
+			if grants.GetPageToken() != "" {
+				lose()
+				return nil, status.Error(codes.Unavailable, "lost")
+			}
+			wait = arrived
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+		}
+		if wait == arrived {
+			return handler(ctx, request)
+		}
+		return nil, status.Error(codes.Unavailable, "lost")
+	})
+	second[0].Listings = limit
+	_, err = makeSync(t, path, second, upload.Spec{})
 	require.NoError(t, err)
 	immutable := map[string]bool{}
 	for _, row := range read(t, path).grants {

@@ -45,7 +45,7 @@ func grantPrint(row *v2.Grant) fingerprint {
 	})
 }
 
-// grantIDPrint is for grants with an id of the app's, which one engine tells grants
+// grantIDPrint is for grants with an id of the app's, which one engine distinguishes grants
 // apart by. It is false for the SDK's form of an id, which says no more than grantPrint.
 func grantIDPrint(row *v2.Grant) (fingerprint, bool) {
 	if row.GetId() == "" || row.GetId() == grant.NewGrantID(row.GetPrincipal(), row.GetEntitlement()) {

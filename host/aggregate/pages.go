@@ -2,12 +2,14 @@ package aggregate
 
 import (
 	"context"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/annotations"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -34,7 +36,8 @@ type Listings interface {
 // the plugin's limit from page to page, and they are where a listing that never ends
 // is noticed. They are safe for concurrent use.
 type openListings struct {
-	limit Listings // nil: none
+	instance string   // of the plugin
+	limit    Listings // nil: none
 	// idle is how long a listing may go on without a row: a plugin that goes on giving
 	// out page tokens and no rows would hold a sync up for ever.
 	idle    time.Duration
@@ -45,11 +48,16 @@ type openListings struct {
 	next   map[string][]*openListing // by the request for the page that goes on with it
 }
 
+// abandoned is how long the syncer may leave a listing between two pages while another
+// waits for its place. It asks for the next page as soon as it has stored the last, so
+// one that it has not asked for by then it will not ask for any more.
+const abandoned = time.Minute
+
 // openListing is one of them. Only the call for its current page uses it.
 type openListing struct {
-	end  func()        // gives its place back; nil: it has none
-	rows *atomic.Int64 // so far, also of the cursors that its pages enqueued
-	idle time.Duration // what the calls since its last row took
+	end      func()    // gives its place back; nil: it has none
+	progress *progress // also of the cursors that its pages enqueued
+	since    time.Time // when it was last given back a page
 
 	// A token that comes again is a circle. These find one of any period after at
 	// most three times as many pages, in constant memory (Brent's algorithm).
@@ -57,9 +65,28 @@ type openListing struct {
 	steps, power int
 }
 
+// progress is how far a listing has come, with all cursors that its pages enqueued.
+type progress struct {
+	mu   sync.Mutex
+	rows int64
+	idle time.Duration // what the calls since the last row took
+}
+
+// add counts a page and returns what there is now.
+func (p *progress) add(rows int, took time.Duration) (all int64, idle time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.rows += int64(rows)
+	p.idle += took
+	if rows > 0 {
+		p.idle = 0
+	}
+	return p.rows, p.idle
+}
+
 func newOpenListings(plugin Plugin) *openListings {
 	o := &openListings{
-		limit: plugin.Listings, idle: plugin.IdleTimeout, maxRows: plugin.MaxRows, next: map[string][]*openListing{},
+		instance: plugin.Instance, limit: plugin.Listings, idle: plugin.IdleTimeout, maxRows: plugin.MaxRows, next: map[string][]*openListing{},
 	}
 	if o.idle <= 0 {
 		o.idle = DefaultIdleTimeout
@@ -75,16 +102,57 @@ func newOpenListings(plugin Plugin) *openListings {
 func (o *openListings) begin(ctx context.Context, method string, request proto.Message) (*openListing, error) {
 	listing := o.take(method, request)
 	if listing == nil {
-		listing = &openListing{rows: new(atomic.Int64), power: 1, mark: tokenOf(request)}
+		listing = &openListing{progress: &progress{}, power: 1, mark: tokenOf(request)}
 	}
 	if listing.end == nil && o.limit != nil {
+		stop := o.whileWaiting(ctx)
 		end, err := o.limit.BeginListing(ctx)
+		stop()
 		if err != nil {
 			return nil, err
 		}
 		listing.end = end
 	}
 	return listing, nil
+}
+
+// whileWaiting logs, every minute, that a listing waits for its place, and ends those of
+// this sync that keep it from others although nothing goes on with them. stop must be
+// called.
+func (o *openListings) whileWaiting(ctx context.Context) (stop func()) {
+	ticker := time.NewTicker(abandoned)
+	done := make(chan struct{})
+	go func() {
+		defer ticker.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case now := <-ticker.C:
+				ctxzap.Extract(ctx).Info("a listing waits until another one of the plugin has ended", zap.String("plugin", o.instance))
+				o.dropAbandoned(now.Add(-abandoned))
+			}
+		}
+	}()
+	return func() { close(done) }
+}
+
+// dropAbandoned ends the listings whose last page was given back before a time.
+func (o *openListings) dropAbandoned(before time.Time) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for key, waiting := range o.next {
+		o.next[key] = slices.DeleteFunc(waiting, func(listing *openListing) bool {
+			stale := listing.end != nil && listing.since.Before(before)
+			if stale {
+				o.drop(listing)
+			}
+			return stale
+		})
+		if len(o.next[key]) == 0 {
+			delete(o.next, key)
+		}
+	}
 }
 
 func (o *openListings) take(method string, request proto.Message) *openListing {
@@ -119,9 +187,9 @@ func (o *openListings) page(listing *openListing, method string, request, reply 
 		return nil, refusal
 	}
 	for _, token := range enqueued(reply) {
-		// A listing of its own, whose rows are counted with those of this one.
+		// It is read beside this one, and counted with it.
 		if sibling := behind(method, request, token); sibling != nil {
-			o.add(sibling.key, &openListing{rows: listing.rows, power: 1, mark: token})
+			o.add(sibling.key, &openListing{progress: listing.progress, power: 1, mark: token})
 		}
 	}
 	after := behind(method, request, nextOf(reply))
@@ -135,6 +203,7 @@ func (o *openListings) page(listing *openListing, method string, request, reply 
 func (o *openListings) add(key string, listing *openListing) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	listing.since = time.Now()
 	if !o.closed {
 		o.next[key] = append(o.next[key], listing)
 	}
@@ -143,25 +212,22 @@ func (o *openListings) add(key string, listing *openListing) bool {
 
 // refusal returns why a listing would never end; nil if nothing shows that.
 func (o *openListings) refusal(listing *openListing, reply proto.Message, took time.Duration) *ownError {
-	rows, token := rowsIn(reply), nextOf(reply)
-	if listing.rows.Add(int64(rows)) > o.maxRows {
+	token := nextOf(reply)
+	rows, idle := listing.progress.add(rowsIn(reply), took)
+	if rows > o.maxRows {
 		return &ownError{
 			code:   codes.Internal,
 			format: "it lists more than %d rows, so it is taken for a listing that never ends; if the app has so many, raise max-rows of the plugin's entry",
 			args:   []any{o.maxRows},
 		}
 	}
-	if token == "" {
+	if token == "" && len(enqueued(reply)) == 0 {
 		return nil
 	}
 	if listing.comesRound(token) {
 		return &ownError{code: codes.Internal, format: "its page tokens come round in a circle, so the listing would never end; this is a fault of the connector"}
 	}
-	listing.idle += took
-	if rows > 0 {
-		listing.idle = 0
-	}
-	if listing.idle > o.idle {
+	if idle > o.idle {
 		return &ownError{
 			code:   codes.Aborted,
 			format: "it has given no row for %s of its time, only page tokens; if the app needs that long, raise its idle-timeout",
@@ -172,6 +238,9 @@ func (o *openListings) refusal(listing *openListing, reply proto.Message, took t
 }
 
 func (l *openListing) comesRound(token string) bool {
+	if token == "" {
+		return false
+	}
 	if token == l.mark {
 		return true
 	}

@@ -3,6 +3,7 @@ package aggregate_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -139,8 +140,8 @@ func TestAggregateReadsOneListingAtATime(t *testing.T) {
 func TestAggregateLeavesNoPluginWaiting(t *testing.T) {
 	t.Parallel()
 	const apps, each, together = 4, 150, 30
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
+	t.Cleanup(cancel)
 	var steps [together]struct {
 		missing atomic.Int32
 		all     chan struct{}
@@ -170,10 +171,31 @@ func TestAggregateLeavesNoPluginWaiting(t *testing.T) {
 		})
 		plugins = append(plugins, aggregate.Plugin{Instance: name, Namespace: name, Conn: conn, Listings: supervise.New(t.Context(), supervise.Settings{})})
 	}
-	a := aggregateOf(t, plugins)
-	draft, err := syncfile.Make(ctx, a.Client(ctx), t.TempDir(), syncfile.Settings{Workers: 100})
-	require.NoError(t, err, "H2: a plugin waited for another")
-	require.Len(t, read(t, draft.Path()).grants, apps*each*2)
+	t.Run("H2: four apps of many groups", func(t *testing.T) {
+		t.Parallel()
+		a := aggregateOf(t, plugins)
+		draft, err := syncfile.Make(ctx, a.Client(ctx), t.TempDir(), syncfile.Settings{Workers: 100})
+		require.NoError(t, err, "a plugin waited for another")
+		require.Len(t, read(t, draft.Path()).grants, apps*each*2)
+	})
+}
+
+// TestAggregateLeavesOutRowsOfTypesThatAreNotSynced: at such a row the syncer would drop
+// the rest of the listing without an error, and never ask for its next page.
+func TestAggregateLeavesOutRowsOfTypesThatAreNotSynced(t *testing.T) {
+	t.Parallel()
+	app := groups(5)
+	role := &appType{resourceType: v2.ResourceType_builder{Id: "role", DisplayName: "Role"}.Build()}
+	odd := v2.Resource_builder{Id: v2.ResourceId_builder{ResourceType: "role", Resource: "r1"}.Build(), DisplayName: "r1"}.Build()
+	app.types[1].resources = slices.Insert(app.types[1].resources, 1, odd)
+	app.types = append(app.types, role)
+	types := []string{"a.group", "a.user"}
+	a := aggregateOf(t, []aggregate.Plugin{{
+		Instance: "a", Namespace: "a", Conn: serve(t, app), Listings: supervise.New(t.Context(), supervise.Settings{}),
+	}}, aggregate.WithResourceTypes(types))
+	draft, err := syncfile.Make(t.Context(), a.Client(t.Context()), t.TempDir(), syncfile.Settings{Workers: 100, Scope: syncfile.Scope{ResourceTypes: types}})
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{"a.group": 5, "a.user": 7}, draft.Resources, "H2: a listing that is dropped in the middle")
 }
 
 // counted is a limit that counts.
@@ -321,10 +343,27 @@ func TestAggregateRefusesAListingThatNeverEnds(t *testing.T) {
 	}
 }
 
-// TestAggregateCountsTheRowsOfEnqueuedCursors: a listing that goes on in cursors beside
-// its own is one listing.
-func TestAggregateCountsTheRowsOfEnqueuedCursors(t *testing.T) {
+// TestAggregateCountsEnqueuedCursors: a listing that goes on in cursors beside its first
+// is one listing.
+func TestAggregateCountsEnqueuedCursors(t *testing.T) {
 	t.Parallel()
+	for _, tc := range []struct {
+		name string
+		rows bool
+		want string
+	}{
+		{"H9: cursors for ever, with rows", true, "lists more than 100 rows"},
+		{"H9: cursors for ever, without a row", false, "it has given no row for 100ms of its time"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			refusesCursors(t, tc.rows, tc.want)
+		})
+	}
+}
+
+func refusesCursors(t *testing.T, rows bool, want string) {
+	t.Helper()
 	var pages atomic.Int32
 	conn := serve(t, groups(1), func(ctx context.Context, _ string, request any, handler grpc.UnaryHandler) (any, error) {
 		asked, ok := request.(*v2.GrantsServiceListGrantsRequest)
@@ -334,15 +373,18 @@ func TestAggregateCountsTheRowsOfEnqueuedCursors(t *testing.T) {
 		asked.SetPageToken("")
 		answer, err := handler(ctx, request)
 		if page, ok := answer.(*v2.GrantsServiceListGrantsResponse); ok {
+			if !rows {
+				page.SetList(nil)
+			}
 			page.SetNextPageToken("")
 			page.SetAnnotations(annotations.New(v2.EnqueuePageTokens_builder{PageTokens: []string{fmt.Sprint("cursor", pages.Add(1))}}.Build()))
 		}
 		return answer, err
 	})
 	limit := &counted{}
-	a := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: conn, MaxRows: 100, Listings: limit}})
+	a := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: conn, MaxRows: 100, IdleTimeout: 100 * time.Millisecond, Listings: limit}})
 	_, err := synced(t.Context(), t, a.Client(t.Context()), 4)
-	require.ErrorContains(t, err, "lists more than 100 rows", "H9: cursors for ever")
+	require.ErrorContains(t, err, want)
 	a.Close()
 	require.Equal(t, limit.begun.Load(), limit.ended.Load())
 }

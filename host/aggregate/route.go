@@ -180,12 +180,24 @@ func (r *route) callPlugin(ctx context.Context, method string, request, reply pr
 	if err := r.names.toAggregate(reply, principalOf(own)); err != nil {
 		return r.failed(codes.Internal, describe(method, own), err, "its reply cannot be used")
 	}
+	r.aggregate.leaveOut(reply)
 	if err := r.hold(describe(method, own), request, reply); err != nil {
 		return err
 	}
 	r.learn(request, reply)
 	r.observe(request, reply)
 	return nil
+}
+
+// leaveOut takes the resources out of a page whose type is not one of the sync's.
+func (a *Aggregate) leaveOut(reply proto.Message) {
+	page, ok := reply.(*v2.ResourcesServiceListResourcesResponse)
+	if !ok || len(a.only) == 0 {
+		return
+	}
+	page.SetList(slices.DeleteFunc(page.GetList(), func(row *v2.Resource) bool {
+		return !slices.Contains(a.only, row.GetId().GetResourceType())
+	}))
 }
 
 // own is the request as the plugin knows it.

@@ -92,7 +92,7 @@ func (r *route) tooLongWithNamespace(own, whole int) string {
 	if own > maxID || whole <= maxID {
 		return ""
 	}
-	return fmt.Sprintf("has %d bytes with the namespace %q in front, and C1 takes at most %d: the plugin needs a shorter namespace",
+	return fmt.Sprintf("has %d bytes with the namespace %q in front, and C1 takes at most %d: the plugin needs a shorter name, which is its namespace",
 		whole, r.namespace, maxID)
 }
 
@@ -149,10 +149,9 @@ func referenceFlaw(id *v2.ResourceId) string {
 	return ""
 }
 
-// parentFlaw is for the parent of a resource: none, or a whole id. The store leaves
-// out one without an id.
+// parentFlaw is for the parent of a resource. One without an id is none, as to the store.
 func parentFlaw(parent *v2.ResourceId) string {
-	if parent.GetResourceType() == "" && parent.GetResource() == "" {
+	if parent.GetResource() == "" {
 		return ""
 	}
 	if words := referenceFlaw(parent); words != "" {
@@ -253,7 +252,7 @@ func entitlementFlaw(row *v2.Entitlement) string {
 		return "its slug " + words
 	}
 	for _, to := range row.GetGrantableTo() {
-		if words := idFlaw(to.GetId()); words != "" {
+		if words := idFlaw(to.GetId()); words != "" && to.GetId() != "" {
 			return "a resource type that it is grantable to: its id " + words
 		}
 	}
@@ -297,7 +296,7 @@ func scopeFlaw(row *v2.Entitlement) string {
 }
 
 // grantUnfit returns why a grant cannot be synced, "" if it can. Where resources are
-// to be inserted, that of its entitlement becomes a row of its own.
+// to be inserted, that of its entitlement becomes another row.
 func (r *route) grantUnfit(row *v2.Grant, inserts bool) string {
 	if missing := grantWithoutIdentity(row); missing != "" {
 		return missing
@@ -353,7 +352,7 @@ func expandableFlaw(annotation *anypb.Any) string {
 		return fmt.Sprintf("its annotation GrantExpandable cannot be decoded: %v", err)
 	}
 	for _, id := range slices.Concat(expandable.GetEntitlementIds(), expandable.GetResourceTypeIds()) {
-		if words := idFlaw(id); words != "" {
+		if words := idFlaw(id); words != "" && id != "" {
 			return "its annotation GrantExpandable: an id " + words
 		}
 	}

@@ -371,7 +371,7 @@ func (r *route) noteMember(annotation *v2.EntitlementExclusionGroup, resource *v
 			own, named(r.ownType(group.typeID)))
 	}
 	if annotation.GetIsDefault() && group.defaultID != "" && group.defaultID != id {
-		return fmt.Sprintf("it is the default of the exclusion group %s, and so is the entitlement %s: a group may have one default, and a group of each resource needs an id of its own",
+		return fmt.Sprintf("it is the default of the exclusion group %s, and so is the entitlement %s: a group may have one default, and a group of each resource needs its own id",
 			own, named(r.ownID(group.defaultID)))
 	}
 	this := resourcePrint(v2.ResourceId_builder{ResourceType: resource.GetResource(), Resource: id}.Build())
@@ -447,7 +447,7 @@ func (r *route) expansionUnfit(row *v2.Grant) string {
 		}
 		for _, id := range []string{source, target.GetId()} {
 			if r.seen.ofSeveral(id) {
-				return fmt.Sprintf("it expands from the entitlement %s, and several resources have an entitlement of the id %s: give each an id of its own",
+				return fmt.Sprintf("it expands from the entitlement %s, and several resources have an entitlement of the id %s: give each its own id",
 					named(r.ownID(source)), named(r.ownID(id)))
 			}
 		}

@@ -1,6 +1,7 @@
 package aggregate
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"unicode/utf8"
 
 	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -37,11 +39,13 @@ func named(text string) string {
 	return strconv.Quote(shortened(text, shownID)) + "…"
 }
 
-// breaks says whether a text may have tabs and line breaks.
+// breaks says whether a text may have tabs and line breaks of any kind, also the soft
+// ones of office programs (U+000B), and the control characters from U+0080 to U+009F:
+// texts for people have those where an app took windows-1252 for ISO-8859-1.
 type breaks bool
 
 const (
-	oneLine breaks = false // ids: they are compared byte by byte, and stand in logs and addresses
+	oneLine breaks = false // ids: they are compared byte by byte, and appear in logs and addresses
 	lines   breaks = true  // texts for people
 )
 
@@ -57,7 +61,7 @@ func flaw(text string, allowed breaks) string {
 		switch {
 		case r == utf8.RuneError && size == 1:
 			return "is not valid UTF-8"
-		case allowed == lines && (r == '\t' || r == '\n' || r == '\r'):
+		case allowed == lines && (unicode.IsSpace(r) || r >= 0x80):
 		case unicode.IsControl(r):
 			return fmt.Sprintf("has the control character %U", r)
 		}
@@ -281,6 +285,11 @@ func profileFlaw(profile *structpb.Struct) string {
 	}
 	if encoded := profile.ProtoReflect().GetUnknown(); len(encoded) > 0 {
 		if words := structTexts.flaw(encoded, 0); words != "" {
+			// Decoded, it shows which member it is.
+			whole := &structpb.Struct{}
+			if proto.Unmarshal(encoded, whole) == nil {
+				words = cmp.Or(structFlaw(whole), words)
+			}
 			return "its profile: " + words
 		}
 	}

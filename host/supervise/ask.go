@@ -26,7 +26,7 @@ var told = struct {
 	by map[string]prebuilt.Told
 }{by: map[string]prebuilt.Told{}}
 
-// askManifest asks an unmodified connector what it is, by commands of its own. It
+// askManifest asks an unmodified connector what it is, by its own commands. It
 // returns what the toolchain wrote into the executable too, which is nothing in a
 // script.
 func (p *Process) askManifest(ctx context.Context, made *image) (*pluginv1.Manifest, prebuilt.Build, error) {

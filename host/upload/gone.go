@@ -45,7 +45,7 @@ func (e *GoneError) Error() string {
 		e.Instance, e.Upload, since, accounts(e.Accounts))
 	switch {
 	case e.Present:
-		said = fmt.Sprintf("the namespace of plugin %q has changed: the %s that the baseline (the last good sync, %s) of upload %q has of it would all be deleted, and created with other ids: give the plugin its old namespace back",
+		said = fmt.Sprintf("the namespace of plugin %q has changed: the %s that the baseline (the last good sync, %s) of upload %q has of it would all be deleted, and created with other ids: give the plugin its old namespace back (add or remove `namespace: \"\"`, as it was)",
 			e.Instance, accounts(e.Accounts), since, e.Upload)
 	case e.Unnamed:
 		said = fmt.Sprintf("a plugin without a namespace is no longer in upload %q, but the baseline (the last good sync, %s) has %s of it (of type %q), which would all be deleted: put it back into the plugins of the upload",
@@ -55,6 +55,15 @@ func (e *GoneError) Error() string {
 		said += fmt.Sprintf("; if it was renamed (new in the upload: %s), give it its old name back", quoted(e.New))
 	}
 	return fmt.Sprintf("%s; if the deletions are right, let them through once with --accept-deletions %s", said, e.Instance)
+}
+
+// accepted is what a sync reports that goes on all the same.
+func (e *GoneError) accepted() string {
+	if e.Present {
+		return fmt.Sprintf("the namespace of plugin %q has changed: the %s that the baseline has of it are deleted and created with other ids, as --accept-deletions lets through",
+			e.Instance, accounts(e.Accounts))
+	}
+	return fmt.Sprintf("plugin %q is no longer in the upload: the %s that the baseline has of it are deleted, as --accept-deletions lets through", e.Instance, accounts(e.Accounts))
 }
 
 // Discreet is all of the error: it has numbers and names of the configuration only.
@@ -240,6 +249,13 @@ func (m *making) report(log *zap.Logger, result *Result) (warnings []string) {
 		log.Warn("the upload no longer has this plugin; what the baseline has of it is deleted",
 			zap.String("plugin", one.Instance), zap.Int("accounts", one.Accounts), zap.Time("baseline", one.Since))
 	}
+	defer func() {
+		for _, one := range m.gone {
+			if one.Accounts > 0 {
+				warnings = append(warnings, one.accepted())
+			}
+		}
+	}()
 	if !result.Whole {
 		return nil
 	}
@@ -269,6 +285,10 @@ const firstSync = "First sync: there is no baseline yet, so the deletion guard h
 // unguarded says which plugins the deletion guard had nothing to compare for, and why;
 // "" if there is none.
 func (m *making) unguarded(instances []string) string {
+	instances = slices.DeleteFunc(instances, func(name string) bool {
+		// It has another namespace now, which is reported in other words.
+		return slices.ContainsFunc(m.gone, func(one *GoneError) bool { return one.Present && fmt.Sprintf("%q", one.Instance) == name })
+	})
 	switch {
 	case len(instances) == 0:
 		return ""

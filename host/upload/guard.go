@@ -33,7 +33,7 @@ type Guard struct {
 type Limits struct {
 	KeepPercent int // 1 to 100
 	MinMissing  int // at least 1
-	// Explicit says that somebody has chosen MinMissing: it holds for short lists too.
+	// Explicit says that the operator chose MinMissing: it holds for short lists too.
 	Explicit bool
 }
 

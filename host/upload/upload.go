@@ -248,7 +248,7 @@ func (m *making) lastGood(instance string) (*aggregate.LastGood, error) {
 }
 
 func (m *making) sync(ctx context.Context, plugins []aggregate.Plugin, observer aggregate.Observer) (*aggregate.Aggregate, *syncfile.Draft, error) {
-	options := []aggregate.Option{aggregate.WithRetry(m.Retry), aggregate.WithObserver(observer), aggregate.WithPackedProfiles()}
+	options := []aggregate.Option{aggregate.WithRetry(m.Retry), aggregate.WithObserver(observer), aggregate.WithPackedProfiles(), aggregate.WithResourceTypes(m.Scope.ResourceTypes)}
 	if m.Sessions != nil {
 		options = append(options, aggregate.WithSessions(m.Sessions()))
 	}
@@ -344,7 +344,7 @@ func (m *making) guard(a *aggregate.Aggregate, draft *syncfile.Draft, stale []ag
 			continue
 		}
 		mine := func(typeID string) bool { return m.owner(a, typeID) == p.Instance }
-		err := p.Guard.guarded(p.Instance, prefixOf(p), mine, before, now, m.last.File.FinishedAt)
+		err := p.Guard.guarded(p.Instance, prefixOf(p), mine, before, now, m.countedAt(p.Instance))
 		if err == nil {
 			continue
 		}
@@ -476,6 +476,14 @@ func (m *making) countedBefore(a *aggregate.Aggregate, instance string) map[stri
 		}
 	}
 	return counts
+}
+
+// countedAt is when the numbers of the last good sync were those of the app.
+func (m *making) countedAt(instance string) time.Time {
+	if part := m.last.Sync.Plugins[instance]; part.Counts != nil {
+		return part.AsOf
+	}
+	return m.last.File.FinishedAt
 }
 
 // compared says that the last good sync has something of the plugin.

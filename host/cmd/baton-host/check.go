@@ -73,6 +73,13 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 	for _, plugin := range cfg.Plugins {
 		plugins = append(plugins, wantedOf(plugin))
 	}
+	var baselines []baseline
+	for _, upload := range cfg.Uploads {
+		baselines = append(baselines, o.baselines(cfg, upload)...)
+	}
+	if err := acceptDeletions(ctx, plugins, o.accept, baselines); err != nil {
+		return err
+	}
 	if err := attachDebugged(cfg, plugins); err != nil {
 		return err
 	}

@@ -66,12 +66,13 @@ uploads:
 	requireNoted(t, filepath.Join(out, "all.c1z"), "east", "west")
 }
 
-// TestSyncsThatOverlapKeepTheirNotesApart: two uploads are synced over one process
-// of a plugin, and each is in the middle before one goes on.
+// TestSyncsThatOverlapKeepTheirNotesApart: two uploads are synced over one process of a
+// plugin, which may list for both at the same time, and each is in the middle before one
+// goes on.
 func TestSyncsThatOverlapKeepTheirNotesApart(t *testing.T) {
 	t.Parallel()
 	c := startC1(t, c1.Options{})
-	text := "plugins:\n  both: { app: notes, config: { name: both, meet: 2 } }\nuploads:\n"
+	text := "plugins:\n  both: { app: notes, concurrency: 2, config: { name: both, meet: 2 } }\nuploads:\n"
 	env := []string{c.trust()}
 	var tasks []string
 	for _, name := range []string{"first", "second"} {

@@ -51,7 +51,7 @@ type Service struct {
 const FirstDescriptor = 3
 
 // Prepare makes a start with a configuration in which Check finds nothing. dir is a
-// directory that nobody else can enter, and that is there for as long as the
+// directory that no other user can enter, and that is there for as long as the
 // connector runs; sessions is served to the connector, if it is not nil. The caller
 // discards the handover and closes the files, whatever happens, and ends the sessions
 // with the process.
