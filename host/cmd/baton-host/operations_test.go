@@ -159,6 +159,7 @@ func TestEveryAlarmOfTheHostIsInTheOperatorsTables(t *testing.T) {
 	text, code := documents(t)["docs/operations.md"], saidBy(t)
 	table := &said{sentences: firstCells(text)}
 	require.Greater(t, len(code.alarms), 20)
+	var missing []string
 	for _, alarm := range code.alarms {
 		if slices.Contains([]string{"no traces are sent", "closing the connector", "the connector panicked while it was built"}, alarm) {
 			continue // Of a plugin that runs alone, or about traces: they say what to do, or are followed by an end.
@@ -166,8 +167,11 @@ func TestEveryAlarmOfTheHostIsInTheOperatorsTables(t *testing.T) {
 		covered := slices.ContainsFunc(table.sentences, func(sentence string) bool {
 			return (&said{sentences: []string{alarm}}).says(sentence)
 		})
-		require.True(t, covered, "docs/operations.md does not say what to do about: %s", alarm)
+		if !covered {
+			missing = append(missing, alarm)
+		}
 	}
+	require.Empty(t, missing, "docs/operations.md does not say what to do about these")
 }
 
 func TestEveryStateIsInTheOperatorsTables(t *testing.T) {
