@@ -57,7 +57,7 @@ func (u *user) resource(othersActive bool) (*v2.Resource, error) {
 	if !u.Meta.Created.IsZero() {
 		attributes = append(attributes, resource.WithResourceCreatedAt(u.Meta.Created.Time))
 	}
-	return resource.NewUserResource(cut(u.shownName(email), maxName), accountType, string(u.ID), traits, attributes...)
+	return resource.NewUserResource(cut(u.shownName(email), maxName), accountType, string(u.ID.text), traits, attributes...)
 }
 
 // status is what active says. In a list in which no user has it, every user counts as
@@ -100,11 +100,11 @@ func (u *user) profile(profile []attribute, email string) []attribute {
 	add("manager", string(work.Manager))
 	add("organization", string(work.Organization))
 	add("roles", strings.Join(u.roleNames(), ", "))
-	add("scim_id", string(u.ID))
+	add("scim_id", string(u.ID.text))
 	add("time_zone", u.TimeZone)
 	add("title", u.Title)
-	add("user_id", string(u.ID))
-	add("user_name", string(u.UserName))
+	add("user_id", string(u.ID.text))
+	add("user_name", string(u.UserName.text))
 	add("user_type", u.UserType)
 	for key, value := range u.chosen.profile {
 		if value == "" {

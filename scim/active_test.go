@@ -240,6 +240,30 @@ func TestNestedAttributes(t *testing.T) {
 		"there is one, and it is null":   {`{"id":7,"userName":"ann",` + urn + `:null}`, hasLogin("ann")},
 		"there is one, and it is a text": {`{"id":7,"userName":"ann",` + urn + `:"x"}`, hasLogin("ann")},
 
+		"in a list of one":                {`{"id":7,` + urn + `:[` + nested + `]}`, all(hasID("7"), everything)},
+		"in a list of lists":              {`{"id":7,` + urn + `:[[` + nested + `],null]}`, everything},
+		"in two objects":                  {`{"id":7,` + urn + `:[{"userName":"ann"},{"active":false}]}`, all(hasLogin("ann"), hasStatus(disabled))},
+		"in a text":                       {`{"id":7,` + urn + `:` + strconv.Quote(nested) + `}`, everything},
+		"in a text in a list":             {`{"id":7,` + urn + `:[` + strconv.Quote(nested) + `]}`, everything},
+		"nested in itself":                {`{"id":7,` + urn + `:{` + urn + `:` + nested + `}}`, everything},
+		"nested in itself, in SCIM 1.1":   {`{"id":7,` + urn + `:{"urn:scim:schemas:core:1.0":[` + nested + `]}}`, everything},
+		"nested in itself, contradictory": {`{"id":7,` + urn + `:{"userName":"ann","active":true,` + urn + `:{"active":false}}}`, hasStatus(unspecified)},
+		"full names with a dot":           {`{"id":7,"urn:ietf:params:scim:schemas:core:2.0:User.userName":"ann","urn:ietf:params:scim:schemas:core:2.0:User.active":false}`, all(hasLogin("ann"), hasStatus(disabled))},
+		"full names with a slash":         {`{"id":7,"urn:ietf:params:scim:schemas:core:2.0:User/userName":"ann","urn:ietf:params:scim:schemas:core:2.0:User/active":false}`, all(hasLogin("ann"), hasStatus(disabled))},
+		"full names with a number sign":   {`{"id":7,"urn:ietf:params:scim:schemas:core:2.0:User#userName":"ann","urn:ietf:params:scim:schemas:core:2.0:User#active":false,"urn:ietf:params:scim:schemas:core:2.0:User#name/givenName":"Ann"}`, all(hasLogin("ann"), hasStatus(disabled), hasProfile("first_name", "Ann"))},
+		"full names of SCIM 1.1":          {`{"id":7,"urn:scim:schemas:core:1.0.userName":"ann","urn:scim:schemas:core:1.0:active":false}`, all(hasLogin("ann"), hasStatus(disabled))},
+		"unreadable, with a user name":    {`{"id":7,"userName":"ann",` + urn + `:"x"}`, all(hasLogin("ann"), hasStatus(unspecified))},
+		"unreadable, and active":          {`{"id":7,"userName":"ann","active":true,` + urn + `:[7]}`, hasStatus(unspecified)},
+		"an empty list":                   {`{"id":7,"userName":"ann",` + urn + `:[]}`, all(hasLogin("ann"), hasStatus(enabled))},
+		"an empty text":                   {`{"id":7,"userName":"ann",` + urn + `:" "}`, all(hasLogin("ann"), hasStatus(enabled))},
+		"of a group":                      {`{"id":7,"userName":"ann","urn:ietf:params:scim:schemas:core:2.0:Group":{"userName":"bob","active":false,"displayName":"G"},"urn:ietf:params:scim:schemas:core:2.0:Group:title":"T"}`, all(hasLogin("ann"), hasStatus(enabled), hasName("ann"))},
+		"of a device":                     {`{"id":7,"userName":"ann","urn:ietf:params:scim:schemas:core:2.0:Device":{"userName":"bob","active":false}}`, all(hasLogin("ann"), hasStatus(enabled))},
+		"false with an escape":            {`{"id":7,"userName":"ann","active":"\u0066alse"}`, hasStatus(disabled)},
+		"true with escapes":               {`{"id":7,"userName":"ann","active":"\u0054ru\u0065"}`, hasStatus(enabled)},
+		"a user name twice, in two cases": {`{"id":7,"userName":"ann","USERNAME":"Ann"}`, hasLogin("ann")},
+		"an id twice, once as a number":   {`{"id":7,"ID":"7","userName":"ann"}`, hasID("7")},
+		"a user name twice, once null":    {`{"id":7,"userName":"ann","userName":null}`, hasLogin("ann")},
+
 		"in both places, equal":               {`{"id":7,"userName":"ann","active":false,` + urn + `:{"id":"7","userName":"Ann","active":false}}`, all(hasLogin("ann"), hasStatus(disabled))},
 		"in both places, the standard's":      {`{"id":7,"userName":"ann","title":"A",` + urn + `:{"title":"B","userType":"T"}}`, all(hasProfile("title", "A"), hasProfile("user_type", "T"))},
 		"in both places, one is null":         {`{"id":7,"userName":null,"displayName":"","active":null,"emails":[],` + urn + `:` + nested + `}`, everything},
@@ -257,8 +281,13 @@ func TestNestedAttributes(t *testing.T) {
 	}
 
 	for name, user := range map[string]string{
-		"two user names": `{"id":7,"userName":"ann",` + urn + `:{"userName":"bob"}}`,
-		"two ids":        `{"id":7,"userName":"ann",` + urn + `:{"id":8}}`,
+		"two user names":                 `{"id":7,"userName":"ann",` + urn + `:{"userName":"bob"}}`,
+		"two ids":                        `{"id":7,"userName":"ann",` + urn + `:{"id":8}}`,
+		"two user names in a list":       `{"id":7,` + urn + `:[{"userName":"ann"},{"userName":"bob"}]}`,
+		"two user names in one object":   `{"id":7,` + urn + `:{"userName":"ann","username":"bob"}}`,
+		"two user names, nothing nested": `{"id":7,"userName":"ann","userName":"bob"}`,
+		"two ids, nothing nested":        `{"id":"7","ID":"8","userName":"ann"}`,
+		"two ids, one with an escape":    `{"id":"7","i\u0064":"8","userName":"ann"}`,
 	} {
 		t.Run("S2: core attributes nested under their URN, refused: "+name, func(t *testing.T) {
 			t.Parallel()
@@ -267,6 +296,41 @@ func TestNestedAttributes(t *testing.T) {
 			require.Contains(t, st.Message(), "has two different values of")
 		})
 	}
+
+	for name, value := range map[string]string{
+		"a text": `"x"`, "a text that is no JSON": `"{\"userName\":"`, "a number": `7`, "a boolean": `true`, "a list of texts": `["x"]`,
+		"half a character in a text": `"{\"userName\":\"\\ud800\"}"`,
+		"nested too deep":            strings.Repeat("[", 20) + nested + strings.Repeat("]", 20),
+	} {
+		t.Run("S2: core attributes nested under their URN, refused: "+name, func(t *testing.T) {
+			t.Parallel()
+			st := listFails(t, userList(`{"id":7,`+urn+`:`+value+`}`, `{"id":8,"userName":"bob"}`))
+			require.Equal(t, codes.DataLoss, st.Code())
+			require.Contains(t, st.Message(), "has the attribute "+strings.Trim(urn, `"`)+" in a form that cannot be read")
+		})
+	}
+
+	t.Run("S2: core attributes nested under their URN: a list of one beside a plain user", func(t *testing.T) {
+		t.Parallel()
+		accounts, err := listAll(t, newConnector(t, start(t, userList(`{"id":"1","userName":"a","active":true}`,
+			`{"id":"2",`+urn+`:[{"userName":"b","active":false,"emails":[{"value":"b@x.org"}]}]}`))))
+		require.NoError(t, err)
+		all(hasLogin("b"), hasStatus(disabled), hasEmails("b@x.org"))(t, accounts["2"])
+	})
+
+	t.Run("S2: core attributes nested under their URN: chosen ones in a list of one", func(t *testing.T) {
+		t.Parallel()
+		for _, user := range []string{`{"id":7,` + urn + `:[` + nested + `]}`, `{"id":7,` + urn + `:{` + urn + `:` + strconv.Quote(nested) + `}}`} {
+			client, err := scim.NewClient(t.Context(), scim.Options{
+				BaseURL: start(t, oneUser(user)), Token: testToken, UserAgent: "baton-test/v1",
+				Attributes: scim.Attributes{Login: "externalId", Profile: []string{"t=urn:ietf:params:scim:schemas:core:2.0:User:title"}},
+			})
+			require.NoError(t, err)
+			accounts, err := listAll(t, serveConnector(t, client))
+			require.NoError(t, err)
+			all(hasLogin("e7"), hasProfile("t", "VP"))(t, accounts["7"])
+		}
+	})
 
 	t.Run("S2: core attributes nested under their URN: chosen ones", func(t *testing.T) {
 		t.Parallel()
@@ -287,24 +351,41 @@ func TestNestedAttributes(t *testing.T) {
 			"g": `{"id":"g",` + groupURN + `:{"displayName":"Everyone","externalId":"e1","members":[{"value":"a","type":"User"},{"value":"h","type":"Group"}]}}`,
 			"h": `{"id":"h","displayName":"Half","members":[],"URN:ietf:params:scim:schemas:core:2.0:GROUP":{"displayName":"Other","members":[{"value":"b"}]}}`,
 			"i": `{"id":"i","members":[{"value":"a"}],` + groupURN + `:{"members":[{"value":"b"}]}}`,
+			"j": `{"id":"j",` + groupURN + `:[{"displayName":"List","members":[{"value":"b","type":"User"}]}]}`,
+			"k": `{"id":"k","displayName":"Kin",` + urn + `:{"displayName":"Ann","externalId":"e","members":[{"value":"b"}]}}`,
+			"l": `{"id":"l","displayName":"Lost",` + groupURN + `:"x"}`,
+			"m": `{"id":"m","ID":"n","members":[{"value":"a"}]}`,
+			"n": `{"id":"n","members":[{"value":"a","Value":"b"}]}`,
 			"u": `{"id":"u","meta":{"resourceType":"User"},` + urn + `:{"userName":"ann"}}`,
 		}}
 		connector := groupConnector(t, start(t, a))
+		_, err := listGroups(t, connector)
+		require.Contains(t, requireFailure(t, err).Message(), "two different values of id")
+		a.change(func() { delete(a.groups, "m") })
 		groups, err := listGroups(t, connector)
 		require.NoError(t, err)
 		names := []string{}
 		for _, group := range groups {
 			names = append(names, group.GetDisplayName())
 		}
-		require.Equal(t, []string{"Everyone", "Half", "i"}, names)
+		require.Equal(t, []string{"Everyone", "Half", "i", "List", "Kin", "Lost", "n"}, names)
+		a.change(func() { a.groups["m"] = `{"id":"m","ID":"n","members":[{"value":"a"}]}` })
 		got, err := listMembers(t, connector, "g")
 		require.NoError(t, err)
 		require.Equal(t, []string{"user/a", "group/h+"}, got)
 		got, err = listMembers(t, connector, "h")
 		require.NoError(t, err)
 		require.Equal(t, []string{"user/b"}, got)
-		_, err = listMembers(t, connector, "i")
-		require.Equal(t, codes.DataLoss, requireFailure(t, err).Code(), "two lists of members")
+		got, err = listMembers(t, connector, "j")
+		require.NoError(t, err)
+		require.Equal(t, []string{"user/b"}, got)
+		got, err = listMembers(t, connector, "k")
+		require.NoError(t, err)
+		require.Empty(t, got, "those of a user are none of a group")
+		for id, why := range map[string]string{"i": "two lists of members", "l": "cannot be read", "m": "two ids", "n": "two ids of a member"} {
+			_, err = listMembers(t, connector, id)
+			require.Equal(t, codes.DataLoss, requireFailure(t, err).Code(), why)
+		}
 	})
 }
 
@@ -419,6 +500,74 @@ func TestMembersOfAThirdKind(t *testing.T) {
 		"a user, said to be a group":       {`{"value":"u3","type":"Group","$ref":"Users/u3"}`, ""},
 		"without an id":                    {`{"type":"Device"}`, ""},
 		"an id that is too long":           {`{"type":"Device","value":"` + strings.Repeat("x", 2000) + `"}`, ""},
+
+		"a list of one as type":                 {`{"value":"u3","type":["ServicePrincipal"]}`, ``},
+		"a third kind with a slash":             {`{"value":"u3","type":"ServicePrincipal/Member"}`, ""},
+		"two types":                             {`{"value":"u3","type":["User","Group"]}`, ``},
+		"an object as type":                     {`{"value":"u3","type":{"value":"ServicePrincipal"}}`, ``},
+		"a boolean as type":                     {`{"value":"u3","type":true}`, ``},
+		"type twice":                            {`{"value":"u3","type":"ServicePrincipal","Type":"User"}`, ``},
+		"a list of one as reference":            {`{"value":"u3","$ref":["ServicePrincipals/u3"]}`, ``},
+		"an object as reference":                {`{"value":"u3","$ref":{"value":"ServicePrincipals/u3"}}`, ``},
+		"a reference with backslashes":          {`{"value":"u3","$ref":"http://x.org\\ServicePrincipals\\u3"}`, ``},
+		"backslashes alone":                     {`{"$ref":"http://x.org\\ServicePrincipals\\u3"}`, ``},
+		"ref":                                   {`{"value":"u3","ref":"ServicePrincipals/u3"}`, ``},
+		"resourceType":                          {`{"value":"u3","resourceType":"ServicePrincipal"}`, ``},
+		"meta":                                  {`{"value":"u3","meta":{"resourceType":"ServicePrincipal"}}`, ``},
+		"meta in a list":                        {`{"value":"u3","meta":[{"resourceType":"ServicePrincipal"}]}`, ``},
+		"meta, said to be a user":               {`{"value":"u3","type":"User","meta":{"resourceType":"ServicePrincipal"}}`, ``},
+		"a URL as value":                        {`{"value":"https://x.org/scim/v2/ServicePrincipals/u3"}`, ``},
+		"a path as value":                       {`{"value":"ServicePrincipals/u3"}`, ``},
+		"a path as id":                          {`"Devices/u3"`, ``},
+		"the groups of a user":                  {`{"value":"u3","$ref":"https://x.org/scim/v2/Users/u3/Groups"}`, ``},
+		"another id at the end":                 {`{"value":"u3","type":"User","$ref":"ServicePrincipals/42"}`, ``},
+		"an id with an ending":                  {`{"value":"u3","$ref":"https://x.org/scim/v2/ServicePrincipals/u3.json"}`, ``},
+		"a key of OData":                        {`{"value":"u3","$ref":"https://x.org/v2/Widgets('u3')"}`, ``},
+		"a URN as reference":                    {`{"value":"u3","$ref":"urn:x:ServicePrincipal:u3"}`, ``},
+		"an unknown endpoint in capitals":       {`{"value":"u3","$ref":"https://x.org/scim/Acme/u3"}`, ``},
+		"an unknown endpoint in the plural":     {`{"value":"u3","$ref":"https://x.org/scim/acme/widgets/u3"}`, ``},
+		"an unknown endpoint after the version": {`{"value":"u3","$ref":"https://x.org/scim/v2/widget/u3"}`, ``},
+		"a third kind in the singular":          {`{"value":"u3","$ref":"https://x.org/scim/acme/service-principal/u3"}`, ``},
+		"an endpoint with digits":               {`{"value":"u3","type":"User","$ref":"https://x.org/OAuth2Clients/u3"}`, ``},
+		"a fragment":                            {`{"value":"u3","$ref":"https://x.org/#/ServicePrincipals/u3"}`, ``},
+		"any principal":                         {`{"value":"u3","$ref":"https://x.org/v2/Principals/u3"}`, ``},
+		"an escape of an escape":                {`{"value":"u3","$ref":"ServicePrincipals%252Fu3"}`, ``},
+		"no endpoint, said to be a device":      {`{"value":"u3","type":"Device","$ref":"https://x.org/scim/tenant42/u3"}`, ``},
+
+		"a user, the id in another case":            {`{"value":"u3","$ref":"https://x.org/scim/v2/Users/U3","type":"User"}`, `user/u3`},
+		"a user by login, the reference has the id": {`{"value":"ann@x.org","$ref":"https://x.org/scim/v2/Users/42","type":"User"}`, `user/ann@x.org`},
+		"a user by login, no type":                  {`{"value":"ann@x.org","$ref":"https://x.org/scim/v2/Users/42"}`, `user/ann@x.org`},
+		"a user called bot":                         {`{"value":"17","$ref":"../Users/bot"}`, `user/17`},
+		"a user, the id with an ending":             {`{"value":"u3","$ref":"https://x.org/scim/v2/Users/u3.json","type":"User"}`, `user/u3`},
+		"a user, a key of OData":                    {`{"value":"u3","$ref":"https://x.org/scim/v2/Users('u3')","type":"User"}`, `user/u3`},
+		"a user, a key of OData alone":              {`{"$ref":"https://x.org/scim/v2/Users(id='u3')"}`, `user/u3`},
+		"a user with a plus sign in the reference":  {`{"value":"a b","$ref":"../Users/a+b"}`, `user/a b`},
+		"a user, n/a as reference":                  {`{"value":"u3","$ref":"n/a"}`, `user/u3`},
+		"a user, N/A as reference":                  {`{"value":"u3","$ref":"N/A","type":"none"}`, `user/u3`},
+		"a user, a URN as reference":                {`{"value":"u3","$ref":"urn:uuid:u3"}`, `user/u3`},
+		"a user, the URN of users as reference":     {`{"value":"u3","$ref":"urn:ietf:params:scim:schemas:core:2.0:User:u3"}`, `user/u3`},
+		"a user, a tenant and no endpoint":          {`{"value":"u3","$ref":"https://x.org/scim/tenant42/u3"}`, `user/u3`},
+		"a user, a tenant by UUID":                  {`{"value":"u3","type":"User","$ref":"https://x.org/scim/A819c223-7f76-453a-919d-413861904646/u3"}`, `user/u3`},
+		"a user, an unknown word and a type":        {`{"value":"u3","type":"User","$ref":"https://x.org/persona/u3"}`, `user/u3`},
+		"a user, any principal and a type":          {`{"value":"u3","type":"User","$ref":"https://x.org/v1.0/directoryObjects/u3"}`, `user/u3`},
+		"a user, accounts":                          {`{"value":"u3","type":"User","$ref":"https://x.org/api/accounts/u3"}`, `user/u3`},
+		"a user, people and no type":                {`{"value":"u3","$ref":"https://x.org/api/people/u3"}`, `user/u3`},
+		"a user among members":                      {`{"value":"u3","$ref":"https://x.org/groups/g/members/u3"}`, `user/u3`},
+		"a group among members":                     {`{"value":"h","$ref":"https://x.org/groups/g/members/h"}`, `group/h+`},
+		"a type with its name in OData":             {`{"value":"u3","type":"#microsoft.graph.user"}`, "user/u3"},
+		"a URL as type":                             {`{"value":"u3","type":"https://x.org/v2/Schemas/User"}`, "user/u3"},
+		"EnterpriseUser":                            {`{"value":"u3","type":"EnterpriseUser"}`, `user/u3`},
+		"enterprise_user":                           {`{"value":"u3","type":"enterprise_user"}`, `user/u3`},
+		"Account":                                   {`{"value":"u3","type":"Account"}`, `user/u3`},
+		"Employee":                                  {`{"value":"u3","type":"Employee"}`, `user/u3`},
+		"a user, a list of one":                     {`{"value":"u3","type":["User"],"$ref":["../Users/u3"]}`, `user/u3`},
+		"a user, empty lists":                       {`{"value":"u3","type":[],"$ref":[],"meta":null}`, `user/u3`},
+		"a user, said five times":                   {`{"value":"u3","type":"User","$ref":"Users/u3","ref":"/Users/u3","resourceType":"User","meta":{"resourceType":"User"}}`, `user/u3`},
+		"a user by ref alone":                       {`{"ref":"https://x.org/scim/v2/Users/u3"}`, `user/u3`},
+		"a user with a backslash in the id":         {`{"value":"x\\ann","$ref":"../Users/x\\ann"}`, `user/x\ann`},
+		"a user with a backslash, reference alone":  {`{"$ref":"../Users/x\\ann"}`, `user/x\ann`},
+		"a user whose id is a path":                 {`{"value":"Sales/ann"}`, `user/Sales/ann`},
+		"a group, a key of OData":                   {`{"value":"h","$ref":"https://x.org/v2/Groups('h')"}`, `group/h+`},
 
 		"a user":                        {`{"value":"u3","type":" USER ","$ref":"https://x.org/scim/v2/users/u3/?x=1"}`, "user/u3"},
 		"a user by reference":           {`{"value":"u3","$ref":"https%3A%2F%2Fx.org%2FUsers%2Fu3"}`, "user/u3"},

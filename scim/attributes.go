@@ -195,20 +195,44 @@ func nestedMember(attributes any, urn, name string) any {
 	if urn != "" && !strings.EqualFold(urn, coreUser) {
 		return nil
 	}
+	return coreMember(attributes, name, 0)
+}
+
+// coreMember looks for the attribute under each URN of the core schema, in the forms in
+// which coreObjects reads them.
+func coreMember(attributes any, name string, depth int) any {
 	members, _ := attributes.(map[string]any)
 	for _, key := range slices.Sorted(maps.Keys(members)) {
-		attribute, core := coreName(key)
+		resource, attribute, core := coreName(key)
 		switch {
-		case !core:
+		case !core || strings.EqualFold(resource, groupResource):
 		case strings.EqualFold(attribute, name):
 			return members[key]
 		case attribute == "":
-			if value := member(members[key], name); value != nil {
-				return value
+			// What was read from JSON always marshals.
+			raw, _ := json.Marshal(members[key])
+			objects, _ := coreObjects(raw, depth)
+			for _, object := range objects {
+				nested := decodeAny(object)
+				if value := member(nested, name); value != nil {
+					return value
+				}
+				if value := coreMember(nested, name, depth+1); value != nil {
+					return value
+				}
 			}
 		}
 	}
 	return nil
+}
+
+// decodeAny reads JSON with its numbers as they are written.
+func decodeAny(raw []byte) (decoded any) {
+	decoder := json.NewDecoder(bytes.NewReader(raw))
+	decoder.UseNumber()
+	// What is no JSON has no members.
+	_ = decoder.Decode(&decoded)
+	return decoded
 }
 
 func each(value any) []any {

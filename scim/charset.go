@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"mime"
 	"net/http"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"golang.org/x/text/encoding"
+	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/htmlindex"
 	"golang.org/x/text/encoding/ianaindex"
 	"golang.org/x/text/encoding/unicode"
@@ -52,19 +54,58 @@ func decodeText(body []byte, header http.Header) ([]byte, error) {
 			return validUTF8(body, asciiName)
 		}
 	}
+	if utf8.Valid(body) && !isCoded(body, name) {
+		known, err := encodingOf(name)
+		// A set of several bytes is believed. Text in one of single bytes is practically
+		// never valid UTF-8 if there is more than ASCII in it, and a set that does not
+		// exist says nothing.
+		if err != nil || isSingleByte(known) {
+			return validUTF8(body, utf8Name)
+		}
+	}
+	known, err := encodingOf(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case known == unicode.UTF8:
+		return validUTF8(body, utf8Name)
+	}
+	return decodeWith(known, name, body)
+}
+
+// encodingOf finds a character set that can be decoded.
+func encodingOf(name string) (encoding.Encoding, error) {
+	if part, java := strings.CutPrefix(strings.TrimPrefix(strings.ToLower(name), "iso"), "8859_"); java {
+		name = "iso-8859-" + part // as Java calls it
+	}
 	// As browsers do, ISO-8859-1 is read as its superset windows-1252, which is what
 	// most servers mean by it.
 	known, err := htmlindex.Get(name)
 	if err != nil || known == encoding.Replacement {
 		known, err = ianaindex.MIME.Encoding(name)
 	}
-	switch {
-	case err != nil || known == nil:
+	// x-user-defined has no characters that mean anything.
+	if err != nil || known == nil || known == charmap.XUserDefined {
 		return nil, unknownCharsetError(name)
-	case known == unicode.UTF8:
-		return validUTF8(body, utf8Name)
 	}
-	return decodeWith(known, name, body)
+	return known, nil
+}
+
+func isSingleByte(known encoding.Encoding) bool {
+	switch known {
+	case charmap.ISO8859_6E, charmap.ISO8859_6I, charmap.ISO8859_8E, charmap.ISO8859_8I:
+		return true
+	}
+	_, single := known.(*charmap.Charmap)
+	return single
+}
+
+// isCoded says whether ASCII may mean something else in a character set that cannot be
+// decoded: in UTF-7 and ISO 2022 it does, and one of four bytes has zeros.
+func isCoded(body []byte, name string) bool {
+	name = strings.ToLower(name)
+	return strings.Contains(name, "utf-7") || strings.Contains(name, "utf7") || strings.Contains(name, "2022") ||
+		strings.HasPrefix(name, "hz") || bytes.IndexByte(body, 0) >= 0
 }
 
 func validUTF8(body []byte, name string) ([]byte, error) {
@@ -82,6 +123,59 @@ func decodeWith(known encoding.Encoding, name string, body []byte) ([]byte, erro
 		return nil, invalidTextError(name)
 	}
 	return decoded, nil
+}
+
+// halfPair finds an escape of half of a pair of surrogates in JSON, and says where it is.
+// Such an escape is no character: encoding/json reads each as U+FFFD, so that different
+// texts become the same.
+func halfPair(body []byte) (at int, found bool) {
+	if !bytes.Contains(body, []byte(`\ud`)) && !bytes.Contains(body, []byte(`\uD`)) {
+		return 0, false
+	}
+	high := -1 // where a first half ends that the second one must follow
+	for {
+		next := bytes.IndexByte(body[at:], '\\')
+		if next < 0 || at+next+1 >= len(body) {
+			break
+		}
+		at += next
+		if high >= 0 && at != high {
+			break
+		}
+		unit, ok := surrogate(body[at:])
+		switch {
+		case high >= 0 && (!ok || unit < firstLowSurrogate):
+			return high - escapeLength, true
+		case high >= 0:
+			high = -1
+		case ok && unit >= firstLowSurrogate:
+			return at, true
+		case ok:
+			high = at + escapeLength
+		}
+		if ok {
+			at += escapeLength
+		} else {
+			at += 2 // a backslash and what it escapes
+		}
+	}
+	return high - escapeLength, high >= 0
+}
+
+const (
+	escapeLength      = len(`\ud800`)
+	firstSurrogate    = 0xd800
+	firstLowSurrogate = 0xdc00
+	lastSurrogate     = 0xdfff
+)
+
+// surrogate is what an escape in JSON stands for, if it is half of a pair.
+func surrogate(escape []byte) (unit uint64, ok bool) {
+	if len(escape) < escapeLength || escape[1] != 'u' {
+		return 0, false
+	}
+	unit, err := strconv.ParseUint(string(escape[2:escapeLength]), 16, 16)
+	return unit, err == nil && firstSurrogate <= unit && unit <= lastSurrogate
 }
 
 func isUTF16(name string) bool {

@@ -3,6 +3,7 @@ package scim
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -201,6 +202,10 @@ func (c *endpoint) get(ctx context.Context, path []string, query url.Values) ([]
 	if f := c.checkJSON(body); f != nil {
 		f.httpStatus = response.StatusCode
 		return nil, nil, f
+	}
+	if at, found := halfPair(body); found {
+		return nil, nil, c.textFailure(body, invalidTextError(
+			fmt.Sprintf("JSON: the escape %s at byte %d is half of a character", body[at:at+escapeLength], at)))
 	}
 	if c.credential.fillsIn(body) {
 		return nil, nil, c.failf(codes.FailedPrecondition,

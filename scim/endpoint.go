@@ -22,8 +22,8 @@ type entry interface {
 	// whether the app says if it is active. Both are true of what has neither.
 	loginTold() bool
 	activeTold() bool
-	// disputed is an attribute that names the entry and has two different values;
-	// "" if there is none.
+	// disputed says why the entry cannot be believed, such as an attribute that names
+	// it and has two different values; "" if it can.
 	disputed() string
 	// garbled is an attribute that names the entry and is no valid text; "" if there
 	// is none.

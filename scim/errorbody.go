@@ -5,6 +5,9 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/encoding/charmap"
 )
 
 // errorBody is what a server says about an error (RFC 7644 section 3.12). Some
@@ -20,6 +23,12 @@ type errorBody struct {
 // repeated whole.
 func decodeErrorBody(body []byte) errorBody {
 	var said errorBody
+	if !utf8.Valid(body) {
+		// What people read in an error need not be certain.
+		if decoded, err := charmap.Windows1252.NewDecoder().Bytes(body); err == nil {
+			body = decoded
+		}
+	}
 	// A member of the wrong type is left out, the others are read.
 	_ = json.Unmarshal(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), &said)
 	return said

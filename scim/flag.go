@@ -20,7 +20,13 @@ func (f *flag) UnmarshalJSON(raw []byte) error {
 	if string(raw) == "null" {
 		return nil
 	}
-	switch strings.ToLower(strings.TrimSpace(strings.Trim(string(raw), `"`))) {
+	written := string(raw)
+	if len(raw) > 0 && raw[0] == '"' {
+		var unquoted text
+		_ = unquoted.UnmarshalJSON(raw)
+		written = string(unquoted)
+	}
+	switch strings.ToLower(strings.TrimSpace(written)) {
 	case "true", "1":
 		read = flagTrue
 	case "false", "0":

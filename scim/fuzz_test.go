@@ -69,7 +69,7 @@ func FuzzUser(f *testing.F) {
 		}
 		account, err := u.resource(true)
 		require.NoError(t, err)
-		require.Equal(t, string(u.ID), account.GetId().GetResource())
+		require.Equal(t, string(u.ID.text), account.GetId().GetResource())
 		require.NotEmpty(t, account.GetDisplayName())
 		_, err = proto.Marshal(account)
 		require.NoError(t, err)
@@ -126,7 +126,7 @@ func FuzzAttributes(f *testing.F) {
 		users := []user{u}
 		readChosen(append(append([]byte(`{"Resources":[`), raw...), "]}"...), users, chosen)
 		account, err := users[0].resource(false)
-		if u.ID == "" {
+		if u.ID.text == "" {
 			return
 		}
 		require.NoError(t, err)

@@ -11,14 +11,17 @@ import (
 // group is a Group resource (RFC 7643 section 4.2) without its members, which are
 // read one group at a time.
 type group struct {
-	ID          text   `json:"id"`
-	ExternalID  text   `json:"externalId"`
-	DisplayName text   `json:"displayName"`
-	Meta        meta   `json:"meta"`
-	UserName    string `json:"userName"`
+	ID          identifier `json:"id"`
+	ExternalID  text       `json:"externalId"`
+	DisplayName text       `json:"displayName"`
+	Meta        meta       `json:"meta"`
+	UserName    string     `json:"userName"`
 
 	// dispute is what disputed returns.
 	dispute string
+	// unread is the name of a member that holds attributes of the core schema and cannot
+	// be read, see readNested.
+	unread string
 }
 
 // groupType is the resource type of groups. Every group has the one entitlement
@@ -34,11 +37,11 @@ func groupType() *v2.ResourceType {
 
 func decodeGroups(body []byte, _ choice) (listHead, []entry, error) {
 	head, groups, err := decodeList[group](body)
-	readNested(body, groups, (*group).fill)
+	readNested(body, groups)
 	return head, entries(groups), err
 }
 
-func (g *group) id() string { return string(g.ID) }
+func (g *group) id() string { return string(g.ID.text) }
 
 func (g *group) name() string { return string(g.DisplayName) }
 
@@ -48,7 +51,17 @@ func (g *group) loginTold() bool { return true }
 
 func (g *group) activeTold() bool { return true }
 
-func (g *group) disputed() string { return g.dispute }
+func (g *group) disputed() string {
+	switch {
+	case g.ID.contradicts(exactly):
+		return "has two different values of id"
+	case g.dispute != "":
+		return "has two different values of " + g.dispute
+	case g.unread != "" && strings.TrimSpace(string(g.DisplayName)) == "":
+		return unreadable(g.unread)
+	}
+	return ""
+}
 
 func (g *group) garbled() string { return "" }
 
@@ -59,7 +72,7 @@ func (g *group) foreign() bool {
 
 // resource makes the SDK's resource of a group.
 func (g *group) resource(bool) (*v2.Resource, error) {
-	profile := map[string]any{"scim_id": string(g.ID)}
+	profile := map[string]any{"scim_id": string(g.ID.text)}
 	for key, value := range map[string]text{"display_name": g.DisplayName, "external_id": g.ExternalID} {
 		if strings.TrimSpace(string(value)) != "" {
 			profile[key] = string(value)
@@ -69,6 +82,6 @@ func (g *group) resource(bool) (*v2.Resource, error) {
 	if !g.Meta.Created.IsZero() {
 		options = append(options, resource.WithResourceCreatedAt(g.Meta.Created.Time))
 	}
-	name := cut(first(string(g.DisplayName), string(g.ExternalID), string(g.ID)), maxName)
-	return resource.NewGroupResource(name, groupType(), string(g.ID), nil, options...)
+	name := cut(first(string(g.DisplayName), string(g.ExternalID), string(g.ID.text)), maxName)
+	return resource.NewGroupResource(name, groupType(), string(g.ID.text), nil, options...)
 }

@@ -7,18 +7,9 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"google.golang.org/grpc/codes"
 )
-
-// memberValue is a member of a group (RFC 7643 section 4.2). Servers send objects,
-// or the ids alone.
-type memberValue struct {
-	Value text `json:"value"`
-	Ref   text `json:"$ref"`
-	Type  text `json:"type"`
-}
 
 // memberList is the attribute members in any form that servers send it: a list
 // of objects, a list of ids, one object or one id. What is unreadable in it is a
@@ -53,108 +44,6 @@ func (l *memberList) UnmarshalJSON(raw []byte) error {
 		l.members = append(l.members, m)
 	}
 	return nil
-}
-
-// id is the member's id: value, or else the end of $ref.
-func (m memberValue) id() string {
-	if id := strings.TrimSpace(string(m.Value)); id != "" {
-		return string(m.Value)
-	}
-	_, id := m.refersTo()
-	return id
-}
-
-// refersTo parts the end of $ref into the endpoint and the id. $ref is a URL, absolute
-// or relative, and some servers escape all of it. Both are empty where it names no
-// endpoint.
-func (m memberValue) refersTo() (endpoint, id string) {
-	ref, _, _ := strings.Cut(strings.TrimSpace(string(m.Ref)), "#")
-	ref, _, _ = strings.Cut(ref, "?")
-	if !strings.Contains(ref, "/") {
-		ref = unescaped(ref)
-	}
-	if _, behind, absolute := strings.Cut(ref, "://"); absolute {
-		_, ref, _ = strings.Cut(behind, "/") // the host is no endpoint
-	}
-	ref = strings.Trim(ref, "/")
-	at := strings.LastIndexByte(ref, '/')
-	path, id := ref[:max(at, 0)], unescaped(ref[at+1:])
-	value := strings.TrimSpace(string(m.Value))
-	if value != "" && id != value {
-		// An id may have slashes, and they may be escaped or not.
-		before, found := strings.CutSuffix(unescaped(ref), "/"+value)
-		if !found {
-			before = ref // some leave the id out
-		}
-		path, id = before, value
-	}
-	path = strings.TrimRight(path, "/")
-	endpoint = unescaped(path[strings.LastIndexByte(path, '/')+1:])
-	switch {
-	case path == "":
-		return "", "" // an id alone
-	case isRoot(endpoint):
-		return "", id
-	}
-	return endpoint, id
-}
-
-// unescaped is text without the escapes of URLs, or as it is if they are none.
-func unescaped(text string) string {
-	if plain, err := url.PathUnescape(text); err == nil {
-		return plain
-	}
-	return text
-}
-
-// isRoot says whether a segment of a URL stands before the endpoints, and is none.
-func isRoot(segment string) bool {
-	lower := strings.ToLower(segment)
-	return lower == "scim" || lower == "." || lower == ".." || len(lower) > 1 && lower[0] == 'v' && '0' <= lower[1] && lower[1] <= '9'
-}
-
-// memberKind is what a member is.
-type memberKind byte
-
-const (
-	memberUnknown memberKind = iota // the server does not say
-	memberUser
-	memberGroup
-	// memberOther is neither: a device, a service, a role; or what is said to be two of
-	// them.
-	memberOther
-)
-
-// memberKinds are the words that say what a member is, as type or as the endpoint in
-// $ref. Some say how one came to be a member, and not what it is.
-var memberKinds = map[string]memberKind{
-	"user": memberUser, "users": memberUser, "person": memberUser, "people": memberUser,
-	"group": memberGroup, "groups": memberGroup, "team": memberGroup, "teams": memberGroup,
-	"": memberUnknown, "direct": memberUnknown, "indirect": memberUnknown, "member": memberUnknown, "owner": memberUnknown,
-}
-
-// kindOf is what a word says that a member is. A type may be the URN of a schema.
-func kindOf(word string) memberKind {
-	word = strings.TrimSpace(word)
-	kind, known := memberKinds[strings.ToLower(word[strings.LastIndexByte(word, ':')+1:])]
-	if !known {
-		return memberOther
-	}
-	return kind
-}
-
-// kind is what the server says that the member is. Where type and $ref contradict each
-// other it is neither a user nor a group.
-func (m memberValue) kind() memberKind {
-	endpoint, _ := m.refersTo()
-	byType, byRef := kindOf(string(m.Type)), kindOf(endpoint)
-	switch {
-	case byRef == memberUnknown:
-		return byType
-	case byType == memberUnknown || byType == byRef:
-		return byRef
-	}
-	return memberOther
 }
 
 // errGone says that there is no such group.
@@ -209,8 +98,8 @@ func (c *endpoint) has(ctx context.Context, id string) (bool, error) {
 	var sent user
 	// What cannot be read has no id.
 	_ = json.Unmarshal(body, &sent)
-	fillNested(body, &sent, (*user).fill)
-	if string(sent.ID) != id || sent.dispute != "" {
+	fillNested(body, &sent)
+	if string(sent.ID.text) != id || sent.disputed() != "" {
 		return false, c.failf(codes.DataLoss,
 			"%s was asked for the {user} %q and answered with something else, so nobody knows whether a member of a group is a user or a group. Switch %s off, or ask the app's support.",
 			c.place(), c.quote(id), groupsField)
@@ -235,23 +124,32 @@ func (c *endpoint) memberList(ctx context.Context, id string, query url.Values) 
 // groupMembers is a group as far as its members are concerned, or an error in its place.
 type groupMembers struct {
 	listHead
-	ID      text       `json:"id"`
+	ID      identifier `json:"id"`
 	Members memberList `json:"members"`
-	// disputed says that it has two ids, or two lists of members.
+	// disputed says that it has two ids, or two lists of members, or that some of it
+	// cannot be read.
 	disputed bool
 }
 
+func (*groupMembers) coreResource() string { return groupResource }
+
 // fill takes from another place what the group lacks.
-func (g *groupMembers) fill(nested *groupMembers) {
+func (g *groupMembers) fill(nested *groupMembers, own bool) {
+	if !own {
+		return
+	}
 	have, others := g.Members.members, nested.Members.members
-	g.disputed = g.disputed || differ(g.ID, nested.ID) ||
+	g.disputed = g.disputed || differ(g.ID.text, nested.ID.text) || nested.ID.contradicts(exactly) ||
 		len(have) > 0 && len(others) > 0 && !slices.Equal(have, others)
-	fillText(&g.ID, nested.ID)
+	fillText(&g.ID.text, nested.ID.text)
 	if len(have) == 0 {
 		g.Members.members = others
 	}
 	g.Members.told = g.Members.told || nested.Members.told
 }
+
+// cannotRead refuses the group: its members may be in what cannot be read.
+func (g *groupMembers) cannotRead(string) { g.disputed = true }
 
 // decodeMembers reads the members of the group that a body is about. Another
 // group, or anything else, is an error.
@@ -264,8 +162,8 @@ func (c *endpoint) decodeMembers(id string, body []byte) (memberList, error) {
 	if sent.hasSchema("Error") {
 		return memberList{}, c.errorInAnswer(body)
 	}
-	fillNested(body, &sent, (*groupMembers).fill)
-	if string(sent.ID) != id || sent.disputed || hasTwice(body, "members") {
+	fillNested(body, &sent)
+	if string(sent.ID.text) != id || sent.ID.contradicts(exactly) || sent.disputed || hasTwice(body, "members") {
 		return memberList{}, c.failf(codes.DataLoss,
 			"%s was asked for the group %q and answered with something else. Its members are not known. Run the sync again; if it happens again, ask the app's support.",
 			c.place(), c.quote(id))

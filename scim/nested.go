@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -21,27 +22,58 @@ import (
 // coreSchemas begin the URNs of the core schema, in SCIM 2.0 and in SCIM 1.1 and drafts.
 var coreSchemas = []string{"urn:ietf:params:scim:schemas:core:", "urn:scim:schemas:core:"}
 
+// The resources of the core schema.
+const (
+	userResource  = "User"
+	groupResource = "Group"
+)
+
 // coreName says whether the name of a member is the URN of the core schema, or begins
-// with it; attribute is what follows, "" if nothing does.
-func coreName(name string) (attribute string, is bool) {
+// with it. resource is the one that the URN names, in lower case, and "" if it names
+// neither users nor groups, as in SCIM 1.1; attribute is what follows, "" if nothing does.
+// What stands between them is a colon by the standard, and some have another character.
+func coreName(name string) (resource, attribute string, is bool) {
 	for _, schema := range coreSchemas {
 		if len(name) < len(schema) || !strings.EqualFold(name[:len(schema)], schema) {
 			continue
 		}
-		_, attribute, _ := strings.Cut(name[len(schema):], ":") // behind the version
-		resource, rest, _ := strings.Cut(attribute, ":")
-		if strings.EqualFold(resource, "User") || strings.EqualFold(resource, "Group") {
-			attribute = rest
+		rest := strings.TrimLeft(name[len(schema):], "0123456789.") // the version
+		rest = strings.TrimFunc(rest, isSeparator)
+		for _, one := range []string{userResource, groupResource} {
+			if len(rest) < len(one) || !strings.EqualFold(rest[:len(one)], one) {
+				continue
+			}
+			if attribute := strings.TrimLeftFunc(rest[len(one):], isSeparator); attribute == "" || len(attribute) < len(rest)-len(one) {
+				return strings.ToLower(one), attribute, true
+			}
 		}
-		return attribute, true
+		return "", rest, true
 	}
-	return "", false
+	return "", "", false
+}
+
+// isSeparator says whether a character is in no name of an attribute.
+func isSeparator(r rune) bool {
+	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '$' && r != '_' && r != '-'
+}
+
+// nestable is a resource that may have its attributes under the URN of the core schema.
+type nestable[T any] interface {
+	*T
+	// coreResource is what the core schema calls the resource.
+	coreResource() string
+	// fill takes from another place what the resource lacks; own says that the place is
+	// the one for such resources.
+	fill(nested *T, own bool)
+	// cannotRead says that the resource has a member of that name that may hold its
+	// attributes, in a form that cannot be read.
+	cannotRead(name string)
 }
 
 // readNested fills resources, which were read from a list response, with the attributes
 // that it has under the URN of the core schema. Going through the page a second time is
 // done only if there may be any.
-func readNested[T any](body []byte, resources []T, fill func(resource, nested *T)) {
+func readNested[T any, P nestable[T]](body []byte, resources []T) {
 	if !mayHaveCoreNames(body) {
 		return
 	}
@@ -54,22 +86,16 @@ func readNested[T any](body []byte, resources []T, fill func(resource, nested *T
 		return
 	}
 	for i, raw := range list.Resources {
-		fillNested(raw, &resources[i], fill)
+		fillNested[T, P](raw, &resources[i])
 	}
 }
 
 // fillNested fills a resource, which was read from an object, with the attributes that
 // the object has under the URN of the core schema.
-func fillNested[T any](object []byte, resource *T, fill func(resource, nested *T)) {
-	if !mayHaveCoreNames(object) {
-		return
+func fillNested[T any, P nestable[T]](object []byte, into P) {
+	if mayHaveCoreNames(object) {
+		eachNested[T](object, into, 0)
 	}
-	eachNested(object, func(core []byte) {
-		var nested T
-		// A member of the wrong type is left out, the others are read.
-		_ = json.Unmarshal(core, &nested)
-		fill(resource, &nested)
-	})
 }
 
 // mayHaveCoreNames says whether names of members may be of the core schema; those that
@@ -93,9 +119,12 @@ func mayHaveCoreNames(body []byte) bool {
 	}
 }
 
-// eachNested calls read with each object that holds attributes of the core schema within
-// an object, apart from that object itself.
-func eachNested(object []byte, read func(core []byte)) {
+// maxNested bounds how deep attributes of the core schema may be nested in each other.
+const maxNested = 8
+
+// eachNested fills a resource with each object that holds attributes of the core schema
+// within an object, apart from that object itself.
+func eachNested[T any, P nestable[T]](object []byte, into P, depth int) {
 	// What is no JSON was refused when it was first decoded.
 	decoder := jsontext.NewDecoder(bytes.NewReader(object), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
 	if decoder.PeekKind() != '{' {
@@ -103,44 +132,115 @@ func eachNested(object []byte, read func(core []byte)) {
 	}
 	_, _ = decoder.ReadToken()
 	for decoder.PeekKind() == '"' {
-		name, err := decoder.ReadToken()
+		token, err := decoder.ReadToken()
 		if err != nil {
 			return
 		}
-		attribute, core := coreName(name.String())
+		name := token.String()
 		value, err := decoder.ReadValue()
-		switch {
-		case err != nil:
+		if err != nil {
 			return
-		case !core:
-		case attribute == "":
-			read(value)
-		default:
-			names := strings.Split(attribute, ".") // name.givenName
+		}
+		resource, attribute, core := coreName(name)
+		if !core {
+			continue
+		}
+		own := resource == "" || strings.EqualFold(resource, into.coreResource())
+		if attribute != "" {
 			nested := string(value)
-			for _, name := range slices.Backward(names) {
+			for _, name := range slices.Backward(strings.FieldsFunc(attribute, isSeparator)) { // name.givenName
 				// A text always marshals.
 				quoted, _ := json.Marshal(name)
 				nested = fmt.Sprintf("{%s:%s}", quoted, nested)
 			}
-			read([]byte(nested))
+			fillFrom[T](into, []byte(nested), own)
+			continue
+		}
+		objects, readable := coreObjects(value, depth)
+		if !readable && own {
+			into.cannotRead(name)
+		}
+		for _, object := range objects {
+			fillFrom[T](into, object, own)
+			if own {
+				eachNested[T](object, into, depth+1)
+			}
 		}
 	}
 }
 
+func fillFrom[T any, P nestable[T]](into P, object []byte, own bool) {
+	var nested T
+	// A member of the wrong type is left out, the others are read.
+	_ = json.Unmarshal(object, &nested)
+	into.fill(&nested, own)
+}
+
+// coreObjects are the objects under the URN of the core schema: one, or those in a list,
+// or in a text that is JSON. It is not readable if there may be others.
+func coreObjects(value []byte, depth int) (objects [][]byte, readable bool) {
+	value = bytes.TrimSpace(value)
+	if depth > maxNested || len(value) == 0 {
+		return nil, false
+	}
+	switch value[0] {
+	case 'n': // null
+		return nil, true
+	case '{':
+		return [][]byte{value}, true
+	case '[':
+		var items []json.RawMessage
+		readable = json.Unmarshal(value, &items) == nil
+		for _, item := range items {
+			more, well := coreObjects(item, depth+1)
+			objects, readable = append(objects, more...), readable && well
+		}
+		return objects, readable
+	case '"':
+		var written string
+		if json.Unmarshal(value, &written) != nil {
+			return nil, false
+		}
+		if written = strings.TrimSpace(written); written == "" {
+			return nil, true
+		}
+		if _, half := halfPair([]byte(written)); half || !json.Valid([]byte(written)) {
+			return nil, false
+		}
+		return coreObjects([]byte(written), depth+1)
+	}
+	return nil, false
+}
+
+// unreadable says that a resource has a member of that name which cannot be read.
+func unreadable(name string) string {
+	return "has the attribute " + name + " in a form that cannot be read"
+}
+
+func (*user) coreResource() string { return userResource }
+
+func (u *user) cannotRead(name string) {
+	u.unread = name
+	u.Active = u.Active.and(flagUnclear)
+}
+
 // fill takes from another place what the user lacks.
-func (u *user) fill(nested *user) {
-	if differ(u.ID, nested.ID) {
+func (u *user) fill(nested *user, own bool) {
+	if !own {
+		return
+	}
+	if differ(u.ID.text, nested.ID.text) || nested.ID.contradicts(exactly) {
 		u.dispute = "id"
 	}
 	// userName is the same in any case (RFC 7643 section 4.1.1).
-	if differ(strings.ToLower(string(u.UserName)), strings.ToLower(string(nested.UserName))) {
+	if differ(strings.ToLower(string(u.UserName.text)), strings.ToLower(string(nested.UserName.text))) ||
+		nested.UserName.contradicts(strings.ToLower) {
 		u.dispute = "userName"
 	}
 	for _, one := range []struct{ have, from *text }{
-		{&u.ID, &nested.ID},
+		{&u.ID.text, &nested.ID.text},
 		{&u.ExternalID, &nested.ExternalID},
-		{&u.UserName, &nested.UserName},
+		{&u.UserName.text, &nested.UserName.text},
 	} {
 		fillText(one.have, *one.from)
 	}
@@ -180,12 +280,21 @@ func (m *meta) fill(nested meta) {
 	}
 }
 
-// fill takes from another place what the group lacks.
-func (g *group) fill(nested *group) {
-	if differ(g.ID, nested.ID) {
+func (*group) coreResource() string { return groupResource }
+
+func (g *group) cannotRead(name string) { g.unread = name }
+
+// fill takes from another place what the group lacks. What has the attributes of a user
+// is one (see foreign).
+func (g *group) fill(nested *group, own bool) {
+	if !own {
+		fillText(&g.UserName, nested.UserName)
+		return
+	}
+	if differ(g.ID.text, nested.ID.text) || nested.ID.contradicts(exactly) {
 		g.dispute = "id"
 	}
-	fillText(&g.ID, nested.ID)
+	fillText(&g.ID.text, nested.ID.text)
 	fillText(&g.ExternalID, nested.ExternalID)
 	fillText(&g.DisplayName, nested.DisplayName)
 	fillText(&g.UserName, nested.UserName)

@@ -6,14 +6,12 @@ import (
 	"encoding/json"
 	"errors"
 	"hash/fnv"
-	"io"
 	"maps"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 
-	"github.com/go-json-experiment/json/jsontext"
 	"google.golang.org/grpc/codes"
 )
 
@@ -152,20 +150,14 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 	}
 	names := make(map[string]string, len(entries))
 	pg.lossy = mayBeGarbled(body)
-	halved := pg.lossy && hasHalfPair(body)
 	for i, e := range entries {
 		id := e.id()
 		if !e.foreign() {
 			if err := c.checkID(i, e, names[id]); err != nil {
 				return nil, err
 			}
-			if attribute := e.disputed(); attribute != "" {
-				return nil, c.badEntry(i, e, "has two different values of "+attribute)
-			}
-			if halved {
-				if attribute := e.garbled(); attribute != "" {
-					return nil, c.badEntry(i, e, "has the attribute "+attribute+" with what is not valid text in it")
-				}
+			if problem := e.disputed(); problem != "" {
+				return nil, c.badEntry(i, e, problem)
 			}
 			names[id] = first(e.name(), names[id])
 			if e.loginTold() {
@@ -217,18 +209,6 @@ func (c *endpoint) badEntry(index int, e entry, problem string) error {
 // what is no valid text: as the app sends it, or for an escape.
 func mayBeGarbled(body []byte) bool {
 	return bytes.Contains(body, []byte("\uFFFD")) || bytes.Contains(body, []byte(`\u`))
-}
-
-// hasHalfPair says whether JSON has an escape of half a pair of surrogates, which is no
-// character: encoding/json reads each as U+FFFD, so that different texts become the
-// same.
-func hasHalfPair(body []byte) bool {
-	decoder := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true))
-	for {
-		if _, err := decoder.ReadToken(); err != nil {
-			return !errors.Is(err, io.EOF)
-		}
-	}
 }
 
 // isGarbled says whether an id was no valid text: what is no UTF-8 becomes this

@@ -49,8 +49,8 @@ var (
 		{"nextCursor", func(r *plainReader, l *plainList) { r.text(&l.NextCursor) }},
 	}
 	userMembers = []plainMember[user]{
-		{"id", func(r *plainReader, u *user) { r.text(&u.ID) }},
-		{"userName", func(r *plainReader, u *user) { r.text(&u.UserName) }},
+		{"id", func(r *plainReader, u *user) { r.text(&u.ID.text) }},
+		{"userName", func(r *plainReader, u *user) { r.text(&u.UserName.text) }},
 		{"name", func(r *plainReader, u *user) { readObjectOrNull(r, nameMembers, &u.Name) }},
 		{"displayName", func(r *plainReader, u *user) { r.string(&u.DisplayName) }},
 		{"active", func(r *plainReader, u *user) { r.read(&u.Active) }},

@@ -88,7 +88,7 @@ func requireUsersAlike(t *testing.T, body []byte) {
 	}
 	wantHead, wantUsers, err := decodeList[user](body)
 	readExtensionRoles(body, wantUsers)
-	readNested(body, wantUsers, (*user).fill)
+	readNested(body, wantUsers)
 	require.NoError(t, err, "%s", body)
 	require.Equal(t, wantHead, head, "%s", body)
 	require.Len(t, users, len(wantUsers), "%s", body)

@@ -11,6 +11,33 @@ import (
 // is read as empty, never as an error.
 type text string
 
+// identifier is a text that names a resource. A member that occurs twice is read twice:
+// nobody knows which of two values counts.
+type identifier struct {
+	text
+	// other is a value that differs from the first one; empty if there is none.
+	other text
+}
+
+// UnmarshalJSON reads a string or a number.
+func (i *identifier) UnmarshalJSON(raw []byte) error {
+	var read text
+	_ = read.UnmarshalJSON(raw)
+	if differ(i.text, read) {
+		i.other = read
+		return nil
+	}
+	fillText(&i.text, read)
+	return nil
+}
+
+// contradicts says whether there are two values, which differ in the form that counts.
+func (i *identifier) contradicts(form func(string) string) bool {
+	return differ(form(string(i.text)), form(string(i.other)))
+}
+
+func exactly(text string) string { return text }
+
 // UnmarshalJSON reads a string or a number.
 func (t *text) UnmarshalJSON(raw []byte) error {
 	*t = ""

@@ -14,9 +14,9 @@ import (
 // and leaves out a member of the wrong type while it reads the others; types of
 // this package take the forms that servers are known to send.
 type user struct {
-	ID          text       `json:"id"`
+	ID          identifier `json:"id"`
 	ExternalID  text       `json:"externalId"`
-	UserName    text       `json:"userName"`
+	UserName    identifier `json:"userName"`
 	DisplayName string     `json:"displayName"`
 	NickName    string     `json:"nickName"`
 	Name        personName `json:"name"`
@@ -39,6 +39,9 @@ type user struct {
 	extensionRoles values
 	// dispute is what disputed returns.
 	dispute string
+	// unread is the name of a member that holds attributes of the core schema and cannot
+	// be read, see readNested.
+	unread string
 }
 
 // personName is the attribute name (RFC 7643 section 4.1.1).
@@ -93,9 +96,9 @@ func (u *user) workplace() workplace {
 	return u.Enterprise
 }
 
-func (u *user) id() string { return string(u.ID) }
+func (u *user) id() string { return string(u.ID.text) }
 
-func (u *user) name() string { return string(u.UserName) }
+func (u *user) name() string { return string(u.UserName.text) }
 
 func (u *user) unclear() bool { return u.Active == flagUnclear }
 
@@ -103,13 +106,25 @@ func (u *user) loginTold() bool { return u.login() != "" }
 
 func (u *user) activeTold() bool { return u.Active != flagAbsent }
 
-func (u *user) disputed() string { return u.dispute }
+func (u *user) disputed() string {
+	switch {
+	case u.ID.contradicts(exactly):
+		return "has two different values of id"
+	case u.UserName.contradicts(strings.ToLower):
+		return "has two different values of userName"
+	case u.dispute != "":
+		return "has two different values of " + u.dispute
+	case u.unread != "" && u.login() == "":
+		return unreadable(u.unread)
+	}
+	return ""
+}
 
 // garbled looks at the texts by which accounts are matched with people: where they
 // are no valid text, different people have the same.
 func (u *user) garbled() string {
 	for _, one := range []struct{ attribute, text string }{
-		{"userName", string(u.UserName)},
+		{"userName", string(u.UserName.text)},
 		{"externalId", string(u.ExternalID)},
 		{"employeeNumber", string(u.workplace().EmployeeNumber)},
 		{"login", u.chosen.login},
@@ -130,7 +145,7 @@ func (u *user) garbled() string {
 // own, and so is a group with a user name, which no group has (RFC 7643 section
 // 4.2): what is taken too much is seen, what is left out is not.
 func (u *user) foreign() bool {
-	return strings.EqualFold(u.Meta.ResourceType, "Group") && u.UserName == ""
+	return strings.EqualFold(u.Meta.ResourceType, "Group") && u.UserName.text == ""
 }
 
 // shownName is the best name for people that the user has.
@@ -140,9 +155,9 @@ func (u *user) shownName(email string) string {
 		u.Name.Formatted,
 		strings.TrimSpace(u.Name.GivenName)+" "+strings.TrimSpace(u.Name.FamilyName),
 		u.NickName,
-		string(u.UserName),
+		string(u.UserName.text),
 		email,
-		string(u.ID),
+		string(u.ID.text),
 	)
 }
 
@@ -157,7 +172,7 @@ func (u *user) emails() []string {
 			addresses = slices.Insert(addresses, 0, address)
 		}
 	}
-	if userName := string(u.UserName); len(addresses) == 0 && parsesAsAddress(userName) {
+	if userName := string(u.UserName.text); len(addresses) == 0 && parsesAsAddress(userName) {
 		return []string{userName}
 	}
 	return addresses
@@ -195,7 +210,7 @@ func (u *user) listedEmails() []string {
 }
 
 // login is what the user signs in with.
-func (u *user) login() string { return first(u.chosen.login, string(u.UserName)) }
+func (u *user) login() string { return first(u.chosen.login, string(u.UserName.text)) }
 
 func decodeUsers(body []byte, c choice) (listHead, []entry, error) {
 	head, users, plain := plainUsers(body)
@@ -203,7 +218,7 @@ func decodeUsers(body []byte, c choice) (listHead, []entry, error) {
 	if !plain {
 		head, users, err = decodeList[user](body)
 		readExtensionRoles(body, users)
-		readNested(body, users, (*user).fill)
+		readNested(body, users)
 	}
 	readChosen(body, users, c)
 	return head, entries(users), err

@@ -177,7 +177,7 @@ func TestUserLists(t *testing.T) {
 		"U1 id is empty":             `{"id":" ","userName":"cy@x.org"}`,
 		"U1 id is null":              `{"id":null,"userName":"cy@x.org"}`,
 		"U1 id is an object":         `{"id":{"value":"3"},"userName":"cy@x.org"}`,
-		"U1 id cannot be read (H16)": `{"id":"a\ud800","userName":"cy@x.org"}`,
+		"U1 id cannot be read (H16)": `{"id":"a\ufffd","userName":"cy@x.org"}`,
 		"U1 id is too long":          fmt.Sprintf(`{"id":%q,"userName":"cy@x.org"}`, strings.Repeat("x", 1025)),
 	} {
 		t.Run(name, func(t *testing.T) {
