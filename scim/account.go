@@ -49,7 +49,11 @@ func (u *user) resource(othersActive bool) (*v2.Resource, error) {
 
 	email := first(emails...)
 	var space [24]attribute // as a rule enough, and no garbage
-	profile, err := packProfile(u.profile(space[:0], email))
+	shown := u.profile(space[:0], email)
+	for i, one := range shown {
+		shown[i].value = u.masked.mask(one.value)
+	}
+	profile, err := packProfile(shown)
 	if err != nil {
 		return nil, err
 	}
@@ -57,7 +61,7 @@ func (u *user) resource(othersActive bool) (*v2.Resource, error) {
 	if !u.Meta.Created.IsZero() {
 		attributes = append(attributes, resource.WithResourceCreatedAt(u.Meta.Created.Time))
 	}
-	return resource.NewUserResource(cut(u.shownName(email), maxName), accountType, string(u.ID.text), traits, attributes...)
+	return resource.NewUserResource(cut(u.masked.mask(u.shownName(email)), maxName), accountType, string(u.ID.text), traits, attributes...)
 }
 
 // status is what active says. In a list in which no user has it, every user counts as
@@ -119,6 +123,30 @@ func (u *user) profile(profile []attribute, email string) []attribute {
 	}
 	return profile
 }
+
+// masking remembers whether a text of a resource was masked.
+type masking bool
+
+// mask puts U+FFFD in the place of control characters that the host does not take in
+// texts for people: all below U+0020 but white space, and U+007F. A title with one must
+// not keep its app from being read. Ids, user names and addresses are never masked: two
+// could become the same.
+func (m *masking) mask(text string) string {
+	for i := range len(text) {
+		if isUnfit(rune(text[i])) {
+			*m = true
+			return strings.Map(func(r rune) rune {
+				if isUnfit(r) {
+					return utf8.RuneError
+				}
+				return r
+			}, text)
+		}
+	}
+	return text
+}
+
+func isUnfit(r rune) bool { return r < ' ' && (r < '\t' || r > '\r') || r == 0x7f }
 
 // cut shortens s to at most limit bytes without splitting a character.
 func cut(s string, limit int) string {

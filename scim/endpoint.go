@@ -18,6 +18,8 @@ type entry interface {
 	foreign() bool
 	// unclear says whether the status had to be guessed.
 	unclear() bool
+	// isMasked says that a text of the resource that was made of it was masked.
+	isMasked() bool
 	// loginTold says whether there is something to sign in with, and activeTold
 	// whether the app says if it is active. Both are true of what has neither.
 	loginTold() bool

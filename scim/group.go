@@ -17,6 +17,8 @@ type group struct {
 	Meta        meta       `json:"meta"`
 	UserName    string     `json:"userName"`
 
+	// masked says whether a text of the resource was masked.
+	masked masking
 	// dispute is what disputed returns.
 	dispute string
 	// unread is the name of a member that holds attributes of the core schema and cannot
@@ -47,6 +49,8 @@ func (g *group) name() string { return string(g.DisplayName) }
 
 func (g *group) unclear() bool { return false }
 
+func (g *group) isMasked() bool { return bool(g.masked) }
+
 func (g *group) loginTold() bool { return true }
 
 func (g *group) activeTold() bool { return true }
@@ -75,13 +79,13 @@ func (g *group) resource(bool) (*v2.Resource, error) {
 	profile := map[string]any{"scim_id": string(g.ID.text)}
 	for key, value := range map[string]text{"display_name": g.DisplayName, "external_id": g.ExternalID} {
 		if strings.TrimSpace(string(value)) != "" {
-			profile[key] = string(value)
+			profile[key] = g.masked.mask(string(value))
 		}
 	}
 	options := []resource.ResourceOption{resource.WithResourceProfile(profile)}
 	if !g.Meta.Created.IsZero() {
 		options = append(options, resource.WithResourceCreatedAt(g.Meta.Created.Time))
 	}
-	name := cut(first(string(g.DisplayName), string(g.ExternalID), string(g.ID.text)), maxName)
+	name := cut(g.masked.mask(first(string(g.DisplayName), string(g.ExternalID), string(g.ID.text))), maxName)
 	return resource.NewGroupResource(name, groupType(), string(g.ID.text), nil, options...)
 }

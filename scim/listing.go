@@ -84,8 +84,9 @@ type batch struct {
 	guessed map[int]entry
 	// unclear counts accounts whose active is neither true nor false, replaced
 	// those that came twice and not the same, and silent, at the end of a listing,
-	// those of it that lack active although others have it.
-	unclear, replaced, silent int
+	// those of it that lack active although others have it. masked counts resources of
+	// which a text was masked.
+	unclear, replaced, silent, masked int
 	// lossy says that texts of the page that is added may have lost characters, and
 	// garbled counts accounts of which they name the account.
 	lossy   bool
@@ -319,6 +320,9 @@ func (b *batch) add(e entry, seen *idSet, p position) (added bool, err error) {
 	b.resources = append(b.resources, nil)
 	b.place(len(b.resources)-1, made, e, p)
 	b.bytes += size
+	if e.isMasked() {
+		b.masked++
+	}
 	if e.unclear() {
 		b.unclear++
 	}
@@ -371,6 +375,9 @@ func (b *batch) report(ctx context.Context) {
 	if b.garbled > 0 {
 		l.Warn("scim: users whose user name, e-mail address, externalId or employeeNumber has the character U+FFFD in it: the app itself has lost what was there",
 			zap.Int("resources", b.garbled))
+	}
+	if b.masked > 0 {
+		l.Warn("scim: resources with control characters in their names or attributes, which are shown as U+FFFD", zap.Int("resources", b.masked))
 	}
 	if b.replaced > 0 {
 		l.Warn("scim: resources listed twice with different attributes; the last counts", zap.Int("resources", b.replaced))

@@ -32,6 +32,8 @@ type user struct {
 	// SCIM 1.1, as Slack still sends it.
 	EnterpriseV1 workplace `json:"urn:scim:schemas:extension:enterprise:1.0"`
 
+	// masked says whether a text of the account was masked.
+	masked masking
 	// chosen is what the configuration asked for besides, see readChosen.
 	chosen chosen
 	// extensionRoles are the roles found in extensions this package does not
@@ -101,6 +103,8 @@ func (u *user) id() string { return string(u.ID.text) }
 func (u *user) name() string { return string(u.UserName.text) }
 
 func (u *user) unclear() bool { return u.Active == flagUnclear }
+
+func (u *user) isMasked() bool { return bool(u.masked) }
 
 func (u *user) loginTold() bool { return u.login() != "" }
 

@@ -398,3 +398,18 @@ func userTrait(t *testing.T, account *v2.Resource) *v2.UserTrait {
 	require.NoError(t, err)
 	return trait
 }
+
+// TestControlCharacters: the host refuses them, and a title with one must not keep its
+// app from being read. In what an account is matched by they stay, to be refused.
+func TestControlCharacters(t *testing.T) {
+	t.Parallel()
+	account := listOne(t, oneUser(`{"id":"7","userName":"ann","displayName":"red\u001b[31m","title":"one\u000btwo\u0000\u007f","nickName":"\u0085"}`))
+	require.Equal(t, "red\uFFFD[31m", account.GetDisplayName())
+	profile := account.GetProfile().AsMap()
+	require.Equal(t, "red\uFFFD[31m", profile["display_name"])
+	require.Equal(t, "one\vtwo\uFFFD\uFFFD", profile["title"])
+
+	account = listOne(t, oneUser(`{"id":"7\u0001","userName":"an\u0000n"}`))
+	require.Equal(t, "7\x01", account.GetId().GetResource())
+	require.Equal(t, "an\x00n", userTrait(t, account).GetLogin())
+}
