@@ -61,6 +61,22 @@ type Plugin struct {
 	Settings *Settings
 }
 
+// ByName is the entry of a plugin that no file configures: of this app, with every
+// default, configured by the variables of the stand-alone connector.
+func ByName(app string, lookup func(name string) (string, bool)) *Plugin {
+	plugin := newPlugin(app)
+	plugin.Settings = &Settings{environment: lookup}
+	return plugin
+}
+
+// newPlugin is an entry with every default.
+func newPlugin(name string) *Plugin {
+	return &Plugin{
+		Name: name, App: name, Namespace: name, StartTimeout: DefaultStartTimeout,
+		DeletionGuard: DefaultDeletionGuard(), Limits: DefaultLimits(),
+	}
+}
+
 // DeletionGuard is when a plugin that lists fewer resources than in its last good
 // sync counts as failed.
 type DeletionGuard struct {

@@ -88,7 +88,7 @@ func emptyCollection(n *yaml.Node) bool {
 func (l *loader) plugin(e entry) *Plugin {
 	name := e.key.Value
 	l.checkName(e.key, "plugin name")
-	plugin := &Plugin{Name: name, App: name, Namespace: name, StartTimeout: DefaultStartTimeout, DeletionGuard: DefaultDeletionGuard(), Limits: DefaultLimits()}
+	plugin := newPlugin(name)
 	settings := entry{key: e.key}
 	var path, command entry
 	const hint = "the app's own fields belong under config"

@@ -17,6 +17,10 @@ type Settings struct {
 	entries    []setting
 	references []reference
 	exposure   *exposure
+
+	// environment is set for a plugin that no file configures (FromEnvironment); then
+	// nothing else is.
+	environment func(name string) (string, bool)
 }
 
 // setting is a key under config, at any depth, or an item of a list, which has

@@ -18,6 +18,9 @@ import (
 // the form that the plugin takes. It returns either or: the settings bound, or
 // everything that is wrong with them.
 func (s *Settings) Bind(schema *pluginv1.ConfigurationSchema) (*Bound, Problems) {
+	if s.environment != nil {
+		return bind(schema, &environment{lookup: s.environment, labels: Variable, given: "set"})
+	}
 	unknown := s.unknownFields(schema)
 	bound, problems := bind(schema, s)
 	if problems = append(unknown, problems...); len(problems) > 0 {

@@ -25,7 +25,7 @@ type callOptions struct {
 }
 
 func newCallCommand(root *rootOptions) *cobra.Command {
-	options := &callOptions{choice: choice{root: root}}
+	options := &callOptions{choice: choice{root: root, attaches: true}}
 	cmd := &cobra.Command{
 		Use:   "call PLUGIN [METHOD [REQUEST]]",
 		Short: "Call one method of a plugin by hand",
@@ -109,14 +109,14 @@ func byHand(method call.Method) error {
 // permit refuses a call that changes something in an app that nobody has opened
 // for changes.
 func (o *callOptions) permit(chosen *chosen, method call.Method) error {
-	if !method.Changes || chosen.provisioning || o.provisioning {
+	if !method.Changes || chosen.Provisioning || o.provisioning {
 		return nil
 	}
 	how := "give --provisioning"
 	if chosen.configured {
 		how += ", or set `provisioning: true` in the plugin's entry of the configuration"
 	}
-	return fmt.Errorf("plugin %q: %s changes something in the app; to let it, %s", chosen.instance, method, how)
+	return fmt.Errorf("plugin %q: %s changes something in the app; to let it, %s", chosen.Name, method, how)
 }
 
 // requestText is a request as it was given, or what comes on standard input.
@@ -164,15 +164,6 @@ func (o *callOptions) describe(ctx context.Context, stdout io.Writer, name strin
 	return writeAnswer(stdout, &pluginv1.DescribeResponse{Manifest: manifest}, false)
 }
 
-// settings are those of any command, except that a process that ends is not
-// replaced: it ended in the one call that there is.
-func (c *chosen) settings(root *rootOptions) supervise.Settings {
-	m := &member{wanted: c.wanted}
-	settings := m.settings(fleetOptions{finder: c.finder, logLevel: root.pluginLogLevel(), telemetry: root.telemetry})
-	settings.Restarts = -1
-	return settings
-}
-
 func (c *chosen) call(ctx context.Context, root *rootOptions, method call.Method, request proto.Message, stdout io.Writer) error {
 	supervise.Sweep()
 	notes, closeNotes, err := openNotes(ctx)
@@ -180,9 +171,7 @@ func (c *chosen) call(ctx context.Context, root *rootOptions, method call.Method
 		return err
 	}
 	defer closeNotes()
-	settings := c.settings(root)
-	settings.Sessions = notes
-	running := supervise.New(ctx, settings)
+	running := c.Single(ctx, root.fleetOptions(c.finder), notes)
 	defer running.Stop(context.WithoutCancel(ctx))
 	if err := running.Start(ctx); err != nil {
 		return err
@@ -193,7 +182,7 @@ func (c *chosen) call(ctx context.Context, root *rootOptions, method call.Method
 		return unwritten
 	})
 	if unwritten != nil {
-		return fmt.Errorf("plugin %q: %w", c.instance, unwritten)
+		return fmt.Errorf("plugin %q: %w", c.Name, unwritten)
 	}
 	if err == nil || ctx.Err() != nil {
 		return err
@@ -201,7 +190,7 @@ func (c *chosen) call(ctx context.Context, root *rootOptions, method call.Method
 	if exit, ok := errors.AsType[*supervise.ExitError](err); ok {
 		return exit
 	}
-	return fmt.Errorf("plugin %q: %w", c.instance, method.Explain(err))
+	return fmt.Errorf("plugin %q: %w", c.Name, method.Explain(err))
 }
 
 // writeAnswer writes a message as JSON, and a note for each type in it whose

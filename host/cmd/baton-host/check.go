@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync"
 	"time"
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/supervise"
 )
 
@@ -69,10 +69,7 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	warnUnused(ctx, cfg)
-	var plugins []wanted
-	for _, plugin := range cfg.Plugins {
-		plugins = append(plugins, wantedOf(plugin))
-	}
+	plugins := fleet.Of(cfg.Plugins)
 	var baselines []baseline
 	for _, upload := range cfg.Uploads {
 		baselines = append(baselines, o.baselines(cfg, upload)...)
@@ -86,31 +83,27 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 	if err := pinned(ctx, cfg, plugins, o.unlocked); err != nil {
 		return err
 	}
-	fleet := startFleet(ctx, plugins, fleetOptions{
-		telemetry: o.root.telemetry,
-		finder:    supervise.NewFinder(slices.Concat(o.root.pluginDirs, cfg.PluginDirs)),
-		logLevel:  o.root.pluginLogLevel(),
-	})
-	defer fleet.stop(ctx)
+	started := fleet.Start(ctx, plugins, o.root.fleetOptions(supervise.NewFinder(slices.Concat(o.root.pluginDirs, cfg.PluginDirs))))
+	defer started.Stop(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
 
-	fleet.validate(ctx, o.timeout)
+	started.Validate(ctx, o.timeout)
 	var failed []error
 	results := listing{columns: []string{"plugin", "app", "result"}}
-	checked := make([]checkedPlugin, 0, len(fleet.members))
-	for _, m := range fleet.members {
-		one, outcome := checkedPlugin{Plugin: m.instance, App: m.app, OK: !m.failed()}, "ok"
-		if err := m.failure(); err != nil {
+	checked := make([]checkedPlugin, 0, len(plugins))
+	for _, p := range plugins {
+		one, outcome := checkedPlugin{Plugin: p.Name, App: p.App, OK: p.Failure() == nil}, "ok"
+		if err := p.Failure(); err != nil {
 			one.Error, outcome = wordsOf(err), "FAILED"
 			failed = append(failed, err)
 		}
 		checked = append(checked, one)
-		results.rows = append(results.rows, []string{m.instance, m.app, outcome})
+		results.rows = append(results.rows, []string{p.Name, p.App, outcome})
 	}
 	for _, upload := range cfg.Uploads {
-		many, err := fleet.checkUpload(ctx, upload)
+		many, err := checkUpload(ctx, started, upload)
 		var owner func(string) string
 		if many != nil {
 			owner = many.Owner
@@ -132,50 +125,17 @@ type checkedPlugin struct {
 	Error  string `json:"error,omitempty"`
 }
 
-// validate lets every plugin that is ready try its credentials, all at once.
-func (f *fleet) validate(ctx context.Context, timeout time.Duration) {
-	var validating sync.WaitGroup
-	for _, m := range f.members {
-		if !m.failed() {
-			validating.Go(func() { m.err = m.validate(ctx, timeout) })
-		}
-	}
-	validating.Wait()
-}
-
-func (m *member) validate(ctx context.Context, timeout time.Duration) error {
-	// Not a deadline: it would travel with the call, and the plugin's end of the
-	// connection may keep it first, with an error that says nothing.
-	limited, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer time.AfterFunc(timeout, cancel).Stop()
-	_, err := connectorv2.NewConnectorServiceClient(m.plugin.Conn()).Validate(limited, &connectorv2.ConnectorServiceValidateRequest{})
-	switch {
-	case err == nil:
-		return nil
-	case limited.Err() != nil && ctx.Err() == nil:
-		// Whatever the connection says about it.
-		return fmt.Errorf("plugin %q: the app did not answer within %s; look at its address, or give it longer with --timeout", m.instance, timeout)
-	default:
-		return fmt.Errorf("plugin %q: %s", m.instance, status.Convert(err).Message())
-	}
-}
-
 // checkUpload looks for resource types that two plugins of an upload share. An
 // upload with a plugin that has failed is left alone: that was reported. It returns
 // the plugins as one, if they can be, which knows whose each resource type is.
-func (f *fleet) checkUpload(ctx context.Context, upload *config.Upload) (*aggregate.Aggregate, error) {
-	var instances []string
-	for _, plugin := range upload.Plugins {
-		instances = append(instances, plugin.Name)
-	}
-	members := f.named(instances)
-	if slices.ContainsFunc(members, (*member).failed) {
+func checkUpload(ctx context.Context, started *fleet.Fleet, upload *config.Upload) (*aggregate.Aggregate, error) {
+	members := started.Of(upload)
+	if slices.ContainsFunc(members, func(p *fleet.Plugin) bool { return p.Failure() != nil }) {
 		return nil, nil
 	}
 	plugins := make([]aggregate.Plugin, 0, len(members))
-	for _, m := range members {
-		plugins = append(plugins, m.behind(ctx))
+	for _, p := range members {
+		plugins = append(plugins, p.Aggregate(ctx))
 	}
 	many, err := aggregate.New(plugins)
 	if err == nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/supervise"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -21,6 +22,9 @@ type choice struct {
 	root       *rootOptions
 	configFile string
 	unlocked   bool
+	// attaches lets the command attach to a plugin that runs in a debugger
+	// (BATON_HOST_REATTACH). What a plugin says of itself is asked of its binary.
+	attaches bool
 }
 
 func (c *choice) addFlags(flags *pflag.FlagSet) {
@@ -30,7 +34,7 @@ func (c *choice) addFlags(flags *pflag.FlagSet) {
 
 // chosen is the one plugin that a command is about.
 type chosen struct {
-	wanted
+	*fleet.Plugin
 	finder *supervise.Finder
 	// configured says that it stands in a configuration file.
 	configured bool
@@ -56,15 +60,15 @@ func (c *choice) plugin(ctx context.Context, name string, options ...config.Opti
 	}
 	entry, unknown := cfg.Plugin(name)
 	if unknown == nil {
-		plugins := []wanted{wantedOf(entry)}
-		if err := attachDebugged(cfg, plugins); err != nil {
+		plugins := fleet.Of([]*config.Plugin{entry})
+		if err := c.attach(cfg, plugins); err != nil {
 			return nil, err
 		}
 		if err := pinned(ctx, cfg, plugins, c.unlocked); err != nil {
 			return nil, err
 		}
 		finder := supervise.NewFinder(slices.Concat(c.root.pluginDirs, cfg.PluginDirs))
-		return &chosen{wanted: plugins[0], finder: finder, configured: true}, nil
+		return &chosen{Plugin: plugins[0], finder: finder, configured: true}, nil
 	}
 	if c.configFile != "" {
 		return nil, unknown
@@ -76,18 +80,25 @@ func (c *choice) plugin(ctx context.Context, name string, options ...config.Opti
 	return plugin, nil
 }
 
+func (c *choice) attach(cfg *config.Config, plugins []*fleet.Plugin) error {
+	if !c.attaches {
+		return nil
+	}
+	return attachDebugged(cfg, plugins)
+}
+
 func (c *choice) byApp(app string) (*chosen, error) {
-	plugins := []wanted{wantedByName(app)}
-	if err := attachDebugged(nil, plugins); err != nil {
+	plugins := fleet.Of([]*config.Plugin{byName(app)})
+	if err := c.attach(nil, plugins); err != nil {
 		return nil, err
 	}
 	finder := supervise.NewFinder(c.root.pluginDirs)
-	if plugins[0].attach == nil {
+	if !plugins[0].IsAttached() {
 		if _, err := finder.Find(app); err != nil {
 			return nil, err
 		}
 	}
-	return &chosen{wanted: plugins[0], finder: finder}, nil
+	return &chosen{Plugin: plugins[0], finder: finder}, nil
 }
 
 func (c *choice) byPath(path string) (*chosen, error) {
@@ -101,33 +112,23 @@ func (c *choice) byPath(path string) (*chosen, error) {
 	if _, err := os.Stat(absolute); err != nil {
 		return nil, fmt.Errorf("there is no plugin binary %s: %w", path, err)
 	}
-	plugins := []wanted{wantedByName(filepath.Base(absolute))}
-	plugins[0].path = absolute
-	if err := attachDebugged(nil, plugins); err != nil {
+	entry := byName(filepath.Base(absolute))
+	entry.Path = absolute
+	plugins := fleet.Of([]*config.Plugin{entry})
+	if err := c.attach(nil, plugins); err != nil {
 		return nil, err
 	}
-	return &chosen{wanted: plugins[0], finder: supervise.NewFinder(c.root.pluginDirs)}, nil
+	return &chosen{Plugin: plugins[0], finder: supervise.NewFinder(c.root.pluginDirs)}, nil
 }
 
 // describe asks the plugin what it is, which needs no configuration, and returns
 // what was started too.
 func (c *chosen) describe(ctx context.Context) (manifest *pluginv1.Manifest, binary string, err error) {
 	supervise.Sweep()
-	spec, err := c.found()
+	spec, err := c.Found(c.finder)
 	if err != nil {
 		return nil, "", err
 	}
 	manifest, err = describe(ctx, spec)
 	return manifest, spec.Path, err
-}
-
-// found is what is to be started, with its binary.
-func (c *chosen) found() (spec supervise.Spec, err error) {
-	spec = c.spec()
-	if spec.Path == "" && spec.Attach == nil {
-		if spec.Path, err = c.finder.Find(c.app); err != nil {
-			return spec, fmt.Errorf("plugin %q: %w", c.instance, err)
-		}
-	}
-	return spec, nil
 }

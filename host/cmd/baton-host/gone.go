@@ -11,6 +11,7 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 
 	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/syncfile"
 	"github.com/batonhost/baton-host/host/upload"
@@ -24,17 +25,17 @@ type baseline struct {
 }
 
 func baselineOf(one *config.Upload, dir string) baseline {
-	b := baseline{upload: one.Name, path: filepath.Join(dir, one.Name+".c1z")}
-	for _, plugin := range one.Plugins {
-		b.add(plugin.Name, plugin.Namespace)
-	}
-	return b
+	return baselineAt(one, filepath.Join(dir, one.Name+".c1z"))
 }
 
-func (b *baseline) add(instance, namespace string) {
-	var plugin upload.Plugin
-	plugin.Instance, plugin.Namespace = instance, namespace
-	b.plugins = append(b.plugins, plugin)
+func baselineAt(one *config.Upload, path string) baseline {
+	b := baseline{upload: one.Name, path: path}
+	for _, entry := range one.Plugins {
+		var plugin upload.Plugin
+		plugin.Instance, plugin.Namespace = entry.Name, entry.Namespace
+		b.plugins = append(b.plugins, plugin)
+	}
+	return b
 }
 
 // gone returns the plugins that the baseline knows and the upload no longer has.
@@ -70,18 +71,16 @@ func (b *baseline) exists() bool {
 	return err == nil
 }
 
-// acceptDeletions marks the plugins whose deletions an operator accepts. A name that
-// is in no configuration any more must be in a baseline.
-func acceptDeletions(ctx context.Context, plugins []wanted, accept []string, baselines []baseline) error {
+// acceptDeletions refuses a name of which no plugin of the configuration and no baseline
+// knows: nothing of it could be accepted.
+func acceptDeletions(ctx context.Context, plugins []*fleet.Plugin, accept []string, baselines []baseline) error {
 	var names []string
 	for _, plugin := range plugins {
-		names = append(names, plugin.instance)
+		names = append(names, plugin.Name)
 	}
 	read := false
 	for _, name := range accept {
-		i := slices.IndexFunc(plugins, func(plugin wanted) bool { return plugin.instance == name })
-		if i >= 0 {
-			plugins[i].accept = true
+		if slices.Contains(names, name) {
 			continue
 		}
 		if !read {
@@ -110,16 +109,10 @@ func (e *unknownAcceptedError) Error() string {
 }
 
 // baselinesOf are the files that syncs are about to replace.
-func baselinesOf(plans []uploadPlan, plugins []wanted) []baseline {
+func baselinesOf(plans []uploadPlan) []baseline {
 	baselines := make([]baseline, 0, len(plans))
 	for _, plan := range plans {
-		b := baseline{upload: plan.name, path: plan.path}
-		for _, plugin := range plugins {
-			if slices.Contains(plan.instances, plugin.instance) {
-				b.add(plugin.instance, plugin.namespace)
-			}
-		}
-		baselines = append(baselines, b)
+		baselines = append(baselines, baselineAt(plan.upload, plan.path))
 	}
 	return baselines
 }
@@ -171,7 +164,7 @@ func warnUnused(ctx context.Context, cfg *config.Config) {
 // it was written for: where there is a baseline, a name in neither may be that of a
 // plugin whose deletions have been let through, and must not keep the host from
 // starting again. A name that is wrong lets nothing through.
-func acceptForService(ctx context.Context, plugins []wanted, accept []string, baselines []baseline) error {
+func acceptForService(ctx context.Context, plugins []*fleet.Plugin, accept []string, baselines []baseline) error {
 	var failed []error
 	for _, name := range accept {
 		err := acceptDeletions(ctx, plugins, []string{name}, baselines)

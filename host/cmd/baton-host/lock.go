@@ -7,17 +7,13 @@ import (
 	"io"
 	"maps"
 	"os"
-	"path/filepath"
-	"runtime"
 	"slices"
-	"strings"
 
-	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/config/lock"
+	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/plugin"
 )
@@ -58,7 +54,7 @@ the locked one.`,
 }
 
 // platform is the one that this program runs on.
-const platform = runtime.GOOS + "/" + runtime.GOARCH
+const platform = fleet.Platform
 
 func (o *lockOptions) run(ctx context.Context, stdout io.Writer) error {
 	cfg, err := config.Load(ctx, o.configFile, config.WithoutCredentials(), config.WithoutReferences())
@@ -204,22 +200,9 @@ func changed(before, now lock.Plugin, known bool) string {
 func named(configFile string, files map[string]string) map[string]string {
 	names := map[string]string{}
 	for arg, sum := range files {
-		names[nameOf(configFile, arg)] = sum
+		names[fleet.LockName(configFile, arg)] = sum
 	}
 	return names
-}
-
-func nameOf(configFile, arg string) string {
-	flag, path := supervise.FileIn(arg)
-	dir, err := filepath.Abs(filepath.Dir(configFile))
-	if err != nil {
-		return arg
-	}
-	relative, err := filepath.Rel(dir, path)
-	if err != nil || !filepath.IsLocal(relative) {
-		return arg
-	}
-	return flag + filepath.ToSlash(relative)
 }
 
 func acceptCommand(configFile string) string {
@@ -227,63 +210,4 @@ func acceptCommand(configFile string) string {
 		return "baton-host lock"
 	}
 	return "baton-host lock --config " + configFile
-}
-
-// addUnlockedFlag adds the flag that leaves the lock file alone.
-func addUnlockedFlag(flags *pflag.FlagSet, unlocked *bool) {
-	flags.BoolVar(unlocked, "unlocked", false, "start plugins whatever the lock file says; for development only")
-}
-
-// pinned pins plugins to what the lock file of their configuration says, if there
-// is one.
-func pinned(ctx context.Context, cfg *config.Config, plugins []wanted, unlocked bool) error {
-	path := lock.PathFor(cfg.Path)
-	file, err := lock.Read(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		ctxzap.Extract(ctx).Debug("there is no lock file, so the plugins' binaries are not verified")
-		return nil
-	case unlocked:
-		ctxzap.Extract(ctx).Warn("the lock file is ignored (--unlocked): any binary is started and given secrets")
-		fmt.Fprintf(os.Stderr, "warning: %s is ignored (--unlocked): any binary is started and given secrets\n", path)
-		return nil
-	case err != nil:
-		return err
-	}
-	var failed []error
-	for i, plugin := range plugins {
-		if plugin.attach != nil {
-			continue // Nothing is executed.
-		}
-		locked, ok := file.Plugins[plugin.instance]
-		if !ok {
-			failed = append(failed, fmt.Errorf("plugin %q is not in %s; add it with: %s", plugin.instance, path, acceptCommand(cfg.Path)))
-			continue
-		}
-		sums, ok := locked.Platforms[platform]
-		if !ok {
-			failed = append(failed, fmt.Errorf("plugin %q is locked in %s for %s only, not for %s; add it, on such a machine, with: %s",
-				plugin.instance, path, strings.Join(slices.Sorted(maps.Keys(locked.Platforms)), ", "), platform, acceptCommand(cfg.Path)))
-			continue
-		}
-		plugins[i].pin = &supervise.Pin{
-			Executable: sums.Executable, Files: pinnedFiles(cfg.Path, plugin.args, sums.Files),
-			Source: path, Accept: acceptCommand(cfg.Path),
-		}
-	}
-	return errors.Join(failed...)
-}
-
-// pinnedFiles are the lock file's sums by argument; those of no argument keep
-// their name, and are found missing.
-func pinnedFiles(configFile string, args []string, sums map[string]string) map[string]string {
-	files := maps.Clone(sums)
-	for _, arg := range args {
-		name := nameOf(configFile, arg)
-		if sum, ok := sums[name]; ok && name != arg {
-			delete(files, name)
-			files[arg] = sum
-		}
-	}
-	return files
 }

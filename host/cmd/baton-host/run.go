@@ -19,6 +19,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/c1"
 	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/status/history"
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/host/workdir"
@@ -120,20 +121,19 @@ func (o *runOptions) run(ctx context.Context) error {
 
 	log := ctxzap.Extract(ctx)
 	log.Info("starting", zap.String("version", version), zap.String("host_id", c1.HostID()), zap.String("state_dir", stateDir))
-	fleet := startFleet(ctx, plan.plugins, fleetOptions{
-		telemetry: o.root.telemetry,
-		finder:    supervise.NewFinder(plan.pluginDirs), logLevel: o.root.pluginLogLevel(), persistent: true, changed: board.Plugin,
-	})
-	defer fleet.stop(ctx)
+	options := o.root.fleetOptions(supervise.NewFinder(plan.pluginDirs))
+	options.Persistent, options.Changed = true, board.Plugin
+	started := fleet.Start(ctx, plan.plugins, options)
+	defer started.Stop(ctx)
 	if ctx.Err() != nil {
 		return nil
 	}
-	if err := mustBeMended(fleet); err != nil {
+	if err := started.SchemaErr(); err != nil {
 		return err
 	}
 	defer onRevive(func() {
 		log.Info("told to start plugins that are not running")
-		fleet.revive()
+		started.Revive()
 	})()
 
 	served := make([]error, len(plan.uploads))
@@ -143,7 +143,7 @@ func (o *runOptions) run(ctx context.Context) error {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			return fmt.Errorf("upload %q needs a directory for temporary files: %w", upload.Name, err)
 		}
-		one := newServed(upload, fleet, stateDir, o, board)
+		one := newServed(upload, started, stateDir, o, board)
 		serving.Go(func() {
 			settings := one.config(dir)
 			settings.Report = reporting(ctx, board, past)
@@ -159,22 +159,10 @@ func (o *runOptions) run(ctx context.Context) error {
 	return fmt.Errorf("no upload can be served any more:\n%w", errors.Join(served...))
 }
 
-// mustBeMended is what a person has to mend in the configuration before anything
-// can run. What a plugin itself says may be due to its app, and pass.
-func mustBeMended(fleet *fleet) error {
-	var problems config.Problems
-	for _, m := range fleet.members {
-		if !m.refused {
-			problems = append(problems, m.problems...)
-		}
-	}
-	return problems.Err()
-}
-
 // runPlan is what there is to serve.
 type runPlan struct {
 	uploads    []*config.Upload
-	plugins    []wanted
+	plugins    []*fleet.Plugin
 	pluginDirs []string
 	stateDir   string
 }
@@ -182,11 +170,12 @@ type runPlan struct {
 func (o *runOptions) plan(ctx context.Context) (*runPlan, error) {
 	plan := &runPlan{stateDir: o.stateDir, pluginDirs: o.root.pluginDirs}
 	if o.plugin != "" {
-		plan.uploads = []*config.Upload{{
-			Name: o.plugin, MaxStale: config.DefaultMaxStale,
-			Plugins: []*config.Plugin{{Name: o.plugin, Namespace: o.plugin}},
-		}}
-		plan.plugins = []wanted{wantedByName(o.plugin)}
+		entry := byName(o.plugin)
+		plan.uploads = []*config.Upload{{Name: o.plugin, MaxStale: config.DefaultMaxStale, Plugins: []*config.Plugin{entry}}}
+		plan.plugins = fleet.Of([]*config.Plugin{entry})
+		if err := attachDebugged(nil, plan.plugins); err != nil {
+			return nil, err
+		}
 	} else if err := o.planFile(ctx, plan); err != nil {
 		return nil, err
 	}
@@ -211,12 +200,7 @@ func (o *runOptions) planFile(ctx context.Context, plan *runPlan) error {
 	if plan.uploads, err = chooseUploads(cfg, o.upload); err != nil {
 		return err
 	}
-	for _, plugin := range cfg.Plugins {
-		used := func(upload *config.Upload) bool { return slices.Contains(upload.Plugins, plugin) }
-		if slices.ContainsFunc(plan.uploads, used) {
-			plan.plugins = append(plan.plugins, wantedOf(plugin))
-		}
-	}
+	plan.plugins = fleet.Of(entriesOf(cfg, plan.uploads))
 	if err := attachDebugged(cfg, plan.plugins); err != nil {
 		return err
 	}

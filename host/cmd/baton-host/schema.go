@@ -13,6 +13,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/config/jsonschema"
+	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/supervise"
 )
 
@@ -131,18 +132,13 @@ func ofApp(app, path string) *asked {
 // started are the entries of a configuration that say themselves what is started.
 // What is locked is started only as it is locked.
 func started(ctx context.Context, cfg *config.Config) ([]*asked, error) {
-	var entries []wanted
-	for _, plugin := range cfg.Plugins {
-		if plugin.Path != "" {
-			entries = append(entries, wantedOf(plugin))
-		}
-	}
+	entries := fleet.Of(slices.DeleteFunc(slices.Clone(cfg.Plugins), func(entry *config.Plugin) bool { return entry.Path == "" }))
 	if err := pinned(ctx, cfg, entries, false); err != nil {
 		return nil, err
 	}
 	var plugins []*asked
 	for _, entry := range entries {
-		plugins = append(plugins, &asked{plugin: jsonschema.Plugin{App: entry.app, Instance: entry.instance}, spec: entry.spec()})
+		plugins = append(plugins, &asked{plugin: jsonschema.Plugin{App: entry.App, Instance: entry.Name}, spec: entry.Spec()})
 	}
 	return plugins, nil
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/c1"
 	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/status"
 	"github.com/batonhost/baton-host/host/upload"
@@ -25,7 +26,7 @@ import (
 // plugins.
 type served struct {
 	upload   *config.Upload
-	members  []*member
+	plugins  []*fleet.Plugin
 	sessions func() aggregate.Sessions
 	keep     *lastgood.Keep
 	stateDir string
@@ -37,13 +38,9 @@ type served struct {
 	said   map[string]*connectorv2.ConnectorMetadata // what plugins say of themselves
 }
 
-func newServed(upload *config.Upload, fleet *fleet, stateDir string, options *runOptions, board *status.Board) *served {
-	var instances []string
-	for _, plugin := range upload.Plugins {
-		instances = append(instances, plugin.Name)
-	}
+func newServed(upload *config.Upload, started *fleet.Fleet, stateDir string, options *runOptions, board *status.Board) *served {
 	s := &served{
-		upload: upload, members: fleet.named(instances), sessions: fleet.sessionStore, stateDir: stateDir, options: options, board: board,
+		upload: upload, plugins: started.Of(upload), sessions: started.Sessions, stateDir: stateDir, options: options, board: board,
 		keep:   lastgood.At(filepath.Join(stateDir, upload.Name+".c1z")),
 		accept: map[string]bool{}, said: map[string]*connectorv2.ConnectorMetadata{},
 	}
@@ -79,13 +76,12 @@ func (s *served) config(tempDir string) c1.Config {
 
 // behind is the upload's plugins as they are now.
 func (s *served) behind(ctx context.Context) []aggregate.Plugin {
-	plugins := make([]aggregate.Plugin, len(s.members))
+	plugins := make([]aggregate.Plugin, len(s.plugins))
 	var naming sync.WaitGroup
-	for i, m := range s.members {
+	for i, p := range s.plugins {
 		naming.Go(func() {
-			plugins[i] = m.behind(ctx)
-			s.board.Name(m.instance, plugins[i].DisplayName)
-			plugins[i].Passwords = m.key.For(s.upload.Name, s.upload.ClientSecret.Reveal, m.plugin.Conceal)
+			plugins[i] = p.AggregateFor(ctx, s.upload)
+			s.board.Name(p.Name, plugins[i].DisplayName)
 		})
 	}
 	naming.Wait()
@@ -119,11 +115,11 @@ func (s *served) Recall(instance string) *connectorv2.ConnectorMetadata {
 
 // sync makes a sync of the upload.
 func (s *served) sync(ctx context.Context, scope c1.Scope) (*upload.Result, error) {
-	plugins := make([]upload.Plugin, 0, len(s.members))
+	plugins := make([]upload.Plugin, 0, len(s.plugins))
 	behind := s.behind(ctx)
 	s.mu.Lock()
-	for i, m := range s.members {
-		plugins = append(plugins, upload.Plugin{Plugin: behind[i], Guard: m.guard, AcceptDeletions: s.accept[m.instance], Restarts: m.restarts})
+	for i, p := range s.plugins {
+		plugins = append(plugins, uploadPlugin(p, behind[i], s.accept))
 	}
 	accepted := maps.Clone(s.accept)
 	s.mu.Unlock()

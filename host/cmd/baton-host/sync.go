@@ -20,6 +20,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/host/syncfile"
@@ -78,13 +79,10 @@ refused; --accept-deletions lets that through.`,
 
 // uploadPlan is one sync file to write.
 type uploadPlan struct {
-	name      string
-	instances []string
-	path      string
-	lastGood  bool            // answers for plugins that fail
-	accepted  map[string]bool // whose deletions are let through
-	maxStale  time.Duration
-	read      func() // is called once its plugins are not needed any more; nil: nobody wants to know
+	upload   *config.Upload
+	path     string
+	accepted map[string]bool // whose deletions are let through
+	read     func()          // is called once its plugins are not needed any more; nil: nothing wants to know
 }
 
 func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
@@ -92,7 +90,7 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := acceptDeletions(ctx, plugins, o.accept, baselinesOf(plans, plugins)); err != nil {
+	if err := acceptDeletions(ctx, plugins, o.accept, baselinesOf(plans)); err != nil {
 		return err
 	}
 	for i, plan := range plans {
@@ -102,12 +100,12 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 		}
 	}
 
-	fleet := startFleet(ctx, plugins, fleetOptions{finder: supervise.NewFinder(pluginDirs), logLevel: o.root.pluginLogLevel(), telemetry: o.root.telemetry})
-	defer fleet.stop(ctx)
+	started := fleet.Start(ctx, plugins, o.root.fleetOptions(supervise.NewFinder(pluginDirs)))
+	defer started.Stop(ctx)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err := fleet.configurationErr(); err != nil {
+	if err := started.ConfigurationErr(); err != nil {
 		return err
 	}
 
@@ -116,12 +114,12 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 	for i, plan := range plans {
 		if i == len(plans)-1 {
 			// The plugins end while the last file is packed.
-			plan.read = func() { go fleet.stop(ctx) }
+			plan.read = func() { go started.Stop(ctx) }
 		}
-		result := syncUpload(ctx, fleet, plan, retryPolicy(o.retryFor))
+		result := syncUpload(ctx, started, plan, retryPolicy(o.retryFor))
 		results = append(results, result)
 		if result.err != nil {
-			failed = append(failed, fmt.Errorf("upload %q: %w", plan.name, result.err))
+			failed = append(failed, fmt.Errorf("upload %q: %w", plan.upload.Name, result.err))
 		}
 		if _, ok := errors.AsType[*upload.GoneError](result.err); ok && o.plugin != "" {
 			failed = append(failed, fmt.Errorf("%s is the sync file of something else; write another with --file", plan.path))
@@ -137,14 +135,15 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 }
 
 // plan reads what there is to do: which plugins, which files.
-func (o *syncOptions) plan(ctx context.Context) ([]wanted, []uploadPlan, []string, error) {
+func (o *syncOptions) plan(ctx context.Context) ([]*fleet.Plugin, []uploadPlan, []string, error) {
 	if o.plugin != "" {
-		plugins := []wanted{wantedByName(o.plugin)}
+		entry := byName(o.plugin)
+		plugins := fleet.Of([]*config.Plugin{entry})
 		if err := attachDebugged(nil, plugins); err != nil {
 			return nil, nil, nil, err
 		}
 		return plugins,
-			[]uploadPlan{{name: o.plugin, instances: []string{o.plugin}, path: o.file}},
+			[]uploadPlan{{upload: &config.Upload{Name: o.plugin, Plugins: []*config.Plugin{entry}}, path: o.file}},
 			o.root.pluginDirs, nil
 	}
 
@@ -157,23 +156,11 @@ func (o *syncOptions) plan(ctx context.Context) ([]wanted, []uploadPlan, []strin
 	if err != nil {
 		return nil, nil, nil, err
 	}
-	var plugins []wanted
 	var plans []uploadPlan
-	seen := map[string]bool{}
 	for _, one := range uploads {
-		plan := uploadPlan{
-			name: one.Name, path: filepath.Join(o.outputDir, one.Name+".c1z"),
-			lastGood: one.LastGood, maxStale: one.MaxStale,
-		}
-		for _, plugin := range one.Plugins {
-			plan.instances = append(plan.instances, plugin.Name)
-			if !seen[plugin.Name] {
-				seen[plugin.Name] = true
-				plugins = append(plugins, wantedOf(plugin))
-			}
-		}
-		plans = append(plans, plan)
+		plans = append(plans, uploadPlan{upload: one, path: filepath.Join(o.outputDir, one.Name+".c1z")})
 	}
+	plugins := fleet.Of(entriesOf(cfg, uploads))
 	if err := attachDebugged(cfg, plugins); err != nil {
 		return nil, nil, nil, err
 	}
@@ -181,6 +168,22 @@ func (o *syncOptions) plan(ctx context.Context) ([]wanted, []uploadPlan, []strin
 		return nil, nil, nil, err
 	}
 	return plugins, plans, slices.Concat(o.root.pluginDirs, cfg.PluginDirs), nil
+}
+
+// namesOf are the plugins of an upload, by name.
+func namesOf(upload *config.Upload) []string {
+	names := make([]string, 0, len(upload.Plugins))
+	for _, entry := range upload.Plugins {
+		names = append(names, entry.Name)
+	}
+	return names
+}
+
+// entriesOf are the plugins that these uploads need, each once, in the order of the file.
+func entriesOf(cfg *config.Config, uploads []*config.Upload) []*config.Plugin {
+	return slices.DeleteFunc(slices.Clone(cfg.Plugins), func(entry *config.Plugin) bool {
+		return !slices.ContainsFunc(uploads, func(upload *config.Upload) bool { return slices.Contains(upload.Plugins, entry) })
+	})
 }
 
 func chooseUploads(cfg *config.Config, name string) ([]*config.Upload, error) {
@@ -247,18 +250,32 @@ func retryPolicy(retryFor time.Duration) aggregate.RetryPolicy {
 }
 
 // syncUpload makes and publishes one sync file, and logs how that went.
-func syncUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry aggregate.RetryPolicy) result {
-	ctx = ctxzap.ToContext(ctx, ctxzap.Extract(ctx).With(zap.String("upload", plan.name)))
+func syncUpload(ctx context.Context, plugins *fleet.Fleet, plan uploadPlan, retry aggregate.RetryPolicy) result {
+	ctx = ctxzap.ToContext(ctx, ctxzap.Extract(ctx).With(zap.String("upload", plan.upload.Name)))
 	figures, started := &upload.Figures{}, time.Now()
-	result := publishUpload(ctx, fleet, plan, retry, figures)
+	result := publishUpload(ctx, plugins, plan, retry, figures)
 	figures.Log(ctxzap.Extract(ctx), result.err, ctx.Err() != nil, time.Since(started))
 	return result
 }
 
-func publishUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry aggregate.RetryPolicy, figures *upload.Figures) result {
+// uploadPlugins are plugins as a one-shot sync of their upload wants them.
+func uploadPlugins(ctx context.Context, members []*fleet.Plugin, accepted map[string]bool) []upload.Plugin {
+	all := make([]upload.Plugin, 0, len(members))
+	for _, p := range members {
+		all = append(all, uploadPlugin(p, p.Aggregate(ctx), accepted))
+	}
+	return all
+}
+
+// uploadPlugin is one plugin of an upload's full sync.
+func uploadPlugin(p *fleet.Plugin, behind aggregate.Plugin, accepted map[string]bool) upload.Plugin {
+	return upload.Plugin{Plugin: behind, Guard: guardOf(p.DeletionGuard), AcceptDeletions: accepted[p.Name], Restarts: p.Restarts}
+}
+
+func publishUpload(ctx context.Context, plugins *fleet.Fleet, plan uploadPlan, retry aggregate.RetryPolicy, figures *upload.Figures) result {
 	result := result{plan: plan}
-	members := fleet.named(plan.instances)
-	if err := startErr(members); err != nil && !plan.lastGood {
+	members := plugins.Of(plan.upload)
+	if err := fleet.StartErr(members); err != nil && !plan.upload.LastGood {
 		result.err = err
 		return result
 	}
@@ -268,19 +285,19 @@ func publishUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry agg
 		return result
 	}
 
-	progress := startProgress(plan.name, plan.instances)
+	progress := startProgress(plan.upload.Name, namesOf(plan.upload))
 	keep := lastgood.At(path)
 	made, err := upload.Make(quieter(ctx), upload.Spec{
-		Upload:   plan.name,
-		Plugins:  uploadPlugins(ctx, members),
+		Upload:   plan.upload.Name,
+		Plugins:  uploadPlugins(ctx, members, plan.accepted),
 		Accepted: plan.accepted,
-		FallBack: plan.lastGood,
-		MaxStale: plan.maxStale,
+		FallBack: plan.upload.LastGood,
+		MaxStale: plan.upload.MaxStale,
 		Keep:     keep,
 		Dir:      filepath.Dir(path),
 		Retry:    retry,
 		Observer: progress,
-		Sessions: fleet.sessionStore,
+		Sessions: plugins.Sessions,
 		Figures:  figures,
 		Read:     plan.read,
 	})
@@ -290,12 +307,12 @@ func publishUpload(ctx context.Context, fleet *fleet, plan uploadPlan, retry agg
 		return result
 	}
 	if made.Unguarded != "" {
-		fmt.Fprintf(os.Stderr, "%s: %s\n", plan.name, printable(made.Unguarded))
+		fmt.Fprintf(os.Stderr, "%s: %s\n", plan.upload.Name, printable(made.Unguarded))
 	}
 	for _, warning := range made.Warnings {
-		fmt.Fprintf(os.Stderr, "%s: warning: %s\n", plan.name, printable(warning))
+		fmt.Fprintf(os.Stderr, "%s: warning: %s\n", plan.upload.Name, printable(warning))
 	}
-	if plan.lastGood || slices.ContainsFunc(members, (*member).isBare) {
+	if plan.upload.LastGood || slices.ContainsFunc(members, (*fleet.Plugin).IsBare) {
 		// The file does not have the names of plugins without a namespace; the record has.
 		err = keep.Replace(made.Draft, made.Sync)
 	} else {
@@ -327,11 +344,11 @@ func writeSummary(w io.Writer, output string, results []result) error {
 	summary := listing{columns: []string{"upload", "plugin", "accounts", "result"}}
 	parts := []synced{}
 	for _, result := range results {
-		name, whole := result.plan.name, synced{Upload: result.plan.name, Seconds: result.took.Seconds()}
+		name, whole := result.plan.upload.Name, synced{Upload: result.plan.upload.Name, Seconds: result.took.Seconds()}
 		if result.err != nil {
 			whole.Error = wordsOf(result.err)
-			summary.rows = append(summary.rows, []string{name, joinNames(result.plan.instances), "-", "FAILED: no file was written"})
-			for _, whole.Plugin = range result.plan.instances {
+			summary.rows = append(summary.rows, []string{name, joinNames(namesOf(result.plan.upload)), "-", "FAILED: no file was written"})
+			for _, whole.Plugin = range namesOf(result.plan.upload) {
 				parts = append(parts, whole)
 			}
 			continue

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/plugin/conformance"
@@ -56,7 +57,7 @@ func (o *testOptions) run(ctx context.Context, stdout io.Writer, name string) er
 	if err != nil {
 		return err
 	}
-	spec, err := chosen.found()
+	spec, err := chosen.Found(chosen.finder)
 	if err != nil {
 		return err
 	}
@@ -75,7 +76,7 @@ func (o *testOptions) run(ctx context.Context, stdout io.Writer, name string) er
 	defer closeNotes()
 	spec.Sessions = notes
 
-	suite := conformance.New(subjectOf(chosen.wanted, spec))
+	suite := conformance.New(subjectOf(chosen.Plugin, spec))
 	var write error
 	report := suite.Run(ctx, func(outcome conformance.Outcome) {
 		if o.output == outputTable && write == nil {
@@ -100,7 +101,7 @@ func (o *testOptions) run(ctx context.Context, stdout io.Writer, name string) er
 }
 
 // subjectOf has the checks' processes supervised as those of a sync are.
-func subjectOf(plugin wanted, spec supervise.Spec) conformance.Subject {
+func subjectOf(plugin *fleet.Plugin, spec supervise.Spec) conformance.Subject {
 	return conformance.Subject{
 		Start: func(ctx context.Context, written func(conformance.Line)) (conformance.Process, error) {
 			spec := spec
@@ -112,8 +113,8 @@ func subjectOf(plugin wanted, spec supervise.Spec) conformance.Subject {
 			return supervised{process}, nil
 		},
 		Request: func(schema *pluginv1.ConfigurationSchema) (*pluginv1.ConfigureRequest, error) {
-			bound, err := plugin.bind(schema)
-			if err != nil {
+			bound, problems := plugin.Settings.Bind(schema)
+			if err := problems.Err(); err != nil {
 				return nil, err
 			}
 			return bound.Request(&pluginv1.Host{UserAgent: "baton-host/" + version}), nil

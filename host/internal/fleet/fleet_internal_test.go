@@ -1,0 +1,149 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/supervise"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+// reached is everything that an entry decides of how its plugin is started, configured
+// and put behind an aggregate, in a form that can be compared.
+func reached(ctx context.Context, t *testing.T, entry *config.Plugin) string {
+	t.Helper()
+	p := Of([]*config.Plugin{entry})[0]
+	dir := t.TempDir()
+	if entry.App != "" {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "baton-"+entry.App), nil, 0o700)) //nolint:gosec // It is to be found as a program.
+	}
+	settings := p.settings(Options{Finder: &supervise.Finder{Dirs: []string{dir}}, LogLevel: "info"})
+	found, err := settings.Find()
+	require.True(t, err == nil || entry.App == "", err)
+	configuration, err := settings.Configure(&pluginv1.Manifest{})
+	require.NoError(t, err)
+	configured := configuration.Request.GetHost()
+	configured.PasswordKey = ""
+	settings.Find, settings.Configure = nil, nil
+
+	p.running = supervise.New(ctx, settings)
+	p.appName = "App"
+	behind := p.Aggregate(ctx)
+	require.NotNil(t, behind.Listings)
+	behind.Conn, behind.Listings = nil, nil
+	return fmt.Sprintf("%s | %v | %+v | %+v", filepath.Base(found), configured, settings, behind)
+}
+
+// set gives a field a value that it has not.
+func set(t *testing.T, field reflect.Value, n int) {
+	t.Helper()
+	switch field.Kind() { //nolint:exhaustive // No field is of another kind.
+	case reflect.String:
+		field.SetString(fmt.Sprint("debug", n))
+	case reflect.Bool:
+		field.SetBool(!field.Bool())
+	case reflect.Int, reflect.Int64:
+		field.SetInt(field.Int() + int64(n) + 1)
+	case reflect.Uint64:
+		field.SetUint(field.Uint() + uint64(n) + 1)
+	case reflect.Slice:
+		field.Set(reflect.ValueOf([]string{fmt.Sprint("value", n)}))
+	default:
+		require.Fail(t, "a field of another kind", field.Type())
+	}
+}
+
+// TestPluginCarriesEveryField: what an entry says reaches the process, the configuration
+// or the aggregate of its plugin. A field that is added and wired nowhere fails here.
+func TestPluginCarriesEveryField(t *testing.T) {
+	t.Parallel()
+	base := func() *config.Plugin { return config.ByName("app", func(string) (string, bool) { return "", false }) }
+	before := reached(t.Context(), t, base())
+	fields := func(of reflect.Type) (names []string) {
+		for i := range of.NumField() {
+			names = append(names, of.Field(i).Name)
+		}
+		return names
+	}
+	n := 0
+	for _, name := range fields(reflect.TypeFor[config.Plugin]()) {
+		switch name {
+		case "Settings", "DeletionGuard", "Limits":
+			continue // Settings are bound, which reached needs; the guard is the sync's; limits follow.
+		}
+		n++
+		entry := base()
+		set(t, reflect.ValueOf(entry).Elem().FieldByName(name), n)
+		require.NotEqual(t, before, reached(t.Context(), t, entry), "%s is lost", name)
+	}
+	for _, name := range fields(reflect.TypeFor[config.Limits]()) {
+		n++
+		entry := base()
+		set(t, reflect.ValueOf(&entry.Limits).Elem().FieldByName(name), n)
+		require.NotEqual(t, before, reached(t.Context(), t, entry), "Limits.%s is lost", name)
+	}
+	require.Greater(t, n, 15)
+}
+
+func TestAttach(t *testing.T) {
+	t.Parallel()
+	cfg := &config.Config{Plugins: []*config.Plugin{{Name: "one", App: "scim"}, {Name: "two", App: "fullstory"}}}
+	value := func(name string) string {
+		return fmt.Sprintf(`{%q:{"Protocol":"grpc","ProtocolVersion":1,"Pid":%d,"Addr":{"Network":"unix","String":"/s"}}}`, name, os.Getpid())
+	}
+	for _, tc := range []struct {
+		name, value, attached, failing string
+	}{
+		{name: "nothing"},
+		{name: "an instance", value: value("one"), attached: "one"},
+		{name: "an app", value: value("fullstory"), attached: "two"},
+		{name: "a binary", value: value("baton-scim"), attached: "one"},
+		{name: "none of them", value: value("other"), failing: `names the plugin "other", which is not one of one, two`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			plugins := Of(cfg.Plugins)
+			warnings, err := Attach(tc.value, cfg, plugins)
+			if tc.failing != "" {
+				require.ErrorContains(t, err, tc.failing)
+				return
+			}
+			require.NoError(t, err)
+			for _, p := range plugins {
+				require.Equal(t, p.Name == tc.attached, p.IsAttached(), p.Name)
+			}
+			require.Equal(t, tc.attached != "", len(warnings) == 1)
+		})
+	}
+}
+
+// TestStartErrIsEveryPluginThatCannotBeCalled.
+func TestStartErrIsEveryPluginThatCannotBeCalled(t *testing.T) {
+	t.Parallel()
+	one, two := errors.New("one"), errors.New("two")
+	require.NoError(t, StartErr([]*Plugin{{}, {}}))
+	err := StartErr([]*Plugin{{err: one}, {}, {err: two}})
+	require.ErrorIs(t, err, one)
+	require.ErrorIs(t, err, two)
+}
+
+// TestValidateNotesWhatFails: a plugin that cannot be called does not pass.
+func TestValidateNotesWhatFails(t *testing.T) {
+	t.Parallel()
+	entry := config.ByName("app", func(string) (string, bool) { return "", false })
+	plugins := Of([]*config.Plugin{entry})
+	f := Start(t.Context(), plugins, Options{Finder: &supervise.Finder{Dirs: []string{t.TempDir()}}})
+	defer f.Stop(t.Context())
+	require.ErrorContains(t, plugins[0].Failure(), "there is no plugin binary baton-app")
+	f.Validate(t.Context(), time.Second)
+	require.ErrorContains(t, StartErr(f.Of(&config.Upload{Plugins: []*config.Plugin{entry}})), "there is no plugin binary baton-app")
+}
