@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/plugin"
+	"github.com/batonhost/baton-host/sandbox/c1"
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
@@ -86,6 +87,10 @@ func TestAHostAttachesToAPluginThatRunsAlready(t *testing.T) {
 	checked := execute(t, append(env, "BATON_HOST_REATTACH="+d.value), "baton-host", "check", "--config", config)
 	require.Equal(t, 0, checked.status, checked.stderr)
 
+	inspected := execute(t, append(env, "BATON_HOST_REATTACH="+d.value), "baton-host", "inspect", "design-tool", "--config", config)
+	require.Equal(t, 0, inspected.status, inspected.stderr)
+	require.NotContains(t, inspected.stderr, "attached to", "what a plugin is, its binary says")
+
 	require.NoError(t, d.cmd.Process.Signal(syscall.SIGINT))
 	require.NoError(t, d.cmd.Wait(), "Ctrl-C ends it in peace")
 	left, err := os.ReadDir(d.temporary)
@@ -93,6 +98,25 @@ func TestAHostAttachesToAPluginThatRunsAlready(t *testing.T) {
 	require.Empty(t, left)
 	requireSentence(t, execute(t, append(env, "BATON_HOST_REATTACH="+d.value), "baton-host", "check", "--config", config),
 		[]string{`attach to plugin "design-tool"`, "the process is gone", "--debug-plugin"})
+}
+
+// TestAServiceOfOneAppAttachesToo: `run --plugin` is what an author debugs service mode with.
+func TestAServiceOfOneAppAttachesToo(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, scim.Options{App: "fullstory", Accounts: 12, Seed: 1})
+	d := startDebugged(t, "baton-fullstory")
+	c := startC1(t, c1.Options{})
+	credentials := c.client(t, "fullstory")
+	task := c.fullSync(t, "fullstory")
+	host := startRun(t, []string{
+		c.trust(), "BATON_CLIENT_ID=" + credentials.ID, "BATON_CLIENT_SECRET=" + credentials.Secret,
+		"BATON_HOST_REATTACH=" + d.value, "BATON_SCIM_BASE_URL=" + app.url, "BATON_SCIM_TOKEN=" + app.token,
+	}, "--plugin", "fullstory", "--state-dir", t.TempDir())
+	require.True(t, c.finished(t, task).Succeeded)
+	require.Zero(t, childCalled(host.cmd.Process.Pid, "baton-fullstory"), "nothing is started")
+	host.stop()
+	require.NoError(t, d.cmd.Process.Signal(syscall.SIGINT))
+	require.NoError(t, d.cmd.Wait())
 }
 
 // socketIn is the socket of the only plugin that has its own in the directory.

@@ -181,6 +181,7 @@ func TestOtherBadInput(t *testing.T) {
 		"output below a file":          {[]string{"sync", "--config", config, "--output-dir", filepath.Join(file, "below")}, []string{"cannot be made", "not a directory"}},
 		"no configuration file":        {[]string{"sync", "--config", filepath.Join(dir, "none.yaml")}, []string{"none.yaml", "--config"}},
 		"a plugin's variable missing":  {[]string{"sync", "--plugin", "scim", "-f", filepath.Join(dir, "x.c1z"), "--retry-for", "0s"}, []string{"BATON_SCIM_BASE_URL", "BATON_SCIM_TOKEN"}},
+		"a negative time to retry":     {[]string{"sync", "--plugin", "fullstory", "--retry-for", "-5s"}, []string{"--retry-for", "negative", "-5s"}},
 		"a plugin name that is a path": {[]string{"sync", "--plugin", "../baton-fullstory"}, []string{"../baton-fullstory"}},
 		"--plugin with --config":       {[]string{"sync", "--plugin", "fullstory", "--config", config}, []string{"plugin", "config"}},
 		"accounts of no file":          {[]string{"accounts", filepath.Join(dir, "none.c1z")}, []string{"there is no file", "none.c1z"}},

@@ -326,22 +326,24 @@ func TestRunRefusesBadInputWithASentence(t *testing.T) {
 	unwritable := filepath.Join(t.TempDir(), "ro")
 	require.NoError(t, os.Mkdir(unwritable, 0o500))
 	bare := writeConfig(t, "plugins: { fullstory: { config: { scim-base-url: x, scim-token: y } } }\nuploads: { a: { plugins: [fullstory] }, b: { plugins: [fullstory] } }\n")
+	nightly := writeConfig(t, "plugins: { fullstory: { config: { scim-base-url: x, scim-token: y } } }\nuploads: { nightly: { plugins: [fullstory] } }\n")
 	for name, c := range map[string]struct {
 		env  []string
 		args []string
 		want string
 	}{
-		"no credentials":             {nil, []string{"--plugin", "fullstory"}, `upload "fullstory" has no credentials for C1: set BATON_CLIENT_ID and BATON_CLIENT_SECRET`},
-		"a malformed client id":      {[]string{"BATON_CLIENT_ID=x", good.env[2]}, []string{"--plugin", "fullstory"}, "BATON_CLIENT_ID is not of the form name@tenant.conductor.one/use"},
-		"a malformed client secret":  {[]string{good.env[1], "BATON_CLIENT_SECRET=hush-hush"}, []string{"--plugin", "fullstory"}, "BATON_CLIENT_SECRET is not one that C1 gives out"},
-		"uploads without any":        {nil, []string{"--config", bare}, `upload "a", "b" has no client-id and client-secret`},
-		"an unknown upload":          {nil, []string{"--config", bare, "--upload", "c"}, `there is no upload "c"; it has a, b`},
-		"an unknown plugin accepted": {good.env, []string{"--plugin", "fullstory", "--accept-deletions", "other"}, "--accept-deletions other: there is no such plugin"},
-		"a bad duration":             {good.env, []string{"--plugin", "fullstory", "--grace", "soon"}, `--grace must be a duration with its unit, such as 30s, not "soon"`},
-		"a negative duration":        {good.env, []string{"--plugin", "fullstory", "--grace", "-1s"}, "--grace must not be negative, unlike -1s"},
-		"an address it cannot have":  {good.env, []string{"--plugin", "fullstory", "--state-dir", t.TempDir(), "--listen", "192.0.2.1:80"}, "--listen 192.0.2.1:80: "},
-		"a state dir that is a file": {good.env, []string{"--plugin", "fullstory", "--state-dir", file}, "the state directory " + file + " cannot be made"},
-		"a wrong configuration":      {append(good.env[:4:4], "BATON_SCIM_TOKEN=x"), []string{"--plugin", "fullstory", "--state-dir", t.TempDir()}, "BATON_SCIM_BASE_URL"},
+		"no credentials":                {nil, []string{"--plugin", "fullstory"}, `upload "fullstory" has no credentials for C1: set BATON_CLIENT_ID and BATON_CLIENT_SECRET`},
+		"a malformed client id":         {[]string{"BATON_CLIENT_ID=x", good.env[2]}, []string{"--plugin", "fullstory"}, "BATON_CLIENT_ID is not of the form name@tenant.conductor.one/use"},
+		"a malformed client secret":     {[]string{good.env[1], "BATON_CLIENT_SECRET=hush-hush"}, []string{"--plugin", "fullstory"}, "BATON_CLIENT_SECRET is not one that C1 gives out"},
+		"uploads without any":           {nil, []string{"--config", bare}, `upload "a", "b" has no client-id and client-secret`},
+		"an upload with a typing error": {nil, []string{"--config", nightly, "--upload", "nightli"}, `there is no upload "nightli"; did you mean "nightly"?`},
+		"an unknown upload":             {nil, []string{"--config", bare, "--upload", "c"}, `there is no upload "c"; it has a, b`},
+		"an unknown plugin accepted":    {good.env, []string{"--plugin", "fullstory", "--accept-deletions", "other"}, "--accept-deletions other: there is no such plugin"},
+		"a bad duration":                {good.env, []string{"--plugin", "fullstory", "--grace", "soon"}, `--grace must be a duration with its unit, such as 30s, not "soon"`},
+		"a negative duration":           {good.env, []string{"--plugin", "fullstory", "--grace", "-1s"}, "--grace must not be negative, unlike -1s"},
+		"an address it cannot have":     {good.env, []string{"--plugin", "fullstory", "--state-dir", t.TempDir(), "--listen", "192.0.2.1:80"}, "--listen 192.0.2.1:80: "},
+		"a state dir that is a file":    {good.env, []string{"--plugin", "fullstory", "--state-dir", file}, "the state directory " + file + " cannot be made"},
+		"a wrong configuration":         {append(good.env[:4:4], "BATON_SCIM_TOKEN=x"), []string{"--plugin", "fullstory", "--state-dir", t.TempDir()}, "BATON_SCIM_BASE_URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -22,6 +22,7 @@ import (
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/lastgood"
+	"github.com/batonhost/baton-host/host/nearest"
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/host/syncfile"
 	"github.com/batonhost/baton-host/host/upload"
@@ -86,6 +87,9 @@ type uploadPlan struct {
 }
 
 func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
+	if o.retryFor < 0 {
+		return fmt.Errorf("--retry-for must not be negative, unlike %s", o.retryFor)
+	}
 	plugins, plans, pluginDirs, err := o.plan(ctx)
 	if err != nil {
 		return err
@@ -199,6 +203,9 @@ func chooseUploads(cfg *config.Config, name string) ([]*config.Upload, error) {
 			return []*config.Upload{upload}, nil
 		}
 		names = append(names, upload.Name)
+	}
+	if near := nearest.To(name, names); near != "" {
+		return nil, fmt.Errorf("%s: there is no upload %q; did you mean %q?", cfg.Path, name, near)
 	}
 	return nil, fmt.Errorf("%s: there is no upload %q; it has %s", cfg.Path, name, joinNames(names))
 }

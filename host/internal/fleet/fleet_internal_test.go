@@ -54,7 +54,7 @@ func set(t *testing.T, field reflect.Value, n int) {
 	case reflect.Int, reflect.Int64:
 		field.SetInt(field.Int() + int64(n) + 1)
 	case reflect.Uint64:
-		field.SetUint(field.Uint() + uint64(n) + 1)
+		field.SetUint(field.Uint() + uint64(n) + 1) //nolint:gosec // It is small.
 	case reflect.Slice:
 		field.Set(reflect.ValueOf([]string{fmt.Sprint("value", n)}))
 	default:
@@ -69,8 +69,8 @@ func TestPluginCarriesEveryField(t *testing.T) {
 	base := func() *config.Plugin { return config.ByName("app", func(string) (string, bool) { return "", false }) }
 	before := reached(t.Context(), t, base())
 	fields := func(of reflect.Type) (names []string) {
-		for i := range of.NumField() {
-			names = append(names, of.Field(i).Name)
+		for field := range of.Fields() {
+			names = append(names, field.Name)
 		}
 		return names
 	}
