@@ -114,7 +114,8 @@ func TestAServiceOfOneAppAttachesToo(t *testing.T) {
 	}, "--plugin", "fullstory", "--state-dir", t.TempDir())
 	require.True(t, c.finished(t, task).Succeeded)
 	require.Zero(t, childCalled(host.cmd.Process.Pid, "baton-fullstory"), "nothing is started")
-	host.stop()
+	host.signal(syscall.SIGTERM)
+	require.Zero(t, host.ends())
 	require.NoError(t, d.cmd.Process.Signal(syscall.SIGINT))
 	require.NoError(t, d.cmd.Wait())
 }
