@@ -146,8 +146,8 @@ func TestActiveOfSome(t *testing.T) {
 	}
 
 	for name, active := range map[string]map[int]string{
-		"nobody has it":                nil,
-		"nobody has it, some as null":  {7: "null", 1200: "null"},
+		"no user has it":               nil,
+		"no user has it, some as null": {7: "null", 1200: "null"},
 		"only a group in the list has": {},
 	} {
 		t.Run("S3: without active, enabled: "+name, func(t *testing.T) {
@@ -180,7 +180,7 @@ func TestActiveOfSome(t *testing.T) {
 	t.Run("S3: the first active comes while the list is read again", func(t *testing.T) {
 		t.Parallel()
 		a := sometimesActive(map[int]string{})
-		// The list moves between the first two pages, and then somebody is active.
+		// The list moves between the first two pages, and then a user is active.
 		active := map[int]string{}
 		served := sometimesActive(active)
 		a.answer = served.answer

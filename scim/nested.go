@@ -307,7 +307,7 @@ func fillText[T ~string](have *T, from T) {
 	}
 }
 
-// differ says whether two values of one attribute that names somebody contradict each
+// differ says whether two values of one attribute that names a person contradict each
 // other.
 func differ[T ~string](one, other T) bool {
 	a, b := strings.TrimSpace(string(one)), strings.TrimSpace(string(other))

@@ -12,7 +12,7 @@ import (
 type text string
 
 // identifier is a text that names a resource. A member that occurs twice is read twice:
-// nobody knows which of two values counts.
+// which of two values counts is not known.
 type identifier struct {
 	text
 	// other is a value that differs from the first one; empty if there is none.

@@ -64,7 +64,7 @@ func (r *route) metadata(ctx context.Context) (*v2.ConnectorMetadata, error) {
 	case err == nil:
 		r.aggregate.memory.Remember(r.instance, proto.CloneOf(answer.GetMetadata()))
 	default:
-		ctxzap.Extract(ctx).Warn("the plugin cannot say what it can do; C1 is told what it said before",
+		ctxzap.Extract(ctx).Warn("the plugin cannot say what it can do; C1 gets what it said before",
 			zap.String("plugin", r.instance), zap.String("error", cleaned(err)))
 		answer.SetMetadata(proto.CloneOf(r.aggregate.memory.Recall(r.instance)))
 	}
