@@ -81,6 +81,7 @@ func (r *resolver) resolve(scheme, name string) (string, error) {
 
 func (r *resolver) variable(name string) (string, error) {
 	value, ok := r.lookup(name)
+	value = withoutLineEnd(value)
 	switch {
 	case !ok:
 		return "", errors.New("the environment variable is not set")
@@ -103,12 +104,17 @@ func (r *resolver) file(name string) (string, error) {
 	if !utf8.Valid(content) {
 		return "", errors.New("the file is not UTF-8 text")
 	}
-	// Editors put the mark and the line's end there; no secret has them.
-	text := strings.TrimRight(strings.TrimPrefix(string(content), byteOrderMark), "\r\n")
+	text := withoutLineEnd(string(content))
 	if text == "" {
 		return "", errors.New("the file is empty")
 	}
 	return text, nil
+}
+
+// withoutLineEnd leaves out what editors put into files, and variables that are made of
+// files have too: a byte order mark and the ends of the last lines. No secret has them.
+func withoutLineEnd(text string) string {
+	return strings.TrimRight(strings.TrimPrefix(text, byteOrderMark), "\r\n")
 }
 
 // within is the path, which may be relative to the directory.

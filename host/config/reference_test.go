@@ -33,7 +33,7 @@ func TestReferencesAreReplaced(t *testing.T) {
 	absolute := filepath.Join(t.TempDir(), "absolute")
 	require.NoError(t, os.WriteFile(absolute, []byte("elsewhere"), 0o600))
 	variables := environment(map[string]string{
-		"HOST": "app.example.com", "TRICKY": "${env:HOST} $${x} !!int 1 \n- *a", "DOLLAR": "$",
+		"HOST": "app.example.com", "TRICKY": "${env:HOST} $${x} !!int 1 \n- *a", "DOLLAR": "$", "LINE": "token\r\n\n",
 	})
 
 	for written, want := range map[string]string{
@@ -49,6 +49,7 @@ func TestReferencesAreReplaced(t *testing.T) {
 		`${file:lines}`:                          "\n one\ntwo ",
 		`${file:reference}`:                      "${env:HOST}: [x] #",
 		`${env:TRICKY}`:                          "${env:HOST} $${x} !!int 1 \n- *a",
+		`${env:LINE}`:                            "token",
 		`${env:DOLLAR}{env:HOST}`:                "${env:HOST}",
 		`$${env:HOST}`:                           "${env:HOST}",
 		`$$${env:HOST}`:                          "$${env:HOST}",

@@ -78,6 +78,13 @@ func (d *Draft) Size() (int64, error) {
 	return info.Size(), nil
 }
 
+// Sweep removes what runs that died left behind in dir, which holds sync files: drafts
+// and unpacked files.
+func Sweep(dir string) {
+	workdir.Sweep(dir, workPrefix)
+	workdir.Sweep(dir, readPrefix)
+}
+
 // Make syncs what the connector has into a new sync file below dir, which must
 // exist, in a directory of its own there. If there is an error or the context
 // ends, nothing is left behind. What runs that died left behind in dir is

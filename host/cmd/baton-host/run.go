@@ -22,6 +22,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/status/history"
 	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/host/syncfile"
 	"github.com/batonhost/baton-host/host/workdir"
 )
 
@@ -103,6 +104,7 @@ func (o *runOptions) run(ctx context.Context) error {
 		return err
 	}
 	defer release()
+	syncfile.Sweep(stateDir)
 	temp, err := workdir.Make(os.TempDir(), "baton-host-run-")
 	if err != nil {
 		return fmt.Errorf("there must be a directory for temporary files: %w; make room there, or set TMPDIR", err)
