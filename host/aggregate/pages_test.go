@@ -140,8 +140,6 @@ func TestAggregateReadsOneListingAtATime(t *testing.T) {
 func TestAggregateLeavesNoPluginWaiting(t *testing.T) {
 	t.Parallel()
 	const apps, each, together = 4, 150, 30
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 2*time.Minute)
-	t.Cleanup(cancel)
 	var steps [together]struct {
 		missing atomic.Int32
 		all     chan struct{}
@@ -173,6 +171,8 @@ func TestAggregateLeavesNoPluginWaiting(t *testing.T) {
 	}
 	t.Run("H2: four apps of many groups", func(t *testing.T) {
 		t.Parallel()
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
 		a := aggregateOf(t, plugins)
 		draft, err := syncfile.Make(ctx, a.Client(ctx), t.TempDir(), syncfile.Settings{Workers: 100})
 		require.NoError(t, err, "a plugin waited for another")
