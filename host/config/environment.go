@@ -33,7 +33,12 @@ type environment struct {
 // is the path of one. If anything is wrong the error is [Problems], without
 // places, and tells everything that is.
 func FromEnvironment(schema *pluginv1.ConfigurationSchema, lookup func(string) (string, bool)) (*Bound, error) {
-	return bindTexts(schema, &environment{lookup: lookup, labels: Variable, given: "set"})
+	return bindTexts(schema, variables(lookup))
+}
+
+// variables gives a plugin's fields from the variables of the stand-alone connector.
+func variables(lookup func(string) (string, bool)) *environment {
+	return &environment{lookup: lookup, labels: Variable, given: "set"}
 }
 
 // FromTexts takes a plugin's configuration from texts by field name, in the form

@@ -19,7 +19,7 @@ import (
 // everything that is wrong with them.
 func (s *Settings) Bind(schema *pluginv1.ConfigurationSchema) (*Bound, Problems) {
 	if s.environment != nil {
-		return bind(schema, &environment{lookup: s.environment, labels: Variable, given: "set"})
+		return bind(schema, variables(s.environment))
 	}
 	unknown := s.unknownFields(schema)
 	bound, problems := bind(schema, s)

@@ -85,9 +85,6 @@ func (f *Fleet) Revive() {
 	}
 }
 
-// Plugins are all plugins, in the order of their entries.
-func (f *Fleet) Plugins() []*Plugin { return f.plugins }
-
 // Of returns the plugins of an upload, in its order.
 func (f *Fleet) Of(upload *config.Upload) []*Plugin {
 	var plugins []*Plugin

@@ -151,9 +151,6 @@ func (p *Plugin) Failure() error {
 	return p.problems.Err()
 }
 
-// Running is the plugin over its processes.
-func (p *Plugin) Running() *supervise.Plugin { return p.running }
-
 // Restarts is how often its process has been started again.
 func (p *Plugin) Restarts() int { return p.running.Status().Restarts }
 
