@@ -89,7 +89,7 @@ func judge(ctx context.Context, path string) {
 	case code == returned, code == 0 && (stopped || holdsSyncSince(ctx, path, start)):
 		os.Exit(0)
 	case code == 0:
-		fmt.Fprintf(os.Stderr, "the sync failed: %s holds no sync that was finished by this run\n", path)
+		fmt.Fprintf(os.Stderr, "the sync failed: %s holds no sync that was finished by this run; the log above names the cause\n", path)
 		os.Exit(1)
 	default:
 		os.Exit(code)
