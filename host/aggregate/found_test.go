@@ -24,7 +24,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/lastgood"
-	"github.com/batonhost/baton-host/host/upload"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
 // portal is an app whose roles, jobs and duties are found in the grants of its groups,
@@ -138,17 +138,17 @@ func failsAt(n int64, failure codes.Code) interference {
 type made struct {
 	keep   *lastgood.Keep
 	path   string
-	result *upload.Result
+	result *syncrun.Result
 }
 
-func makeSync(t testing.TB, path string, plugins []aggregate.Plugin, spec upload.Spec) (made, error) {
+func makeSync(t testing.TB, path string, plugins []aggregate.Plugin, spec syncrun.Spec) (made, error) {
 	t.Helper()
 	for _, p := range plugins {
-		spec.Plugins = append(spec.Plugins, upload.Plugin{Plugin: p, Guard: upload.DefaultGuard()})
+		spec.Plugins = append(spec.Plugins, syncrun.Plugin{Plugin: p, Guard: syncrun.DefaultGuard()})
 	}
 	spec.Upload, spec.FallBack, spec.Dir = "everything", true, filepath.Dir(path)
 	spec.Keep, spec.Retry = lastgood.At(path), aggregate.RetryPolicy{MaxAttempts: 1}
-	result, err := upload.Make(t.Context(), spec)
+	result, err := syncrun.Make(t.Context(), spec)
 	if err != nil {
 		return made{}, err
 	}
@@ -182,7 +182,7 @@ func TestTheSecondUploadHoldsTheSameRows(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%s", kind.name, engine), func(t *testing.T) {
 				t.Parallel()
 				var calls atomic.Int64
-				spec := upload.Spec{Engine: engine}
+				spec := syncrun.Spec{Engine: engine}
 				plugins := func(others int, interfere ...interference) []aggregate.Plugin {
 					return []aggregate.Plugin{
 						{Instance: "c", Namespace: "c", Conn: serve(t, one, interfere...), ReadAhead: others % 3},
@@ -254,7 +254,7 @@ func TestARecordOfAnOlderVersionIsRead(t *testing.T) {
 		}
 	}
 	path := filepath.Join(t.TempDir(), "sync.c1z")
-	first, err := makeSync(t, path, plugins(failsFrom(1<<40, &calls, nil)), upload.Spec{})
+	first, err := makeSync(t, path, plugins(failsFrom(1<<40, &calls, nil)), syncrun.Spec{})
 	require.NoError(t, err)
 	want := read(t, path).lines(t, "-")
 	require.Equal(t, &lastgood.Elsewhere{Entitlements: []string{"c.seat"}, Grants: []string{"c.duty", "c.job", "c.role", "c.seat"}},
@@ -267,7 +267,7 @@ func TestARecordOfAnOlderVersionIsRead(t *testing.T) {
 	require.NoError(t, os.WriteFile(path+".json", old, 0o600))
 	require.Nil(t, lastgood.At(path).Known().Plugins["c"].Elsewhere)
 
-	second, err := makeSync(t, path, plugins(failsAt(calls.Load()-1, codes.Unavailable)), upload.Spec{})
+	second, err := makeSync(t, path, plugins(failsAt(calls.Load()-1, codes.Unavailable)), syncrun.Spec{})
 	require.NoError(t, err)
 	require.Equal(t, want, read(t, path).lines(t, "-"))
 	require.Nil(t, second.result.Sync.Plugins["c"].Elsewhere, "it is not known any better")
@@ -295,7 +295,7 @@ func TestARejectedListingLeavesNothingBehind(t *testing.T) {
 					{Instance: "b", Namespace: "b", Conn: serve(t, users(3))},
 				}
 			}
-			_, err := makeSync(t, path, plugins(30), upload.Spec{})
+			_, err := makeSync(t, path, plugins(30), syncrun.Spec{})
 			require.NoError(t, err)
 			before := read(t, path).lines(t, "-")
 
@@ -316,7 +316,7 @@ func TestARejectedListingLeavesNothingBehind(t *testing.T) {
 					page.SetNextPageToken(asked.GetPageToken())
 				}
 				return answer, err
-			}), upload.Spec{Observer: seen})
+			}), syncrun.Spec{Observer: seen})
 			require.NoError(t, err)
 			require.Equal(t, before, read(t, path).lines(t, "-"))
 			require.Equal(t, map[string]int{"a": 30, "b": 3}, second.result.Accounts)
@@ -325,7 +325,7 @@ func TestARejectedListingLeavesNothingBehind(t *testing.T) {
 			require.Len(t, seen.fallbacks, 1)
 			require.True(t, seen.fallbacks[0].Contradicted)
 
-			third, err := makeSync(t, path, plugins(30), upload.Spec{})
+			third, err := makeSync(t, path, plugins(30), syncrun.Spec{})
 			require.NoError(t, err, "the true ones are not too few")
 			require.Empty(t, third.result.Stale)
 			require.Equal(t, before, read(t, path).lines(t, "-"))
@@ -346,11 +346,11 @@ func TestWhatIsStaleIsNoBaselineForCounting(t *testing.T) {
 	plugins := func(a *app, interfere ...interference) []aggregate.Plugin {
 		return []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: serve(t, a, interfere...)}, {Instance: "b", Namespace: "b", Conn: serve(t, users(3))}}
 	}
-	_, err := makeSync(t, path, plugins(numbered(0, 30)), upload.Spec{})
+	_, err := makeSync(t, path, plugins(numbered(0, 30)), syncrun.Spec{})
 	require.NoError(t, err)
 	for i := range 3 { // Each time others, all of them but two.
 		from := 100 * (i + 1)
-		second, err := makeSync(t, path, plugins(numbered(from, from+30), failsAt(2+14, codes.Unavailable)), upload.Spec{})
+		second, err := makeSync(t, path, plugins(numbered(from, from+30), failsAt(2+14, codes.Unavailable)), syncrun.Spec{})
 		require.NoError(t, err)
 		require.Equal(t, 30+28*(i+1), second.result.Accounts["a"])
 		good, err := lastgood.At(path).Open(t.Context(), t.TempDir())
@@ -360,7 +360,7 @@ func TestWhatIsStaleIsNoBaselineForCounting(t *testing.T) {
 		require.Equal(t, 3, good.Accounts["b.user"])
 		require.NoError(t, good.Close(t.Context()))
 	}
-	third, err := makeSync(t, path, plugins(numbered(300, 330)), upload.Spec{})
+	third, err := makeSync(t, path, plugins(numbered(300, 330)), syncrun.Spec{})
 	require.NoError(t, err)
 	require.Equal(t, 30, third.result.Accounts["a"])
 	require.Empty(t, third.result.Stale)
@@ -380,7 +380,7 @@ func TestFreshGrantsGoBeforeStoredOnes(t *testing.T) {
 	plugins := func(a *app, interfere ...interference) []aggregate.Plugin {
 		return []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: serve(t, a, interfere...)}, {Instance: "b", Namespace: "b", Conn: serve(t, users(3))}}
 	}
-	_, err := makeSync(t, path, plugins(before), upload.Spec{})
+	_, err := makeSync(t, path, plugins(before), syncrun.Spec{})
 	require.NoError(t, err)
 
 	after := clubs(t)
@@ -427,7 +427,7 @@ func TestFreshGrantsGoBeforeStoredOnes(t *testing.T) {
 		return nil, status.Error(codes.Unavailable, "lost")
 	})
 	second[0].Listings = limit
-	_, err = makeSync(t, path, second, upload.Spec{})
+	_, err = makeSync(t, path, second, syncrun.Spec{})
 	require.NoError(t, err)
 	immutable := map[string]bool{}
 	for _, row := range read(t, path).grants {

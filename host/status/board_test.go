@@ -18,11 +18,11 @@ import (
 	grpcstatus "google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/aggregate"
-	"github.com/batonhost/baton-host/host/c1"
+	"github.com/batonhost/baton-host/host/internal/service"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/status"
 	"github.com/batonhost/baton-host/host/supervise"
-	"github.com/batonhost/baton-host/host/upload"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -45,19 +45,19 @@ func newBoard() *status.Board {
 
 // begun has C1 hand out a sync of everything.
 func begun(b *status.Board, task string) {
-	b.Report(c1.Event{Upload: workforce, Kind: c1.TaskBegun, Task: fullSync, ID: task, Whole: true})
+	b.Report(service.Event{Upload: workforce, Kind: service.TaskBegun, Task: fullSync, ID: task, Whole: true})
 }
 
 // ended has the sync end.
 func ended(b *status.Board, task string, err error) {
-	b.Report(c1.Event{Upload: workforce, Kind: c1.TaskDone, Task: fullSync, ID: task, Whole: true, Err: err, Took: 3 * time.Second})
+	b.Report(service.Event{Upload: workforce, Kind: service.TaskDone, Task: fullSync, ID: task, Whole: true, Err: err, Took: 3 * time.Second})
 }
 
 // synced has a sync of everything go well, with these accounts; those of the
 // second plugin come from an hour ago if why says why.
 func synced(b *status.Board, task string, first, second int, why error) {
 	now := time.Now()
-	result := &upload.Result{Whole: true, Sync: lastgood.Sync{StartedAt: now, Plugins: map[string]lastgood.Part{
+	result := &syncrun.Result{Whole: true, Sync: lastgood.Sync{StartedAt: now, Plugins: map[string]lastgood.Part{
 		fullstory:  {AsOf: now, Accounts: first},
 		designTool: {AsOf: now, Accounts: second},
 	}}}
@@ -67,8 +67,8 @@ func synced(b *status.Board, task string, first, second int, why error) {
 		result.Stale = []aggregate.Stale{{Instance: designTool, AsOf: before, Err: why, Accounts: second}}
 	}
 	begun(b, task)
-	b.Report(c1.Event{Upload: workforce, Kind: c1.Sending, ID: task, Whole: true})
-	b.Report(c1.Event{Upload: workforce, Kind: c1.Uploaded, ID: task, Whole: true, Result: result, Bytes: 4096, Took: 2 * time.Second})
+	b.Report(service.Event{Upload: workforce, Kind: service.Sending, ID: task, Whole: true})
+	b.Report(service.Event{Upload: workforce, Kind: service.Uploaded, ID: task, Whole: true, Result: result, Bytes: 4096, Took: 2 * time.Second})
 	ended(b, task, nil)
 }
 
@@ -122,13 +122,13 @@ func busy() *status.Board {
 	b.Plugin(supervise.Status{Instance: fullstory, State: supervise.Ready, Manifest: manifest})
 	b.Plugin(supervise.Status{Instance: fullstory, State: supervise.Starting, Manifest: manifest, Err: &supervise.ExitError{Instance: fullstory, State: "exit status 2", LastLines: []string{ada}}})
 	b.Plugin(supervise.Status{Instance: fullstory, State: supervise.Ready, Manifest: manifest, Restarts: 2})
-	b.Report(c1.Event{Upload: workforce, Kind: c1.Connected})
+	b.Report(service.Event{Upload: workforce, Kind: service.Connected})
 	synced(b, firstTask, 40, 25, grpcstatus.Error(codes.Unavailable, "answered 503: "+ada))
 	begun(b, secondTask)
 	b.Sync(workforce, secondTask).Retrying(aggregate.Retry{Instance: fullstory, Wait: time.Second, Err: errors.New(ada)})
-	ended(b, secondTask, &upload.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Before: 40, Now: 3, Since: time.Now()})
-	b.Report(c1.Event{Upload: workforce, Kind: c1.TaskBegun, Task: "grant", ID: "task-3"})
-	b.Report(c1.Event{Upload: workforce, Kind: c1.TaskDone, Task: "grant", ID: "task-3", Err: errors.New("no such user: " + ada)})
+	ended(b, secondTask, &syncrun.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Before: 40, Now: 3, Since: time.Now()})
+	b.Report(service.Event{Upload: workforce, Kind: service.TaskBegun, Task: "grant", ID: "task-3"})
+	b.Report(service.Event{Upload: workforce, Kind: service.TaskDone, Task: "grant", ID: "task-3", Err: errors.New("no such user: " + ada)})
 	return b
 }
 
@@ -204,7 +204,7 @@ func TestWhenTheHostIsReady(t *testing.T) {
 		answer := get(t, b, "/readyz")
 		return answer.Code, answer.Body.String()
 	}
-	away := c1.Event{Upload: workforce, Kind: c1.Disconnected, Err: grpcstatus.Error(codes.Unavailable, "dial: connection refused")}
+	away := service.Event{Upload: workforce, Kind: service.Disconnected, Err: grpcstatus.Error(codes.Unavailable, "dial: connection refused")}
 	b := newBoard()
 	code, text := ready(b)
 	require.Equal(t, http.StatusServiceUnavailable, code)
@@ -213,7 +213,7 @@ func TestWhenTheHostIsReady(t *testing.T) {
 	code, text = ready(b)
 	require.Equal(t, http.StatusServiceUnavailable, code, "a new version that does not reach C1 must not replace one that does")
 	require.Equal(t, "upload \"workforce\": C1 has not answered yet: the connection is refused\n", text)
-	b.Report(c1.Event{Upload: workforce, Kind: c1.Connected})
+	b.Report(service.Event{Upload: workforce, Kind: service.Connected})
 	code, text = ready(b)
 	require.Equal(t, http.StatusOK, code)
 	require.Equal(t, "ok\n", text)
@@ -230,7 +230,7 @@ func TestWhenTheHostIsReady(t *testing.T) {
 func TestAHostWhoseCredentialsAreRefusedIsReady(t *testing.T) {
 	t.Parallel()
 	b := newBoard()
-	b.Ended(workforce, &c1.RefusedError{Upload: workforce, Cause: errors.New("no")})
+	b.Ended(workforce, &service.RefusedError{Upload: workforce, Cause: errors.New("no")})
 	require.Equal(t, http.StatusOK, get(t, b, "/readyz").Code, "to wait for them would keep the other uploads from being served")
 }
 
@@ -252,8 +252,8 @@ func statesOf(u status.Upload) map[string]status.State {
 func TestTheStateOfAnUpload(t *testing.T) {
 	t.Parallel()
 	outage := fmt.Errorf("sync: %w", grpcstatus.Error(codes.Unavailable, "answered 503 Service Unavailable"))
-	guard := &upload.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Before: 40, Now: 3, Since: time.Now()}
-	otherGuard := &upload.GuardError{Instance: designTool, ResourceType: "design-tool.user", Before: 25, Now: 2, Since: guard.Since}
+	guard := &syncrun.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Before: 40, Now: 3, Since: time.Now()}
+	otherGuard := &syncrun.GuardError{Instance: designTool, ResourceType: "design-tool.user", Before: 25, Now: 2, Since: guard.Since}
 	for name, c := range map[string]struct {
 		happens func(b *status.Board)
 		want    map[string]status.State
@@ -315,8 +315,8 @@ func TestTheStateOfAnUpload(t *testing.T) {
 		"a sync of one resource failed": {
 			func(b *status.Board) {
 				synced(b, firstTask, 40, 25, nil)
-				b.Report(c1.Event{Upload: workforce, Kind: c1.TaskBegun, Task: fullSync, ID: secondTask})
-				b.Report(c1.Event{Upload: workforce, Kind: c1.TaskDone, Task: fullSync, ID: secondTask, Err: guard})
+				b.Report(service.Event{Upload: workforce, Kind: service.TaskBegun, Task: fullSync, ID: secondTask})
+				b.Report(service.Event{Upload: workforce, Kind: service.TaskDone, Task: fullSync, ID: secondTask, Err: guard})
 			},
 			map[string]status.State{"": status.Fresh, fullstory: status.Fresh, designTool: status.Fresh},
 			"",
@@ -324,10 +324,10 @@ func TestTheStateOfAnUpload(t *testing.T) {
 		"a sync was sent, and C1 does not hear that it is done": {
 			func(b *status.Board) {
 				begun(b, firstTask)
-				result := &upload.Result{Whole: true, Sync: lastgood.Sync{StartedAt: time.Now(), Plugins: map[string]lastgood.Part{
+				result := &syncrun.Result{Whole: true, Sync: lastgood.Sync{StartedAt: time.Now(), Plugins: map[string]lastgood.Part{
 					fullstory: {AsOf: time.Now().Add(time.Second)}, designTool: {AsOf: time.Now().Add(time.Second)},
 				}}}
-				b.Report(c1.Event{Upload: workforce, Kind: c1.Uploaded, ID: firstTask, Whole: true, Result: result})
+				b.Report(service.Event{Upload: workforce, Kind: service.Uploaded, ID: firstTask, Whole: true, Result: result})
 				ended(b, firstTask, outage)
 			},
 			map[string]status.State{"": status.Fresh, fullstory: status.Fresh, designTool: status.Fresh},
@@ -396,7 +396,7 @@ func TestASyncUnderWayIsSeen(t *testing.T) {
 	require.Empty(t, uploadOf(t, b).Syncing[0].Plugins[1].Waits)
 	watch.FellBack(aggregate.Fallback{Instance: designTool, Err: errors.New(ada)})
 	require.Equal(t, `plugin "design-tool" failed; the host's log says why`, uploadOf(t, b).Syncing[0].Plugins[1].AnsweredFor)
-	b.Report(c1.Event{Upload: workforce, Kind: c1.Sending, ID: secondTask})
+	b.Report(service.Event{Upload: workforce, Kind: service.Sending, ID: secondTask})
 	require.True(t, uploadOf(t, b).Syncing[0].Sending)
 	ended(b, secondTask, nil)
 	require.Empty(t, uploadOf(t, b).Syncing)
@@ -419,10 +419,10 @@ func TestErrorsThatRepeatAreOne(t *testing.T) {
 	t.Parallel()
 	b := newBoard()
 	for range 3 {
-		b.Report(c1.Event{Upload: workforce, Kind: c1.Disconnected, Err: grpcstatus.Error(codes.Internal, ada)})
+		b.Report(service.Event{Upload: workforce, Kind: service.Disconnected, Err: grpcstatus.Error(codes.Internal, ada)})
 		b.Plugin(supervise.Status{Instance: fullstory, State: supervise.Refusing, Err: &supervise.RefusedError{Instance: fullstory, Err: errors.New(ada)}})
 	}
-	b.Report(c1.Event{Upload: workforce, Kind: c1.TaskDone, Task: "grant", ID: "task-9", Err: errors.New(ada)})
+	b.Report(service.Event{Upload: workforce, Kind: service.TaskDone, Task: "grant", ID: "task-9", Err: errors.New(ada)})
 	got := b.Snapshot().Errors
 	require.Len(t, got, 3)
 	require.Equal(t, "task grant", got[0].What)
@@ -432,7 +432,7 @@ func TestErrorsThatRepeatAreOne(t *testing.T) {
 	require.Equal(t, `plugin "fullstory" refuses its configuration`, got[1].Why)
 	require.Equal(t, 3, got[2].Times)
 	for i := range 50 {
-		b.Report(c1.Event{Upload: workforce, Kind: c1.TaskDone, Task: fmt.Sprint("task", i), Err: errors.New(ada)})
+		b.Report(service.Event{Upload: workforce, Kind: service.TaskDone, Task: fmt.Sprint("task", i), Err: errors.New(ada)})
 	}
 	require.Len(t, b.Snapshot().Errors, 20)
 }
@@ -441,7 +441,7 @@ func TestErrorsThatRepeatAreOne(t *testing.T) {
 func TestNobodysNameIsOnTheBoard(t *testing.T) {
 	t.Parallel()
 	b := busy()
-	b.Report(c1.Event{Upload: workforce, Kind: c1.Disconnected, Err: grpcstatus.Error(codes.Internal, ada)})
+	b.Report(service.Event{Upload: workforce, Kind: service.Disconnected, Err: grpcstatus.Error(codes.Internal, ada)})
 	b.Plugin(supervise.Status{Instance: fullstory, State: supervise.Refusing, Err: &supervise.RefusedError{Instance: fullstory, Err: errors.New(ada)}})
 	b.Plugin(supervise.Status{Instance: designTool, State: supervise.Failed, Err: &supervise.FailedError{
 		Instance: designTool, Ends: 6, Last: &supervise.ExitError{Instance: designTool, State: "exit status 2", LastLines: []string{ada}},

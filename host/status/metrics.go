@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"github.com/batonhost/baton-host/host/c1"
+	"github.com/batonhost/baton-host/host/internal/service"
 	"github.com/batonhost/baton-host/host/supervise"
 )
 
@@ -109,15 +109,15 @@ func (m *metrics) prepare(upload Served) {
 }
 
 // report counts events.
-func (m *metrics) report(event c1.Event) {
+func (m *metrics) report(event service.Event) {
 	switch event.Kind {
-	case c1.TaskBegun:
+	case service.TaskBegun:
 		m.running.WithLabelValues(event.Upload).Inc()
-	case c1.TaskDone:
+	case service.TaskDone:
 		m.running.WithLabelValues(event.Upload).Dec()
 		m.tasks.WithLabelValues(event.Upload, event.Task, resultOf(event.Err)).Inc()
 		m.took.WithLabelValues(event.Upload, event.Task).Observe(event.Took.Seconds())
-	case c1.Uploaded:
+	case service.Uploaded:
 		m.uploads.WithLabelValues(event.Upload).Inc()
 		m.bytes.WithLabelValues(event.Upload).Add(float64(event.Bytes))
 		m.lastBytes.WithLabelValues(event.Upload).Set(float64(event.Bytes))
@@ -129,7 +129,7 @@ func resultOf(err error) string {
 	switch {
 	case err == nil:
 		return done
-	case c1.Dropped(err):
+	case service.Dropped(err):
 		return dropped
 	default:
 		return failed

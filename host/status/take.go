@@ -6,14 +6,14 @@ import (
 	"strings"
 	"time"
 
-	"github.com/batonhost/baton-host/host/c1"
+	"github.com/batonhost/baton-host/host/internal/service"
 	"github.com/batonhost/baton-host/host/discreet"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/supervise"
 )
 
 // Report takes in an event of service mode.
-func (b *Board) Report(event c1.Event) {
+func (b *Board) Report(event service.Event) {
 	b.metrics.report(event)
 	b.change(func() {
 		u := b.upload(event.Upload)
@@ -21,21 +21,21 @@ func (b *Board) Report(event c1.Event) {
 			return
 		}
 		switch event.Kind {
-		case c1.Connected:
+		case service.Connected:
 			u.connection, u.met = Connection{Connected: true, Since: time.Now()}, true
-		case c1.Disconnected:
+		case service.Disconnected:
 			b.lost(u, event.Err)
-		case c1.TaskBegun:
+		case service.TaskBegun:
 			if event.Task == fullSync {
 				b.begin(u, event.ID, event.Whole)
 			}
-		case c1.Sending:
+		case service.Sending:
 			if p := u.sync(event.ID); p != nil {
 				p.Sending = true
 			}
-		case c1.Uploaded:
+		case service.Uploaded:
 			b.uploaded(u, event)
-		case c1.TaskDone:
+		case service.TaskDone:
 			b.done(u, event)
 		}
 		b.metrics.show(u)
@@ -53,7 +53,7 @@ func (b *Board) lost(u *uploadState, err error) {
 }
 
 // uploaded takes in a sync that C1 has.
-func (b *Board) uploaded(u *uploadState, event c1.Event) {
+func (b *Board) uploaded(u *uploadState, event service.Event) {
 	if p := u.sync(event.ID); p != nil {
 		p.uploaded = true
 	}
@@ -71,10 +71,10 @@ func (b *Board) uploaded(u *uploadState, event c1.Event) {
 }
 
 // done takes in the end of a task.
-func (b *Board) done(u *uploadState, event c1.Event) {
+func (b *Board) done(u *uploadState, event service.Event) {
 	p := u.sync(event.ID)
 	u.syncs = slices.DeleteFunc(u.syncs, func(one *progress) bool { return one == p })
-	if event.Err == nil || c1.Dropped(event.Err) {
+	if event.Err == nil || service.Dropped(event.Err) {
 		return
 	}
 	why := sentence(event.Err, "the task failed")

@@ -15,19 +15,19 @@ import (
 	"github.com/batonhost/baton-host/host/config/lock"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/supervise"
-	"github.com/batonhost/baton-host/host/upload"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 	"github.com/batonhost/baton-host/plugin"
 )
 
 // byName is a plugin that is configured by BATON_* variables alone.
 func byName(app string) *config.Plugin { return config.ByName(app, os.LookupEnv) }
 
-func guardOf(guard config.DeletionGuard) upload.Guard {
-	byType := map[string]upload.Limits{}
+func guardOf(guard config.DeletionGuard) syncrun.Guard {
+	byType := map[string]syncrun.Limits{}
 	for typeID, limits := range guard.ByType {
-		byType[typeID] = upload.Limits(limits)
+		byType[typeID] = syncrun.Limits(limits)
 	}
-	return upload.Guard{Off: guard.Off, Limits: upload.Limits(guard.Accounts), ByType: byType}
+	return syncrun.Guard{Off: guard.Off, Limits: syncrun.Limits(guard.Accounts), ByType: byType}
 }
 
 // addAcceptFlag adds the flag that overrules deletion guards.

@@ -14,14 +14,14 @@ import (
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/syncfile"
-	"github.com/batonhost/baton-host/host/upload"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
 // baseline is a file that the next sync of an upload is compared with.
 type baseline struct {
 	upload  string
 	path    string
-	plugins []upload.Plugin // that the upload has now; their names only
+	plugins []syncrun.Plugin // that the upload has now; their names only
 }
 
 func baselineOf(one *config.Upload, dir string) baseline {
@@ -31,7 +31,7 @@ func baselineOf(one *config.Upload, dir string) baseline {
 func baselineAt(one *config.Upload, path string) baseline {
 	b := baseline{upload: one.Name, path: path}
 	for _, entry := range one.Plugins {
-		var plugin upload.Plugin
+		var plugin syncrun.Plugin
 		plugin.Instance, plugin.Namespace = entry.Name, entry.Namespace
 		b.plugins = append(b.plugins, plugin)
 	}
@@ -39,13 +39,13 @@ func baselineAt(one *config.Upload, path string) baseline {
 }
 
 // gone returns the plugins that the baseline knows and the upload no longer has.
-// owner may be nil; see [upload.Gone].
-func (b *baseline) gone(ctx context.Context, owner func(typeID string) string) ([]*upload.GoneError, error) {
+// owner may be nil; see [syncrun.Gone].
+func (b *baseline) gone(ctx context.Context, owner func(typeID string) string) ([]*syncrun.GoneError, error) {
 	path, err := syncfile.BehindLinks(b.path)
 	if err != nil {
 		return nil, err
 	}
-	return upload.Gone(ctx, lastgood.At(path), os.TempDir(), b.upload, b.plugins, owner)
+	return syncrun.Gone(ctx, lastgood.At(path), os.TempDir(), b.upload, b.plugins, owner)
 }
 
 // names are the plugins that the baseline knows, as far as it can be read: a sync

@@ -8,7 +8,7 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
 
-	"github.com/batonhost/baton-host/host/c1"
+	"github.com/batonhost/baton-host/host/internal/service"
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/status"
 	"github.com/batonhost/baton-host/host/status/history"
@@ -19,7 +19,7 @@ import (
 
 // newBoard is a board for these uploads.
 func newBoard(uploads []*config.Upload) *status.Board {
-	options := status.Options{Version: version, SDKVersion: plugin.SDKVersion(), HostID: c1.HostID()}
+	options := status.Options{Version: version, SDKVersion: plugin.SDKVersion(), HostID: service.HostID()}
 	for _, upload := range uploads {
 		served := status.Served{Name: upload.Name, MaxStale: upload.MaxStale}
 		for _, one := range upload.Plugins {
@@ -41,10 +41,10 @@ func recall(ctx context.Context, board *status.Board, past *history.File) {
 
 // reporting tells the board what happens, and keeps the history where that belongs
 // into it.
-func reporting(ctx context.Context, board *status.Board, past *history.File) func(c1.Event) {
-	return func(event c1.Event) {
+func reporting(ctx context.Context, board *status.Board, past *history.File) func(service.Event) {
+	return func(event service.Event) {
 		board.Report(event)
-		ended := event.Kind == c1.Uploaded || event.Kind == c1.TaskDone && event.Err != nil
+		ended := event.Kind == service.Uploaded || event.Kind == service.TaskDone && event.Err != nil
 		if !event.Whole || !ended {
 			return
 		}

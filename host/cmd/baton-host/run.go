@@ -17,7 +17,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/batonhost/baton-host/host/c1"
+	"github.com/batonhost/baton-host/host/internal/service"
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/status/history"
@@ -80,7 +80,7 @@ It runs until it is stopped. SIGTERM and SIGINT let work in hand go on for
 	flags.StringVar(&options.stateDir, "state-dir", "", "where the last good syncs are kept (default the file's state-dir, $STATE_DIRECTORY or ~/.local/state/baton-host)")
 	flags.DurationVar(&options.grace, "grace", 30*time.Second, "how long work in hand may go on after a signal to stop")
 	flags.DurationVar(&options.retryFor, "retry-for", 5*time.Minute, "how long to go on trying an app that does not answer; its rate limits do not count; 0 tries once")
-	flags.DurationVar(&options.stallTimeout, "stall-timeout", c1.DefaultStallTimeout, "how long C1 may take nothing more of an upload before it is begun again")
+	flags.DurationVar(&options.stallTimeout, "stall-timeout", service.DefaultStallTimeout, "how long C1 may take nothing more of an upload before it is begun again")
 	flags.StringVar(&options.listen, "listen", "", "serve a status page, metrics and probes on this address, such as 127.0.0.1:9400 (default: do not)")
 	flags.BoolVar(&options.listenAny, "listen-any", false, "let --listen name an address that other machines reach; what is served has no login")
 	addAcceptFlag(flags, &options.accept)
@@ -122,7 +122,7 @@ func (o *runOptions) run(ctx context.Context) error {
 	defer context.AfterFunc(ctx, board.Stopping)()
 
 	log := ctxzap.Extract(ctx)
-	log.Info("starting", zap.String("version", version), zap.String("host_id", c1.HostID()), zap.String("state_dir", stateDir))
+	log.Info("starting", zap.String("version", version), zap.String("host_id", service.HostID()), zap.String("state_dir", stateDir))
 	options := o.root.fleetOptions(supervise.NewFinder(plan.pluginDirs))
 	options.Persistent, options.Changed = true, board.Plugin
 	started := fleet.Start(ctx, plan.plugins, options)
@@ -149,7 +149,7 @@ func (o *runOptions) run(ctx context.Context) error {
 		serving.Go(func() {
 			settings := one.config(dir)
 			settings.Report = reporting(ctx, board, past)
-			served[i] = c1.Serve(ctx, settings)
+			served[i] = service.Serve(ctx, settings)
 			board.Ended(upload.Name, served[i])
 		})
 	}

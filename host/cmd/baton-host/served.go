@@ -14,12 +14,12 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/batonhost/baton-host/host/aggregate"
-	"github.com/batonhost/baton-host/host/c1"
+	"github.com/batonhost/baton-host/host/internal/service"
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/status"
-	"github.com/batonhost/baton-host/host/upload"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
 // served is one upload in service mode: what C1 asks for, done with the host's
@@ -58,12 +58,12 @@ func newServed(upload *config.Upload, started *fleet.Fleet, stateDir string, opt
 	return s
 }
 
-func (s *served) config(tempDir string) c1.Config {
-	return c1.Config{
+func (s *served) config(tempDir string) service.Config {
+	return service.Config{
 		Upload:       s.upload.Name,
 		ClientID:     s.upload.ClientID,
 		ClientSecret: s.upload.ClientSecret.Reveal,
-		HostID:       c1.HostID(),
+		HostID:       service.HostID(),
 		Version:      version,
 		TempDir:      tempDir,
 		Connector:    s.connector,
@@ -114,8 +114,8 @@ func (s *served) Recall(instance string) *connectorv2.ConnectorMetadata {
 }
 
 // sync makes a sync of the upload.
-func (s *served) sync(ctx context.Context, scope c1.Scope) (*upload.Result, error) {
-	plugins := make([]upload.Plugin, 0, len(s.plugins))
+func (s *served) sync(ctx context.Context, scope service.Scope) (*syncrun.Result, error) {
+	plugins := make([]syncrun.Plugin, 0, len(s.plugins))
 	behind := s.behind(ctx)
 	s.mu.Lock()
 	for i, p := range s.plugins {
@@ -123,7 +123,7 @@ func (s *served) sync(ctx context.Context, scope c1.Scope) (*upload.Result, erro
 	}
 	accepted := maps.Clone(s.accept)
 	s.mu.Unlock()
-	return upload.Make(quieter(ctx), upload.Spec{
+	return syncrun.Make(quieter(ctx), syncrun.Spec{
 		Upload:   s.upload.Name,
 		Plugins:  plugins,
 		Accepted: accepted,
@@ -150,7 +150,7 @@ func quieter(ctx context.Context) context.Context {
 }
 
 // uploaded keeps a sync that C1 has as the last good one, if it is of everything.
-func (s *served) uploaded(_ context.Context, result *upload.Result) error {
+func (s *served) uploaded(_ context.Context, result *syncrun.Result) error {
 	if !result.Whole {
 		result.Draft.Discard()
 		return nil

@@ -25,7 +25,7 @@ import (
 	"github.com/batonhost/baton-host/host/nearest"
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/host/syncfile"
-	"github.com/batonhost/baton-host/host/upload"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
 // syncOptions are the flags of `baton-host sync`.
@@ -125,7 +125,7 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 		if result.err != nil {
 			failed = append(failed, fmt.Errorf("upload %q: %w", plan.upload.Name, result.err))
 		}
-		if _, ok := errors.AsType[*upload.GoneError](result.err); ok && o.plugin != "" {
+		if _, ok := errors.AsType[*syncrun.GoneError](result.err); ok && o.plugin != "" {
 			failed = append(failed, fmt.Errorf("%s is the sync file of something else; write another with --file", plan.path))
 		}
 		if ctx.Err() != nil {
@@ -259,15 +259,15 @@ func retryPolicy(retryFor time.Duration) aggregate.RetryPolicy {
 // syncUpload makes and publishes one sync file, and logs how that went.
 func syncUpload(ctx context.Context, plugins *fleet.Fleet, plan uploadPlan, retry aggregate.RetryPolicy) result {
 	ctx = ctxzap.ToContext(ctx, ctxzap.Extract(ctx).With(zap.String("upload", plan.upload.Name)))
-	figures, started := &upload.Figures{}, time.Now()
+	figures, started := &syncrun.Figures{}, time.Now()
 	result := publishUpload(ctx, plugins, plan, retry, figures)
 	figures.Log(ctxzap.Extract(ctx), result.err, ctx.Err() != nil, time.Since(started))
 	return result
 }
 
 // uploadPlugins are plugins as a one-shot sync of their upload wants them.
-func uploadPlugins(ctx context.Context, members []*fleet.Plugin, accepted map[string]bool) []upload.Plugin {
-	all := make([]upload.Plugin, 0, len(members))
+func uploadPlugins(ctx context.Context, members []*fleet.Plugin, accepted map[string]bool) []syncrun.Plugin {
+	all := make([]syncrun.Plugin, 0, len(members))
 	for _, p := range members {
 		all = append(all, uploadPlugin(p, p.Aggregate(ctx), accepted))
 	}
@@ -275,11 +275,11 @@ func uploadPlugins(ctx context.Context, members []*fleet.Plugin, accepted map[st
 }
 
 // uploadPlugin is one plugin of an upload's full sync.
-func uploadPlugin(p *fleet.Plugin, behind aggregate.Plugin, accepted map[string]bool) upload.Plugin {
-	return upload.Plugin{Plugin: behind, Guard: guardOf(p.DeletionGuard), AcceptDeletions: accepted[p.Name], Restarts: p.Restarts}
+func uploadPlugin(p *fleet.Plugin, behind aggregate.Plugin, accepted map[string]bool) syncrun.Plugin {
+	return syncrun.Plugin{Plugin: behind, Guard: guardOf(p.DeletionGuard), AcceptDeletions: accepted[p.Name], Restarts: p.Restarts}
 }
 
-func publishUpload(ctx context.Context, plugins *fleet.Fleet, plan uploadPlan, retry aggregate.RetryPolicy, figures *upload.Figures) result {
+func publishUpload(ctx context.Context, plugins *fleet.Fleet, plan uploadPlan, retry aggregate.RetryPolicy, figures *syncrun.Figures) result {
 	result := result{plan: plan}
 	members := plugins.Of(plan.upload)
 	if err := fleet.StartErr(members); err != nil && !plan.upload.LastGood {
@@ -294,7 +294,7 @@ func publishUpload(ctx context.Context, plugins *fleet.Fleet, plan uploadPlan, r
 
 	progress := startProgress(plan.upload.Name, namesOf(plan.upload))
 	keep := lastgood.At(path)
-	made, err := upload.Make(quieter(ctx), upload.Spec{
+	made, err := syncrun.Make(quieter(ctx), syncrun.Spec{
 		Upload:   plan.upload.Name,
 		Plugins:  uploadPlugins(ctx, members, plan.accepted),
 		Accepted: plan.accepted,

@@ -16,12 +16,12 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/batonhost/baton-host/host/aggregate"
-	"github.com/batonhost/baton-host/host/c1"
+	"github.com/batonhost/baton-host/host/internal/service"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/status"
 	"github.com/batonhost/baton-host/host/status/page"
 	"github.com/batonhost/baton-host/host/supervise"
-	"github.com/batonhost/baton-host/host/upload"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -36,29 +36,29 @@ func newBoard() *status.Board {
 		{Name: "others", Plugins: []string{"wiki"}, MaxStale: time.Hour},
 	}})
 	b.Plugin(supervise.Status{Instance: fullstory, State: supervise.Ready, Manifest: &pluginv1.Manifest{Name: "baton-fullstory", DisplayName: "Fullstory", Version: "v1.0.0"}})
-	b.Report(c1.Event{Upload: workforce, Kind: c1.Connected})
-	b.Report(c1.Event{Upload: "others", Kind: c1.Connected})
+	b.Report(service.Event{Upload: workforce, Kind: service.Connected})
+	b.Report(service.Event{Upload: "others", Kind: service.Connected})
 	return b
 }
 
 func begun(b *status.Board) {
-	b.Report(c1.Event{Upload: workforce, Kind: c1.TaskBegun, Task: "sync_full", ID: "task-1", Whole: true})
+	b.Report(service.Event{Upload: workforce, Kind: service.TaskBegun, Task: "sync_full", ID: "task-1", Whole: true})
 }
 
 func ended(b *status.Board, err error) {
-	b.Report(c1.Event{Upload: workforce, Kind: c1.TaskDone, Task: "sync_full", ID: "task-1", Whole: true, Err: err})
+	b.Report(service.Event{Upload: workforce, Kind: service.TaskDone, Task: "sync_full", ID: "task-1", Whole: true, Err: err})
 }
 
 // synced has a sync go well; behind is how old the second plugin's part is.
 func synced(b *status.Board, upload1 string, first, second int, behind time.Duration) {
 	now := time.Now()
-	result := &upload.Result{Whole: true, Sync: lastgood.Sync{StartedAt: now, Plugins: map[string]lastgood.Part{
+	result := &syncrun.Result{Whole: true, Sync: lastgood.Sync{StartedAt: now, Plugins: map[string]lastgood.Part{
 		fullstory: {AsOf: now, Accounts: first}, "wiki": {AsOf: now.Add(-behind), Accounts: second},
 	}}}
 	if behind > 0 {
 		result.Stale = []aggregate.Stale{{Instance: "wiki", AsOf: now.Add(-behind), Accounts: second, Err: errors.New("answered 502")}}
 	}
-	b.Report(c1.Event{Upload: upload1, Kind: c1.Uploaded, ID: "task-1", Whole: true, Result: result, Bytes: 48_211, Took: 3 * time.Second})
+	b.Report(service.Event{Upload: upload1, Kind: service.Uploaded, ID: "task-1", Whole: true, Result: result, Bytes: 48_211, Took: 3 * time.Second})
 }
 
 func get(t *testing.T, source page.Source, path string) *httptest.ResponseRecorder {
@@ -91,7 +91,7 @@ func shown(t *testing.T, source page.Source) (text, title string) {
 
 func TestWhatThePageSays(t *testing.T) {
 	t.Parallel()
-	guard := &upload.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Before: 40, Now: 3, Since: time.Now()}
+	guard := &syncrun.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Before: 40, Now: 3, Since: time.Now()}
 	for name, c := range map[string]struct {
 		happens func(b *status.Board)
 		title   string
@@ -163,7 +163,7 @@ func TestWhatThePageSays(t *testing.T) {
 			func(b *status.Board) {
 				synced(b, workforce, 40, 25, 0)
 				for _, name := range []string{workforce, "others"} {
-					b.Report(c1.Event{Upload: name, Kind: c1.Disconnected, Err: errors.New("connection refused")})
+					b.Report(service.Event{Upload: name, Kind: service.Disconnected, Err: errors.New("connection refused")})
 				}
 			},
 			"No connection to C1 – baton-host",

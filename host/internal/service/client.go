@@ -1,4 +1,4 @@
-package c1
+package service
 
 import (
 	"cmp"

@@ -1,4 +1,4 @@
-package c1
+package service
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/batonhost/baton-host/host/syncfile"
-	"github.com/batonhost/baton-host/host/upload"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
 // Config is one upload's end of the connection.
@@ -38,10 +38,10 @@ type Config struct {
 	Connector func(context.Context) (grpc.ClientConnInterface, error)
 
 	// Sync makes a sync of the upload.
-	Sync func(context.Context, Scope) (*upload.Result, error)
+	Sync func(context.Context, Scope) (*syncrun.Result, error)
 
 	// Uploaded takes over a sync that C1 has: it publishes or discards its draft.
-	Uploaded func(context.Context, *upload.Result) error
+	Uploaded func(context.Context, *syncrun.Result) error
 
 	// Report is told what happens. It may be nil.
 	Report func(Event)
@@ -66,7 +66,7 @@ type Scope struct {
 	// Engine is the storage engine that C1 asks for; empty is the SDK's default.
 	Engine c1zstore.Engine
 	// Figures are for the line of the log that tells of the sync.
-	Figures *upload.Figures
+	Figures *syncrun.Figures
 }
 
 // Kind is what an event is about.
@@ -95,7 +95,7 @@ type Event struct {
 	ID     string // C1's id of the task; of all kinds that are about one
 	Whole  bool   // the task is a sync of everything
 	Err    error
-	Result *upload.Result // of Uploaded
+	Result *syncrun.Result // of Uploaded
 	Bytes  int64          // of Uploaded
 	Took   time.Duration  // of TaskDone and Uploaded
 }

@@ -1,4 +1,4 @@
-package c1
+package service
 
 import (
 	"context"
@@ -15,11 +15,11 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/batonhost/baton-host/host/syncfile"
-	"github.com/batonhost/baton-host/host/upload"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
 // fullSync makes the sync that the task asks for, uploads it and says so.
-func (s *service) fullSync(ctx context.Context, task *v1.Task, figures *upload.Figures) error {
+func (s *service) fullSync(ctx context.Context, task *v1.Task, figures *syncrun.Figures) error {
 	log := ctxzap.Extract(ctx)
 	working, stop, err := s.heartbeats(ctx, task, log)
 	switch {

@@ -1,4 +1,4 @@
-package upload_test
+package syncrun_test
 
 import (
 	"context"
@@ -27,7 +27,7 @@ import (
 	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/syncfile"
-	"github.com/batonhost/baton-host/host/upload"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
 // counted is a connector with so many resources of each type, built with the SDK.
@@ -91,10 +91,10 @@ type member struct {
 	name  string
 	bare  bool // without a namespace
 	app   counted
-	guard upload.Guard
+	guard syncrun.Guard
 }
 
-func (m member) plugin(t *testing.T) upload.Plugin {
+func (m member) plugin(t *testing.T) syncrun.Plugin {
 	t.Helper()
 	connector, err := connectorbuilder.NewConnector(t.Context(), m.app)
 	require.NoError(t, err)
@@ -122,7 +122,7 @@ func (m member) plugin(t *testing.T) upload.Plugin {
 	if m.bare {
 		namespace = ""
 	}
-	return upload.Plugin{Plugin: aggregate.Plugin{Instance: m.name, Namespace: namespace, Conn: conn}, Guard: m.guard}
+	return syncrun.Plugin{Plugin: aggregate.Plugin{Instance: m.name, Namespace: namespace, Conn: conn}, Guard: m.guard}
 }
 
 // line is an upload whose syncs follow one another in one place.
@@ -136,9 +136,9 @@ func newLine(t *testing.T) *line {
 	return &line{path: filepath.Join(t.TempDir(), "workforce.c1z")}
 }
 
-func plugins(t *testing.T, members ...member) []upload.Plugin {
+func plugins(t *testing.T, members ...member) []syncrun.Plugin {
 	t.Helper()
-	var all []upload.Plugin
+	var all []syncrun.Plugin
 	for _, m := range members {
 		all = append(all, m.plugin(t))
 	}
@@ -146,12 +146,12 @@ func plugins(t *testing.T, members ...member) []upload.Plugin {
 }
 
 // make makes a sync, and keeps it, with its record if the spec falls back.
-func (l *line) make(t *testing.T, spec upload.Spec) (*upload.Result, error) {
+func (l *line) make(t *testing.T, spec syncrun.Spec) (*syncrun.Result, error) {
 	t.Helper()
 	var core zapcore.Core
 	core, l.log = observer.New(zap.WarnLevel)
 	spec.Upload, spec.Keep, spec.Dir = "workforce", lastgood.At(l.path), filepath.Dir(l.path)
-	made, err := upload.Make(ctxzap.ToContext(t.Context(), zap.New(core)), spec)
+	made, err := syncrun.Make(ctxzap.ToContext(t.Context(), zap.New(core)), spec)
 	if err != nil {
 		return nil, err
 	}
@@ -189,16 +189,16 @@ func bytesOf(t *testing.T, path string) []byte {
 
 func TestAShorterListTripsTheGuard(t *testing.T) {
 	t.Parallel()
-	explicit := func(percent, missing int) upload.Guard {
-		return upload.Guard{Limits: upload.Limits{KeepPercent: percent, MinMissing: missing, Explicit: true}}
+	explicit := func(percent, missing int) syncrun.Guard {
+		return syncrun.Guard{Limits: syncrun.Limits{KeepPercent: percent, MinMissing: missing, Explicit: true}}
 	}
-	usual := func(percent int) upload.Guard {
-		return upload.Guard{Limits: upload.Limits{KeepPercent: percent, MinMissing: 10}}
+	usual := func(percent int) syncrun.Guard {
+		return syncrun.Guard{Limits: syncrun.Limits{KeepPercent: percent, MinMissing: 10}}
 	}
-	ofGroups := upload.Guard{Limits: usual(50).Limits, ByType: map[string]upload.Limits{"group": explicit(50, 3).Limits}}
+	ofGroups := syncrun.Guard{Limits: usual(50).Limits, ByType: map[string]syncrun.Limits{"group": explicit(50, 3).Limits}}
 	for name, c := range map[string]struct {
 		before, now counted
-		guard       upload.Guard
+		guard       syncrun.Guard
 		trips       bool
 	}{
 		"G3: 9 accounts become none":                            {counted{"user": 9}, counted{"user": 0}, usual(50), true},
@@ -223,7 +223,7 @@ func TestAShorterListTripsTheGuard(t *testing.T) {
 		"G3: a lower keep-percent holds for short lists":        {counted{"user": 18}, counted{"user": 9}, usual(30), false},
 		"G3: and is undercut there":                             {counted{"user": 18}, counted{"user": 5}, usual(30), true},
 		"G3: a higher keep-percent still needs min-missing":     {counted{"user": 18}, counted{"user": 12}, usual(80), false},
-		"G3: off is off":                                        {counted{"user": 9}, counted{"user": 0}, upload.Guard{Off: true}, false},
+		"G3: off is off":                                        {counted{"user": 9}, counted{"user": 0}, syncrun.Guard{Off: true}, false},
 		"G3: groups are not guarded by default":                 {counted{"user": 9, "group": 9}, counted{"user": 9, "group": 0}, usual(50), false},
 		"G3: groups that are guarded become none":               {counted{"user": 9, "group": 2}, counted{"user": 9, "group": 0}, ofGroups, true},
 		"G3: more are fine":                                     {counted{"user": 2}, counted{"user": 200}, usual(50), false},
@@ -232,23 +232,23 @@ func TestAShorterListTripsTheGuard(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLine(t)
-			_, err := l.make(t, upload.Spec{Plugins: plugins(t, member{name: "app", app: c.before, guard: c.guard})})
+			_, err := l.make(t, syncrun.Spec{Plugins: plugins(t, member{name: "app", app: c.before, guard: c.guard})})
 			require.NoError(t, err)
 			kept := bytesOf(t, l.path)
 
 			now := plugins(t, member{name: "app", app: c.now, guard: c.guard})
-			_, err = l.make(t, upload.Spec{Plugins: now})
+			_, err = l.make(t, syncrun.Spec{Plugins: now})
 			if !c.trips {
 				require.NoError(t, err)
 				return
 			}
-			var tripped *upload.GuardError
+			var tripped *syncrun.GuardError
 			require.ErrorAs(t, err, &tripped)
 			require.Equal(t, "app", tripped.Instance)
 			require.Equal(t, kept, bytesOf(t, l.path), "the baseline stays")
 
 			now[0].AcceptDeletions = true
-			_, err = l.make(t, upload.Spec{Plugins: now})
+			_, err = l.make(t, syncrun.Spec{Plugins: now})
 			require.NoError(t, err)
 		})
 	}
@@ -256,8 +256,8 @@ func TestAShorterListTripsTheGuard(t *testing.T) {
 
 func TestAPluginThatIsGoneNeedsAnApproval(t *testing.T) {
 	t.Parallel()
-	guard := upload.DefaultGuard()
-	off := upload.Guard{Off: true}
+	guard := syncrun.DefaultGuard()
+	off := syncrun.Guard{Off: true}
 	old := member{name: "old", app: counted{"user": 40, "group": 3}, guard: guard}
 	stays := member{name: "stays", app: counted{"user": 25}, guard: guard}
 	renamed := old
@@ -308,18 +308,18 @@ func TestAPluginThatIsGoneNeedsAnApproval(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/record %t", name, recorded), func(t *testing.T) {
 				t.Parallel()
 				l := newLine(t)
-				_, err := l.make(t, upload.Spec{Plugins: plugins(t, c.before...), FallBack: recorded})
+				_, err := l.make(t, syncrun.Spec{Plugins: plugins(t, c.before...), FallBack: recorded})
 				require.NoError(t, err)
 				kept, record := bytesOf(t, l.path), bytesOf(t, l.path+".json")
 				before := l.types(t)
 
 				now := plugins(t, c.now...)
-				_, err = l.make(t, upload.Spec{Plugins: now, FallBack: recorded})
+				_, err = l.make(t, syncrun.Spec{Plugins: now, FallBack: recorded})
 				if gone == "" {
 					require.NoError(t, err)
 					return
 				}
-				var refused *upload.GoneError
+				var refused *syncrun.GoneError
 				require.ErrorAs(t, err, &refused)
 				require.Equal(t, gone, refused.Instance)
 				require.Equal(t, c.accounts, refused.Accounts)
@@ -331,25 +331,25 @@ func TestAPluginThatIsGoneNeedsAnApproval(t *testing.T) {
 				require.Equal(t, kept, bytesOf(t, l.path), "the baseline stays")
 				require.Equal(t, record, bytesOf(t, l.path+".json"))
 
-				_, err = l.make(t, upload.Spec{Plugins: now, FallBack: recorded, Scope: syncfile.Scope{SkipGrants: true}})
+				_, err = l.make(t, syncrun.Spec{Plugins: now, FallBack: recorded, Scope: syncfile.Scope{SkipGrants: true}})
 				require.NoError(t, err, "a part of a sync deletes nothing")
 
 				// Approving another plugin approves nothing.
-				_, err = l.make(t, upload.Spec{Plugins: now, FallBack: recorded, Accepted: map[string]bool{"stays": true}})
+				_, err = l.make(t, syncrun.Spec{Plugins: now, FallBack: recorded, Accepted: map[string]bool{"stays": true}})
 				require.ErrorAs(t, err, &refused)
 
 				everything := map[string]bool{gone: true, "renamed": true}
 				for i := range now {
 					now[i].AcceptDeletions = everything[now[i].Instance]
 				}
-				_, err = l.make(t, upload.Spec{Plugins: now, FallBack: recorded, Accepted: everything})
+				_, err = l.make(t, syncrun.Spec{Plugins: now, FallBack: recorded, Accepted: everything})
 				require.NoError(t, err)
 				require.NotZero(t, l.log.FilterMessageSnippet("no longer has this plugin").Len())
 				require.NotEqual(t, before, l.types(t))
 				for i := range now {
 					now[i].AcceptDeletions = false
 				}
-				_, err = l.make(t, upload.Spec{Plugins: now, FallBack: recorded})
+				_, err = l.make(t, syncrun.Spec{Plugins: now, FallBack: recorded})
 				require.NoError(t, err, "what was approved is no longer in the baseline")
 			})
 		}
@@ -358,7 +358,7 @@ func TestAPluginThatIsGoneNeedsAnApproval(t *testing.T) {
 
 func TestAPluginThatIsGoneIsFoundBeforeASync(t *testing.T) {
 	t.Parallel()
-	guard := upload.DefaultGuard()
+	guard := syncrun.DefaultGuard()
 	old, stays := member{name: "old", app: counted{"user": 4}, guard: guard}, member{name: "stays", app: counted{"user": 5}, guard: guard}
 	bare := stays
 	bare.bare = true
@@ -378,13 +378,13 @@ func TestAPluginThatIsGoneIsFoundBeforeASync(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/record %t", name, recorded), func(t *testing.T) {
 				t.Parallel()
 				l := newLine(t)
-				gone, err := upload.Gone(t.Context(), lastgood.At(l.path), t.TempDir(), "workforce", nil, nil)
+				gone, err := syncrun.Gone(t.Context(), lastgood.At(l.path), t.TempDir(), "workforce", nil, nil)
 				require.NoError(t, err, "there is no baseline yet")
 				require.Empty(t, gone)
-				_, err = l.make(t, upload.Spec{Plugins: plugins(t, c.before...), FallBack: recorded})
+				_, err = l.make(t, syncrun.Spec{Plugins: plugins(t, c.before...), FallBack: recorded})
 				require.NoError(t, err)
 
-				gone, err = upload.Gone(t.Context(), lastgood.At(l.path), t.TempDir(), "workforce", plugins(t, c.now...), c.owner)
+				gone, err = syncrun.Gone(t.Context(), lastgood.At(l.path), t.TempDir(), "workforce", plugins(t, c.now...), c.owner)
 				require.NoError(t, err)
 				var got []string
 				for _, one := range gone {
@@ -398,32 +398,32 @@ func TestAPluginThatIsGoneIsFoundBeforeASync(t *testing.T) {
 
 func TestASyncWithoutABaselineSaysSo(t *testing.T) {
 	t.Parallel()
-	guard := upload.DefaultGuard()
+	guard := syncrun.DefaultGuard()
 	one, other := member{name: "one", app: counted{"user": 4}, guard: guard}, member{name: "other", app: counted{"user": 5}, guard: guard}
 	const first = "First sync: there is no baseline yet, so the deletion guard had nothing to compare."
 
 	t.Run("first sync: a sentence, once", func(t *testing.T) {
 		t.Parallel()
 		l := newLine(t)
-		made, err := l.make(t, upload.Spec{Plugins: plugins(t, one)})
+		made, err := l.make(t, syncrun.Spec{Plugins: plugins(t, one)})
 		require.NoError(t, err)
 		require.Equal(t, first, made.Unguarded)
-		made, err = l.make(t, upload.Spec{Plugins: plugins(t, one)})
+		made, err = l.make(t, syncrun.Spec{Plugins: plugins(t, one)})
 		require.NoError(t, err)
 		require.Empty(t, made.Unguarded)
 	})
 	t.Run("first sync: not with the guard off", func(t *testing.T) {
 		t.Parallel()
-		made, err := newLine(t).make(t, upload.Spec{Plugins: plugins(t, member{name: "one", app: counted{"user": 4}, guard: upload.Guard{Off: true}})})
+		made, err := newLine(t).make(t, syncrun.Spec{Plugins: plugins(t, member{name: "one", app: counted{"user": 4}, guard: syncrun.Guard{Off: true}})})
 		require.NoError(t, err)
 		require.Empty(t, made.Unguarded)
 	})
 	t.Run("first sync: a new plugin is named", func(t *testing.T) {
 		t.Parallel()
 		l := newLine(t)
-		_, err := l.make(t, upload.Spec{Plugins: plugins(t, one)})
+		_, err := l.make(t, syncrun.Spec{Plugins: plugins(t, one)})
 		require.NoError(t, err)
-		made, err := l.make(t, upload.Spec{Plugins: plugins(t, one, other)})
+		made, err := l.make(t, syncrun.Spec{Plugins: plugins(t, one, other)})
 		require.NoError(t, err)
 		require.Equal(t, `Plugin "other" is new in upload "workforce": the baseline has nothing of it, so the deletion guard had nothing to compare for it.`, made.Unguarded)
 	})
@@ -431,7 +431,7 @@ func TestASyncWithoutABaselineSaysSo(t *testing.T) {
 		t.Parallel()
 		l := newLine(t)
 		require.NoError(t, os.WriteFile(l.path, []byte("no sync file"), 0o600))
-		made, err := l.make(t, upload.Spec{Plugins: plugins(t, one)})
+		made, err := l.make(t, syncrun.Spec{Plugins: plugins(t, one)})
 		require.NoError(t, err)
 		require.NotContains(t, made.Unguarded, "First sync")
 		require.Contains(t, made.Unguarded, `plugin "one" was compared with no last good sync`)
@@ -441,10 +441,10 @@ func TestASyncWithoutABaselineSaysSo(t *testing.T) {
 func TestZeroAccountsAreWarnedOf(t *testing.T) {
 	t.Parallel()
 	with := func(name string, app counted) member {
-		return member{name: name, app: app, guard: upload.DefaultGuard()}
+		return member{name: name, app: app, guard: syncrun.DefaultGuard()}
 	}
 	off := func(m member) member {
-		m.guard = upload.Guard{Off: true}
+		m.guard = syncrun.Guard{Off: true}
 		return m
 	}
 	for name, c := range map[string]struct {
@@ -461,17 +461,17 @@ func TestZeroAccountsAreWarnedOf(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLine(t)
-			made, err := l.make(t, upload.Spec{Plugins: plugins(t, c.members...)})
+			made, err := l.make(t, syncrun.Spec{Plugins: plugins(t, c.members...)})
 			require.NoError(t, err)
 			require.Equal(t, c.want, made.Warnings)
 			for _, warning := range c.want {
 				require.Equal(t, 1, l.log.FilterMessage(warning).Len())
 			}
 			// Also when it is no news.
-			again, err := l.make(t, upload.Spec{Plugins: plugins(t, c.members...)})
+			again, err := l.make(t, syncrun.Spec{Plugins: plugins(t, c.members...)})
 			require.NoError(t, err)
 			require.Equal(t, c.want, again.Warnings)
-			part, err := l.make(t, upload.Spec{Plugins: plugins(t, c.members...), Scope: syncfile.Scope{SkipGrants: true}})
+			part, err := l.make(t, syncrun.Spec{Plugins: plugins(t, c.members...), Scope: syncfile.Scope{SkipGrants: true}})
 			require.NoError(t, err)
 			require.False(t, slices.ContainsFunc(part.Warnings, func(w string) bool { return strings.Contains(w, "account") }))
 		})

@@ -1,4 +1,4 @@
-package c1
+package service
 
 import (
 	"context"
@@ -18,7 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/backoff"
-	"github.com/batonhost/baton-host/host/upload"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 	"github.com/batonhost/baton-host/plugin/telemetry"
 )
 
@@ -254,7 +254,7 @@ func (s *service) do(ctx context.Context, task *v1.Task) {
 	s.config.Report(event)
 	started := time.Now()
 	var err error
-	figures := &upload.Figures{}
+	figures := &syncrun.Figures{}
 	switch tasks.GetType(task) {
 	case tasktypes.FullSyncType:
 		if err = s.fullSync(ctx, task, figures); err == nil {

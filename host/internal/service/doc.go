@@ -1,4 +1,4 @@
-// Package c1 is service mode: it keeps an upload's connection to ConductorOne
+// Package service is service mode: it keeps an upload's connection to ConductorOne
 // (C1), takes the tasks that C1 hands out and does them.
 //
 // `baton-host run` calls [Serve] once for each upload. Full syncs are done here,
@@ -9,4 +9,4 @@
 //
 // The protocol is the SDK's (c1.connectorapi.baton.v1, baton-sdk v0.25.0). What
 // C1's own end answers beyond it is not public.
-package c1
+package service
