@@ -14,8 +14,8 @@ import (
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/config/lock"
 	"github.com/batonhost/baton-host/host/internal/fleet"
-	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
+	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/plugin"
 )
 

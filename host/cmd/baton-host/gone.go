@@ -12,9 +12,9 @@ import (
 
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/syncfile"
-	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
 // baseline is a file that the next sync of an upload is compared with.

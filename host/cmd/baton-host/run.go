@@ -17,9 +17,9 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/batonhost/baton-host/host/internal/service"
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/service"
 	"github.com/batonhost/baton-host/host/status/history"
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/host/syncfile"

@@ -14,12 +14,12 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/batonhost/baton-host/host/aggregate"
-	"github.com/batonhost/baton-host/host/internal/service"
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/service"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/status"
-	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
 // served is one upload in service mode: what C1 asks for, done with the host's

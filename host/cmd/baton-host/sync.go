@@ -21,11 +21,11 @@ import (
 	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/nearest"
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/host/syncfile"
-	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
 // syncOptions are the flags of `baton-host sync`.

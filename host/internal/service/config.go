@@ -8,8 +8,8 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
 	"google.golang.org/grpc"
 
-	"github.com/batonhost/baton-host/host/syncfile"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
+	"github.com/batonhost/baton-host/host/syncfile"
 )
 
 // Config is one upload's end of the connection.
@@ -96,8 +96,8 @@ type Event struct {
 	Whole  bool   // the task is a sync of everything
 	Err    error
 	Result *syncrun.Result // of Uploaded
-	Bytes  int64          // of Uploaded
-	Took   time.Duration  // of TaskDone and Uploaded
+	Bytes  int64           // of Uploaded
+	Took   time.Duration   // of TaskDone and Uploaded
 }
 
 // HostID is BATON_HOST_ID, else the name of the machine, as in the SDK.

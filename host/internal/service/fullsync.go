@@ -14,8 +14,8 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"google.golang.org/grpc/codes"
 
-	"github.com/batonhost/baton-host/host/syncfile"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
+	"github.com/batonhost/baton-host/host/syncfile"
 )
 
 // fullSync makes the sync that the task asks for, uploads it and says so.

@@ -25,9 +25,9 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/syncfile"
-	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
 // counted is a connector with so many resources of each type, built with the SDK.

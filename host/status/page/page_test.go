@@ -17,11 +17,11 @@ import (
 
 	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/internal/service"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/status"
 	"github.com/batonhost/baton-host/host/status/page"
 	"github.com/batonhost/baton-host/host/supervise"
-	"github.com/batonhost/baton-host/host/internal/syncrun"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
