@@ -23,6 +23,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
 	"github.com/batonhost/baton-host/host/lastgood"
 )
@@ -144,11 +145,11 @@ type made struct {
 func makeSync(t testing.TB, path string, plugins []aggregate.Plugin, spec syncrun.Spec) (made, error) {
 	t.Helper()
 	for _, p := range plugins {
-		spec.Plugins = append(spec.Plugins, syncrun.Plugin{Plugin: p, Guard: syncrun.DefaultGuard()})
+		spec.Plugins = append(spec.Plugins, syncrun.Plugin{Plugin: p, Guard: config.DefaultDeletionGuard()})
 	}
-	spec.Upload, spec.FallBack, spec.Dir = "everything", true, filepath.Dir(path)
+	spec.Upload, spec.Dir = &config.Upload{Name: "everything", LastGood: true}, filepath.Dir(path)
 	spec.Keep, spec.Retry = lastgood.At(path), aggregate.RetryPolicy{MaxAttempts: 1}
-	result, err := syncrun.Make(t.Context(), spec)
+	result, err := syncrun.Run(t.Context(), spec)
 	if err != nil {
 		return made{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -226,4 +227,16 @@ func pause(ctx context.Context, wait time.Duration, limited bool) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// longestCall is beyond the longest call-timeout of a plugin, which the aggregate does
+// not know, and the start of a process before the call.
+const longestCall = 2 * time.Hour
+
+// RetryFor is the policy that retries an app for that long; 0 tries once.
+func RetryFor(d time.Duration) RetryPolicy {
+	if d <= 0 {
+		return RetryPolicy{MaxAttempts: 1, CallTimeout: longestCall}
+	}
+	return RetryPolicy{MaxAttempts: math.MaxInt, MaxElapsed: d, CallTimeout: longestCall}
 }

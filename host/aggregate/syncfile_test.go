@@ -155,16 +155,17 @@ func TestAPluginIsNotNeededAnyMoreOnceItIsRead(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		fails string // a method
-		reads int32
+		reads int
 	}{
 		"a sync that goes well": {"", 1},
 		"one that fails":        {v2.GrantsService_ListGrants_FullMethodName, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var reads, late atomic.Int32
+			var late atomic.Int32
+			read := make(chan struct{}, 2)
 			conn := serve(t, crm(t), func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
-				if reads.Load() > 0 {
+				if len(read) > 0 {
 					late.Add(1)
 				}
 				if method == c.fails {
@@ -174,9 +175,9 @@ func TestAPluginIsNotNeededAnyMoreOnceItIsRead(t *testing.T) {
 			})
 			a := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: conn, ReadAhead: 1}})
 			draft, err := syncfile.Make(t.Context(), a.Client(t.Context()), t.TempDir(),
-				syncfile.Settings{Workers: 4, Read: func() { reads.Add(1) }})
+				syncfile.Settings{Workers: 4, Read: read})
 			require.Equal(t, c.fails != "", err != nil, "%v", err)
-			require.Equal(t, c.reads, reads.Load())
+			require.Len(t, read, c.reads)
 			require.Zero(t, late.Load(), "calls of the plugin afterwards")
 			if err == nil {
 				draft.Discard()

@@ -54,6 +54,10 @@ func New(options Options) *Board {
 		b.uploads = append(b.uploads, newUpload(served))
 		for _, name := range served.Plugins {
 			plugin := b.plugin(name)
+			if plugin == nil {
+				plugin = &Plugin{Name: name, State: "starting", Since: b.host.StartedAt}
+				b.plugins = append(b.plugins, plugin)
+			}
 			plugin.Uploads = append(plugin.Uploads, served.Name)
 		}
 	}
@@ -94,16 +98,14 @@ func (b *Board) Snapshot() Snapshot {
 	return s
 }
 
-// plugin is what is known of a plugin. The caller holds the lock.
+// plugin is what is known of a plugin, or nil. The caller holds the lock.
 func (b *Board) plugin(name string) *Plugin {
 	for _, plugin := range b.plugins {
 		if plugin.Name == name {
 			return plugin
 		}
 	}
-	plugin := &Plugin{Name: name, State: "starting", Since: b.host.StartedAt}
-	b.plugins = append(b.plugins, plugin)
-	return plugin
+	return nil
 }
 
 // upload is what is known of an upload, or nil. The caller holds the lock.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,6 @@ import (
 	grpcstatus "google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/aggregate"
-	"github.com/batonhost/baton-host/host/internal/service"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/status"
@@ -45,12 +45,12 @@ func newBoard() *status.Board {
 
 // begun has C1 hand out a sync of everything.
 func begun(b *status.Board, task string) {
-	b.Report(service.Event{Upload: workforce, Kind: service.TaskBegun, Task: fullSync, ID: task, Whole: true})
+	b.Report(status.Event{Upload: workforce, Kind: status.TaskBegun, Task: fullSync, ID: task, Whole: true})
 }
 
 // ended has the sync end.
 func ended(b *status.Board, task string, err error) {
-	b.Report(service.Event{Upload: workforce, Kind: service.TaskDone, Task: fullSync, ID: task, Whole: true, Err: err, Took: 3 * time.Second})
+	b.Report(status.Event{Upload: workforce, Kind: status.TaskDone, Task: fullSync, ID: task, Whole: true, Err: err, Took: 3 * time.Second})
 }
 
 // synced has a sync of everything go well, with these accounts; those of the
@@ -67,8 +67,8 @@ func synced(b *status.Board, task string, first, second int, why error) {
 		result.Stale = []aggregate.Stale{{Instance: designTool, AsOf: before, Err: why, Accounts: second}}
 	}
 	begun(b, task)
-	b.Report(service.Event{Upload: workforce, Kind: service.Sending, ID: task, Whole: true})
-	b.Report(service.Event{Upload: workforce, Kind: service.Uploaded, ID: task, Whole: true, Result: result, Bytes: 4096, Took: 2 * time.Second})
+	b.Report(status.Event{Upload: workforce, Kind: status.Sending, ID: task, Whole: true})
+	b.Report(status.Event{Upload: workforce, Kind: status.Uploaded, ID: task, Whole: true, Result: result, Bytes: 4096, Took: 2 * time.Second})
 	ended(b, task, nil)
 }
 
@@ -119,16 +119,16 @@ func value(t *testing.T, families map[string]*dto.MetricFamily, name string, lab
 func busy() *status.Board {
 	b := newBoard()
 	manifest := &pluginv1.Manifest{Name: "baton-fullstory", DisplayName: "Fullstory", Version: "v1.0.0", SdkVersion: "v0.25.0"}
-	b.Plugin(supervise.Status{Instance: fullstory, State: supervise.Ready, Manifest: manifest})
-	b.Plugin(supervise.Status{Instance: fullstory, State: supervise.Starting, Manifest: manifest, Err: &supervise.ExitError{Instance: fullstory, State: "exit status 2", LastLines: []string{ada}}})
-	b.Plugin(supervise.Status{Instance: fullstory, State: supervise.Ready, Manifest: manifest, Restarts: 2})
-	b.Report(service.Event{Upload: workforce, Kind: service.Connected})
+	b.PluginChanged(fullstory, "ready", 0, manifest, nil)
+	b.PluginChanged(fullstory, "starting", 0, manifest, &supervise.ExitError{Instance: fullstory, State: "exit status 2", LastLines: []string{ada}})
+	b.PluginChanged(fullstory, "ready", 2, manifest, nil)
+	b.Report(status.Event{Upload: workforce, Kind: status.Connected})
 	synced(b, firstTask, 40, 25, grpcstatus.Error(codes.Unavailable, "answered 503: "+ada))
 	begun(b, secondTask)
 	b.Sync(workforce, secondTask).Retrying(aggregate.Retry{Instance: fullstory, Wait: time.Second, Err: errors.New(ada)})
 	ended(b, secondTask, &syncrun.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Before: 40, Now: 3, Since: time.Now()})
-	b.Report(service.Event{Upload: workforce, Kind: service.TaskBegun, Task: "grant", ID: "task-3"})
-	b.Report(service.Event{Upload: workforce, Kind: service.TaskDone, Task: "grant", ID: "task-3", Err: errors.New("no such user: " + ada)})
+	b.Report(status.Event{Upload: workforce, Kind: status.TaskBegun, Task: "grant", ID: "task-3"})
+	b.Report(status.Event{Upload: workforce, Kind: status.TaskDone, Task: "grant", ID: "task-3", Err: errors.New("no such user: " + ada)})
 	return b
 }
 
@@ -204,7 +204,7 @@ func TestWhenTheHostIsReady(t *testing.T) {
 		answer := get(t, b, "/readyz")
 		return answer.Code, answer.Body.String()
 	}
-	away := service.Event{Upload: workforce, Kind: service.Disconnected, Err: grpcstatus.Error(codes.Unavailable, "dial: connection refused")}
+	away := status.Event{Upload: workforce, Kind: status.Disconnected, Err: grpcstatus.Error(codes.Unavailable, "dial: connection refused")}
 	b := newBoard()
 	code, text := ready(b)
 	require.Equal(t, http.StatusServiceUnavailable, code)
@@ -213,7 +213,7 @@ func TestWhenTheHostIsReady(t *testing.T) {
 	code, text = ready(b)
 	require.Equal(t, http.StatusServiceUnavailable, code, "a new version that does not reach C1 must not replace one that does")
 	require.Equal(t, "upload \"workforce\": C1 has not answered yet: the connection is refused\n", text)
-	b.Report(service.Event{Upload: workforce, Kind: service.Connected})
+	b.Report(status.Event{Upload: workforce, Kind: status.Connected})
 	code, text = ready(b)
 	require.Equal(t, http.StatusOK, code)
 	require.Equal(t, "ok\n", text)
@@ -230,7 +230,7 @@ func TestWhenTheHostIsReady(t *testing.T) {
 func TestAHostWhoseCredentialsAreRefusedIsReady(t *testing.T) {
 	t.Parallel()
 	b := newBoard()
-	b.Ended(workforce, &service.RefusedError{Upload: workforce, Cause: errors.New("no")})
+	b.Ended(workforce, errors.New("no"))
 	require.Equal(t, http.StatusOK, get(t, b, "/readyz").Code, "to wait for them would keep the other uploads from being served")
 }
 
@@ -315,8 +315,8 @@ func TestTheStateOfAnUpload(t *testing.T) {
 		"a sync of one resource failed": {
 			func(b *status.Board) {
 				synced(b, firstTask, 40, 25, nil)
-				b.Report(service.Event{Upload: workforce, Kind: service.TaskBegun, Task: fullSync, ID: secondTask})
-				b.Report(service.Event{Upload: workforce, Kind: service.TaskDone, Task: fullSync, ID: secondTask, Err: guard})
+				b.Report(status.Event{Upload: workforce, Kind: status.TaskBegun, Task: fullSync, ID: secondTask})
+				b.Report(status.Event{Upload: workforce, Kind: status.TaskDone, Task: fullSync, ID: secondTask, Err: guard})
 			},
 			map[string]status.State{"": status.Fresh, fullstory: status.Fresh, designTool: status.Fresh},
 			"",
@@ -327,7 +327,7 @@ func TestTheStateOfAnUpload(t *testing.T) {
 				result := &syncrun.Result{Whole: true, Sync: lastgood.Sync{StartedAt: time.Now(), Plugins: map[string]lastgood.Part{
 					fullstory: {AsOf: time.Now().Add(time.Second)}, designTool: {AsOf: time.Now().Add(time.Second)},
 				}}}
-				b.Report(service.Event{Upload: workforce, Kind: service.Uploaded, ID: firstTask, Whole: true, Result: result})
+				b.Report(status.Event{Upload: workforce, Kind: status.Uploaded, ID: firstTask, Whole: true, Result: result})
 				ended(b, firstTask, outage)
 			},
 			map[string]status.State{"": status.Fresh, fullstory: status.Fresh, designTool: status.Fresh},
@@ -396,7 +396,7 @@ func TestASyncUnderWayIsSeen(t *testing.T) {
 	require.Empty(t, uploadOf(t, b).Syncing[0].Plugins[1].Waits)
 	watch.FellBack(aggregate.Fallback{Instance: designTool, Err: errors.New(ada)})
 	require.Equal(t, `plugin "design-tool" failed; the host's log says why`, uploadOf(t, b).Syncing[0].Plugins[1].AnsweredFor)
-	b.Report(service.Event{Upload: workforce, Kind: service.Sending, ID: secondTask})
+	b.Report(status.Event{Upload: workforce, Kind: status.Sending, ID: secondTask})
 	require.True(t, uploadOf(t, b).Syncing[0].Sending)
 	ended(b, secondTask, nil)
 	require.Empty(t, uploadOf(t, b).Syncing)
@@ -419,10 +419,10 @@ func TestErrorsThatRepeatAreOne(t *testing.T) {
 	t.Parallel()
 	b := newBoard()
 	for range 3 {
-		b.Report(service.Event{Upload: workforce, Kind: service.Disconnected, Err: grpcstatus.Error(codes.Internal, ada)})
-		b.Plugin(supervise.Status{Instance: fullstory, State: supervise.Refusing, Err: &supervise.RefusedError{Instance: fullstory, Err: errors.New(ada)}})
+		b.Report(status.Event{Upload: workforce, Kind: status.Disconnected, Err: grpcstatus.Error(codes.Internal, ada)})
+		b.PluginChanged(fullstory, "refusing", 0, nil, &supervise.RefusedError{Instance: fullstory, Err: errors.New(ada)})
 	}
-	b.Report(service.Event{Upload: workforce, Kind: service.TaskDone, Task: "grant", ID: "task-9", Err: errors.New(ada)})
+	b.Report(status.Event{Upload: workforce, Kind: status.TaskDone, Task: "grant", ID: "task-9", Err: errors.New(ada)})
 	got := b.Snapshot().Errors
 	require.Len(t, got, 3)
 	require.Equal(t, "task grant", got[0].What)
@@ -432,7 +432,7 @@ func TestErrorsThatRepeatAreOne(t *testing.T) {
 	require.Equal(t, `plugin "fullstory" refuses its configuration`, got[1].Why)
 	require.Equal(t, 3, got[2].Times)
 	for i := range 50 {
-		b.Report(service.Event{Upload: workforce, Kind: service.TaskDone, Task: fmt.Sprint("task", i), Err: errors.New(ada)})
+		b.Report(status.Event{Upload: workforce, Kind: status.TaskDone, Task: fmt.Sprint("task", i), Err: errors.New(ada)})
 	}
 	require.Len(t, b.Snapshot().Errors, 20)
 }
@@ -441,11 +441,11 @@ func TestErrorsThatRepeatAreOne(t *testing.T) {
 func TestNobodysNameIsOnTheBoard(t *testing.T) {
 	t.Parallel()
 	b := busy()
-	b.Report(service.Event{Upload: workforce, Kind: service.Disconnected, Err: grpcstatus.Error(codes.Internal, ada)})
-	b.Plugin(supervise.Status{Instance: fullstory, State: supervise.Refusing, Err: &supervise.RefusedError{Instance: fullstory, Err: errors.New(ada)}})
-	b.Plugin(supervise.Status{Instance: designTool, State: supervise.Failed, Err: &supervise.FailedError{
+	b.Report(status.Event{Upload: workforce, Kind: status.Disconnected, Err: grpcstatus.Error(codes.Internal, ada)})
+	b.PluginChanged(fullstory, "refusing", 0, nil, &supervise.RefusedError{Instance: fullstory, Err: errors.New(ada)})
+	b.PluginChanged(designTool, "failed", 0, nil, &supervise.FailedError{
 		Instance: designTool, Ends: 6, Last: &supervise.ExitError{Instance: designTool, State: "exit status 2", LastLines: []string{ada}},
-	}})
+	})
 	b.Ended(workforce, errors.New(ada))
 	b.Name(fullstory, ada)
 	text := strings.ToLower(fmt.Sprintf("%+v", b.Snapshot()))
@@ -468,4 +468,44 @@ func TestAPluginWithoutAccountsIsSaidToHaveNone(t *testing.T) {
 	begun(b, secondTask)
 	synced(b, secondTask, 3, 25, nil)
 	require.Empty(t, b.Snapshot().Uploads[0].Parts[0].Why)
+}
+
+// TestAPluginOfAnEarlierConfigurationIsNotOnTheBoard: what the record of a baseline and
+// the history know of a plugin that no upload has would be "starting" for ever.
+func TestAPluginOfAnEarlierConfigurationIsNotOnTheBoard(t *testing.T) {
+	t.Parallel()
+	for name, report := range map[string]func(*status.Board){
+		"its app's name": func(b *status.Board) { b.Name("removed", "Removed") },
+		"its state": func(b *status.Board) {
+			b.PluginChanged("removed", "ready", 1, &pluginv1.Manifest{Name: "removed"}, nil)
+		},
+		"its failure": func(b *status.Board) { b.PluginChanged("removed", "failed", 1, nil, errors.New("no")) },
+		"its accounts": func(b *status.Board) {
+			b.Remember(workforce, lastgood.Sync{StartedAt: time.Now(), Plugins: map[string]lastgood.Part{"removed": {AsOf: time.Now(), Accounts: 3}}})
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBoard()
+			report(b)
+			require.NotContains(t, fmt.Sprintf("%+v", b.Snapshot().Plugins), "removed")
+			require.NotContains(t, get(t, b, "/metrics").Body.String(), `"removed"`)
+		})
+	}
+}
+
+// TestMetricsHaveEveryStateOfAPlugin: a state that the supervisor has and the metrics do
+// not would leave the plugin in its old one.
+func TestMetricsHaveEveryStateOfAPlugin(t *testing.T) {
+	t.Parallel()
+	for _, state := range []supervise.State{supervise.Starting, supervise.Ready, supervise.Refusing, supervise.Failed, supervise.Stopped} {
+		t.Run(string(state), func(t *testing.T) {
+			t.Parallel()
+			b := newBoard()
+			b.PluginChanged(fullstory, string(state), 0, nil, nil)
+			metrics := get(t, b, "/metrics").Body.String()
+			require.Contains(t, metrics, fmt.Sprintf(`baton_host_plugin_state{plugin=%q,state=%q} 1`, fullstory, state))
+			require.Equal(t, 1, strings.Count(metrics, "\nbaton_host_plugin_state{")-len(regexp.MustCompile(`(?m)^baton_host_plugin_state\{.*\} 0$`).FindAllString(metrics, -1)), "one state alone")
+		})
+	}
 }

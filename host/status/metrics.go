@@ -7,8 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
-	"github.com/batonhost/baton-host/host/internal/service"
-	"github.com/batonhost/baton-host/host/supervise"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 // fullSync is the type of the task that asks for a full sync.
@@ -109,15 +108,15 @@ func (m *metrics) prepare(upload Served) {
 }
 
 // report counts events.
-func (m *metrics) report(event service.Event) {
+func (m *metrics) report(event Event) {
 	switch event.Kind {
-	case service.TaskBegun:
+	case TaskBegun:
 		m.running.WithLabelValues(event.Upload).Inc()
-	case service.TaskDone:
+	case TaskDone:
 		m.running.WithLabelValues(event.Upload).Dec()
-		m.tasks.WithLabelValues(event.Upload, event.Task, resultOf(event.Err)).Inc()
+		m.tasks.WithLabelValues(event.Upload, event.Task, resultOf(event)).Inc()
 		m.took.WithLabelValues(event.Upload, event.Task).Observe(event.Took.Seconds())
-	case service.Uploaded:
+	case Uploaded:
 		m.uploads.WithLabelValues(event.Upload).Inc()
 		m.bytes.WithLabelValues(event.Upload).Add(float64(event.Bytes))
 		m.lastBytes.WithLabelValues(event.Upload).Set(float64(event.Bytes))
@@ -125,11 +124,11 @@ func (m *metrics) report(event service.Event) {
 	}
 }
 
-func resultOf(err error) string {
+func resultOf(event Event) string {
 	switch {
-	case err == nil:
+	case event.Err == nil:
 		return done
-	case service.Dropped(err):
+	case event.Dropped:
 		return dropped
 	default:
 		return failed
@@ -155,14 +154,24 @@ func (m *metrics) show(u *uploadState) {
 	}
 }
 
+// pluginStates are all states of a plugin, as supervise.State names them.
+var pluginStates = []string{"starting", "ready", "refusing", "failed", stopped}
+
+// stopped is the state of a plugin that the host has stopped.
+const stopped = "stopped"
+
 // plugin shows a plugin's state.
-func (m *metrics) plugin(is supervise.Status) {
-	for _, state := range []supervise.State{supervise.Starting, supervise.Ready, supervise.Refusing, supervise.Failed, supervise.Stopped} {
-		m.state.WithLabelValues(is.Instance, string(state)).Set(one(state == is.State))
+func (m *metrics) plugin(name, state string, manifest *pluginv1.Manifest) {
+	for _, one := range pluginStates {
+		is := 0.0
+		if one == state {
+			is = 1
+		}
+		m.state.WithLabelValues(name, one).Set(is)
 	}
-	if manifest := is.Manifest; manifest != nil {
-		m.info.DeletePartialMatch(prometheus.Labels{"plugin": is.Instance})
-		m.info.WithLabelValues(is.Instance, short(manifest.GetName()), short(manifest.GetVersion()), short(manifest.GetSdkVersion())).Set(1)
+	if manifest != nil {
+		m.info.DeletePartialMatch(prometheus.Labels{"plugin": name})
+		m.info.WithLabelValues(name, short(manifest.GetName()), short(manifest.GetVersion()), short(manifest.GetSdkVersion())).Set(1)
 	}
 }
 

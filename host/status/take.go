@@ -7,13 +7,12 @@ import (
 	"time"
 
 	"github.com/batonhost/baton-host/host/discreet"
-	"github.com/batonhost/baton-host/host/internal/service"
 	"github.com/batonhost/baton-host/host/lastgood"
-	"github.com/batonhost/baton-host/host/supervise"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 // Report takes in an event of service mode.
-func (b *Board) Report(event service.Event) {
+func (b *Board) Report(event Event) {
 	b.metrics.report(event)
 	b.change(func() {
 		u := b.upload(event.Upload)
@@ -21,21 +20,21 @@ func (b *Board) Report(event service.Event) {
 			return
 		}
 		switch event.Kind {
-		case service.Connected:
+		case Connected:
 			u.connection, u.met = Connection{Connected: true, Since: time.Now()}, true
-		case service.Disconnected:
+		case Disconnected:
 			b.lost(u, event.Err)
-		case service.TaskBegun:
+		case TaskBegun:
 			if event.Task == fullSync {
 				b.begin(u, event.ID, event.Whole)
 			}
-		case service.Sending:
+		case Sending:
 			if p := u.sync(event.ID); p != nil {
 				p.Sending = true
 			}
-		case service.Uploaded:
+		case Uploaded:
 			b.uploaded(u, event)
-		case service.TaskDone:
+		case TaskDone:
 			b.done(u, event)
 		}
 		b.metrics.show(u)
@@ -53,7 +52,7 @@ func (b *Board) lost(u *uploadState, err error) {
 }
 
 // uploaded takes in a sync that C1 has.
-func (b *Board) uploaded(u *uploadState, event service.Event) {
+func (b *Board) uploaded(u *uploadState, event Event) {
 	if p := u.sync(event.ID); p != nil {
 		p.uploaded = true
 	}
@@ -71,10 +70,10 @@ func (b *Board) uploaded(u *uploadState, event service.Event) {
 }
 
 // done takes in the end of a task.
-func (b *Board) done(u *uploadState, event service.Event) {
+func (b *Board) done(u *uploadState, event Event) {
 	p := u.sync(event.ID)
 	u.syncs = slices.DeleteFunc(u.syncs, func(one *progress) bool { return one == p })
-	if event.Err == nil || service.Dropped(event.Err) {
+	if event.Err == nil || event.Dropped {
 		return
 	}
 	why := sentence(event.Err, "the task failed")
@@ -115,38 +114,47 @@ func (b *Board) Remember(upload string, known lastgood.Sync) {
 	})
 }
 
-// Plugin takes in a change of a plugin's state.
-func (b *Board) Plugin(is supervise.Status) {
-	b.metrics.plugin(is)
+// PluginChanged takes in a change of a plugin's state; see fleet.Observer. A plugin that
+// no upload has is left out.
+func (b *Board) PluginChanged(name, state string, restarts int, manifest *pluginv1.Manifest, err error) {
 	b.change(func() {
-		plugin := b.plugin(is.Instance)
-		if plugin.State != string(is.State) {
-			plugin.State, plugin.Since = string(is.State), time.Now()
+		plugin := b.plugin(name)
+		if plugin == nil {
+			return
 		}
-		b.metrics.restarts.WithLabelValues(is.Instance).Add(float64(max(0, is.Restarts-plugin.Restarts)))
-		plugin.Restarts = is.Restarts
-		if m := is.Manifest; m != nil {
-			plugin.Connector, plugin.Version, plugin.SDKVersion = short(m.GetName()), short(m.GetVersion()), short(m.GetSdkVersion())
+		b.metrics.plugin(name, state, manifest)
+		if plugin.State != state {
+			plugin.State, plugin.Since = state, time.Now()
+		}
+		b.metrics.restarts.WithLabelValues(name).Add(float64(max(0, restarts-plugin.Restarts)))
+		plugin.Restarts = restarts
+		if manifest != nil {
+			plugin.Connector, plugin.Version, plugin.SDKVersion = short(manifest.GetName()), short(manifest.GetVersion()), short(manifest.GetSdkVersion())
 			if plugin.App == "" {
-				plugin.App = appName(m.GetDisplayName())
+				plugin.App = appName(manifest.GetDisplayName())
 			}
 		}
 		plugin.Why = ""
-		if is.State == supervise.Stopped {
+		if state == stopped {
 			return
 		}
-		if plugin.Why = sentence(is.Err, "it does not start"); plugin.Why != "" {
-			b.failed(Error{Plugin: is.Instance, What: "process", Why: plugin.Why})
+		if plugin.Why = sentence(err, "it does not start"); plugin.Why != "" {
+			b.failed(Error{Plugin: name, What: "process", Why: plugin.Why})
 		}
 	})
 }
 
-// Name takes in an app's name for people.
+// Name takes in an app's name for people. A plugin that no upload has is left out: an
+// earlier configuration had it.
 func (b *Board) Name(plugin, app string) {
 	if app == "" {
 		return
 	}
-	b.change(func() { b.plugin(plugin).App = appName(app) })
+	b.change(func() {
+		if one := b.plugin(plugin); one != nil {
+			one.App = appName(app)
+		}
+	})
 }
 
 // appName is an app's name, unless it is somebody's address: a connector may be

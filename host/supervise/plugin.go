@@ -93,7 +93,7 @@ func stateFor(err error) State {
 func (p *Plugin) start(ctx context.Context) (*Process, error) {
 	spec := p.settings.Spec
 	if spec.Path == "" && spec.Attach == nil {
-		path, err := p.settings.Find()
+		path, err := p.settings.Owner.Find()
 		if err != nil {
 			return nil, fmt.Errorf("plugin %q: %w", spec.Instance, err)
 		}
@@ -120,15 +120,15 @@ func (p *Plugin) prepare(ctx context.Context, process *Process) error {
 	p.manifest = manifest
 	p.mu.Unlock()
 
-	configuration, err := p.settings.Configure(manifest)
+	request, err := p.settings.Owner.Configure(manifest)
 	if err != nil {
 		return err
 	}
-	diagnostics, err := process.Configure(ctx, configuration.Request)
+	diagnostics, err := process.Configure(ctx, request)
 	if err != nil {
 		return err
 	}
-	if err := configuration.Refused(diagnostics); err != nil {
+	if err := p.settings.Owner.Refused(diagnostics); err != nil {
 		return &RefusedError{Instance: p.settings.Instance, Err: err}
 	}
 	return nil
@@ -181,9 +181,7 @@ func (p *Plugin) set(state State, process *Process, err error) {
 	p.once = p.once || state == Ready
 	close(p.changed)
 	p.changed = make(chan struct{})
-	if p.settings.Changed != nil {
-		p.settings.Changed(p.status)
-	}
+	p.settings.Owner.Changed(p.status)
 }
 
 // startedAgain counts a start after the first, and returns the count.

@@ -92,13 +92,28 @@ func deafen() { signal.Ignore(syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT) }
 
 const theToken = "the-secret-token"
 
-// states keeps what a plugin says of its state.
+// states configures a plugin with the secret token, and keeps its states.
 type states struct {
 	mu   sync.Mutex
 	seen []supervise.State
 }
 
-func (s *states) changed(status supervise.Status) {
+func (*states) Find() (string, error) { return "", errors.New("the path is known") }
+
+func (*states) Configure(*pluginv1.Manifest) (*pluginv1.ConfigureRequest, error) {
+	return &pluginv1.ConfigureRequest{
+		Secrets: map[string]*pluginv1.Value{"token": {Kind: &pluginv1.Value_StringValue{StringValue: theToken}}},
+	}, nil
+}
+
+func (*states) Refused(diagnostics []*pluginv1.Diagnostic) error {
+	if len(diagnostics) == 0 {
+		return nil
+	}
+	return errors.New(diagnostics[0].GetDetail())
+}
+
+func (s *states) Changed(status supervise.Status) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen = append(s.seen, status.State)
@@ -112,22 +127,7 @@ func (s *states) all() []supervise.State {
 
 // settings are those of a plugin with bad habits.
 func settings(role string) supervise.Settings {
-	return supervise.Settings{
-		Spec: spec(role),
-		Configure: func(*pluginv1.Manifest) (*supervise.Configuration, error) {
-			return &supervise.Configuration{
-				Request: &pluginv1.ConfigureRequest{
-					Secrets: map[string]*pluginv1.Value{"token": {Kind: &pluginv1.Value_StringValue{StringValue: theToken}}},
-				},
-				Refused: func(diagnostics []*pluginv1.Diagnostic) error {
-					if len(diagnostics) == 0 {
-						return nil
-					}
-					return errors.New(diagnostics[0].GetDetail())
-				},
-			}, nil
-		},
-	}
+	return supervise.Settings{Spec: spec(role), Owner: &states{}}
 }
 
 // made is a plugin that is stopped with the test.
@@ -152,7 +152,7 @@ func TestAPluginThatEndsInACallIsReplacedAndConfiguredAgain(t *testing.T) {
 	seen := &states{}
 	s := settings("crash-once")
 	s.Env = []string{markVariable}
-	s.Changed = seen.changed
+	s.Owner = seen
 	p := made(t, ctx, s)
 	require.NoError(t, p.Start(ctx))
 	first := p.Status().PID
@@ -346,6 +346,22 @@ func TestCallsThatWaitTogetherGetOneStart(t *testing.T) {
 	require.Equal(t, 2, logs.FilterMessage("plugin started").Len(), "the first start and the next")
 }
 
+// installing finds a plugin's binary once it is installed.
+type installing struct {
+	states
+	path      string
+	installed chan struct{}
+}
+
+func (i *installing) Find() (string, error) {
+	select {
+	case <-i.installed:
+		return i.path, nil
+	default:
+		return "", errors.New("there is no plugin binary")
+	}
+}
+
 func TestAPersistentPluginIsTriedAgainThatDoesNotStart(t *testing.T) {
 	t.Parallel()
 	ctx, logs := logged(t)
@@ -353,14 +369,7 @@ func TestAPersistentPluginIsTriedAgainThatDoesNotStart(t *testing.T) {
 	installed := make(chan struct{})
 	path := s.Path
 	s.Path = ""
-	s.Find = func() (string, error) {
-		select {
-		case <-installed:
-			return path, nil
-		default:
-			return "", errors.New("there is no plugin binary")
-		}
-	}
+	s.Owner = &installing{path: path, installed: installed}
 	s.Persistent = true
 	p := made(t, ctx, s)
 	require.ErrorContains(t, p.Start(ctx), "there is no plugin binary")

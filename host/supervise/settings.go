@@ -6,23 +6,26 @@ import (
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
-// Configuration is what a plugin is given once it has said what it takes.
-type Configuration struct {
-	Request *pluginv1.ConfigureRequest
-	// Refused puts the plugin's objections into an error for a person; nil if
-	// none of them stands in the way.
-	Refused func([]*pluginv1.Diagnostic) error
+// Owner knows how a plugin is configured, and follows its state.
+type Owner interface {
+	// Find returns the path of the binary, at every start, where Spec.Path is empty.
+	Find() (path string, err error)
+	// Configure returns the configuration for a process that describes itself as the
+	// manifest does. It is called for every process.
+	Configure(*pluginv1.Manifest) (*pluginv1.ConfigureRequest, error)
+	// Refused returns what a process objects to in its configuration, as an error for
+	// a person; nil if none of it is an obstacle.
+	Refused([]*pluginv1.Diagnostic) error
+	// Changed receives every change of state, in order. It must be quick and must not
+	// call the plugin.
+	Changed(Status)
 }
 
 // Settings say how one plugin instance is run.
 type Settings struct {
 	Spec
 
-	// Find looks for the binary where Spec.Path is empty, at every start.
-	Find func() (path string, err error)
-	// Configure makes the configuration of a process that says of itself what
-	// the manifest does. It is called for every process.
-	Configure func(*pluginv1.Manifest) (*Configuration, error)
+	Owner Owner
 	// Restarts is how often the plugin is started again within RestartWindow
 	// before it has failed; zero is DefaultRestarts within DefaultRestartWindow,
 	// less than zero is never.
@@ -33,9 +36,6 @@ type Settings struct {
 	Concurrency int
 	// Persistent tries a plugin again that does not start the first time.
 	Persistent bool
-	// Changed is told every change of state, in order. It must be quick and must
-	// not call the plugin.
-	Changed func(Status)
 }
 
 // State is what a plugin is doing.

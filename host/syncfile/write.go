@@ -43,9 +43,10 @@ type Settings struct {
 	Scope Scope
 	// Workers is how many resource types are read at a time; at least 1.
 	Workers int
-	// Read is called once everything has been read from the connector, which is not
-	// called any more; the file is yet to be packed. nil: nobody wants to know.
-	Read func()
+	// Read receives a value, if it can at once, when everything has been read from the
+	// connector, which is not called any more; the file is yet to be packed. nil:
+	// nothing waits for that.
+	Read chan<- struct{}
 	// Engine is the SDK's storage engine; empty is the SDK's default.
 	Engine c1zstore.Engine
 }
@@ -210,8 +211,11 @@ func run(ctx context.Context, connector types.ConnectorClient, path, work string
 		// The store is about to be closed, and plugins may still call.
 		notes.SetSessionStore(context.WithoutCancel(ctx), nil)
 	}
-	if err == nil && settings.Read != nil {
-		settings.Read()
+	if err == nil {
+		select {
+		case settings.Read <- struct{}{}:
+		default:
+		}
 	}
 	if isDiskError(context.Cause(ctx)) {
 		// The storage engine writes when it closes, and ends the process if it

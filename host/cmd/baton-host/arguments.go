@@ -99,6 +99,9 @@ func unknownCommand(parent *cobra.Command, name string) error {
 	return fmt.Errorf("there is no command %q; %s has %s", name, parent.CommandPath(), joinNames(names))
 }
 
+// joinNames is a list of names as a sentence has it.
+func joinNames(names []string) string { return strings.Join(names, ", ") }
+
 // helpOrUnknown is what a command does that has others below it and is called by
 // itself.
 func helpOrUnknown(cmd *cobra.Command, args []string) error {

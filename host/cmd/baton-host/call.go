@@ -11,21 +11,22 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/call"
-	"github.com/batonhost/baton-host/host/config"
-	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 // callOptions are the flags of `baton-host call`.
 type callOptions struct {
-	choice
+	root         *rootOptions
+	configFile   string
+	unlocked     bool
 	provisioning bool
 }
 
 func newCallCommand(root *rootOptions) *cobra.Command {
-	options := &callOptions{choice: choice{root: root, attaches: true}}
+	options := &callOptions{root: root}
 	cmd := &cobra.Command{
 		Use:   "call PLUGIN [METHOD [REQUEST]]",
 		Short: "Call one method of a plugin by hand",
@@ -53,14 +54,14 @@ A method that changes something in the app is refused unless the plugin's entry 
 			return options.run(cmd.Context(), cmd.InOrStdin(), cmd.OutOrStdout(), args)
 		},
 	}
-	options.addFlags(cmd.Flags())
+	addPluginFlags(cmd.Flags(), &options.configFile, &options.unlocked)
 	cmd.Flags().BoolVarP(&options.provisioning, "provisioning", "p", false, "let the call change something in the app")
 	return cmd
 }
 
 func (o *callOptions) run(ctx context.Context, stdin io.Reader, stdout io.Writer, args []string) error {
 	if len(args) == 1 {
-		if _, err := o.plugin(ctx, args[0], config.WithoutReferences()); err != nil {
+		if _, err := o.open(ctx, args[0], host.NoSecrets); err != nil {
 			return err
 		}
 		return writeMethods(stdout)
@@ -85,14 +86,20 @@ func (o *callOptions) run(ctx context.Context, stdin io.Reader, stdout io.Writer
 	if method.Path == pluginv1.PluginService_Describe_FullMethodName {
 		return o.describe(ctx, stdout, args[0])
 	}
-	chosen, err := o.plugin(ctx, args[0])
+	h, err := o.open(ctx, args[0], host.PluginSecrets)
 	if err != nil {
 		return err
 	}
-	if err := o.permit(chosen, method); err != nil {
-		return err
-	}
-	return chosen.call(ctx, o.root, method, request, stdout)
+	return h.Call(ctx, method, request, o.provisioning, func(answer proto.Message) error {
+		return writeAnswer(stdout, answer, method.Streams)
+	})
+}
+
+// open opens a host for the plugin of that name.
+func (o *callOptions) open(ctx context.Context, name string, secrets host.Secrets) (*host.Host, error) {
+	options := o.root.hostOptions(ctx, secrets)
+	options.Attach, options.Unlocked = true, o.unlocked
+	return host.Open(ctx, host.Selection{ConfigFile: o.configFile, Plugin: name}, options)
 }
 
 // byHand refuses what the host itself has to say to a plugin.
@@ -104,19 +111,6 @@ func byHand(method call.Method) error {
 		return errors.New("Stop is not called by hand: every plugin is stopped after its call")
 	}
 	return nil
-}
-
-// permit refuses a call that changes something in an app that nobody has opened
-// for changes.
-func (o *callOptions) permit(chosen *chosen, method call.Method) error {
-	if !method.Changes || chosen.Provisioning || o.provisioning {
-		return nil
-	}
-	how := "give --provisioning"
-	if chosen.configured {
-		how += ", or set `provisioning: true` in the plugin's entry of the configuration"
-	}
-	return fmt.Errorf("plugin %q: %s changes something in the app; to let it, %s", chosen.Name, method, how)
 }
 
 // requestText is a request as it was given, or what comes on standard input.
@@ -151,46 +145,17 @@ func requestText(ctx context.Context, stdin io.Reader, given string) ([]byte, er
 	}
 }
 
-// describe shows what a plugin says of itself, which needs no configuration.
+// describe shows how a plugin describes itself, which needs no configuration.
 func (o *callOptions) describe(ctx context.Context, stdout io.Writer, name string) error {
-	chosen, err := o.plugin(ctx, name, config.WithoutReferences())
+	h, err := o.open(ctx, name, host.NoSecrets)
 	if err != nil {
 		return err
 	}
-	manifest, _, err := chosen.describe(ctx)
+	manifest, _, err := h.Describe(ctx)
 	if err != nil {
 		return err
 	}
 	return writeAnswer(stdout, &pluginv1.DescribeResponse{Manifest: manifest}, false)
-}
-
-func (c *chosen) call(ctx context.Context, root *rootOptions, method call.Method, request proto.Message, stdout io.Writer) error {
-	supervise.Sweep()
-	notes, closeNotes, err := openNotes(ctx)
-	if err != nil {
-		return err
-	}
-	defer closeNotes()
-	running := c.Single(ctx, root.fleetOptions(c.finder), notes)
-	defer running.Stop(context.WithoutCancel(ctx))
-	if err := running.Start(ctx); err != nil {
-		return err
-	}
-	var unwritten error
-	err = method.Call(ctx, running.Conn(), request, func(answer proto.Message) error {
-		unwritten = writeAnswer(stdout, answer, method.Streams)
-		return unwritten
-	})
-	if unwritten != nil {
-		return fmt.Errorf("plugin %q: %w", c.Name, unwritten)
-	}
-	if err == nil || ctx.Err() != nil {
-		return err
-	}
-	if exit, ok := errors.AsType[*supervise.ExitError](err); ok {
-		return exit
-	}
-	return fmt.Errorf("plugin %q: %w", c.Name, method.Explain(err))
 }
 
 // writeAnswer writes a message as JSON, and a note for each type in it whose

@@ -5,17 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
-	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/spf13/cobra"
-	"google.golang.org/grpc/status"
 
-	"github.com/batonhost/baton-host/host/aggregate"
-	"github.com/batonhost/baton-host/host/config"
-	"github.com/batonhost/baton-host/host/internal/fleet"
-	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/host"
 )
 
 // checkOptions are the flags of `baton-host check`.
@@ -50,7 +44,7 @@ be refused.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&options.configFile, "config", "c", defaultConfigFile, "the configuration file")
+	flags.StringVarP(&options.configFile, "config", "c", host.DefaultConfigFile, "the configuration file")
 	flags.DurationVar(&options.timeout, "timeout", time.Minute, "how long an app may take to answer")
 	flags.StringVar(&options.stateDir, "state-dir", "", "where run keeps the last good syncs (default the file's state-dir, $STATE_DIRECTORY or ~/.local/state/baton-host)")
 	flags.StringVarP(&options.outputDir, "output-dir", "d", ".", "where sync puts its files")
@@ -64,57 +58,32 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 	if o.timeout <= 0 {
 		return fmt.Errorf("--timeout must be more than 0, such as 30s, not %s", o.timeout)
 	}
-	cfg, err := config.Load(ctx, o.configFile, warnings(ctx))
+	options := o.root.hostOptions(ctx, host.AllSecrets)
+	options.Attach, options.Unlocked, options.AcceptDeletions, options.StateDir = true, o.unlocked, o.accept, o.stateDir
+	h, err := host.Open(ctx, host.Selection{ConfigFile: o.configFile}, options)
 	if err != nil {
 		return err
 	}
-	warnUnused(ctx, cfg)
-	plugins := fleet.Of(cfg.Plugins)
-	var baselines []baseline
-	for _, upload := range cfg.Uploads {
-		baselines = append(baselines, o.baselines(cfg, upload)...)
-	}
-	if err := acceptDeletions(ctx, plugins, o.accept, baselines); err != nil {
+	defer h.Close(ctx)
+	found, err := h.Check(ctx, host.CheckOptions{Timeout: o.timeout, OutputDir: o.outputDir})
+	if found == nil {
 		return err
 	}
-	if err := attachDebugged(cfg, plugins); err != nil {
-		return err
-	}
-	if err := pinned(ctx, cfg, plugins, o.unlocked); err != nil {
-		return err
-	}
-	started := fleet.Start(ctx, plugins, o.root.fleetOptions(supervise.NewFinder(slices.Concat(o.root.pluginDirs, cfg.PluginDirs))))
-	defer started.Stop(ctx)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-
-	started.Validate(ctx, o.timeout)
-	var failed []error
 	results := listing{columns: []string{"plugin", "app", "result"}}
-	checked := make([]checkedPlugin, 0, len(plugins))
-	for _, p := range plugins {
-		one, outcome := checkedPlugin{Plugin: p.Name, App: p.App, OK: p.Failure() == nil}, "ok"
-		if err := p.Failure(); err != nil {
-			one.Error, outcome = wordsOf(err), "FAILED"
-			failed = append(failed, err)
+	checked := make([]checkedPlugin, 0, len(found))
+	for _, p := range found {
+		one, outcome := checkedPlugin{Plugin: p.Name, App: p.App, OK: p.Err == nil}, "ok"
+		if p.Err != nil {
+			one.Error, outcome = wordsOf(p.Err), "FAILED"
 		}
 		checked = append(checked, one)
 		results.rows = append(results.rows, []string{p.Name, p.App, outcome})
 	}
-	for _, upload := range cfg.Uploads {
-		many, err := checkUpload(ctx, started, upload)
-		var owner func(string) string
-		if many != nil {
-			owner = many.Owner
-		}
-		failed = append(failed, err, o.checkBaselines(ctx, o.baselines(cfg, upload), owner))
-	}
 	results.value = checked
-	if err := results.write(stdout, o.output); err != nil {
-		failed = append(failed, fmt.Errorf("the results could not be written to standard output: %w", err))
+	if failed := results.write(stdout, o.output); failed != nil {
+		err = errors.Join(err, fmt.Errorf("the results could not be written to standard output: %w", failed))
 	}
-	return errors.Join(failed...)
+	return err
 }
 
 // checkedPlugin is what became of one plugin, for json.
@@ -123,27 +92,4 @@ type checkedPlugin struct {
 	App    string `json:"app"`
 	OK     bool   `json:"ok"`
 	Error  string `json:"error,omitempty"`
-}
-
-// checkUpload looks for resource types that two plugins of an upload share. An
-// upload with a plugin that has failed is left alone: that was reported. It returns
-// the plugins as one, if they can be, which knows whose each resource type is.
-func checkUpload(ctx context.Context, started *fleet.Fleet, upload *config.Upload) (*aggregate.Aggregate, error) {
-	members := started.Of(upload)
-	if slices.ContainsFunc(members, func(p *fleet.Plugin) bool { return p.Failure() != nil }) {
-		return nil, nil
-	}
-	plugins := make([]aggregate.Plugin, 0, len(members))
-	for _, p := range members {
-		plugins = append(plugins, p.Aggregate(ctx))
-	}
-	many, err := aggregate.New(plugins)
-	if err == nil {
-		defer many.Close()
-		_, err = many.Client(ctx).ListResourceTypes(ctx, &connectorv2.ResourceTypesServiceListResourceTypesRequest{})
-	}
-	if err != nil {
-		return nil, fmt.Errorf("upload %q: %s", upload.Name, status.Convert(err).Message())
-	}
-	return many, nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/call"
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/supervise"
@@ -122,7 +123,7 @@ func methods(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, co
 // completedConfig is the configuration that the command line so far is about, or
 // nil where there is none that can be read.
 func completedConfig(cmd *cobra.Command) *config.Config {
-	path := defaultConfigFile
+	path := host.DefaultConfigFile
 	if flag := cmd.Flags().Lookup("config"); flag != nil && flag.Changed {
 		path = flag.Value.String()
 	}

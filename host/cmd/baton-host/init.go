@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/setup"
 	"github.com/batonhost/baton-host/host/supervise"
 )
@@ -56,7 +57,7 @@ With --no-input nobody is asked: APP and the fields that it needs are given with
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&options.configFile, "config", "c", defaultConfigFile, "the configuration file to write")
+	flags.StringVarP(&options.configFile, "config", "c", host.DefaultConfigFile, "the configuration file to write")
 	flags.StringVar(&options.request.Instance, "name", "", "the plugin's name in the configuration, which is permanent (default the app's)")
 	flags.StringVar(&options.request.Upload, "upload", "", "the name of the upload (default workforce)")
 	flags.StringArrayVar(&options.set, "set", nil, "field=value; may be repeated")
@@ -134,12 +135,12 @@ func (o *initOptions) plan(ctx context.Context, dialogue *dialogue) (*setup.Plan
 		}
 		o.request.App = app
 	}
-	path, err := finder.Find(o.request.App)
+	h, err := host.Open(ctx, host.Selection{App: o.request.App}, o.root.hostOptions(ctx, host.NoSecrets))
 	if err != nil {
 		return nil, err
 	}
-	supervise.Sweep()
-	if o.request.Manifest, err = describe(ctx, supervise.Spec{Instance: o.request.App, Path: path}); err != nil {
+	var path string
+	if o.request.Manifest, path, err = h.Describe(ctx); err != nil {
 		return nil, err
 	}
 	if o.request.PluginDir, err = o.pluginDir(path); err != nil {
@@ -191,7 +192,7 @@ func (o *initOptions) write(ctx context.Context, stdout io.Writer, plan *setup.P
 		fmt.Fprintf(&text, "Set %s. Then:\n\n", strings.Join(written.Unset, ", "))
 	}
 	where := ""
-	if o.configFile != defaultConfigFile {
+	if o.configFile != host.DefaultConfigFile {
 		where = " --config " + o.configFile
 	}
 	for _, command := range []string{"check", "sync", "run"} {

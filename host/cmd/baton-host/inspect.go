@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -9,14 +8,13 @@ import (
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"github.com/batonhost/baton-host/host/config"
-	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/host"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 func newInspectCommand(root *rootOptions) *cobra.Command {
-	choice := &choice{root: root}
-	var output string
+	var configFile, output string
+	var unlocked bool
 	cmd := &cobra.Command{
 		Use:   "inspect PLUGIN",
 		Short: "Show what a plugin is, what it takes and what it can do",
@@ -28,11 +26,13 @@ of a plugin binary. Fields that are not for everyday use are in the JSON only.`,
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: perArgument(root.plugins),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			chosen, err := choice.plugin(cmd.Context(), args[0], config.WithoutReferences())
+			options := root.hostOptions(cmd.Context(), host.NoSecrets)
+			options.Unlocked = unlocked
+			h, err := host.Open(cmd.Context(), host.Selection{ConfigFile: configFile, Plugin: args[0]}, options)
 			if err != nil {
 				return err
 			}
-			manifest, path, err := chosen.describe(cmd.Context())
+			manifest, path, err := h.Describe(cmd.Context())
 			if err != nil {
 				return err
 			}
@@ -42,19 +42,9 @@ of a plugin binary. Fields that are not for everyday use are in the JSON only.`,
 			return writeManifest(cmd.OutOrStdout(), path, manifest)
 		},
 	}
-	choice.addFlags(cmd.Flags())
+	addPluginFlags(cmd.Flags(), &configFile, &unlocked)
 	addOutputFlag(cmd, &output, outputTable, outputJSON)
 	return cmd
-}
-
-// describe starts a plugin, asks what it is and stops it.
-func describe(ctx context.Context, spec supervise.Spec) (*pluginv1.Manifest, error) {
-	process, err := supervise.Start(ctx, spec)
-	if err != nil {
-		return nil, err
-	}
-	defer process.Stop(context.WithoutCancel(ctx))
-	return process.Describe(ctx)
 }
 
 func writeManifestJSON(w io.Writer, manifest *pluginv1.Manifest) error {

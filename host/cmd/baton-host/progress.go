@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host"
 )
 
 const (
@@ -57,41 +57,39 @@ func startProgress(upload string, instances []string) *progress {
 }
 
 // Listed counts the accounts of a page.
-func (p *progress) Listed(page aggregate.Page) {
+func (p *progress) Listed(plugin string, accounts int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.waiting, page.Instance)
-	if page.Accounts {
-		p.accounts[page.Instance] += page.Rows
-	}
+	delete(p.waiting, plugin)
+	p.accounts[plugin] += accounts
 }
 
-// Retrying says at once why a plugin keeps the sync waiting.
-func (p *progress) Retrying(retry aggregate.Retry) {
+// Retrying shows at once why a plugin keeps the sync waiting.
+func (p *progress) Retrying(plugin string, wait time.Duration, reason error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	why := printable(wordsOf(retry.Err))
-	if retry.Wait == 0 {
-		// Every call that was under way in a process tells of its end.
-		if p.ended[retry.Instance] != why {
-			p.ended[retry.Instance] = why
-			p.say(fmt.Sprintf("%s: going on with another process (%s)", retry.Instance, why))
+	why := printable(wordsOf(reason))
+	if wait == 0 {
+		// Every call that was under way in a process reports its end.
+		if p.ended[plugin] != why {
+			p.ended[plugin] = why
+			p.say(fmt.Sprintf("%s: going on with another process (%s)", plugin, why))
 		}
 		return
 	}
-	p.waiting[retry.Instance] = fmt.Sprintf("trying again in %s (%s)", retry.Wait.Round(time.Millisecond*100), why)
+	p.waiting[plugin] = fmt.Sprintf("trying again in %s (%s)", wait.Round(time.Millisecond*100), why)
 	if !p.live {
-		p.say(retry.Instance + ": " + p.waiting[retry.Instance])
+		p.say(plugin + ": " + p.waiting[plugin])
 	}
 }
 
-// FellBack says at once that a plugin is answered for.
-func (p *progress) FellBack(fallback aggregate.Fallback) {
+// FellBack shows at once that a plugin's part is that of its last good sync.
+func (p *progress) FellBack(plugin string, asOf time.Time, reason error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.waiting, fallback.Instance)
-	p.say(fmt.Sprintf("%s failed and is answered for from its last good sync (%s): %s", fallback.Instance,
-		fallback.AsOf.UTC().Format(time.RFC3339), printable(wordsOf(fallback.Err))))
+	delete(p.waiting, plugin)
+	p.say(fmt.Sprintf("%s failed and is answered for from its last good sync (%s): %s", plugin,
+		asOf.UTC().Format(time.RFC3339), printable(wordsOf(reason))))
 }
 
 // say writes a line that stays. The caller holds the lock.
@@ -102,14 +100,19 @@ func (p *progress) say(line string) {
 	_, _ = fmt.Fprintf(p.w, "%s: %s\n", p.upload, line)
 }
 
-// end stops telling and clears the live line.
-func (p *progress) end() time.Duration {
+// End clears the live line, and shows what a person must know of the result.
+func (p *progress) End(result *host.SyncResult) {
 	close(p.stop)
 	p.told.Wait()
 	if p.live {
 		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
 	}
-	return time.Since(p.start)
+	if result.Unguarded != "" {
+		_, _ = fmt.Fprintf(p.w, "%s: %s\n", p.upload, printable(result.Unguarded))
+	}
+	for _, warning := range result.Warnings {
+		_, _ = fmt.Fprintf(p.w, "%s: warning: %s\n", p.upload, printable(warning))
+	}
 }
 
 func (p *progress) tell(interval time.Duration) {

@@ -2,5 +2,11 @@
 
 package main
 
-// onRevive does nothing: there is no such signal here; restart the host.
-func onRevive(func()) (stop func()) { return func() {} }
+import (
+	"context"
+
+	"github.com/batonhost/baton-host/host"
+)
+
+// reviveOnSignal does nothing: there is no such signal here; restart the host.
+func reviveOnSignal(context.Context, *host.Host) (stop func()) { return func() {} }

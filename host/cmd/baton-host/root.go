@@ -16,7 +16,6 @@ import (
 )
 
 const (
-	defaultConfigFile = "baton-host.yaml"
 	// silent is a level at which nothing of ours or the SDK's logs. The commands
 	// that a person runs say what matters by themselves, errors above all, so the
 	// log is for those who ask for it.

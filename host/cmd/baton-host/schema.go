@@ -6,15 +6,11 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
-	"sync"
 
 	"github.com/spf13/cobra"
 
-	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/config/jsonschema"
-	"github.com/batonhost/baton-host/host/internal/fleet"
-	"github.com/batonhost/baton-host/host/supervise"
 )
 
 // schemaOptions are the flags of `baton-host schema`.
@@ -53,30 +49,19 @@ begins with: # yaml-language-server: $schema=baton-host.schema.json`,
 	return cmd
 }
 
-// asked is a plugin that is asked what it takes.
-type asked struct {
-	plugin jsonschema.Plugin
-	spec   supervise.Spec
-	err    error
-}
-
 func (o *schemaOptions) run(ctx context.Context, stdout io.Writer, apps []string) error {
-	plugins, err := o.plugins(ctx, apps)
+	described, err := host.DescribeAll(ctx, o.configFile, apps, o.root.hostOptions(ctx, host.NoSecrets))
 	if err != nil {
 		return err
 	}
-	ask(ctx, plugins)
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
 	var known []jsonschema.Plugin
 	var failed []error
-	for _, one := range plugins {
-		if one.err == nil {
-			known = append(known, one.plugin)
+	for _, one := range described {
+		if one.Err == nil {
+			known = append(known, jsonschema.Plugin{App: one.App, Instance: one.Instance, Manifest: one.Manifest})
 			continue
 		}
-		failed = append(failed, one.err)
+		failed = append(failed, one.Err)
 	}
 	// What somebody has asked for by name must be there; what happens to be
 	// installed need not be a plugin.
@@ -90,71 +75,4 @@ func (o *schemaOptions) run(ctx context.Context, stdout io.Writer, apps []string
 		return fmt.Errorf("the schema could not be written to standard output: %w", err)
 	}
 	return nil
-}
-
-// plugins are those to ask.
-func (o *schemaOptions) plugins(ctx context.Context, apps []string) ([]*asked, error) {
-	dirs := o.root.pluginDirs
-	var plugins []*asked
-	if o.configFile != "" {
-		cfg, err := config.Load(ctx, o.configFile, config.WithoutCredentials(), config.WithoutReferences())
-		if err != nil {
-			return nil, err
-		}
-		dirs = slices.Concat(dirs, cfg.PluginDirs)
-		if plugins, err = started(ctx, cfg); err != nil {
-			return nil, err
-		}
-	}
-	finder := supervise.NewFinder(dirs)
-	if len(apps) == 0 {
-		for _, found := range finder.List() {
-			if !found.Shadowed {
-				plugins = append(plugins, ofApp(found.App, found.Path))
-			}
-		}
-		return plugins, nil
-	}
-	for _, app := range apps {
-		path, err := finder.Find(app)
-		if err != nil {
-			return nil, err
-		}
-		plugins = append(plugins, ofApp(app, path))
-	}
-	return plugins, nil
-}
-
-func ofApp(app, path string) *asked {
-	return &asked{plugin: jsonschema.Plugin{App: app}, spec: supervise.Spec{Instance: "baton-" + app, Path: path}}
-}
-
-// started are the entries of a configuration that say themselves what is started.
-// What is locked is started only as it is locked.
-func started(ctx context.Context, cfg *config.Config) ([]*asked, error) {
-	entries := fleet.Of(slices.DeleteFunc(slices.Clone(cfg.Plugins), func(entry *config.Plugin) bool { return entry.Path == "" }))
-	if err := pinned(ctx, cfg, entries, false); err != nil {
-		return nil, err
-	}
-	var plugins []*asked
-	for _, entry := range entries {
-		plugins = append(plugins, &asked{plugin: jsonschema.Plugin{App: entry.App, Instance: entry.Name}, spec: entry.Spec()})
-	}
-	return plugins, nil
-}
-
-// ask has all plugins describe themselves, a few at a time.
-func ask(ctx context.Context, plugins []*asked) {
-	supervise.Sweep()
-	const atATime = 4
-	free := make(chan struct{}, atATime)
-	var asking sync.WaitGroup
-	for _, one := range plugins {
-		free <- struct{}{}
-		asking.Go(func() {
-			defer func() { <-free }()
-			one.plugin.Manifest, one.err = describe(ctx, one.spec)
-		})
-	}
-	asking.Wait()
 }

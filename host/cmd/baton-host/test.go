@@ -4,26 +4,24 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"github.com/batonhost/baton-host/host/internal/fleet"
-	"github.com/batonhost/baton-host/host/supervise"
-	"github.com/batonhost/baton-host/plugin"
+	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/plugin/conformance"
-	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 // testOptions are the flags of `baton-host test`.
 type testOptions struct {
-	choice
-	output string
+	root       *rootOptions
+	configFile string
+	unlocked   bool
+	output     string
 }
 
 func newTestCommand(root *rootOptions) *cobra.Command {
-	options := &testOptions{choice: choice{root: root}}
+	options := &testOptions{root: root}
 	cmd := &cobra.Command{
 		Use:   "test PLUGIN",
 		Short: "Check that a plugin does what the host expects of one",
@@ -44,47 +42,26 @@ in it is changed. The exit status is 1 if a check fails.`,
 			return options.run(cmd.Context(), cmd.OutOrStdout(), args[0])
 		},
 	}
-	options.addFlags(cmd.Flags())
+	addPluginFlags(cmd.Flags(), &options.configFile, &options.unlocked)
 	addOutputFlag(cmd, &options.output, outputTable, outputJSON)
 	return cmd
 }
 
 func (o *testOptions) run(ctx context.Context, stdout io.Writer, name string) error {
-	if os.Getenv(plugin.ReattachEnv) != "" {
-		return fmt.Errorf("baton-host test starts and kills processes of its own, and cannot attach to one; unset %s", plugin.ReattachEnv)
-	}
-	chosen, err := o.plugin(ctx, name)
+	options := o.root.hostOptions(ctx, host.PluginSecrets)
+	options.Unlocked = o.unlocked
+	h, err := host.Open(ctx, host.Selection{ConfigFile: o.configFile, Plugin: name}, options)
 	if err != nil {
 		return err
 	}
-	spec, err := chosen.Found(chosen.finder)
-	if err != nil {
-		return err
-	}
-	supervise.Sweep()
-	scratch, err := supervise.MakeScratch()
-	if err != nil {
-		return err
-	}
-	defer func() { _ = scratch.Remove() }()
-	spec.ScratchDir = scratch.Path()
-
-	notes, closeNotes, err := openNotes(ctx)
-	if err != nil {
-		return err
-	}
-	defer closeNotes()
-	spec.Sessions = notes
-
-	suite := conformance.New(subjectOf(chosen.Plugin, spec))
 	var write error
-	report := suite.Run(ctx, func(outcome conformance.Outcome) {
+	report, err := h.Test(ctx, func(outcome conformance.Outcome) {
 		if o.output == outputTable && write == nil {
 			write = writeOutcome(stdout, outcome)
 		}
 	})
-	if ctx.Err() != nil {
-		return ctx.Err()
+	if err != nil {
+		return err
 	}
 	if o.output == outputJSON {
 		write = writeJSON(stdout, report)
@@ -97,37 +74,6 @@ func (o *testOptions) run(ctx context.Context, stdout io.Writer, name string) er
 	if failed := report.Count(conformance.Failed); failed > 0 {
 		return fmt.Errorf("%d of %d checks failed", failed, len(report.Checks))
 	}
-	return nil
-}
-
-// subjectOf has the checks' processes supervised as those of a sync are.
-func subjectOf(plugin *fleet.Plugin, spec supervise.Spec) conformance.Subject {
-	return conformance.Subject{
-		Start: func(ctx context.Context, written func(conformance.Line)) (conformance.Process, error) {
-			spec := spec
-			spec.Observe = func(line supervise.Line) { written(conformance.Line(line)) }
-			process, err := supervise.Start(ctx, spec)
-			if err != nil {
-				return nil, err
-			}
-			return supervised{process}, nil
-		},
-		Request: func(schema *pluginv1.ConfigurationSchema) (*pluginv1.ConfigureRequest, error) {
-			bound, problems := plugin.Settings.Bind(schema)
-			if err := problems.Err(); err != nil {
-				return nil, err
-			}
-			return bound.Request(&pluginv1.Host{UserAgent: "baton-host/" + version}), nil
-		},
-	}
-}
-
-// supervised is a process as the checks want it.
-type supervised struct{ *supervise.Process }
-
-// Stop stops it as a sync does.
-func (s supervised) Stop(ctx context.Context) error {
-	s.Process.Stop(ctx)
 	return nil
 }
 

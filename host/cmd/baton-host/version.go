@@ -38,7 +38,7 @@ func writeVersion(w io.Writer, output string) error {
 		})
 	}
 	_, err := fmt.Fprintf(w, "baton-host  %s\nprotocol    %d\nbaton-sdk   %s\ngo          %s\nplatform    %s\n",
-		version, plugin.ProtocolVersion, sdkVersion(), runtime.Version(), platform)
+		version, plugin.ProtocolVersion, sdkVersion(), runtime.Version(), runtime.GOOS+"/"+runtime.GOARCH)
 	return err
 }
 

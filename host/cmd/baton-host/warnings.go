@@ -5,25 +5,65 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/conductorone/baton-sdk/pkg/logging"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"github.com/spf13/pflag"
 	"go.uber.org/zap"
 
-	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host"
 )
 
-// warnings passes the configuration's warnings on.
-func warnings(ctx context.Context) config.Option {
-	return config.WithWarnings(func(text string) { warn(ctx, text) })
+// person shows on standard error what the log does not: the commands that a person runs
+// log nothing unless they are asked to.
+type person struct{ silent bool } // nothing is logged, not even errors
+
+// personOf is the person who runs a command with this context.
+func personOf(ctx context.Context) person {
+	return person{silent: !ctxzap.Extract(ctx).Core().Enabled(zap.ErrorLevel)}
 }
 
-// warn is for the log; where that is silent, for the person who ran the command. Who
-// asks for errors alone gets no warnings.
-func warn(ctx context.Context, text string) {
-	log := ctxzap.Extract(ctx)
-	switch {
-	case log.Core().Enabled(zap.WarnLevel):
-		log.Warn(printable(text))
-	case !log.Core().Enabled(zap.ErrorLevel):
+// Warning writes a warning where the log is silent. Who asks for errors alone gets none.
+func (p person) Warning(text string) {
+	if p.silent {
 		fmt.Fprintf(os.Stderr, "baton-host: warning: %s\n", printable(text))
 	}
+}
+
+// Syncing shows how a sync goes.
+func (person) Syncing(upload string, plugins []string) host.Progress {
+	return startProgress(upload, plugins)
+}
+
+// hostOptions are what every host of this command line has.
+func (o *rootOptions) hostOptions(ctx context.Context, secrets host.Secrets) host.Options {
+	return host.Options{
+		Version: version, PluginDirs: o.pluginDirs, LogLevel: o.pluginLogLevel(), Telemetry: o.telemetry,
+		Secrets: secrets, Observer: personOf(ctx),
+	}
+}
+
+// pluginLogLevel is the level that plugins log at: the host's own, or "error"
+// where the host is silent, as a plugin's last words explain its crash.
+func (o *rootOptions) pluginLogLevel() string {
+	level, err := logging.NormalizeLogLevel(o.level())
+	if err != nil || level == silent {
+		return "error"
+	}
+	return level
+}
+
+// addAcceptFlag adds the flag that overrules deletion guards.
+func addAcceptFlag(flags *pflag.FlagSet, accept *[]string) {
+	flags.StringSliceVar(accept, "accept-deletions", nil, "let this plugin list far fewer accounts than last time, or be gone from the upload, once; may be repeated")
+}
+
+// addUnlockedFlag adds the flag that has the lock file ignored.
+func addUnlockedFlag(flags *pflag.FlagSet, unlocked *bool) {
+	flags.BoolVar(unlocked, "unlocked", false, "start plugins whatever the lock file says; for development only")
+}
+
+// addPluginFlags adds the flags of a command that is about one plugin.
+func addPluginFlags(flags *pflag.FlagSet, configFile *string, unlocked *bool) {
+	flags.StringVarP(configFile, "config", "c", "", "the configuration file (default "+host.DefaultConfigFile+" if there is one)")
+	addUnlockedFlag(flags, unlocked)
 }

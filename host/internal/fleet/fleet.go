@@ -3,14 +3,19 @@ package fleet
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"time"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/session"
 	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/plugin/telemetry"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 // Options are what holds for all plugins of a fleet.
@@ -24,40 +29,81 @@ type Options struct {
 	Telemetry telemetry.Settings
 	// Persistent retries plugins that do not start the first time.
 	Persistent bool
-	// Changed receives every change of a plugin's state; see supervise.Settings. nil:
-	// none wants them.
-	Changed func(supervise.Status)
+	// Observer follows the plugins' states; it may be nil.
+	Observer Observer
+}
+
+// Observer follows the states of plugins, with types of packages below its
+// implementation, which knows no supervisor.
+type Observer interface {
+	// PluginChanged receives every change of a plugin's state, in order; see
+	// supervise.Status for what the values are. It must be quick.
+	PluginChanged(name, state string, restarts int, manifest *pluginv1.Manifest, err error)
 }
 
 // Fleet is the plugins of one command, in the order of their entries.
 type Fleet struct {
 	plugins  []*Plugin
 	sessions *session.Stores
+	abandon  context.CancelFunc // first starts that are under way
+	starting sync.WaitGroup
 	stopOnce sync.Once
 }
 
 // Start finds, starts, describes and configures plugins, at the same time, and returns
-// when each is ready or has failed. What fails is noted in the plugin, so that
-// everything that is wrong can be reported at once. Stop must be called.
+// at once; [Await] waits for those that are needed. What fails is noted in the plugin,
+// so that everything that is wrong can be reported at once. Stop must be called.
 func Start(ctx context.Context, plugins []*Plugin, options Options) *Fleet {
 	supervise.Sweep()
-	f := &Fleet{plugins: plugins, sessions: &session.Stores{}}
-	var starting sync.WaitGroup
+	ctx, abandon := context.WithCancel(ctx)
+	f := &Fleet{plugins: plugins, sessions: &session.Stores{}, abandon: abandon}
 	for _, p := range plugins {
 		settings := p.settings(options)
 		settings.Sessions = f.sessions.Plugin(p.Name)
 		p.running = supervise.New(ctx, settings)
-		starting.Go(func() { p.start(ctx) })
+		f.starting.Go(func() { p.start(ctx) })
 	}
-	starting.Wait() // Errors are in the plugins.
 	return f
 }
+
+// awaitInterval is how often it is logged that plugins are waited for.
+const awaitInterval = 15 * time.Second
+
+// Await returns when the first start of each of these plugins has ended, or with the
+// context's error. It logs which ones it waits for.
+func Await(ctx context.Context, plugins []*Plugin) error {
+	log, begun := ctxzap.Extract(ctx), time.Now()
+	ticker := time.NewTicker(awaitInterval)
+	defer ticker.Stop()
+	for waited := false; ; waited = true {
+		pending := slices.DeleteFunc(slices.Clone(plugins), (*Plugin).hasStarted)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case len(pending) == 0:
+			return nil
+		case !waited:
+			log.Info("waiting for plugins to start", zap.Strings("plugins", names(pending)))
+		}
+		select {
+		case <-pending[0].started:
+		case <-ticker.C:
+			log.Warn("still waiting for plugins to start", zap.Strings("plugins", names(pending)), zap.Duration("waited", time.Since(begun)))
+		case <-ctx.Done():
+		}
+	}
+}
+
+// Plugins are all plugins of the fleet.
+func (f *Fleet) Plugins() []*Plugin { return f.plugins }
 
 // Stop stops all plugins, at the same time, and returns when they have ended. It works
 // after the command's own context has ended. Later calls do nothing.
 func (f *Fleet) Stop(ctx context.Context) {
 	ctx = context.WithoutCancel(ctx)
 	f.stopOnce.Do(func() {
+		f.abandon()
+		f.starting.Wait()
 		var stopping sync.WaitGroup
 		for _, p := range f.plugins {
 			stopping.Go(func() { p.running.Stop(ctx) })
@@ -66,8 +112,20 @@ func (f *Fleet) Stop(ctx context.Context) {
 	})
 }
 
+// Aggregate returns plugins as those behind the aggregate of an upload, as they are
+// now. The aggregate must be closed where the plugins read ahead.
+func Aggregate(ctx context.Context, plugins []*Plugin, upload *config.Upload) []aggregate.Plugin {
+	behind := make([]aggregate.Plugin, len(plugins))
+	var naming sync.WaitGroup // A configured connector is asked for its app's name.
+	for i, p := range plugins {
+		naming.Go(func() { behind[i] = p.aggregate(ctx, upload) })
+	}
+	naming.Wait()
+	return behind
+}
+
 // Validate lets every plugin that is ready try its credentials, all at once: what fails
-// is its Failure.
+// is its Failure. Their first starts must have ended.
 func (f *Fleet) Validate(ctx context.Context, timeout time.Duration) {
 	var validating sync.WaitGroup
 	for _, p := range f.plugins {
@@ -98,22 +156,26 @@ func (f *Fleet) Of(upload *config.Upload) []*Plugin {
 	return plugins
 }
 
-// ConfigurationErr returns everything that must be fixed in the configuration, or nil:
-// what the plugins' schemas say and what the configured plugins object to.
-func (f *Fleet) ConfigurationErr() error {
+// ConfigurationErr returns everything that must be fixed in the configuration of these
+// plugins, or nil: what their schemas say and what the configured plugins object to. A
+// plugin whose first start has not ended is left out.
+func ConfigurationErr(plugins []*Plugin) error {
 	var problems config.Problems
-	for _, p := range f.plugins {
-		problems = append(problems, p.problems...)
+	for _, p := range plugins {
+		if p.hasStarted() {
+			problems = append(problems, p.problems...)
+		}
 	}
 	return problems.Err()
 }
 
-// SchemaErr returns what must be fixed before anything can run, or nil. What a plugin
-// itself objects to may be due to its app, and pass.
-func (f *Fleet) SchemaErr() error {
+// SchemaErr returns what must be fixed before these plugins can run, or nil. What a
+// plugin itself objects to may be due to its app, and pass. A plugin whose first start has
+// not ended is left out.
+func SchemaErr(plugins []*Plugin) error {
 	var problems config.Problems
-	for _, p := range f.plugins {
-		if !p.refused {
+	for _, p := range plugins {
+		if p.hasStarted() && !p.refused {
 			problems = append(problems, p.problems...)
 		}
 	}
@@ -129,5 +191,5 @@ func StartErr(plugins []*Plugin) error {
 	return errors.Join(failed...)
 }
 
-// Sessions makes the session store of one sync file.
-func (f *Fleet) Sessions() aggregate.Sessions { return f.sessions.Begin() }
+// Sessions has the session stores of the fleet's syncs.
+func (f *Fleet) Sessions() *session.Stores { return f.sessions }

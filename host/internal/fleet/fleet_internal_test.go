@@ -27,19 +27,19 @@ func reached(ctx context.Context, t *testing.T, entry *config.Plugin) string {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "baton-"+entry.App), nil, 0o700)) //nolint:gosec // It is to be found as a program.
 	}
 	settings := p.settings(Options{Finder: &supervise.Finder{Dirs: []string{dir}}, LogLevel: "info"})
-	found, err := settings.Find()
+	found, err := settings.Owner.Find()
 	require.True(t, err == nil || entry.App == "", err)
-	configuration, err := settings.Configure(&pluginv1.Manifest{})
+	request, err := settings.Owner.Configure(&pluginv1.Manifest{})
 	require.NoError(t, err)
-	configured := configuration.Request.GetHost()
+	configured := request.GetHost()
 	configured.PasswordKey = ""
-	settings.Find, settings.Configure = nil, nil
 
 	p.running = supervise.New(ctx, settings)
 	p.appName = "App"
-	behind := p.Aggregate(ctx)
+	behind := p.aggregate(ctx, &config.Upload{Name: "workforce"})
 	require.NotNil(t, behind.Listings)
-	behind.Conn, behind.Listings = nil, nil
+	require.NotNil(t, behind.Passwords)
+	behind.Conn, behind.Listings, behind.Passwords, settings.Owner = nil, nil, nil, nil
 	return fmt.Sprintf("%s | %v | %+v | %+v", filepath.Base(found), configured, settings, behind)
 }
 
@@ -143,6 +143,7 @@ func TestValidateNotesWhatFails(t *testing.T) {
 	plugins := Of([]*config.Plugin{entry})
 	f := Start(t.Context(), plugins, Options{Finder: &supervise.Finder{Dirs: []string{t.TempDir()}}})
 	defer f.Stop(t.Context())
+	require.NoError(t, Await(t.Context(), plugins))
 	require.ErrorContains(t, plugins[0].Failure(), "there is no plugin binary baton-app")
 	f.Validate(t.Context(), time.Second)
 	require.ErrorContains(t, StartErr(f.Of(&config.Upload{Plugins: []*config.Plugin{entry}})), "there is no plugin binary baton-app")

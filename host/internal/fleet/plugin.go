@@ -30,9 +30,15 @@ type Plugin struct {
 	pin    *supervise.Pin     // nil: not pinned
 	attach *plugin.Attachment // nil: started
 
+	options Options           // of its fleet, once it was started
 	running *supervise.Plugin // nil before Start
-	key     *password.Key     // which opens passwords
-	// Why it was not ready when the fleet had started; both are empty otherwise.
+	key     *password.Key     // which opens passwords; nil if keyErr says why not
+	keyErr  error
+	bound   *config.Bound // the configuration of the last process
+
+	// started is closed once the first start has ended. Why the plugin was not ready
+	// then is written before, and is empty otherwise.
+	started  chan struct{}
 	problems config.Problems // with its configuration: for a person to fix
 	refused  bool            // the problems are what the plugin says, not its schema
 	err      error           // with the plugin itself
@@ -45,9 +51,19 @@ type Plugin struct {
 func Of(entries []*config.Plugin) []*Plugin {
 	plugins := make([]*Plugin, 0, len(entries))
 	for _, entry := range entries {
-		plugins = append(plugins, &Plugin{Plugin: entry})
+		plugins = append(plugins, &Plugin{Plugin: entry, started: make(chan struct{})})
 	}
 	return plugins
+}
+
+// hasStarted reports whether its first start has ended, well or not.
+func (p *Plugin) hasStarted() bool {
+	select {
+	case <-p.started:
+		return true
+	default:
+		return false
+	}
 }
 
 // IsAttached reports whether it is attached to, and so nothing is started.
@@ -82,44 +98,51 @@ func (p *Plugin) settings(options Options) supervise.Settings {
 	if restarts == 0 {
 		restarts = -1 // As Settings have it.
 	}
-	key, keyErr := password.NewKey()
-	p.key = key
+	p.options = options
+	p.key, p.keyErr = password.NewKey()
 	spec := p.Spec()
 	spec.Telemetry = options.Telemetry
 	return supervise.Settings{
-		Spec: spec,
-		Find: func() (string, error) { return options.Finder.Find(p.App) },
-		Configure: func(manifest *pluginv1.Manifest) (*supervise.Configuration, error) {
-			if keyErr != nil {
-				return nil, keyErr
-			}
-			return p.configuration(manifest, options)
-		},
+		Spec: spec, Owner: p,
 		Restarts: restarts, RestartWindow: p.Limits.RestartWindow, Concurrency: p.Limits.Concurrency,
-		Persistent: options.Persistent, Changed: options.Changed,
+		Persistent: options.Persistent,
 	}
 }
 
-// configuration is what the plugin is given, once for every process of it.
-func (p *Plugin) configuration(manifest *pluginv1.Manifest, options Options) (*supervise.Configuration, error) {
+// Find returns the path of the binary; see [supervise.Owner].
+func (p *Plugin) Find() (string, error) { return p.options.Finder.Find(p.App) }
+
+// Configure returns the plugin's configuration in the form that its schema asks for.
+func (p *Plugin) Configure(manifest *pluginv1.Manifest) (*pluginv1.ConfigureRequest, error) {
+	if p.keyErr != nil {
+		return nil, p.keyErr
+	}
 	bound, problems := p.Settings.Bind(manifest.GetConfiguration())
 	if err := problems.Err(); err != nil {
 		return nil, err
 	}
-	return &supervise.Configuration{
-		Request: bound.Request(&pluginv1.Host{
-			UserAgent: "baton-host/" + options.Version, LogLevel: cmp.Or(p.LogLevel, options.LogLevel), PasswordKey: p.key.Private(),
-		}),
-		Refused: func(diagnostics []*pluginv1.Diagnostic) error {
-			var problems config.Problems
-			for _, diagnostic := range diagnostics {
-				if diagnostic.GetSeverity() != pluginv1.Severity_SEVERITY_WARNING {
-					problems = append(problems, bound.Problem(diagnostic))
-				}
-			}
-			return problems.Err()
-		},
-	}, nil
+	p.bound = bound
+	return bound.Request(&pluginv1.Host{
+		UserAgent: "baton-host/" + p.options.Version, LogLevel: cmp.Or(p.LogLevel, p.options.LogLevel), PasswordKey: p.key.Private(),
+	}), nil
+}
+
+// Refused returns what the plugin objects to, with the places in the configuration.
+func (p *Plugin) Refused(diagnostics []*pluginv1.Diagnostic) error {
+	var problems config.Problems
+	for _, diagnostic := range diagnostics {
+		if diagnostic.GetSeverity() != pluginv1.Severity_SEVERITY_WARNING {
+			problems = append(problems, p.bound.Problem(diagnostic))
+		}
+	}
+	return problems.Err()
+}
+
+// Changed reports a change of state to the fleet's observer.
+func (p *Plugin) Changed(is supervise.Status) {
+	if p.options.Observer != nil {
+		p.options.Observer.PluginChanged(is.Instance, string(is.State), is.Restarts, is.Manifest, is.Err)
+	}
 }
 
 // Single is the plugin for calls by hand: not started yet, never started again, with
@@ -131,7 +154,9 @@ func (p *Plugin) Single(ctx context.Context, options Options, sessions batonv1.B
 	return supervise.New(ctx, settings)
 }
 
+// start makes the first start.
 func (p *Plugin) start(ctx context.Context) {
+	defer close(p.started)
 	err := p.running.Start(ctx)
 	_, p.refused = errors.AsType[*supervise.RefusedError](err)
 	if err != nil && !errors.As(err, &p.problems) {
@@ -142,8 +167,8 @@ func (p *Plugin) start(ctx context.Context) {
 	}
 }
 
-// Failure is why the plugin was not ready when the fleet had started, or why it could
-// not validate; nil if neither.
+// Failure is why the plugin was not ready after its first start, or why it could not
+// validate; nil if neither. The start must have ended; see [Await].
 func (p *Plugin) Failure() error {
 	if p.err != nil {
 		return p.err
@@ -171,23 +196,17 @@ func (p *Plugin) nameApp(ctx context.Context) string {
 	return p.appName
 }
 
-// Aggregate is the plugin as one behind an aggregate for a sync, which must be closed:
-// as it is now, and calls wait for one that is being started again. It is the only
-// place that makes an aggregate.Plugin of a configured one.
-func (p *Plugin) Aggregate(ctx context.Context) aggregate.Plugin {
+// aggregate is the plugin as one behind the aggregate of an upload: as it is now, and
+// calls wait for one that is being started again. It is the only place that makes an
+// aggregate.Plugin of a configured one.
+func (p *Plugin) aggregate(ctx context.Context, upload *config.Upload) aggregate.Plugin {
 	return aggregate.Plugin{
 		Instance: p.Name, Namespace: p.Namespace, Provisioning: p.Provisioning,
 		IdleTimeout: p.Limits.IdleTimeout, MaxRows: int64(p.Limits.MaxRows),
 		ReadAhead: p.Limits.ReadAhead, Listings: p.running,
 		DisplayName: p.nameApp(ctx), Conn: p.running.Conn(), Err: p.running.Err(),
+		Passwords: p.key.For(upload.Name, upload.ClientSecret.Reveal, p.running.Conceal),
 	}
-}
-
-// AggregateFor is Aggregate for an upload, whose passwords the plugin can open.
-func (p *Plugin) AggregateFor(ctx context.Context, upload *config.Upload) aggregate.Plugin {
-	behind := p.Aggregate(ctx)
-	behind.Passwords = p.key.For(upload.Name, upload.ClientSecret.Reveal, p.running.Conceal)
-	return behind
 }
 
 // validate lets the plugin try its credentials, and notes a failure.

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 
+	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/discreet"
 )
 
@@ -51,17 +52,17 @@ type client struct {
 	closed bool
 }
 
-func newClient(config Config) (*client, error) {
-	c := &client{version: config.Version}
+func newClient(upload *config.Upload, version string) (*client, error) {
+	c := &client{version: version}
 	// The provider keeps this context, and logs to its logger what it does.
 	ctx := ctxzap.ToContext(context.Background(), zap.NewNop())
 	ctx = context.WithValue(ctx, uhttp.ContextHTTPTimeoutKey, tokenTimeout)
-	provider, name, host, err := ugrpc.NewC1CredentialProvider(ctx, config.ClientID, config.ClientSecret())
+	provider, name, host, err := ugrpc.NewC1CredentialProvider(ctx, upload.ClientID, upload.ClientSecret.Reveal())
 	if err != nil {
 		return nil, fmt.Errorf("the client id or secret is not one of C1: %w", err)
 	}
 	c.creds = &bounded{provider: provider, make: func() (credentials.PerRPCCredentials, error) {
-		provider, _, _, err := ugrpc.NewC1CredentialProvider(ctx, config.ClientID, config.ClientSecret())
+		provider, _, _, err := ugrpc.NewC1CredentialProvider(ctx, upload.ClientID, upload.ClientSecret.Reveal())
 		return provider, err
 	}}
 	if other, set := os.LookupEnv(apiHostEnv); set {

@@ -11,9 +11,9 @@ func (d dropped) Error() string { return string(d) }
 // Discreet is all of the error.
 func (d dropped) Discreet() string { return string(d) }
 
-// Dropped tells of an Event's Err whether the task was dropped rather than failed:
-// C1 has cancelled it or taken it back, or the host is stopping.
-func Dropped(err error) bool {
+// isDropped reports whether a task was dropped rather than failed: C1 has cancelled it
+// or taken it back, or the host is stopping.
+func isDropped(err error) bool {
 	_, ok := errors.AsType[dropped](err)
 	return ok
 }

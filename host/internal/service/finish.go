@@ -38,7 +38,7 @@ type outcome struct {
 
 // finish tells C1 how a task ended, until it is heard. A C1 that does not know
 // the task has heard it before, or has given the task to somebody else.
-func (s *service) finish(ctx context.Context, task *v1.Task, result outcome) error {
+func (s *Service) finish(ctx context.Context, task *v1.Task, result outcome) error {
 	log := ctxzap.Extract(ctx)
 	within := finishFor
 	if errors.Is(context.Cause(ctx), errStopping) {
@@ -54,7 +54,7 @@ func (s *service) finish(ctx context.Context, task *v1.Task, result outcome) err
 		}
 	})
 	defer release()
-	request := v1.BatonServiceFinishTaskRequest_builder{HostId: s.config.HostID, TaskId: task.GetId()}
+	request := v1.BatonServiceFinishTaskRequest_builder{HostId: s.hostID, TaskId: task.GetId()}
 	if result.err == nil {
 		request.Success = v1.BatonServiceFinishTaskRequest_Success_builder{Response: result.response, Annotations: result.annotations}.Build()
 	} else {

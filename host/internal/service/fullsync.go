@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
@@ -14,12 +16,15 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"google.golang.org/grpc/codes"
 
+	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
+	"github.com/batonhost/baton-host/host/lastgood"
+	"github.com/batonhost/baton-host/host/status"
 	"github.com/batonhost/baton-host/host/syncfile"
 )
 
 // fullSync makes the sync that the task asks for, uploads it and says so.
-func (s *service) fullSync(ctx context.Context, task *v1.Task, figures *syncrun.Figures) error {
+func (s *Service) fullSync(ctx context.Context, task *v1.Task, figures *syncrun.Figures) error {
 	log := ctxzap.Extract(ctx)
 	working, stop, err := s.heartbeats(ctx, task, log)
 	switch {
@@ -31,26 +36,24 @@ func (s *service) fullSync(ctx context.Context, task *v1.Task, figures *syncrun.
 	defer stop()
 
 	started := time.Now()
-	scope := scopeOf(task)
-	scope.Figures = figures
-	result, err := s.config.Sync(working, scope)
+	result, err := s.sync(working, task, figures)
 	if err != nil {
 		return s.failed(working, task, err)
 	}
-	s.config.Report(Event{Upload: s.config.Upload, Kind: Sending, ID: task.GetId(), Whole: result.Whole})
+	s.report(ctx, status.Event{Kind: status.Sending, ID: task.GetId(), Whole: result.Whole})
 	sending := time.Now()
-	size, err := s.upload(working, task, result.Draft.Path())
+	size, err := s.deliver(working, task, result.Draft.Path())
 	if err != nil {
 		result.Draft.Discard()
 		return s.failed(working, task, err)
 	}
 	figures.Sent(time.Since(sending))
-	s.config.Report(Event{
-		Upload: s.config.Upload, Kind: Uploaded, ID: task.GetId(), Whole: result.Whole,
+	s.report(ctx, status.Event{
+		Kind: status.Uploaded, ID: task.GetId(), Whole: result.Whole,
 		Result: result, Bytes: size, Took: time.Since(started),
 	})
 	// C1 has it, whatever comes now.
-	if err := s.config.Uploaded(context.WithoutCancel(ctx), result); err != nil {
+	if err := s.advance(result); err != nil {
 		log.Sugar().Warnw("the sync was uploaded but cannot be kept as the last good one", "error", err)
 	}
 	if err := s.finish(ctx, task, outcome{}); err != nil {
@@ -60,7 +63,7 @@ func (s *service) fullSync(ctx context.Context, task *v1.Task, figures *syncrun.
 }
 
 // failed tells C1 why the task failed, unless C1 has taken it back.
-func (s *service) failed(ctx context.Context, task *v1.Task, err error) error {
+func (s *Service) failed(ctx context.Context, task *v1.Task, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
@@ -77,22 +80,78 @@ func (s *service) failed(ctx context.Context, task *v1.Task, err error) error {
 	return errors.Join(err, s.finish(ctx, task, outcome{err: err, permanent: permanent}))
 }
 
-// isWhole tells whether a task is a sync of everything.
+// sync reads the plugins as the task asks.
+func (s *Service) sync(ctx context.Context, task *v1.Task, figures *syncrun.Figures) (*syncrun.Result, error) {
+	plugins := syncrun.Of(ctx, s.plugins, s.upload)
+	for _, p := range plugins {
+		s.board.Name(p.Instance, p.DisplayName)
+	}
+	return syncrun.Run(ctx, syncrun.Spec{
+		Upload:   s.upload,
+		Plugins:  plugins,
+		Accept:   s.acceptedNow(),
+		Keep:     s.baseline,
+		Dir:      s.options.StateDir,
+		Scope:    scopeOf(task),
+		Engine:   c1zstore.Engine(task.GetSyncFull().GetStorageEngine()),
+		Retry:    s.options.Retry,
+		Sessions: s.sessions,
+		Observer: s.board.Sync(s.upload.Name, task.GetId()),
+		Figures:  figures,
+	})
+}
+
+// advance makes a sync that C1 has the baseline, if it is of everything.
+func (s *Service) advance(result *syncrun.Result) error {
+	if !result.Whole {
+		result.Draft.Discard()
+		return nil
+	}
+	s.mu.Lock()
+	for instance := range s.accept {
+		isStale := func(one aggregate.Stale) bool { return one.Instance == instance }
+		if !slices.ContainsFunc(result.Stale, isStale) {
+			s.accept[instance] = false
+		}
+	}
+	for instance, part := range result.Sync.Plugins {
+		if metadata := s.metadata[instance]; metadata != nil {
+			part.Metadata = &lastgood.Metadata{ConnectorMetadata: metadata}
+			result.Sync.Plugins[instance] = part
+		}
+	}
+	s.mu.Unlock()
+
+	result.Sync.UploadedAt = time.Now()
+	if size, err := result.Draft.Size(); err == nil {
+		result.Sync.Bytes = size
+	}
+	if err := s.baseline.Advance(result.Draft, result.Sync); err != nil {
+		result.Draft.Discard()
+		return err
+	}
+	return nil
+}
+
+// acceptedNow are the plugins whose deletions are accepted for the next sync.
+func (s *Service) acceptedNow() map[string]bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.accept)
+}
+
+// isWhole reports whether a task is a sync of everything.
 func isWhole(task *v1.Task) bool {
 	return tasks.GetType(task) == tasktypes.FullSyncType && scopeOf(task).Whole()
 }
 
-func scopeOf(task *v1.Task) Scope {
+func scopeOf(task *v1.Task) syncfile.Scope {
 	asked := task.GetSyncFull()
-	return Scope{
-		Task: task.GetId(),
-		Scope: syncfile.Scope{
-			SkipEntitlementsAndGrants: asked.GetSkipEntitlementsAndGrants(),
-			SkipGrants:                asked.GetSkipGrants(),
-			DontExpandGrants:          asked.GetSkipExpandGrants(),
-			ResourceTypes:             asked.GetSyncResourceTypeIds(),
-			Resources:                 asked.GetTargetedSyncResources(),
-		},
-		Engine: c1zstore.Engine(asked.GetStorageEngine()),
+	return syncfile.Scope{
+		SkipEntitlementsAndGrants: asked.GetSkipEntitlementsAndGrants(),
+		SkipGrants:                asked.GetSkipGrants(),
+		DontExpandGrants:          asked.GetSkipExpandGrants(),
+		ResourceTypes:             asked.GetSyncResourceTypeIds(),
+		Resources:                 asked.GetTargetedSyncResources(),
 	}
 }

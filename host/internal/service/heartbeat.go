@@ -34,7 +34,7 @@ var (
 //
 // That C1 cannot be reached ends nothing: the work may be done by the time it
 // can.
-func (s *service) heartbeats(ctx context.Context, task *v1.Task, log *zap.Logger) (working context.Context, stop func(), err error) {
+func (s *Service) heartbeats(ctx context.Context, task *v1.Task, log *zap.Logger) (working context.Context, stop func(), err error) {
 	var interval time.Duration
 	err = persistently(ctx, firstHeartbeatFor,
 		func(err error, wait time.Duration) {
@@ -70,9 +70,9 @@ func (s *service) heartbeats(ctx context.Context, task *v1.Task, log *zap.Logger
 }
 
 // beat sends one heartbeat and returns the time until the next.
-func (s *service) beat(ctx context.Context, task *v1.Task) (time.Duration, error) {
+func (s *Service) beat(ctx context.Context, task *v1.Task) (time.Duration, error) {
 	response, err := call(ctx, s.client, v1.BatonServiceHeartbeatRequest_builder{
-		HostId: s.config.HostID, TaskId: task.GetId(),
+		HostId: s.hostID, TaskId: task.GetId(),
 	}.Build(), v1.BatonServiceClient.Heartbeat)
 	switch {
 	case status.Code(err) == codes.NotFound:

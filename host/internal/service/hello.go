@@ -14,8 +14,8 @@ import (
 
 // hello tells C1 who is here and what it can do. taskID is the task that asked
 // for it, or empty.
-func (s *service) hello(ctx context.Context, taskID string) error {
-	metadata, err := s.metadata(ctx)
+func (s *Service) hello(ctx context.Context, taskID string) error {
+	metadata, err := s.describe(ctx)
 	if err != nil {
 		return err
 	}
@@ -24,8 +24,8 @@ func (s *service) hello(ctx context.Context, taskID string) error {
 
 // helloAgain says hello if what there is to say has changed: a plugin that could
 // not be asked before can be now, or is of another version.
-func (s *service) helloAgain(ctx context.Context) error {
-	metadata, err := s.metadata(ctx)
+func (s *Service) helloAgain(ctx context.Context) error {
+	metadata, err := s.describe(ctx)
 	if err != nil {
 		return err
 	}
@@ -35,8 +35,8 @@ func (s *service) helloAgain(ctx context.Context) error {
 	return s.tell(ctx, "", metadata)
 }
 
-func (s *service) metadata(ctx context.Context) (*connectorv2.ConnectorMetadata, error) {
-	connector, err := s.config.Connector(ctx)
+func (s *Service) describe(ctx context.Context) (*connectorv2.ConnectorMetadata, error) {
+	connector, err := s.connector(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -47,11 +47,11 @@ func (s *service) metadata(ctx context.Context) (*connectorv2.ConnectorMetadata,
 	return response.GetMetadata(), nil
 }
 
-func (s *service) tell(ctx context.Context, taskID string, metadata *connectorv2.ConnectorMetadata) error {
+func (s *Service) tell(ctx context.Context, taskID string, metadata *connectorv2.ConnectorMetadata) error {
 	_, err := call(ctx, s.client, v1.BatonServiceHelloRequest_builder{
-		HostId:            s.config.HostID,
+		HostId:            s.hostID,
 		TaskId:            taskID,
-		BuildInfo:         buildInfo(s.config.Version),
+		BuildInfo:         buildInfo(s.options.Version),
 		OsInfo:            osInfo(ctx),
 		ConnectorMetadata: metadata,
 	}.Build(), v1.BatonServiceClient.Hello)

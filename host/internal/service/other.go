@@ -13,8 +13,8 @@ import (
 // itself, once, and some tell it no failure at all. So if the handler returns an
 // error, C1 has not heard of the task's end and is told it here: a success if
 // the plugin has done what was asked, so that nothing is done twice.
-func (s *service) other(ctx context.Context, task *v1.Task) error {
-	connector, err := s.config.Connector(ctx)
+func (s *Service) other(ctx context.Context, task *v1.Task) error {
+	connector, err := s.connector(ctx)
 	if err != nil {
 		return errors.Join(err, s.finish(ctx, task, outcome{err: err}))
 	}

@@ -3,6 +3,8 @@ package service
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,10 +17,17 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
+	grpcstatus "google.golang.org/grpc/status"
 
+	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/backoff"
+	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
+	"github.com/batonhost/baton-host/host/lastgood"
+	"github.com/batonhost/baton-host/host/session"
+	"github.com/batonhost/baton-host/host/status"
+	"github.com/batonhost/baton-host/host/status/history"
 	"github.com/batonhost/baton-host/plugin/telemetry"
 )
 
@@ -49,9 +58,39 @@ var patience = waits{next: time.Second, most: time.Minute}
 // errStopping is why work in hand ends when the host stops.
 const errStopping = dropped("the host is stopping and has dropped this task; it can be given to another one")
 
-// service is one upload in service mode.
-type service struct {
-	config Config
+// DefaultStallTimeout is for a C1 that is merely slow.
+const DefaultStallTimeout = 5 * time.Minute
+
+// Options say how uploads are served; they are the same for all uploads of a host.
+type Options struct {
+	// Version is the host's own.
+	Version string
+	// StateDir is where the baselines are, which this host alone uses.
+	StateDir string
+	// TempDir is a private directory for temporary files.
+	TempDir string
+	// Accept are the plugins whose deletions are accepted once, by instance name.
+	Accept []string
+	Retry  aggregate.RetryPolicy
+	// Grace is how long work in hand may go on once the context has ended.
+	Grace time.Duration
+	// StallTimeout is how long C1 may neither take more of a sync file nor, once it has
+	// all, answer, before the file is sent again from its beginning. 0 is
+	// [DefaultStallTimeout].
+	StallTimeout time.Duration
+}
+
+// Service is one upload in service mode.
+type Service struct {
+	upload   *config.Upload
+	plugins  []*fleet.Plugin
+	sessions *session.Stores
+	baseline *lastgood.Keep
+	board    *status.Board
+	history  *history.File
+	options  Options
+	hostID   string
+
 	client *client
 	sdk    c1api.BootstrappingTaskManager
 	log    *zap.Logger
@@ -60,6 +99,47 @@ type service struct {
 	told      atomic.Pointer[connectorv2.ConnectorMetadata] // at the last hello
 	connected bool                                          // the last call for a task was answered
 	proven    bool                                          // C1 has taken the credentials before
+
+	mu       sync.Mutex
+	accept   map[string]bool                           // whose deletions are accepted once
+	metadata map[string]*connectorv2.ConnectorMetadata // what plugins report of themselves
+}
+
+// New returns the service of an upload whose plugins are in the fleet. The board gets
+// what the upload's baseline knows.
+func New(upload *config.Upload, plugins *fleet.Fleet, board *status.Board, past *history.File, options Options) *Service {
+	if options.StallTimeout <= 0 {
+		options.StallTimeout = DefaultStallTimeout
+	}
+	s := &Service{
+		upload: upload, plugins: plugins.Of(upload), sessions: plugins.Sessions(), board: board, history: past, options: options,
+		baseline: lastgood.At(filepath.Join(options.StateDir, upload.Name+".c1z")), hostID: HostID(), free: make(chan struct{}, slots),
+		accept: map[string]bool{}, metadata: map[string]*connectorv2.ConnectorMetadata{},
+	}
+	for _, name := range options.Accept {
+		s.accept[name] = true
+	}
+	known := s.baseline.Known()
+	board.Remember(upload.Name, known)
+	for instance, part := range known.Plugins {
+		if part.Metadata != nil {
+			s.metadata[instance] = part.Metadata.ConnectorMetadata
+			board.Name(instance, s.metadata[instance].GetDisplayName())
+		}
+	}
+	return s
+}
+
+// HostID is BATON_HOST_ID, else the name of the machine, as in the SDK.
+func HostID() string {
+	id, set := os.LookupEnv("BATON_HOST_ID")
+	if !set {
+		id, _ = os.Hostname()
+	}
+	if id == "" {
+		return "baton-host"
+	}
+	return id
 }
 
 // RefusedError says that C1 does not take an upload's credentials.
@@ -71,38 +151,68 @@ type RefusedError struct {
 func (e *RefusedError) Error() string { return fmt.Sprintf("upload %q: %v", e.Upload, e.Cause) }
 func (e *RefusedError) Unwrap() error { return e.Cause }
 
-// Serve takes tasks from C1 and does them until the context ends; then it lets
-// the work in hand go on for Config.Grace, hands back what is not done by then,
-// and returns nil.
+// Serve waits for the upload's plugins, takes tasks from C1 and does them until the
+// context ends; then it lets the work in hand go on for Options.Grace, hands back what
+// is not done by then, and returns nil.
 //
-// That C1 is away is no reason to return: it is reported, and tried again. The
-// only errors are credentials that are none, and a [RefusedError] for
-// credentials that C1 has refused from the beginning.
-func Serve(ctx context.Context, config Config) error {
-	if config.StallTimeout <= 0 {
-		config.StallTimeout = DefaultStallTimeout
+// That C1 is away is no reason to return: it is reported, and tried again. The only
+// errors are [config.Problems] of the plugins' configuration, credentials that are none,
+// and a [RefusedError] for credentials that C1 has refused from the beginning.
+func (s *Service) Serve(ctx context.Context) error {
+	s.log = ctxzap.Extract(ctx).With(zap.String("upload", s.upload.Name))
+	ctx = ctxzap.ToContext(ctx, s.log)
+	err := s.prepare(ctx)
+	if ctx.Err() != nil {
+		return nil
 	}
-	if config.Report == nil {
-		config.Report = func(Event) {}
+	if err == nil {
+		defer s.client.close()
+		err = s.serve(ctx)
 	}
-	log := ctxzap.Extract(ctx).With(zap.String("upload", config.Upload))
-	ctx = ctxzap.ToContext(ctx, log)
-	client, err := newClient(config)
-	if err != nil {
-		return fmt.Errorf("upload %q: %w", config.Upload, err)
-	}
-	defer client.close()
-	// For its handlers only; connections and host id are its own.
-	sdk, err := c1api.NewC1TaskManager(ctx, config.ClientID, config.ClientSecret(), config.TempDir,
-		false, "", "", nil, nil, nil, 0, "", slots, false)
-	if err != nil {
-		return fmt.Errorf("upload %q: %w", config.Upload, err)
-	}
-	s := &service{config: config, client: client, sdk: sdk, log: log, free: make(chan struct{}, slots)}
-	return s.serve(ctx)
+	s.board.Ended(s.upload.Name, err)
+	return err
 }
 
-func (s *service) serve(ctx context.Context) error {
+// prepare makes everything ready that is needed for tasks.
+func (s *Service) prepare(ctx context.Context) error {
+	if err := fleet.Await(ctx, s.plugins); err != nil {
+		return err
+	}
+	if err := fleet.SchemaErr(s.plugins); err != nil {
+		return err
+	}
+	temp := filepath.Join(s.options.TempDir, s.upload.Name)
+	if err := os.Mkdir(temp, 0o700); err != nil {
+		return fmt.Errorf("upload %q needs a directory for temporary files: %w; make room there, or set TMPDIR", s.upload.Name, err)
+	}
+	client, err := newClient(s.upload, s.options.Version)
+	if err != nil {
+		return fmt.Errorf("upload %q: %w", s.upload.Name, err)
+	}
+	// For its handlers only; connections and host id are its own.
+	s.sdk, err = c1api.NewC1TaskManager(ctx, s.upload.ClientID, s.upload.ClientSecret.Reveal(), temp,
+		false, "", "", nil, nil, nil, 0, "", slots, false)
+	if err != nil {
+		client.close()
+		return fmt.Errorf("upload %q: %w", s.upload.Name, err)
+	}
+	s.client = client
+	return nil
+}
+
+// report puts an event on the board, and keeps the history where it changes that.
+func (s *Service) report(ctx context.Context, event status.Event) {
+	event.Upload = s.upload.Name
+	s.board.Report(event)
+	if !event.Ends() {
+		return
+	}
+	if err := s.history.Write(s.board); err != nil {
+		ctxzap.Extract(ctx).Warn("the history of the syncs cannot be kept", zap.String("upload", s.upload.Name), zap.Error(err))
+	}
+}
+
+func (s *Service) serve(ctx context.Context) error {
 	// Work goes on beyond the end of ctx, for the grace.
 	work, drop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer drop(nil)
@@ -123,9 +233,9 @@ func (s *service) serve(ctx context.Context) error {
 		working.Wait()
 	}()
 	if n := inHand.Load(); n > 0 {
-		s.log.Info("stopping: waiting for the tasks in hand", zap.Int32("tasks", n), zap.Duration("grace", s.config.Grace))
+		s.log.Info("stopping: waiting for the tasks in hand", zap.Int32("tasks", n), zap.Duration("grace", s.options.Grace))
 	}
-	grace := time.NewTimer(s.config.Grace)
+	grace := time.NewTimer(s.options.Grace)
 	defer grace.Stop()
 	select {
 	case <-done:
@@ -137,7 +247,7 @@ func (s *service) serve(ctx context.Context) error {
 }
 
 // poll asks for tasks and has them begun.
-func (s *service) poll(ctx context.Context, begin func(*v1.Task)) error {
+func (s *Service) poll(ctx context.Context, begin func(*v1.Task)) error {
 	if err := s.greet(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
@@ -154,9 +264,9 @@ func (s *service) poll(ctx context.Context, begin func(*v1.Task)) error {
 		case ctx.Err() != nil && task == nil:
 			return nil
 		case err != nil:
-			wait = s.lost(err, &pauses)
+			wait = s.lost(ctx, err, &pauses)
 		default:
-			s.found()
+			s.found(ctx)
 			pauses = patience
 		}
 		if task != nil {
@@ -171,12 +281,12 @@ func (s *service) poll(ctx context.Context, begin func(*v1.Task)) error {
 }
 
 // greet says hello until C1 has heard it.
-func (s *service) greet(ctx context.Context) error {
+func (s *Service) greet(ctx context.Context) error {
 	pauses := patience
 	for refusals := 0; ; {
 		err := s.hello(ctx, "")
 		if err == nil {
-			s.found()
+			s.found(ctx)
 			return nil
 		}
 		if ctx.Err() != nil {
@@ -185,44 +295,44 @@ func (s *service) greet(ctx context.Context) error {
 		if !refused(err) {
 			refusals = 0 // C1 has trouble of its own; what it said before may be part of it.
 		} else if refusals++; refusals == refusalsToStop {
-			s.config.Report(Event{Upload: s.config.Upload, Kind: Disconnected, Err: err})
+			s.report(ctx, status.Event{Kind: status.Disconnected, Err: err})
 			s.log.Error("C1 refuses the credentials; this upload is stopped", zap.Error(err))
-			return &RefusedError{Upload: s.config.Upload, Cause: err}
+			return &RefusedError{Upload: s.upload.Name, Cause: err}
 		}
-		if !sleep(ctx, s.lost(err, &pauses)) {
+		if !sleep(ctx, s.lost(ctx, err, &pauses)) {
 			return nil
 		}
 	}
 }
 
 // found and lost keep track of whether C1 can be talked to.
-func (s *service) found() {
+func (s *Service) found(ctx context.Context) {
 	s.proven = true
 	if s.connected {
 		return
 	}
 	s.connected = true
-	s.config.Report(Event{Upload: s.config.Upload, Kind: Connected})
+	s.report(ctx, status.Event{Kind: status.Connected})
 	s.log.Info("connected to C1")
 }
 
 // lost says why, and how long to wait.
-func (s *service) lost(err error, pauses *waits) time.Duration {
+func (s *Service) lost(ctx context.Context, err error, pauses *waits) time.Duration {
 	wait := pauses.pause()
 	if s.proven && refused(err) {
 		wait = max(wait, backoff.Jittered(refusedPause))
 	}
 	s.connected = false
 	s.log.Warn("no connection to C1; trying again", zap.Error(err), zap.Duration("wait", wait.Round(time.Millisecond)))
-	s.config.Report(Event{Upload: s.config.Upload, Kind: Disconnected, Err: err})
+	s.report(ctx, status.Event{Kind: status.Disconnected, Err: err})
 	return wait
 }
 
 // next asks C1 for a task; nil if there is none.
-func (s *service) next(ctx context.Context) (*v1.Task, time.Duration, error) {
-	response, err := call(ctx, s.client, v1.BatonServiceGetTaskRequest_builder{HostId: s.config.HostID}.Build(), v1.BatonServiceClient.GetTask)
+func (s *Service) next(ctx context.Context) (*v1.Task, time.Duration, error) {
+	response, err := call(ctx, s.client, v1.BatonServiceGetTaskRequest_builder{HostId: s.hostID}.Build(), v1.BatonServiceClient.GetTask)
 	if err != nil {
-		if code := status.Code(err); code == codes.FailedPrecondition || code == codes.NotFound {
+		if code := grpcstatus.Code(err); code == codes.FailedPrecondition || code == codes.NotFound {
 			// C1 may have forgotten us.
 			_ = s.hello(ctx, "")
 		}
@@ -240,18 +350,18 @@ func (s *service) next(ctx context.Context) (*v1.Task, time.Duration, error) {
 }
 
 // do does one task and reports it to C1.
-func (s *service) do(ctx context.Context, task *v1.Task) {
+func (s *Service) do(ctx context.Context, task *v1.Task) {
 	name := tasks.GetType(task).String()
 	log := s.log.With(zap.String("task", task.GetId()), zap.String("type", name))
-	ctx, end := telemetry.Span(ctxzap.ToContext(ctx, log), "task "+name, map[string]string{"upload": s.config.Upload})
+	ctx, end := telemetry.Span(ctxzap.ToContext(ctx, log), "task "+name, map[string]string{"upload": s.upload.Name})
 	begun, isSync := zap.InfoLevel, tasks.GetType(task) == tasktypes.FullSyncType
 	if isSync {
 		begun = zap.DebugLevel // Its one line is that of its end.
 	}
 	log.Log(begun, "task begun")
-	event := Event{Upload: s.config.Upload, Task: name, ID: task.GetId(), Whole: isWhole(task)}
-	event.Kind = TaskBegun
-	s.config.Report(event)
+	event := status.Event{Task: name, ID: task.GetId(), Whole: isWhole(task)}
+	event.Kind = status.TaskBegun
+	s.report(ctx, event)
 	started := time.Now()
 	var err error
 	figures := &syncrun.Figures{}
@@ -270,11 +380,11 @@ func (s *service) do(ctx context.Context, task *v1.Task) {
 	end(err)
 	took := time.Since(started)
 	// Before it is logged: who reads of it finds it in the metrics.
-	event.Kind, event.Err, event.Took = TaskDone, err, took
-	s.config.Report(event)
+	event.Kind, event.Err, event.Dropped, event.Took = status.TaskDone, err, isDropped(err), took
+	s.report(ctx, event)
 	switch {
 	case isSync:
-		figures.Log(log, err, Dropped(err), took)
+		figures.Log(log, err, event.Dropped, took)
 	case err != nil:
 		log.Error("task failed", zap.Error(err), zap.Duration("took", took))
 	default:

@@ -213,18 +213,18 @@ func goneFrom(upload string, plugins []Plugin, last *lastgood.Good, owner func(s
 // missing refuses a sync without a plugin that the baseline has accounts of: nothing
 // can be used in its place, as it is not configured any more. Before the sync a is nil,
 // and what depends on the plugins' answers is left for later.
-func (m *making) missing(a *aggregate.Aggregate) error {
-	if m.last == nil || !m.Scope.Whole() {
+func (r *run) missing(a *aggregate.Aggregate) error {
+	if r.last == nil || !r.Scope.Whole() {
 		return nil
 	}
 	var owner func(string) string
 	if a != nil {
 		owner = a.Owner
 	}
-	m.gone = goneFrom(m.Upload, m.Plugins, m.last, owner)
+	r.gone = goneFrom(r.Upload.Name, r.Plugins, r.last, owner)
 	var refused []error
-	for _, one := range m.gone {
-		if one.Accounts > 0 && !m.accepted(one) {
+	for _, one := range r.gone {
+		if one.Accounts > 0 && !r.accepted(one) {
 			refused = append(refused, one)
 		}
 	}
@@ -233,24 +233,24 @@ func (m *making) missing(a *aggregate.Aggregate) error {
 
 // accepted says that the deletion of a plugin's accounts needs no more approval. The
 // guard of a plugin that is not configured any more cannot be off.
-func (m *making) accepted(gone *GoneError) bool {
-	for _, p := range m.Plugins {
-		if p.Instance == gone.Instance && (p.AcceptDeletions || p.Guard.Off) {
+func (r *run) accepted(gone *GoneError) bool {
+	for _, p := range r.Plugins {
+		if p.Instance == gone.Instance && p.Guard.Off {
 			return true
 		}
 	}
-	return m.Accepted[gone.Instance]
+	return r.Accept[gone.Instance]
 }
 
 // report logs what an operator must see of a sync that was made, and returns the
 // warnings.
-func (m *making) report(log *zap.Logger, result *Result) (warnings []string) {
-	for _, one := range m.gone {
+func (r *run) report(log *zap.Logger, result *Result) (warnings []string) {
+	for _, one := range r.gone {
 		log.Warn("the upload no longer has this plugin; what the baseline has of it is deleted",
 			zap.String("plugin", one.Instance), zap.Int("accounts", one.Accounts), zap.Time("baseline", one.Since))
 	}
 	defer func() {
-		for _, one := range m.gone {
+		for _, one := range r.gone {
 			if one.Accounts > 0 {
 				warnings = append(warnings, one.accepted())
 			}
@@ -260,14 +260,14 @@ func (m *making) report(log *zap.Logger, result *Result) (warnings []string) {
 		return nil
 	}
 	var without []string
-	for _, p := range m.Plugins {
+	for _, p := range r.Plugins {
 		if result.Accounts[p.Instance] == 0 {
 			without = append(without, p.Instance)
 		}
 	}
 	switch {
-	case len(without) == len(m.Plugins):
-		warnings = append(warnings, fmt.Sprintf("upload %q has not a single account: none of its plugins (%s) lists any", m.Upload, quoted(without)))
+	case len(without) == len(r.Plugins):
+		warnings = append(warnings, fmt.Sprintf("upload %q has not a single account: none of its plugins (%s) lists any", r.Upload.Name, quoted(without)))
 	default:
 		for _, instance := range without {
 			warnings = append(warnings, fmt.Sprintf("plugin %q has not a single account", instance))
@@ -284,20 +284,20 @@ const firstSync = "First sync: there is no baseline yet, so the deletion guard h
 
 // unguarded says which plugins the deletion guard had nothing to compare for, and why;
 // "" if there is none.
-func (m *making) unguarded(instances []string) string {
+func (r *run) unguarded(instances []string) string {
 	instances = slices.DeleteFunc(instances, func(name string) bool {
 		// It has another namespace now, which is reported in other words.
-		return slices.ContainsFunc(m.gone, func(one *GoneError) bool { return one.Present && fmt.Sprintf("%q", one.Instance) == name })
+		return slices.ContainsFunc(r.gone, func(one *GoneError) bool { return one.Present && fmt.Sprintf("%q", one.Instance) == name })
 	})
 	switch {
 	case len(instances) == 0:
 		return ""
-	case m.first:
+	case r.first:
 		return firstSync
-	case m.last != nil && len(instances) == 1:
-		return fmt.Sprintf("Plugin %s is new in upload %q: the baseline has nothing of it, so the deletion guard had nothing to compare for it.", instances[0], m.Upload)
-	case m.last != nil:
-		return fmt.Sprintf("The plugins %s are new in upload %q: the baseline has nothing of them, so the deletion guard had nothing to compare for them.", strings.Join(instances, ", "), m.Upload)
+	case r.last != nil && len(instances) == 1:
+		return fmt.Sprintf("Plugin %s is new in upload %q: the baseline has nothing of it, so the deletion guard had nothing to compare for it.", instances[0], r.Upload.Name)
+	case r.last != nil:
+		return fmt.Sprintf("The plugins %s are new in upload %q: the baseline has nothing of them, so the deletion guard had nothing to compare for them.", strings.Join(instances, ", "), r.Upload.Name)
 	}
-	return fmt.Sprintf("the number of accounts of plugin %s was compared with no last good sync: %s", strings.Join(instances, ", "), m.noLast)
+	return fmt.Sprintf("the number of accounts of plugin %s was compared with no last good sync: %s", strings.Join(instances, ", "), r.noLast)
 }

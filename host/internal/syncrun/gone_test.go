@@ -25,6 +25,7 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/config"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/syncfile"
@@ -91,7 +92,7 @@ type member struct {
 	name  string
 	bare  bool // without a namespace
 	app   counted
-	guard syncrun.Guard
+	guard config.DeletionGuard
 }
 
 func (m member) plugin(t *testing.T) syncrun.Plugin {
@@ -145,13 +146,14 @@ func plugins(t *testing.T, members ...member) []syncrun.Plugin {
 	return all
 }
 
-// make makes a sync, and keeps it, with its record if the spec falls back.
-func (l *line) make(t *testing.T, spec syncrun.Spec) (*syncrun.Result, error) {
+// sync runs a sync, and keeps it, with its record if the line falls back.
+func (l *line) sync(t *testing.T, fallsBack bool, spec syncrun.Spec) (*syncrun.Result, error) {
 	t.Helper()
 	var core zapcore.Core
 	core, l.log = observer.New(zap.WarnLevel)
-	spec.Upload, spec.Keep, spec.Dir = "workforce", lastgood.At(l.path), filepath.Dir(l.path)
-	made, err := syncrun.Make(ctxzap.ToContext(t.Context(), zap.New(core)), spec)
+	spec.Upload = &config.Upload{Name: "workforce", LastGood: fallsBack}
+	spec.Keep, spec.Dir = lastgood.At(l.path), filepath.Dir(l.path)
+	made, err := syncrun.Run(ctxzap.ToContext(t.Context(), zap.New(core)), spec)
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +161,7 @@ func (l *line) make(t *testing.T, spec syncrun.Spec) (*syncrun.Result, error) {
 		made.Draft.Discard()
 		return made, nil
 	}
-	if spec.FallBack {
+	if fallsBack {
 		require.NoError(t, spec.Keep.Replace(made.Draft, made.Sync))
 	} else {
 		require.NoError(t, made.Draft.Publish(l.path))
@@ -189,16 +191,16 @@ func bytesOf(t *testing.T, path string) []byte {
 
 func TestAShorterListTripsTheGuard(t *testing.T) {
 	t.Parallel()
-	explicit := func(percent, missing int) syncrun.Guard {
-		return syncrun.Guard{Limits: syncrun.Limits{KeepPercent: percent, MinMissing: missing, Explicit: true}}
+	explicit := func(percent, missing int) config.DeletionGuard {
+		return config.DeletionGuard{Accounts: config.DeletionLimits{KeepPercent: percent, MinMissing: missing, Explicit: true}}
 	}
-	usual := func(percent int) syncrun.Guard {
-		return syncrun.Guard{Limits: syncrun.Limits{KeepPercent: percent, MinMissing: 10}}
+	usual := func(percent int) config.DeletionGuard {
+		return config.DeletionGuard{Accounts: config.DeletionLimits{KeepPercent: percent, MinMissing: 10}}
 	}
-	ofGroups := syncrun.Guard{Limits: usual(50).Limits, ByType: map[string]syncrun.Limits{"group": explicit(50, 3).Limits}}
+	ofGroups := config.DeletionGuard{Accounts: usual(50).Accounts, ByType: map[string]config.DeletionLimits{"group": explicit(50, 3).Accounts}}
 	for name, c := range map[string]struct {
 		before, now counted
-		guard       syncrun.Guard
+		guard       config.DeletionGuard
 		trips       bool
 	}{
 		"G3: 9 accounts become none":                            {counted{"user": 9}, counted{"user": 0}, usual(50), true},
@@ -223,7 +225,7 @@ func TestAShorterListTripsTheGuard(t *testing.T) {
 		"G3: a lower keep-percent holds for short lists":        {counted{"user": 18}, counted{"user": 9}, usual(30), false},
 		"G3: and is undercut there":                             {counted{"user": 18}, counted{"user": 5}, usual(30), true},
 		"G3: a higher keep-percent still needs min-missing":     {counted{"user": 18}, counted{"user": 12}, usual(80), false},
-		"G3: off is off":                                        {counted{"user": 9}, counted{"user": 0}, syncrun.Guard{Off: true}, false},
+		"G3: off is off":                                        {counted{"user": 9}, counted{"user": 0}, config.DeletionGuard{Off: true}, false},
 		"G3: groups are not guarded by default":                 {counted{"user": 9, "group": 9}, counted{"user": 9, "group": 0}, usual(50), false},
 		"G3: groups that are guarded become none":               {counted{"user": 9, "group": 2}, counted{"user": 9, "group": 0}, ofGroups, true},
 		"G3: more are fine":                                     {counted{"user": 2}, counted{"user": 200}, usual(50), false},
@@ -232,12 +234,12 @@ func TestAShorterListTripsTheGuard(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLine(t)
-			_, err := l.make(t, syncrun.Spec{Plugins: plugins(t, member{name: "app", app: c.before, guard: c.guard})})
+			_, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, member{name: "app", app: c.before, guard: c.guard})})
 			require.NoError(t, err)
 			kept := bytesOf(t, l.path)
 
 			now := plugins(t, member{name: "app", app: c.now, guard: c.guard})
-			_, err = l.make(t, syncrun.Spec{Plugins: now})
+			_, err = l.sync(t, false, syncrun.Spec{Plugins: now})
 			if !c.trips {
 				require.NoError(t, err)
 				return
@@ -247,8 +249,7 @@ func TestAShorterListTripsTheGuard(t *testing.T) {
 			require.Equal(t, "app", tripped.Instance)
 			require.Equal(t, kept, bytesOf(t, l.path), "the baseline stays")
 
-			now[0].AcceptDeletions = true
-			_, err = l.make(t, syncrun.Spec{Plugins: now})
+			_, err = l.sync(t, false, syncrun.Spec{Plugins: now, Accept: map[string]bool{"app": true}})
 			require.NoError(t, err)
 		})
 	}
@@ -256,8 +257,8 @@ func TestAShorterListTripsTheGuard(t *testing.T) {
 
 func TestAPluginThatIsGoneNeedsAnApproval(t *testing.T) {
 	t.Parallel()
-	guard := syncrun.DefaultGuard()
-	off := syncrun.Guard{Off: true}
+	guard := config.DefaultDeletionGuard()
+	off := config.DeletionGuard{Off: true}
 	old := member{name: "old", app: counted{"user": 40, "group": 3}, guard: guard}
 	stays := member{name: "stays", app: counted{"user": 25}, guard: guard}
 	renamed := old
@@ -308,13 +309,13 @@ func TestAPluginThatIsGoneNeedsAnApproval(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/record %t", name, recorded), func(t *testing.T) {
 				t.Parallel()
 				l := newLine(t)
-				_, err := l.make(t, syncrun.Spec{Plugins: plugins(t, c.before...), FallBack: recorded})
+				_, err := l.sync(t, recorded, syncrun.Spec{Plugins: plugins(t, c.before...)})
 				require.NoError(t, err)
 				kept, record := bytesOf(t, l.path), bytesOf(t, l.path+".json")
 				before := l.types(t)
 
 				now := plugins(t, c.now...)
-				_, err = l.make(t, syncrun.Spec{Plugins: now, FallBack: recorded})
+				_, err = l.sync(t, recorded, syncrun.Spec{Plugins: now})
 				if gone == "" {
 					require.NoError(t, err)
 					return
@@ -331,25 +332,19 @@ func TestAPluginThatIsGoneNeedsAnApproval(t *testing.T) {
 				require.Equal(t, kept, bytesOf(t, l.path), "the baseline stays")
 				require.Equal(t, record, bytesOf(t, l.path+".json"))
 
-				_, err = l.make(t, syncrun.Spec{Plugins: now, FallBack: recorded, Scope: syncfile.Scope{SkipGrants: true}})
+				_, err = l.sync(t, recorded, syncrun.Spec{Plugins: now, Scope: syncfile.Scope{SkipGrants: true}})
 				require.NoError(t, err, "a part of a sync deletes nothing")
 
 				// Approving another plugin approves nothing.
-				_, err = l.make(t, syncrun.Spec{Plugins: now, FallBack: recorded, Accepted: map[string]bool{"stays": true}})
+				_, err = l.sync(t, recorded, syncrun.Spec{Plugins: now, Accept: map[string]bool{"stays": true}})
 				require.ErrorAs(t, err, &refused)
 
 				everything := map[string]bool{gone: true, "renamed": true}
-				for i := range now {
-					now[i].AcceptDeletions = everything[now[i].Instance]
-				}
-				_, err = l.make(t, syncrun.Spec{Plugins: now, FallBack: recorded, Accepted: everything})
+				_, err = l.sync(t, recorded, syncrun.Spec{Plugins: now, Accept: everything})
 				require.NoError(t, err)
 				require.NotZero(t, l.log.FilterMessageSnippet("no longer has this plugin").Len())
 				require.NotEqual(t, before, l.types(t))
-				for i := range now {
-					now[i].AcceptDeletions = false
-				}
-				_, err = l.make(t, syncrun.Spec{Plugins: now, FallBack: recorded})
+				_, err = l.sync(t, recorded, syncrun.Spec{Plugins: now})
 				require.NoError(t, err, "what was approved is no longer in the baseline")
 			})
 		}
@@ -358,7 +353,7 @@ func TestAPluginThatIsGoneNeedsAnApproval(t *testing.T) {
 
 func TestAPluginThatIsGoneIsFoundBeforeASync(t *testing.T) {
 	t.Parallel()
-	guard := syncrun.DefaultGuard()
+	guard := config.DefaultDeletionGuard()
 	old, stays := member{name: "old", app: counted{"user": 4}, guard: guard}, member{name: "stays", app: counted{"user": 5}, guard: guard}
 	bare := stays
 	bare.bare = true
@@ -381,7 +376,7 @@ func TestAPluginThatIsGoneIsFoundBeforeASync(t *testing.T) {
 				gone, err := syncrun.Gone(t.Context(), lastgood.At(l.path), t.TempDir(), "workforce", nil, nil)
 				require.NoError(t, err, "there is no baseline yet")
 				require.Empty(t, gone)
-				_, err = l.make(t, syncrun.Spec{Plugins: plugins(t, c.before...), FallBack: recorded})
+				_, err = l.sync(t, recorded, syncrun.Spec{Plugins: plugins(t, c.before...)})
 				require.NoError(t, err)
 
 				gone, err = syncrun.Gone(t.Context(), lastgood.At(l.path), t.TempDir(), "workforce", plugins(t, c.now...), c.owner)
@@ -398,32 +393,32 @@ func TestAPluginThatIsGoneIsFoundBeforeASync(t *testing.T) {
 
 func TestASyncWithoutABaselineSaysSo(t *testing.T) {
 	t.Parallel()
-	guard := syncrun.DefaultGuard()
+	guard := config.DefaultDeletionGuard()
 	one, other := member{name: "one", app: counted{"user": 4}, guard: guard}, member{name: "other", app: counted{"user": 5}, guard: guard}
 	const first = "First sync: there is no baseline yet, so the deletion guard had nothing to compare."
 
 	t.Run("first sync: a sentence, once", func(t *testing.T) {
 		t.Parallel()
 		l := newLine(t)
-		made, err := l.make(t, syncrun.Spec{Plugins: plugins(t, one)})
+		made, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, one)})
 		require.NoError(t, err)
 		require.Equal(t, first, made.Unguarded)
-		made, err = l.make(t, syncrun.Spec{Plugins: plugins(t, one)})
+		made, err = l.sync(t, false, syncrun.Spec{Plugins: plugins(t, one)})
 		require.NoError(t, err)
 		require.Empty(t, made.Unguarded)
 	})
 	t.Run("first sync: not with the guard off", func(t *testing.T) {
 		t.Parallel()
-		made, err := newLine(t).make(t, syncrun.Spec{Plugins: plugins(t, member{name: "one", app: counted{"user": 4}, guard: syncrun.Guard{Off: true}})})
+		made, err := newLine(t).sync(t, false, syncrun.Spec{Plugins: plugins(t, member{name: "one", app: counted{"user": 4}, guard: config.DeletionGuard{Off: true}})})
 		require.NoError(t, err)
 		require.Empty(t, made.Unguarded)
 	})
 	t.Run("first sync: a new plugin is named", func(t *testing.T) {
 		t.Parallel()
 		l := newLine(t)
-		_, err := l.make(t, syncrun.Spec{Plugins: plugins(t, one)})
+		_, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, one)})
 		require.NoError(t, err)
-		made, err := l.make(t, syncrun.Spec{Plugins: plugins(t, one, other)})
+		made, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, one, other)})
 		require.NoError(t, err)
 		require.Equal(t, `Plugin "other" is new in upload "workforce": the baseline has nothing of it, so the deletion guard had nothing to compare for it.`, made.Unguarded)
 	})
@@ -431,7 +426,7 @@ func TestASyncWithoutABaselineSaysSo(t *testing.T) {
 		t.Parallel()
 		l := newLine(t)
 		require.NoError(t, os.WriteFile(l.path, []byte("no sync file"), 0o600))
-		made, err := l.make(t, syncrun.Spec{Plugins: plugins(t, one)})
+		made, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, one)})
 		require.NoError(t, err)
 		require.NotContains(t, made.Unguarded, "First sync")
 		require.Contains(t, made.Unguarded, `plugin "one" was compared with no last good sync`)
@@ -441,10 +436,10 @@ func TestASyncWithoutABaselineSaysSo(t *testing.T) {
 func TestZeroAccountsAreWarnedOf(t *testing.T) {
 	t.Parallel()
 	with := func(name string, app counted) member {
-		return member{name: name, app: app, guard: syncrun.DefaultGuard()}
+		return member{name: name, app: app, guard: config.DefaultDeletionGuard()}
 	}
 	off := func(m member) member {
-		m.guard = syncrun.Guard{Off: true}
+		m.guard = config.DeletionGuard{Off: true}
 		return m
 	}
 	for name, c := range map[string]struct {
@@ -461,17 +456,17 @@ func TestZeroAccountsAreWarnedOf(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLine(t)
-			made, err := l.make(t, syncrun.Spec{Plugins: plugins(t, c.members...)})
+			made, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, c.members...)})
 			require.NoError(t, err)
 			require.Equal(t, c.want, made.Warnings)
 			for _, warning := range c.want {
 				require.Equal(t, 1, l.log.FilterMessage(warning).Len())
 			}
 			// Also when it is no news.
-			again, err := l.make(t, syncrun.Spec{Plugins: plugins(t, c.members...)})
+			again, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, c.members...)})
 			require.NoError(t, err)
 			require.Equal(t, c.want, again.Warnings)
-			part, err := l.make(t, syncrun.Spec{Plugins: plugins(t, c.members...), Scope: syncfile.Scope{SkipGrants: true}})
+			part, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, c.members...), Scope: syncfile.Scope{SkipGrants: true}})
 			require.NoError(t, err)
 			require.False(t, slices.ContainsFunc(part.Warnings, func(w string) bool { return strings.Contains(w, "account") }))
 		})

@@ -1,6 +1,7 @@
 package syncrun
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,45 +16,49 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/lastgood"
+	"github.com/batonhost/baton-host/host/session"
 	"github.com/batonhost/baton-host/host/syncfile"
 )
-
-// DefaultMaxStale is how old answers from the last good sync may be.
-const DefaultMaxStale = 72 * time.Hour
 
 // Plugin is one plugin of an upload. Its LastGood is set here.
 type Plugin struct {
 	aggregate.Plugin
 
-	// Guard is its deletion guard.
-	Guard Guard
-	// AcceptDeletions lets any deletions through.
-	AcceptDeletions bool
-	// Restarts is how often its process has been started again; nil: nobody knows.
-	Restarts func() int
+	// Guard is its deletion guard, as it is configured.
+	Guard config.DeletionGuard
+	// Process counts how often its process was started again; nil: nothing counts.
+	Process interface{ Restarts() int }
+}
+
+// Of returns plugins of a fleet for the sync of an upload, as they are now.
+func Of(ctx context.Context, members []*fleet.Plugin, upload *config.Upload) []Plugin {
+	plugins := make([]Plugin, 0, len(members))
+	for i, behind := range fleet.Aggregate(ctx, members, upload) {
+		plugins = append(plugins, Plugin{Plugin: behind, Guard: members[i].DeletionGuard, Process: members[i]})
+	}
+	return plugins
 }
 
 func (p Plugin) restarts() int {
-	if p.Restarts == nil {
+	if p.Process == nil {
 		return 0
 	}
-	return p.Restarts()
+	return p.Process.Restarts()
 }
 
-// Spec is a sync to make.
+// Spec is a sync to run.
 type Spec struct {
-	// Upload is the upload's name, for errors. The context's logger is to know it.
-	Upload string
+	// Upload is the upload, as it is configured. The context's logger must know its
+	// name.
+	Upload *config.Upload
 	// Plugins are its plugins; at least one.
 	Plugins []Plugin
-	// Accepted are the plugins that the upload no longer has and whose accounts may
-	// be deleted, by instance name.
-	Accepted map[string]bool
-	// FallBack answers for a plugin that fails from its last good sync.
-	FallBack bool
-	// MaxStale is how old such answers may be; 0 is DefaultMaxStale.
-	MaxStale time.Duration
+	// Accept are the plugins whose deletions are accepted, by instance name: those of
+	// the upload, and those that it no longer has.
+	Accept map[string]bool
 	// Keep is where the last good sync is; nil if none is kept.
 	Keep *lastgood.Keep
 	// Dir is where files in work go: a directory on the file system on which the
@@ -64,11 +69,10 @@ type Spec struct {
 	Engine   c1zstore.Engine
 	Retry    aggregate.RetryPolicy
 	Observer aggregate.Observer
-	// Sessions makes the session store of one sync file; nil: plugins have none.
-	Sessions func() aggregate.Sessions
-	// Read is called, perhaps twice, once everything has been read from the plugins,
-	// which are not called any more; nil: nobody wants to know.
-	Read func()
+	// Sessions has the session store of the sync; nil: plugins have none.
+	Sessions *session.Stores
+	// Read is that of [syncfile.Settings]; its capacity is 1.
+	Read chan<- struct{}
 	// Figures are filled in, also if the sync fails; nil: nobody wants them.
 	Figures *Figures
 }
@@ -95,33 +99,32 @@ type Result struct {
 	Warnings []string
 }
 
-// Make makes the sync. The error names the plugins that failed; it is a
+// Run runs the sync. The error names the plugins that failed; it is a
 // [GuardError] where the deletion guard tripped, and a [GoneError] where the upload no
 // longer has a plugin that the baseline has accounts of.
-func Make(ctx context.Context, spec Spec) (*Result, error) {
+func Run(ctx context.Context, spec Spec) (*Result, error) {
+	ctx = quieter(ctx)
 	spec.Plugins = concerned(spec)
 	if spec.Figures == nil {
 		spec.Figures = &Figures{}
 	}
-	m := &making{Spec: spec, started: time.Now()}
-	m.Figures.begin(m.Plugins, m.Scope.Whole())
-	if m.MaxStale <= 0 {
-		m.MaxStale = DefaultMaxStale
-	}
-	m.openLast(ctx)
-	if m.last != nil {
-		defer func() { _ = m.last.Close(context.WithoutCancel(ctx)) }()
+	r := &run{Spec: spec, started: time.Now()}
+	r.Figures.begin(r.Plugins, r.Scope.Whole())
+	r.maxStale = cmp.Or(r.Upload.MaxStale, config.DefaultMaxStale)
+	r.openLast(ctx)
+	if r.last != nil {
+		defer func() { _ = r.last.Close(context.WithoutCancel(ctx)) }()
 	}
 	var result *Result
-	err := m.missing(nil) // Better now than after hours of reading.
+	err := r.missing(nil) // Better now than after hours of reading.
 	if err == nil {
-		result, err = m.make(ctx)
+		result, err = r.run(ctx)
 	}
-	m.Figures.end(m.Plugins, result, time.Since(m.started))
+	r.Figures.end(r.Plugins, result, time.Since(r.started))
 	if err != nil {
 		return nil, err
 	}
-	result.Warnings = m.report(ctxzap.Extract(ctx), result)
+	result.Warnings = r.report(ctxzap.Extract(ctx), result)
 	return result, nil
 }
 
@@ -151,54 +154,55 @@ func concerned(spec Spec) []Plugin {
 	return slices.DeleteFunc(slices.Clone(spec.Plugins), func(p Plugin) bool { return !wanted[p.Instance] })
 }
 
-// making is one sync in the making.
-type making struct {
+// run is one sync that is under way.
+type run struct {
 	Spec
-	started time.Time
-	last    *lastgood.Good // nil: none
-	noLast  string         // why there is none, in words
-	first   bool           // there is none yet
-	gone    []*GoneError   // the plugins that only the last good sync has, as far as is known
+	started  time.Time
+	maxStale time.Duration  // how old what is used of the last good sync may be
+	last     *lastgood.Good // nil: none
+	noLast   string         // why there is none, in words
+	first    bool           // there is none yet
+	gone     []*GoneError   // the plugins that only the last good sync has, as far as is known
 }
 
 // openLast opens the last good sync. That there is none fails nothing yet.
-func (m *making) openLast(ctx context.Context) {
-	if m.Keep == nil {
-		m.noLast = "none is kept"
+func (r *run) openLast(ctx context.Context) {
+	if r.Keep == nil {
+		r.noLast = "none is kept"
 		return
 	}
-	last, err := m.Keep.Open(ctx, m.Dir)
+	last, err := r.Keep.Open(ctx, r.Dir)
 	switch {
 	case err == nil:
-		m.last = last
+		r.last = last
 	case errors.Is(err, os.ErrNotExist):
-		m.noLast, m.first = "there is none yet", true
+		r.noLast, r.first = "there is none yet", true
 	default:
-		m.noLast = err.Error()
+		r.noLast = err.Error()
 		ctxzap.Extract(ctx).Warn("the last good sync cannot be used; the next good one replaces it", zap.Error(err))
 	}
 }
 
-func (m *making) make(ctx context.Context) (*Result, error) {
-	plugins := make([]aggregate.Plugin, 0, len(m.Plugins))
-	for _, p := range m.Plugins {
+func (r *run) run(ctx context.Context) (*Result, error) {
+	plugins := make([]aggregate.Plugin, 0, len(r.Plugins))
+	for _, p := range r.Plugins {
 		p.LastGood = nil
-		if m.fallsBack() {
-			p.LastGood, _ = m.lastGood(p.Instance)
+		if r.fallsBack() {
+			p.LastGood, _ = r.lastGood(p.Instance)
 		}
 		plugins = append(plugins, p.Plugin)
 	}
-	observer := observed(ctx, m.Observer, m.Figures)
-	a, draft, err := m.sync(ctx, plugins, observer)
+	observer := observed(ctx, r.Observer, r.Figures)
+	a, draft, err := r.sync(ctx, plugins, observer)
 	if err != nil {
-		return nil, m.withoutFallback(err)
+		return nil, r.withoutFallback(err)
 	}
 	stale := a.Stale()
-	if err := m.anyFresh(stale); err != nil {
+	if err := r.anyFresh(stale); err != nil {
 		draft.Discard()
 		return nil, err
 	}
-	tripped, err := m.guard(a, draft, stale)
+	tripped, err := r.guard(a, draft, stale)
 	if err != nil {
 		draft.Discard()
 		return nil, err
@@ -207,7 +211,7 @@ func (m *making) make(ctx context.Context) (*Result, error) {
 	maps.Copy(again, tripped)
 	if len(again) > 0 {
 		first := draft
-		a, draft, err = m.replaced(ctx, a, first, again)
+		a, draft, err = r.replaced(ctx, a, first, again)
 		first.Discard()
 		if err != nil {
 			return nil, err
@@ -225,40 +229,40 @@ func (m *making) make(ctx context.Context) (*Result, error) {
 			}
 		}
 	}
-	return m.result(a, draft, stale), nil
+	return r.result(a, draft, stale), nil
 }
 
 // fallsBack says that plugins that fail may be answered for: what is asked for
 // single resources is about how they are now.
-func (m *making) fallsBack() bool { return m.FallBack && len(m.Scope.Resources) == 0 }
+func (r *run) fallsBack() bool { return r.Upload.LastGood && len(r.Scope.Resources) == 0 }
 
 // lastGood is what can be answered from for a plugin, or why there is nothing.
-func (m *making) lastGood(instance string) (*aggregate.LastGood, error) {
-	if m.last == nil {
-		return nil, errors.New(m.noLast)
+func (r *run) lastGood(instance string) (*aggregate.LastGood, error) {
+	if r.last == nil {
+		return nil, errors.New(r.noLast)
 	}
-	good := m.last.Plugin(instance)
+	good := r.last.Plugin(instance)
 	if good == nil {
 		return nil, errors.New("it has nothing of this plugin")
 	}
-	if age := m.started.Sub(good.AsOf); age > m.MaxStale {
-		return nil, fmt.Errorf("it is of %s, which is longer ago than max-stale (%s) allows", good.AsOf.UTC().Format(time.RFC3339), m.MaxStale)
+	if age := r.started.Sub(good.AsOf); age > r.maxStale {
+		return nil, fmt.Errorf("it is of %s, which is longer ago than max-stale (%s) allows", good.AsOf.UTC().Format(time.RFC3339), r.maxStale)
 	}
 	return good, nil
 }
 
-func (m *making) sync(ctx context.Context, plugins []aggregate.Plugin, observer aggregate.Observer) (*aggregate.Aggregate, *syncfile.Draft, error) {
-	options := []aggregate.Option{aggregate.WithRetry(m.Retry), aggregate.WithObserver(observer), aggregate.WithPackedProfiles(), aggregate.WithResourceTypes(m.Scope.ResourceTypes)}
-	if m.Sessions != nil {
-		options = append(options, aggregate.WithSessions(m.Sessions()))
+func (r *run) sync(ctx context.Context, plugins []aggregate.Plugin, observer aggregate.Observer) (*aggregate.Aggregate, *syncfile.Draft, error) {
+	options := []aggregate.Option{aggregate.WithRetry(r.Retry), aggregate.WithObserver(observer), aggregate.WithPackedProfiles(), aggregate.WithResourceTypes(r.Scope.ResourceTypes)}
+	if r.Sessions != nil {
+		options = append(options, aggregate.WithSessions(r.Sessions.Begin()))
 	}
 	a, err := aggregate.New(plugins, options...)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer a.Close()
-	draft, err := syncfile.Make(ctx, a.Client(ctx), m.Dir, syncfile.Settings{
-		Scope: m.Scope, Engine: m.Engine, Workers: workers(plugins), Read: m.Read,
+	draft, err := syncfile.Make(ctx, a.Client(ctx), r.Dir, syncfile.Settings{
+		Scope: r.Scope, Engine: r.Engine, Workers: workers(plugins), Read: r.Read,
 	})
 	return a, draft, err
 }
@@ -279,12 +283,12 @@ func workers(plugins []aggregate.Plugin) int {
 }
 
 // withoutFallback says of the plugins that failed why nothing stood in for them.
-func (m *making) withoutFallback(err error) error {
-	if !m.fallsBack() {
+func (r *run) withoutFallback(err error) error {
+	if !r.fallsBack() {
 		return err
 	}
 	for _, instance := range aggregate.FailedPlugins(err) {
-		if _, why := m.lastGood(instance); why != nil {
+		if _, why := r.lastGood(instance); why != nil {
 			err = fmt.Errorf("%w (on-plugin-failure is last-good, but there is no last good sync to answer from for plugin %q: %w)", err, instance, why)
 		}
 	}
@@ -293,8 +297,8 @@ func (m *making) withoutFallback(err error) error {
 
 // anyFresh refuses a sync in which nothing is new: it would look like one that
 // was made now.
-func (m *making) anyFresh(stale []aggregate.Stale) error {
-	if len(stale) < len(m.Plugins) {
+func (r *run) anyFresh(stale []aggregate.Stale) error {
+	if len(stale) < len(r.Plugins) {
 		return nil
 	}
 	failures := make([]error, 0, len(stale))
@@ -304,11 +308,11 @@ func (m *making) anyFresh(stale []aggregate.Stale) error {
 	if len(stale) == 1 {
 		return failures[0]
 	}
-	return m.nothingNew(failures)
+	return r.nothingNew(failures)
 }
 
-func (m *making) nothingNew(failures []error) error {
-	return fmt.Errorf("every plugin of upload %q failed, so there is nothing new to sync: %w", m.Upload, errors.Join(failures...))
+func (r *run) nothingNew(failures []error) error {
+	return fmt.Errorf("every plugin of upload %q failed, so there is nothing new to sync: %w", r.Upload.Name, errors.Join(failures...))
 }
 
 // contradicted are the plugins of which a listing was rejected, with the reason. What
@@ -327,31 +331,31 @@ func contradicted(stale []aggregate.Stale) map[string]error {
 // error where nothing can stand in for them. A plugin that failed in the middle is
 // looked at too: what it had listed before, to its end, is not answered for. One whose
 // listing was rejected is not: nothing of it stays.
-func (m *making) guard(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale) (map[string]error, error) {
-	if m.last == nil || !m.Scope.Whole() {
+func (r *run) guard(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale) (map[string]error, error) {
+	if r.last == nil || !r.Scope.Whole() {
 		return nil, nil
 	}
-	if err := m.missing(a); err != nil {
+	if err := r.missing(a); err != nil {
 		return nil, err
 	}
-	before := counts{m.last.Resources, m.last.Accounts}
+	before := counts{r.last.Resources, r.last.Accounts}
 	now := counts{draft.Resources, draft.Accounts}
 	tripped := map[string]error{}
 	var failed []error
 	rejected := contradicted(stale)
-	for _, p := range m.Plugins {
-		if p.AcceptDeletions || rejected[p.Instance] != nil {
+	for _, p := range r.Plugins {
+		if r.Accept[p.Instance] || rejected[p.Instance] != nil {
 			continue
 		}
-		mine := func(typeID string) bool { return m.owner(a, typeID) == p.Instance }
-		err := p.Guard.guarded(p.Instance, prefixOf(p), mine, before, now, m.countedAt(p.Instance))
+		mine := func(typeID string) bool { return r.owner(a, typeID) == p.Instance }
+		err := guarded(p, mine, before, now, r.countedAt(p.Instance))
 		if err == nil {
 			continue
 		}
 		tripped[p.Instance] = err
-		if !m.fallsBack() {
+		if !r.fallsBack() {
 			failed = append(failed, err)
-		} else if _, why := m.lastGood(p.Instance); why != nil {
+		} else if _, why := r.lastGood(p.Instance); why != nil {
 			failed = append(failed, fmt.Errorf("%w (on-plugin-failure is last-good, but there is no last good sync to answer from: %w)", err, why))
 		}
 	}
@@ -363,13 +367,13 @@ func (m *making) guard(a *aggregate.Aggregate, draft *syncfile.Draft, stale []ag
 			failed = append(failed, one.Err)
 		}
 	}
-	if len(tripped)+len(failed) < len(m.Plugins) {
+	if len(tripped)+len(failed) < len(r.Plugins) {
 		return tripped, nil
 	}
-	for _, p := range m.Plugins {
+	for _, p := range r.Plugins {
 		failed = append(failed, tripped[p.Instance])
 	}
-	return nil, m.nothingNew(failed)
+	return nil, r.nothingNew(failed)
 }
 
 func prefixOf(p Plugin) string {
@@ -380,19 +384,19 @@ func prefixOf(p Plugin) string {
 }
 
 // owner is the plugin of a resource type that may be of the last good sync only.
-func (m *making) owner(a *aggregate.Aggregate, typeID string) string {
+func (r *run) owner(a *aggregate.Aggregate, typeID string) string {
 	if instance := a.Owner(typeID); instance != "" {
 		return instance
 	}
-	if m.last != nil {
-		for instance, part := range m.last.Sync.Plugins {
+	if r.last != nil {
+		for instance, part := range r.last.Sync.Plugins {
 			if slices.Contains(part.ResourceTypes, typeID) {
 				return instance
 			}
 		}
 	}
 	var bare []string
-	for _, p := range m.Plugins {
+	for _, p := range r.Plugins {
 		if p.Namespace == "" {
 			bare = append(bare, p.Instance)
 		}
@@ -406,19 +410,19 @@ func (m *making) owner(a *aggregate.Aggregate, typeID string) string {
 // replaced makes the file again with the last good parts of the plugins that tripped
 // or whose listing was rejected, and everything else as the first file has it: no app
 // is asked twice.
-func (m *making) replaced(ctx context.Context, a *aggregate.Aggregate, first *syncfile.Draft, again map[string]error) (*aggregate.Aggregate, *syncfile.Draft, error) {
-	file, err := syncfile.Open(ctx, first.Path(), m.Dir)
+func (r *run) replaced(ctx context.Context, a *aggregate.Aggregate, first *syncfile.Draft, again map[string]error) (*aggregate.Aggregate, *syncfile.Draft, error) {
+	file, err := syncfile.Open(ctx, first.Path(), r.Dir)
 	if err != nil {
 		return nil, nil, err
 	}
 	defer func() { _ = file.Close(context.WithoutCancel(ctx)) }()
 	var plugins []aggregate.Plugin
-	for _, p := range m.Plugins {
+	for _, p := range r.Plugins {
 		replacement := p.Plugin
 		replacement.Conn, replacement.ReadAhead = nil, 0
 		if failure, ok := again[p.Instance]; ok {
 			replacement.Err = failure
-			replacement.LastGood, err = m.lastGood(p.Instance)
+			replacement.LastGood, err = r.lastGood(p.Instance)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -426,52 +430,52 @@ func (m *making) replaced(ctx context.Context, a *aggregate.Aggregate, first *sy
 			learned := a.Learned(p.Instance)
 			replacement.Err = errReadAlready
 			replacement.LastGood = &aggregate.LastGood{
-				Store: file, ResourceTypes: learned.ResourceTypes, Static: learned.Static, Elsewhere: learned.Elsewhere, AsOf: m.started,
+				Store: file, ResourceTypes: learned.ResourceTypes, Static: learned.Static, Elsewhere: learned.Elsewhere, AsOf: r.started,
 			}
 		}
 		plugins = append(plugins, replacement)
 	}
-	return m.sync(ctx, plugins, nil)
+	return r.sync(ctx, plugins, nil)
 }
 
 var errReadAlready = errors.New("it has been read in this sync already")
 
-func (m *making) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale) *Result {
+func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale) *Result {
 	result := &Result{
-		Draft: draft, Whole: m.Scope.Whole(), Stale: stale, Accounts: map[string]int{},
-		Sync: lastgood.Sync{StartedAt: m.started, Plugins: map[string]lastgood.Part{}},
+		Draft: draft, Whole: r.Scope.Whole(), Stale: stale, Accounts: map[string]int{},
+		Sync: lastgood.Sync{StartedAt: r.started, Plugins: map[string]lastgood.Part{}},
 	}
-	for _, p := range m.Plugins {
+	for _, p := range r.Plugins {
 		result.Accounts[p.Instance] = 0
 	}
 	for typeID, n := range draft.Accounts {
-		result.Accounts[m.owner(a, typeID)] += n
+		result.Accounts[r.owner(a, typeID)] += n
 	}
 	var unknown []string
-	for _, p := range m.Plugins {
-		asOf, counts := m.started, map[string]int(nil)
+	for _, p := range r.Plugins {
+		asOf, counts := r.started, map[string]int(nil)
 		for _, one := range stale {
 			if one.Instance == p.Instance {
-				asOf, counts = one.AsOf, m.countedBefore(a, p.Instance)
+				asOf, counts = one.AsOf, r.countedBefore(a, p.Instance)
 			}
 		}
 		part := lastgood.PartOf(a.Learned(p.Instance), asOf, result.Accounts[p.Instance])
 		part.Counts = counts
 		result.Sync.Plugins[p.Instance] = part
-		if m.Scope.Whole() && !p.Guard.Off && !m.compared(a, p.Instance) {
+		if r.Scope.Whole() && !p.Guard.Off && !r.compared(a, p.Instance) {
 			unknown = append(unknown, fmt.Sprintf("%q", p.Instance))
 		}
 	}
-	result.Unguarded = m.unguarded(unknown)
+	result.Unguarded = r.unguarded(unknown)
 	return result
 }
 
 // countedBefore is how many resources the plugin had by type when its app was last read
 // completely. What a stale plugin has now is not what to compare the next sync with.
-func (m *making) countedBefore(a *aggregate.Aggregate, instance string) map[string]int {
+func (r *run) countedBefore(a *aggregate.Aggregate, instance string) map[string]int {
 	counts := map[string]int{}
-	for typeID, n := range m.last.Resources {
-		if m.owner(a, typeID) == instance {
+	for typeID, n := range r.last.Resources {
+		if r.owner(a, typeID) == instance {
 			counts[typeID] = n
 		}
 	}
@@ -479,20 +483,20 @@ func (m *making) countedBefore(a *aggregate.Aggregate, instance string) map[stri
 }
 
 // countedAt is when the numbers of the last good sync were those of the app.
-func (m *making) countedAt(instance string) time.Time {
-	if part := m.last.Sync.Plugins[instance]; part.Counts != nil {
+func (r *run) countedAt(instance string) time.Time {
+	if part := r.last.Sync.Plugins[instance]; part.Counts != nil {
 		return part.AsOf
 	}
-	return m.last.File.FinishedAt
+	return r.last.File.FinishedAt
 }
 
 // compared says that the last good sync has something of the plugin.
-func (m *making) compared(a *aggregate.Aggregate, instance string) bool {
-	if m.last == nil {
+func (r *run) compared(a *aggregate.Aggregate, instance string) bool {
+	if r.last == nil {
 		return false
 	}
-	for typeID := range m.last.Resources {
-		if m.owner(a, typeID) == instance {
+	for typeID := range r.last.Resources {
+		if r.owner(a, typeID) == instance {
 			return true
 		}
 	}

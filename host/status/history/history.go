@@ -86,13 +86,13 @@ func (f *File) Read() (map[string][]status.Sync, error) {
 	return syncs, nil
 }
 
-// Write replaces the file with what now returns: asked for in here, so that of two
+// Write replaces the file with the history of a board: read in here, so that of two
 // writers the last one has the latest.
-func (f *File) Write(now func() map[string][]status.Sync) error {
+func (f *File) Write(board *status.Board) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	kept := content{Version: version, Uploads: map[string][]one{}}
-	for upload, all := range now() {
+	for upload, all := range board.History() {
 		for _, s := range all {
 			kept.Uploads[upload] = append(kept.Uploads[upload], one{
 				At: s.At, State: s.State, Seconds: s.Took.Seconds(), Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin,

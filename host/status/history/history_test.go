@@ -25,8 +25,9 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 	}
 	failed := want[1]
 	failed.Why = "the app is out of order"
-	written := map[string][]status.Sync{upload: {want[0], failed}}
-	require.NoError(t, history.In(dir).Write(func() map[string][]status.Sync { return written }))
+	board := status.New(status.Options{Uploads: []status.Served{{Name: upload}}})
+	board.Recall(map[string][]status.Sync{upload: {want[0], failed}})
+	require.NoError(t, history.In(dir).Write(board))
 	got, err := history.In(dir).Read()
 	require.NoError(t, err)
 	require.Equal(t, map[string][]status.Sync{upload: want}, got)
@@ -62,7 +63,7 @@ func TestGarbageIsAnErrorAndIsReplaced(t *testing.T) {
 			file := history.In(dir)
 			_, err := file.Read()
 			require.ErrorContains(t, err, c.want)
-			require.NoError(t, file.Write(func() map[string][]status.Sync { return nil }))
+			require.NoError(t, file.Write(status.New(status.Options{})))
 			_, err = file.Read()
 			require.NoError(t, err)
 		})

@@ -16,7 +16,6 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/batonhost/baton-host/host/aggregate"
-	"github.com/batonhost/baton-host/host/internal/service"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/status"
@@ -35,18 +34,18 @@ func newBoard() *status.Board {
 		{Name: workforce, Plugins: []string{fullstory, "wiki"}, MaxStale: time.Hour},
 		{Name: "others", Plugins: []string{"wiki"}, MaxStale: time.Hour},
 	}})
-	b.Plugin(supervise.Status{Instance: fullstory, State: supervise.Ready, Manifest: &pluginv1.Manifest{Name: "baton-fullstory", DisplayName: "Fullstory", Version: "v1.0.0"}})
-	b.Report(service.Event{Upload: workforce, Kind: service.Connected})
-	b.Report(service.Event{Upload: "others", Kind: service.Connected})
+	b.PluginChanged(fullstory, "ready", 0, &pluginv1.Manifest{Name: "baton-fullstory", DisplayName: "Fullstory", Version: "v1.0.0"}, nil)
+	b.Report(status.Event{Upload: workforce, Kind: status.Connected})
+	b.Report(status.Event{Upload: "others", Kind: status.Connected})
 	return b
 }
 
 func begun(b *status.Board) {
-	b.Report(service.Event{Upload: workforce, Kind: service.TaskBegun, Task: "sync_full", ID: "task-1", Whole: true})
+	b.Report(status.Event{Upload: workforce, Kind: status.TaskBegun, Task: "sync_full", ID: "task-1", Whole: true})
 }
 
 func ended(b *status.Board, err error) {
-	b.Report(service.Event{Upload: workforce, Kind: service.TaskDone, Task: "sync_full", ID: "task-1", Whole: true, Err: err})
+	b.Report(status.Event{Upload: workforce, Kind: status.TaskDone, Task: "sync_full", ID: "task-1", Whole: true, Err: err})
 }
 
 // synced has a sync go well; behind is how old the second plugin's part is.
@@ -58,7 +57,7 @@ func synced(b *status.Board, upload1 string, first, second int, behind time.Dura
 	if behind > 0 {
 		result.Stale = []aggregate.Stale{{Instance: "wiki", AsOf: now.Add(-behind), Accounts: second, Err: errors.New("answered 502")}}
 	}
-	b.Report(service.Event{Upload: upload1, Kind: service.Uploaded, ID: "task-1", Whole: true, Result: result, Bytes: 48_211, Took: 3 * time.Second})
+	b.Report(status.Event{Upload: upload1, Kind: status.Uploaded, ID: "task-1", Whole: true, Result: result, Bytes: 48_211, Took: 3 * time.Second})
 }
 
 func get(t *testing.T, source page.Source, path string) *httptest.ResponseRecorder {
@@ -163,7 +162,7 @@ func TestWhatThePageSays(t *testing.T) {
 			func(b *status.Board) {
 				synced(b, workforce, 40, 25, 0)
 				for _, name := range []string{workforce, "others"} {
-					b.Report(service.Event{Upload: name, Kind: service.Disconnected, Err: errors.New("connection refused")})
+					b.Report(status.Event{Upload: name, Kind: status.Disconnected, Err: errors.New("connection refused")})
 				}
 			},
 			"No connection to C1 – baton-host",
@@ -173,9 +172,9 @@ func TestWhatThePageSays(t *testing.T) {
 			func(b *status.Board) {
 				synced(b, workforce, 40, 25, 0)
 				synced(b, "others", 0, 25, 0)
-				b.Plugin(supervise.Status{Instance: fullstory, State: supervise.Failed, Restarts: 5, Err: &supervise.FailedError{
+				b.PluginChanged(fullstory, "failed", 5, nil, &supervise.FailedError{
 					Instance: fullstory, Ends: 6, Window: 10 * time.Minute, Last: &supervise.ExitError{Instance: fullstory, State: "exit status 2"},
-				}})
+				})
 			},
 			"fullstory is not running – baton-host",
 			[]string{`Plugin "fullstory" has failed: it ended 6 times within 10m0s`, "or sends it SIGUSR1; the last time: the process of plugin"},

@@ -24,9 +24,9 @@ const (
 	uploadFor = 10 * time.Minute
 )
 
-// upload sends a file to C1 for a task, again and again if it must: each attempt
+// deliver sends a file to C1 for a task, again and again if it must: each attempt
 // sends all of it. It returns errTaken if C1 does not want it any more.
-func (s *service) upload(ctx context.Context, task *v1.Task, path string) (size int64, err error) {
+func (s *Service) deliver(ctx context.Context, task *v1.Task, path string) (size int64, err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return 0, fmt.Errorf("open the sync file for its upload: %w", err)
@@ -54,12 +54,12 @@ func (s *service) upload(ctx context.Context, task *v1.Task, path string) (size 
 }
 
 // send is one attempt.
-func (s *service) send(ctx context.Context, task *v1.Task, content io.Reader, sum []byte) error {
+func (s *Service) send(ctx context.Context, task *v1.Task, content io.Reader, sum []byte) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stalled := fmt.Errorf("C1 has neither taken more of the upload nor answered for %s", s.config.StallTimeout)
+	stalled := fmt.Errorf("C1 has neither taken more of the upload nor answered for %s", s.options.StallTimeout)
 	// Send blocks for as long as C1 does not read.
-	watchdog := time.AfterFunc(s.config.StallTimeout, func() { cancel(stalled) })
+	watchdog := time.AfterFunc(s.options.StallTimeout, func() { cancel(stalled) })
 	defer watchdog.Stop()
 
 	provider := s.client.creds.current()
@@ -73,7 +73,7 @@ func (s *service) send(ctx context.Context, task *v1.Task, content io.Reader, su
 	return s.client.explain(err)
 }
 
-func (s *service) stream(ctx context.Context, task *v1.Task, content io.Reader, sum []byte, watchdog *time.Timer) error {
+func (s *Service) stream(ctx context.Context, task *v1.Task, content io.Reader, sum []byte, watchdog *time.Timer) error {
 	conn, err := s.client.dial()
 	if err != nil {
 		return err
@@ -91,11 +91,11 @@ func (s *service) stream(ctx context.Context, task *v1.Task, content io.Reader, 
 				err = status.Error(codes.Unavailable, "C1 has ended the upload before its end")
 			}
 		}
-		watchdog.Reset(s.config.StallTimeout)
+		watchdog.Reset(s.options.StallTimeout)
 		return err
 	}
 	if err := send(v1.BatonServiceUploadAssetRequest_builder{Metadata: v1.BatonServiceUploadAssetRequest_UploadMetadata_builder{
-		HostId: s.config.HostID, TaskId: task.GetId(),
+		HostId: s.hostID, TaskId: task.GetId(),
 	}.Build()}.Build()); err != nil {
 		return err
 	}

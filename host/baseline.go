@@ -1,0 +1,126 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
+	"github.com/batonhost/baton-host/host/lastgood"
+	"github.com/batonhost/baton-host/host/syncfile"
+)
+
+// baseline is a file that the next sync of an upload is compared with.
+type baseline struct {
+	upload  string
+	path    string
+	plugins []syncrun.Plugin // that the upload has now; their names only
+}
+
+// baselineIn is the baseline of an upload in a directory.
+func baselineIn(dir string, upload *config.Upload) baseline {
+	return baselineAt(filepath.Join(dir, upload.Name+".c1z"), upload)
+}
+
+func baselineAt(path string, upload *config.Upload) baseline {
+	b := baseline{upload: upload.Name, path: path}
+	for _, entry := range upload.Plugins {
+		var plugin syncrun.Plugin
+		plugin.Instance, plugin.Namespace = entry.Name, entry.Namespace
+		b.plugins = append(b.plugins, plugin)
+	}
+	return b
+}
+
+// gone returns the plugins that the baseline knows and the upload no longer has.
+// owner may be nil; see [syncrun.Gone].
+func (b *baseline) gone(ctx context.Context, owner func(typeID string) string) ([]*syncrun.GoneError, error) {
+	path, err := syncfile.BehindLinks(b.path)
+	if err != nil {
+		return nil, err
+	}
+	return syncrun.Gone(ctx, lastgood.At(path), os.TempDir(), b.upload, b.plugins, owner)
+}
+
+// names are the plugins that the baseline knows, as far as it can be read: a sync
+// passes over one that cannot.
+func (b *baseline) names(ctx context.Context) []string {
+	var names []string
+	if path, err := syncfile.BehindLinks(b.path); err == nil {
+		for name := range lastgood.At(path).Known().Plugins {
+			names = append(names, name)
+		}
+	}
+	// Not only those that the plugins' namespaces decide on: whatever may be gone.
+	gone, _ := b.gone(ctx, func(string) string { return "" })
+	for _, one := range gone {
+		names = append(names, one.Instance)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (b *baseline) exists() bool {
+	_, err := os.Stat(b.path)
+	return err == nil
+}
+
+// checkAccepted refuses a name whose deletions are accepted and of which neither the
+// host's plugins nor a baseline know: nothing of it could be deleted.
+func (h *Host) checkAccepted(ctx context.Context, baselines []baseline) error {
+	for _, name := range h.options.AcceptDeletions {
+		if err := h.checkAcceptedName(ctx, name, baselines); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkAcceptedForService is checkAccepted for a service, whose command line outlives
+// what it was written for: where there is a baseline, a name in neither may be that of a
+// plugin whose deletions are through, and must not keep the host from starting again. A
+// name that is wrong lets nothing through.
+func (h *Host) checkAcceptedForService(ctx context.Context, baselines []baseline) error {
+	var failed []error
+	for _, name := range h.options.AcceptDeletions {
+		err := h.checkAcceptedName(ctx, name, baselines)
+		if err != nil && slices.ContainsFunc(baselines, func(b baseline) bool { return b.exists() }) {
+			h.warn(ctx, err.Error()+"; take it out of the command line if they have been let through")
+			continue
+		}
+		failed = append(failed, err)
+	}
+	return errors.Join(failed...)
+}
+
+func (h *Host) checkAcceptedName(ctx context.Context, name string, baselines []baseline) error {
+	var names []string
+	for _, p := range h.plugins {
+		names = append(names, p.Name)
+	}
+	if slices.Contains(names, name) {
+		return nil
+	}
+	for _, one := range baselines {
+		names = append(names, one.names(ctx)...)
+	}
+	slices.Sort(names)
+	if names = slices.Compact(names); slices.Contains(names, name) {
+		return nil
+	}
+	return fmt.Errorf("--accept-deletions %s: there is no such plugin in what is to be synced; there is %s", name, strings.Join(names, ", "))
+}
+
+// acceptedSet are the plugins whose deletions are accepted.
+func (h *Host) acceptedSet() map[string]bool {
+	set := map[string]bool{}
+	for _, name := range h.options.AcceptDeletions {
+		set[name] = true
+	}
+	return set
+}

@@ -1,0 +1,348 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+
+	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/config/lock"
+	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/nearest"
+	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/plugin"
+	"github.com/batonhost/baton-host/plugin/telemetry"
+)
+
+// DefaultConfigFile is the configuration file where none is named.
+const DefaultConfigFile = "baton-host.yaml"
+
+// Selection is what a host is opened for: a configuration file, a single app, or one
+// plugin. Exactly one of ConfigFile, App and Plugin is given; ConfigFile may also be
+// beside Plugin.
+type Selection struct {
+	// ConfigFile is the path of a configuration file.
+	ConfigFile string
+	// Upload is the only upload of the file that is meant; empty: all.
+	Upload string
+	// App is a single app without a file. Its plugin is configured by the BATON_*
+	// variables of the stand-alone connector.
+	App string
+	// Plugin is a single plugin: the path of its binary, its name in the configuration
+	// file, or an app. Without ConfigFile, [DefaultConfigFile] is read if it is there.
+	Plugin string
+}
+
+// Secrets says which references of a configuration are resolved.
+type Secrets int
+
+// Which references are resolved.
+const (
+	// AllSecrets resolves every reference, for [Host.Check] and [Host.Serve].
+	AllSecrets Secrets = iota
+	// PluginSecrets leaves the credentials of uploads out, for [Host.Sync] and for
+	// calls.
+	PluginSecrets
+	// NoSecrets resolves no reference, for what configures no plugin.
+	NoSecrets
+)
+
+// Options say how a host works.
+type Options struct {
+	// Version is the host's own, which plugins and C1 see.
+	Version string
+	// PluginDirs are the directories that are searched first for plugin binaries.
+	PluginDirs []string
+	// LogLevel is the level of plugins whose entry has none.
+	LogLevel  string
+	Telemetry telemetry.Settings
+	Secrets   Secrets
+	// Attach attaches to the plugins that BATON_HOST_REATTACH names, which run in a
+	// debugger, instead of starting them.
+	Attach bool
+	// Unlocked starts plugins whatever the lock file says; for development only.
+	Unlocked bool
+	// AcceptDeletions are the plugins whose deletions are accepted once.
+	AcceptDeletions []string
+	// RetryFor is how long an app is retried that does not answer; 0 tries once.
+	RetryFor time.Duration
+	// StateDir is where the service keeps its baselines; empty: that of the file,
+	// $STATE_DIRECTORY or the user's own.
+	StateDir string
+	// Observer follows the work; it may be nil.
+	Observer Observer
+}
+
+// Observer follows the work of a host for a person. Its methods may be called
+// concurrently and must be quick.
+type Observer interface {
+	// Warning receives, in a sentence, what an operator must look at. It is logged too.
+	Warning(text string)
+	// Syncing begins a sync of an upload, whose progress is reported until its End.
+	Syncing(upload string, plugins []string) Progress
+}
+
+// Progress follows one sync.
+type Progress interface {
+	// Listed counts accounts that a plugin has listed.
+	Listed(plugin string, accounts int)
+	// Retrying reports a call that failed and is repeated after the wait; the wait is 0
+	// where another process of the plugin goes on with it.
+	Retrying(plugin string, wait time.Duration, reason error)
+	// FellBack reports a plugin that failed and whose part is that of its baseline.
+	FellBack(plugin string, asOf time.Time, reason error)
+	// End ends the sync with its result.
+	End(result *SyncResult)
+}
+
+// Host is a host over a configuration. Check, Sync, Serve and what is done with a single
+// plugin start the plugins that they need; call one of them, once.
+type Host struct {
+	options Options
+	cfg     *config.Config // nil without a file
+	uploads []*config.Upload
+	plugins []*fleet.Plugin // all that are meant
+	finder  *supervise.Finder
+	app     string // of a host without a file: its only app
+	// configured says that the single plugin is in a configuration file.
+	configured bool
+
+	mu      sync.Mutex
+	running *fleet.Fleet // nil: nothing is started
+}
+
+// Open reads what is selected. It starts nothing. An error of the configuration is
+// [config.Problems].
+func Open(ctx context.Context, selection Selection, options Options) (*Host, error) {
+	h := &Host{options: options, finder: supervise.NewFinder(options.PluginDirs)}
+	switch {
+	case selection.Plugin != "":
+		return h, h.openPlugin(ctx, selection)
+	case selection.App != "":
+		entry := config.ByName(selection.App, os.LookupEnv)
+		h.app = selection.App
+		h.uploads = []*config.Upload{{Name: selection.App, MaxStale: config.DefaultMaxStale, Plugins: []*config.Plugin{entry}}}
+		h.plugins = fleet.Of(h.uploads[0].Plugins)
+		return h, nil
+	}
+	if err := h.load(ctx, selection.ConfigFile); err != nil {
+		return nil, err
+	}
+	h.uploads, h.plugins = h.cfg.Uploads, fleet.Of(h.cfg.Plugins)
+	if options.Secrets != NoSecrets {
+		h.warnUnused(ctx)
+	}
+	if selection.Upload == "" {
+		return h, nil
+	}
+	one, err := h.upload(selection.Upload)
+	if err != nil {
+		return nil, err
+	}
+	h.uploads = []*config.Upload{one}
+	return h, nil
+}
+
+// warnUnused warns of plugins that nothing syncs.
+func (h *Host) warnUnused(ctx context.Context) {
+	for _, name := range h.cfg.Unused() {
+		h.warn(ctx, fmt.Sprintf("%s: plugin %q is in no upload, so it is never synced; add it to the plugins of an upload, or remove its entry", h.cfg.Path, name))
+	}
+}
+
+// load reads a configuration file.
+func (h *Host) load(ctx context.Context, path string) error {
+	read := []config.Option{config.WithWarnings(func(text string) { h.warn(ctx, text) })}
+	if h.options.Secrets >= PluginSecrets {
+		read = append(read, config.WithoutCredentials())
+	}
+	if h.options.Secrets == NoSecrets {
+		read = append(read, config.WithoutReferences())
+	}
+	cfg, err := config.Load(ctx, path, read...)
+	if err != nil {
+		return err
+	}
+	h.cfg, h.finder = cfg, supervise.NewFinder(slices.Concat(h.options.PluginDirs, cfg.PluginDirs))
+	return nil
+}
+
+// upload is the upload of that name.
+func (h *Host) upload(name string) (*config.Upload, error) {
+	var names []string
+	for _, one := range h.cfg.Uploads {
+		if one.Name == name {
+			return one, nil
+		}
+		names = append(names, one.Name)
+	}
+	if len(names) == 0 {
+		return nil, h.nothingToSync()
+	}
+	if near := nearest.To(name, names); near != "" {
+		return nil, fmt.Errorf("%s: there is no upload %q; did you mean %q?", h.cfg.Path, name, near)
+	}
+	return nil, fmt.Errorf("%s: there is no upload %q; it has %s", h.cfg.Path, name, strings.Join(names, ", "))
+}
+
+func (h *Host) nothingToSync() error {
+	return fmt.Errorf("%s: there is nothing to sync: it has no uploads", h.cfg.Path)
+}
+
+// openPlugin selects one plugin.
+func (h *Host) openPlugin(ctx context.Context, selection Selection) error {
+	name, path := selection.Plugin, selection.ConfigFile
+	if strings.ContainsRune(name, filepath.Separator) {
+		if path != "" {
+			return fmt.Errorf("%s is a path; with --config, name the plugin as the configuration does", name)
+		}
+		return h.openBinary(name)
+	}
+	if path == "" {
+		path = DefaultConfigFile
+		if _, err := os.Stat(path); errors.Is(err, os.ErrNotExist) {
+			return h.openApp(name)
+		}
+	}
+	if err := h.load(ctx, path); err != nil {
+		return err
+	}
+	entry, unknown := h.cfg.Plugin(name)
+	switch {
+	case unknown == nil:
+		h.plugins, h.configured = fleet.Of([]*config.Plugin{entry}), true
+		return nil
+	case selection.ConfigFile != "":
+		return unknown
+	}
+	h.cfg, h.finder = nil, supervise.NewFinder(h.options.PluginDirs)
+	if err := h.openApp(name); err != nil {
+		return errors.Join(unknown, err)
+	}
+	return nil
+}
+
+func (h *Host) openBinary(path string) error {
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(absolute); err != nil {
+		return fmt.Errorf("there is no plugin binary %s: %w", path, err)
+	}
+	entry := config.ByName(filepath.Base(absolute), os.LookupEnv)
+	entry.Path = absolute
+	h.plugins = fleet.Of([]*config.Plugin{entry})
+	return nil
+}
+
+func (h *Host) openApp(app string) error {
+	h.plugins = fleet.Of([]*config.Plugin{config.ByName(app, os.LookupEnv)})
+	if h.options.Attach && os.Getenv(plugin.ReattachEnv) != "" {
+		return nil // What is attached to needs no binary.
+	}
+	_, err := h.finder.Find(app)
+	return err
+}
+
+// warn logs a warning and reports it to the observer.
+func (h *Host) warn(ctx context.Context, text string) {
+	ctxzap.Extract(ctx).Warn(text)
+	if h.options.Observer != nil {
+		h.options.Observer.Warning(text)
+	}
+}
+
+// prepare attaches plugins to what runs already, if that is allowed, and pins the others
+// to what is locked beside the configuration. Without a lock file nothing is pinned.
+func (h *Host) prepare(ctx context.Context, plugins []*fleet.Plugin) error {
+	if h.options.Attach {
+		warnings, err := fleet.Attach(os.Getenv(plugin.ReattachEnv), h.cfg, plugins)
+		for _, warning := range warnings {
+			h.warn(ctx, warning)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if h.cfg == nil {
+		return nil
+	}
+	err := fleet.Pin(h.cfg.Path, acceptCommand(h.cfg.Path), plugins, h.options.Unlocked)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		ctxzap.Extract(ctx).Debug("there is no lock file, so the plugins' binaries are not verified")
+		return nil
+	case errors.Is(err, fleet.ErrUnlocked):
+		h.warn(ctx, fmt.Sprintf("%s is ignored (--unlocked): any binary is started and given secrets", lock.PathFor(h.cfg.Path)))
+		return nil
+	}
+	return err
+}
+
+// start starts plugins that were prepared. What keeps them running until Close is
+// returned.
+func (h *Host) start(ctx context.Context, plugins []*fleet.Plugin, persistent bool, observer fleet.Observer) *fleet.Fleet {
+	options := h.fleetOptions()
+	options.Persistent, options.Observer = persistent, observer
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.running = fleet.Start(ctx, plugins, options)
+	return h.running
+}
+
+func (h *Host) fleetOptions() fleet.Options {
+	return fleet.Options{Version: h.options.Version, Finder: h.finder, LogLevel: h.options.LogLevel, Telemetry: h.options.Telemetry}
+}
+
+// needed are the plugins of these uploads, each once, in the order of the file.
+func (h *Host) needed(uploads []*config.Upload) []*fleet.Plugin {
+	return slices.DeleteFunc(slices.Clone(h.plugins), func(p *fleet.Plugin) bool {
+		return !slices.ContainsFunc(uploads, func(upload *config.Upload) bool { return slices.Contains(upload.Plugins, p.Plugin) })
+	})
+}
+
+// Revive starts plugins at once that have failed or wait for their next start.
+func (h *Host) Revive() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.running != nil {
+		h.running.Revive()
+	}
+}
+
+// Close stops the plugins and returns when they have ended. It works after the context
+// has ended.
+func (h *Host) Close(ctx context.Context) {
+	h.mu.Lock()
+	running := h.running
+	h.mu.Unlock()
+	if running != nil {
+		running.Stop(ctx)
+	}
+}
+
+// namesOf are the plugins of an upload, by name.
+func namesOf(upload *config.Upload) []string {
+	names := make([]string, 0, len(upload.Plugins))
+	for _, entry := range upload.Plugins {
+		names = append(names, entry.Name)
+	}
+	return names
+}
+
+// acceptCommand is the command that locks what is there.
+func acceptCommand(configFile string) string {
+	if configFile == DefaultConfigFile {
+		return "baton-host lock"
+	}
+	return "baton-host lock --config " + configFile
+}

@@ -1,0 +1,238 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync"
+
+	"google.golang.org/protobuf/proto"
+
+	"github.com/batonhost/baton-host/host/call"
+	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/plugin"
+	"github.com/batonhost/baton-host/plugin/conformance"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+// Here is what is done with the single plugin of a host: [Selection] has its name.
+
+// Describe starts the plugin, lets it describe itself and stops it, which needs no
+// configuration. It also returns the binary.
+func (h *Host) Describe(ctx context.Context) (manifest *pluginv1.Manifest, binary string, err error) {
+	spec, err := h.single(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	supervise.Sweep()
+	manifest, err = describe(ctx, spec)
+	return manifest, spec.Path, err
+}
+
+// single is what is started for the plugin.
+func (h *Host) single(ctx context.Context) (supervise.Spec, error) {
+	if err := h.prepare(ctx, h.plugins); err != nil {
+		return supervise.Spec{}, err
+	}
+	return h.plugins[0].Found(h.finder)
+}
+
+func describe(ctx context.Context, spec supervise.Spec) (*pluginv1.Manifest, error) {
+	process, err := supervise.Start(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	defer process.Stop(context.WithoutCancel(ctx))
+	return process.Describe(ctx)
+}
+
+// Described is a plugin as it describes itself.
+type Described struct {
+	App string
+	// Instance is its name in the configuration; empty: it is known by its app only.
+	Instance string
+	Manifest *pluginv1.Manifest
+	Err      error // why it does not describe itself
+
+	spec supervise.Spec
+}
+
+// DescribeAll lets plugins describe themselves: those of these apps, or else all that
+// are installed, and, with a configuration file, its entries that name a program. What
+// is locked is started only as it is locked.
+func DescribeAll(ctx context.Context, configFile string, apps []string, options Options) ([]*Described, error) {
+	h := &Host{options: options, finder: supervise.NewFinder(options.PluginDirs)}
+	var all []*Described
+	if configFile != "" {
+		if err := h.load(ctx, configFile); err != nil {
+			return nil, err
+		}
+		entries := fleet.Of(slices.DeleteFunc(slices.Clone(h.cfg.Plugins), func(entry *config.Plugin) bool { return entry.Path == "" }))
+		if err := h.prepare(ctx, entries); err != nil {
+			return nil, err
+		}
+		for _, entry := range entries {
+			all = append(all, &Described{App: entry.App, Instance: entry.Name, spec: entry.Spec()})
+		}
+	}
+	ofApp := func(app, path string) *Described {
+		return &Described{App: app, spec: supervise.Spec{Instance: "baton-" + app, Path: path}}
+	}
+	for _, app := range apps {
+		path, err := h.finder.Find(app)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, ofApp(app, path))
+	}
+	if len(apps) == 0 {
+		for _, found := range h.finder.List() {
+			if !found.Shadowed {
+				all = append(all, ofApp(found.App, found.Path))
+			}
+		}
+	}
+	supervise.Sweep()
+	const atATime = 4
+	free := make(chan struct{}, atATime)
+	var describing sync.WaitGroup
+	for _, one := range all {
+		free <- struct{}{}
+		describing.Go(func() {
+			defer func() { <-free }()
+			one.Manifest, one.Err = describe(ctx, one.spec)
+		})
+	}
+	describing.Wait()
+	return all, ctx.Err()
+}
+
+// Call starts the plugin, configures it, calls a method of it and stops it. Each answer
+// goes to take, whose error ends the call. A method that changes something in the app
+// is refused unless the plugin's entry or provisioning lets it.
+func (h *Host) Call(ctx context.Context, method call.Method, request proto.Message, provisioning bool, take func(proto.Message) error) error {
+	p := h.plugins[0]
+	if err := h.permit(method, provisioning); err != nil {
+		return err
+	}
+	if err := h.prepare(ctx, h.plugins); err != nil {
+		return err
+	}
+	supervise.Sweep()
+	notes, closeNotes, err := openNotes(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeNotes()
+	running := p.Single(ctx, h.fleetOptions(), notes)
+	defer running.Stop(context.WithoutCancel(ctx))
+	if err := running.Start(ctx); err != nil {
+		return err
+	}
+	var untaken error
+	err = method.Call(ctx, running.Conn(), request, func(answer proto.Message) error {
+		untaken = take(answer)
+		return untaken
+	})
+	if untaken != nil {
+		return fmt.Errorf("plugin %q: %w", p.Name, untaken)
+	}
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	if exit, ok := errors.AsType[*supervise.ExitError](err); ok {
+		return exit
+	}
+	return fmt.Errorf("plugin %q: %w", p.Name, method.Explain(err))
+}
+
+// permit refuses a call that changes something in an app that is not opened for changes.
+func (h *Host) permit(method call.Method, provisioning bool) error {
+	if !method.Changes || h.plugins[0].Provisioning || provisioning {
+		return nil
+	}
+	how := "give --provisioning"
+	if h.configured {
+		how += ", or set `provisioning: true` in the plugin's entry of the configuration"
+	}
+	return fmt.Errorf("plugin %q: %s changes something in the app; to let it, %s", h.plugins[0].Name, method, how)
+}
+
+// Test runs the conformance checks on the plugin, and reports each outcome.
+func (h *Host) Test(ctx context.Context, report func(conformance.Outcome)) (*conformance.Report, error) {
+	if os.Getenv(plugin.ReattachEnv) != "" {
+		return nil, fmt.Errorf("baton-host test starts and kills processes of its own, and cannot attach to one; unset %s", plugin.ReattachEnv)
+	}
+	spec, err := h.single(ctx)
+	if err != nil {
+		return nil, err
+	}
+	supervise.Sweep()
+	scratch, err := supervise.MakeScratch()
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = scratch.Remove() }()
+	spec.ScratchDir = scratch.Path()
+	notes, closeNotes, err := openNotes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer closeNotes()
+	spec.Sessions = notes
+	result := conformance.New(h.subject(spec)).Run(ctx, report)
+	return result, ctx.Err()
+}
+
+// subject has the checks' processes supervised as those of a sync are.
+func (h *Host) subject(spec supervise.Spec) conformance.Subject {
+	return conformance.Subject{
+		Start: func(ctx context.Context, written func(conformance.Line)) (conformance.Process, error) {
+			spec := spec
+			spec.Observe = func(line supervise.Line) { written(conformance.Line(line)) }
+			process, err := supervise.Start(ctx, spec)
+			if err != nil {
+				return nil, err
+			}
+			return supervised{process}, nil
+		},
+		Request: func(schema *pluginv1.ConfigurationSchema) (*pluginv1.ConfigureRequest, error) {
+			bound, problems := h.plugins[0].Settings.Bind(schema)
+			if err := problems.Err(); err != nil {
+				return nil, err
+			}
+			return bound.Request(&pluginv1.Host{UserAgent: "baton-host/" + h.options.Version}), nil
+		},
+	}
+}
+
+// supervised is a process as the checks want it.
+type supervised struct{ *supervise.Process }
+
+// Stop stops it as a sync does.
+func (s supervised) Stop(ctx context.Context) error {
+	s.Process.Stop(ctx)
+	return nil
+}
+
+// openNotes makes a session store for a plugin that takes part in no sync: it is
+// empty, and gone when close is called, after the plugin has stopped.
+func openNotes(ctx context.Context) (notes *conformance.Sessions, closeNotes func(), err error) {
+	dir, err := supervise.MakeScratch()
+	if err != nil {
+		return nil, nil, err
+	}
+	notes, err = conformance.OpenSessions(ctx, dir.Path())
+	if err != nil {
+		_ = dir.Remove()
+		return nil, nil, err
+	}
+	return notes, func() {
+		_ = notes.Close(context.WithoutCancel(ctx))
+		_ = dir.Remove()
+	}, nil
+}

@@ -1,0 +1,202 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+
+	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/service"
+	"github.com/batonhost/baton-host/host/status"
+	"github.com/batonhost/baton-host/host/status/history"
+	"github.com/batonhost/baton-host/host/status/listen"
+	"github.com/batonhost/baton-host/host/status/page"
+	"github.com/batonhost/baton-host/host/syncfile"
+	"github.com/batonhost/baton-host/host/workdir"
+	"github.com/batonhost/baton-host/plugin"
+)
+
+// DefaultStallTimeout is how long C1 may take nothing more of a sync file.
+const DefaultStallTimeout = service.DefaultStallTimeout
+
+// ServeOptions say how uploads are served.
+type ServeOptions struct {
+	// Grace is how long work in hand may go on once the context has ended.
+	Grace time.Duration
+	// StallTimeout is how long C1 may take nothing more of a sync file before it is sent
+	// again; 0 is [DefaultStallTimeout].
+	StallTimeout time.Duration
+	// Listen is the address of the status page, the metrics and the probes; empty: they
+	// are not served. ListenAny lets it be one that other machines reach.
+	Listen    string
+	ListenAny bool
+}
+
+// Serve stays connected to C1 for every upload and does the tasks that it hands out,
+// until the context ends; then it returns nil. Each upload begins when its own plugins
+// have started. The error is of a configuration that is wrong, or of uploads none of
+// which can be served any more.
+func (h *Host) Serve(ctx context.Context, options ServeOptions) error {
+	needed, dir, err := h.prepareService(ctx)
+	if err != nil {
+		return err
+	}
+	release, err := lockStateDir(dir)
+	if err != nil {
+		return err
+	}
+	defer release()
+	syncfile.Sweep(dir)
+	temp, err := workdir.Make(os.TempDir(), "baton-host-run-")
+	if err != nil {
+		return fmt.Errorf("there must be a directory for temporary files: %w; make room there, or set TMPDIR", err)
+	}
+	defer func() { _ = temp.Remove() }()
+	workdir.Sweep(os.TempDir(), "baton-host-run-")
+
+	log := ctxzap.Extract(ctx)
+	board, past := h.board(), history.In(dir)
+	syncs, err := past.Read()
+	if err != nil {
+		log.Warn("the history of the syncs cannot be read, so the page begins a new one", zap.Error(err))
+	}
+	board.Recall(syncs)
+	stopListening, err := serveStatus(ctx, board, options)
+	if err != nil {
+		return err
+	}
+	defer stopListening()
+	defer context.AfterFunc(ctx, board.Stopping)()
+
+	log.Info("starting", zap.String("version", h.options.Version), zap.String("host_id", service.HostID()), zap.String("state_dir", dir))
+	running := h.start(ctx, needed, true, board)
+	defer running.Stop(ctx)
+	err = h.serveEach(ctx, running, board, past, service.Options{
+		Version: h.options.Version, StateDir: dir, TempDir: temp.Path(), Accept: h.options.AcceptDeletions,
+		Retry: aggregate.RetryFor(h.options.RetryFor), Grace: options.Grace, StallTimeout: options.StallTimeout,
+	})
+	if ctx.Err() != nil {
+		log.Info("stopped")
+		return nil
+	}
+	return err
+}
+
+// prepareService finds what is to be served, and where its state is.
+func (h *Host) prepareService(ctx context.Context) (needed []*fleet.Plugin, stateDir string, err error) {
+	if len(h.uploads) == 0 {
+		return nil, "", h.nothingToSync()
+	}
+	needed = h.needed(h.uploads)
+	if err := h.prepare(ctx, needed); err != nil {
+		return nil, "", err
+	}
+	if stateDir, err = h.stateDir(); err != nil {
+		return nil, "", err
+	}
+	var baselines []baseline
+	for _, upload := range h.uploads {
+		baselines = append(baselines, baselineIn(stateDir, upload))
+	}
+	if err := h.checkAcceptedForService(ctx, baselines); err != nil {
+		return nil, "", err
+	}
+	return needed, stateDir, takeCredentials(h.uploads)
+}
+
+// configurationPatience is how long the other plugins may take to report what is wrong
+// with their configuration once one has, so that everything is reported at once.
+const configurationPatience = 10 * time.Second
+
+// serveEach serves every upload until none can be served any more. What a plugin's
+// schema says against the configuration ends the host: it must be fixed, and the host
+// started again.
+func (h *Host) serveEach(ctx context.Context, running *fleet.Fleet, board *status.Board, past *history.File, options service.Options) error {
+	serving, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make([]error, len(h.uploads))
+	var all sync.WaitGroup
+	for i, upload := range h.uploads {
+		one := service.New(upload, running, board, past, options)
+		all.Go(func() {
+			ended[i] = one.Serve(serving)
+			var problems config.Problems
+			if !errors.As(ended[i], &problems) {
+				return
+			}
+			patience, cancel := context.WithTimeout(serving, configurationPatience)
+			defer cancel()
+			_ = fleet.Await(patience, running.Plugins()) // What has not started by then has nothing to report.
+			stop()
+		})
+	}
+	all.Wait()
+	if err := fleet.SchemaErr(running.Plugins()); err != nil {
+		return err
+	}
+	return fmt.Errorf("no upload can be served any more:\n%w", errors.Join(ended...))
+}
+
+// board is a board for the host's uploads.
+func (h *Host) board() *status.Board {
+	options := status.Options{Version: h.options.Version, SDKVersion: plugin.SDKVersion(), HostID: service.HostID()}
+	for _, upload := range h.uploads {
+		options.Uploads = append(options.Uploads, status.Served{Name: upload.Name, MaxStale: upload.MaxStale, Plugins: namesOf(upload)})
+	}
+	return status.New(options)
+}
+
+// serveStatus serves what the board says, if it is to.
+func serveStatus(ctx context.Context, board *status.Board, options ServeOptions) (stop func(), err error) {
+	if options.Listen == "" {
+		if options.ListenAny {
+			return nil, errors.New("--listen-any is about the address of --listen; name that too")
+		}
+		return func() {}, nil
+	}
+	listener, err := listen.Open(ctx, options.Listen, options.ListenAny)
+	if err != nil {
+		return nil, err
+	}
+	ctxzap.Extract(ctx).Info("listening", zap.String("address", listener.Addr().String()))
+	mux := http.NewServeMux()
+	mux.Handle("/", page.Handler(board))
+	for _, path := range []string{"/metrics", "/healthz", "/readyz"} {
+		mux.Handle(path, board.Handler())
+	}
+	return listen.Serve(listener, mux), nil
+}
+
+// The variables of the SDK for a connector's credentials.
+const (
+	clientIDVariable     = "BATON_CLIENT_ID"
+	clientSecretVariable = "BATON_CLIENT_SECRET"
+)
+
+// takeCredentials gives a single upload without credentials those of the environment,
+// and refuses uploads that have none.
+func takeCredentials(uploads []*config.Upload) error {
+	if len(uploads) == 1 && uploads[0].ClientID == "" {
+		return uploads[0].TakeCredentials(os.Getenv(clientIDVariable), os.Getenv(clientSecretVariable))
+	}
+	var without []string
+	for _, upload := range uploads {
+		if upload.ClientID == "" {
+			without = append(without, fmt.Sprintf("%q", upload.Name))
+		}
+	}
+	if len(without) > 0 {
+		return fmt.Errorf("upload %s has no client-id and client-secret; each upload needs its own from C1 (or leave it out of what is run with --upload)", strings.Join(without, ", "))
+	}
+	return nil
+}

@@ -1,0 +1,283 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+
+	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
+	"github.com/batonhost/baton-host/host/lastgood"
+	"github.com/batonhost/baton-host/host/syncfile"
+)
+
+// SyncOptions say where sync files go.
+type SyncOptions struct {
+	// OutputDir is the directory of the files, which are named after their uploads. It
+	// is made if it does not exist.
+	OutputDir string
+	// File is the file of a host that was opened for a single app.
+	File string
+}
+
+// SyncResult is how the sync of one upload went.
+type SyncResult struct {
+	Upload  string
+	Plugins []string // of the upload, in its order
+	// File is where the sync file is.
+	File string
+	// Accounts is how many accounts the file has, by plugin; nil if there is no file.
+	Accounts map[string]int
+	// Stale are the plugins whose part is, or is partly, that of the baseline.
+	Stale []Stale
+	// Unguarded says of which plugins the numbers could not be compared with those of a
+	// baseline, and why, in a sentence; empty if all were, or need not be.
+	Unguarded string
+	// Warnings are sentences about what is right by all that is known, and yet must be
+	// looked at.
+	Warnings []string
+	Took     time.Duration
+	// Err is why no file was written; nil if one was.
+	Err error
+}
+
+// Stale is a plugin's part that comes from the baseline.
+type Stale struct {
+	Plugin string
+	// Accounts is how many of its accounts come from there.
+	Accounts int
+	// AsOf is when its app was last read completely.
+	AsOf time.Time
+}
+
+// Sync reads all plugins of the uploads once and writes a sync file for each upload. A
+// file appears only when it is complete. An upload begins when its own plugins have
+// started, and one is read at a time. The results are those of the uploads that were
+// tried, in the order of the configuration; the error joins everything that failed, and
+// is the context's where that ended.
+func (h *Host) Sync(ctx context.Context, options SyncOptions) ([]*SyncResult, error) {
+	syncs := make([]*uploadSync, 0, len(h.uploads))
+	var baselines []baseline
+	for _, upload := range h.uploads {
+		one := &uploadSync{host: h, upload: upload, path: filepath.Join(options.OutputDir, upload.Name+".c1z")}
+		if h.app != "" {
+			one.path = options.File
+		}
+		syncs = append(syncs, one)
+		baselines = append(baselines, baselineAt(one.path, upload))
+	}
+	if len(syncs) == 0 {
+		return nil, h.nothingToSync()
+	}
+	needed := h.needed(h.uploads)
+	if err := h.prepare(ctx, needed); err != nil {
+		return nil, err
+	}
+	if err := h.checkAccepted(ctx, baselines); err != nil {
+		return nil, err
+	}
+	for _, one := range syncs {
+		if err := makePlace(one.path); err != nil {
+			return nil, err
+		}
+	}
+
+	running := h.start(ctx, needed, false, nil)
+	defer running.Stop(ctx)
+	failed := h.syncEach(ctx, running, syncs)
+	if ctx.Err() != nil {
+		return nil, ctx.Err()
+	}
+	var results []*SyncResult
+	for _, one := range syncs {
+		if one.result != nil {
+			results = append(results, one.result)
+		}
+	}
+	return results, errors.Join(failed...)
+}
+
+// syncEach syncs the uploads as they become ready, and returns what failed.
+func (h *Host) syncEach(ctx context.Context, running *fleet.Fleet, syncs []*uploadSync) (failed []error) {
+	ready := make(chan *uploadSync, len(syncs))
+	for _, one := range syncs {
+		one.members = running.Of(one.upload)
+		go func() {
+			_ = fleet.Await(ctx, one.members) // The context's end is looked at here.
+			ready <- one
+		}()
+	}
+	read, done := make(chan struct{}, 1), make(chan struct{})
+	defer close(done)
+	for left := len(syncs); left > 0; left-- {
+		one := <-ready
+		if ctx.Err() != nil {
+			return nil
+		}
+		if fleet.ConfigurationErr(one.members) != nil {
+			continue
+		}
+		if left == 1 {
+			// The plugins end while the last file is packed.
+			one.read = read
+			go func() {
+				select {
+				case <-read:
+					running.Stop(ctx)
+				case <-done:
+				}
+			}()
+		}
+		if err := one.run(ctx, running); err != nil {
+			failed = append(failed, err)
+		}
+		if ctx.Err() != nil {
+			return nil
+		}
+	}
+	// Everything that is wrong with the configuration, once.
+	if err := fleet.ConfigurationErr(running.Plugins()); err != nil {
+		failed = append([]error{err}, failed...)
+	}
+	return failed
+}
+
+// uploadSync is the sync of one upload into a file.
+type uploadSync struct {
+	host    *Host
+	upload  *config.Upload
+	path    string
+	members []*fleet.Plugin
+	read    chan<- struct{} // see [syncrun.Spec]
+	result  *SyncResult     // nil: it was not tried
+}
+
+// run runs the sync, publishes its file and logs how that went.
+func (u *uploadSync) run(ctx context.Context, running *fleet.Fleet) error {
+	ctx = ctxzap.ToContext(ctx, ctxzap.Extract(ctx).With(zap.String("upload", u.upload.Name)))
+	u.result = &SyncResult{Upload: u.upload.Name, Plugins: namesOf(u.upload), File: u.path}
+	figures, begun := &syncrun.Figures{}, time.Now()
+	err := u.publish(ctx, running, figures)
+	u.result.Err = err
+	figures.Log(ctxzap.Extract(ctx), err, ctx.Err() != nil, time.Since(begun))
+	if err == nil {
+		return nil
+	}
+	_, isGone := errors.AsType[*syncrun.GoneError](err)
+	err = fmt.Errorf("upload %q: %w", u.upload.Name, err)
+	if isGone && u.host.app != "" {
+		err = fmt.Errorf("%w\n%s is the sync file of something else; write another with --file", err, u.path)
+	}
+	return err
+}
+
+func (u *uploadSync) publish(ctx context.Context, running *fleet.Fleet, figures *syncrun.Figures) error {
+	if err := fleet.StartErr(u.members); err != nil && !u.upload.LastGood {
+		return err
+	}
+	path, err := syncfile.BehindLinks(u.path)
+	if err != nil {
+		return err
+	}
+	made, keep, err := u.sync(ctx, path, running, figures)
+	if err != nil {
+		return err
+	}
+	if u.upload.LastGood || slices.ContainsFunc(u.members, (*fleet.Plugin).IsBare) {
+		// The file does not have the names of plugins without a namespace; the record has.
+		err = keep.Replace(made.Draft, made.Sync)
+	} else {
+		err = made.Draft.Publish(path)
+	}
+	if err != nil {
+		made.Draft.Discard()
+		return err
+	}
+	u.result.Accounts = made.Accounts
+	for _, one := range made.Stale {
+		u.result.Stale = append(u.result.Stale, Stale{Plugin: one.Instance, Accounts: one.Accounts, AsOf: one.AsOf})
+	}
+	return nil
+}
+
+// sync reads the plugins into a draft beside the path.
+func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet, figures *syncrun.Figures) (*syncrun.Result, *lastgood.Keep, error) {
+	keep, begun := lastgood.At(path), time.Now()
+	spec := syncrun.Spec{
+		Upload:   u.upload,
+		Plugins:  syncrun.Of(ctx, u.members, u.upload),
+		Accept:   u.host.acceptedSet(),
+		Keep:     keep,
+		Dir:      filepath.Dir(path),
+		Retry:    aggregate.RetryFor(u.host.options.RetryFor),
+		Sessions: running.Sessions(),
+		Figures:  figures,
+		Read:     u.read,
+	}
+	if u.host.options.Observer != nil {
+		progress := u.host.options.Observer.Syncing(u.upload.Name, u.result.Plugins)
+		spec.Observer = observed{progress}
+		defer func() { progress.End(u.result) }()
+	}
+	made, err := syncrun.Run(ctx, spec)
+	u.result.Took = time.Since(begun)
+	if err != nil {
+		return nil, nil, err
+	}
+	u.result.Unguarded, u.result.Warnings = made.Unguarded, made.Warnings
+	return made, keep, nil
+}
+
+// observed passes what happens behind the aggregate to a Progress.
+type observed struct{ Progress }
+
+func (o observed) Listed(page aggregate.Page) {
+	accounts := 0
+	if page.Accounts {
+		accounts = page.Rows
+	}
+	o.Progress.Listed(page.Instance, accounts)
+}
+
+func (o observed) Retrying(retry aggregate.Retry) {
+	o.Progress.Retrying(retry.Instance, retry.Wait, retry.Err)
+}
+
+func (o observed) FellBack(fallback aggregate.Fallback) {
+	o.Progress.FellBack(fallback.Instance, fallback.AsOf, fallback.Err)
+}
+
+// makePlace makes the directory of a sync file, or returns why there can be none,
+// before any work is done for it.
+func makePlace(path string) error {
+	if strings.HasSuffix(path, string(filepath.Separator)) {
+		return fmt.Errorf("the sync file cannot be written to %s: that names a directory; name the file in it too, such as %s", path, filepath.Join(path, "sync.c1z"))
+	}
+	dir := filepath.Dir(path)
+	if info, err := os.Stat(dir); err == nil && !info.IsDir() {
+		return fmt.Errorf("the sync file cannot be written into %s: it is a file, not a directory", dir)
+	}
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("the directory of the sync file cannot be made: %w", err)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("the sync file cannot be written: %w", err)
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("the sync file cannot be written to %s: there is something else than a file of that name", path)
+	}
+	return nil
+}
