@@ -130,8 +130,7 @@ func (h *Host) serveEach(ctx context.Context, running *fleet.Fleet, board *statu
 		one := service.New(upload, running, board, past, options)
 		all.Go(func() {
 			ended[i] = one.Serve(serving)
-			var problems config.Problems
-			if !errors.As(ended[i], &problems) {
+			if _, wrong := errors.AsType[config.Problems](ended[i]); !wrong {
 				return
 			}
 			patience, cancel := context.WithTimeout(serving, configurationPatience)

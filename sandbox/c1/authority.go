@@ -17,9 +17,27 @@ import (
 // certificateLifetime outlasts every use of a server; its keys die with it.
 const certificateLifetime = 30 * 24 * time.Hour
 
-// newAuthority makes a certificate authority that exists in memory only, and a
-// certificate of it for this machine's loopback names. The authority's own
-// certificate comes in PEM; its key is forgotten.
+// Authority is a certificate authority that exists in memory only, with a certificate of
+// it for this machine's loopback names. Servers that share one are trusted together.
+type Authority struct {
+	leaf  tls.Certificate
+	caPEM []byte
+}
+
+// NewAuthority makes an authority. Its key is forgotten.
+func NewAuthority() (*Authority, error) {
+	leaf, caPEM, err := newAuthority()
+	if err != nil {
+		return nil, err
+	}
+	return &Authority{leaf: leaf, caPEM: caPEM}, nil
+}
+
+// CAPEM is the authority's own certificate, in PEM.
+func (a *Authority) CAPEM() []byte { return a.caPEM }
+
+// newAuthority makes the certificates of an authority: that for the loopback names, and
+// its own in PEM.
 func newAuthority() (leaf tls.Certificate, caPEM []byte, err error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -20,6 +20,8 @@ type Options struct {
 	// Listener is what to listen on, a TCP listener of a loopback address without
 	// TLS; the server closes it. Without one a free port of 127.0.0.1 is taken.
 	Listener net.Listener
+	// Authority signs the server's certificate. Without one it has its own.
+	Authority *Authority
 	// Dir is where complete uploads are kept, as Dir/client/task-n.c1z. Without
 	// one they are checked and not kept.
 	Dir string

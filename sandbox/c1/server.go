@@ -57,15 +57,17 @@ func Start(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	leaf, caPEM, err := newAuthority()
-	if err != nil {
-		_ = listener.Close()
-		return nil, err
+	authority := opts.Authority
+	if authority == nil {
+		if authority, err = NewAuthority(); err != nil {
+			_ = listener.Close()
+			return nil, err
+		}
 	}
 	s := &Server{
 		opts:    opts,
-		caPEM:   caPEM,
-		front:   newFront(listener, leaf),
+		caPEM:   authority.caPEM,
+		front:   newFront(listener, authority.leaf),
 		clients: map[string]*client{},
 		tokens:  map[string]*token{},
 		tasks:   map[string]*task{},

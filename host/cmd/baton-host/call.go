@@ -108,7 +108,7 @@ func byHand(method call.Method) error {
 	case pluginv1.PluginService_Configure_FullMethodName:
 		return errors.New("Configure is not called by hand: a plugin is configured once, before the first call, with what the configuration file or BATON_* variables say") //nolint:staticcheck // A method's name.
 	case pluginv1.PluginService_Stop_FullMethodName:
-		return errors.New("Stop is not called by hand: every plugin is stopped after its call")
+		return errors.New("Stop is not called by hand: every plugin is stopped after its call") //nolint:staticcheck // A method's name.
 	}
 	return nil
 }
