@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
 	"github.com/batonhost/baton-host/host/lastgood"
 	"github.com/batonhost/baton-host/host/syncfile"
@@ -70,11 +71,11 @@ func (b *baseline) exists() bool {
 	return err == nil
 }
 
-// checkAccepted refuses a name whose deletions are accepted and of which neither the
-// host's plugins nor a baseline know: nothing of it could be deleted.
-func (h *Host) checkAccepted(ctx context.Context, baselines []baseline) error {
+// checkAccepted refuses a name whose deletions are accepted and which is neither one of
+// the plugins nor known to a baseline: nothing of it could be deleted.
+func (h *Host) checkAccepted(ctx context.Context, plugins []*fleet.Plugin, baselines []baseline) error {
 	for _, name := range h.options.AcceptDeletions {
-		if err := h.checkAcceptedName(ctx, name, baselines); err != nil {
+		if err := checkAcceptedName(ctx, name, plugins, baselines); err != nil {
 			return err
 		}
 	}
@@ -85,10 +86,10 @@ func (h *Host) checkAccepted(ctx context.Context, baselines []baseline) error {
 // what it was written for: where there is a baseline, a name in neither may be that of a
 // plugin whose deletions are through, and must not keep the host from starting again. A
 // name that is wrong lets nothing through.
-func (h *Host) checkAcceptedForService(ctx context.Context, baselines []baseline) error {
+func (h *Host) checkAcceptedForService(ctx context.Context, plugins []*fleet.Plugin, baselines []baseline) error {
 	var failed []error
 	for _, name := range h.options.AcceptDeletions {
-		err := h.checkAcceptedName(ctx, name, baselines)
+		err := checkAcceptedName(ctx, name, plugins, baselines)
 		if err != nil && slices.ContainsFunc(baselines, func(b baseline) bool { return b.exists() }) {
 			h.warn(ctx, err.Error()+"; take it out of the command line if they have been let through")
 			continue
@@ -98,9 +99,9 @@ func (h *Host) checkAcceptedForService(ctx context.Context, baselines []baseline
 	return errors.Join(failed...)
 }
 
-func (h *Host) checkAcceptedName(ctx context.Context, name string, baselines []baseline) error {
+func checkAcceptedName(ctx context.Context, name string, plugins []*fleet.Plugin, baselines []baseline) error {
 	var names []string
-	for _, p := range h.plugins {
+	for _, p := range plugins {
 		names = append(names, p.Name)
 	}
 	if slices.Contains(names, name) {

@@ -39,7 +39,7 @@ func (h *Host) Check(ctx context.Context, options CheckOptions) ([]CheckedPlugin
 	for _, upload := range h.uploads {
 		baselines = append(baselines, h.baselines(upload, options.OutputDir)...)
 	}
-	if err := h.checkAccepted(ctx, baselines); err != nil {
+	if err := h.checkAccepted(ctx, h.plugins, baselines); err != nil {
 		return nil, err
 	}
 	if err := h.prepare(ctx, h.plugins); err != nil {

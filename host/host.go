@@ -18,6 +18,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/nearest"
 	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/host/terminal"
 	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/plugin/telemetry"
 )
@@ -253,8 +254,10 @@ func (h *Host) openApp(app string) error {
 	return err
 }
 
-// warn logs a warning and reports it to the observer.
+// warn logs a warning and reports it to the observer, without control characters: names
+// of files may have them.
 func (h *Host) warn(ctx context.Context, text string) {
+	text = terminal.Printable(text, "")
 	ctxzap.Extract(ctx).Warn(text)
 	if h.options.Observer != nil {
 		h.options.Observer.Warning(text)

@@ -108,7 +108,7 @@ func (h *Host) prepareService(ctx context.Context) (needed []*fleet.Plugin, stat
 	for _, upload := range h.uploads {
 		baselines = append(baselines, baselineIn(stateDir, upload))
 	}
-	if err := h.checkAcceptedForService(ctx, baselines); err != nil {
+	if err := h.checkAcceptedForService(ctx, needed, baselines); err != nil {
 		return nil, "", err
 	}
 	return needed, stateDir, takeCredentials(h.uploads)

@@ -83,7 +83,7 @@ func (h *Host) Sync(ctx context.Context, options SyncOptions) ([]*SyncResult, er
 	if err := h.prepare(ctx, needed); err != nil {
 		return nil, err
 	}
-	if err := h.checkAccepted(ctx, baselines); err != nil {
+	if err := h.checkAccepted(ctx, needed, baselines); err != nil {
 		return nil, err
 	}
 	for _, one := range syncs {

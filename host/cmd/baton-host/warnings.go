@@ -25,7 +25,7 @@ func personOf(ctx context.Context) person {
 // Warning writes a warning where the log is silent. Who asks for errors alone gets none.
 func (p person) Warning(text string) {
 	if p.silent {
-		fmt.Fprintf(os.Stderr, "baton-host: warning: %s\n", printable(text))
+		fmt.Fprintf(os.Stderr, "baton-host: warning: %s\n", text)
 	}
 }
 
