@@ -1,7 +1,8 @@
 // Package service is service mode: it keeps an upload's connection to ConductorOne
 // (C1), takes the tasks that C1 hands out and does them.
 //
-// `baton-host run` calls [Serve] once for each upload. Full syncs are done here,
+// Package host makes a [Service] for each upload, which owns the upload's plugins of the
+// fleet, its baseline and its part of the board. Full syncs are done here,
 // with heartbeats, a bounded upload and a report that is repeated until it is
 // heard; every other task is done by the SDK's own handlers. It must never let a
 // task go unreported that it can still report, upload a file for a task that C1
