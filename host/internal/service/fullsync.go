@@ -29,7 +29,7 @@ func (s *Service) fullSync(ctx context.Context, task *v1.Task, figures *syncrun.
 	working, stop, err := s.heartbeats(ctx, task, log)
 	switch {
 	case errors.Is(err, errTaken):
-		return err // There is nobody to tell.
+		return err // C1 does not expect a report.
 	case err != nil:
 		return s.failed(ctx, task, err)
 	}

@@ -45,10 +45,10 @@ const (
 	// refused before the upload is given up.
 	refusalsToStop = 5
 	// refusedPause is the pause between attempts with credentials that worked
-	// once: C1 may be wrong about them, and nobody may be there to restart us.
+	// once: C1 may be wrong about them, and there may be no operator to restart the host.
 	refusedPause = 5 * time.Minute
 
-	// handBackTime is how long, after the grace, C1 is told that work was dropped.
+	// handBackTime is how long, after the grace, dropped work is reported to C1.
 	handBackTime = 10 * time.Second
 )
 

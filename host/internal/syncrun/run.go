@@ -73,7 +73,7 @@ type Spec struct {
 	Sessions *session.Stores
 	// Read is that of [syncfile.Settings]; its capacity is 1.
 	Read chan<- struct{}
-	// Figures are filled in, also if the sync fails; nil: nobody wants them.
+	// Figures are filled in, also if the sync fails; nil: they are not needed.
 	Figures *Figures
 }
 
@@ -130,7 +130,7 @@ func Run(ctx context.Context, spec Spec) (*Result, error) {
 
 // concerned are the plugins that a sync of single resources or resource types is
 // about: the outage of another one is no reason to fail it. All of them are, if
-// the sync is of everything or names something that is nobody's.
+// the sync is of everything or names something that no plugin has.
 func concerned(spec Spec) []Plugin {
 	asked := slices.Clone(spec.Scope.ResourceTypes)
 	for _, one := range spec.Scope.Resources {
