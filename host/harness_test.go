@@ -97,8 +97,8 @@ type held struct {
 	reached, release chan struct{}
 }
 
-// somebody is a person whom an app that is out of order names.
-const somebody = "ada.lovelace@example.com"
+// person is someone whom an app that is out of order names.
+const person = "ada.lovelace@example.com"
 
 func startApp(t *testing.T, options scimsandbox.Options) *app {
 	t.Helper()
@@ -128,7 +128,7 @@ func (a *app) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		return
 	}
-	http.Error(w, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"500","detail":"no place left for `+somebody+`"}`, http.StatusInternalServerError)
+	http.Error(w, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"500","detail":"no place left for `+person+`"}`, http.StatusInternalServerError)
 }
 
 // fail takes the service down behind this many more requests.
