@@ -269,8 +269,10 @@ func (h *Host) warn(ctx context.Context, text string) {
 func (h *Host) prepare(ctx context.Context, plugins []*fleet.Plugin) error {
 	if h.options.Attach {
 		warnings, err := fleet.Attach(os.Getenv(plugin.ReattachEnv), h.cfg, plugins)
-		for _, warning := range warnings {
-			h.warn(ctx, warning)
+		if h.options.Observer != nil { // The log has its own warning of the attaching.
+			for _, warning := range warnings {
+				h.options.Observer.Warning(warning)
+			}
 		}
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/batonhost/baton-host/host/internal/hostlog"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -62,6 +63,9 @@ func newMetrics(host Host, uploads []Served) *metrics {
 		m.registry.MustRegister(vec)
 		return vec
 	}
+	m.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Namespace: namespace, Name: "log_lines_dropped_total", Help: "Lines of the host's log that were dropped because standard error was not read.",
+	}, func() float64 { return float64(hostlog.Stderr.Dropped()) }))
 	m.connected = gauge("connected", "1 if C1 answered when it was last talked to, else 0.", "upload")
 	m.tasks = counter("tasks_total", "Tasks that ended, by how.", "upload", "type", "result")
 	m.running = gauge("tasks_running", "Tasks in hand.", "upload")

@@ -120,9 +120,13 @@ func parseLine(text string) (parsed line, structured bool) {
 
 // isChatter says that gRPC tells of a server or a connection that it has made, which
 // it does at each start of an unmodified connector, or the SDK of the use of its cache,
-// which it does at the end of each sync.
+// which it does at the end of each sync, or of the end of a call, whose error the host
+// gets with its answer and reports.
 func isChatter(l line) bool {
 	beginsWith := func(chatter string) bool { return strings.HasPrefix(l.message, chatter) }
+	if slices.ContainsFunc([]string{"finished unary call with code ", "finished stream call with code "}, beginsWith) {
+		return true
+	}
 	return l.level <= zapcore.InfoLevel && slices.ContainsFunc([]string{"[core]", "[transport]", "MemorySessionCache Stats"}, beginsWith)
 }
 

@@ -77,6 +77,8 @@ func TestALineIsUnderstoodAsFarAsPossible(t *testing.T) {
 		"a password made up":        {`{"msg":"hello","password":"p1","newPassword":"p2","api_key":7,"user":{"Client-Secret":["p3"]},"has_password":true,"page_token":"p4"}`, zap.InfoLevel, "hello", map[string]any{"password": "(secret)", "newPassword": "(secret)", "api_key": "(secret)", "user": map[string]any{"Client-Secret": "(secret)"}, "has_password": true, "page_token": "p4"}, false},
 		"gRPC of itself":            {`{"level":"info","msg":"[core][Server #1] Server created"}`, zap.DebugLevel, "[core]", nil, false},
 		"gRPC in trouble":           {`{"level":"warn","msg":"[core] no address"}`, zap.WarnLevel, "[core]", nil, false},
+		"the end of a call":         {`{"level":"error","msg":"finished unary call with code Unknown","error":"x"}`, zap.DebugLevel, "finished unary call", nil, false},
+		"the end of a stream":       {`{"level":"warn","msg":"finished stream call with code Unavailable"}`, zap.DebugLevel, "finished stream call", nil, false},
 		"plain text":                {"hello there", zap.InfoLevel, "hello there", nil, false},
 		"carriage return":           {"hello\r", zap.InfoLevel, "hello", nil, false},
 		"a message that is none":    {`{"@message":1}`, zap.InfoLevel, `{"@message":1}`, nil, false},

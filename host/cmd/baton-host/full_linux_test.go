@@ -48,7 +48,7 @@ func TestAStateDirectoryWithoutRoomIsExplained(t *testing.T) {
 		s := newSingle(t, c1.Options{}, scim.Options{})
 		host := start(t, s, "1M", "2M")
 		require.Equal(t, 1, host.ends())
-		require.Contains(t, host.said.String(), "baton-host: the state directory "+s.state+" cannot be written to: ")
+		require.Contains(t, lastError(t, host.said.String()), "the state directory "+s.state+" cannot be written to: ")
 		require.Contains(t, host.said.String(), "no space left on device; make room there, or name another with --state-dir")
 		require.Empty(t, s.Events(), "C1 hears nothing of it")
 	})

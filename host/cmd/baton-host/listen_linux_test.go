@@ -27,8 +27,8 @@ func TestAnAddressThatCannotBeListenedOnIsASentence(t *testing.T) {
 		args []string
 		want string
 	}{
-		"a port that is in use":         {[]string{"--listen", taken.Addr().String()}, "baton-host: --listen " + taken.Addr().String() + ": the port is in use by another program; name a free one, or port 0 to have one chosen\n"},
-		"an address that others reach":  {[]string{"--listen", "0.0.0.0:0"}, "baton-host: --listen 0.0.0.0:0: other machines may reach this address, and the status page has no login: whoever reaches it can read it; name a loopback address such as 127.0.0.1:9400, or add --listen-any if that is meant\n"},
+		"a port that is in use":         {[]string{"--listen", taken.Addr().String()}, "--listen " + taken.Addr().String() + ": the port is in use by another program; name a free one, or port 0 to have one chosen"},
+		"an address that others reach":  {[]string{"--listen", "0.0.0.0:0"}, "--listen 0.0.0.0:0: other machines may reach this address, and the status page has no login: whoever reaches it can read it; name a loopback address such as 127.0.0.1:9400, or add --listen-any if that is meant"},
 		"no host":                       {[]string{"--listen", ":9400"}, "the status page has no login"},
 		"no port":                       {[]string{"--listen", "localhost"}, "--listen localhost: this is no address to listen on"},
 		"leave to listen, but no place": {[]string{"--listen-any"}, "--listen-any is about the address of --listen; name that too"},
@@ -38,7 +38,7 @@ func TestAnAddressThatCannotBeListenedOnIsASentence(t *testing.T) {
 			p := newPair(t, c1.Options{}, "")
 			host := p.run(t, c.args...)
 			require.Equal(t, 1, host.ends())
-			require.Contains(t, host.said.String(), c.want)
+			require.Contains(t, lastError(t, host.said.String()), c.want)
 			require.NotContains(t, host.said.String(), "starting", "before anything is started")
 		})
 	}

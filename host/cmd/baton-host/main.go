@@ -16,8 +16,10 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/internal/hostlog"
 	"github.com/batonhost/baton-host/host/terminal"
 )
 
@@ -32,21 +34,43 @@ func main() {
 	// ignored: plugins would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
-	cmd, err := newRootCommand().ExecuteContextC(ctx)
+	options := &rootOptions{usualLevel: silent}
+	cmd, err := newRootCommand(options).ExecuteContextC(ctx)
 	interrupted := ctx.Err() != nil
 	stop()
+	status := 0
 	switch {
 	case err == nil:
-		return
 	case errors.Is(err, errDifferent):
-		os.Exit(1)
+		status = 1
 	case interrupted:
-		fmt.Fprintln(os.Stderr, "baton-host: interrupted; nothing was left half-written")
-		os.Exit(130)
+		status = 130
+		options.lastLine(cmd, nil)
 	default:
-		fmt.Fprintf(os.Stderr, "baton-host: %s\n", sentence(err))
-		os.Exit(failure(cmd))
+		status = failure(cmd)
+		options.lastLine(cmd, err)
 	}
+	_ = hostlog.Stderr.Sync() // Where nothing reads, the end is all that is left.
+	os.Exit(status)
+}
+
+// lastLine writes the command's last line on standard error: the error that ended it,
+// or nil that it was interrupted.
+func (o *rootOptions) lastLine(cmd *cobra.Command, err error) {
+	if o.writesJSON(cmd) {
+		log := hostlog.Command(cmd.Name())
+		if err == nil {
+			log.Warn("interrupted; nothing was left half-written")
+		} else {
+			log.Error("the command failed", zap.String("error", wordsOf(err)))
+		}
+		return
+	}
+	words := "interrupted; nothing was left half-written"
+	if err != nil {
+		words = sentence(err)
+	}
+	_, _ = fmt.Fprintf(hostlog.Stderr, "baton-host: %s\n", words)
 }
 
 // failure is the exit status of a command that has failed: 2 where 1 says something

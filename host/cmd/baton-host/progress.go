@@ -12,6 +12,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/internal/hostlog"
 )
 
 const (
@@ -38,7 +39,7 @@ type progress struct {
 
 func startProgress(upload string, instances []string) *progress {
 	p := &progress{
-		w:        os.Stderr,
+		w:        hostlog.Stderr,
 		upload:   upload,
 		live:     term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb",
 		start:    time.Now(),

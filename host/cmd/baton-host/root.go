@@ -2,9 +2,11 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/conductorone/baton-sdk/pkg/logging"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
@@ -12,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/term"
 
+	"github.com/batonhost/baton-host/host/internal/hostlog"
 	"github.com/batonhost/baton-host/plugin/telemetry"
 )
 
@@ -34,8 +37,7 @@ type rootOptions struct {
 	telemetry  telemetry.Settings
 }
 
-func newRootCommand() *cobra.Command {
-	options := &rootOptions{usualLevel: silent}
+func newRootCommand(options *rootOptions) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "baton-host",
 		Short: "Run many identity connectors as plugins of one host",
@@ -62,7 +64,15 @@ upload (sync).`,
 			if err := options.startLog(cmd); err != nil {
 				return err
 			}
-			return options.startTelemetry(cmd)
+			if err := options.startTelemetry(cmd); err != nil {
+				return err
+			}
+			ctx, err := hostlog.Use(cmd.Context(), ctxzap.Extract(cmd.Context()))
+			if err != nil {
+				return fmt.Errorf("start the log: %w", err)
+			}
+			cmd.SetContext(ctx)
+			return nil
 		},
 	}
 	flags := root.PersistentFlags()
@@ -98,9 +108,9 @@ upload (sync).`,
 // startLog puts the logger into the command's context, where the SDK and our
 // packages look for it.
 func (o *rootOptions) startLog(cmd *cobra.Command) error {
-	level := o.level()
-	if _, err := logging.ParseLogLevel(level); err != nil {
-		return fmt.Errorf("the log level must be debug, info, warn or error, not %q", level)
+	level, err := logging.ParseLogLevel(o.level())
+	if err != nil {
+		return fmt.Errorf("the log level must be debug, info, warn or error, not %q", o.level())
 	}
 
 	format := o.logFormat
@@ -108,23 +118,61 @@ func (o *rootOptions) startLog(cmd *cobra.Command) error {
 	case logging.LogFormatConsole, logging.LogFormatJSON:
 	case "":
 		format = logging.LogFormatJSON
-		if term.IsTerminal(int(os.Stderr.Fd())) {
+		if onTerminal() {
 			format = logging.LogFormatConsole
 		}
 	default:
 		return fmt.Errorf("the log format must be console or json, not %q", format)
 	}
 
-	ctx, err := logging.Init(cmd.Context(), logging.WithLogFormat(format), logging.WithLogLevel(level))
-	if err != nil {
-		return fmt.Errorf("start the log: %w", err)
-	}
-	// The SDK's storage engine writes to the standard logger.
-	if _, err := zap.RedirectStdLogAt(ctxzap.Extract(ctx), zap.DebugLevel); err != nil {
-		return fmt.Errorf("start the log: %w", err)
+	log := hostlog.New(hostlog.Stderr, format, level)
+	zap.ReplaceGlobals(log) // Which telemetry adds the collector to.
+	ctx := ctxzap.ToContext(cmd.Context(), log)
+	if o.writesJSON(cmd) {
+		ctx = context.WithValue(ctx, commandLog{}, hostlog.Command(cmd.Name()))
 	}
 	cmd.SetContext(ctx)
 	return nil
+}
+
+// commandLog is the key of the logger of the command's own words, where these are lines
+// of JSON.
+type commandLog struct{}
+
+// onTerminal reports whether a person reads standard error.
+func onTerminal() bool { return term.IsTerminal(int(os.Stderr.Fd())) }
+
+// writesJSON reports whether what a command says beside its log, its last error above
+// all, is a line of JSON. It is where the log is JSON, unless that is silent and its form
+// the default: the errors of a one-shot command in a script are for people. It holds
+// for a command line that could not be read, too.
+func (o *rootOptions) writesJSON(cmd *cobra.Command) bool {
+	switch cmp.Or(o.logFormat, formatIn(os.Args[1:])) {
+	case logging.LogFormatJSON:
+		return true
+	case "":
+		usual := cmp.Or(cmd.Annotations[usualLevel], silent)
+		level, err := logging.NormalizeLogLevel(cmp.Or(o.logLevel, os.Getenv("BATON_LOG_LEVEL"), usual))
+		return !onTerminal() && (usual != silent || err == nil && level != silent)
+	}
+	return false
+}
+
+// formatIn is the log format that a command line asks for, also behind a flag that it
+// does not have.
+func formatIn(args []string) string {
+	for i, arg := range args {
+		if value, ok := strings.CutPrefix(arg, "--log-format="); ok {
+			return value
+		}
+		if arg == "--" {
+			return ""
+		}
+		if arg == "--log-format" && i+1 < len(args) {
+			return args[i+1]
+		}
+	}
+	return ""
 }
 
 // level is the log level that was asked for. BATON_LOG_LEVEL is the SDK's.

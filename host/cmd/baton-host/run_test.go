@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"net/http"
 	"os"
@@ -217,6 +218,36 @@ func (s *service) stop() {
 	left, err := filepath.Glob(filepath.Join(s.dir, "*"))
 	require.NoError(s.t, err)
 	require.Empty(s.t, left, "temporary files are left behind")
+}
+
+// logged is a line of the host's log.
+type logged struct {
+	Level, Msg, Error, Command string
+}
+
+// logOf are the lines on standard error, all of which must be JSON.
+func logOf(t *testing.T, stderr string) []logged {
+	t.Helper()
+	var lines []logged
+	for text := range strings.Lines(stderr) {
+		var line logged
+		require.NoError(t, json.Unmarshal([]byte(text), &line), text)
+		lines = append(lines, line)
+	}
+	return lines
+}
+
+// lastError is the error in the last line of a log in JSON, with which the command
+// ended.
+func lastError(t *testing.T, stderr string) string {
+	t.Helper()
+	lines := logOf(t, stderr)
+	require.NotEmpty(t, lines)
+	last := lines[len(lines)-1]
+	require.Equal(t, "error", last.Level, stderr)
+	require.Equal(t, "the command failed", last.Msg, stderr)
+	require.NotEmpty(t, last.Error)
+	return last.Error
 }
 
 // requireOnly checks what is in a state directory.

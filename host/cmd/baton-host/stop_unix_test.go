@@ -28,7 +28,7 @@ type hangingSync struct {
 
 // startHangingSync starts one and returns when it waits for the app, with its
 // working directory in out and its sockets in temporary.
-func startHangingSync(t *testing.T, out, temporary string) *hangingSync {
+func startHangingSync(t *testing.T, out, temporary string, args ...string) *hangingSync {
 	t.Helper()
 	s := &hangingSync{stderr: &bytes.Buffer{}, asked: make(chan struct{}, 100)}
 	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -40,7 +40,7 @@ func startHangingSync(t *testing.T, out, temporary string) *hangingSync {
 plugins: { fullstory: { config: { scim-base-url: "`+hanging.URL+`/scim/v2", scim-token: x } } }
 uploads: { workforce: { plugins: [fullstory] } }
 `)
-	s.cmd = command(t.Context(), t, []string{"TMPDIR=" + temporary}, "baton-host", "sync", "--config", config, "--output-dir", out)
+	s.cmd = command(t.Context(), t, []string{"TMPDIR=" + temporary}, "baton-host", append([]string{"sync", "--config", config, "--output-dir", out}, args...)...)
 	s.cmd.Stderr = s.stderr
 	require.NoError(t, s.cmd.Start())
 	select {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 
 	"github.com/conductorone/baton-sdk/pkg/logging"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
@@ -11,21 +10,30 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/internal/hostlog"
 )
 
 // person shows on standard error what the log does not: the commands that a person runs
 // log nothing unless they are asked to.
-type person struct{ silent bool } // nothing is logged, not even errors
+type person struct {
+	silent bool        // nothing is logged, not even errors
+	log    *zap.Logger // of the command's own lines where these are JSON; else nil
+}
 
 // personOf is the person who runs a command with this context.
 func personOf(ctx context.Context) person {
-	return person{silent: !ctxzap.Extract(ctx).Core().Enabled(zap.ErrorLevel)}
+	own, _ := ctx.Value(commandLog{}).(*zap.Logger)
+	return person{silent: !ctxzap.Extract(ctx).Core().Enabled(zap.ErrorLevel), log: own}
 }
 
 // Warning writes a warning where the log is silent. Who asks for errors alone gets none.
 func (p person) Warning(text string) {
-	if p.silent {
-		fmt.Fprintf(os.Stderr, "baton-host: warning: %s\n", text)
+	switch {
+	case !p.silent:
+	case p.log != nil:
+		p.log.Warn(text)
+	default:
+		_, _ = fmt.Fprintf(hostlog.Stderr, "baton-host: warning: %s\n", text)
 	}
 }
 

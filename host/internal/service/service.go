@@ -385,6 +385,8 @@ func (s *Service) do(ctx context.Context, task *v1.Task) {
 	switch {
 	case isSync:
 		figures.Log(log, err, event.Dropped, took)
+	case event.Dropped:
+		log.Warn("task dropped", zap.Error(err), zap.Duration("took", took))
 	case err != nil:
 		log.Error("task failed", zap.Error(err), zap.Duration("took", took))
 	default:

@@ -40,12 +40,3 @@ type silent struct{}
 func (silent) Listed(aggregate.Page)       {}
 func (silent) Retrying(aggregate.Retry)    {}
 func (silent) FellBack(aggregate.Fallback) {}
-
-// quieter leaves the SDK's running commentary on a sync to those who debug.
-func quieter(ctx context.Context) context.Context {
-	log := ctxzap.Extract(ctx)
-	if log.Core().Enabled(zap.DebugLevel) || !log.Core().Enabled(zap.InfoLevel) {
-		return ctx
-	}
-	return ctxzap.ToContext(ctx, log.WithOptions(zap.IncreaseLevel(zap.WarnLevel)))
-}

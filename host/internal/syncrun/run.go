@@ -103,7 +103,6 @@ type Result struct {
 // [GuardError] where the deletion guard tripped, and a [GoneError] where the upload no
 // longer has a plugin that the baseline has accounts of.
 func Run(ctx context.Context, spec Spec) (*Result, error) {
-	ctx = quieter(ctx)
 	spec.Plugins = concerned(spec)
 	if spec.Figures == nil {
 		spec.Figures = &Figures{}
