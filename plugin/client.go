@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"sync"
 
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
@@ -20,6 +21,21 @@ type Client struct {
 	Conn *grpc.ClientConn
 
 	broker *goplugin.GRPCBroker
+
+	mu      sync.Mutex
+	offered []*grpc.Server // serve session stores
+}
+
+// HangUp ends the connection, and what is served to the plugin beside it, whose sockets
+// go. The plugin's process is left alone.
+func (c *Client) HangUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, server := range c.offered {
+		server.Stop()
+	}
+	c.offered = nil
+	_ = c.Conn.Close()
 }
 
 // HostPlugins is the plugin set of the host's go-plugin client, by protocol

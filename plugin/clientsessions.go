@@ -40,6 +40,9 @@ func (c *Client) serveSessions(ctx context.Context, store v1.BatonSessionService
 			options = append(options, grpc.ChainUnaryInterceptor(ugrpc.UnaryServerInterceptor(ctx)...))
 			server := grpc.NewServer(options...)
 			v1.RegisterBatonSessionServiceServer(server, store)
+			c.mu.Lock()
+			c.offered = append(c.offered, server)
+			c.mu.Unlock()
 			close(serving)
 			return server
 		})

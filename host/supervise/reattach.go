@@ -209,7 +209,7 @@ func (p *Process) detached() *ExitError {
 
 // detach leaves an attached process alone.
 func (p *Process) detach() {
-	_ = p.client.Conn.Close()
+	p.client.HangUp()
 	<-p.runner.exited
 }
 

@@ -67,7 +67,7 @@ func serveHere[T field.Configurable](
 // Stop asks, and ends the serving.
 func (h *here) Stop(ctx context.Context) error {
 	err := h.stop(ctx)
-	_ = h.client.Conn.Close()
+	h.client.HangUp()
 	h.end()
 	<-h.gone
 	return err
