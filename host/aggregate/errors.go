@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/batonhost/baton-host/host/discreet"
+	"github.com/batonhost/baton-host/host/terminal"
 )
 
 // callError is a failed call in a sentence for an operator, with a gRPC status
@@ -169,8 +170,11 @@ func (e *joinedError) Unwrap() []error            { return e.errs }
 // The SDK puts a status inside a status, so that gRPC's prefix turns up anywhere.
 var statusNoise = regexp.MustCompile(`rpc error: code = \w+ desc = `)
 
-// Plain is the text of an error without gRPC's prefixes, for people.
-func Plain(text string) string { return statusNoise.ReplaceAllString(text, "") }
+// Plain is the text of an error for people: without gRPC's prefixes, and with what to
+// do about a limit of the system.
+func Plain(text string) string {
+	return terminal.WithLimitHint(statusNoise.ReplaceAllString(text, ""))
+}
 
 // cleaned is an error's message without gRPC's prefixes.
 func cleaned(err error) string {

@@ -20,6 +20,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/terminal"
 )
 
 // sayer is an error that knows which of its words are the host's own. Packages
@@ -85,7 +87,10 @@ func class(err error) string {
 	case errors.As(err, &name):
 		return "the name of the server cannot be looked up"
 	case errors.As(err, &errno):
-		return errno.Error()
+		return terminal.WithLimitHint(errno.Error())
+	}
+	if hint := terminal.LimitHint(err.Error()); hint != "" {
+		return hint
 	}
 	if words := answered(err.Error()); words != "" {
 		return words

@@ -41,6 +41,8 @@ func TestOnlyTheHostsOwnWordsAreSaid(t *testing.T) {
 		"a code that says nothing":       {status.Error(codes.Aborted, person), ""},
 		"a known sign in its text":       {status.Error(codes.Unavailable, "dial "+person+": connect: connection refused"), "the connection is refused"},
 		"an error of the system":         {&fs.PathError{Op: "write", Path: "/home/ada@example.com/state", Err: syscall.ENOSPC}, "no space left on device"},
+		"H15: too many open files":       {&fs.PathError{Op: "open", Path: "/home/ada@example.com/state", Err: syscall.EMFILE}, "too many open files; a limit of open files is reached; if it is this machine's, raise it (ulimit -n, LimitNOFILE= in a systemd unit, --ulimit nofile= of a container)"},
+		"H15: too many, of a plugin":     {status.Error(codes.Unavailable, "dial "+person+": socket: too many open files"), "a limit of open files is reached; if it is this machine's, raise it (ulimit -n, LimitNOFILE= in a systemd unit, --ulimit nofile= of a container)"},
 		"a name that is not found":       {fmt.Errorf("get: %w", &net.DNSError{Err: "no such host", Name: "ada@example.com"}), "the name of the server cannot be looked up"},
 		"work that was stopped":          {fmt.Errorf("listing %s: %w", person, context.Canceled), "it was broken off"},
 		"several":                        {errors.Join(own{about}, status.Error(codes.Internal, person)), "the app is out of order; it reports an internal error"},

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"go.uber.org/zap"
 
@@ -79,6 +80,9 @@ func (p *Process) askAll(ctx context.Context, made *image) (prebuilt.Told, error
 	asking.Go(func() { answers.Version, _ = p.ask(ctx, made, prebuilt.VersionCommand) })
 	asking.Go(func() { answers.Capabilities, _ = p.ask(ctx, made, prebuilt.CapabilitiesCommand) })
 	asking.Wait()
+	if _, notExecuted := errors.AsType[syscall.Errno](failed); notExecuted {
+		return prebuilt.Told{}, failed
+	}
 	if failed != nil {
 		return prebuilt.Told{}, fmt.Errorf("its %s command, by which it says what configuration it takes, %w; use a release of it that is built with a later baton-sdk",
 			strings.Join(prebuilt.SchemaCommand, " "), failed)

@@ -1,6 +1,7 @@
 package supervise
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -54,21 +55,24 @@ func imageOf(spec Spec, path, dir string) (*image, error) {
 	known.mu.Lock()
 	defer known.mu.Unlock()
 	if known.memory != nil {
-		return &image{file: known.memory}, known.verify(spec, path)
+		return inMemory(known.memory, dir), known.verify(spec, path)
 	}
 	memory, err := memoryFile()
 	if err != nil {
-		return copied(spec, path, dir) // Not allowed here: vm.memfd_noexec, say.
+		return copied(spec, path, dir) // Not allowed here: by vm.memfd_noexec or seccomp, say.
 	}
 	if err = known.read(spec, path, memory); err == nil {
 		_, err = unix.FcntlInt(memory.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
 	}
 	if err != nil {
 		_ = memory.Close()
-		return nil, err
+		if _, refused := errors.AsType[*PinError](err); refused {
+			return nil, err
+		}
+		return copied(spec, path, dir) // Memory cannot hold it, or cannot be sealed.
 	}
 	known.memory = memory
-	return &image{file: memory}, nil
+	return inMemory(memory, dir), nil
 }
 
 // verify says that the file is not the pinned one any more. It may have been replaced
@@ -112,7 +116,9 @@ func inodeOf(path string) (inode, error) {
 func memoryFile() (*os.File, error) {
 	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
 	fd, err := unix.MemfdCreate("baton-plugin", flags|unix.MFD_EXEC)
-	if err != nil { // Kernels before 6.3 do not know MFD_EXEC.
+	// Kernels before 6.3 do not know MFD_EXEC. Of one that refuses it, a file without
+	// it is one that cannot be executed.
+	if errors.Is(err, unix.EINVAL) {
 		fd, err = unix.MemfdCreate("baton-plugin", flags)
 	}
 	if err != nil {

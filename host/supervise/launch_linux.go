@@ -26,6 +26,12 @@ var launcher = sync.OnceValue(func() chan<- func() {
 func launch(cmd *exec.Cmd) error {
 	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL
 	done := make(chan error)
-	launcher() <- func() { done <- cmd.Start() }
+	launcher() <- func() {
+		err := cmd.Start()
+		if err == nil {
+			launched.Store(cmd.Process.Pid, cmd)
+		}
+		done <- err
+	}
 	return <-done
 }

@@ -72,6 +72,13 @@ func (w *logWriter) setPID(pid int) {
 	w.log = w.log.With(zap.Int("pid", pid))
 }
 
+// logger is where lines about the process go.
+func (w *logWriter) logger() *zap.Logger {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.log
+}
+
 // redact blanks the secrets of the plugin's configuration in every line from now on.
 func (w *logWriter) redact(secrets []string) {
 	w.mu.Lock()

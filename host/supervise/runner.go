@@ -11,7 +11,10 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
+
+	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/plugin"
 )
@@ -20,6 +23,13 @@ import (
 // process has gone: a grandchild that holds standard error would keep it open
 // for ever.
 const drainTime = time.Second
+
+const (
+	// mostPatience bounds how long a program that is being written is waited for.
+	mostPatience = 5 * time.Second
+	// busyPause is how long after one attempt it is tried again.
+	busyPause = 20 * time.Millisecond
+)
 
 // firstExtraFile is the number that the first of a command's extra files has in
 // the process.
@@ -31,7 +41,8 @@ const firstExtraFile = 3
 // the host with, and does not notice an exit while a grandchild holds a pipe.
 type runner struct {
 	cmd      *exec.Cmd
-	image    *os.File // what is executed, in place of cmd's path; nil: the path
+	image    *image
+	patience time.Duration // how long a program that is being written is waited for
 	logs     *logWriter
 	stdout   *os.File // our end
 	lifeline *os.File // our end: held open for as long as the host lives
@@ -58,7 +69,7 @@ type runner struct {
 // newRunner prepares the process that executes the image of a plugin.
 func newRunner(spec Spec, logs *logWriter, made *image) *runner {
 	cmd := exec.Command(spec.Path, spec.Args...) //nolint:gosec,noctx // Starting what the operator configured is the purpose; stop bounds the life of the process.
-	if made.file == nil && made.path != spec.Path {
+	if made.memory == nil {
 		cmd.Path = made.path
 	}
 	cmd.Env = append(pluginEnvironment(spec.Env), plugin.HostPIDEnv+"="+strconv.Itoa(os.Getpid()))
@@ -70,12 +81,14 @@ func newRunner(spec Spec, logs *logWriter, made *image) *runner {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("GOMEMLIMIT=%d", int64(softShare*float64(spec.MemoryLimit))))
 	}
 	ownGroup(cmd)
-	return &runner{cmd: cmd, logs: logs, image: made.file, exited: make(chan struct{})}
+	return &runner{
+		cmd: cmd, image: made, patience: min(mostPatience, spec.StartTimeout), logs: logs, exited: make(chan struct{}),
+	}
 }
 
 // Start starts the process with a pipe for its handshake, one for its log and
 // the lifeline.
-func (r *runner) Start(context.Context) error {
+func (r *runner) Start(ctx context.Context) error {
 	theirs := slices.Clone(r.inherited)
 	defer func() {
 		for _, file := range theirs {
@@ -112,11 +125,7 @@ func (r *runner) Start(context.Context) error {
 		r.cmd.Env = append(r.cmd.Env, plugin.LifelineEnv+"="+strconv.Itoa(firstExtraFile+len(r.cmd.ExtraFiles)))
 		r.cmd.ExtraFiles = append(r.cmd.ExtraFiles, theirLifeline)
 	}
-	if r.image != nil {
-		r.cmd.Path = fmt.Sprintf("/proc/self/fd/%d", firstExtraFile+len(r.cmd.ExtraFiles))
-		r.cmd.ExtraFiles = append(r.cmd.ExtraFiles, r.image)
-	}
-	if err := r.launch(); err != nil {
+	if err := r.launch(ctx); err != nil {
 		_ = stdout.Close()
 		_ = stderr.Close()
 		_ = lifeline.Close()
@@ -129,18 +138,74 @@ func (r *runner) Start(context.Context) error {
 	return nil
 }
 
-// launch starts the process unless it has been killed before it was born.
-func (r *runner) launch() error {
+// launch starts the process. A program that is being written is waited for, a
+// moment: by a build or an install, or by a fork of another program, which has the
+// files of its parent until it executes something itself.
+func (r *runner) launch(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, r.patience)
+	defer cancel()
+	err := r.launchOnce()
+	if errors.Is(err, syscall.ETXTBSY) {
+		r.logs.logger().Warn("the plugin's program is being written; trying again", zap.Error(err))
+	}
+	again := time.NewTicker(busyPause)
+	defer again.Stop()
+	for errors.Is(err, syscall.ETXTBSY) {
+		select {
+		case <-again.C:
+			err = r.launchOnce()
+		case <-ctx.Done():
+			return err
+		}
+	}
+	return err
+}
+
+// launchOnce starts the process unless it has been killed before it was born.
+func (r *runner) launchOnce() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.killed {
 		return errors.New("stopped before it was started")
 	}
-	if err := launch(r.cmd); err != nil {
+	started, err := r.execute()
+	if err != nil {
 		return err
 	}
-	r.pid = r.cmd.Process.Pid
+	r.cmd, r.pid = started, started.Process.Pid
 	return nil
+}
+
+// execute executes the image. Memory may be refused for many reasons
+// (vm.memfd_noexec, a security module, no /proc), of which the error says little: a
+// private copy of it is executed then, and what fails with the copy too is the
+// program's own fault.
+func (r *runner) execute() (*exec.Cmd, error) {
+	cmd := unstarted(r.cmd)
+	if r.image.memory == nil {
+		return cmd, launch(cmd)
+	}
+	cmd.Path = fmt.Sprintf("/proc/self/fd/%d", firstExtraFile+len(cmd.ExtraFiles))
+	cmd.ExtraFiles = append(cmd.ExtraFiles, r.image.memory)
+	if launch(cmd) == nil {
+		return cmd, nil
+	}
+	path, err := r.image.onDisk()
+	if err != nil {
+		return nil, err
+	}
+	cmd = unstarted(r.cmd)
+	cmd.Path = path
+	return cmd, launch(cmd)
+}
+
+// unstarted is a command to be started once, as exec.Cmd wants it.
+func unstarted(cmd *exec.Cmd) *exec.Cmd {
+	return &exec.Cmd{
+		Path: cmd.Path, Args: cmd.Args, Env: cmd.Env, Dir: cmd.Dir,
+		Stdin: cmd.Stdin, Stdout: cmd.Stdout, Stderr: cmd.Stderr,
+		ExtraFiles: slices.Clone(cmd.ExtraFiles), SysProcAttr: cmd.SysProcAttr,
+	}
 }
 
 // watch reads the log to its end and notices the exit.

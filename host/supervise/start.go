@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 
+	"github.com/batonhost/baton-host/host/discreet"
 	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/plugin/mutualtls"
 )
@@ -186,7 +187,7 @@ func (p *Process) explainStart(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: %w", at, ctx.Err())
 	}
 	if p.runner.ID() == "" {
-		return &startError{fmt.Errorf("%s: %s%w", at, notStartable(p.spec.Path, err), err), p.cannot("its program cannot be executed")}
+		return &startError{fmt.Errorf("%s: %s%w", at, notStartable(p.spec.Path, err), err), p.cannot(strings.TrimSuffix("its program cannot be executed: "+discreet.Of(err), ": "))}
 	}
 	text := err.Error()
 	switch {
@@ -222,7 +223,12 @@ const here = runtime.GOOS + "/" + runtime.GOARCH
 // what the system says of it follows.
 func notStartable(path string, err error) string {
 	info, statErr := os.Stat(path)
+	executed, _ := errors.AsType[*fs.PathError](err)
 	switch {
+	case errors.Is(err, syscall.ETXTBSY):
+		return "it is still being written, by a build or an install; let that end, and install by replacing the file (mv), not by writing into it: "
+	case errors.Is(err, fs.ErrPermission) && executed != nil && executed.Op == "fork/exec" && executed.Path != path:
+		return "its verified copy may not be executed; set TMPDIR to a directory on a file system that allows programs (mounted without noexec), or allow programs in memory (vm.memfd_noexec below 2): "
 	case errors.Is(err, fs.ErrNotExist):
 		return "there is no such program, or not the interpreter that it names: "
 	case statErr == nil && info.IsDir():

@@ -70,6 +70,8 @@ func TestMain(m *testing.M) {
 		hostRole()
 	case "habits":
 		habits()
+	case "alone":
+		alone(os.Getenv(aloneVariable))
 	case "long-line":
 		fmt.Print(strings.Repeat("x", 70<<10))
 		time.Sleep(time.Hour)
@@ -94,6 +96,12 @@ func TestMain(m *testing.M) {
 // habits is the role of a host with plugins that would like to outlive it, where
 // processes can be looked at.
 var habits = func() {}
+
+// alone is the role of a process that a test has for itself, to change what holds for
+// whole processes; aloneVariable says what it does.
+var alone = func(string) {}
+
+const aloneVariable = "ALONE"
 
 // hostRole is a host that starts a plugin, says its process id and waits to be
 // killed.

@@ -16,5 +16,6 @@ func (r *runner) reap() {
 	defer r.mu.Unlock()
 	_ = killGroup(r.pid)
 	_ = r.cmd.Wait()
+	launched.CompareAndDelete(r.pid, r.cmd)
 	r.reaped = true
 }

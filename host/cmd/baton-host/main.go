@@ -20,6 +20,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/aggregate"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
+	"github.com/batonhost/baton-host/host/supervise"
 	"github.com/batonhost/baton-host/host/terminal"
 )
 
@@ -28,6 +29,7 @@ var version = "dev"
 
 func main() {
 	leaveNoCore()
+	supervise.ReapOrphans()
 	ctx, stop := untilSignalled()
 	// A reader that has gone away is an error of the write, which the command
 	// reports, and no reason to leave work and plugins lying. Caught and not

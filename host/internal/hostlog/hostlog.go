@@ -13,6 +13,8 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"github.com/batonhost/baton-host/host/terminal"
 )
 
 // Stderr is the process's standard error. What the host says there goes through it,
@@ -45,11 +47,11 @@ func lostLine(encoder zapcore.Encoder, lines int) []byte {
 	return line.Bytes()
 }
 
-// Use returns a context with the logger as the host logs with it: bounded, and without
-// what the SDK repeats. It is to be called last: what is in the logger by then, such as
+// Use returns a context with the logger as the host logs with it: bounded, with what to
+// do about the system's limits, and without what the SDK repeats. It is to be called last: what is in the logger by then, such as
 // the collector of telemetry, gets the same lines. It is also the process's logger, for code without a context.
 func Use(ctx context.Context, log *zap.Logger) (context.Context, error) {
-	log = log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return quiet{bounded{core}} }))
+	log = log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return quiet{terminal.HintLimits(bounded{core})} }))
 	zap.ReplaceGlobals(log)
 	// The SDK's storage engine writes to the standard logger.
 	if _, err := zap.RedirectStdLogAt(log, zap.DebugLevel); err != nil {
