@@ -38,9 +38,15 @@ test: ## go vet, every test with the race detector, and a short run of each fuzz
 	$(MAKE) --no-print-directory deploy-check
 	$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
+# What takes long is in files with the build tag "long", in tests named TestLong.
+# Each is the whole of what a test of `make test` takes a sample of.
+.PHONY: long
+long: ## the tests that take long: whole sweeps, many kills; with the race detector
+	go test -race -tags long -run '^TestLong' -timeout 60m ./...
+
 # Prerequisites run from left to right: what would make later ones fail comes first.
 .PHONY: check
-check: tidy-check generate-check lint lambda cross-windows-amd64 test ## what CI runs: lint, generated files, tidy modules, the hosted form, Windows, tests
+check: tidy-check generate-check lint lambda cross-windows-amd64 test long ## what CI runs: lint, generated files, tidy modules, the hosted form, Windows, all tests
 
 .PHONY: lint
 lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint and golangci-lint
@@ -138,8 +144,8 @@ fuzz: ## each fuzz target for FUZZTIME; what it finds goes to testdata/fuzz
 	done
 
 .PHONY: kill
-kill: ## a plugin killed in each of 100 syncs, 50 hosts killed; make test does the first 20 times
-	go test -count 1 -v -run 'TestAKilledPlugin|TestNoProcessOutlives' ./host/cmd/baton-host ./host/supervise
+kill: ## a plugin killed in each of 100 syncs, 50 hosts killed; make test does the first 20 times, and kills 4 hosts
+	go test -count 1 -v -tags long -run 'TestAKilledPlugin|TestLongNoProcessOutlives' ./host/cmd/baton-host ./host/supervise
 
 .PHONY: vuln
 vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities in what is built; needs the network

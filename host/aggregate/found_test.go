@@ -169,20 +169,32 @@ func copied(t testing.TB, from string) string {
 	return to
 }
 
-// TestTheSecondUploadHoldsTheSameRows fails an app that has not changed at each call of
+// TestTheSecondUploadHoldsTheSameRows fails an app that has not changed at a call of
 // its second sync, in both ways: the rows are those of the first, field by field, beside
-// those that the other app has now.
+// those that the other app has now. TestLongTheSecondUploadHoldsTheSameRows takes each
+// call.
 func TestTheSecondUploadHoldsTheSameRows(t *testing.T) {
 	t.Parallel()
+	theSecondUpload(t, map[c1zstore.Engine]map[codes.Code]chosen{
+		c1zstore.EnginePebble: {codes.Unavailable: firstOfEach, codes.FailedPrecondition: lastOfEach},
+		c1zstore.EngineSQLite: {codes.Unavailable: halfway, codes.FailedPrecondition: halfway},
+	})
+}
+
+// halfway is one call in the middle.
+func halfway(c *calls) []int64 { return []int64{int64(len(c.methods) / 2)} }
+
+func theSecondUpload(t *testing.T, at map[c1zstore.Engine]map[codes.Code]chosen) {
+	t.Helper()
 	one := portal(t)
-	for engine, step := range map[c1zstore.Engine]int64{c1zstore.EnginePebble: 1, c1zstore.EngineSQLite: 5} {
+	for engine, by := range at {
 		for _, kind := range []struct {
 			name string
 			code codes.Code
 		}{{"H7: the app is lost", codes.Unavailable}, {"G4: the listing is rejected", codes.FailedPrecondition}} {
 			t.Run(fmt.Sprintf("%s/%s", kind.name, engine), func(t *testing.T) {
 				t.Parallel()
-				var calls atomic.Int64
+				made := &calls{}
 				spec := syncrun.Spec{Engine: engine}
 				plugins := func(others int, interfere ...interference) []aggregate.Plugin {
 					return []aggregate.Plugin{
@@ -190,30 +202,29 @@ func TestTheSecondUploadHoldsTheSameRows(t *testing.T) {
 						{Instance: "b", Namespace: "b", Conn: serve(t, users(others))},
 					}
 				}
-				first, err := makeSync(t, filepath.Join(t.TempDir(), "sync.c1z"), plugins(3, failsFrom(1<<40, &calls, nil)), spec)
+				first, err := makeSync(t, filepath.Join(t.TempDir(), "sync.c1z"), plugins(3, made.note), spec)
 				require.NoError(t, err)
-				total := calls.Load()
-				require.Greater(t, total, int64(15))
+				require.Greater(t, len(made.methods), 15)
 				require.Empty(t, first.result.Stale)
 				whole, err := makeSync(t, filepath.Join(t.TempDir(), "sync.c1z"), plugins(4), spec)
 				require.NoError(t, err)
 				want := read(t, whole.path).lines(t, "-")
 				require.Contains(t, strings.Join(want, "\n"), "Found admin")
 
-				for n := int64(0); n < total; n += step {
+				for i, n := range by[kind.code](made) {
 					path := copied(t, first.path)
 					second, err := makeSync(t, path, plugins(4, failsAt(n, kind.code)), spec)
-					require.NoError(t, err, "failing at call %d of %d", n+1, total)
-					require.Equal(t, want, read(t, path).lines(t, "-"), "failing at call %d of %d", n+1, total)
+					require.NoError(t, err, "failing at call %d of %d", n+1, len(made.methods))
+					require.Equal(t, want, read(t, path).lines(t, "-"), "failing at call %d of %d", n+1, len(made.methods))
 					require.Len(t, second.result.Stale, 1)
 					require.Equal(t, "c", second.result.Stale[0].Instance)
 					require.Equal(t, map[string]int{"c": 5, "b": 4}, second.result.Accounts)
-					if n%6 != 0 {
+					if i%6 != 0 {
 						continue // To spare time.
 					}
 					_, err = makeSync(t, path, plugins(4, failsAt(n/2, kind.code)), spec)
 					require.NoError(t, err)
-					require.Equal(t, want, read(t, path).lines(t, "-"), "again, after call %d of %d", n+1, total)
+					require.Equal(t, want, read(t, path).lines(t, "-"), "again, after call %d of %d", n+1, len(made.methods))
 				}
 			})
 		}
@@ -221,16 +232,23 @@ func TestTheSecondUploadHoldsTheSameRows(t *testing.T) {
 }
 
 // TestARecordThatDoesNotKnowWhereRowsWereFound is of a version before: nothing is lost.
+// TestLongARecordThatDoesNotKnowWhereRowsWereFound takes each call.
 func TestARecordThatDoesNotKnowWhereRowsWereFound(t *testing.T) {
 	t.Parallel()
+	aRecordThatDoesNotKnow(t, map[int]chosen{1: firstOfEach, 4: lastOfEach})
+}
+
+// aRecordThatDoesNotKnow takes the calls by the number of workers.
+func aRecordThatDoesNotKnow(t *testing.T, at map[int]chosen) {
+	t.Helper()
 	one := portal(t)
-	for _, workers := range []int{1, 4} {
+	for workers, choose := range at {
 		t.Run(fmt.Sprintf("H7: %d workers", workers), func(t *testing.T) {
 			t.Parallel()
-			var calls atomic.Int64
-			before := firstGeneration(t, []aggregate.Plugin{{Instance: "c", Namespace: "c", Conn: serve(t, one, failsFrom(1<<40, &calls, nil))}}, workers)
+			made := &calls{}
+			before := firstGeneration(t, []aggregate.Plugin{{Instance: "c", Namespace: "c", Conn: serve(t, one, made.note)}}, workers)
 			want := read(t, before.path).lines(t, "-")
-			for n := int64(workers % 2); n < calls.Load(); n += 2 {
+			for _, n := range choose(made) {
 				good := before.lastGood(t, "c")
 				require.Nil(t, good.Elsewhere)
 				a := aggregateOf(t, []aggregate.Plugin{{Instance: "c", Namespace: "c", LastGood: good, Conn: serve(t, one, failsAt(n, codes.Unavailable))}})

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -73,26 +74,71 @@ func failsFrom(n int64, calls *atomic.Int64, failure error) interference {
 	}
 }
 
-// TestWhereverAPluginFailsItsLastGoodSyncStandsIn has an app fail at each call
-// that a sync makes of it, first to last: what comes out is always all of it, and
-// what the other app has now.
+// calls are those that a sync makes of an app, by method, in their order; Cleanup is
+// none of them.
+type calls struct {
+	mu      sync.Mutex
+	methods []string
+}
+
+// note is an interference that changes nothing.
+func (c *calls) note(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
+	if method != v2.ConnectorService_Cleanup_FullMethodName {
+		c.mu.Lock()
+		c.methods = append(c.methods, method)
+		c.mu.Unlock()
+	}
+	return handler(ctx, request)
+}
+
+// chosen are the numbers, from 0, of the calls at which a test fails an app.
+type chosen func(c *calls) []int64
+
+// every is what the long tests choose.
+func every(c *calls) []int64 {
+	numbers := make([]int64, len(c.methods))
+	for i := range numbers {
+		numbers[i] = int64(i)
+	}
+	return numbers
+}
+
+// firstOfEach method: nothing is known yet of what it lists.
+func firstOfEach(c *calls) []int64 {
+	return slices.DeleteFunc(every(c), func(n int64) bool { return slices.Contains(c.methods[:n], c.methods[n]) })
+}
+
+// lastOfEach method: all but the end of what it lists is known.
+func lastOfEach(c *calls) []int64 {
+	return slices.DeleteFunc(every(c), func(n int64) bool { return slices.Contains(c.methods[n+1:], c.methods[n]) })
+}
+
+// TestWhereverAPluginFailsItsLastGoodSyncStandsIn has an app fail at a call that a sync
+// makes of it: what comes out is always all of it, and what the other app has now.
+// TestLongWhereverAPluginFailsItsLastGoodSyncStandsIn takes each call, first to last.
 func TestWhereverAPluginFailsItsLastGoodSyncStandsIn(t *testing.T) {
 	t.Parallel()
-	for _, workers := range []int{1, 4} {
+	failsAnywhere(t, map[int]chosen{1: firstOfEach, 4: lastOfEach})
+}
+
+// failsAnywhere takes the calls by the number of workers.
+func failsAnywhere(t *testing.T, at map[int]chosen) {
+	t.Helper()
+	for workers, choose := range at {
 		t.Run(fmt.Sprintf("%d workers", workers), func(t *testing.T) {
 			t.Parallel()
-			var total atomic.Int64
-			healthy := []aggregate.Plugin{
-				{Instance: "c", Namespace: "c", Conn: serve(t, crm(t), failsFrom(1<<40, &total, nil))},
-				{Instance: "b", Namespace: "b", Conn: serve(t, users(3))},
-			}
-			before := firstGeneration(t, healthy, workers)
-			healthy[1].Conn = serve(t, users(4))
-			want := read(t, firstGeneration(t, healthy, workers).path).lines(t, "-")
-			calls := total.Load() / 2
-			require.Greater(t, calls, int64(20))
+			made := &calls{}
+			conn := serve(t, crm(t), made.note)
+			before := firstGeneration(t, []aggregate.Plugin{
+				{Instance: "c", Namespace: "c", Conn: conn}, {Instance: "b", Namespace: "b", Conn: serve(t, users(3))},
+			}, workers)
+			require.Greater(t, len(made.methods), 20)
+			numbers := choose(made)
+			want := read(t, firstGeneration(t, []aggregate.Plugin{
+				{Instance: "c", Namespace: "c", Conn: conn}, {Instance: "b", Namespace: "b", Conn: serve(t, users(4))},
+			}, workers).path).lines(t, "-")
 
-			for n := range calls {
+			for i, n := range numbers {
 				var count atomic.Int64
 				plugins := []aggregate.Plugin{
 					{
@@ -111,7 +157,7 @@ func TestWhereverAPluginFailsItsLastGoodSyncStandsIn(t *testing.T) {
 				require.Equal(t, asOf, stale[0].AsOf)
 				require.ErrorContains(t, stale[0].Err, "not today")
 
-				if n%3 != 0 {
+				if i%3 != 0 {
 					continue // To spare time.
 				}
 				// What stood in stands in again.

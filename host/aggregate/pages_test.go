@@ -136,10 +136,10 @@ func TestAggregateReadsOneListingAtATime(t *testing.T) {
 
 // TestAggregateLeavesNoPluginWaiting: plugins that serve one listing at a time are read
 // side by side. Here each serves the grants of its next group only once all of them
-// are asked for that many.
+// are asked for that many. One app has groups for more than all workers.
 func TestAggregateLeavesNoPluginWaiting(t *testing.T) {
 	t.Parallel()
-	const apps, each, together = 4, 150, 30
+	const apps, each, together, workers = 4, 30, 10, 20
 	var steps [together]struct {
 		missing atomic.Int32
 		all     chan struct{}
@@ -174,7 +174,7 @@ func TestAggregateLeavesNoPluginWaiting(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 		defer cancel()
 		a := aggregateOf(t, plugins)
-		draft, err := syncfile.Make(ctx, a.Client(ctx), t.TempDir(), syncfile.Settings{Workers: 100})
+		draft, err := syncfile.Make(ctx, a.Client(ctx), t.TempDir(), syncfile.Settings{Workers: workers})
 		require.NoError(t, err, "a plugin waited for another")
 		require.Len(t, read(t, draft.Path()).grants, apps*each*2)
 	})

@@ -20,9 +20,6 @@ import (
 	"github.com/batonhost/baton-host/host/supervise"
 )
 
-// killedHosts is how many hosts are killed, each with plugins of every habit.
-const killedHosts = 50
-
 func init() { habits = habitualRole }
 
 // habitualRole is a host with plugins that would all like to outlive it, which
@@ -66,10 +63,20 @@ func habitualRole() {
 	}
 }
 
-// TestNoProcessOutlivesAHostThatIsKilled kills hosts at random moments: while
-// they start plugins, use them or stop them.
+// TestNoProcessOutlivesAHostThatIsKilled kills hosts at random moments: while they start
+// plugins, use them or stop them. TestLongNoProcessOutlivesAHostThatIsKilled kills more.
 func TestNoProcessOutlivesAHostThatIsKilled(t *testing.T) {
 	t.Parallel()
+	killHosts(t, 4)
+}
+
+// allHabits are those of the plugins of a host in whose time it is seen that they run.
+var allHabits = []string{"good", "fork", "deaf", "frozen", "unmodified"}
+
+// killHosts kills so many hosts, each with plugins of every habit. The first of them
+// all have one that runs.
+func killHosts(t *testing.T, killedHosts int) {
+	t.Helper()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
 	hosts := make(chan int)
@@ -86,7 +93,11 @@ func TestNoProcessOutlivesAHostThatIsKilled(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				processes, said, took := killHost(t, dir, random.IntN(6), time.Duration(random.IntN(300))*time.Millisecond)
+				plugins := random.IntN(len(allHabits) + 1)
+				if n == 0 {
+					plugins = len(allHabits)
+				}
+				processes, said, took := killHost(t, dir, plugins, time.Duration(random.IntN(300))*time.Millisecond)
 				mu.Lock()
 				found += processes
 				worst = max(worst, took)
@@ -106,7 +117,7 @@ func TestNoProcessOutlivesAHostThatIsKilled(t *testing.T) {
 	t.Logf("%d hosts killed with %d processes; the last of them was gone after %s", killedHosts, found, worst.Round(time.Millisecond))
 	require.Less(t, worst, mayOutlive)
 	require.Greater(t, found, killedHosts, "or there was nothing to outlive them")
-	for _, habit := range []string{"good", "fork", "deaf", "frozen", "unmodified"} {
+	for _, habit := range allHabits {
 		require.True(t, seen["runs: "+habit], habit)
 	}
 }

@@ -95,10 +95,29 @@ func failed(report *conformance.Report) (names []string, sentences string) {
 	return names, sentences
 }
 
-// TestABadHabitFailsItsCheck has connectors that do one thing that they must not,
-// and wants that one check to fail, and to say why.
+// ofProcesses are the habits that show only between processes, or in what one writes.
+var ofProcesses = []habit{
+	"describes itself otherwise", "prints before the handshake", "ids of the process", "hangs when it closes",
+	"prints", "writes to the real standard output", "logs its secret",
+}
+
+// TestABadHabitFailsItsCheck has connectors that do one thing that they must not, and
+// wants that one check to fail, and to say why. Those that need no process of their own
+// have one in TestLongABadHabitFailsItsCheck.
 func TestABadHabitFailsItsCheck(t *testing.T) {
 	t.Parallel()
+	badHabits(t, func(t *testing.T, bad habit) *conformance.Report {
+		t.Helper()
+		if slices.Contains(ofProcesses, bad) {
+			return asSubprocess(t, bad)
+		}
+		return inProcess(t, bad, nil)
+	})
+}
+
+// badHabits runs the checks on a connector of each habit.
+func badHabits(t *testing.T, run func(t *testing.T, bad habit) *conformance.Report) {
+	t.Helper()
 	for bad, want := range map[habit]struct{ check, sentence string }{
 		"describes itself otherwise":         {"describes itself the same every time", "must depend on nothing but the program"},
 		"prints before the handshake":        {"starts", "hello"},
@@ -120,7 +139,7 @@ func TestABadHabitFailsItsCheck(t *testing.T) {
 	} {
 		t.Run(string(bad), func(t *testing.T) {
 			t.Parallel()
-			names, sentences := failed(asSubprocess(t, bad))
+			names, sentences := failed(run(t, bad))
 			require.Equal(t, []string{want.check}, names, sentences)
 			require.Contains(t, sentences, want.sentence)
 		})

@@ -1,0 +1,38 @@
+//go:build long
+
+package aggregate_test
+
+import (
+	"testing"
+
+	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
+	"google.golang.org/grpc/codes"
+)
+
+func TestLongWhereverAPluginFailsItsLastGoodSyncStandsIn(t *testing.T) {
+	t.Parallel()
+	failsAnywhere(t, map[int]chosen{1: every, 4: every})
+}
+
+func TestLongTheSecondUploadHoldsTheSameRows(t *testing.T) {
+	t.Parallel()
+	theSecondUpload(t, map[c1zstore.Engine]map[codes.Code]chosen{
+		c1zstore.EnginePebble: {codes.Unavailable: every, codes.FailedPrecondition: every},
+		c1zstore.EngineSQLite: {codes.Unavailable: every, codes.FailedPrecondition: every},
+	})
+}
+
+func TestLongARecordThatDoesNotKnowWhereRowsWereFound(t *testing.T) {
+	t.Parallel()
+	aRecordThatDoesNotKnow(t, map[int]chosen{1: every, 4: every})
+}
+
+func TestLongASyncFileHoldsWhatTheSDKsOwnSyncWould(t *testing.T) {
+	t.Parallel()
+	holdsWhatTheSDKWould(t, func(string, string, c1zstore.Engine, int) bool { return true })
+}
+
+func TestLongARowThatCannotBeSyncedFailsItsOwnPlugin(t *testing.T) {
+	t.Parallel()
+	aRowFailsItsOwnPlugin(t, func(refusal) bool { return true })
+}
