@@ -15,7 +15,7 @@ import (
 func TestItConforms(t *testing.T) {
 	t.Parallel()
 	const token = "canary-c40d7a91e6b24f83"
-	service, err := sandbox.New(sandbox.Options{App: "fullstory", Accounts: 2345, Seed: 5, Token: token})
+	service, err := sandbox.New(sandbox.Options{App: "fullstory", Accounts: 1234, Seed: 5, Token: token})
 	require.NoError(t, err)
 	app := httptest.NewServer(service)
 	t.Cleanup(app.Close)

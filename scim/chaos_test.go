@@ -212,9 +212,14 @@ func readChaos(t *testing.T, seed uint64, fired *[chaosKinds]int, blind bool) ch
 
 // TestChaos: no account that was there throughout is lost, unless the reader
 // fails and says so. With the detector off, the same test finds lost accounts.
+// TestLongChaos takes more seeds.
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	const seeds = 800
+	chaosOf(t, 200)
+}
+
+func chaosOf(t *testing.T, seeds int) {
+	t.Helper()
 	for _, blind := range []bool{false, true} {
 		t.Run(fmt.Sprintf("detector off %t", blind), func(t *testing.T) {
 			t.Parallel()

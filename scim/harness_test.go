@@ -4,8 +4,10 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -232,9 +234,12 @@ func requireFailure(t *testing.T, err error) *status.Status {
 
 func requireIDs(t *testing.T, want []string, got map[string]*v2.Resource) {
 	t.Helper()
-	ids := make([]string, 0, len(got))
-	for id := range got {
-		ids = append(ids, id)
-	}
-	require.ElementsMatch(t, want, ids)
+	require.Equal(t, slices.Sorted(slices.Values(want)), slices.Sorted(maps.Keys(got)))
+}
+
+// requireAll wants an account of each of these ids, and may have more.
+func requireAll(t *testing.T, want []string, got map[string]*v2.Resource) {
+	t.Helper()
+	missing := slices.DeleteFunc(slices.Clone(want), func(id string) bool { return got[id] != nil })
+	require.Empty(t, missing)
 }

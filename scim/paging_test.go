@@ -209,9 +209,7 @@ func TestPagingComplete(t *testing.T) {
 			t.Parallel()
 			accounts, err := listAll(t, newConnector(t, start(t, a)))
 			require.NoError(t, err)
-			for _, id := range a.ids {
-				require.Contains(t, accounts, id)
-			}
+			requireAll(t, a.ids, accounts)
 			for _, r := range a.requests { // P13
 				require.Positive(t, r.start)
 				require.Contains(t, []int{30, 50, 100}, r.count) // P16

@@ -182,9 +182,7 @@ func TestReadAheadEnds(t *testing.T) {
 				answer(w, r, a, &inFlight)
 			})), 4))
 			require.NoError(t, err)
-			for _, id := range a.ids {
-				require.Contains(t, accounts, id)
-			}
+			requireAll(t, a.ids, accounts)
 			require.Zero(t, late.Load(), "requests at the same time after the sign")
 		})
 	}

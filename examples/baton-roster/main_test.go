@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
 		bin = dir
-		build := exec.CommandContext(context.Background(), "go", "build", "-buildvcs=false", "-o", dir, //nolint:gosec // Our own programs.
+		build := exec.CommandContext(context.Background(), "go", "build", "-buildvcs=false", "-ldflags", "-s -w", "-o", dir, //nolint:gosec // Our own programs.
 			"github.com/batonhost/baton-host/host/cmd/baton-host", ".")
 		if out, err := build.CombinedOutput(); err != nil {
 			panic(fmt.Sprintf("%v: %s", err, out))

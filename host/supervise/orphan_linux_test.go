@@ -73,8 +73,8 @@ func TestNoProcessOutlivesAHostThatIsKilled(t *testing.T) {
 // allHabits are those of the plugins of a host in whose time it is seen that they run.
 var allHabits = []string{"good", "fork", "deaf", "frozen", "unmodified"}
 
-// killHosts kills so many hosts, each with plugins of every habit. The first of them
-// all have one that runs.
+// killHosts kills so many hosts, each with plugins of every habit; the first one only
+// when all that it has run.
 func killHosts(t *testing.T, killedHosts int) {
 	t.Helper()
 	seed := uint64(time.Now().UnixNano())

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -25,18 +24,20 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer func() { _ = os.RemoveAll(built) }()
-		for name, from := range map[string]string{
-			"bench": ".", "bench-baseline": "../../baseline", "bench-scim": "../../scimserver",
-			"baton-host": "../../../host/cmd/baton-host", "baton-fullstory": "../../../fullstory/cmd/baton-fullstory",
-		} {
-			build := exec.CommandContext(context.Background(), //nolint:gosec // The programs under test.
-				"go", "build", "-o", filepath.Join(built, name), from)
-			if out, err := build.CombinedOutput(); err != nil {
-				panic(fmt.Sprintf("%v: %s", err, out))
-			}
-		}
+		build(map[string]string{"bench": ".", "bench-baseline": "../../baseline", "bench-scim": "../../scimserver"})
 		return m.Run()
 	}())
+}
+
+// build builds programs by name, without what only a debugger needs.
+func build(programs map[string]string) {
+	for name, from := range programs {
+		build := exec.CommandContext(context.Background(), //nolint:gosec // The programs under test.
+			"go", "build", "-ldflags", "-s -w", "-o", filepath.Join(built, name), from)
+		if out, err := build.CombinedOutput(); err != nil {
+			panic(fmt.Sprintf("%v: %s", err, out))
+		}
+	}
 }
 
 // measured runs the program on the rows, and requires that it leaves no file.
@@ -54,49 +55,8 @@ func measured(t *testing.T, args ...string) (stdout, stderr string, err error) {
 	return out.String(), complaint.String(), err
 }
 
-// programs is where the programs are, those of the product somewhere else if given.
-func programs(product string) []string {
-	if product == "" {
-		product = built
-	}
-	return []string{"-product", product, "-tools", built}
-}
-
-func TestSidesThatWriteTheSameMakeATable(t *testing.T) {
-	t.Parallel()
-	stdout, stderr, err := measured(t, append(programs(""), "-rows", "2x200,1x150-1ms,1x0", "-n", "2", "-v")...)
-	require.NoError(t, err, stderr)
-	figures := regexp.MustCompile(`(?m)^\| [^|]* \| (wall|CPU|memory|memory, own|memory, RSS) \| (0\.\d*[1-9]\d*|[1-9][\d.]*) (s|MiB) \| (0\.\d*[1-9]\d*|[1-9][\d.]*) (s|MiB) \| \*\*\d+\.\d\d\*\* \(\d+\.\d\d–\d+\.\d\d\) \| 2 \| – \| – \|$`)
-	require.Len(t, figures.FindAllString(stdout, -1), 4*5, stdout)
-	for _, says := range []string{
-		"| 2 apps × 200, no latency, 2 baselines at once | wall |",
-		"| 2 apps × 200, no latency, 2 baselines one after another | wall |",
-		"| 1 app × 150, 1ms a page | wall |",
-		"| 1 app × 0 (start-up) | wall |",
-		"baton-sdk v0.25.0",
-	} {
-		require.Contains(t, stdout, says)
-	}
-	require.Contains(t, stderr, "baton-fullstory")
-	require.NotContains(t, stdout+stderr, "bench-token")
-}
-
-func TestADifferenceMakesNoTable(t *testing.T) {
-	t.Parallel()
-	for side, says := range map[string]string{
-		"product":  "baton-host wrote 99 accounts, and the services have 100",
-		"baseline": "the sync files are not the same: app 2: the product has 50 accounts, the baseline 49",
-	} {
-		t.Run(side, func(t *testing.T) {
-			t.Parallel()
-			stdout, stderr, err := measured(t, append(programs(""), "-rows", "2x50", "-n", "1", "-drop", side)...)
-			require.Error(t, err)
-			require.Equal(t, "exit status 1", err.Error())
-			require.Contains(t, stderr, says)
-			require.Empty(t, stdout)
-		})
-	}
-}
+// programs is where the programs are, and those of the product.
+func programs(product string) []string { return []string{"-product", product, "-tools", built} }
 
 func TestASideThatFailsMakesNoTable(t *testing.T) {
 	t.Parallel()

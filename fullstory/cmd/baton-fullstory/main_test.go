@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 		defer func() { _ = os.RemoveAll(dir) }()
 		binary = filepath.Join(dir, "baton-fullstory")
 		build := exec.CommandContext(context.Background(), //nolint:gosec // the program under test
-			"go", "build", "-o", binary, "-ldflags", "-X main.version=v1.2.3", ".")
+			"go", "build", "-o", binary, "-ldflags", "-s -w -X main.version=v1.2.3", ".")
 		if out, err := build.CombinedOutput(); err != nil {
 			panic(fmt.Sprintf("%v: %s", err, out))
 		}

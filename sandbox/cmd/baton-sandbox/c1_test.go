@@ -64,7 +64,7 @@ func TestTheStandInForConductorOneRunsUntilItIsSignalled(t *testing.T) {
 func TestTheStandInForConductorOneEndsAfterSyncs(t *testing.T) {
 	t.Parallel()
 	connector := filepath.Join(t.TempDir(), "baton-fullstory")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", connector, "../../../fullstory/cmd/baton-fullstory").CombinedOutput() //nolint:gosec // a package of this module
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-s -w", "-o", connector, "../../../fullstory/cmd/baton-fullstory").CombinedOutput() //nolint:gosec // a package of this module
 	require.NoError(t, err, string(out))
 	app, err := scim.New(scim.Options{Accounts: 25, Seed: 1, Token: "app-token"})
 	require.NoError(t, err)

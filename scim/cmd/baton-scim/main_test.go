@@ -26,7 +26,7 @@ func TestProgram(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "baton-scim")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "-ldflags", "-X main.version=v1.2.3", ".") //nolint:gosec // the program under test
+	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "-ldflags", "-s -w -X main.version=v1.2.3", ".") //nolint:gosec // the program under test
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, string(out))
 
