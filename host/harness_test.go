@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 	"sync"
@@ -41,7 +42,8 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(pluginVariable) != "" && os.Getenv(plugin.Handshake.MagicCookieKey) != "" {
+	started := os.Getenv(plugin.Handshake.MagicCookieKey) != "" || slices.Contains(os.Args, "--debug-plugin")
+	if started && os.Getenv(pluginVariable) != "" {
 		plugin.Run(context.Background(), "baton-scim", "v1.0.0", scim.Schema, scim.New("v1.0.0"),
 			connectorrunner.WithDefaultCapabilitiesConnectorBuilderV2(scim.Describe()), plugin.WithConcurrency(scim.Concurrency))
 		return

@@ -154,12 +154,13 @@ func (h *Host) syncEach(ctx context.Context, running *fleet.Fleet, syncs []*uplo
 
 // uploadSync is the sync of one upload into a file.
 type uploadSync struct {
-	host    *Host
-	upload  *config.Upload
-	path    string
-	members []*fleet.Plugin
-	read    chan<- struct{} // see [syncrun.Spec]
-	result  *SyncResult     // nil: it was not tried
+	host     *Host
+	upload   *config.Upload
+	path     string
+	members  []*fleet.Plugin
+	read     chan<- struct{} // see [syncrun.Spec]
+	result   *SyncResult     // nil: it was not tried
+	progress Progress        // nil: it has not begun, or is not followed
 }
 
 // run runs the sync, publishes its file and logs how that went.
@@ -169,6 +170,9 @@ func (u *uploadSync) run(ctx context.Context, running *fleet.Fleet) error {
 	figures, begun := &syncrun.Figures{}, time.Now()
 	err := u.publish(ctx, running, figures)
 	u.result.Err = err
+	if u.progress != nil {
+		u.progress.End(u.result)
+	}
 	figures.Log(ctxzap.Extract(ctx), err, ctx.Err() != nil, time.Since(begun))
 	if err == nil {
 		return nil
@@ -225,9 +229,8 @@ func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet
 		Read:     u.read,
 	}
 	if u.host.options.Observer != nil {
-		progress := u.host.options.Observer.Syncing(u.upload.Name, u.result.Plugins)
-		spec.Observer = observed{progress}
-		defer func() { progress.End(u.result) }()
+		u.progress = u.host.options.Observer.Syncing(u.upload.Name, u.result.Plugins)
+		spec.Observer = observed{u.progress}
 	}
 	made, err := syncrun.Run(ctx, spec)
 	u.result.Took = time.Since(begun)

@@ -1,3 +1,5 @@
+//go:build long
+
 package main_test
 
 import (
@@ -145,11 +147,11 @@ func repeated(starts []int) int {
 	return again
 }
 
-// TestAKilledPluginCostsTimeAndNoAccount kills a plugin at a random moment of
+// TestLongAKilledPluginCostsTimeAndNoAccount kills a plugin at a random moment of
 // each of many syncs, in several ways. Every sync file must be exact, the log of
 // the app must show that the listing went on where it was, and the app's token may
 // be nowhere.
-func TestAKilledPluginCostsTimeAndNoAccount(t *testing.T) {
+func TestLongAKilledPluginCostsTimeAndNoAccount(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	if given := os.Getenv("BATON_HOST_KILL_SEED"); given != "" {
@@ -168,6 +170,10 @@ func TestAKilledPluginCostsTimeAndNoAccount(t *testing.T) {
 		servers[name] = server
 	}
 
+	killRounds := 100 // Enough, with processes that are this slow or not.
+	if raceFlag == "-race" {
+		killRounds = 20
+	}
 	var between, resumed atomic.Int64
 	kinds := map[syscall.Signal]*atomic.Int64{syscall.SIGKILL: {}, syscall.SIGSTOP: {}, syscall.SIGQUIT: {}}
 	rounds := make(chan int)
@@ -344,14 +350,4 @@ func requireGlimpseFinds(t *testing.T, secret string) {
 		seen := glimpse(os.Getpid(), cmd.Process.Pid, dir)
 		return canary.Find(seen[environ], secret) != "" && canary.Find(seen[filepath.Join(dir, "file")], secret) != ""
 	}, time.Minute, time.Millisecond)
-}
-
-// childCalled is the child of a process with a binary of this name, or 0.
-func childCalled(parent int, binary string) int {
-	for pid, path := range childrenOf(parent) {
-		if strings.HasSuffix(path, binary) {
-			return pid
-		}
-	}
-	return 0
 }

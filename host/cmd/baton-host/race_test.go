@@ -1,12 +1,7 @@
-//go:build race
+//go:build race && long
 
 package main_test
 
-// raceFlag builds the binaries under test with the race detector when the tests
-// themselves are: the SDK is then compiled once, and races in the real
-// processes are found too.
+// raceFlag builds the binaries under test with the race detector, for the long tests
+// only: the host's logic runs under it in process, in package host.
 const raceFlag = "-race"
-
-// killRounds is how many syncs have a plugin killed: enough, with processes that
-// are this slow or not.
-const killRounds = 20

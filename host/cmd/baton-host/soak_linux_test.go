@@ -1,3 +1,5 @@
+//go:build long
+
 package main_test
 
 import (
@@ -49,12 +51,12 @@ func (c *company) note(format string, args ...any) {
 	c.log = append(c.log, fmt.Sprintf(format, args...))
 }
 
-// TestManyTasksWithFailuresOnBothEndsLoseNothing has several uploads synced again
+// TestLongManyTasksWithFailuresOnBothEndsLoseNothing has several uploads synced again
 // and again while accounts come and go, apps fail, plugins are killed and C1
 // misbehaves in every way that it knows. What C1 took must always be exactly
 // what was there; of an app that failed, what it had in the last good sync may
 // still be there, and nothing may be missing that is in both.
-func TestManyTasksWithFailuresOnBothEndsLoseNothing(t *testing.T) {
+func TestLongManyTasksWithFailuresOnBothEndsLoseNothing(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	if given := os.Getenv("BATON_HOST_SOAK_SEED"); given != "" {
@@ -299,23 +301,6 @@ func (c *company) compare(t *testing.T, upload c1.Upload, failing bool) {
 		}
 	}
 	c.sent = mine
-}
-
-// childrenOf are the processes that a process has started, with their binaries.
-func childrenOf(parent int) map[int]string {
-	tasks, _ := filepath.Glob("/proc/" + strconv.Itoa(parent) + "/task/*/children")
-	binaries := map[int]string{}
-	for _, file := range tasks {
-		text, _ := os.ReadFile(file) // A thread may have ended.
-		for field := range strings.FieldsSeq(string(text)) {
-			argv, err := os.ReadFile("/proc/" + field + "/cmdline")
-			pid, _ := strconv.Atoi(field)
-			if err == nil {
-				binaries[pid], _, _ = strings.Cut(string(argv), "\x00")
-			}
-		}
-	}
-	return binaries
 }
 
 func goroutinesOf(t *testing.T, host *service) int {

@@ -1,3 +1,5 @@
+//go:build long
+
 package main_test
 
 import (
@@ -40,10 +42,10 @@ func (k *trap) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// TestAConnectorThatDiesInASyncLosesNothingInEitherWay kills or stops the connector
+// TestLongAConnectorThatDiesInASyncLosesNothingInEitherWay kills or stops the connector
 // in the middle of a list. What it had noted in its session until then is still
 // there for the next process.
-func TestAConnectorThatDiesInASyncLosesNothingInEitherWay(t *testing.T) {
+func TestLongAConnectorThatDiesInASyncLosesNothingInEitherWay(t *testing.T) {
 	t.Parallel()
 	whole := contentOf(t, startWorkspace(t, asItIs).syncAlone(t))
 	for _, way := range hosted {

@@ -29,10 +29,11 @@ func reached(ctx context.Context, t *testing.T, entry *config.Plugin) string {
 	settings := p.settings(Options{Finder: &supervise.Finder{Dirs: []string{dir}}, LogLevel: "info"})
 	found, err := settings.Owner.Find()
 	require.True(t, err == nil || entry.App == "", err)
-	request, err := settings.Owner.Configure(&pluginv1.Manifest{})
+	request, err := settings.Owner.Configure(&pluginv1.Manifest{Configuration: &pluginv1.ConfigurationSchema{
+		Fields: []*pluginv1.Field{{Name: "field", Type: pluginv1.FieldType_FIELD_TYPE_STRING}},
+	}})
 	require.NoError(t, err)
-	configured := request.GetHost()
-	configured.PasswordKey = ""
+	request.GetHost().PasswordKey = ""
 
 	p.running = supervise.New(ctx, settings)
 	p.appName = "App"
@@ -40,7 +41,7 @@ func reached(ctx context.Context, t *testing.T, entry *config.Plugin) string {
 	require.NotNil(t, behind.Listings)
 	require.NotNil(t, behind.Passwords)
 	behind.Conn, behind.Listings, behind.Passwords, settings.Owner = nil, nil, nil, nil
-	return fmt.Sprintf("%s | %v | %+v | %+v", filepath.Base(found), configured, settings, behind)
+	return fmt.Sprintf("%s | %v | %+v | %+v", filepath.Base(found), request, settings, behind)
 }
 
 // set gives a field a value that it has not.
@@ -76,12 +77,16 @@ func TestPluginCarriesEveryField(t *testing.T) {
 	}
 	n := 0
 	for _, name := range fields(reflect.TypeFor[config.Plugin]()) {
-		switch name {
-		case "Settings", "DeletionGuard", "Limits":
-			continue // Settings are bound, which reached needs; the guard is the sync's; limits follow.
-		}
 		n++
 		entry := base()
+		switch name {
+		case "DeletionGuard", "Limits":
+			continue // The guard is the syncs', see TestGuardCarriesEveryField of package host; limits follow.
+		case "Settings":
+			entry.Settings = config.ByName("app", func(name string) (string, bool) { return "value", name == "BATON_FIELD" }).Settings
+			require.NotEqual(t, before, reached(t.Context(), t, entry), "%s is lost", name)
+			continue
+		}
 		set(t, reflect.ValueOf(entry).Elem().FieldByName(name), n)
 		require.NotEqual(t, before, reached(t.Context(), t, entry), "%s is lost", name)
 	}

@@ -1,0 +1,35 @@
+package main_test
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// childrenOf are the processes that a process has started, with their binaries.
+func childrenOf(parent int) map[int]string {
+	tasks, _ := filepath.Glob("/proc/" + strconv.Itoa(parent) + "/task/*/children")
+	binaries := map[int]string{}
+	for _, file := range tasks {
+		text, _ := os.ReadFile(file) // A thread may have ended.
+		for field := range strings.FieldsSeq(string(text)) {
+			argv, err := os.ReadFile("/proc/" + field + "/cmdline")
+			pid, _ := strconv.Atoi(field)
+			if err == nil {
+				binaries[pid], _, _ = strings.Cut(string(argv), "\x00")
+			}
+		}
+	}
+	return binaries
+}
+
+// childCalled is the child of a process with a binary of this name, or 0.
+func childCalled(parent int, binary string) int {
+	for pid, path := range childrenOf(parent) {
+		if strings.HasSuffix(path, binary) {
+			return pid
+		}
+	}
+	return 0
+}

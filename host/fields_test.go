@@ -1,0 +1,202 @@
+package host_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/sandbox/c1"
+	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
+)
+
+// fieldsOf are the names of a structure's fields.
+func fieldsOf[T any]() (names []string) {
+	for field := range reflect.TypeFor[T]().Fields() {
+		names = append(names, field.Name)
+	}
+	return names
+}
+
+// trial is an upload of two apps, of which one fails in the second sync, 50 hours after
+// the first.
+type trial struct {
+	name, plugins, policy, maxStale string
+	client, secretOf                string // who the upload is at C1, and with whose secret
+}
+
+// files is the trial, ready to run.
+type files struct {
+	fullstory *app
+	config    string
+	tenant    tenant
+}
+
+func (s trial) start(t *testing.T) files {
+	t.Helper()
+	fullstory := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: 3, Seed: 1})
+	design := startApp(t, scimsandbox.Options{App: "design-tool", Accounts: 2, Seed: 2})
+	c := startC1(t, c1.Options{})
+	ids, secrets := map[string]string{}, map[string]string{}
+	for _, name := range []string{"one", "other"} {
+		client, err := c.AddClient(name)
+		require.NoError(t, err)
+		ids[name], secrets[name] = client.ID, client.Secret
+	}
+	secret := filepath.Join(t.TempDir(), "secret")
+	require.NoError(t, os.WriteFile(secret, []byte(secrets[s.secretOf]), 0o600))
+	return files{fullstory: fullstory, tenant: c, config: configuration(
+		t, []string{fullstory.entry("fullstory"), design.entry("design-tool")},
+		fmt.Sprintf("%s: { plugins: [%s], on-plugin-failure: %s, max-stale: %s, client-id: %q, client-secret: \"${file:%s}\" }",
+			s.name, s.plugins, s.policy, s.maxStale, ids[s.client], secret),
+	)}
+}
+
+// oneShot is what came of it, in words that can be compared.
+func (s trial) oneShot(t *testing.T) string {
+	t.Helper()
+	f, dir := s.start(t), t.TempDir()
+	_, err := oneShot(t, f.config, dir, host.Options{})
+	require.NoError(t, err)
+	if s.policy == "last-good" {
+		makeOld(t, filepath.Join(dir, s.name+".c1z"), 50*time.Hour)
+	}
+	f.fullstory.fail(0)
+	results, err := oneShot(t, f.config, dir, host.Options{})
+	require.Len(t, results, 1)
+	return fmt.Sprint(namesIn(t, dir)[0], results[0].Upload, results[0].Plugins, results[0].Accounts, len(results[0].Stale), err == nil)
+}
+
+// serve is the same of a service.
+func (s trial) serve(t *testing.T) string {
+	t.Helper()
+	f, state := s.start(t), t.TempDir()
+	running := serve(t, f.config, host.Options{StateDir: state}, host.ServeOptions{})
+	if s.client != s.secretOf {
+		return fmt.Sprint("refused: ", running.ends() != nil)
+	}
+	first := f.tenant.finished(t, f.tenant.fullSync(t, s.client))
+	require.True(t, first.Succeeded, "%v", first.Status)
+	running.stop()
+	makeOld(t, filepath.Join(state, s.name+".c1z"), 50*time.Hour)
+	f.fullstory.fail(0)
+	running = serve(t, f.config, host.Options{StateDir: state}, host.ServeOptions{})
+	second := f.tenant.finished(t, f.tenant.fullSync(t, s.client))
+	running.stop()
+	accounts := 0
+	if second.Succeeded {
+		accounts = len(accountsIn(t, second.Uploads[0].Path))
+	}
+	return fmt.Sprint(s.client, strings.Join(namesIn(t, state), " "), accounts, second.Succeeded)
+}
+
+// TestUploadCarriesEveryField: what an upload's entry says reaches its syncs and its
+// service. A field that is added and has no row here fails; so does one that is wired
+// nowhere, as it changes nothing.
+func TestUploadCarriesEveryField(t *testing.T) {
+	t.Parallel()
+	base := trial{name: "workforce", plugins: "fullstory, design-tool", policy: "last-good", maxStale: "72h", client: "one", secretOf: "one"}
+	rows := map[string]struct {
+		change  func(s *trial)
+		service bool // it is for the service only
+	}{
+		"Name":         {change: func(s *trial) { s.name = "people" }},
+		"Plugins":      {change: func(s *trial) { s.plugins = "design-tool" }},
+		"LastGood":     {change: func(s *trial) { s.policy = "fail" }},
+		"MaxStale":     {change: func(s *trial) { s.maxStale = "49h" }},
+		"ClientID":     {change: func(s *trial) { s.client, s.secretOf = "other", "other" }, service: true},
+		"ClientSecret": {change: func(s *trial) { s.secretOf = "other" }, service: true},
+	}
+	for _, field := range fieldsOf[config.Upload]() {
+		require.Contains(t, rows, field, "say here what the new field does in a sync and in a service")
+	}
+	require.Len(t, rows, len(fieldsOf[config.Upload]()))
+	loaded := func(t *testing.T, s trial) reflect.Value {
+		t.Helper()
+		cfg, err := config.Load(t.Context(), s.start(t).config)
+		require.NoError(t, err)
+		require.Len(t, cfg.Uploads, 1)
+		return reflect.ValueOf(*cfg.Uploads[0])
+	}
+	want, wantServed := base.oneShot(t), base.serve(t)
+	for name, row := range rows {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			changed := base
+			row.change(&changed)
+			require.NotEqual(t, loaded(t, base).FieldByName(name).Interface(), loaded(t, changed).FieldByName(name).Interface(), "the row changes the field")
+			if row.service {
+				require.Equal(t, want, changed.oneShot(t))
+			} else {
+				require.NotEqual(t, want, changed.oneShot(t), "it is lost in a sync")
+			}
+			require.NotEqual(t, wantServed, changed.serve(t), "it is lost in a service")
+		})
+	}
+}
+
+// TestGuardCarriesEveryField: the same for the deletion guard of a plugin's entry, which
+// the syncs use; the other fields of an entry are those of the fleet.
+func TestGuardCarriesEveryField(t *testing.T) {
+	t.Parallel()
+	rows := map[string]struct {
+		keys        string
+		before, now int
+		passes      bool // without the keys it is the other way
+	}{
+		"Off":                  {"off", 40, 0, true},
+		"Accounts.KeepPercent": {"{ keep-percent: 90 }", 40, 30, false},
+		"Accounts.MinMissing":  {"{ min-missing: 40 }", 40, 1, true},
+		"Accounts.Explicit":    {"{ min-missing: 10 }", 18, 9, true},
+		"ByType":               {"{ resource-types: { user: { keep-percent: 90 } } }", 40, 30, false},
+	}
+	var fields []string
+	for _, field := range fieldsOf[config.DeletionGuard]() {
+		if field != "Accounts" {
+			fields = append(fields, field)
+		}
+	}
+	for _, field := range fieldsOf[config.DeletionLimits]() {
+		fields = append(fields, "Accounts."+field)
+	}
+	for _, field := range fields {
+		require.Contains(t, rows, field, "say here what the new field does")
+	}
+	require.Len(t, rows, len(fields))
+	for name, row := range rows {
+		for _, guard := range []string{row.keys, ""} {
+			passes := row.passes == (guard != "")
+			var more []string
+			if guard != "" {
+				more = []string{"deletion-guard: " + guard}
+			}
+			t.Run(name+"/sync"+guard, func(t *testing.T) {
+				t.Parallel()
+				app := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: row.before, Seed: 4})
+				path, dir := configuration(t, []string{app.entry("fullstory", more...)}, "workforce: { plugins: [fullstory] }"), t.TempDir()
+				_, err := oneShot(t, path, dir, host.Options{})
+				require.NoError(t, err)
+				app.keepOnly(t, row.now)
+				_, err = oneShot(t, path, dir, host.Options{})
+				require.Equal(t, passes, err == nil, "%v", err)
+			})
+			t.Run(name+"/serve"+guard, func(t *testing.T) {
+				t.Parallel()
+				app, c := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: row.before, Seed: 4}), startC1(t, c1.Options{})
+				path := configuration(t, []string{app.entry("fullstory", more...)}, "workforce: { plugins: [fullstory], "+c.credentials(t, "workforce")+" }")
+				serve(t, path, host.Options{StateDir: t.TempDir()}, host.ServeOptions{})
+				require.True(t, c.finished(t, c.fullSync(t, "workforce")).Succeeded)
+				app.keepOnly(t, row.now)
+				outcome := c.finished(t, c.fullSync(t, "workforce"))
+				require.Equal(t, passes, outcome.Succeeded, "%v", outcome.Status)
+			})
+		}
+	}
+}

@@ -1,0 +1,89 @@
+package host_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/syncfile"
+	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
+)
+
+// withGroups turns the reading of groups on in the configuration of an app.
+func withGroups(t *testing.T, config string) {
+	t.Helper()
+	replaceIn(t, config, "scim-groups: false", "scim-groups: true")
+}
+
+// TestSyncWritesGroupsAndTheirMembers: the grants of an aggregated sync are those the app
+// was seeded with, and the members of nested groups are members too.
+func TestSyncWritesGroupsAndTheirMembers(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, scimsandbox.Options{App: "design-tool", Accounts: 60, Groups: 12, Seed: 2, PageCap: 7})
+	config, dir := configuration(t, []string{app.entry("design-tool")}, "workforce: { plugins: [design-tool] }"), t.TempDir()
+	withGroups(t, config)
+	results, err := oneShot(t, config, dir, host.Options{})
+	require.NoError(t, err)
+	require.Equal(t, map[string]int{"design-tool": 60}, results[0].Accounts)
+
+	file, err := syncfile.Open(t.Context(), filepath.Join(dir, "workforce.c1z"), t.TempDir())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, file.Close(t.Context())) }()
+	got := map[string]bool{}
+	require.NoError(t, file.EachGrant(t.Context(), func(one syncfile.Grant) error {
+		got[one.Entitlement+": "+one.Principal.GetResourceType()+"/"+one.Principal.GetResource()] = true
+		return nil
+	}))
+
+	want := map[string]bool{}
+	groups := map[string]scimsandbox.Group{}
+	for _, group := range app.server.Groups() {
+		groups[group.ID] = group
+	}
+	var grant func(to, of scimsandbox.Group)
+	grant = func(to, of scimsandbox.Group) {
+		for _, member := range of.Members {
+			entitlement := "design-tool.group:" + to.ID + ":member"
+			if member.Type == scimsandbox.UserMember {
+				want[entitlement+": design-tool.user/"+member.ID] = true
+				continue
+			}
+			if to.ID == of.ID {
+				want[entitlement+": design-tool.group/"+member.ID] = true
+			}
+			grant(to, groups[member.ID])
+		}
+	}
+	for _, group := range groups {
+		grant(group, group)
+	}
+	require.Greater(t, len(want), 100)
+	require.Equal(t, want, got)
+}
+
+// TestSyncReportsGroupsThatCannotBeRead: groups are read by several workers, and those
+// that stop because one failed have nothing to say.
+func TestSyncReportsGroupsThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	server, err := scimsandbox.New(scimsandbox.Options{App: "design-tool", Accounts: 20, Groups: 40, Seed: 2, Token: "tok"})
+	require.NoError(t, err)
+	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/Groups/") {
+			w.WriteHeader(http.StatusMethodNotAllowed)
+			return
+		}
+		server.ServeHTTP(w, r)
+	}))
+	t.Cleanup(listener.Close)
+	broken := &app{url: listener.URL + server.BasePath(), token: "tok", server: server}
+	config := configuration(t, []string{broken.entry("design-tool")}, "workforce: { plugins: [design-tool] }")
+	withGroups(t, config)
+	_, err = oneShot(t, config, t.TempDir(), host.Options{})
+	requireSentence(t, err, `it does not serve SCIM groups there. If the app has none, switch "Sync Groups" (scim-groups) off`)
+	require.NotContains(t, err.Error(), "context canceled")
+}
