@@ -4,19 +4,15 @@ package main_test
 
 import (
 	"bufio"
-	"bytes"
-	"encoding/json"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/sandbox/c1"
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
@@ -44,20 +40,6 @@ func startDebugged(t *testing.T, name string) *debugged {
 	return d
 }
 
-// named is the value with another name for the plugin.
-func (d *debugged) named(t *testing.T, name string) string {
-	t.Helper()
-	var all map[string]plugin.Attachment
-	require.NoError(t, json.Unmarshal([]byte(d.value), &all))
-	require.Len(t, all, 1)
-	for _, one := range all {
-		encoded, err := json.Marshal(map[string]plugin.Attachment{name: one})
-		require.NoError(t, err)
-		return string(encoded)
-	}
-	return ""
-}
-
 func TestAHostAttachesToAPluginThatRunsAlready(t *testing.T) {
 	t.Parallel()
 	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 1200, Seed: 1})
@@ -69,23 +51,18 @@ func TestAHostAttachesToAPluginThatRunsAlready(t *testing.T) {
 	require.Equal(t, os.FileMode(0o700), info.Mode().Perm(), "nobody else may come in")
 
 	out := t.TempDir()
-	// An app's name finds its only instance, its binary's name does, and the
-	// instance's own. The process takes one configuration after the other.
-	for _, name := range []string{"scim", "baton-scim", "design-tool"} {
-		result := execute(t, append(env, "BATON_HOST_REATTACH="+d.named(t, name)), "baton-host", "sync", "--config", config, "--output-dir", out)
-		require.Equal(t, 0, result.status, result.stderr)
-		require.Contains(t, result.stderr, `warning: plugin "design-tool" is attached to`)
-		require.Regexp(t, `workforce +design-tool +30 +complete`, result.stdout)
-		require.Regexp(t, `workforce +fullstory +1200 +complete`, result.stdout)
-	}
+	result := execute(t, append(env, "BATON_HOST_REATTACH="+d.value), "baton-host", "sync", "--config", config, "--output-dir", out)
+	require.Equal(t, 0, result.status, result.stderr)
+	require.Contains(t, result.stderr, `warning: plugin "design-tool" is attached to`)
+	require.Regexp(t, `workforce +design-tool +30 +complete`, result.stdout)
+	require.Regexp(t, `workforce +fullstory +1200 +complete`, result.stdout)
 	alone := execute(t, []string{"BATON_HOST_REATTACH=" + d.value, "BATON_SCIM_BASE_URL=" + design.url, "BATON_SCIM_TOKEN=" + design.token, "BATON_SCIM_GROUPS=false"},
 		"baton-host", "sync", "--plugin", "scim", "-f", filepath.Join(out, "x.c1z"))
 	require.Equal(t, 0, alone.status, alone.stderr)
-
-	// A lock knows nothing of it, and need not.
-	require.Equal(t, 0, execute(t, nil, "baton-host", "lock", "--config", config).status)
+	require.Contains(t, alone.stderr, `warning: plugin "scim" is attached to`)
 	checked := execute(t, append(env, "BATON_HOST_REATTACH="+d.value), "baton-host", "check", "--config", config)
 	require.Equal(t, 0, checked.status, checked.stderr)
+	require.Contains(t, checked.stderr, `warning: plugin "design-tool" is attached to`)
 
 	inspected := execute(t, append(env, "BATON_HOST_REATTACH="+d.value), "baton-host", "inspect", "design-tool", "--config", config)
 	require.Equal(t, 0, inspected.status, inspected.stderr)
@@ -127,66 +104,4 @@ func socketIn(t *testing.T, dir string) string {
 	require.NoError(t, err)
 	require.Len(t, found, 1)
 	return found[0]
-}
-
-func TestAnAttachedPluginThatGoesAwayIsNotStartedAgain(t *testing.T) {
-	t.Parallel()
-	app := startApp(t, scim.Options{App: "fullstory", Accounts: 20000, Seed: 1, Latency: 20 * time.Millisecond})
-	d := startDebugged(t, "baton-fullstory")
-	sync := command(t.Context(), t, []string{"BATON_HOST_REATTACH=" + d.value, "BATON_SCIM_BASE_URL=" + app.url, "BATON_SCIM_TOKEN=" + app.token},
-		"baton-host", "sync", "--plugin", "fullstory", "-f", filepath.Join(t.TempDir(), "x.c1z"))
-	var said bytes.Buffer
-	sync.Stderr = &said
-	require.NoError(t, sync.Start())
-	ended := make(chan struct{})
-	go func() { _ = sync.Wait(); close(ended) }()
-	require.Eventually(t, func() bool { return len(app.server.Requests()) > 5 }, time.Minute, time.Millisecond)
-	require.NoError(t, d.cmd.Process.Kill())
-	_ = d.cmd.Wait()
-	select {
-	case <-ended:
-		requireSentence(t, run{stderr: said.String(), status: sync.ProcessState.ExitCode()}, []string{`the process of plugin "fullstory" ended`, "attached to by BATON_HOST_REATTACH", "not started again"})
-	case <-time.After(time.Minute):
-		t.Fatal("the host waits for a plugin that nobody starts")
-	}
-}
-
-func TestABadReattachIsExplained(t *testing.T) {
-	t.Parallel()
-	config, env := twoApps(t, startApp(t, scim.Options{App: "fullstory"}), startApp(t, scim.Options{App: "design-tool"}))
-	twice := writeConfig(t, `
-plugins:
-  one: { app: scim, config: { scim-base-url: "http://127.0.0.1:1", scim-token: x } }
-  two: { app: scim, config: { scim-base-url: "http://127.0.0.1:1", scim-token: x } }
-uploads: { workforce: { plugins: [one, two] } }
-`)
-	socket := filepath.Join(temporaryDir(t), "s")
-	self := func(protocol, network, address string) string {
-		encoded, err := json.Marshal(map[string]any{"fullstory": map[string]any{
-			"Protocol": protocol, "ProtocolVersion": 1, "Pid": os.Getpid(), "Addr": map[string]string{"Network": network, "String": address},
-		}})
-		require.NoError(t, err)
-		return string(encoded)
-	}
-	for name, c := range map[string]struct {
-		config, value string
-		want          []string
-	}{
-		"no JSON":            {config, "{", []string{"not what --debug-plugin prints", "unset BATON_HOST_REATTACH"}},
-		"other JSON":         {config, `["fullstory"]`, []string{"not what --debug-plugin prints"}},
-		"nothing in it":      {config, `{"fullstory":{}}`, []string{`plugin "fullstory"`, `protocol is ""`}},
-		"another protocol":   {config, self("netrpc", "unix", socket), []string{`protocol is "netrpc"`}},
-		"no address":         {config, self("grpc", "", ""), []string{"no address"}},
-		"another machine":    {config, self("grpc", "tcp", "example.com:1"), []string{"no address"}},
-		"no socket":          {config, self("grpc", "unix", socket), []string{`attach to plugin "fullstory"`, "its socket is gone"}},
-		"unknown plugin":     {config, strings.ReplaceAll(self("grpc", "unix", socket), "fullstory", "ghost"), []string{`names the plugin "ghost"`, "fullstory, design-tool"}},
-		"an app of two":      {twice, strings.ReplaceAll(self("grpc", "unix", socket), "fullstory", "scim"), []string{`the app "scim"`, "one and two"}},
-		"a process that was": {config, strings.Replace(self("grpc", "unix", socket), `"Pid":`, `"Pid":9999999,"Was":`, 1), []string{"the process is gone"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			result := execute(t, append(env, "BATON_HOST_REATTACH="+c.value), "baton-host", "sync", "--config", c.config)
-			requireSentence(t, result, c.want)
-		})
-	}
 }

@@ -118,30 +118,6 @@ func TestCheckSaysAllIsWell(t *testing.T) {
 	require.Regexp(t, `(?m)^design-tool +scim +ok$`, result.stdout)
 }
 
-func TestCheckReportsEveryProblemTogether(t *testing.T) {
-	t.Parallel()
-	good := startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1, Token: "right"})
-	config := writeConfig(t, `
-plugins:
-  good: { app: fullstory, config: { scim-base-url: "`+good.url+`", scim-token: right } }
-  wrong-token: { app: fullstory, config: { scim-base-url: "`+good.url+`", scim-token: wrong } }
-  no-token: { app: scim, config: { scim-base-url: "`+good.url+`" } }
-  no-plugin: { app: nobody-has-this }
-uploads:
-  workforce: { plugins: [good, wrong-token] }
-`)
-	result := execute(t, nil, "baton-host", "check", "--config", config)
-	requireSentence(t, result, []string{
-		`plugin "wrong-token"`, "SCIM Token",
-		"baton-host.yaml:5:", "scim-token",
-		`plugin "no-plugin"`, "baton-nobody-has-this",
-	})
-	require.Regexp(t, `(?m)^good +fullstory +ok$`, result.stdout)
-	require.Regexp(t, `(?m)^wrong-token +fullstory +FAILED$`, result.stdout)
-	require.Regexp(t, `(?m)^no-token +scim +FAILED$`, result.stdout)
-	require.Regexp(t, `(?m)^no-plugin +nobody-has-this +FAILED$`, result.stdout)
-}
-
 // TestResultsAreShownInEveryForm: check, sync, lock and plugins say the same in
 // each.
 func TestResultsAreShownInEveryForm(t *testing.T) {
@@ -173,6 +149,11 @@ func TestResultsAreShownInEveryForm(t *testing.T) {
 	require.Contains(t, checked[1]["error"], "SCIM Token")
 	require.Equal(t, [][]string{{"plugin", "app", "result"}, {"fullstory", "fullstory", "ok"}, {"design-tool", "scim", "FAILED"}},
 		asCSV(wrong, 1, "check", "--config", path))
+
+	table := execute(t, wrong, "baton-host", "check", "--config", path)
+	require.Regexp(t, `(?m)^fullstory +fullstory +ok$`, table.stdout)
+	require.Regexp(t, `(?m)^design-tool +scim +FAILED$`, table.stdout)
+	requireSentence(t, table, []string{`plugin "design-tool"`, "SCIM Token"})
 
 	file := filepath.Join(out, "workforce.c1z")
 	failed := asJSON(wrong, 1, "sync", "--config", path, "--output-dir", out)

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -36,6 +35,10 @@ const (
 	// restartPause is less than the least time between a process and the next.
 	restartPause = 400 * time.Millisecond
 )
+
+// killRounds is how many syncs have a plugin killed: enough, with processes that are
+// this slow, under the race detector, or not.
+var killRounds = map[bool]int{true: 20, false: 100}[raceFlag == "-race"]
 
 // killedApp is an app that has its plugin killed at one of its requests, and the
 // log of the requests of one sync.
@@ -170,10 +173,6 @@ func TestLongAKilledPluginCostsTimeAndNoAccount(t *testing.T) {
 		servers[name] = server
 	}
 
-	killRounds := 100 // Enough, with processes that are this slow or not.
-	if raceFlag == "-race" {
-		killRounds = 20
-	}
 	var between, resumed atomic.Int64
 	kinds := map[syscall.Signal]*atomic.Int64{syscall.SIGKILL: {}, syscall.SIGSTOP: {}, syscall.SIGQUIT: {}}
 	rounds := make(chan int)

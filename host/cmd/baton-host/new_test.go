@@ -60,6 +60,7 @@ func TestANewConnectorCompiles(t *testing.T) {
 			a := newAuthor(t)
 			module := "baton-" + args[0]
 			require.Contains(t, a.does(t, "", nil, "baton-host", append([]string{"new", "--host-source", repository}, args...)...), "cd "+module+"\n")
+			a.does(t, module, nil, "make", "go.sum")
 			a.does(t, module, nil, "go", "vet", "./...")
 			require.Empty(t, a.does(t, module, nil, "gofmt", "-l", "."))
 		})

@@ -60,20 +60,6 @@ func TestWhatIsPublishedHasBeenCountedAndIsNeverCalledFailed(t *testing.T) {
 	require.Len(t, accountsIn(t, file), 20)
 }
 
-func TestASyncWhoseDirectoryIsRemovedEndsWithASentence(t *testing.T) {
-	t.Parallel()
-	out := filepath.Join(t.TempDir(), "out")
-	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		_ = os.RemoveAll(out)
-		<-r.Context().Done()
-	}))
-	t.Cleanup(hanging.Close)
-	env := []string{"BATON_SCIM_BASE_URL=" + hanging.URL, "BATON_SCIM_TOKEN=x"}
-	result := execute(t, env, "baton-host", "sync", "--plugin", "fullstory", "-f", filepath.Join(out, "x.c1z"))
-	requireSentence(t, result, []string{filepath.Join(out, ".baton-host-sync-"), "is gone"})
-	require.NoDirExists(t, out)
-}
-
 func TestAccountsBlamesTheDirectoryForTemporaryFilesAndNotTheSyncFile(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, scim.Options{App: "fullstory", Accounts: 20, Seed: 1})
@@ -92,28 +78,6 @@ func TestAccountsBlamesTheDirectoryForTemporaryFilesAndNotTheSyncFile(t *testing
 	entries, err := os.ReadDir(temporary)
 	require.NoError(t, err)
 	require.Empty(t, entries)
-}
-
-func TestALinkStaysAndWhatItLeadsToIsWritten(t *testing.T) {
-	t.Parallel()
-	app := startApp(t, scim.Options{App: "fullstory", Accounts: 20, Seed: 1})
-	env := []string{"BATON_SCIM_BASE_URL=" + app.url, "BATON_SCIM_TOKEN=" + app.token}
-	links, target := t.TempDir(), t.TempDir()
-	link := filepath.Join(links, "x.c1z")
-	require.NoError(t, os.Symlink(target, filepath.Join(links, "elsewhere")))
-	require.NoError(t, os.Symlink("elsewhere/real.c1z", link))
-
-	for range 2 { // First the target does not exist, then it does.
-		result := execute(t, env, "baton-host", "sync", "--plugin", "fullstory", "-f", link)
-		require.Equal(t, 0, result.status, result.stderr)
-		written, err := os.Readlink(link)
-		require.NoError(t, err)
-		require.Equal(t, "elsewhere/real.c1z", written)
-		require.Len(t, accountsIn(t, filepath.Join(target, "real.c1z")), 20)
-	}
-	entries, err := os.ReadDir(target)
-	require.NoError(t, err)
-	require.Len(t, entries, 1)
 }
 
 func TestAMissingDirectoryForTemporaryFilesIsNamed(t *testing.T) {

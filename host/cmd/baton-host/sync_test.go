@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -151,83 +150,6 @@ func TestTheStandAloneBinaryGivesTheSameAccountsWithPlainIDs(t *testing.T) {
 	result = execute(t, env, "baton-host", "sync", "--plugin", "fullstory", "-f", hosted)
 	require.Equal(t, 0, result.status, result.stderr)
 	require.Empty(t, cmp.Diff(sorted(seeded(fullstory, "fullstory", "fullstory.user")), sorted(withoutNames(accountsIn(t, hosted)))))
-}
-
-func TestNamespaceCanBeGivenUp(t *testing.T) {
-	t.Parallel()
-	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 7, Seed: 1})
-	config := writeConfig(t, `
-plugins:
-  fullstory:
-    namespace: ""
-    config: { scim-base-url: "`+fullstory.url+`", scim-token: "${env:T}" }
-uploads: { one: { plugins: [fullstory] } }
-`)
-	out := t.TempDir()
-	result := execute(t, []string{"T=" + fullstory.token}, "baton-host", "sync", "--config", config, "--output-dir", out)
-	require.Equal(t, 0, result.status, result.stderr)
-	require.Regexp(t, `one +fullstory +7 `, result.stdout)
-	require.Empty(t, cmp.Diff(sorted(seeded(fullstory, "user", "user")), sorted(withoutNames(accountsIn(t, filepath.Join(out, "one.c1z"))))))
-}
-
-func TestAFailedSyncLeavesTheOldFileAndNoOther(t *testing.T) {
-	t.Parallel()
-	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 20, Seed: 1})
-	design := startApp(t, scim.Options{App: "design-tool", Accounts: 5, Seed: 2})
-	config, env := twoApps(t, fullstory, design)
-	wrong := []string{env[0], "DESIGN_TOKEN=not-the-token"}
-	out := t.TempDir()
-	file := filepath.Join(out, "workforce.c1z")
-
-	result := execute(t, wrong, "baton-host", "sync", "--config", config, "--output-dir", out)
-	require.Equal(t, 1, result.status)
-	require.Contains(t, result.stderr, `upload "workforce"`)
-	require.Contains(t, result.stderr, `plugin "design-tool"`)
-	require.Contains(t, result.stderr, "SCIM Token")
-	require.Contains(t, result.stdout, "FAILED")
-	entries, err := os.ReadDir(out)
-	require.NoError(t, err)
-	require.Empty(t, entries)
-
-	result = execute(t, env, "baton-host", "sync", "--config", config, "--output-dir", out)
-	require.Equal(t, 0, result.status, result.stderr)
-	before, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.Equal(t, 1, execute(t, wrong, "baton-host", "sync", "--config", config, "--output-dir", out).status)
-	after, err := os.ReadFile(file)
-	require.NoError(t, err)
-	require.True(t, bytes.Equal(before, after))
-}
-
-func TestOneFailedUploadDoesNotStopTheOther(t *testing.T) {
-	t.Parallel()
-	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 20, Seed: 1})
-	config := writeConfig(t, `
-plugins:
-  good: { app: fullstory, config: { scim-base-url: "`+fullstory.url+`", scim-token: "${env:T}" } }
-  bad: { app: fullstory, config: { scim-base-url: "`+fullstory.url+`", scim-token: wrong } }
-  absent: { app: nobody-has-this }
-uploads:
-  first: { plugins: [bad] }
-  second: { plugins: [good] }
-  third: { plugins: [good, absent] }
-  fourth: { plugins: [good] }
-`)
-	out := t.TempDir()
-	result := execute(t, []string{"T=" + fullstory.token}, "baton-host", "sync", "--config", config, "--output-dir", out)
-	require.Equal(t, 1, result.status)
-	require.Contains(t, result.stderr, `upload "first"`)
-	require.NotContains(t, result.stderr, `upload "second"`)
-	require.Contains(t, result.stderr, `upload "third"`)
-	require.Contains(t, result.stderr, "there is no plugin binary baton-nobody-has-this")
-	require.Len(t, accountsIn(t, filepath.Join(out, "second.c1z")), 20)
-	require.Len(t, accountsIn(t, filepath.Join(out, "fourth.c1z")), 20)
-	entries, err := os.ReadDir(out)
-	require.NoError(t, err)
-	require.Len(t, entries, 2)
-
-	result = execute(t, []string{"T=" + fullstory.token}, "baton-host", "sync", "--config", config, "--upload", "second", "--output-dir", out)
-	require.Equal(t, 0, result.status, result.stderr)
 }
 
 // rowsOf is what the SDK's own tool tells of a file, row by row and sorted: the
