@@ -34,7 +34,7 @@ func startDebugged(t *testing.T) *debugged {
 	dir, err := os.MkdirTemp("", "s") // Short enough for sockets.
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	d := &debugged{cmd: exec.CommandContext(t.Context(), self, "--debug-plugin")} //nolint:gosec // This test's binary.
+	d := &debugged{cmd: exec.CommandContext(t.Context(), self, "--debug-plugin")}
 	d.cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	output, err := d.cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -70,7 +70,7 @@ func unstartable(t *testing.T, config, name string) {
 
 // TestAttachUsesAPluginThatRunsAlready: what is attached to has no binary, so that what
 // does not attach fails.
-func TestAttachUsesAPluginThatRunsAlready(t *testing.T) {
+func TestAttachUsesAPluginThatRunsAlready(t *testing.T) { //nolint:paralleltest // It sets a variable.
 	w := newWorkforce(t, scimsandbox.Options{Accounts: 1200, Seed: 1}, scimsandbox.Options{Accounts: 30, Seed: 2}, "")
 	unstartable(t, w.config, "design-tool")
 	d := startDebugged(t)
@@ -97,7 +97,7 @@ func TestAttachUsesAPluginThatRunsAlready(t *testing.T) {
 			return err
 		}},
 		{"call", "scim", func(options host.Options) error {
-			_, err := callPlugin(t, one, options, "Validate", "{}", false)
+			_, err := callPlugin(t, one, options, "Validate", "{}")
 			return err
 		}},
 	} {
@@ -117,7 +117,9 @@ func TestAttachUsesAPluginThatRunsAlready(t *testing.T) {
 	require.NoError(t, err)
 	_, _, err = h.Describe(t.Context())
 	requireSentence(t, err, absent...)
-	_, err = lock(t, w.config, options, false)
+	withOption := options
+	withOption.Attach = true
+	_, err = lock(t, w.config, withOption, false)
 	requireSentence(t, err, absent...)
 	_, err = host.DescribeAll(t.Context(), "", []string{"scim"}, options)
 	requireSentence(t, err, absent...)
@@ -142,7 +144,7 @@ func TestAttachUsesAPluginThatRunsAlready(t *testing.T) {
 
 // TestAttachHoldsForASingleApp: one-shot and as a service, neither of which needs its
 // binary.
-func TestAttachHoldsForASingleApp(t *testing.T) {
+func TestAttachHoldsForASingleApp(t *testing.T) { //nolint:paralleltest // It sets variables.
 	app := startApp(t, scimsandbox.Options{App: "scim", Accounts: 12, Seed: 1})
 	d := startDebugged(t)
 	tenant := startC1(t, c1.Options{})

@@ -21,7 +21,7 @@ import (
 )
 
 // callPlugin calls a method of a plugin and returns its only answer.
-func callPlugin(t *testing.T, selection host.Selection, options host.Options, name, text string, provisioning bool) (answer proto.Message, err error) {
+func callPlugin(t *testing.T, selection host.Selection, options host.Options, name, text string) (answer proto.Message, err error) {
 	t.Helper()
 	method, err := call.Find(name)
 	require.NoError(t, err)
@@ -33,7 +33,7 @@ func callPlugin(t *testing.T, selection host.Selection, options host.Options, na
 		return nil, err
 	}
 	defer h.Close(t.Context())
-	err = h.Call(t.Context(), method, request, provisioning, func(one proto.Message) error {
+	err = h.Call(t.Context(), method, request, false, func(one proto.Message) error {
 		answer = one
 		return nil
 	})
@@ -48,7 +48,7 @@ func (l *locked) call(t *testing.T, unlocked bool) error {
 	t.Helper()
 	options := l.options
 	options.Unlocked = unlocked
-	_, err := callPlugin(t, l.selection(), options, "Validate", "{}", false)
+	_, err := callPlugin(t, l.selection(), options, "Validate", "{}")
 	return err
 }
 
@@ -87,7 +87,7 @@ func TestCallReturnsWhatThePluginAnswers(t *testing.T) {
 	for next, page := "", 0; page == 0 || next != ""; page++ {
 		request, err := json.Marshal(map[string]string{"resource_type_id": "user", "page_token": next})
 		require.NoError(t, err)
-		answer, err := callPlugin(t, host.Selection{ConfigFile: path, Plugin: "people"}, host.Options{}, "ResourcesService/ListResources", string(request), false)
+		answer, err := callPlugin(t, host.Selection{ConfigFile: path, Plugin: "people"}, host.Options{}, "ResourcesService/ListResources", string(request))
 		require.NoError(t, err)
 		listed, ok := answer.(*connectorv2.ResourcesServiceListResourcesResponse)
 		require.True(t, ok)
@@ -130,7 +130,7 @@ func TestCallExplainsWhatFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			answer, err := callPlugin(t, host.Selection{ConfigFile: path, Plugin: c.plugin}, host.Options{}, c.method, c.request, false)
+			answer, err := callPlugin(t, host.Selection{ConfigFile: path, Plugin: c.plugin}, host.Options{}, c.method, c.request)
 			requireSentence(t, err, c.want...)
 			require.Nil(t, answer)
 			require.NotContains(t, err.Error(), "mistaken-secret-81")
@@ -319,7 +319,7 @@ func TestRelativePluginDirsAreThoseOfTheirPlace(t *testing.T) {
 			require.NoError(t, err)
 			_, err = check(t, path, options, t.TempDir())
 			require.NoError(t, err)
-			_, err = callPlugin(t, host.Selection{ConfigFile: path, Plugin: "people"}, options, "Validate", "{}", false)
+			_, err = callPlugin(t, host.Selection{ConfigFile: path, Plugin: "people"}, options, "Validate", "{}")
 			require.NoError(t, err)
 			results, err := oneShot(t, path, t.TempDir(), options)
 			require.NoError(t, err)

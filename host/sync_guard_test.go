@@ -224,7 +224,7 @@ func TestSyncComparesAnUploadWithItsOwnBaseline(t *testing.T) {
 }
 
 // TestSyncKeepsTheFileOfAnotherPlugin has a file that is the sync of another app.
-func TestSyncKeepsTheFileOfAnotherPlugin(t *testing.T) {
+func TestSyncKeepsTheFileOfAnotherPlugin(t *testing.T) { //nolint:paralleltest // It sets variables.
 	app := startApp(t, scimsandbox.Options{App: "fullstory", Seed: 1, Accounts: 12})
 	for name, value := range map[string]string{"BATON_SCIM_BASE_URL": app.url, "BATON_SCIM_TOKEN": app.token, "BATON_SCIM_GROUPS": "false"} {
 		t.Setenv(name, value)
