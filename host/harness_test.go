@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -44,8 +45,7 @@ var (
 func TestMain(m *testing.M) {
 	started := os.Getenv(plugin.Handshake.MagicCookieKey) != "" || slices.Contains(os.Args, "--debug-plugin")
 	if started && os.Getenv(pluginVariable) != "" {
-		plugin.Run(context.Background(), "baton-scim", "v1.0.0", scim.Schema, scim.New("v1.0.0"),
-			connectorrunner.WithDefaultCapabilitiesConnectorBuilderV2(scim.Describe()), plugin.WithConcurrency(scim.Concurrency))
+		runPlugin()
 		return
 	}
 	code, err := prepareAndRun(m)
@@ -54,6 +54,15 @@ func TestMain(m *testing.M) {
 		code = 1
 	}
 	os.Exit(code)
+}
+
+// runPlugin is the SCIM plugin.
+func runPlugin() {
+	if address := leashed(); address != "" {
+		wear(address)
+	}
+	plugin.Run(context.Background(), "baton-scim", "v1.0.0", scim.Schema, scim.New("v1.0.0"),
+		connectorrunner.WithDefaultCapabilitiesConnectorBuilderV2(scim.Describe()), plugin.WithConcurrency(scim.Concurrency))
 }
 
 func prepareAndRun(m *testing.M) (code int, err error) {
@@ -77,6 +86,11 @@ func prepareAndRun(m *testing.M) (code int, err error) {
 			return 0, err
 		}
 	}
+	// These tests wait for processes much more than they work; -parallel on the command
+	// line still decides.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		return 0, err
+	}
 	return m.Run(), nil
 }
 
@@ -87,6 +101,7 @@ const patience = 3 * time.Minute
 // behind the first ones that it still lets through are answered 500, or held up.
 type app struct {
 	url, token string
+	groups     bool // it has some
 	server     *scimsandbox.Server
 	down       atomic.Bool
 	passes     atomic.Int64 // requests still let through while it is down
@@ -109,7 +124,7 @@ func startApp(t *testing.T, options scimsandbox.Options) *app {
 	}
 	server, err := scimsandbox.New(options)
 	require.NoError(t, err)
-	a := &app{token: options.Token, server: server}
+	a := &app{token: options.Token, groups: options.Groups > 0, server: server}
 	listener := httptest.NewServer(http.HandlerFunc(a.serve))
 	t.Cleanup(listener.Close)
 	a.url = listener.URL + server.BasePath()
@@ -168,7 +183,7 @@ func (a *app) entry(name string, more ...string) string {
 	for _, line := range more {
 		fmt.Fprintf(&text, "    %s\n", line)
 	}
-	fmt.Fprintf(&text, "    config: { scim-display-name: %q, scim-groups: false, scim-base-url: %q, scim-token: %q }\n", name, a.url, a.token)
+	fmt.Fprintf(&text, "    config: { scim-display-name: %q, scim-groups: %t, scim-base-url: %q, scim-token: %q }\n", name, a.groups, a.url, a.token)
 	return text.String()
 }
 
@@ -288,7 +303,10 @@ type tenant struct{ *c1.Server }
 
 func startC1(t *testing.T, options c1.Options) tenant {
 	t.Helper()
-	options.Dir, options.Authority = filepath.Join(t.TempDir(), "uploads"), authority
+	options.Dir = filepath.Join(t.TempDir(), "uploads")
+	if options.Authority == nil {
+		options.Authority = authority
+	}
 	server, err := c1.Start(options)
 	require.NoError(t, err)
 	t.Cleanup(server.Close)
@@ -342,32 +360,30 @@ func (c tenant) waitFor(t *testing.T, match func(c1.Event) bool) c1.Event {
 
 // serving is a host in service mode, in this process.
 type serving struct {
+	*host.Host
 	t      *testing.T
 	cancel context.CancelFunc
 	ended  chan struct{}
 	err    error // of Serve, once it has ended
 	log    *transcript
-	state  string
 }
 
-// serve serves a configuration until the test ends or stops it.
+// serve serves a configuration, which can be opened, until the test ends or stops it.
 func serve(t *testing.T, config string, options host.Options, serveOptions host.ServeOptions) *serving {
 	t.Helper()
 	ctx, log := logged(context.WithoutCancel(t.Context()))
 	ctx, cancel := context.WithCancel(ctx)
-	s := &serving{t: t, cancel: cancel, ended: make(chan struct{}), log: log, state: options.StateDir}
+	s := &serving{t: t, cancel: cancel, ended: make(chan struct{}), log: log}
 	if serveOptions.Grace == 0 {
 		serveOptions.Grace = 30 * time.Second
 	}
+	var err error
+	s.Host, err = host.Open(ctx, host.Selection{ConfigFile: config}, options)
+	require.NoError(t, err)
 	go func() {
 		defer close(s.ended)
-		h, err := host.Open(ctx, host.Selection{ConfigFile: config}, options)
-		if err != nil {
-			s.err = err
-			return
-		}
-		s.err = h.Serve(ctx, serveOptions)
-		h.Close(ctx)
+		s.err = s.Serve(ctx, serveOptions)
+		s.Close(ctx)
 	}()
 	t.Cleanup(func() {
 		cancel()

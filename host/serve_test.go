@@ -1,71 +1,233 @@
 package host_test
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 	"github.com/stretchr/testify/require"
-	"google.golang.org/grpc/codes"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/workdir"
 	"github.com/batonhost/baton-host/sandbox/c1"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// single is a service with one upload of one app, "fullstory", for what goes wrong at
-// C1's end.
-type single struct {
-	tenant
-	app    *app
-	config string
-	state  string
-}
+func TestServeServesSeveralUploadsOverTheSamePlugins(t *testing.T) {
+	t.Parallel()
+	c := newCompanies(t)
+	running := serve(t, c.config, host.Options{StateDir: c.state}, host.ServeOptions{})
+	first, second := c.fullSync(t, "workforce"), c.fullSync(t, "contractors")
+	require.Equal(t, sorted(append(c.fullstory.seeded("fullstory"), c.design.seeded("design-tool")...)), c.synced(t, first))
+	require.Equal(t, sorted(append(c.design.seeded("design-tool"), c.wiki.seeded("wiki")...)), c.synced(t, second))
+	require.Len(t, c.Uploads("workforce"), 1)
+	require.Len(t, c.Uploads("contractors"), 1)
+	require.Equal(t, "host-1", c.Uploads("workforce")[0].HostID)
 
-func newSingle(t *testing.T, options c1.Options, people scimsandbox.Options) *single {
-	t.Helper()
-	people.App = "fullstory"
-	if people.Accounts == 0 {
-		people.Accounts = 30
+	// And again, over the same processes.
+	require.NoError(t, c.design.server.Remove(c.design.server.Accounts()[0].ID))
+	require.Len(t, c.synced(t, c.fullSync(t, "workforce")), 64)
+	running.stop()
+	requireOnly(t, c.state, "contractors.c1z", "contractors.c1z.json", "workforce.c1z", "workforce.c1z.json")
+	require.Empty(t, c.Violations())
+	secrets := []string{c.fullstory.token, c.design.token, c.wiki.token}
+	text, err := os.ReadFile(c.config)
+	require.NoError(t, err)
+	for _, file := range regexp.MustCompile(`\$\{file:(.*?)\}`).FindAllSubmatch(text, -1) {
+		secret, err := os.ReadFile(string(file[1]))
+		require.NoError(t, err)
+		secrets = append(secrets, string(secret))
 	}
-	s := &single{tenant: startC1(t, options), app: startApp(t, people), state: t.TempDir()}
-	s.config = configuration(t, []string{s.app.entry("fullstory")}, "workforce: { plugins: [fullstory], "+s.credentials(t, "workforce")+" }")
-	return s
+	require.Len(t, secrets, 5)
+	for _, secret := range secrets {
+		require.NotContains(t, running.log.String(), secret)
+	}
 }
 
-func (s *single) serve(t *testing.T, options host.ServeOptions) *serving {
-	t.Helper()
-	return serve(t, s.config, host.Options{StateDir: s.state, RetryFor: patience}, options)
-}
-
-// done checks that one sync arrived whole and in order, and stops the host.
-func (s *single) done(t *testing.T, running *serving, id string) {
-	t.Helper()
-	require.Equal(t, s.app.seeded("fullstory"), s.synced(t, id))
+func TestServeDoesTasksThatAreNoFullSync(t *testing.T) {
+	t.Parallel()
+	s := newSingle(t, c1.Options{}, scimsandbox.Options{})
+	running := s.serve(t, host.ServeOptions{})
+	add := func(task *v1.Task) string {
+		id, err := s.AddTask("workforce", task)
+		require.NoError(t, err)
+		return id
+	}
+	hello := add(v1.Task_builder{Hello: &v1.Task_HelloTask{}}.Build())
+	s.waitFor(t, func(e c1.Event) bool { return e.Kind == c1.Hello && e.TaskID == hello })
+	unsupported := s.finished(t, add(v1.Task_builder{CompactSyncs: &v1.Task_CompactSyncs{}}.Build()))
+	require.False(t, unsupported.Succeeded)
+	require.Contains(t, unsupported.Status.GetMessage(), "unsupported task type")
+	schemas := s.finished(t, add(v1.Task_builder{ActionListSchemas: &v1.Task_ActionListSchemasTask{}}.Build()))
+	require.True(t, schemas.Succeeded, "%v", schemas.Status)
+	var answer connectorv2.ListActionSchemasResponse
+	require.NoError(t, schemas.Response.UnmarshalTo(&answer))
+	require.Empty(t, answer.GetSchemas())
 	running.stop()
 	require.Empty(t, s.Violations())
-	requireOnly(t, s.state, "workforce.c1z", "workforce.c1z.json")
 }
 
-func TestServeOvercomesWhatPassesAtC1sEnd(t *testing.T) {
+// TestServeBeginsAnUploadWhenItsOwnPluginsHaveStarted has a plugin of the other upload
+// start for as long as the first one takes to be synced.
+func TestServeBeginsAnUploadWhenItsOwnPluginsHaveStarted(t *testing.T) {
 	t.Parallel()
+	c, slow := newCompanies(t), newLeash(t)
+	rewrite(t, c.config, func(text string) string {
+		before, wiki, _ := strings.Cut(text, "  wiki:\n")
+		return before + "  wiki:\n    start-timeout: 10m\n" + slow.on(wiki)
+	})
+	running := serve(t, c.config, host.Options{StateDir: c.state}, host.ServeOptions{})
+	first, second := c.fullSync(t, "workforce"), c.fullSync(t, "contractors")
+	slow.process()
+	require.Len(t, c.synced(t, first), 65)
+	running.says(`"msg":"waiting for plugins to start","upload":"contractors"`)
+	waiting := running.lines(map[string][]string{"msg": {"waiting for plugins to start"}, "upload": {"contractors"}})
+	require.Len(t, waiting, 1)
+	require.Contains(t, waiting[0]["plugins"], "wiki")
+	for _, event := range c.Events() {
+		require.NotEqual(t, "contractors", event.Client, "C1 does not hear of an upload before it can be synced: %v", event)
+	}
+	slow.loosen()
+	require.Len(t, c.synced(t, second), 40)
+	running.stop()
+	require.Empty(t, c.Violations())
+}
+
+func TestServeEndsWithEverythingThatSchemasRefuse(t *testing.T) {
+	t.Parallel()
+	wrong := strings.NewReplacer("scim-base-url: ", "scim-base-ulr: ")
 	for name, c := range map[string]struct {
-		fault   c1.Fault
-		says    string
-		uploads int // that C1 took whole
+		uploads string // of the plugins that are refused
+		served  bool   // another upload, meanwhile
 	}{
-		"the token endpoint answers 503": {c1.Fault{Call: c1.TokenCall, Times: 2, HTTPStatus: 503}, "token endpoint answers 503", 1},
-		"a first hello fails":            {c1.Fault{Call: c1.HelloCall, Times: 2, Code: codes.Unavailable, Message: "starting"}, "cannot be reached: starting", 1},
+		"in one upload":                           {"a: { plugins: [design-tool, wiki], %s }", false},
+		"in one upload, while another is served":  {"a: { plugins: [design-tool, wiki], %s }", true},
+		"in two uploads":                          {"a: { plugins: [design-tool], %s }\n  b: { plugins: [wiki], %s }", false},
+		"in two uploads, while another is served": {"a: { plugins: [design-tool], %s }\n  b: { plugins: [wiki], %s }", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newSingle(t, c1.Options{}, scimsandbox.Options{})
-			s.Inject(c.fault)
-			id := s.fullSync(t, "workforce")
-			running := s.serve(t, host.ServeOptions{})
-			running.says(c.says)
-			s.finished(t, id)
-			running.says(`"msg":"sync done"`)
-			require.Len(t, s.Uploads("workforce"), c.uploads)
-			s.done(t, running, id)
+			tenant, held := startC1(t, c1.Options{}), newLeash(t)
+			good := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: 12})
+			bad := startApp(t, scimsandbox.Options{App: "bad", Accounts: 12})
+			var credentials []any
+			for i := range strings.Count(c.uploads, "%s") {
+				credentials = append(credentials, tenant.credentials(t, fmt.Sprintf("client-%d", i)))
+			}
+			uploads := []string{fmt.Sprintf(c.uploads, credentials...)}
+			if c.served {
+				uploads = append(uploads, "served: { plugins: [fullstory], "+tenant.credentials(t, "served")+" }")
+			}
+			running := serve(t, configuration(t, []string{
+				good.entry("fullstory"),
+				held.on(wrong.Replace(bad.entry("design-tool", "start-timeout: 10m"))),
+				held.on(wrong.Replace(bad.entry("wiki", "start-timeout: 10m"))),
+			}, uploads...), host.Options{StateDir: t.TempDir()}, host.ServeOptions{})
+			held.process()
+			held.process()
+			if c.served {
+				require.Len(t, tenant.synced(t, tenant.fullSync(t, "served")), 12)
+			}
+			held.loosen()
+			err := running.ends()
+			var problems config.Problems
+			require.ErrorAs(t, err, &problems)
+			for _, plugin := range []string{"design-tool", "wiki"} {
+				require.ErrorContains(t, err, fmt.Sprintf(`plugin %q`, plugin))
+			}
+			require.ErrorContains(t, err, `scim-base-ulr`)
+			require.Empty(t, tenant.Violations())
+		})
+	}
+}
+
+// TestServeSweepsWhatAnEarlierHostLeft: what a host that was killed left behind goes
+// before C1 is asked for anything, and what a living process has stays.
+func TestServeSweepsWhatAnEarlierHostLeft(t *testing.T) {
+	t.Parallel()
+	s := newSingle(t, c1.Options{}, scimsandbox.Options{})
+	var living, dead []string
+	for _, place := range []struct{ dir, prefix string }{
+		{s.state, ".baton-host-sync-"}, {s.state, "baton-host-read-"}, {os.TempDir(), "baton-host-run-"},
+	} {
+		one, err := workdir.Make(place.dir, place.prefix)
+		require.NoError(t, err)
+		t.Cleanup(func() { require.NoError(t, one.Remove()) })
+		living = append(living, one.Path())
+		// A copy has a lock file that no process has locked.
+		left, err := os.MkdirTemp(place.dir, place.prefix)
+		require.NoError(t, err)
+		require.NoError(t, os.CopyFS(left, os.DirFS(one.Path())))
+		require.NoError(t, os.WriteFile(filepath.Join(left, "new.c1z"), []byte("half"), 0o600))
+		dead = append(dead, left)
+	}
+	running := s.serve(t, host.ServeOptions{})
+	running.says("starting")
+	for _, path := range dead {
+		require.NoDirExists(t, path)
+	}
+	for _, path := range living {
+		require.DirExists(t, path)
+	}
+	running.stop()
+}
+
+func TestServeTakesItsStateDirectoryAlone(t *testing.T) {
+	t.Parallel()
+	s := newSingle(t, c1.Options{}, scimsandbox.Options{})
+	running := s.serve(t, host.ServeOptions{})
+	s.waitFor(t, kind(c1.Polled))
+	require.ErrorContains(t, s.serve(t, host.ServeOptions{}).ends(), "the state directory "+s.state+" is in use by another baton-host; give each its own with --state-dir")
+	running.stop()
+}
+
+func TestServeRefusesWhatCannotBeServed(t *testing.T) {
+	t.Parallel()
+	file, unwritable := filepath.Join(t.TempDir(), "file"), filepath.Join(t.TempDir(), "ro")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	require.NoError(t, os.Mkdir(unwritable, 0o500))
+	const plugins = "plugins: { fullstory: { config: { scim-base-url: x, scim-token: y } } }\n"
+	credentials := startC1(t, c1.Options{}).credentials(t, "a")
+	for name, c := range map[string]struct {
+		config  string
+		upload  string
+		options host.Options
+		want    string
+	}{
+		"no uploads":                    {config: plugins, want: "there is nothing to sync: it has no uploads"},
+		"uploads without credentials":   {config: plugins + "uploads: { a: { plugins: [fullstory] }, b: { plugins: [fullstory] } }\n", want: `upload "a", "b" has no client-id and client-secret`},
+		"an upload with a typing error": {config: plugins + "uploads: { nightly: { plugins: [fullstory] } }\n", upload: "nightli", want: `there is no upload "nightli"; did you mean "nightly"?`},
+		"an unknown upload":             {config: plugins + "uploads: { a: { plugins: [fullstory] }, b: { plugins: [fullstory] } }\n", upload: "c", want: `there is no upload "c"; it has a, b`},
+		"an unknown plugin accepted":    {config: plugins + "uploads: { a: { plugins: [fullstory], " + credentials + " } }\n", options: host.Options{AcceptDeletions: []string{"other"}}, want: "--accept-deletions other: there is no such plugin"},
+		"a plugin of no upload accepted": {
+			config:  "plugins: { fullstory: { config: { scim-base-url: x, scim-token: y } }, wiki: { app: scim, config: { scim-base-url: x, scim-token: y } } }\nuploads: { a: { plugins: [fullstory], " + credentials + " } }\n",
+			options: host.Options{AcceptDeletions: []string{"wiki"}}, want: "--accept-deletions wiki: there is no such plugin",
+		},
+		"a state directory that is a file": {config: plugins + "uploads: { a: { plugins: [fullstory], " + credentials + " } }\n", options: host.Options{StateDir: file}, want: "the state directory " + file + " cannot be made"},
+		"an unwritable state directory":    {config: plugins + "uploads: { a: { plugins: [fullstory], " + credentials + " } }\n", options: host.Options{StateDir: unwritable}, want: "the state directory " + unwritable + " cannot be written to"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if c.options.StateDir == unwritable && os.Geteuid() == 0 {
+				t.Skip("root may write everywhere")
+			}
+			if c.options.StateDir == "" {
+				c.options.StateDir = t.TempDir()
+			}
+			path := filepath.Join(t.TempDir(), "baton-host.yaml")
+			require.NoError(t, os.WriteFile(path, []byte(c.config), 0o600))
+			h, err := host.Open(t.Context(), host.Selection{ConfigFile: path, Upload: c.upload}, c.options)
+			if err == nil {
+				err = h.Serve(t.Context(), host.ServeOptions{})
+				h.Close(t.Context())
+			}
+			require.ErrorContains(t, err, c.want)
 		})
 	}
 }
