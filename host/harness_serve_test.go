@@ -154,7 +154,9 @@ func newPairOf(t *testing.T, options c1.Options, design scimsandbox.Options, mor
 // also adds a line to the entry of the plugin fullstory.
 func (p *pair) also(t *testing.T, line string) {
 	t.Helper()
-	rewrite(t, p.config, func(text string) string { return strings.Replace(text, "  fullstory:\n", "  fullstory:\n    "+line+"\n", 1) })
+	rewrite(t, p.config, func(text string) string {
+		return strings.Replace(text, "  fullstory:\n", "  fullstory:\n    "+line+"\n", 1)
+	})
 }
 
 // leash puts the plugin fullstory on a leash, which is loose.
@@ -312,4 +314,3 @@ func allRows(t *testing.T, path string) []string {
 	slices.Sort(all)
 	return all
 }
-

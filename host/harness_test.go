@@ -349,13 +349,12 @@ func (c tenant) synced(t *testing.T, id string) []account {
 	return accountsIn(t, outcome.Uploads[len(outcome.Uploads)-1].Path)
 }
 
-func (c tenant) waitFor(t *testing.T, match func(c1.Event) bool) c1.Event {
+func (c tenant) waitFor(t *testing.T, match func(c1.Event) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	event, err := c.WaitFor(ctx, match)
+	_, err := c.WaitFor(ctx, match)
 	require.NoError(t, err, "what happened: %v", c.Events())
-	return event
 }
 
 // serving is a host in service mode, in this process.

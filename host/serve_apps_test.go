@@ -87,7 +87,9 @@ func TestServeKeepsTheAccountsOfAPluginThatCannotStart(t *testing.T) {
 	require.True(t, p.sync(t).Succeeded)
 	first.stop()
 
-	rewrite(t, p.config, func(text string) string { return strings.Replace(text, "path: "+self, "path: /no/such/baton-fullstory", 1) })
+	rewrite(t, p.config, func(text string) string {
+		return strings.Replace(text, "path: "+self, "path: /no/such/baton-fullstory", 1)
+	})
 	second := p.serve(t, host.ServeOptions{})
 	require.Equal(t, p.seeded(), p.synced(t, p.fullSync(t, "workforce")))
 	second.says("the plugin does not start; it will be tried again")

@@ -206,8 +206,10 @@ func TestServeReplacesAnExpiredToken(t *testing.T) {
 func TestServeStopsAnUploadWhoseCredentialsAreRefused(t *testing.T) {
 	t.Parallel()
 	for name, refuse := range map[string]func(t *testing.T, c *companies){
-		"by an answer to it":           func(t *testing.T, c *companies) { require.NoError(t, c.DisableClient("workforce")) },
-		"by every request for a token": func(_ *testing.T, c *companies) { c.Inject(c1.Fault{Call: c1.TokenCall, Client: "workforce", HTTPStatus: http.StatusUnauthorized}) },
+		"by an answer to it": func(t *testing.T, c *companies) { require.NoError(t, c.DisableClient("workforce")) },
+		"by every request for a token": func(_ *testing.T, c *companies) {
+			c.Inject(c1.Fault{Call: c1.TokenCall, Client: "workforce", HTTPStatus: http.StatusUnauthorized})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

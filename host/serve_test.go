@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -73,75 +74,95 @@ func TestServeDoesTasksThatAreNoFullSync(t *testing.T) {
 	require.Empty(t, s.Violations())
 }
 
-// TestServeBeginsAnUploadWhenItsOwnPluginsHaveStarted has a plugin of the other upload
+// TestServeBeginsAnUploadWhenItsOwnPluginsHaveStarted has plugins of the other upload
 // start for as long as the first one takes to be synced.
 func TestServeBeginsAnUploadWhenItsOwnPluginsHaveStarted(t *testing.T) {
 	t.Parallel()
-	c, slow := newCompanies(t), newLeash(t)
-	rewrite(t, c.config, func(text string) string {
-		before, wiki, _ := strings.Cut(text, "  wiki:\n")
-		return before + "  wiki:\n    start-timeout: 10m\n" + slow.on(wiki)
-	})
-	running := serve(t, c.config, host.Options{StateDir: c.state}, host.ServeOptions{})
-	first, second := c.fullSync(t, "workforce"), c.fullSync(t, "contractors")
-	slow.process()
-	require.Len(t, c.synced(t, first), 65)
-	running.says(`"msg":"waiting for plugins to start","upload":"contractors"`)
-	waiting := running.lines(map[string][]string{"msg": {"waiting for plugins to start"}, "upload": {"contractors"}})
-	require.Len(t, waiting, 1)
-	require.Contains(t, waiting[0]["plugins"], "wiki")
-	for _, event := range c.Events() {
-		require.NotEqual(t, "contractors", event.Client, "C1 does not hear of an upload before it can be synced: %v", event)
+	for name, slow := range map[string]int{
+		"one slow plugin":                        1,
+		"more slow plugins than start at a time": max(2, runtime.GOMAXPROCS(0)) + 1,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tenant, leash := startC1(t, c1.Options{}), newLeash(t)
+			quick := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: 12})
+			wiki := startApp(t, scimsandbox.Options{App: "wiki", Accounts: 12})
+			// The slow ones come first, and are not waited for all the same.
+			var entries, names []string
+			for i := range slow {
+				names = append(names, fmt.Sprintf("wiki-%d", i))
+				entries = append(entries, leash.on(wiki.entry(names[i], "start-timeout: 10m")))
+			}
+			entries = append(entries, quick.entry("fullstory"))
+			running := serve(t, configuration(t, entries,
+				"slow: { plugins: ["+strings.Join(names, ", ")+"], "+tenant.credentials(t, "slow")+" }",
+				"quick: { plugins: [fullstory], "+tenant.credentials(t, "quick")+" }",
+			), host.Options{StateDir: t.TempDir()}, host.ServeOptions{})
+			first, second := tenant.fullSync(t, "quick"), tenant.fullSync(t, "slow")
+			for range slow {
+				leash.process()
+			}
+			require.Len(t, tenant.synced(t, first), 12)
+			waiting := running.lines(map[string][]string{"msg": {"waiting for plugins to start"}, "upload": {"slow"}})
+			require.Len(t, waiting, 1)
+			require.Len(t, waiting[0]["plugins"], slow)
+			for _, name := range names {
+				require.Contains(t, waiting[0]["plugins"], name)
+			}
+			for _, event := range tenant.Events() {
+				require.NotEqual(t, "slow", event.Client, "C1 does not hear of an upload before it can be synced: %v", event)
+			}
+			leash.loosen()
+			require.Len(t, tenant.synced(t, second), 12*slow)
+			running.stop()
+			require.Empty(t, tenant.Violations())
+		})
 	}
-	slow.loosen()
-	require.Len(t, c.synced(t, second), 40)
-	running.stop()
-	require.Empty(t, c.Violations())
 }
 
 func TestServeEndsWithEverythingThatSchemasRefuse(t *testing.T) {
 	t.Parallel()
-	wrong := strings.NewReplacer("scim-base-url: ", "scim-base-ulr: ")
 	for name, c := range map[string]struct {
-		uploads string // of the plugins that are refused
-		served  bool   // another upload, meanwhile
+		uploads []string // of the plugins that are refused; %s are their credentials
+		served  bool     // another upload, until then
 	}{
-		"in one upload":                           {"a: { plugins: [design-tool, wiki], %s }", false},
-		"in one upload, while another is served":  {"a: { plugins: [design-tool, wiki], %s }", true},
-		"in two uploads":                          {"a: { plugins: [design-tool], %s }\n  b: { plugins: [wiki], %s }", false},
-		"in two uploads, while another is served": {"a: { plugins: [design-tool], %s }\n  b: { plugins: [wiki], %s }", true},
+		"in one upload":                           {[]string{"a: { plugins: [design-tool, wiki], %s }"}, false},
+		"in one upload, while another is served":  {[]string{"a: { plugins: [design-tool, wiki], %s }"}, true},
+		"in two uploads":                          {[]string{"a: { plugins: [design-tool], %s }", "b: { plugins: [wiki], %s }"}, false},
+		"in two uploads, while another is served": {[]string{"a: { plugins: [design-tool], %s }", "b: { plugins: [wiki], %s }"}, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			tenant, held := startC1(t, c1.Options{}), newLeash(t)
+			tenant, leash := startC1(t, c1.Options{}), newLeash(t)
 			good := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: 12})
 			bad := startApp(t, scimsandbox.Options{App: "bad", Accounts: 12})
-			var credentials []any
-			for i := range strings.Count(c.uploads, "%s") {
-				credentials = append(credentials, tenant.credentials(t, fmt.Sprintf("client-%d", i)))
+			var uploads []string
+			for i, upload := range c.uploads {
+				uploads = append(uploads, fmt.Sprintf(upload, tenant.credentials(t, fmt.Sprintf("refused-%d", i))))
 			}
-			uploads := []string{fmt.Sprintf(c.uploads, credentials...)}
 			if c.served {
 				uploads = append(uploads, "served: { plugins: [fullstory], "+tenant.credentials(t, "served")+" }")
 			}
-			running := serve(t, configuration(t, []string{
-				good.entry("fullstory"),
-				held.on(wrong.Replace(bad.entry("design-tool", "start-timeout: 10m"))),
-				held.on(wrong.Replace(bad.entry("wiki", "start-timeout: 10m"))),
-			}, uploads...), host.Options{StateDir: t.TempDir()}, host.ServeOptions{})
-			held.process()
-			held.process()
+			entries := []string{good.entry("fullstory")}
+			for _, name := range []string{"design-tool", "wiki"} {
+				entry := strings.Replace(bad.entry(name, "start-timeout: 10m"), "scim-base-url: ", "scim-base-ulr: ", 1)
+				entries = append(entries, leash.on(entry))
+			}
+			running := serve(t, configuration(t, entries, uploads...), host.Options{StateDir: t.TempDir()}, host.ServeOptions{})
+			leash.process()
+			leash.process()
 			if c.served {
 				require.Len(t, tenant.synced(t, tenant.fullSync(t, "served")), 12)
 			}
-			held.loosen()
+			leash.loosen()
 			err := running.ends()
 			var problems config.Problems
 			require.ErrorAs(t, err, &problems)
-			for _, plugin := range []string{"design-tool", "wiki"} {
-				require.ErrorContains(t, err, fmt.Sprintf(`plugin %q`, plugin))
+			for _, name := range []string{"design-tool", "wiki"} {
+				require.ErrorContains(t, err, fmt.Sprintf(`plugin %q needs "scim-base-url"`, name))
 			}
-			require.ErrorContains(t, err, `scim-base-ulr`)
+			require.Equal(t, 2, strings.Count(err.Error(), `unknown key "scim-base-ulr"; did you mean "scim-base-url"?`), "%v", err)
+			require.NotContains(t, err.Error(), "no upload can be served any more")
 			require.Empty(t, tenant.Violations())
 		})
 	}

@@ -11,8 +11,6 @@ import (
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
-const lastGood = "on-plugin-failure: last-good"
-
 func TestSyncFallsBackToTheBaseline(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"syscall"
+	"time"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	hclog "github.com/hashicorp/go-hclog"
@@ -138,12 +140,21 @@ func (p *Process) started() {
 // processor, keys for TLS above all.
 var starting = semaphore.NewWeighted(int64(max(2, runtime.GOMAXPROCS(0))))
 
+// longestTurn is how long a start counts as work. One that takes longer waits for
+// something else, and must not hold up the starts of other plugins.
+const longestTurn = 3 * time.Second
+
 // enterStart waits for its turn to start.
 func enterStart(ctx context.Context) (leave func(), err error) {
 	if err := starting.Acquire(ctx, 1); err != nil {
 		return nil, err
 	}
-	return func() { starting.Release(1) }, nil
+	release := sync.OnceFunc(func() { starting.Release(1) })
+	turn := time.AfterFunc(longestTurn, release)
+	return func() {
+		turn.Stop()
+		release()
+	}, nil
 }
 
 // shakeHands runs go-plugin's start, which knows no context, under ours.

@@ -8,8 +8,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/batonhost/baton-host/sandbox/c1"
-	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
 // onDisk has a command run with a small disk at dir, of which so much is taken. The
@@ -45,7 +43,7 @@ func TestAStateDirectoryWithoutRoomIsExplained(t *testing.T) {
 	}
 	t.Run("at the start", func(t *testing.T) {
 		t.Parallel()
-		s := newSingle(t, c1.Options{}, scim.Options{})
+		s := newSingle(t)
 		host := start(t, s, "1M", "2M")
 		require.Equal(t, 1, host.ends())
 		require.Contains(t, lastError(t, host.said.String()), "the state directory "+s.state+" cannot be written to: ")
@@ -54,7 +52,7 @@ func TestAStateDirectoryWithoutRoomIsExplained(t *testing.T) {
 	})
 	t.Run("for a sync", func(t *testing.T) {
 		t.Parallel()
-		s := newSingle(t, c1.Options{}, scim.Options{})
+		s := newSingle(t)
 		host := start(t, s, "40M", "20M")
 		for range 2 {
 			failed := s.finished(t, s.fullSync(t, "fullstory"))

@@ -15,8 +15,6 @@ import (
 	"testing"
 	"time"
 
-	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
-	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/sandbox/c1"
@@ -370,36 +368,6 @@ func TestRunWithoutAFile(t *testing.T) {
 	}, "--plugin", "fullstory", "--state-dir", t.TempDir())
 	require.Len(t, tenant.synced(t, tenant.fullSync(t, "fullstory")), 12)
 	require.Equal(t, "pod-7", tenant.waitFor(t, kind(c1.Hello)).HostID)
-	host.stop()
-	require.Empty(t, tenant.Violations())
-}
-
-func TestTasksThatAreNoFullSync(t *testing.T) {
-	t.Parallel()
-	tenant := startC1(t, c1.Options{})
-	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 12})
-	credentials := tenant.client(t, "one")
-	config := writeConfig(t, `
-plugins:
-  fullstory: { config: { scim-base-url: "`+fullstory.url+`", scim-token: "${env:TOKEN}" } }
-uploads:
-  one: { plugins: [fullstory] }
-`)
-	host := startRun(t, []string{
-		tenant.trust(), "BATON_CLIENT_ID=" + credentials.ID, "BATON_CLIENT_SECRET=" + credentials.Secret, "TOKEN=" + fullstory.token,
-	}, "--config", config, "--state-dir", t.TempDir())
-	add := func(task *v1.Task) string {
-		id, err := tenant.AddTask("one", task)
-		require.NoError(t, err)
-		return id
-	}
-	hello := add(v1.Task_builder{Hello: &v1.Task_HelloTask{}}.Build())
-	tenant.waitFor(t, func(e c1.Event) bool { return e.Kind == c1.Hello && e.TaskID == hello })
-	unsupported := tenant.finished(t, add(v1.Task_builder{CompactSyncs: &v1.Task_CompactSyncs{}}.Build()))
-	require.False(t, unsupported.Succeeded)
-	require.Contains(t, unsupported.Status.GetMessage(), "unsupported task type")
-	schemas := tenant.finished(t, add(v1.Task_builder{ActionListSchemas: &v1.Task_ActionListSchemasTask{}}.Build()))
-	require.Empty(t, responseOf(t, schemas, &v2.ListActionSchemasResponse{}).GetSchemas())
 	host.stop()
 	require.Empty(t, tenant.Violations())
 }

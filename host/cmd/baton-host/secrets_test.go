@@ -119,7 +119,7 @@ uploads:
 
 func TestNoSecretOfServiceModeAnywhere(t *testing.T) {
 	t.Parallel()
-	s := newSingle(t, c1.Options{}, scim.Options{})
+	s := newSingle(t)
 	s.Inject(c1.Fault{Call: c1.TokenCall, Times: 1, HTTPStatus: 503})
 	s.Inject(c1.Fault{Call: c1.HelloCall, Times: 1, Code: codes.Unauthenticated, Message: "who?"})
 	s.Inject(c1.Fault{Call: c1.UploadAssetCall, Times: 1, Drop: true})

@@ -1,0 +1,42 @@
+package host_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/host"
+	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
+)
+
+func TestCheckReportsAnAppThatIsSlow(t *testing.T) {
+	t.Parallel()
+	hanging := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	t.Cleanup(hanging.Close)
+	slow := &app{url: hanging.URL, token: "x"}
+	h, err := host.Open(t.Context(), host.Selection{ConfigFile: configuration(t, []string{slow.entry("fullstory")}, "workforce: { plugins: [fullstory] }")},
+		host.Options{Secrets: host.PluginSecrets, StateDir: t.TempDir()})
+	require.NoError(t, err)
+	defer h.Close(t.Context())
+	checked, err := h.Check(t.Context(), host.CheckOptions{Timeout: 300 * time.Millisecond, OutputDir: t.TempDir()})
+	require.Len(t, checked, 1)
+	require.ErrorIs(t, err, checked[0].Err)
+	for _, text := range []string{`plugin "fullstory"`, "did not answer within 300ms", "--timeout"} {
+		require.ErrorContains(t, err, text)
+	}
+	require.NotContains(t, err.Error(), "context deadline")
+	require.NotContains(t, err.Error(), "RST_STREAM")
+}
+
+func TestSyncAsksAnAppOnceWithoutRetries(t *testing.T) {
+	t.Parallel()
+	a := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: 5})
+	a.fail(0)
+	_, err := oneShot(t, configuration(t, []string{a.entry("fullstory")}, "workforce: { plugins: [fullstory] }"), t.TempDir(), host.Options{})
+	require.ErrorContains(t, err, `plugin "fullstory"`)
+	require.ErrorContains(t, err, "500")
+	require.Equal(t, int64(-1), a.passes.Load(), "it was asked once")
+}
