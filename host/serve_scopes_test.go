@@ -158,13 +158,19 @@ func TestServeGuardsAPluginWithoutANamespaceAndFallsBack(t *testing.T) {
 // fail after that: that it falls back from then on must not let the empty list through.
 func TestServeGuardsAnEmptyListBeforeAFailure(t *testing.T) {
 	t.Parallel()
+	guardsAnEmptyList(t, 1, 3, 6, 8) // Each of them: [TestLongServeGuardsAnEmptyListBeforeEachFailure].
+}
+
+// guardsAnEmptyList has the app fail behind so many requests, in one sync after another.
+func guardsAnEmptyList(t *testing.T, failures ...int64) {
+	t.Helper()
 	p := withGroups(t, lastGood)
 	running := p.serve(t, host.ServeOptions{})
 	first := p.sync(t)
 	require.True(t, first.Succeeded, "%v", first.Status)
 	want := allRows(t, first.Uploads[0].Path)
 	p.design.keepOnly(t, 0)
-	for after := range int64(10) {
+	for _, after := range failures {
 		p.design.fail(after)
 		stale := p.sync(t)
 		require.True(t, stale.Succeeded, "failing behind %d requests: %v", after, stale.Status)

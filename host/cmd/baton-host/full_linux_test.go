@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
 )
 
 // onDisk has a command run with a small disk at dir, of which so much is taken. The
