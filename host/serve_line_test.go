@@ -81,7 +81,7 @@ func TestServeLogsOneLineForEachSync(t *testing.T) {
 	require.NotZero(t, one["stale_accounts"])
 	require.NotZero(t, one["as_of"])
 	require.Contains(t, one["why"], "500")
-	require.NotContains(t, one["why"], somebody)
+	require.NotContains(t, one["why"], person)
 
 	p.design.fail(0)
 	failed := p.sync(t)

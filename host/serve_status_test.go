@@ -151,7 +151,7 @@ func TestServeHasAHistoryThatOutlivesIt(t *testing.T) {
 }
 
 // TestServeShowsWhatHappens takes a service through the states of an upload, with an app
-// that names somebody in its errors.
+// that names person in its errors.
 func TestServeShowsWhatHappens(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, c1.Options{}, lastGood)
@@ -193,7 +193,7 @@ func TestServeShowsWhatHappens(t *testing.T) {
 	failed := running.becomes(inState(status.Failed))
 	require.Equal(t, status.Failed, failed.Parts[0].State)
 	require.Len(t, failed.History, 3)
-	running.says(somebody)
+	running.says(person)
 	for _, path := range []string{"/", "/status.json", "/metrics"} {
 		_, body := running.get(path)
 		require.NotContains(t, strings.ToLower(body), "lovelace", path)

@@ -14,8 +14,8 @@ import (
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// withGroups turns the reading of groups on in the configuration of an app.
-func withGroups(t *testing.T, config string) {
+// readGroups turns the reading of groups on in the configuration of an app.
+func readGroups(t *testing.T, config string) {
 	t.Helper()
 	replaceIn(t, config, "scim-groups: false", "scim-groups: true")
 }
@@ -26,7 +26,7 @@ func TestSyncWritesGroupsAndTheirMembers(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, scimsandbox.Options{App: "design-tool", Accounts: 60, Groups: 12, Seed: 2, PageCap: 7})
 	config, dir := configuration(t, []string{app.entry("design-tool")}, "workforce: { plugins: [design-tool] }"), t.TempDir()
-	withGroups(t, config)
+	readGroups(t, config)
 	results, err := oneShot(t, config, dir, host.Options{})
 	require.NoError(t, err)
 	require.Equal(t, map[string]int{"design-tool": 60}, results[0].Accounts)
@@ -82,7 +82,7 @@ func TestSyncReportsGroupsThatCannotBeRead(t *testing.T) {
 	t.Cleanup(listener.Close)
 	broken := &app{url: listener.URL + server.BasePath(), token: "tok", server: server}
 	config := configuration(t, []string{broken.entry("design-tool")}, "workforce: { plugins: [design-tool] }")
-	withGroups(t, config)
+	readGroups(t, config)
 	_, err = oneShot(t, config, t.TempDir(), host.Options{})
 	requireSentence(t, err, `it does not serve SCIM groups there. If the app has none, switch "Sync Groups" (scim-groups) off`)
 	require.NotContains(t, err.Error(), "context canceled")

@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/sandbox/c1"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
@@ -158,52 +157,6 @@ func TestSyncRefusesAnUploadWithoutAPluginOfItsBaseline(t *testing.T) {
 				}
 			})
 		}
-	}
-}
-
-// TestServeRefusesAnUploadWithoutAPluginOfItsBaseline: the same for what C1 has, also
-// where the command line of the service outlives what it was written for.
-func TestServeRefusesAnUploadWithoutAPluginOfItsBaseline(t *testing.T) {
-	t.Parallel()
-	for name, policy := range map[string]string{"G5: fail": "fail", "G5: last-good": "last-good"} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c, state := startC1(t, c1.Options{}), t.TempDir()
-			w := newWorkforce(t, scimsandbox.Options{Seed: 1, Accounts: 40}, scimsandbox.Options{Seed: 2, Accounts: 25},
-				"on-plugin-failure: "+policy+", "+c.credentials(t, "workforce"))
-			baseline := filepath.Join(state, "workforce.c1z")
-			served := func(accepted ...string) (c1.Outcome, *serving) {
-				running := serve(t, w.config, host.Options{StateDir: state, AcceptDeletions: accepted}, host.ServeOptions{})
-				outcome := c.finished(t, c.fullSync(t, "workforce"))
-				running.stop()
-				return outcome, running
-			}
-			first, _ := served()
-			require.True(t, first.Succeeded, "%v", first.Status)
-			kept := contentsOf(t, baseline)
-			replaceIn(t, w.config, "[fullstory, design-tool]", "[design-tool]")
-
-			_, err := check(t, w.config, host.Options{StateDir: state}, w.dir)
-			requireSentence(t, err, baseline, `plugin "fullstory" is no longer in upload "workforce"`)
-			refused, running := served()
-			require.False(t, refused.Succeeded)
-			for _, said := range []string{`plugin "fullstory" is no longer in upload "workforce"`, "40 accounts", "--accept-deletions fullstory"} {
-				require.Contains(t, refused.Status.GetMessage(), said)
-			}
-			require.Empty(t, refused.Uploads)
-			running.says("is in no upload, so it is never synced")
-			require.Equal(t, kept, contentsOf(t, baseline), "the baseline stays")
-
-			accepted, _ := served("fullstory")
-			require.True(t, accepted.Succeeded, "%v", accepted.Status)
-			require.Equal(t, w.design.seeded("design-tool"), accountsIn(t, accepted.Uploads[0].Path))
-			_, err = check(t, w.config, host.Options{StateDir: state}, w.dir)
-			require.NoError(t, err)
-
-			again, running := served("fullstory")
-			require.True(t, again.Succeeded, "%v", again.Status)
-			running.says("take it out of the command line if they have been let through")
-		})
 	}
 }
 

@@ -33,7 +33,7 @@ func TestStandardErrorThatIsNotRead(t *testing.T) {
 	t.Parallel()
 	t.Run("H10: run does its work and ends", func(t *testing.T) {
 		t.Parallel()
-		s := newSingle(t, c1.Options{}, scim.Options{})
+		s := newSingle(t)
 		reader, writer, err := os.Pipe()
 		require.NoError(t, err)
 		defer func() { _ = reader.Close() }()
@@ -128,7 +128,7 @@ func TestOneErrorIsOneLine(t *testing.T) {
 	paged := scim.Options{Accounts: 60, PageCap: 10}
 	t.Run("a sync that fails", func(t *testing.T) {
 		t.Parallel()
-		s := newSingle(t, c1.Options{}, paged)
+		s := newSingleOf(t, c1.Options{}, paged)
 		s.app.fail(1)
 		id := s.fullSync(t, "fullstory")
 		host := s.run(t, "--retry-for", "0s")
@@ -143,7 +143,7 @@ func TestOneErrorIsOneLine(t *testing.T) {
 	})
 	t.Run("a sync that is cancelled", func(t *testing.T) {
 		t.Parallel()
-		s := newSingle(t, c1.Options{NextHeartbeat: time.Second}, paged)
+		s := newSingleOf(t, c1.Options{NextHeartbeat: time.Second}, paged)
 		reached, release := s.app.hold(1)
 		defer release()
 		id := s.fullSync(t, "fullstory")
@@ -156,7 +156,7 @@ func TestOneErrorIsOneLine(t *testing.T) {
 	})
 	t.Run("a sync that a stop ends", func(t *testing.T) {
 		t.Parallel()
-		s := newSingle(t, c1.Options{}, paged)
+		s := newSingleOf(t, c1.Options{}, paged)
 		reached, release := s.app.hold(1)
 		defer release()
 		s.fullSync(t, "fullstory")
@@ -168,7 +168,7 @@ func TestOneErrorIsOneLine(t *testing.T) {
 	})
 	t.Run("a plugin that is lost", func(t *testing.T) {
 		t.Parallel()
-		s := newSingle(t, c1.Options{}, paged)
+		s := newSingleOf(t, c1.Options{}, paged)
 		reached, release := s.app.hold(1)
 		id := s.fullSync(t, "fullstory")
 		host := s.run(t)
@@ -183,7 +183,7 @@ func TestOneErrorIsOneLine(t *testing.T) {
 	})
 	t.Run("a task that the SDK refuses", func(t *testing.T) {
 		t.Parallel()
-		s := newSingle(t, c1.Options{}, scim.Options{})
+		s := newSingle(t)
 		host := s.run(t)
 		id, err := s.AddTask("fullstory", v1.Task_builder{CompactSyncs: &v1.Task_CompactSyncs{}}.Build())
 		require.NoError(t, err)

@@ -20,8 +20,15 @@ type single struct {
 
 func newSingle(t *testing.T) *single {
 	t.Helper()
-	s := &single{tenant: startC1(t, c1.Options{}), state: t.TempDir()}
-	s.app = startFlakyApp(t, scim.Options{App: "fullstory", Accounts: 30})
+	return newSingleOf(t, c1.Options{}, scim.Options{Accounts: 30})
+}
+
+// newSingleOf is newSingle with a C1 and an app that answer in other ways.
+func newSingleOf(t *testing.T, options c1.Options, people scim.Options) *single {
+	t.Helper()
+	s := &single{tenant: startC1(t, options), state: t.TempDir()}
+	people.App = "fullstory"
+	s.app = startFlakyApp(t, people)
 	credentials := s.client(t, "fullstory")
 	s.env = []string{
 		s.trust(), "BATON_CLIENT_ID=" + credentials.ID, "BATON_CLIENT_SECRET=" + credentials.Secret, "BATON_HOST_ID=host-1",
