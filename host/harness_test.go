@@ -81,7 +81,11 @@ func prepareAndRun(m *testing.M) (code int, err error) {
 	if err := os.WriteFile(ca, authority.CAPEM(), 0o600); err != nil {
 		return 0, err
 	}
-	for name, value := range map[string]string{"SSL_CERT_FILE": ca, "BATON_HOST_ID": "host-1", pluginVariable: "1"} {
+	temporary := filepath.Join(dir, "t")
+	if err := os.Mkdir(temporary, 0o700); err != nil {
+		return 0, err
+	}
+	for name, value := range map[string]string{"SSL_CERT_FILE": ca, "BATON_HOST_ID": "host-1", "TMPDIR": temporary, pluginVariable: "1"} {
 		if err := os.Setenv(name, value); err != nil {
 			return 0, err
 		}
@@ -91,7 +95,12 @@ func prepareAndRun(m *testing.M) (code int, err error) {
 	if err := flag.Set("test.parallel", "8"); err != nil {
 		return 0, err
 	}
-	return m.Run(), nil
+	code = m.Run()
+	left, err := filepath.Glob(filepath.Join(temporary, "*"))
+	if code == 0 && len(left) > 0 {
+		return 0, fmt.Errorf("temporary files are left behind: %s", strings.Join(left, ", "))
+	}
+	return code, err
 }
 
 // patience is how long an event is waited for before a test gives up.
