@@ -3,7 +3,9 @@ package scim_test
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -89,16 +91,39 @@ func statuses(t *testing.T, process func() types.ConnectorServer) (map[string]v2
 
 const silentWarning = "scim: users without the attribute active, in a list in which others have it; their status is shown as unspecified"
 
-// TestActiveOfSome: some apps send active only of some users.
+// readings are the ways in which activeOfSome reads a list: from each of two servers, by
+// one process, by a process for each batch, and by processes that leave a trace.
+var readings = []struct {
+	server  func(a *app) http.Handler
+	batches bool
+	scratch bool
+}{
+	{server: byIndex},
+	{server: byIndex, batches: true},
+	{server: byIndex, batches: true, scratch: true},
+	{server: byCursor},
+	{server: byCursor, batches: true},
+	{server: byCursor, batches: true, scratch: true},
+}
+
+func byIndex(a *app) http.Handler { return a }
+
+// TestActiveOfSome: some apps send active only of some users. Each list is read in two
+// ways, in turn, one by index and one by cursor; TestLongActiveOfSome reads it in all.
 func TestActiveOfSome(t *testing.T) {
 	t.Parallel()
+	half := len(readings) / 2
+	activeOfSome(t, func(list, way int) bool { return way%half == (list+way/half)%half })
+}
 
+func activeOfSome(t *testing.T, reads func(list, way int) bool) {
+	t.Helper()
 	const users = sometimesUsers
 	odd := map[int]string{}
 	for i := 1; i < users; i += 2 {
 		odd[i] = "true"
 	}
-	for name, active := range map[string]map[int]string{
+	lists := map[string]map[int]string{
 		"the first user":                        {0: "true"},
 		"the last of the first page":            {99: "true"},
 		"the first of the second page":          {100: "true"},
@@ -114,7 +139,9 @@ func TestActiveOfSome(t *testing.T) {
 		"one, and null is none":                 {3: "null", 1100: "null", 1170: "true"},
 		"two, the texts true and false":         {1100: `"True"`, 1170: `"False"`},
 		"two in the same batch, the first late": {1001: "true", 1002: "false"},
-	} {
+	}
+	for list, name := range slices.Sorted(maps.Keys(lists)) {
+		active := lists[name]
 		t.Run("S3: only some have active: "+name, func(t *testing.T) {
 			t.Parallel()
 			silent := int64(users)
@@ -127,24 +154,31 @@ func TestActiveOfSome(t *testing.T) {
 					silent--
 				}
 			}
-			for server, handler := range map[string]http.Handler{
-				"by index": sometimesActive(active), "by cursor": byCursor(sometimesActive(active)),
-			} {
-				url, scratch := start(t, handler), t.TempDir()
-				one := newConnector(t, url)
-				for way, process := range map[string]func() types.ConnectorServer{
-					"one process":                  func() types.ConnectorServer { return one },
-					"a process for each batch":     func() types.ConnectorServer { return newConnector(t, url) },
-					"processes that leave a trace": func() types.ConnectorServer { return process(t, url, scratch) },
-				} {
-					got, warned := statuses(t, process)
-					require.Equal(t, want, got, "%s, %s", server, way)
-					require.Equal(t, []int64{silent}, warned[silentWarning], "%s, %s", server, way)
+			for way, reading := range readings {
+				if !reads(list, way) {
+					continue
 				}
+				url, scratch := start(t, reading.server(sometimesActive(active))), t.TempDir()
+				one := newConnector(t, url)
+				got, warned := statuses(t, func() types.ConnectorServer {
+					switch {
+					case reading.scratch:
+						return process(t, url, scratch)
+					case reading.batches:
+						return newConnector(t, url)
+					}
+					return one
+				})
+				require.Equal(t, want, got, "way %d", way)
+				require.Equal(t, []int64{silent}, warned[silentWarning], "way %d", way)
 			}
 		})
 	}
+}
 
+// TestActiveOfNone: where an app says nothing of anyone, all are enabled, until it does.
+func TestActiveOfNone(t *testing.T) {
+	t.Parallel()
 	for name, active := range map[string]map[int]string{
 		"no user has it":               nil,
 		"no user has it, some as null": {7: "null", 1200: "null"},
