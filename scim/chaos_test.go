@@ -254,7 +254,7 @@ func chaosOf(t *testing.T, seeds int) {
 					}
 				})
 			}
-			for seed := range uint64(seeds) {
+			for seed := range uint64(seeds) { //nolint:gosec // There are some.
 				next <- seed
 			}
 			close(next)
