@@ -144,8 +144,8 @@ fuzz: ## each fuzz target for FUZZTIME; what it finds goes to testdata/fuzz
 	done
 
 .PHONY: kill
-kill: ## a plugin killed in each of 100 syncs, 50 hosts killed; make test does the first 20 times, and kills 4 hosts
-	go test -count 1 -v -tags long -run 'TestAKilledPlugin|TestLongNoProcessOutlives' ./host/cmd/baton-host ./host/supervise
+kill: ## a plugin killed in each of 100 syncs, 50 hosts killed; make long does the first 20, with the race detector
+	go test -count 1 -v -tags long -run 'TestLongAKilledPlugin|TestLongNoProcessOutlives' ./host/cmd/baton-host ./host/supervise
 
 .PHONY: vuln
 vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities in what is built; needs the network

@@ -99,6 +99,7 @@ func TestOtherBadInput(t *testing.T) {
 		"output directory is a file":   {[]string{"sync", "--config", config, "--output-dir", file}, []string{file, "not a directory"}},
 		"no configuration file":        {[]string{"sync", "--config", filepath.Join(dir, "none.yaml")}, []string{"none.yaml", "--config"}},
 		"a plugin's variable missing":  {[]string{"sync", "--plugin", "scim", "-f", filepath.Join(dir, "x.c1z"), "--retry-for", "0s"}, []string{"BATON_SCIM_BASE_URL", "BATON_SCIM_TOKEN"}},
+		"no time to answer":            {[]string{"check", "--timeout", "0s"}, []string{"--timeout must be more than 0, such as 30s, not 0s"}},
 		"a negative time to retry":     {[]string{"sync", "--plugin", "fullstory", "--retry-for", "-5s"}, []string{"--retry-for", "negative", "-5s"}},
 		"a plugin name that is a path": {[]string{"sync", "--plugin", "../baton-fullstory"}, []string{"../baton-fullstory"}},
 		"--plugin with --config":       {[]string{"sync", "--plugin", "fullstory", "--config", config}, []string{"plugin", "config"}},

@@ -5,7 +5,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -140,20 +139,4 @@ func withoutLastLogins(accounts []shown) []shown {
 		accounts[i].LastLogin = nil
 	}
 	return accounts
-}
-
-// makeOld turns the clock of the record back.
-func makeOld(t *testing.T, path string, by time.Duration) {
-	t.Helper()
-	data, err := os.ReadFile(path + ".json")
-	require.NoError(t, err)
-	lines := strings.Split(string(data), "\n")
-	for i, line := range lines {
-		if before, rest, ok := strings.Cut(line, `"as_of": "`); ok {
-			at, err := time.Parse(time.RFC3339Nano, strings.Trim(rest, `",`))
-			require.NoError(t, err)
-			lines[i] = before + `"as_of": "` + at.Add(-by).Format(time.RFC3339Nano) + `",`
-		}
-	}
-	require.NoError(t, os.WriteFile(path+".json", []byte(strings.Join(lines, "\n")), 0o600))
 }
