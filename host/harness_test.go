@@ -25,6 +25,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/internal/hostlog"
 	"github.com/batonhost/baton-host/host/syncfile"
 	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/sandbox/c1"
@@ -292,7 +293,8 @@ func logged(ctx context.Context) (context.Context, *transcript) {
 	log := &transcript{changed: make(chan struct{})}
 	encoder := zap.NewProductionEncoderConfig()
 	encoder.EncodeDuration = zapcore.StringDurationEncoder
-	return ctxzap.ToContext(ctx, zap.New(zapcore.NewCore(zapcore.NewJSONEncoder(encoder), log, zap.InfoLevel))), log
+	encoder.CallerKey = zapcore.OmitKey // The core looks at who logs; a test does not.
+	return ctxzap.ToContext(ctx, zap.New(hostlog.Core(zapcore.NewCore(zapcore.NewJSONEncoder(encoder), log, zap.InfoLevel)), zap.AddCaller())), log
 }
 
 // oneShot opens a host over a configuration and syncs once into dir.

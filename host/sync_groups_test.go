@@ -14,19 +14,12 @@ import (
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// readGroups turns the reading of groups on in the configuration of an app.
-func readGroups(t *testing.T, config string) {
-	t.Helper()
-	replaceIn(t, config, "scim-groups: false", "scim-groups: true")
-}
-
 // TestSyncWritesGroupsAndTheirMembers: the grants of an aggregated sync are those the app
 // was seeded with, and the members of nested groups are members too.
 func TestSyncWritesGroupsAndTheirMembers(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, scimsandbox.Options{App: "design-tool", Accounts: 60, Groups: 12, Seed: 2, PageCap: 7})
 	config, dir := configuration(t, []string{app.entry("design-tool")}, "workforce: { plugins: [design-tool] }"), t.TempDir()
-	readGroups(t, config)
 	results, err := oneShot(t, config, dir, host.Options{})
 	require.NoError(t, err)
 	require.Equal(t, map[string]int{"design-tool": 60}, results[0].Accounts)
@@ -80,9 +73,8 @@ func TestSyncReportsGroupsThatCannotBeRead(t *testing.T) {
 		server.ServeHTTP(w, r)
 	}))
 	t.Cleanup(listener.Close)
-	broken := &app{url: listener.URL + server.BasePath(), token: "tok", server: server}
+	broken := &app{url: listener.URL + server.BasePath(), token: "tok", groups: true, server: server}
 	config := configuration(t, []string{broken.entry("design-tool")}, "workforce: { plugins: [design-tool] }")
-	readGroups(t, config)
 	_, err = oneShot(t, config, t.TempDir(), host.Options{})
 	requireSentence(t, err, `it does not serve SCIM groups there. If the app has none, switch "Sync Groups" (scim-groups) off`)
 	require.NotContains(t, err.Error(), "context canceled")

@@ -47,11 +47,10 @@ func lostLine(encoder zapcore.Encoder, lines int) []byte {
 	return line.Bytes()
 }
 
-// Use returns a context with the logger as the host logs with it: bounded, with what to
-// do about the system's limits, and without what the SDK repeats. It is to be called last: what is in the logger by then, such as
+// Use returns a context with the logger as the host logs with it; see [Core]. It is to be called last: what is in the logger by then, such as
 // the collector of telemetry, gets the same lines. It is also the process's logger, for code without a context.
 func Use(ctx context.Context, log *zap.Logger) (context.Context, error) {
-	log = log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return quiet{terminal.HintLimits(bounded{core})} }))
+	log = log.WithOptions(zap.WrapCore(Core))
 	zap.ReplaceGlobals(log)
 	// The SDK's storage engine writes to the standard logger.
 	if _, err := zap.RedirectStdLogAt(log, zap.DebugLevel); err != nil {
@@ -59,6 +58,10 @@ func Use(ctx context.Context, log *zap.Logger) (context.Context, error) {
 	}
 	return ctxzap.ToContext(ctx, log), nil
 }
+
+// Core returns a core that the host logs to: what it writes is bounded, names what to do
+// about the system's limits, and is without what the SDK repeats.
+func Core(core zapcore.Core) zapcore.Core { return quiet{terminal.HintLimits(bounded{core})} }
 
 // Command returns the logger of what a command says beside its log, in JSON: one line
 // on standard error, at whatever level the log is.
