@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -19,10 +20,13 @@ import (
 	"github.com/batonhost/baton-host/plugin"
 )
 
-// drainTime bounds how long the end of a process's log is waited for after the
-// process has gone: a grandchild that holds standard error would keep it open
-// for ever.
-const drainTime = time.Second
+// The end of a process's log is waited for after the process has gone: for drainTime
+// without a byte, and for mostDrain in all. A grandchild that holds standard error would
+// keep it open for ever.
+const (
+	drainTime = time.Second
+	mostDrain = 10 * time.Second
+)
 
 const (
 	// mostPatience bounds how long a program that is being written is waited for.
@@ -208,12 +212,41 @@ func unstarted(cmd *exec.Cmd) *exec.Cmd {
 	}
 }
 
+// counted counts what is read.
+type counted struct {
+	io.Reader
+	bytes *atomic.Int64
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.bytes.Add(int64(n))
+	return n, err
+}
+
+// drain waits for the end of a log as long as something of it comes: on a busy machine
+// its last lines, which say why the process ended, take their time.
+func drain(drained <-chan struct{}, read *atomic.Int64) {
+	for end := time.Now().Add(mostDrain); time.Now().Before(end); {
+		before := read.Load()
+		select {
+		case <-drained:
+			return
+		case <-time.After(drainTime):
+		}
+		if read.Load() == before {
+			return
+		}
+	}
+}
+
 // watch reads the log to its end and notices the exit.
 func (r *runner) watch(stderr *os.File) {
 	var reading sync.WaitGroup
-	reading.Go(func() { _, _ = io.Copy(r.logs.stderr, stderr) })
+	var read atomic.Int64
+	reading.Go(func() { _, _ = io.Copy(r.logs.stderr, counted{stderr, &read}) })
 	if r.output != nil {
-		reading.Go(func() { _, _ = io.Copy(r.output, r.stdout) })
+		reading.Go(func() { _, _ = io.Copy(r.output, counted{r.stdout, &read}) })
 	}
 	drained := make(chan struct{})
 	go func() {
@@ -222,10 +255,7 @@ func (r *runner) watch(stderr *os.File) {
 	}()
 
 	r.reap()
-	select {
-	case <-drained:
-	case <-time.After(drainTime):
-	}
+	drain(drained, &read)
 	_ = stderr.Close()
 	if r.output != nil {
 		_ = r.stdout.Close()
