@@ -71,6 +71,10 @@ func ownBinary(t *testing.T, sessions *conformance.Sessions, environment []strin
 			p.env = append(p.env, variable)
 		}
 	}
+	if !slices.ContainsFunc(p.env, func(variable string) bool { return strings.HasPrefix(variable, "GORACE=") }) {
+		// Built with the race detector, each process would sleep a second at its end.
+		p.env = append(p.env, "GORACE=atexit_sleep_ms=0")
+	}
 	p.env = append(
 		p.env,
 		fmt.Sprintf("%s=%d", plugin.HostPIDEnv, os.Getpid()),
