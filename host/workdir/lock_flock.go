@@ -75,3 +75,7 @@ func openLock(path string) (*os.File, error) {
 	_ = file.Close()
 	return nil, err
 }
+
+// unlock gives a lock back at once: it would last beyond the close in a process that is
+// being started at that moment, until that executes its program.
+func unlock(file *os.File) { _ = syscall.Flock(int(file.Fd()), syscall.LOCK_UN) }

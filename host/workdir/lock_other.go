@@ -18,3 +18,5 @@ func isOurs(fs.FileInfo) bool { return false }
 func openLock(string) (*os.File, error) { return nil, nil }
 
 func alive(int) bool { return true }
+
+func unlock(*os.File) {}

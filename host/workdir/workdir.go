@@ -127,6 +127,7 @@ func madeWith(prefix, name string) bool {
 
 func release(lock *os.File) {
 	if lock != nil {
+		unlock(lock)
 		_ = lock.Close()
 	}
 }
@@ -144,5 +145,8 @@ func Lock(dir string) (release func(), err error) {
 		return func() {}, err
 	}
 	// The file stays: to remove it would take it from under somebody who waits.
-	return func() { _ = file.Close() }, nil
+	return func() {
+		unlock(file)
+		_ = file.Close()
+	}, nil
 }

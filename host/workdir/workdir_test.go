@@ -1,6 +1,7 @@
 package workdir_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -203,4 +204,27 @@ func requireEntries(t *testing.T, dir string, want ...string) {
 	got, err := filepath.Glob(filepath.Join(dir, "*"))
 	require.NoError(t, err)
 	require.ElementsMatch(t, want, got)
+}
+
+// TestALockEndsWithItsRelease: also where processes are being started meanwhile, each of
+// which has the files of this one until it executes its program.
+func TestALockEndsWithItsRelease(t *testing.T) {
+	t.Parallel()
+	var starting sync.WaitGroup
+	ctx, stop := context.WithCancel(t.Context())
+	for range 4 {
+		starting.Go(func() {
+			for ctx.Err() == nil {
+				_ = exec.CommandContext(ctx, os.Args[0], "-test.run=^$").Run() //nolint:gosec // It is this test.
+			}
+		})
+	}
+	defer starting.Wait()
+	defer stop()
+	dir := t.TempDir()
+	for range 20_000 {
+		release, err := workdir.Lock(dir)
+		require.NoError(t, err)
+		release()
+	}
 }
