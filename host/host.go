@@ -195,6 +195,9 @@ func (h *Host) upload(name string) (*config.Upload, error) {
 }
 
 func (h *Host) nothingToSync() error {
+	if h.cfg == nil {
+		return errors.New("there is nothing to sync: a single plugin was selected; select its app, or a configuration file")
+	}
 	return fmt.Errorf("%s: there is nothing to sync: it has no uploads", h.cfg.Path)
 }
 

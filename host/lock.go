@@ -29,6 +29,9 @@ const unchanged = "unchanged"
 // beside the configuration. With check it starts and writes nothing: what differs is the
 // error.
 func (h *Host) Lock(ctx context.Context, check bool) ([]LockedPlugin, error) {
+	if h.cfg == nil {
+		return nil, errors.New("there is nothing to lock: a lock file is that of a configuration file, and none was selected")
+	}
 	path := lock.PathFor(h.cfg.Path)
 	before, err := lock.Read(path)
 	if errors.Is(err, os.ErrNotExist) {

@@ -35,10 +35,21 @@ func (h *Host) Describe(ctx context.Context) (manifest *pluginv1.Manifest, binar
 
 // single is what is started for the plugin.
 func (h *Host) single(ctx context.Context) (supervise.Spec, error) {
+	if err := h.requireSingle(); err != nil {
+		return supervise.Spec{}, err
+	}
 	if err := h.prepare(ctx, h.plugins); err != nil {
 		return supervise.Spec{}, err
 	}
 	return h.plugins[0].Found(h.finder)
+}
+
+// requireSingle fails for a host of a whole configuration.
+func (h *Host) requireSingle() error {
+	if len(h.plugins) != 1 {
+		return fmt.Errorf("this needs a host of one plugin, and there are %d; select one by its name", len(h.plugins))
+	}
+	return nil
 }
 
 func describe(ctx context.Context, spec supervise.Spec) (*pluginv1.Manifest, error) {
@@ -115,6 +126,9 @@ func DescribeAll(ctx context.Context, configFile string, apps []string, options 
 // goes to take, whose error ends the call. A method that changes something in the app
 // is refused unless the plugin's entry or provisioning lets it.
 func (h *Host) Call(ctx context.Context, method call.Method, request proto.Message, provisioning bool, take func(proto.Message) error) error {
+	if err := h.requireSingle(); err != nil {
+		return err
+	}
 	p := h.plugins[0]
 	if err := h.permit(method, provisioning); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -324,6 +325,46 @@ func TestRelativePluginDirsAreThoseOfTheirPlace(t *testing.T) {
 			results, err := oneShot(t, path, t.TempDir(), options)
 			require.NoError(t, err)
 			require.Equal(t, map[string]int{"people": 3}, results[0].Accounts)
+		})
+	}
+}
+
+// TestHostRefusesWhatWasNotSelected: a method for another selection is an error, and never
+// a panic.
+func TestHostRefusesWhatWasNotSelected(t *testing.T) {
+	t.Parallel()
+	file := writeFile(t, "plugins: { one: { app: scim }, two: { app: scim } }\n")
+	binary := program(t, t.TempDir(), "baton-scim", "")
+	whole, single := host.Selection{ConfigFile: file}, host.Selection{Plugin: binary}
+	for name, c := range map[string]struct {
+		selection host.Selection
+		use       func(context.Context, *host.Host) error
+		says      string
+	}{
+		"a sync of a single plugin": {single, func(ctx context.Context, h *host.Host) error {
+			_, err := h.Sync(ctx, host.SyncOptions{})
+			return err
+		}, "a single plugin was selected"},
+		"to serve a single plugin": {single, func(ctx context.Context, h *host.Host) error {
+			return h.Serve(ctx, host.ServeOptions{})
+		}, "a single plugin was selected"},
+		"to lock without a file": {single, func(ctx context.Context, h *host.Host) error {
+			_, err := h.Lock(ctx, true)
+			return err
+		}, "a lock file is that of a configuration file"},
+		"to describe a whole file": {whole, func(ctx context.Context, h *host.Host) error {
+			_, _, err := h.Describe(ctx)
+			return err
+		}, "a host of one plugin, and there are 2"},
+		"to call a whole file": {whole, func(ctx context.Context, h *host.Host) error {
+			return h.Call(ctx, call.Method{}, nil, false, nil)
+		}, "a host of one plugin, and there are 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h, err := host.Open(t.Context(), c.selection, host.Options{Secrets: host.NoSecrets})
+			require.NoError(t, err)
+			requireSentence(t, c.use(t.Context(), h), c.says)
 		})
 	}
 }

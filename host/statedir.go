@@ -50,7 +50,9 @@ func lockStateDir(dir string) (release func(), err error) {
 		return nil, fmt.Errorf("the state directory %s is in use by another baton-host; give each its own with --state-dir", dir)
 	}
 	if err == nil {
-		err = tryToWrite(dir)
+		if err = tryToWrite(dir); err != nil {
+			release()
+		}
 	}
 	if errors.Is(err, syscall.ENOSPC) {
 		return nil, fmt.Errorf("the state directory %s cannot be written to: %w; make room there, or name another with --state-dir", dir, err)

@@ -62,9 +62,9 @@ type Stale struct {
 
 // Sync reads all plugins of the uploads once and writes a sync file for each upload. A
 // file appears only when it is complete. An upload begins when its own plugins have
-// started, and one is read at a time. The results are those of the uploads that were
-// tried, in the order of the configuration; the error joins everything that failed, and
-// is the context's where that ended.
+// started, and one is read at a time. The results are those of all uploads, in the order
+// of the configuration, or none where the configuration of every upload is wrong; the
+// error joins everything that failed, and is the context's where that ended.
 func (h *Host) Sync(ctx context.Context, options SyncOptions) ([]*SyncResult, error) {
 	syncs := make([]*uploadSync, 0, len(h.uploads))
 	var baselines []baseline
@@ -98,22 +98,34 @@ func (h *Host) Sync(ctx context.Context, options SyncOptions) ([]*SyncResult, er
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	var results []*SyncResult
-	for _, one := range syncs {
-		if one.result != nil {
-			results = append(results, one.result)
-		}
-	}
-	return results, errors.Join(failed...)
+	return resultsOf(syncs), failed
 }
 
-// syncEach syncs the uploads as they become ready, and returns what failed.
-func (h *Host) syncEach(ctx context.Context, running *fleet.Fleet, syncs []*uploadSync) (failed []error) {
+// resultsOf are the results of all uploads, in their order, unless none was tried.
+func resultsOf(syncs []*uploadSync) []*SyncResult {
+	var results []*SyncResult
+	tried := false
+	for _, one := range syncs {
+		result := one.result
+		if tried = tried || result != nil; result == nil {
+			result = &SyncResult{Upload: one.upload.Name, Plugins: namesOf(one.upload), File: one.path, Err: fleet.ConfigurationErr(one.members)}
+		}
+		results = append(results, result)
+	}
+	if !tried {
+		return nil
+	}
+	return results
+}
+
+// syncEach syncs the uploads as they become ready, and returns what failed, in the
+// order of the configuration.
+func (h *Host) syncEach(ctx context.Context, running *fleet.Fleet, syncs []*uploadSync) error {
 	ready := make(chan *uploadSync, len(syncs))
 	for _, one := range syncs {
 		one.members = running.Of(one.upload)
 		go func() {
-			_ = fleet.Await(ctx, one.members) // The context's end is looked at here.
+			_ = fleet.Await(one.logging(ctx), one.members) // The context's end is looked at here.
 			ready <- one
 		}()
 	}
@@ -138,18 +150,17 @@ func (h *Host) syncEach(ctx context.Context, running *fleet.Fleet, syncs []*uplo
 				}
 			}()
 		}
-		if err := one.run(ctx, running); err != nil {
-			failed = append(failed, err)
-		}
+		one.err = one.run(ctx, running)
 		if ctx.Err() != nil {
 			return nil
 		}
 	}
 	// Everything that is wrong with the configuration, once.
-	if err := fleet.ConfigurationErr(running.Plugins()); err != nil {
-		failed = append([]error{err}, failed...)
+	failed := []error{fleet.ConfigurationErr(running.Plugins())}
+	for _, one := range syncs {
+		failed = append(failed, one.err)
 	}
-	return failed
+	return errors.Join(failed...)
 }
 
 // uploadSync is the sync of one upload into a file.
@@ -160,12 +171,18 @@ type uploadSync struct {
 	members  []*fleet.Plugin
 	read     chan<- struct{} // see [syncrun.Spec]
 	result   *SyncResult     // nil: it was not tried
+	err      error           // what failed of what was tried
 	progress Progress        // nil: it has not begun, or is not followed
+}
+
+// logging returns a context whose log names the upload.
+func (u *uploadSync) logging(ctx context.Context) context.Context {
+	return ctxzap.ToContext(ctx, ctxzap.Extract(ctx).With(zap.String("upload", u.upload.Name)))
 }
 
 // run runs the sync, publishes its file and logs how that went.
 func (u *uploadSync) run(ctx context.Context, running *fleet.Fleet) error {
-	ctx = ctxzap.ToContext(ctx, ctxzap.Extract(ctx).With(zap.String("upload", u.upload.Name)))
+	ctx = u.logging(ctx)
 	u.result = &SyncResult{Upload: u.upload.Name, Plugins: namesOf(u.upload), File: u.path}
 	figures, begun := &syncrun.Figures{}, time.Now()
 	err := u.publish(ctx, running, figures)

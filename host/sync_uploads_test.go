@@ -101,8 +101,16 @@ func TestSyncReportsAWrongConfigurationOnce(t *testing.T) {
 			require.Len(t, problems, 1)
 			requireSentence(t, err, "baton-host.yaml:", c.says)
 			require.Equal(t, problems.Error(), err.Error(), "once, and nothing else")
-			require.Len(t, results, 1)
-			require.Equal(t, "second", results[0].Upload)
+			require.Len(t, results, 3, "an upload that fails is not left out")
+			for i, upload := range []string{"first", "second", "third"} {
+				require.Equal(t, upload, results[i].Upload)
+				if upload == "second" {
+					require.NoError(t, results[i].Err)
+					continue
+				}
+				requireSentence(t, results[i].Err, "baton-host.yaml:", c.says)
+				require.Nil(t, results[i].Accounts)
+			}
 			require.Equal(t, []string{"second.c1z"}, namesIn(t, dir))
 			require.Len(t, accountsIn(t, filepath.Join(dir, "second.c1z")), 3)
 		})

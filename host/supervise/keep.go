@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.uber.org/zap"
@@ -82,7 +83,11 @@ func (p *Plugin) pause(policy *restarts, why error, ran bool, lived time.Duratio
 		if ran {
 			what = "the plugin ended; it is started again"
 		}
-		log.Error(what, zap.Duration("pause", wait))
+		level := zap.ErrorLevel
+		if errors.Is(why, context.Canceled) {
+			level = zap.InfoLevel // The first start was called off: the host is stopping.
+		}
+		log.Log(level, what, zap.Duration("pause", wait))
 		p.set(Starting, nil, why)
 	}
 	timer := time.NewTimer(wait)

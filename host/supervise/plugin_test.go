@@ -16,6 +16,7 @@ import (
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap/zapcore"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -410,7 +411,8 @@ func TestStoppingDoesNotWaitForTheNextStart(t *testing.T) {
 	go func() { starting <- p.Start(limited) }()
 	cancel()
 	require.Error(t, <-starting)
-	awaitLine(t, logs, "the plugin does not start; it will be tried again")
+	line := awaitLine(t, logs, "the plugin does not start; it will be tried again")
+	require.Equal(t, zapcore.InfoLevel, line.Level, "a start that was called off is no error")
 	stopsInTime(t, ctx, p)
 	require.Equal(t, supervise.Stopped, p.Status().State)
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/call"
+	"github.com/batonhost/baton-host/host/internal/hostlog"
 	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -166,7 +166,7 @@ func writeAnswer(stdout io.Writer, answer proto.Message, oneLine bool) error {
 		return err
 	}
 	for _, name := range unknown {
-		fmt.Fprintf(os.Stderr, "baton-host: the type %s is not known here, so its content is not shown\n", printable(name))
+		_, _ = fmt.Fprintf(hostlog.Stderr, "baton-host: the type %s is not known here, so its content is not shown\n", printable(name))
 	}
 	if _, err := stdout.Write(append(text, '\n')); err != nil {
 		return fmt.Errorf("the answer could not be written to standard output: %w", err)

@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/batonhost/baton-host/host/diff"
+	"github.com/batonhost/baton-host/host/internal/hostlog"
 )
 
 // exitCode is the flag that has the exit status tell whether there are differences.
@@ -81,7 +81,7 @@ func writeDifferences(ctx context.Context, w io.Writer, output, oldPath, newPath
 		return false, err
 	}
 	for _, note := range result.Notes {
-		fmt.Fprintf(os.Stderr, "baton-host: note: %s\n", printable(note))
+		_, _ = fmt.Fprintf(hostlog.Stderr, "baton-host: note: %s\n", printable(note))
 	}
 	if err := out.end(result); err != nil {
 		return false, fmt.Errorf("the differences could not be written to standard output: %w", err)

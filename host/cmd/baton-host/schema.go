@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/config/jsonschema"
+	"github.com/batonhost/baton-host/host/internal/hostlog"
 )
 
 // schemaOptions are the flags of `baton-host schema`.
@@ -69,7 +69,7 @@ func (o *schemaOptions) run(ctx context.Context, stdout io.Writer, apps []string
 		return err
 	}
 	for _, err := range failed {
-		fmt.Fprintf(os.Stderr, "baton-host: warning: its fields are left open: %s\n", printable(wordsOf(err)))
+		_, _ = fmt.Fprintf(hostlog.Stderr, "baton-host: warning: its fields are left open: %s\n", printable(wordsOf(err)))
 	}
 	if err := writeJSON(stdout, jsonschema.Of(known)); err != nil {
 		return fmt.Errorf("the schema could not be written to standard output: %w", err)

@@ -208,7 +208,7 @@ func (s *Service) report(ctx context.Context, event status.Event) {
 		return
 	}
 	if err := s.history.Write(s.board); err != nil {
-		ctxzap.Extract(ctx).Warn("the history of the syncs cannot be kept", zap.String("upload", s.upload.Name), zap.Error(err))
+		ctxzap.Extract(ctx).Warn("the history of the syncs cannot be kept", zap.Error(err))
 	}
 }
 
