@@ -59,7 +59,7 @@ func TestASyncThatIsRunByHandLogsTheSameLine(t *testing.T) {
 
 	result := again("json")
 	require.Equal(t, 0, result.status, result.stderr)
-	lines := linesWith(t, result.stderr, map[string][]string{"level": {"info", "error"}, "upload": {"fullstory"}})
+	lines := linesWith(t, result.stderr, map[string][]string{"level": {"info", "error"}, "upload": {"fullstory"}, "msg": {"sync done", "sync failed", "sync dropped"}})
 	require.Len(t, lines, 1, result.stderr)
 	require.Equal(t, "sync done", lines[0]["msg"])
 	require.InDelta(t, 12, lines[0]["accounts"], 0)
@@ -77,7 +77,7 @@ func TestASyncThatIsRunByHandLogsTheSameLine(t *testing.T) {
 	app.fail(0)
 	result = again("json")
 	require.Equal(t, 1, result.status)
-	lines = linesWith(t, result.stderr, map[string][]string{"level": {"info", "error"}, "upload": {"fullstory"}})
+	lines = linesWith(t, result.stderr, map[string][]string{"level": {"info", "error"}, "upload": {"fullstory"}, "msg": {"sync done", "sync failed", "sync dropped"}})
 	require.Len(t, lines, 1, result.stderr)
 	require.Equal(t, "sync failed", lines[0]["msg"])
 	require.Equal(t, "failed", part(t, lines[0], "fullstory")["state"])
