@@ -30,19 +30,23 @@ build: ## build the binaries into bin/
 	@mkdir -p bin
 	go build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/ $(BINARIES)
 
+# A process that is built with the race detector sleeps a second at its end, unless it is
+# told not to: with so many packages that is half a minute.
+RACE := atexit_sleep_ms=0
+
 .PHONY: test
 test: ## go vet, every test with the race detector, and a short run of each fuzz target
 	go vet ./...
 	@set -e; for module in $(CONNECTORS) $(DEPLOY); do (set -x; go -C $$module vet ./...); done
-	go test -race -timeout 40m ./...
+	GORACE=$(RACE) go test -race -timeout 40m ./...
 	$(MAKE) --no-print-directory deploy-check
 	$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
-# What takes long is in files with the build tag "long", in tests named TestLong.
-# Each is the whole of what a test of `make test` takes a sample of.
+# What takes long is in files with the build tag "long", in tests named TestLong: whole
+# sweeps, of which `make test` takes samples, and the tests that kill and soak.
 .PHONY: long
 long: ## the tests that take long: whole sweeps, many kills; with the race detector
-	go test -race -tags long -run '^TestLong' -timeout 60m ./...
+	GORACE=$(RACE) go test -race -tags long -run '^TestLong' -timeout 60m ./...
 
 # Prerequisites run from left to right: what would make later ones fail comes first.
 .PHONY: check
