@@ -83,7 +83,7 @@ func TestCallReturnsWhatThePluginAnswers(t *testing.T) {
 	for _, one := range app.server.Accounts() {
 		people[one.ID] = true
 	}
-	// Each page is of another process, which may list somebody again to be sure.
+	// Each page is of another process, which may list an account again to be sure.
 	seen := map[string]bool{}
 	for next, page := "", 0; page == 0 || next != ""; page++ {
 		request, err := json.Marshal(map[string]string{"resource_type_id": "user", "page_token": next})

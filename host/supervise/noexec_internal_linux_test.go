@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// notExecutable is memory that the kernel does not execute, whatever it is told: what a
+// notExecutable is memory that the kernel does not execute, whatever is asked of it: what a
 // security module makes of all memory.
 func notExecutable(t *testing.T, content []byte) *os.File {
 	t.Helper()

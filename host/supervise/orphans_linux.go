@@ -89,7 +89,7 @@ func endedChildren() ([]int, error) {
 	return ended, nil
 }
 
-// waitedFor are the children that somebody in this process waits for, or is going to:
+// waitedFor are the children that this process waits for, or is going to wait for:
 // package os keeps a descriptor of each process that it starts (a pidfd) until then.
 // On kernels before 5.4 it has none, and only the launched ones are known.
 func waitedFor() (map[int]bool, error) {
