@@ -1,12 +1,6 @@
 package terminal
 
-import (
-	"slices"
-	"strings"
-
-	"go.uber.org/zap"
-	"go.uber.org/zap/zapcore"
-)
+import "strings"
 
 // limits are what a system reports when one of its limits is reached, and what a
 // person does about it. The longer text comes first.
@@ -34,40 +28,4 @@ func WithLimitHint(text string) string {
 		return text
 	}
 	return text + "; " + hint
-}
-
-// HintLimits adds the hint, as a field, to every line that is logged with an error that
-// needs it.
-func HintLimits(core zapcore.Core) zapcore.Core { return hintingCore{core} }
-
-type hintingCore struct{ zapcore.Core }
-
-func (c hintingCore) With(fields []zapcore.Field) zapcore.Core {
-	return hintingCore{c.Core.With(withHint(fields))}
-}
-
-func (c hintingCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if c.Enabled(entry.Level) {
-		return checked.AddCore(entry, c)
-	}
-	return checked
-}
-
-func (c hintingCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
-	return c.Core.Write(entry, withHint(fields))
-}
-
-// withHint adds the hint of the first error among the fields that needs one.
-func withHint(fields []zapcore.Field) []zapcore.Field {
-	for _, field := range fields {
-		err, ok := field.Interface.(error)
-		if !ok || field.Type != zapcore.ErrorType {
-			continue
-		}
-		text := err.Error()
-		if hint := LimitHint(text); hint != "" && !strings.Contains(text, hint) {
-			return append(slices.Clip(fields), zap.String("hint", hint))
-		}
-	}
-	return fields
 }

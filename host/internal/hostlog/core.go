@@ -13,6 +13,8 @@ import (
 	"go.uber.org/zap/zapcore"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/terminal"
 )
 
 const (
@@ -26,8 +28,9 @@ const (
 	deepest = 100
 )
 
-// bounded is a core that cuts what is too long for a line. It changes what is logged
-// and nothing else: an error goes to its caller, and to C1, as it was.
+// bounded is a core that cuts what is too long for a line, and adds what to do about a
+// limit of the system that an error speaks of. It changes what is logged and nothing
+// else: an error goes to its caller, and to C1, as it was.
 type bounded struct{ zapcore.Core }
 
 // With bounds the fields of a logger.
@@ -51,11 +54,25 @@ func (b bounded) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 }
 
 func boundedFields(fields []zapcore.Field) []zapcore.Field {
-	short := slices.Clone(fields)
+	short := slices.Clone(withHint(fields))
 	for i, field := range short {
 		short[i] = boundedField(field)
 	}
 	return short
+}
+
+// withHint adds the hint of the first error among the fields that needs one.
+func withHint(fields []zapcore.Field) []zapcore.Field {
+	for _, field := range fields {
+		if field.Type != zapcore.ErrorType {
+			continue
+		}
+		text, _ := textOf(field) // A nil pointer in an error must not end the process.
+		if hint := terminal.LimitHint(text); hint != "" && !strings.Contains(text, hint) {
+			return append(slices.Clip(fields), zap.String("hint", hint))
+		}
+	}
+	return fields
 }
 
 // boundedField is a field that is no longer than a log line should have it. An error

@@ -13,8 +13,6 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-
-	"github.com/batonhost/baton-host/host/terminal"
 )
 
 // Stderr is the process's standard error. What the host says there goes through it,
@@ -61,7 +59,7 @@ func Use(ctx context.Context, log *zap.Logger) (context.Context, error) {
 
 // Core returns a core that the host logs to: what it writes is bounded, names what to do
 // about the system's limits, and is without what the SDK repeats.
-func Core(core zapcore.Core) zapcore.Core { return quiet{terminal.HintLimits(bounded{core})} }
+func Core(core zapcore.Core) zapcore.Core { return quiet{bounded{core}} }
 
 // Command returns the logger of what a command says beside its log, in JSON: one line
 // on standard error, at whatever level the log is.

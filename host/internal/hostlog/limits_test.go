@@ -1,0 +1,54 @@
+package hostlog_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/internal/hostlog"
+	"github.com/batonhost/baton-host/host/terminal"
+)
+
+// TestCoreNamesWhatToDoAboutALimit: beside the error, in a line and in a logger.
+func TestCoreNamesWhatToDoAboutALimit(t *testing.T) {
+	t.Parallel()
+	opened := &os.PathError{Op: "open", Path: "sync.c1z", Err: syscall.EMFILE}
+	for name, c := range map[string]struct {
+		err  error
+		want string
+	}{
+		"H15: a file":                     {opened, "LimitNOFILE="},
+		"H15: a pipe":                     {os.NewSyscallError("pipe2", syscall.EMFILE), "ulimit -n"},
+		"H15: wrapped":                    {fmt.Errorf("sync of upload %q: %w", "workforce", opened), "--ulimit nofile="},
+		"H15: one of several":             {errors.Join(errors.New("no"), opened), "LimitNOFILE="},
+		"H15: of a plugin's process":      {status.Error(codes.Unknown, "dial tcp: lookup app.example.com: socket: too many open files"), "LimitNOFILE="},
+		"H15: the limit of the machine":   {fmt.Errorf("start: %w", os.NewSyscallError("pipe2", syscall.ENFILE)), "fs.file-max"},
+		"H15: another fault has no hint":  {&os.PathError{Op: "open", Path: "sync.c1z", Err: syscall.ENOENT}, ""},
+		"H15: a full disk has no hint":    {syscall.ENOSPC, ""},
+		"H15: a hint that has been given": {errors.New(terminal.WithLimitHint(opened.Error())), "LimitNOFILE="},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			core, logs := observer.New(zap.DebugLevel)
+			log := zap.New(core, zap.WrapCore(hostlog.Core))
+			log.Error("here", zap.Error(c.err))
+			log.With(zap.Error(c.err)).Error("there")
+			require.Equal(t, 2, logs.Len())
+			for _, entry := range logs.All() {
+				if c.want == "" {
+					require.NotContains(t, entry.ContextMap(), "hint")
+					continue
+				}
+				require.Contains(t, fmt.Sprint(entry.ContextMap()), c.want)
+			}
+		})
+	}
+}
