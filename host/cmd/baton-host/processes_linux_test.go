@@ -5,6 +5,9 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // childrenOf are the processes that a process has started, with their binaries.
@@ -32,4 +35,15 @@ func childCalled(parent int, binary string) int {
 		}
 	}
 	return 0
+}
+
+// requireGone waits until a process that is no child of the test has ended. It has
+// ended as well while the system has not reaped it yet, which can take any time.
+func requireGone(t *testing.T, pid int) {
+	t.Helper()
+	require.Eventually(t, func() bool {
+		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		_, state, _ := strings.Cut(string(stat), ") ")
+		return err != nil || strings.HasPrefix(state, "Z") || strings.HasPrefix(state, "X")
+	}, guard, tick, "process %d outlives its host", pid)
 }

@@ -149,7 +149,7 @@ func TestASecondSignalStopsAtOnce(t *testing.T) {
 	host.says("stopping: waiting for the tasks in hand")
 	host.signal(syscall.SIGTERM)
 	require.NotEqual(t, 0, host.ends())
-	require.Eventually(t, func() bool { return syscall.Kill(plugin, 0) != nil }, guard, tick, "the plugin goes with its host")
+	requireGone(t, plugin)
 }
 
 func TestAKilledHostLeavesNothingToTripOver(t *testing.T) {

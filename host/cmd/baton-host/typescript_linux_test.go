@@ -4,7 +4,6 @@ package main_test
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -16,7 +15,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -321,19 +319,5 @@ func TestTypeScriptProtosAreTheOnesOfTheirSources(t *testing.T) {
 			return nil
 		}))
 		require.NotZero(t, files, dir)
-	}
-}
-
-// requireGone waits until a process is gone, two seconds at most.
-func requireGone(t *testing.T, pid int) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-	defer cancel()
-	for syscall.Kill(pid, 0) == nil {
-		select {
-		case <-ctx.Done():
-			t.Fatal("the plugin outlives its host")
-		case <-time.After(5 * time.Millisecond):
-		}
 	}
 }
