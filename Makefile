@@ -73,8 +73,8 @@ CROSS := $(addprefix cross-,linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 
 
 .PHONY: cross
 cross: $(CROSS) ## build what is released for every other system, and vet what differs; minutes the first time
-	GOOS=windows go vet ./plugin/... ./host/supervise/... ./host/workdir/... ./host/config/...
-	GOOS=darwin go vet ./plugin/... ./host/supervise/... ./host/workdir/... ./host/config/...
+	GOOS=windows go vet ./plugin/... ./host/internal/supervise/... ./host/internal/workdir/... ./host/internal/config/...
+	GOOS=darwin go vet ./plugin/... ./host/internal/supervise/... ./host/internal/workdir/... ./host/internal/config/...
 
 .PHONY: $(CROSS)
 $(CROSS): cross-%: # into build/cross/
@@ -134,12 +134,12 @@ bench: build ## the product beside a plain connector, into docs/measurements.md;
 
 .PHONY: microbench
 microbench: ## the Go benchmarks, with allocations
-	go test -run '^$$' -bench . -benchmem ./scim ./host/aggregate ./plugin/...
+	go test -run '^$$' -bench . -benchmem ./scim ./host/internal/aggregate ./plugin/...
 
 # How long each fuzz target runs.
 FUZZTIME ?= 10m
 FUZZTARGETS := scim:FuzzPage scim:FuzzUser scim:FuzzMembers scim:FuzzAttributes scim:FuzzErrorBody scim:FuzzPageToken scim:FuzzPlainValues scim:FuzzPlainUsers \
-	host/aggregate:FuzzAnIDComesBackAsItWent host/config:FuzzLoad plugin/redact:FuzzBlank host/page:FuzzAPageIsTakenAsEver
+	host/internal/aggregate:FuzzAnIDComesBackAsItWent host/internal/config:FuzzLoad plugin/redact:FuzzBlank host/internal/page:FuzzAPageIsTakenAsEver
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME; what it finds goes to testdata/fuzz
@@ -149,7 +149,7 @@ fuzz: ## each fuzz target for FUZZTIME; what it finds goes to testdata/fuzz
 
 .PHONY: kill
 kill: ## a plugin killed in each of 100 syncs, 50 hosts killed; make long does the first 20, with the race detector
-	go test -count 1 -v -tags long -run 'TestLongAKilledPlugin|TestLongNoProcessOutlives' ./host/cmd/baton-host ./host/supervise
+	go test -count 1 -v -tags long -run 'TestLongAKilledPlugin|TestLongNoProcessOutlives' ./host/cmd/baton-host ./host/internal/supervise
 
 .PHONY: vuln
 vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities in what is built; needs the network

@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/lastgood"
+	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
-	"github.com/batonhost/baton-host/host/lastgood"
-	"github.com/batonhost/baton-host/host/syncfile"
 )
 
 // baseline is a file that the next sync of an upload is compared with.

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/host/syncfile"
+	"github.com/batonhost/baton-host/host/internal/syncfile"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 

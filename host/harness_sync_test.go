@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 

@@ -26,7 +26,7 @@ import (
 
 	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
-	"github.com/batonhost/baton-host/host/syncfile"
+	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/sandbox/c1"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"

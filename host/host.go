@@ -13,14 +13,14 @@ import (
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 
-	"github.com/batonhost/baton-host/host/config"
-	"github.com/batonhost/baton-host/host/config/lock"
+	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/lock"
 	"github.com/batonhost/baton-host/host/internal/fleet"
-	"github.com/batonhost/baton-host/host/nearest"
-	"github.com/batonhost/baton-host/host/supervise"
-	"github.com/batonhost/baton-host/host/terminal"
+	"github.com/batonhost/baton-host/host/internal/nearest"
+	"github.com/batonhost/baton-host/host/internal/supervise"
+	"github.com/batonhost/baton-host/host/internal/terminal"
+	"github.com/batonhost/baton-host/internal/telemetry"
 	"github.com/batonhost/baton-host/plugin"
-	"github.com/batonhost/baton-host/plugin/telemetry"
 )
 
 // DefaultConfigFile is the configuration file where none is named.

@@ -10,10 +10,10 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
-	"github.com/batonhost/baton-host/host/call"
-	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/call"
+	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
-	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/plugin/conformance"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"

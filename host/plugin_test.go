@@ -16,7 +16,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/host/call"
+	"github.com/batonhost/baton-host/host/internal/call"
 	"github.com/batonhost/baton-host/plugin/conformance"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )

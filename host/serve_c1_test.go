@@ -14,7 +14,7 @@ import (
 
 	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/internal/service"
-	"github.com/batonhost/baton-host/host/status"
+	"github.com/batonhost/baton-host/host/internal/status"
 	"github.com/batonhost/baton-host/sandbox/c1"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )

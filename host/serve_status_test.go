@@ -15,7 +15,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/host/status"
+	"github.com/batonhost/baton-host/host/internal/status"
 	"github.com/batonhost/baton-host/sandbox/c1"
 )
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/batonhost/baton-host/host/workdir"
+	"github.com/batonhost/baton-host/host/internal/workdir"
 )
 
 // stateDir is where the service keeps its baselines.

@@ -13,12 +13,12 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
 
-	"github.com/batonhost/baton-host/host/aggregate"
-	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/lastgood"
+	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
-	"github.com/batonhost/baton-host/host/lastgood"
-	"github.com/batonhost/baton-host/host/syncfile"
 )
 
 // SyncOptions say where sync files go.

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/host/syncfile"
+	"github.com/batonhost/baton-host/host/internal/syncfile"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 

@@ -10,7 +10,7 @@ import (
 
 	goplugin "github.com/hashicorp/go-plugin"
 
-	"github.com/batonhost/baton-host/plugin/mutualtls"
+	"github.com/batonhost/baton-host/internal/mutualtls"
 )
 
 // certificateAt is where the line of the handshake has the plugin's certificate, among

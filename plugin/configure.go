@@ -21,8 +21,8 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc/status"
 
+	"github.com/batonhost/baton-host/internal/schema"
 	"github.com/batonhost/baton-host/plugin/redact"
-	"github.com/batonhost/baton-host/plugin/schema"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 

@@ -11,7 +11,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/connectorrunner"
 	"github.com/conductorone/baton-sdk/pkg/types"
 
-	"github.com/batonhost/baton-host/plugin/schema"
+	"github.com/batonhost/baton-host/internal/schema"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 

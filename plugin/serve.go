@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 
-	"github.com/batonhost/baton-host/plugin/telemetry"
+	"github.com/batonhost/baton-host/internal/telemetry"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 

@@ -3,7 +3,7 @@
 // shows one, a third more of size, and time and memory at every start.
 //
 // `baton-host explore` becomes it, and nobody else calls it: it takes what that command
-// has made of its flags. It must never be reachable but as host/explore says.
+// has made of its flags. It must never be reachable but as host/internal/explore says.
 package main
 
 import (
@@ -18,10 +18,10 @@ import (
 	"strconv"
 	"syscall"
 
-	"github.com/batonhost/baton-host/host/aggregate"
-	"github.com/batonhost/baton-host/host/explore"
-	"github.com/batonhost/baton-host/host/syncfile"
-	"github.com/batonhost/baton-host/host/terminal"
+	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/explore"
+	"github.com/batonhost/baton-host/host/internal/syncfile"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // version is set by the build.

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/batonhost/baton-host/host/nearest"
+	"github.com/batonhost/baton-host/host/internal/nearest"
 )
 
 // inWords has a command and those below it say in sentences what is wrong with

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/host/call"
+	"github.com/batonhost/baton-host/host/internal/call"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
 	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"

@@ -9,9 +9,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/host/call"
-	"github.com/batonhost/baton-host/host/config"
-	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/host/internal/call"
+	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
 // completer offers what fits at the cursor of a person's shell. It starts nothing,

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/batonhost/baton-host/host/terminal"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // longestLine is about what a terminal passes on of one line, in bytes. What is longer

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/batonhost/baton-host/host/diff"
+	"github.com/batonhost/baton-host/host/internal/diff"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
 )
 

@@ -15,8 +15,8 @@ import (
 	"golang.org/x/term"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/host/setup"
-	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/host/internal/setup"
+	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
 // initOptions are the flags of `baton-host init`.

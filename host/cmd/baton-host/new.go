@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/batonhost/baton-host/host/scaffold"
+	"github.com/batonhost/baton-host/host/internal/scaffold"
 )
 
 func newNewCommand() *cobra.Command {

@@ -70,7 +70,7 @@ func saidBy(t *testing.T) *said {
 }
 
 func (s *said) read(file *ast.File, path string) {
-	isState := strings.HasSuffix(path, "host/status/snapshot.go") || strings.HasSuffix(path, "host/supervise/settings.go")
+	isState := strings.HasSuffix(path, "host/internal/status/snapshot.go") || strings.HasSuffix(path, "host/internal/supervise/settings.go")
 	ast.Inspect(file, func(node ast.Node) bool {
 		switch node := node.(type) {
 		case *ast.CallExpr:

@@ -3,7 +3,7 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
 func newPluginsCommand(root *rootOptions) *cobra.Command {

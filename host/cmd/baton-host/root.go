@@ -15,7 +15,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/batonhost/baton-host/host/internal/hostlog"
-	"github.com/batonhost/baton-host/plugin/telemetry"
+	"github.com/batonhost/baton-host/internal/telemetry"
 )
 
 const (

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/host/config/jsonschema"
+	"github.com/batonhost/baton-host/host/internal/config/jsonschema"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
 )
 

@@ -22,7 +22,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 
-	"github.com/batonhost/baton-host/host/syncfile"
+	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/sandbox/c1"
 	"github.com/batonhost/baton-host/sandbox/scim"
 )

@@ -7,7 +7,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
-	"github.com/batonhost/baton-host/host/terminal"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // writeTable writes rows under a header in aligned columns. Control characters,

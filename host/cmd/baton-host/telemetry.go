@@ -5,7 +5,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/batonhost/baton-host/plugin/telemetry"
+	"github.com/batonhost/baton-host/internal/telemetry"
 )
 
 // runCommand is the name of the command that serves C1.

@@ -22,7 +22,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/testing/protocmp"
 
-	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/host/internal/supervise"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 

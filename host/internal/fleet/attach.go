@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/batonhost/baton-host/host/config"
-	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/plugin"
 )
 

@@ -10,11 +10,11 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
 
-	"github.com/batonhost/baton-host/host/aggregate"
-	"github.com/batonhost/baton-host/host/config"
-	"github.com/batonhost/baton-host/host/session"
-	"github.com/batonhost/baton-host/host/supervise"
-	"github.com/batonhost/baton-host/plugin/telemetry"
+	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/session"
+	"github.com/batonhost/baton-host/host/internal/supervise"
+	"github.com/batonhost/baton-host/internal/telemetry"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 

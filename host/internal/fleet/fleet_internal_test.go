@@ -12,8 +12,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/batonhost/baton-host/host/config"
-	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/supervise"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 

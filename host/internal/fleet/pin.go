@@ -10,8 +10,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/batonhost/baton-host/host/config/lock"
-	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/host/internal/config/lock"
+	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
 // Platform is this system, as a lock file names it.

@@ -14,10 +14,10 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc/status"
 
-	"github.com/batonhost/baton-host/host/aggregate"
-	"github.com/batonhost/baton-host/host/config"
-	"github.com/batonhost/baton-host/host/password"
-	"github.com/batonhost/baton-host/host/supervise"
+	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/password"
+	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )

@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/hostlog"
-	"github.com/batonhost/baton-host/host/terminal"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // TestCoreNamesWhatToDoAboutALimit: beside the error, in a line and in a logger.

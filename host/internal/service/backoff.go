@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/batonhost/baton-host/host/backoff"
+	"github.com/batonhost/baton-host/host/internal/backoff"
 )
 
 // waits are the pauses between attempts: each up to twice the one before, a

@@ -24,8 +24,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
 
-	"github.com/batonhost/baton-host/host/config"
-	"github.com/batonhost/baton-host/host/discreet"
+	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/discreet"
 )
 
 const (

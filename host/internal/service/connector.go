@@ -5,7 +5,7 @@ import (
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 
-	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 )
 

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
-	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate"
 )
 
 const (

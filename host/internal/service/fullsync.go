@@ -16,11 +16,11 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"google.golang.org/grpc/codes"
 
-	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/lastgood"
+	"github.com/batonhost/baton-host/host/internal/status"
+	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
-	"github.com/batonhost/baton-host/host/lastgood"
-	"github.com/batonhost/baton-host/host/status"
-	"github.com/batonhost/baton-host/host/syncfile"
 )
 
 // fullSync makes the sync that the task asks for, uploads it and says so.

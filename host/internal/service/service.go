@@ -19,16 +19,16 @@ import (
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
 
-	"github.com/batonhost/baton-host/host/aggregate"
-	"github.com/batonhost/baton-host/host/backoff"
-	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/backoff"
+	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/lastgood"
+	"github.com/batonhost/baton-host/host/internal/session"
+	"github.com/batonhost/baton-host/host/internal/status"
+	"github.com/batonhost/baton-host/host/internal/status/history"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
-	"github.com/batonhost/baton-host/host/lastgood"
-	"github.com/batonhost/baton-host/host/session"
-	"github.com/batonhost/baton-host/host/status"
-	"github.com/batonhost/baton-host/host/status/history"
-	"github.com/batonhost/baton-host/plugin/telemetry"
+	"github.com/batonhost/baton-host/internal/telemetry"
 )
 
 const (

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
-	"github.com/batonhost/baton-host/host/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate"
 )
 
 // witness sees what the plugin answers in a task that changes something, so that

@@ -7,8 +7,8 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 
-	"github.com/batonhost/baton-host/host/aggregate"
-	"github.com/batonhost/baton-host/host/discreet"
+	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/discreet"
 )
 
 // How a sync went, as the log has it.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/batonhost/baton-host/host/config"
+	"github.com/batonhost/baton-host/host/internal/config"
 )
 
 const (

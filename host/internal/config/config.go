@@ -1,0 +1,227 @@
+package config
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/batonhost/baton-host/host/internal/nearest"
+)
+
+// Config is a configuration without problems.
+type Config struct {
+	// Path is the file's path as it was given to Load.
+	Path string
+	// PluginDirs are the directories, as absolute paths, where plugin binaries
+	// are looked for before all others.
+	PluginDirs []string
+	// Plugins are the plugins in the order of the file. There is at least one.
+	Plugins []*Plugin
+	// Uploads are the uploads in the order of the file. There may be none.
+	Uploads []*Upload
+	// StateDir is where the service keeps the last good syncs, as an absolute
+	// path; empty if the file does not say.
+	StateDir string
+}
+
+// Plugin is one plugin instance.
+type Plugin struct {
+	// Name is the instance's name. It is permanent and safe as a file name.
+	Name string
+	// App says which binary serves it: baton-<App>.
+	App string
+	// Path is the binary itself, as an absolute path. Empty: App is looked up.
+	Path string
+	// Args are its arguments; those that name a file do so by an absolute path.
+	Args []string
+	// Unmodified says that it is a connector that knows no host, where that cannot be
+	// told from the binary: behind a script, say.
+	Unmodified bool
+	// Namespace is what its resource types are prefixed with: its name, or
+	// nothing where the configuration opts out.
+	Namespace string
+	// StartTimeout is how long it may take to start.
+	StartTimeout time.Duration
+	// LogLevel is the least level that it logs at: debug, info, warn or error.
+	// Empty is the host's own.
+	LogLevel string
+	// Env names the environment variables that it may see beyond those that
+	// every plugin sees.
+	Env []string
+	// Provisioning allows what changes something in the app.
+	Provisioning bool
+	// DeletionGuard is when it counts as failed for listing too little.
+	DeletionGuard DeletionGuard
+	// Limits are what it may take.
+	Limits Limits
+	// Settings is its own configuration.
+	Settings *Settings
+}
+
+// ByName is the entry of a plugin that no file configures: of this app, with every
+// default, configured by the variables of the stand-alone connector.
+func ByName(app string, lookup func(name string) (string, bool)) *Plugin {
+	plugin := newPlugin(app)
+	plugin.Settings = &Settings{environment: lookup}
+	return plugin
+}
+
+// newPlugin is an entry with every default.
+func newPlugin(name string) *Plugin {
+	return &Plugin{
+		Name: name, App: name, Namespace: name, StartTimeout: DefaultStartTimeout,
+		DeletionGuard: DefaultDeletionGuard(), Limits: DefaultLimits(),
+	}
+}
+
+// DeletionGuard is when a plugin that lists fewer resources than in its last good
+// sync counts as failed.
+type DeletionGuard struct {
+	// Off switches it off.
+	Off bool
+	// Accounts are the limits for types of accounts.
+	Accounts DeletionLimits
+	// ByType are those of single resource types, by the plugin's own ids.
+	ByType map[string]DeletionLimits
+}
+
+// DeletionLimits are exceeded by a listing that has less than KeepPercent of the
+// last good one and at least MinMissing fewer, by one that has nothing left, and by a
+// short one that loses half.
+type DeletionLimits struct {
+	KeepPercent int // 1 to 100
+	MinMissing  int // at least 1
+	// Explicit says that the file has MinMissing: it then holds for short listings too.
+	Explicit bool
+}
+
+// Upload is one aggregated upload, the same as one connector of C1.
+type Upload struct {
+	// Name is safe as a file name.
+	Name string
+	// ClientID is empty where no credentials are configured, and under
+	// WithoutCredentials.
+	ClientID string
+	// ClientSecret is given exactly if ClientID is.
+	ClientSecret Secret
+	// Plugins are the plugins that it aggregates, in the order of the file, at
+	// least one.
+	Plugins []*Plugin
+	// LastGood answers for a plugin that fails from the last good sync, in place
+	// of failing the sync.
+	LastGood bool
+	// MaxStale is how old those answers may be.
+	MaxStale time.Duration
+}
+
+// Plugin returns the plugin of this name, or an error that tells the names
+// there are.
+func (c *Config) Plugin(name string) (*Plugin, error) {
+	names := make([]string, 0, len(c.Plugins))
+	for _, plugin := range c.Plugins {
+		if plugin.Name == name {
+			return plugin, nil
+		}
+		names = append(names, plugin.Name)
+	}
+	return nil, fmt.Errorf("%s has no plugin %q; %s", c.Path, name, whichOnes(name, names))
+}
+
+// Upload returns the upload of this name, or an error that tells the names there
+// are.
+func (c *Config) Upload(name string) (*Upload, error) {
+	names := make([]string, 0, len(c.Uploads))
+	for _, upload := range c.Uploads {
+		if upload.Name == name {
+			return upload, nil
+		}
+		names = append(names, upload.Name)
+	}
+	return nil, fmt.Errorf("%s has no upload %q; %s", c.Path, name, whichOnes(name, names))
+}
+
+// Option changes how Load reads a configuration.
+type Option func(*options)
+
+type options struct {
+	lookup      func(string) (string, bool)
+	credentials bool
+	references  bool
+	warn        func(string)
+}
+
+// WithEnvironment resolves ${env:NAME} by this function instead of
+// os.LookupEnv.
+func WithEnvironment(lookup func(string) (string, bool)) Option {
+	return func(o *options) { o.lookup = lookup }
+}
+
+// WithoutCredentials leaves the credentials of uploads out: their references
+// need not resolve.
+func WithoutCredentials() Option {
+	return func(o *options) { o.credentials = false }
+}
+
+// WithWarnings gives the function that is told, in a sentence, of each file that
+// holds a secret and that others may read. It may be called until the last
+// [Settings.Bind] has returned, and concurrently.
+func WithWarnings(warn func(string)) Option {
+	return func(o *options) { o.warn = warn }
+}
+
+// WithoutReferences resolves no reference at all, for commands that configure no
+// plugin: settings then lack what is referred to.
+func WithoutReferences() Option {
+	return func(o *options) { o.references = false }
+}
+
+// Load reads a configuration of at most 1 MiB. It resolves all references. If
+// anything is wrong the error is [Problems] and tells everything that is. The
+// file may be a pipe or a terminal; the context bounds the wait for it. Files
+// that it refers to must be regular files.
+func Load(ctx context.Context, path string, opts ...Option) (*Config, error) {
+	options := options{lookup: os.LookupEnv, references: true, credentials: true}
+	for _, option := range opts {
+		option(&options)
+	}
+
+	absolute, err := filepath.Abs(path)
+	if err != nil {
+		return nil, Problems{{File: path, Message: err.Error()}}
+	}
+	root, problem := readRoot(ctx, path)
+	if problem != nil {
+		return nil, Problems{*problem}
+	}
+
+	dir := filepath.Dir(absolute)
+	l := &loader{
+		walker:      walker{file: path},
+		dir:         dir,
+		resolver:    newResolver(dir, options.lookup),
+		credentials: options.credentials,
+		config:      &Config{Path: path},
+	}
+	if options.warn != nil {
+		l.exposure = &exposure{warn: options.warn, written: path, path: absolute, told: map[string]bool{}}
+	}
+	l.resolver.blind = !options.references
+	l.load(root)
+	if len(l.problems) > 0 {
+		return nil, l.problems.sorted()
+	}
+	return l.config, nil
+}
+
+func whichOnes(name string, names []string) string {
+	if near := nearest.To(name, names); near != "" {
+		return fmt.Sprintf("did you mean %q?", near)
+	}
+	if len(names) == 0 {
+		return "it has none"
+	}
+	return "it has " + strings.Join(names, ", ")
+}

@@ -1,0 +1,99 @@
+package config_test
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/keys"
+)
+
+// sections are a file with an unknown key in each section, by what the table has
+// for it.
+var sections = map[string]struct {
+	text string
+	keys []keys.Key
+}{
+	"the file":            {"frobnicate: 1\nplugins: { a: {} }\n", keys.File.Keys},
+	"a plugin":            {"plugins: { a: { frobnicate: 1 } }\n", keys.Plugins.Keys},
+	"a deletion guard":    {"plugins: { a: { deletion-guard: { frobnicate: 1 } } }\n", keys.Guard.Keys},
+	"a guard of one type": {"plugins: { a: { deletion-guard: { resource-types: { user: { frobnicate: 1 } } } } }\n", keys.ResourceTypes.Keys},
+	"an upload":           {"plugins: { a: {} }\nuploads: { u: { plugins: [a], frobnicate: 1 } }\n", keys.Uploads.Keys},
+}
+
+var takes = regexp.MustCompile(`"frobnicate"; .* takes ([a-z, -]+)`)
+
+func TestTheTableHasTheKeysThatAreRead(t *testing.T) {
+	t.Parallel()
+	for name, section := range sections {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, err := load(t, section.text, nil)
+			require.Error(t, err)
+			said := takes.FindStringSubmatch(err.Error())
+			require.NotNil(t, said, err.Error())
+			var names []string
+			for _, key := range section.keys {
+				names = append(names, key.Name)
+			}
+			require.ElementsMatch(t, names, strings.Split(said[1], ", "))
+		})
+	}
+}
+
+// TestTheDefaultsOfTheTableAreThoseOfTheReader writes every default out.
+func TestTheDefaultsOfTheTableAreThoseOfTheReader(t *testing.T) {
+	t.Parallel()
+	var plugin, guard, upload strings.Builder
+	count := 0
+	keys.File.Walk(func(path string, key keys.Key) {
+		if key.Default == "" {
+			return
+		}
+		into := map[string]*strings.Builder{"plugins.NAME.": &plugin, "plugins.NAME.deletion-guard.": &guard, "uploads.NAME.": &upload}[strings.TrimSuffix(path, key.Name)]
+		require.NotNil(t, into, path)
+		fmt.Fprintf(into, "%s: %s, ", key.Name, key.Default)
+		count++
+	})
+	require.GreaterOrEqual(t, count, 13)
+	text := func(plugin, guard, upload string) string {
+		return fmt.Sprintf("plugins: { a: { %s deletion-guard: { %s } } }\nuploads: { u: { %s plugins: [a] } }\n", plugin, guard, upload)
+	}
+	read := func(text string) *config.Config {
+		cfg, _, err := load(t, text, nil)
+		require.NoError(t, err)
+		cfg.Path = ""
+		return cfg
+	}
+	written, usual := read(text(plugin.String(), guard.String(), upload.String())), read(text("", "", ""))
+	ignore := cmp.Options{cmpopts.IgnoreTypes(&config.Settings{}), cmpopts.IgnoreFields(config.Upload{}, "ClientSecret")}
+	require.Empty(t, cmp.Diff(usual, written, ignore))
+	require.NotEmpty(t, cmp.Diff(usual, read(text("restart-limit: 6,", "", "")), ignore), "the comparison sees a difference")
+}
+
+func TestEveryKeyHasAMeaningAndAForm(t *testing.T) {
+	t.Parallel()
+	var paths []string
+	keys.File.Walk(func(path string, key keys.Key) {
+		paths = append(paths, path)
+		require.NotEmpty(t, key.Meaning, path)
+		require.NotRegexp(t, `\.$`, key.Meaning, path)
+		require.NotEmpty(t, key.Form(), path)
+		if key.Kind == keys.Duration || key.Kind == keys.Size {
+			require.Less(t, key.Least, key.Most, path)
+			require.NotEmpty(t, key.Example, path)
+		}
+	})
+	require.Len(t, slices.Compact(slices.Sorted(slices.Values(paths))), len(paths))
+	require.Contains(t, paths, "plugins.NAME.deletion-guard.resource-types.TYPE.keep-percent")
+	require.Equal(t, "a duration from 1m to 2160h", keys.MaxStale.Form())
+	require.Equal(t, "a size from 64KiB to 32MiB", keys.MaxPageSize.Form())
+	require.Equal(t, "`off`, or a mapping", keys.Guard.Form())
+}

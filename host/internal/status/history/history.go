@@ -1,0 +1,107 @@
+// Package history keeps how the last syncs of each upload went, in a file of the
+// state directory, so that the chart of the status page outlives the process.
+//
+// `baton-host run` reads it when it starts and writes it after each sync of
+// everything. It must never hold more than counts, times and the names from the
+// configuration, nor keep a host from running: a file that is damaged is left out.
+package history
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/batonhost/baton-host/host/internal/status"
+	"github.com/batonhost/baton-host/host/internal/workdir"
+)
+
+const (
+	// version is the form of the file. Another one is not read.
+	version = 1
+	// largest is how large a file is read, in bytes: far more than is ever written.
+	largest = 16 << 20
+)
+
+// File is the file of one state directory. Its methods may be called concurrently.
+type File struct {
+	path string
+	mu   sync.Mutex
+}
+
+// In is the file of a state directory.
+func In(stateDir string) *File { return &File{path: filepath.Join(stateDir, "history.json")} }
+
+// content is what is in the file.
+type content struct {
+	Version int              `json:"version"`
+	Uploads map[string][]one `json:"uploads"`
+}
+
+// one is a sync that has ended.
+type one struct {
+	At       time.Time      `json:"at"`
+	State    status.State   `json:"state"`
+	Seconds  float64        `json:"seconds"`
+	Bytes    int64          `json:"bytes,omitempty"`
+	Accounts int            `json:"accounts"`
+	ByPlugin map[string]int `json:"by_plugin,omitempty"`
+}
+
+// Read returns the last syncs by upload, the oldest first; none where there is no
+// file. The error says in a sentence why it cannot be used.
+func (f *File) Read() (map[string][]status.Sync, error) {
+	file, err := os.Open(f.path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	data, err := io.ReadAll(io.LimitReader(file, largest))
+	if err != nil {
+		return nil, err
+	}
+	var kept content
+	if err := json.Unmarshal(data, &kept); err != nil {
+		return nil, fmt.Errorf("%s is damaged: %w", f.path, err)
+	}
+	if kept.Version != version {
+		return nil, fmt.Errorf("%s is of version %d, which this baton-host does not know", f.path, kept.Version)
+	}
+	syncs := map[string][]status.Sync{}
+	for upload, all := range kept.Uploads {
+		for _, s := range all {
+			syncs[upload] = append(syncs[upload], status.Sync{
+				At: s.At, State: s.State, Took: time.Duration(s.Seconds * float64(time.Second)),
+				Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin,
+			})
+		}
+	}
+	return syncs, nil
+}
+
+// Write replaces the file with the history of a board: read in here, so that of two
+// writers the last one has the latest.
+func (f *File) Write(board *status.Board) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	kept := content{Version: version, Uploads: map[string][]one{}}
+	for upload, all := range board.History() {
+		for _, s := range all {
+			kept.Uploads[upload] = append(kept.Uploads[upload], one{
+				At: s.At, State: s.State, Seconds: s.Took.Seconds(), Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin,
+			})
+		}
+	}
+	data, err := json.Marshal(kept)
+	if err != nil {
+		return err
+	}
+	return workdir.Replace(f.path, data)
+}

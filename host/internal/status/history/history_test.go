@@ -1,0 +1,71 @@
+package history_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/host/internal/status"
+	"github.com/batonhost/baton-host/host/internal/status/history"
+)
+
+const upload = "workforce"
+
+func TestWhatIsWrittenIsReadAgain(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	at := time.Date(2026, 11, 24, 0, 45, 24, 0, time.UTC)
+	want := []status.Sync{
+		{At: at, State: status.Fresh, Took: 90 * time.Second, Bytes: 37753, Accounts: 65, ByPlugin: map[string]int{"fullstory": 40, "design-tool": 25}},
+		{At: at.Add(time.Hour), State: status.Failed, Took: time.Second},
+	}
+	failed := want[1]
+	failed.Why = "the app is out of order"
+	board := status.New(status.Options{Uploads: []status.Served{{Name: upload}}})
+	board.Recall(map[string][]status.Sync{upload: {want[0], failed}})
+	require.NoError(t, history.In(dir).Write(board))
+	got, err := history.In(dir).Read()
+	require.NoError(t, err)
+	require.Equal(t, map[string][]status.Sync{upload: want}, got)
+
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+	info, err := entries[0].Info()
+	require.NoError(t, err)
+	require.Zero(t, info.Mode().Perm()&0o077, "it is for its owner alone")
+}
+
+func TestWhereThereIsNoFileThereIsNoHistory(t *testing.T) {
+	t.Parallel()
+	got, err := history.In(t.TempDir()).Read()
+	require.NoError(t, err)
+	require.Empty(t, got)
+}
+
+func TestGarbageIsAnErrorAndIsReplaced(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ text, want string }{
+		"nothing":        {"", "is damaged"},
+		"cut short":      {`{"version":1,"uploads":{"workforce":[{"at":`, "is damaged"},
+		"another form":   {`{"version":1,"uploads":[]}`, "is damaged"},
+		"from later":     {`{"version":2}`, "is of version 2, which this baton-host does not know"},
+		"without an end": {`{"version":1,"x":"` + strings.Repeat("x", 17<<20) + `"}`, "is damaged"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "history.json"), []byte(c.text), 0o600))
+			file := history.In(dir)
+			_, err := file.Read()
+			require.ErrorContains(t, err, c.want)
+			require.NoError(t, file.Write(status.New(status.Options{})))
+			_, err = file.Read()
+			require.NoError(t, err)
+		})
+	}
+}

@@ -1,0 +1,103 @@
+package page
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/batonhost/baton-host/host/internal/status"
+)
+
+// The chart's own units. Bars stand on the baseline.
+const (
+	chartSlots  = 30 // as many syncs as a board remembers
+	slot        = 12 // the width of a bar with the gap before the next
+	gap         = 3
+	chartWidth  = chartSlots * slot
+	chartHeight = 66
+	baseline    = 64
+	topmost     = 2 // of the highest bar
+)
+
+// chart is how many accounts the last syncs had, as bars from left to right.
+type chart struct {
+	Width, Height, Baseline int
+	Bars                    []bar
+	Label                   string // the whole, in words
+	Stale, Failed           bool   // there are such bars
+}
+
+type bar struct {
+	State         status.State
+	X, Y          string // of its upper left corner
+	Width, Height string
+	MiddleX       string
+	Title         string
+	Newest        bool
+}
+
+// chartOf draws the last syncs, the newest at the right.
+func chartOf(syncs []status.Sync) *chart {
+	if len(syncs) == 0 {
+		return nil
+	}
+	c := &chart{Width: chartWidth, Height: chartHeight, Baseline: baseline}
+	most, failed := 1, 0
+	for _, made := range syncs {
+		most = max(most, made.Accounts)
+	}
+	syncs = syncs[max(0, len(syncs)-chartSlots):]
+	first := chartWidth - slot*len(syncs)
+	for i, made := range syncs {
+		height := float64(made.Accounts) / float64(most) * (baseline - topmost)
+		if made.Accounts > 0 {
+			height = max(height, 2) // It is there.
+		}
+		x, width := float64(first+i*slot)+gap, float64(slot-gap)
+		one := bar{
+			State: made.State, Newest: i == len(syncs)-1,
+			X: decimal(x), Y: decimal(baseline - height), Width: decimal(width), Height: decimal(height), MiddleX: decimal(x + width/2),
+			Title: absolute(made.At) + ": " + accounts(made.Accounts),
+		}
+		switch made.State {
+		case status.Failed:
+			failed++
+			c.Failed = true
+			one.Title = absolute(made.At) + ": failed"
+		case status.Stale:
+			c.Stale = true
+			one.Title += ", in part from before"
+		case status.Fresh, status.Waiting, status.Stopped:
+		}
+		c.Bars = append(c.Bars, one)
+	}
+	c.Label = labelOf(syncs, failed)
+	return c
+}
+
+// labelOf says what the chart shows.
+func labelOf(syncs []status.Sync, failed int) string {
+	var good []status.Sync
+	for _, made := range syncs {
+		if made.State != status.Failed {
+			good = append(good, made)
+		}
+	}
+	label := "The last " + plural(len(syncs), "sync")
+	if len(syncs) == 1 {
+		label = "The last sync"
+	}
+	switch len(good) {
+	case 0:
+		return label + " failed"
+	case 1:
+		label += ": " + accounts(good[0].Accounts)
+	default:
+		label += fmt.Sprintf(": from %s to %s", number(good[0].Accounts), accounts(good[len(good)-1].Accounts))
+	}
+	if failed > 0 {
+		label += fmt.Sprintf("; %d failed", failed)
+	}
+	return label
+}
+
+func decimal(value float64) string { return strconv.FormatFloat(value, 'f', 1, 64) }

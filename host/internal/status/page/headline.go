@@ -1,0 +1,84 @@
+package page
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/batonhost/baton-host/host/internal/status"
+)
+
+// headline is the state of the whole host.
+type headline struct {
+	tone, words, lead string
+	syncing           []string
+}
+
+// headlineOf is about the worst there is.
+func headlineOf(s status.Snapshot) headline {
+	h := headline{}
+	by := map[status.State][]string{}
+	var away []string
+	total := 0
+	for _, u := range s.Uploads {
+		by[u.State] = append(by[u.State], u.Name)
+		if !u.Connection.Connected && u.Connection.Why != "" {
+			away = append(away, u.Name)
+		}
+		if len(u.Syncing) > 0 {
+			h.syncing = append(h.syncing, u.Name)
+		}
+		if u.Last != nil {
+			total += u.Last.Accounts
+		}
+	}
+	h.lead = fmt.Sprintf("%s, %s, %s", plural(len(s.Uploads), "upload"), plural(len(s.Plugins), "plugin"), accounts(total))
+	if len(h.syncing) > 0 {
+		h.lead += ". Syncing now: " + strings.Join(h.syncing, ", ")
+	}
+	h.tone, h.words = worst(s, by, away)
+	return h
+}
+
+func worst(s status.Snapshot, by map[status.State][]string, away []string) (tone, words string) {
+	all := len(s.Uploads)
+	var down []string
+	for _, plugin := range s.Plugins {
+		if plugin.Why != "" {
+			down = append(down, plugin.Name)
+		}
+	}
+	switch {
+	case s.Host.Stopping:
+		return toneIdle, "The host is stopping"
+	case len(by[status.Stopped]) > 0:
+		return toneBad, some(by[status.Stopped], all, "upload", "is stopped", "are stopped")
+	case len(by[status.Failed]) > 0:
+		return toneBad, some(by[status.Failed], all, "upload", "failed", "failed")
+	case len(away) == all:
+		return toneWarn, "No connection to C1"
+	case len(by[status.Stale]) > 0:
+		return toneWarn, some(by[status.Stale], all, "upload", "is stale", "are stale")
+	case len(away) > 0:
+		return toneWarn, some(away, all, "upload", "has no connection to C1", "have no connection to C1")
+	case len(down) > 0:
+		return toneWarn, some(down, len(s.Plugins), "plugin", "is not running", "are not running")
+	case len(by[status.Waiting]) == all:
+		return toneIdle, "Waiting for the first sync"
+	case len(by[status.Waiting]) > 0:
+		return toneIdle, some(by[status.Waiting], all, "upload", "has no sync yet", "have no sync yet")
+	default:
+		return toneGood, "Everything is fresh"
+	}
+}
+
+// some says how many of all are so; a single one is named.
+func some(names []string, all int, thing, is, are string) string {
+	switch {
+	case len(names) == 1:
+		return names[0] + " " + is
+	case len(names) == all:
+		return fmt.Sprintf("All %d %ss %s", all, thing, are)
+	default:
+		return fmt.Sprintf("%d of %d %ss %s", len(names), all, thing, are)
+	}
+}

@@ -1,0 +1,337 @@
+package page_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"golang.org/x/net/html"
+
+	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/lastgood"
+	"github.com/batonhost/baton-host/host/internal/status"
+	"github.com/batonhost/baton-host/host/internal/status/page"
+	"github.com/batonhost/baton-host/host/internal/supervise"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+const (
+	workforce = "workforce"
+	fullstory = "fullstory"
+)
+
+func newBoard() *status.Board {
+	b := status.New(status.Options{Version: "v1.2.3", SDKVersion: "v0.25.0", HostID: "host-1", Uploads: []status.Served{
+		{Name: workforce, Plugins: []string{fullstory, "wiki"}, MaxStale: time.Hour},
+		{Name: "others", Plugins: []string{"wiki"}, MaxStale: time.Hour},
+	}})
+	b.PluginChanged(fullstory, "ready", 0, &pluginv1.Manifest{Name: "baton-fullstory", DisplayName: "Fullstory", Version: "v1.0.0"}, nil)
+	b.Report(status.Event{Upload: workforce, Kind: status.Connected})
+	b.Report(status.Event{Upload: "others", Kind: status.Connected})
+	return b
+}
+
+func begun(b *status.Board) {
+	b.Report(status.Event{Upload: workforce, Kind: status.TaskBegun, Task: "sync_full", ID: "task-1", Whole: true})
+}
+
+func ended(b *status.Board, err error) {
+	b.Report(status.Event{Upload: workforce, Kind: status.TaskDone, Task: "sync_full", ID: "task-1", Whole: true, Err: err})
+}
+
+// synced has a sync go well; behind is how old the second plugin's part is.
+func synced(b *status.Board, upload1 string, first, second int, behind time.Duration) {
+	now := time.Now()
+	result := &syncrun.Result{Whole: true, Sync: lastgood.Sync{StartedAt: now, Plugins: map[string]lastgood.Part{
+		fullstory: {AsOf: now, Accounts: first}, "wiki": {AsOf: now.Add(-behind), Accounts: second},
+	}}}
+	if behind > 0 {
+		result.Stale = []aggregate.Stale{{Instance: "wiki", AsOf: now.Add(-behind), Accounts: second, Err: errors.New("answered 502")}}
+	}
+	b.Report(status.Event{Upload: upload1, Kind: status.Uploaded, ID: "task-1", Whole: true, Result: result, Bytes: 48_211, Took: 3 * time.Second})
+}
+
+func get(t *testing.T, source page.Source, path string) *httptest.ResponseRecorder {
+	t.Helper()
+	answer := httptest.NewRecorder()
+	page.Handler(source).ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+	return answer
+}
+
+var spaces = regexp.MustCompile(`\s+`)
+
+// shown is what a reader of the page sees, and its title.
+func shown(t *testing.T, source page.Source) (text, title string) {
+	t.Helper()
+	answer := get(t, source, "/")
+	require.Equal(t, http.StatusOK, answer.Code)
+	root, err := html.Parse(answer.Body)
+	require.NoError(t, err)
+	var words strings.Builder
+	for node := range root.Descendants() {
+		switch {
+		case node.Type == html.ElementNode && node.Data == "title" && node.Parent.Data == "head":
+			title = node.FirstChild.Data
+		case node.Type == html.TextNode:
+			words.WriteString(node.Data + " ")
+		}
+	}
+	return spaces.ReplaceAllString(words.String(), " "), title
+}
+
+func TestWhatThePageSays(t *testing.T) {
+	t.Parallel()
+	guard := &syncrun.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Before: 40, Now: 3, Since: time.Now()}
+	for name, c := range map[string]struct {
+		happens func(b *status.Board)
+		title   string
+		want    []string
+	}{
+		"nothing has happened": {
+			func(*status.Board) {},
+			"Waiting for the first sync – baton-host",
+			[]string{"2 uploads, 2 plugins, 0 accounts", "C1 has asked for no sync yet.", "No sync yet", "None since the host was started."},
+		},
+		"everything is well": {
+			func(b *status.Board) {
+				synced(b, workforce, 1040, 25, 0)
+				synced(b, "others", 0, 25, 0)
+			},
+			"Everything is fresh – baton-host",
+			[]string{"C1 has 1,065 accounts, as of just now.", "Fullstory", "1,040", "48 kB", "3.0 s", "The last sync: 1,065 accounts", "Fresh", "baton-fullstory v1.0.0", "baton-host v1.2.3"},
+		},
+		"one of two has not begun": {
+			func(b *status.Board) { synced(b, workforce, 1, 0, 0) },
+			"others has no sync yet – baton-host",
+			[]string{"C1 has 1 account, as of just now.", "1 account "},
+		},
+		"a sync is under way": {
+			func(b *status.Board) {
+				synced(b, workforce, 40, 25, 0)
+				synced(b, "others", 0, 25, 0)
+				begun(b)
+				watch := b.Sync(workforce, "task-1")
+				watch.Listed(aggregate.Page{Instance: fullstory, Accounts: true, Rows: 10})
+				watch.Retrying(aggregate.Retry{Instance: "wiki", Wait: 12 * time.Second, Err: errors.New("answered 429")})
+			},
+			"Syncing – Everything is fresh – baton-host",
+			[]string{"Syncing now: workforce", "Reading the apps for a moment", "10 of about 40 accounts, 1 page", "nothing read yet", "Trying again after 12s: the answer was 429 Too Many Requests: its rate limit is reached."},
+		},
+		"a plugin is answered for": {
+			func(b *status.Board) {
+				synced(b, workforce, 40, 25, 3*time.Hour)
+				synced(b, "others", 0, 25, 0)
+			},
+			"workforce is stale – baton-host",
+			[]string{"C1 has 65 accounts, but those of wiki are from 3 hours ago.", "The answer was 502 Bad Gateway: what answers, or a proxy before it, is out of order.", "dashed: in part from before"},
+		},
+		"a sync failed": {
+			func(b *status.Board) {
+				synced(b, workforce, 40, 25, 0)
+				begun(b)
+				ended(b, guard)
+			},
+			"workforce failed – baton-host",
+			[]string{"The last sync failed just now because of fullstory. C1 still has 65 accounts, as of just now.", `Plugin "fullstory" lists 3 of type "fullstory.user", but 40 in the last good sync`, "--accept-deletions fullstory.", "The last 2 syncs: 65 accounts; 1 failed", "workforce: sync", "task-1"},
+		},
+		"no sync has ever gone well": {
+			func(b *status.Board) {
+				for range 2 {
+					begun(b)
+					ended(b, guard)
+				}
+			},
+			"workforce failed – baton-host",
+			[]string{"Syncs have failed for a moment because of fullstory. C1 has no sync of this upload.", "The last 2 syncs failed"},
+		},
+		"the credentials are refused": {
+			func(b *status.Board) { b.Ended(workforce, errors.New("answered 401")) },
+			"workforce is stopped – baton-host",
+			[]string{"This upload is not served any more. C1 has no sync of this upload.", "The answer was 401 Unauthorized: the credentials are refused."},
+		},
+		"C1 is away": {
+			func(b *status.Board) {
+				synced(b, workforce, 40, 25, 0)
+				for _, name := range []string{workforce, "others"} {
+					b.Report(status.Event{Upload: name, Kind: status.Disconnected, Err: errors.New("connection refused")})
+				}
+			},
+			"No connection to C1 – baton-host",
+			[]string{"No connection to C1 since just now: The connection is refused.", "No answer"},
+		},
+		"a plugin does not run": {
+			func(b *status.Board) {
+				synced(b, workforce, 40, 25, 0)
+				synced(b, "others", 0, 25, 0)
+				b.PluginChanged(fullstory, "failed", 5, nil, &supervise.FailedError{
+					Instance: fullstory, Ends: 6, Window: 10 * time.Minute, Last: &supervise.ExitError{Instance: fullstory, State: "exit status 2"},
+				})
+			},
+			"fullstory is not running – baton-host",
+			[]string{`Plugin "fullstory" has failed: it ended 6 times within 10m0s`, "or sends it SIGUSR1; the last time: the process of plugin"},
+		},
+		"the host is stopping": {
+			func(b *status.Board) { b.Stopping() },
+			"The host is stopping – baton-host", nil,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBoard()
+			c.happens(b)
+			text, title := shown(t, b)
+			require.Equal(t, c.title, title)
+			for _, words := range c.want {
+				require.Contains(t, text, words)
+			}
+		})
+	}
+}
+
+// TestWhatAPluginIsCalledIsNoMarkup has a plugin call itself by what would be
+// markup.
+func TestWhatAPluginIsCalledIsNoMarkup(t *testing.T) {
+	t.Parallel()
+	b := newBoard()
+	b.Name(fullstory, `<script>alert(1)</script>`)
+	body := get(t, b, "/").Body.String()
+	require.NotContains(t, body, "<script>alert")
+	require.Contains(t, body, "&lt;script&gt;alert(1)")
+}
+
+// TestThePageNeedsNothingFromElsewhere holds that every address on it is its own,
+// and that no style or script stands in it, which its policy would forbid.
+func TestThePageNeedsNothingFromElsewhere(t *testing.T) {
+	t.Parallel()
+	b := newBoard()
+	synced(b, workforce, 40, 25, 3*time.Hour)
+	root, err := html.Parse(get(t, b, "/").Body)
+	require.NoError(t, err)
+	for node := range root.Descendants() {
+		if node.Type != html.ElementNode {
+			continue
+		}
+		require.NotEqual(t, "style", node.Data)
+		for _, attribute := range node.Attr {
+			require.NotEqual(t, "style", attribute.Key, "of %s", node.Data)
+			require.False(t, strings.HasPrefix(attribute.Key, "on"), attribute.Key)
+			if attribute.Key != "src" && attribute.Key != "href" {
+				continue
+			}
+			require.Regexp(t, `^/[a-z.]+$`, attribute.Val)
+			if attribute.Val != "/metrics" { // It is the board's.
+				require.Equal(t, http.StatusOK, get(t, b, attribute.Val).Code, attribute.Val)
+			}
+		}
+		if node.Data == "script" {
+			require.Nil(t, node.FirstChild)
+		}
+	}
+	for _, path := range []string{"/style.css", "/live.js"} {
+		require.NotRegexp(t, `https?:|//[a-z]|@import|url\(`, get(t, b, path).Body.String(), path)
+	}
+}
+
+func TestThereIsNothingElse(t *testing.T) {
+	t.Parallel()
+	b := newBoard()
+	require.Equal(t, http.StatusNotFound, get(t, b, "/favicon.ico").Code)
+	require.Equal(t, http.StatusNotFound, get(t, b, "/assets/").Code)
+	answer := httptest.NewRecorder()
+	page.Handler(b).ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil))
+	require.Equal(t, http.StatusMethodNotAllowed, answer.Code)
+}
+
+func TestProgramsReadTheSame(t *testing.T) {
+	t.Parallel()
+	b := newBoard()
+	synced(b, workforce, 40, 25, 3*time.Hour)
+	answer := get(t, b, "/status.json")
+	require.Equal(t, "application/json", answer.Header().Get("Content-Type"))
+	var got status.Snapshot
+	require.NoError(t, json.Unmarshal(answer.Body.Bytes(), &got))
+	want := b.Snapshot()
+	require.Equal(t, status.Stale, got.Uploads[0].State)
+	require.Equal(t, want.Uploads[0].Last.ByPlugin, got.Uploads[0].Last.ByPlugin)
+	require.Equal(t, "host-1", got.Host.ID)
+}
+
+// stream reads the page's updates.
+type stream struct {
+	t     *testing.T
+	lines *bufio.Scanner
+}
+
+func listen(t *testing.T, url string) *stream {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	t.Cleanup(cancel)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/events", nil)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request) //nolint:bodyclose // Its context ends.
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	require.Equal(t, "text/event-stream", response.Header.Get("Content-Type"))
+	return &stream{t: t, lines: bufio.NewScanner(response.Body)}
+}
+
+// next is the title of the next update.
+func (s *stream) next() string {
+	s.t.Helper()
+	title := ""
+	for s.lines.Scan() {
+		line := s.lines.Text()
+		if line == "" {
+			return title
+		}
+		text, ok := strings.CutPrefix(line, "data: ")
+		require.True(s.t, ok, line)
+		if found := regexp.MustCompile(`<title>(.*)</title>`).FindStringSubmatch(text); title == "" && found != nil {
+			title = found[1]
+		}
+	}
+	require.NoError(s.t, s.lines.Err())
+	require.Fail(s.t, "the stream has ended")
+	return ""
+}
+
+func TestThePageIsSentAgainWhenSomethingChanges(t *testing.T) {
+	t.Parallel()
+	b := newBoard()
+	server := httptest.NewServer(page.Handler(b))
+	t.Cleanup(server.Close)
+	updates := listen(t, server.URL)
+	require.Equal(t, "Waiting for the first sync – baton-host", updates.next())
+	begun(b)
+	require.Equal(t, "Syncing – Waiting for the first sync – baton-host", updates.next())
+	// What happens in quick succession is one update.
+	ended(b, nil)
+	synced(b, workforce, 40, 25, 0)
+	synced(b, "others", 0, 25, 0)
+	require.Equal(t, "Everything is fresh – baton-host", updates.next())
+	require.Equal(t, "Everything is fresh – baton-host", updates.next(), "times that pass are shown too")
+}
+
+func TestOnlySoManyPagesAreKeptUpToDate(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(page.Handler(newBoard()))
+	t.Cleanup(server.Close)
+	for range 64 {
+		listen(t, server.URL)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/events", nil)
+	require.NoError(t, err)
+	response, err := http.DefaultClient.Do(request)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusServiceUnavailable, response.StatusCode)
+}

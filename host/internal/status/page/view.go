@@ -1,0 +1,339 @@
+package page
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/batonhost/baton-host/host/internal/status"
+)
+
+// Tones are how a state looks; its words say the same.
+const (
+	toneGood = "good"
+	toneIdle = "idle"
+	toneWarn = "warn"
+	toneBad  = "bad"
+	toneBusy = "busy"
+)
+
+// moment is a point in time, for people and for browsers.
+type moment struct{ RFC3339, Relative, Absolute string }
+
+// badge is a state in one or two words.
+type badge struct{ Tone, Words string }
+
+// view is all that the page says.
+type view struct {
+	Title    string
+	Tone     string
+	Headline string
+	Lead     string
+	Host     status.Host
+	Started  moment
+	Now      moment
+	Uploads  []uploadView
+	Plugins  []pluginView
+	Errors   []errorView
+}
+
+// uploadView is an upload's card.
+type uploadView struct {
+	ID         string // in the page
+	Name       string
+	Badges     []badge
+	Sentence   string
+	Why        string
+	Connection string // what is wrong with it
+	Connected  string // in one or two words
+	Syncing    []progressView
+	Parts      []partView
+	Accounts   string // "" if it is not known
+	Last       *moment
+	Took       string
+	Bytes      int64
+	Chart      *chart
+	History    []syncView // the newest first
+}
+
+// partView is one plugin's row in a card.
+type partView struct {
+	Plugin, App string
+	Badge       badge
+	Why         string
+	Accounts    string
+	AsOf        *moment
+}
+
+// progressView is a sync under way.
+type progressView struct {
+	Words   string
+	For     string
+	Plugins []pluginProgress
+}
+
+type pluginProgress struct {
+	Plugin string
+	Words  string
+	Note   string // why it waits, or is answered for
+	// Value and Most are how far it is; Most is 0 if nobody knows.
+	Value, Most int
+}
+
+// syncView is a row of the table of the last syncs.
+type syncView struct {
+	At       moment
+	Badge    badge
+	Accounts string
+	Took     string
+	Why      string
+}
+
+// pluginView is a row of the table of plugins.
+type pluginView struct {
+	status.Plugin
+
+	Badge badge
+	Note  string
+	For   string
+}
+
+// errorView is an entry of the list of errors.
+type errorView struct {
+	At    moment
+	Where string
+	What  string
+	Why   string
+	Times string
+	Task  string
+}
+
+func viewOf(s status.Snapshot) view {
+	v := view{Host: s.Host, Now: momentOf(s.Now, s.Now), Started: momentOf(s.Host.StartedAt, s.Now)}
+	apps := map[string]string{}
+	for _, plugin := range s.Plugins {
+		apps[plugin.Name] = plugin.App
+		v.Plugins = append(v.Plugins, pluginViewOf(plugin, s.Now))
+	}
+	for i, upload := range s.Uploads {
+		card := uploadViewOf(upload, apps, s.Now)
+		card.ID = fmt.Sprintf("upload-%d", i+1)
+		v.Uploads = append(v.Uploads, card)
+	}
+	for _, e := range s.Errors {
+		v.Errors = append(v.Errors, errorViewOf(e, s.Now))
+	}
+	h := headlineOf(s)
+	v.Tone, v.Headline, v.Lead = h.tone, h.words, h.lead
+	v.Title = h.words + " – baton-host"
+	if len(h.syncing) > 0 {
+		v.Title = "Syncing – " + v.Title
+	}
+	return v
+}
+
+func momentOf(t, now time.Time) moment {
+	return moment{RFC3339: t.UTC().Format(time.RFC3339), Relative: relative(t, now), Absolute: absolute(t)}
+}
+
+func maybe(t, now time.Time) *moment {
+	if t.IsZero() {
+		return nil
+	}
+	m := momentOf(t, now)
+	return &m
+}
+
+var badges = map[status.State]badge{
+	status.Fresh:   {toneGood, "Fresh"},
+	status.Waiting: {toneIdle, "No sync yet"},
+	status.Stale:   {toneWarn, "Stale"},
+	status.Failed:  {toneBad, "Failed"},
+	status.Stopped: {toneBad, "Stopped"},
+}
+
+func uploadViewOf(u status.Upload, apps map[string]string, now time.Time) uploadView {
+	u = whyOnce(u)
+	v := uploadView{
+		Name: u.Name, Badges: []badge{badges[u.State]}, Sentence: sentenceOf(u, now), Why: asSentence(u.Why), Chart: chartOf(u.History),
+		Connected: "Connected",
+	}
+	if len(u.Syncing) > 0 {
+		v.Badges = append(v.Badges, badge{toneBusy, "Syncing"})
+	}
+	if u.State == status.Waiting {
+		v.Why = ""
+	}
+	if !u.Connection.Connected && u.State != status.Stopped {
+		v.Connected = "Not yet"
+		if u.Connection.Why != "" {
+			v.Connected = "No answer"
+			v.Connection = fmt.Sprintf("No connection to C1 since %s: %s", relative(u.Connection.Since, now), asSentence(u.Connection.Why))
+		}
+	}
+	if u.Last != nil {
+		v.Accounts, v.Last, v.Bytes = number(u.Last.Accounts), maybe(u.Last.At, now), u.Last.Bytes
+		if u.Last.Took > 0 {
+			v.Took = took(u.Last.Took)
+		}
+	}
+	for _, p := range u.Syncing {
+		v.Syncing = append(v.Syncing, progressViewOf(p, now))
+	}
+	for _, part := range u.Parts {
+		row := partView{
+			Plugin: part.Plugin, App: apps[part.Plugin], Badge: badges[part.State],
+			Why: asSentence(withoutName(part.Why, part.Plugin)), AsOf: maybe(part.AsOf, now),
+		}
+		if row.AsOf != nil {
+			row.Accounts = number(part.Accounts)
+		}
+		if row.App == row.Plugin {
+			row.App = ""
+		}
+		v.Parts = append(v.Parts, row)
+	}
+	for _, made := range slices.Backward(u.History) {
+		v.History = append(v.History, syncViewOf(made, now))
+	}
+	return v
+}
+
+// whyOnce leaves the reasons to the upload where one plugin is to blame, and to the
+// plugins where several are.
+func whyOnce(u status.Upload) status.Upload {
+	var blamed []int
+	for i, part := range u.Parts {
+		if part.State == u.State && part.Why != "" {
+			blamed = append(blamed, i)
+		}
+	}
+	switch {
+	case len(blamed) == 1 && u.Why == u.Parts[blamed[0]].Why:
+		u.Parts[blamed[0]].Why = ""
+	case len(blamed) > 1:
+		u.Why = ""
+	}
+	return u
+}
+
+// sentenceOf says what C1 has.
+func sentenceOf(u status.Upload, now time.Time) string {
+	has := "C1 has no sync of this upload."
+	if u.Last != nil {
+		has = fmt.Sprintf("C1 has %s, as of %s.", accounts(u.Last.Accounts), relative(u.Last.At, now))
+	}
+	switch u.State {
+	case status.Waiting:
+		return "C1 has asked for no sync yet."
+	case status.Failed:
+		failed := "The last sync failed " + relative(u.Since, now)
+		if last := u.History[len(u.History)-1]; last.At.After(u.Since) {
+			failed = "Syncs have failed " + lasting(u.Since, now)
+		}
+		var because []string
+		for _, part := range u.Parts {
+			if part.State == status.Failed {
+				because = append(because, part.Plugin)
+			}
+		}
+		if len(because) > 0 {
+			failed += " because of " + strings.Join(because, " and ")
+		}
+		if u.Last != nil {
+			has = strings.Replace(has, "C1 has", "C1 still has", 1)
+		}
+		return failed + ". " + has
+	case status.Stopped:
+		return "This upload is not served any more. " + has
+	case status.Stale:
+		var old []string
+		for _, part := range u.Parts {
+			if part.State == status.Stale {
+				old = append(old, fmt.Sprintf("those of %s are from %s", part.Plugin, relative(part.AsOf, now)))
+			}
+		}
+		if len(old) > 0 {
+			return fmt.Sprintf("C1 has %s, but %s.", accounts(u.Last.Accounts), strings.Join(old, " and "))
+		}
+		return has
+	case status.Fresh:
+	}
+	return has
+}
+
+func progressViewOf(p status.Progress, now time.Time) progressView {
+	v := progressView{Words: "Reading the apps", For: lasting(p.StartedAt, now)}
+	if !p.Whole {
+		v.Words = "Reading a part of the apps"
+	}
+	if p.Sending {
+		v.Words = "Sending to C1"
+	}
+	for _, part := range p.Plugins {
+		row := pluginProgress{Plugin: part.Plugin, Value: part.Accounts, Note: asSentence(part.Waits)}
+		row.Words = accounts(part.Accounts)
+		if part.Before > 0 && p.Whole {
+			row.Words = fmt.Sprintf("%s of about %s accounts", number(part.Accounts), number(part.Before))
+			row.Value, row.Most = min(part.Accounts, part.Before), part.Before
+		}
+		if part.Grants > 0 {
+			row.Words += ", " + plural(part.Grants, "grant")
+		}
+		row.Words += ", " + plural(part.Pages, "page")
+		if part.Pages == 0 {
+			row.Words = "nothing read yet"
+		}
+		if part.AnsweredFor != "" {
+			row.Note = "Answered from its last good sync: " + asSentence(withoutName(part.AnsweredFor, part.Plugin))
+		}
+		v.Plugins = append(v.Plugins, row)
+	}
+	return v
+}
+
+func syncViewOf(made status.Sync, now time.Time) syncView {
+	v := syncView{At: momentOf(made.At, now), Badge: badges[made.State], Why: asSentence(made.Why)}
+	if made.State != status.Failed {
+		v.Accounts = number(made.Accounts)
+	}
+	if made.Took > 0 {
+		v.Took = took(made.Took)
+	}
+	return v
+}
+
+// pluginBadges are for the states of processes.
+var pluginBadges = map[string]badge{
+	"starting": {toneBusy, "Starting"},
+	"ready":    {toneGood, "Running"},
+	"refusing": {toneWarn, "Refusing"},
+	"failed":   {toneBad, "Failed"},
+	"stopped":  {toneIdle, "Stopped"},
+}
+
+func pluginViewOf(p status.Plugin, now time.Time) pluginView {
+	v := pluginView{Plugin: p, Badge: pluginBadges[p.State], Note: asSentence(withoutName(p.Why, p.Name)), For: lasting(p.Since, now)}
+	if p.State == "starting" && p.Why != "" {
+		v.Badge = badge{toneWarn, "Restarting"}
+	}
+	if p.App == p.Name {
+		v.App = ""
+	}
+	return v
+}
+
+func errorViewOf(e status.Error, now time.Time) errorView {
+	v := errorView{At: momentOf(e.At, now), What: e.What, Why: asSentence(e.Why), Task: e.Task}
+	switch {
+	case e.Upload != "" && e.Plugin != "":
+		v.Where = e.Plugin + " in " + e.Upload
+	default:
+		v.Where = e.Upload + e.Plugin
+	}
+	if e.Times > 1 {
+		v.Times = fmt.Sprintf("%s times so far", number(e.Times))
+	}
+	return v
+}

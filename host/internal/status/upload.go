@@ -1,0 +1,143 @@
+package status
+
+import (
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/batonhost/baton-host/host/internal/lastgood"
+)
+
+// uploadState is what is known of an upload.
+type uploadState struct {
+	name     string
+	maxStale time.Duration
+	plugins  []string
+
+	connection Connection
+	met        bool   // C1 has answered since the host was started
+	refusal    string // why it is not served any more, "" if it is
+	syncs      []*progress
+	history    []Sync
+	last       *Sync
+	began      time.Time // when the last sync did
+	parts      map[string]*Part
+	failure    *failure // the last sync of everything failed
+}
+
+// failure is why a sync of everything failed, and since when they do.
+type failure struct {
+	why   string
+	since time.Time
+}
+
+func newUpload(served Served) *uploadState {
+	u := &uploadState{name: served.Name, maxStale: served.MaxStale, plugins: served.Plugins, parts: map[string]*Part{}}
+	for _, name := range served.Plugins {
+		u.parts[name] = &Part{Plugin: name, State: Waiting}
+	}
+	return u
+}
+
+// remember takes in a sync of everything that C1 has, but for the history.
+func (u *uploadState) remember(made Sync, parts map[string]lastgood.Part, startedAt time.Time, why map[string]string, staleAccounts map[string]int) {
+	made.State, made.Accounts, made.ByPlugin = Fresh, 0, map[string]int{}
+	u.began = startedAt
+	for _, name := range u.plugins {
+		part, ok := parts[name]
+		if !ok {
+			continue
+		}
+		is := Part{Plugin: name, AsOf: part.AsOf, Accounts: part.Accounts, StaleAccounts: staleAccounts[name]}
+		if u.settle(&is, why[name]); is.State == Stale {
+			made.State = Stale
+		}
+		u.parts[name] = &is
+		made.Accounts += part.Accounts
+		made.ByPlugin[name] = part.Accounts
+	}
+	u.last, u.failure = &made, nil
+}
+
+// settle is how a part is as far as C1 has it, and why it is not fresh.
+func (u *uploadState) settle(part *Part, why string) {
+	switch {
+	case part.AsOf.IsZero():
+		part.State, part.Why = Waiting, ""
+	case part.AsOf.Before(u.began):
+		part.State, part.Why, part.stale = Stale, why, why
+	default:
+		part.State, part.Why, part.stale = Fresh, "", ""
+		if part.Accounts == 0 {
+			part.Why = "it has not a single account"
+		}
+	}
+}
+
+// fail takes in a sync of everything that failed because of these plugins.
+func (u *uploadState) fail(made Sync, plugins map[string]string) {
+	made.State = Failed
+	u.add(made)
+	since := made.At
+	if u.failure != nil {
+		since = u.failure.since
+	}
+	u.failure = &failure{why: made.Why, since: since}
+	for name, part := range u.parts {
+		u.settle(part, part.stale)
+		if why, ok := plugins[name]; ok {
+			part.State, part.Why = Failed, why
+		}
+	}
+}
+
+// sync is the sync that a task asks for, or nil.
+func (u *uploadState) sync(task string) *progress {
+	for _, p := range u.syncs {
+		if p.Task == task {
+			return p
+		}
+	}
+	return nil
+}
+
+func (u *uploadState) snapshot(now time.Time) Upload {
+	s := Upload{Name: u.name, Connection: u.connection, History: u.past(), Syncing: []Progress{}, Parts: []Part{}}
+	if u.last != nil {
+		last := *u.last
+		last.ByPlugin = maps.Clone(last.ByPlugin)
+		s.Last = &last
+	}
+	for _, name := range u.plugins {
+		s.Parts = append(s.Parts, *u.parts[name])
+	}
+	for _, p := range u.syncs {
+		s.Syncing = append(s.Syncing, p.snapshot())
+	}
+	s.State, s.Since, s.Why = u.state(now)
+	return s
+}
+
+// state is the worst that is true.
+func (u *uploadState) state(now time.Time) (state State, since time.Time, why string) {
+	switch {
+	case u.refusal != "":
+		return Stopped, u.connection.Since, u.refusal
+	case u.failure != nil:
+		return Failed, u.failure.since, u.failure.why
+	case u.last == nil:
+		return Waiting, time.Time{}, "C1 has asked for no sync yet"
+	case u.last.State == Stale:
+		since = now
+		for _, name := range u.plugins {
+			if part := u.parts[name]; part.State == Stale && part.AsOf.Before(since) {
+				since, why = part.AsOf, part.stale
+			}
+		}
+		return Stale, since, why
+	case u.maxStale > 0 && now.Sub(u.last.At) > u.maxStale:
+		return Stale, u.last.At, fmt.Sprintf("C1 has asked for no sync for longer than max-stale (%s)", u.maxStale)
+	default:
+		return Fresh, u.last.At, ""
+	}
+}

@@ -1,0 +1,131 @@
+package supervise
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	"go.uber.org/zap"
+
+	"github.com/batonhost/baton-host/host/internal/supervise/prebuilt"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+// mostTold is how much of what a command prints is read, in bytes.
+const mostTold = 4 << 20
+
+// told is what connectors said of themselves, by what they are made of: a
+// connector that is started again is not asked again.
+var told = struct {
+	sync.Mutex
+	by map[string]prebuilt.Told
+}{by: map[string]prebuilt.Told{}}
+
+// askManifest asks an unmodified connector what it is, by its own commands. It
+// returns what the toolchain wrote into the executable too, which is nothing in a
+// script.
+func (p *Process) askManifest(ctx context.Context, made *image) (*pluginv1.Manifest, prebuilt.Build, error) {
+	build, ok := prebuilt.Read(p.spec.Path)
+	if ok && build.Platform != "" && build.Platform != here {
+		return nil, build, fmt.Errorf("it is built for %s, and this is %s; install the release for this system", build.Platform, here)
+	}
+	id := p.spec.fileID()
+	told.Lock()
+	answers, known := told.by[id]
+	told.Unlock()
+	if !known {
+		asked, err := p.askAll(ctx, made)
+		if err != nil {
+			return nil, build, err
+		}
+		answers = asked
+		if id != "" {
+			told.Lock()
+			told.by[id] = answers
+			told.Unlock()
+		}
+	}
+	manifest, err := prebuilt.Manifest(p.spec.Path, build, answers)
+	return manifest, build, err
+}
+
+// fileID tells one state of a program from another; "" if that cannot be said.
+func (s Spec) fileID() string {
+	info, err := os.Stat(s.Path)
+	if err != nil {
+		return ""
+	}
+	sum := ""
+	if s.Pin != nil {
+		sum = s.Pin.Executable
+	}
+	return fmt.Sprintf("%s\x00%q\x00%d\x00%d\x00%s", s.Path, s.Args, info.Size(), info.ModTime().UnixNano(), sum)
+}
+
+// askAll runs the commands that tell, at the same time. Only the first has to
+// work.
+func (p *Process) askAll(ctx context.Context, made *image) (prebuilt.Told, error) {
+	ctx, cancel := context.WithTimeout(ctx, p.spec.StartTimeout)
+	defer cancel()
+	var answers prebuilt.Told
+	var failed error
+	var asking sync.WaitGroup
+	asking.Go(func() { answers.Schema, failed = p.ask(ctx, made, prebuilt.SchemaCommand) })
+	asking.Go(func() { answers.Version, _ = p.ask(ctx, made, prebuilt.VersionCommand) })
+	asking.Go(func() { answers.Capabilities, _ = p.ask(ctx, made, prebuilt.CapabilitiesCommand) })
+	asking.Wait()
+	if _, notExecuted := errors.AsType[syscall.Errno](failed); notExecuted {
+		return prebuilt.Told{}, failed
+	}
+	if failed != nil {
+		return prebuilt.Told{}, fmt.Errorf("its %s command, by which it says what configuration it takes, %w; use a release of it that is built with a later baton-sdk",
+			strings.Join(prebuilt.SchemaCommand, " "), failed)
+	}
+	return answers, nil
+}
+
+// ask runs a command of the connector that prints something and ends. The
+// connector is given no configuration.
+func (p *Process) ask(ctx context.Context, made *image, command []string) (string, error) {
+	spec := p.spec
+	spec.Args = slices.Concat(spec.Args, command)
+	logs := newLogWriter(zap.NewNop())
+	var printed beginning
+	r := newRunner(spec, logs, made)
+	r.byInput = true
+	r.output = &printed
+	r.cmd.Dir = p.socketDir.Path() // No configuration of its own is found here.
+	if err := r.Start(ctx); err != nil {
+		return "", fmt.Errorf("cannot be started: %s%w", notStartable(spec.Path, err), err)
+	}
+	select {
+	case <-r.exited:
+	case <-ctx.Done():
+		_ = r.Kill(context.WithoutCancel(ctx))
+		<-r.exited
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return "", fmt.Errorf("did not end within %s", p.spec.StartTimeout)
+		}
+		return "", ctx.Err()
+	}
+	if !r.state.Success() {
+		return "", fmt.Errorf("failed (%s)%s", r.state, logs.lastWords())
+	}
+	return printed.String(), nil
+}
+
+// beginning keeps the beginning of what is written to it.
+type beginning struct{ bytes.Buffer }
+
+func (b *beginning) Write(p []byte) (int, error) {
+	if room := mostTold - b.Len(); room > 0 {
+		_, _ = b.Buffer.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
+}

@@ -1,0 +1,197 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/batonhost/baton-host/host/internal/workdir"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+// Plugin is one plugin instance over as many processes as it takes: one that
+// ends is replaced by another with the same configuration. Its methods may be
+// called concurrently.
+type Plugin struct {
+	settings Settings
+	cancel   context.CancelFunc
+	ctx      context.Context //nolint:containedctx // It ends with Stop and carries the log; no call's context does.
+	kept     sync.WaitGroup  // the goroutine that replaces processes
+	revived  chan struct{}
+	listings *semaphore.Weighted // see BeginListing
+
+	scratch *workdir.Dir // nil until Start
+
+	mu       sync.Mutex
+	status   Status
+	once     bool               // it has been ready
+	process  *Process           // nil or the last one
+	manifest *pluginv1.Manifest // of the last process that told
+	changed  chan struct{}      // closed at the next change
+
+	concealed []string
+}
+
+// New makes a plugin that is not started yet. Log lines go to the context's
+// logger; its end does not stop the plugin.
+func New(ctx context.Context, settings Settings) *Plugin {
+	if settings.Restarts == 0 {
+		settings.Restarts = DefaultRestarts
+	}
+	settings.RestartWindow = orDefault(settings.RestartWindow, DefaultRestartWindow)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	return &Plugin{
+		settings: settings, ctx: ctx, cancel: cancel,
+		revived:  make(chan struct{}, 1),
+		listings: semaphore.NewWeighted(wholeCapacity),
+		status:   Status{Instance: settings.Instance, State: Starting},
+		changed:  make(chan struct{}),
+	}
+}
+
+// Start makes the first start, within ctx, and returns when the plugin is ready
+// or why it is not. A plugin that was ready once, and a persistent one, is kept
+// from then on, until Stop. Call it once.
+func (p *Plugin) Start(ctx context.Context) error {
+	scratch, err := workdir.Make(os.TempDir(), scratchPrefix)
+	if err != nil {
+		err = fmt.Errorf("plugin %q needs a directory among the temporary files: %w; make room there, or set TMPDIR", p.settings.Instance, err)
+		p.set(Failed, nil, err)
+		return err
+	}
+	p.scratch = scratch
+	p.settings.ScratchDir = scratch.Path()
+	process, err := p.start(ctx)
+	switch {
+	case err == nil:
+		p.set(Ready, process, nil)
+	case p.settings.Persistent:
+		p.set(stateFor(err), nil, err)
+	default:
+		p.set(Failed, nil, err)
+		return err
+	}
+	p.kept.Go(func() { p.keep(process, err) })
+	return err
+}
+
+// stateFor is the state of a plugin that did not start.
+func stateFor(err error) State {
+	if _, ok := errors.AsType[*RefusedError](err); ok {
+		return Refusing
+	}
+	return Starting
+}
+
+// start starts a process and configures it.
+func (p *Plugin) start(ctx context.Context) (*Process, error) {
+	spec := p.settings.Spec
+	if spec.Path == "" && spec.Attach == nil {
+		path, err := p.settings.Owner.Find()
+		if err != nil {
+			return nil, fmt.Errorf("plugin %q: %w", spec.Instance, err)
+		}
+		spec.Path = path
+	}
+	process, err := Start(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.prepare(ctx, process); err != nil {
+		process.Stop(context.WithoutCancel(ctx))
+		return nil, err
+	}
+	return process, nil
+}
+
+// prepare makes a process ready for calls.
+func (p *Plugin) prepare(ctx context.Context, process *Process) error {
+	manifest, err := process.Describe(ctx)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.manifest = manifest
+	p.mu.Unlock()
+
+	request, err := p.settings.Owner.Configure(manifest)
+	if err != nil {
+		return err
+	}
+	diagnostics, err := process.Configure(ctx, request)
+	if err != nil {
+		return err
+	}
+	if err := p.settings.Owner.Refused(diagnostics); err != nil {
+		return &RefusedError{Instance: p.settings.Instance, Err: err}
+	}
+	return nil
+}
+
+// Stop stops the plugin for good: see [Process.Stop] for how long that takes.
+func (p *Plugin) Stop(ctx context.Context) {
+	p.cancel()
+	p.kept.Wait()
+	p.mu.Lock()
+	process := p.process
+	p.mu.Unlock()
+	if process != nil {
+		process.Stop(ctx)
+	}
+	if p.scratch != nil {
+		_ = p.scratch.Remove()
+	}
+	p.set(Stopped, nil, &stoppedError{p.settings.Instance})
+}
+
+// Instance is the plugin's name in the configuration.
+func (p *Plugin) Instance() string { return p.settings.Instance }
+
+// Status is how the plugin is now.
+func (p *Plugin) Status() Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.status
+}
+
+// Manifest is what the plugin said of itself last, or nil.
+func (p *Plugin) Manifest() *pluginv1.Manifest {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.manifest
+}
+
+// set makes the plugin's state known: the process that calls go to, or why there
+// is none.
+func (p *Plugin) set(state State, process *Process, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status.State, p.status.PID, p.status.Err, p.status.Manifest = state, 0, err, p.manifest
+	if process != nil {
+		p.status.PID = process.PID()
+		process.logs.conceal(p.concealed)
+	}
+	p.process = process
+	p.once = p.once || state == Ready
+	close(p.changed)
+	p.changed = make(chan struct{})
+	p.settings.Owner.Changed(p.status)
+}
+
+// startedAgain counts a start after the first, and returns the count.
+func (p *Plugin) startedAgain() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.status.Restarts++
+	return p.status.Restarts
+}
+
+func (p *Plugin) logger() *zap.Logger {
+	return ctxzap.Extract(p.ctx).With(zap.String("plugin", p.settings.Instance))
+}

@@ -1,0 +1,111 @@
+package supervise
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/internal/workdir"
+	"github.com/batonhost/baton-host/plugin"
+	"github.com/batonhost/baton-host/plugin/redact"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+const (
+	// DefaultStartTimeout is how long a plugin may take from its start to the
+	// end of its handshake, and again to describe itself.
+	DefaultStartTimeout = 10 * time.Second
+	// DefaultCallTimeout is how long a call may take where a Spec does not say:
+	// beyond any page of an app that answers at all.
+	DefaultCallTimeout = 10 * time.Minute
+	// DefaultConfigureTimeout is how long a plugin may at least take to configure
+	// itself: long enough for a connector that fetches a token first.
+	DefaultConfigureTimeout = time.Minute
+	// stopTimeout is how long a plugin may take to finish what is running.
+	stopTimeout = 5 * time.Second
+	// killAfter is how long the process may then take to end by itself.
+	// go-plugin's own grace of two seconds fits into it.
+	killAfter = 3 * time.Second
+	// exitNotice is how long a failed call waits for the news that the process
+	// has gone, which explains it.
+	exitNotice = time.Second
+	// brokenNotice is how much longer it waits where the connection is broken: on a
+	// busy machine a process that crashes takes seconds to say why.
+	brokenNotice = 10 * time.Second
+)
+
+// Process is one running plugin. Its methods may be called concurrently.
+type Process struct {
+	spec      Spec
+	log       *zap.Logger
+	logs      *logWriter
+	runner    *runner
+	client    *plugin.Client
+	conn      grpc.ClientConnInterface // carries the connector's services
+	hangUp    func()                   // asks the process to end, and returns when it has
+	socketDir *workdir.Dir
+	stopOnce  sync.Once
+	attached  bool // somebody else started it
+
+	mu     sync.Mutex
+	reason string // why the host ended it
+}
+
+// Instance is the plugin's name in the configuration.
+func (p *Process) Instance() string { return p.spec.Instance }
+
+// PID is the process id.
+func (p *Process) PID() int { return p.runner.pid }
+
+// Exited is closed when the process is gone.
+func (p *Process) Exited() <-chan struct{} { return p.runner.exited }
+
+// Describe asks the plugin what it is.
+func (p *Process) Describe(ctx context.Context) (*pluginv1.Manifest, error) {
+	limited, cancel := context.WithTimeout(ctx, p.spec.StartTimeout)
+	defer cancel()
+	response, err := p.client.Describe(limited, &pluginv1.DescribeRequest{})
+	if late(err, ctx, limited) {
+		return nil, fmt.Errorf("plugin %q does not describe itself within its start-timeout of %s", p.spec.Instance, p.spec.StartTimeout)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("plugin %q does not describe itself: %w", p.spec.Instance, p.explainCall(ctx, err))
+	}
+	manifest := response.GetManifest()
+	if manifest.GetName() == "" || manifest.GetVersion() == "" {
+		return nil, fmt.Errorf("plugin %q describes itself without a name or a version", p.spec.Instance)
+	}
+	return manifest, nil
+}
+
+// Configure gives the plugin its configuration and returns what it has to say
+// about it. The error is about the call, never about the configuration. From
+// now on the values of the request's secrets are blanked in the plugin's log.
+func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequest) ([]*pluginv1.Diagnostic, error) {
+	p.logs.redact(redact.Secrets(request))
+	within := p.spec.ConfigureTimeout
+	limited, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	response, err := p.client.Configure(limited, p.offer(limited, request))
+	if late(err, ctx, limited) {
+		return nil, fmt.Errorf("plugin %q has not taken its configuration within %s; if it needs longer, raise its start-timeout%s", p.spec.Instance, within, p.lastWords())
+	}
+	if err != nil {
+		return nil, fmt.Errorf("plugin %q cannot be configured: %w", p.spec.Instance, p.explainCall(ctx, err))
+	}
+	return response.GetDiagnostics(), nil
+}
+
+// late says that a call failed because of the limit that was put on it, and not for
+// a reason of its caller's or the plugin's. The plugin's end of the connection keeps
+// the limit too, and may be a moment earlier.
+func late(err error, caller, limited context.Context) bool { //nolint:revive // It tells two contexts apart.
+	until, _ := limited.Deadline()
+	return status.Code(err) == codes.DeadlineExceeded && time.Until(until) < time.Second && caller.Err() == nil
+}

@@ -1,0 +1,265 @@
+package supervise
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	hclog "github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	pluginrunner "github.com/hashicorp/go-plugin/runner"
+	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
+	"google.golang.org/grpc"
+
+	"github.com/batonhost/baton-host/host/internal/discreet"
+	"github.com/batonhost/baton-host/internal/mutualtls"
+	"github.com/batonhost/baton-host/plugin"
+)
+
+// Start starts a plugin and shakes hands with it. The context bounds the start
+// only; the process lives until Stop. Log lines go to the context's logger.
+//
+// An unmodified connector is asked what it is, and its process is started by
+// Configure: it starts with its configuration or not at all.
+//
+// It returns an error that says what the person should look at: a binary that
+// is no plugin, one that ended at once (an [*ExitError]), one that did not
+// answer in time, one of another protocol version.
+func Start(ctx context.Context, spec Spec) (*Process, error) {
+	spec = spec.withDefaults()
+	if spec.Attach != nil {
+		return attach(ctx, spec)
+	}
+	leave, err := enterStart(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("start plugin %q: %w", spec.Instance, err)
+	}
+	defer leave()
+	// The process may be started in another directory.
+	if spec.Path, err = filepath.Abs(spec.Path); err != nil {
+		return nil, fmt.Errorf("start plugin %q: make the path of its program absolute: %w", spec.Instance, err)
+	}
+	log := ctxzap.Extract(ctx).With(zap.String("plugin", spec.Instance))
+	lines, err := withLevel(log, spec.LogLevel)
+	if err != nil {
+		return nil, fmt.Errorf("start plugin %q: %w", spec.Instance, err)
+	}
+	socketDir, err := newSocketDir()
+	if err != nil {
+		return nil, err
+	}
+	logs := newLogWriter(lines)
+	logs.observe = spec.Observe
+	made := &image{path: spec.Path}
+	if spec.Pin != nil {
+		if made, err = verified(spec, socketDir.Path()); err != nil {
+			_ = socketDir.Remove()
+			return nil, err
+		}
+	}
+	p := &Process{spec: spec, log: log, logs: logs, runner: newRunner(spec, logs, made), socketDir: socketDir}
+	if spec.unmodified() {
+		err = p.openConnector(ctx, made)
+	} else {
+		err = p.openPlugin(ctx)
+	}
+	if err != nil {
+		p.end()
+		return nil, err
+	}
+	if spec.Pin != nil {
+		// What an interpreter reads cannot be held fast. It has read it by now, and
+		// has been given no secret yet.
+		if err := spec.verifyFiles(); err != nil {
+			p.end()
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// openPlugin starts a plugin and shakes hands with it.
+func (p *Process) openPlugin(ctx context.Context) error {
+	identity, err := mutualtls.New()
+	if err != nil {
+		return fmt.Errorf("start plugin %q: %w", p.spec.Instance, err)
+	}
+	client := goplugin.NewClient(&goplugin.ClientConfig{
+		HandshakeConfig:  plugin.Handshake,
+		VersionedPlugins: plugin.HostPlugins(),
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (pluginrunner.Runner, error) {
+			p.runner.cmd.Env = append(p.runner.cmd.Env, cmd.Env...)
+			p.runner.cmd.Env = append(p.runner.cmd.Env, mutualtls.CertificateEnv+"="+identity.PEM())
+			return p.runner, nil
+		},
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: p.socketDir.Path()},
+		SkipHostEnv:      true,
+		TLSConfig:        identity.Host(),
+		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
+		StartTimeout:     p.spec.StartTimeout,
+		GRPCDialOptions:  p.spec.dialOptions(),
+		Logger:           newGoPluginLogger(p.log, p.logs),
+		SyncStdout:       p.logs.printed,
+		SyncStderr:       p.logs.synced,
+	})
+	p.hangUp = client.Kill
+	if err := p.shakeHands(ctx, client); err != nil {
+		return p.explainStart(ctx, err)
+	}
+	p.started()
+	return nil
+}
+
+// dialOptions are those of the connection to the process.
+func (s Spec) dialOptions() []grpc.DialOption {
+	options := append(plugin.DialOptions(), grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(s.MaxAnswer)))
+	return append(options, s.Telemetry.DialOptions()...)
+}
+
+// started watches a process that can be called.
+func (p *Process) started() {
+	p.log.Debug("plugin started", zap.String("path", p.spec.Path), zap.Int("pid", p.PID()))
+	go p.watchHealth()
+	if p.spec.MemoryLimit > 0 {
+		go p.watchMemory()
+	}
+}
+
+// starting bounds how many plugins start at a time: a start is work for the
+// processor, keys for TLS above all.
+var starting = semaphore.NewWeighted(int64(max(2, runtime.GOMAXPROCS(0))))
+
+// longestTurn is how long a start counts as work. One that takes longer waits for
+// something else, and must not hold up the starts of other plugins.
+const longestTurn = 3 * time.Second
+
+// enterStart waits for its turn to start.
+func enterStart(ctx context.Context) (leave func(), err error) {
+	if err := starting.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	release := sync.OnceFunc(func() { starting.Release(1) })
+	turn := time.AfterFunc(longestTurn, release)
+	return func() {
+		turn.Stop()
+		release()
+	}, nil
+}
+
+// shakeHands runs go-plugin's start, which knows no context, under ours.
+func (p *Process) shakeHands(ctx context.Context, from *goplugin.Client) error {
+	type outcome struct {
+		protocol goplugin.ClientProtocol
+		err      error
+	}
+	done := make(chan outcome, 1)
+	go func() {
+		if _, err := from.Start(); err != nil {
+			done <- outcome{err: err}
+			return
+		}
+		protocol, err := from.Client()
+		done <- outcome{protocol: protocol, err: err}
+	}()
+
+	select {
+	case result := <-done:
+		if result.err != nil {
+			return result.err
+		}
+		client, err := plugin.Dispense(result.protocol)
+		if err != nil {
+			return err
+		}
+		p.client, p.conn = client, client.Conn
+		return nil
+	case <-ctx.Done():
+		_ = p.runner.Kill(ctx)
+		<-done
+		return ctx.Err()
+	}
+}
+
+// explainStart turns go-plugin's error into a sentence.
+func (p *Process) explainStart(ctx context.Context, err error) error {
+	at := fmt.Sprintf("start plugin %q (%s)", p.spec.Instance, p.spec.Path)
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", at, ctx.Err())
+	}
+	if p.runner.ID() == "" {
+		return &startError{fmt.Errorf("%s: %s%w", at, notStartable(p.spec.Path, err), err), p.cannot(strings.TrimSuffix("its program cannot be executed: "+discreet.Of(err), ": "))}
+	}
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "timeout while waiting for plugin"):
+		return &startError{
+			fmt.Errorf("%s: it did not shake hands within %s%s", at, p.spec.StartTimeout, p.lastWords()),
+			p.cannot(fmt.Sprintf("it did not shake hands within %s", p.spec.StartTimeout)),
+		}
+	case strings.Contains(text, "incompatible API version"):
+		const why = "it speaks another version of the plugin protocol than this host"
+		return &startError{
+			fmt.Errorf("%s: %s, which speaks %d; use a plugin and a host of matching releases", at, why, plugin.ProtocolVersion), p.cannot(why),
+		}
+	case strings.Contains(text, "exited before we could connect"), strings.Contains(text, "Failed to read any lines"):
+		if exit := p.waitExit(ctx, exitNotice); exit != nil {
+			return fmt.Errorf("%s: it is no baton-host plugin, or it failed before it could serve: %w", at, exit)
+		}
+	case strings.Contains(text, "Unrecognized remote plugin message"):
+		const why = "it is no baton-host plugin: it wrote something else than the plugin handshake to standard output"
+		return &startError{fmt.Errorf("%s: %s", at, why), p.cannot(why)}
+	}
+	return fmt.Errorf("%s: %w%s", at, err, p.lastWords())
+}
+
+func (p *Process) cannot(why string) string {
+	return fmt.Sprintf("plugin %q cannot be started: %s", p.spec.Instance, why)
+}
+
+// here is the system that this program runs on.
+const here = runtime.GOOS + "/" + runtime.GOARCH
+
+// notStartable begins the sentence about a path that the system would not execute;
+// what the system says of it follows.
+func notStartable(path string, err error) string {
+	info, statErr := os.Stat(path)
+	executed, _ := errors.AsType[*fs.PathError](err)
+	switch {
+	case errors.Is(err, syscall.ETXTBSY):
+		return "it is still being written, by a build or an install; let that end, and install by replacing the file (mv), not by writing into it: "
+	case errors.Is(err, fs.ErrPermission) && executed != nil && executed.Op == "fork/exec" && executed.Path != path:
+		return "its verified copy may not be executed; set TMPDIR to a directory on a file system that allows programs (mounted without noexec), or allow programs in memory (vm.memfd_noexec below 2): "
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is no such program, or not the interpreter that it names: "
+	case statErr == nil && info.IsDir():
+		return "it is a directory, not a program; name the plugin binary in it: "
+	case errors.Is(err, syscall.ENOEXEC):
+		return "it is no program for this system (" + here + "): "
+	case errors.Is(err, fs.ErrPermission):
+		return "it may not be executed; make it executable (chmod +x), and see that its file system allows programs: "
+	default:
+		return ""
+	}
+}
+
+func (p *Process) lastWords() string { return p.logs.lastWords() }
+
+// lastWords is the end of a sentence with the last lines, or "".
+func (w *logWriter) lastWords() string {
+	lines := w.lastLines()
+	if len(lines) == 0 {
+		return ""
+	}
+	return "; its last words: " + strings.Join(lines, " / ")
+}

@@ -1,0 +1,267 @@
+package supervise
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	goplugin "github.com/hashicorp/go-plugin"
+	"golang.org/x/sync/semaphore"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/internal/supervise/prebuilt"
+	"github.com/batonhost/baton-host/internal/schema"
+	"github.com/batonhost/baton-host/plugin"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+// unmodified is a connector that knows no host, seen as a plugin: what a plugin
+// answers itself is answered here, and the connector services are the process's.
+type unmodified struct {
+	process  *Process
+	manifest *pluginv1.Manifest
+	receiver prebuilt.Receiver
+
+	configured atomic.Bool
+	stopping   atomic.Bool
+	conn       atomic.Pointer[grpc.ClientConn]  // nil until it serves
+	service    atomic.Pointer[prebuilt.Service] // nil until it is configured
+	// inside has a unit for each call in the process, and all of them once it is
+	// to stop.
+	inside *semaphore.Weighted
+}
+
+const allCalls = math.MaxInt64
+
+// unmodified says that the program is a connector without a plugin's side.
+func (s Spec) unmodified() bool {
+	if s.Unmodified {
+		return true
+	}
+	build, ok := prebuilt.Read(s.Path)
+	return ok && build.Unmodified()
+}
+
+// openConnector asks an unmodified connector what it is.
+func (p *Process) openConnector(ctx context.Context, made *image) error {
+	u := &unmodified{process: p, inside: semaphore.NewWeighted(allCalls)}
+	p.client, p.conn = &plugin.Client{PluginServiceClient: u}, u
+	p.hangUp = u.hangUp
+	if !inheritsDescriptors {
+		return fmt.Errorf("start plugin %q (%s): it is an unmodified Baton connector, which can be loaded on Linux and macOS only; on this system use one that is built as a plugin",
+			p.spec.Instance, p.spec.Path)
+	}
+	manifest, build, err := p.askManifest(ctx, made)
+	if err != nil {
+		return fmt.Errorf("start plugin %q (%s), an unmodified Baton connector: %w", p.spec.Instance, p.spec.Path, err)
+	}
+	u.manifest = manifest
+	u.receiver = prebuilt.Receiver{Build: build, Schema: manifest.GetConfiguration()}
+	return nil
+}
+
+// Describe tells what the connector's commands told.
+func (u *unmodified) Describe(context.Context, *pluginv1.DescribeRequest, ...grpc.CallOption) (*pluginv1.DescribeResponse, error) {
+	if u.stopping.Load() {
+		return nil, errStopping
+	}
+	return &pluginv1.DescribeResponse{Manifest: u.manifest}, nil
+}
+
+// Configure starts the connector with its configuration. One that ends by itself
+// before it serves refuses its configuration; its last words are what it says
+// about it.
+func (u *unmodified) Configure(ctx context.Context, request *pluginv1.ConfigureRequest, _ ...grpc.CallOption) (*pluginv1.ConfigureResponse, error) {
+	if u.stopping.Load() {
+		return nil, errStopping
+	}
+	if findings := schema.Check(u.manifest.GetConfiguration(), request); len(findings) > 0 {
+		return &pluginv1.ConfigureResponse{Diagnostics: findings}, nil
+	}
+	if findings := u.receiver.Check(request); len(findings) > 0 {
+		return &pluginv1.ConfigureResponse{Diagnostics: findings}, nil
+	}
+	if !u.configured.CompareAndSwap(false, true) {
+		return nil, status.Error(codes.FailedPrecondition, "an unmodified connector takes one configuration for each start")
+	}
+	logged := ctxzap.ToContext(context.WithoutCancel(ctx), u.process.log.Named("sessions"))
+	service, err := u.receiver.Prepare(logged, u.process.socketDir.Path(), request, u.process.spec.Sessions)
+	if err != nil {
+		return nil, err
+	}
+	u.service.Store(service)
+	err = u.serve(ctx, service)
+	if err == nil {
+		// It serves, so it has read everything.
+		return &pluginv1.ConfigureResponse{}, service.Handover.Discard()
+	}
+	_ = u.process.runner.Kill(ctx)
+	_ = service.Handover.Discard()
+	if exit := u.refusal(); exit != nil {
+		return &pluginv1.ConfigureResponse{Diagnostics: []*pluginv1.Diagnostic{u.objection(exit)}}, nil
+	}
+	return nil, err
+}
+
+// serve starts the process and returns when it answers.
+func (u *unmodified) serve(ctx context.Context, service *prebuilt.Service) error {
+	p := u.process
+	r := p.runner
+	r.byInput = true
+	r.inherited = service.Inherited
+	r.output = p.logs.stdout
+	r.cmd.Args = append(r.cmd.Args, prebuilt.ServiceCommand)
+	r.cmd.Env = append(r.cmd.Env,
+		prebuilt.ConfigPathEnv+"="+service.Handover.Path(),
+		fmt.Sprintf("%s=%d", prebuilt.ListenerEnv, prebuilt.FirstDescriptor))
+	if err := r.Start(ctx); err != nil {
+		return fmt.Errorf("%s%w", notStartable(p.spec.Path, err), err)
+	}
+	if _, err := r.lifeline.Write(service.Input); err != nil {
+		return fmt.Errorf("write to its standard input: %w", err)
+	}
+	conn, err := service.Dial(p.spec.dialOptions()...)
+	if err != nil {
+		return fmt.Errorf("reach it: %w", err)
+	}
+	u.conn.Store(conn)
+	if err := u.await(ctx, conn); err != nil {
+		return err
+	}
+	p.started()
+	return nil
+}
+
+// await returns when the process answers a call. It has no health service, and
+// says so.
+func (u *unmodified) await(ctx context.Context, conn *grpc.ClientConn) error {
+	p := u.process
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		select {
+		case <-p.runner.exited:
+			cancel()
+		case <-waiting.Done():
+		}
+	}()
+	_, err := healthpb.NewHealthClient(conn).Check(waiting, &healthpb.HealthCheckRequest{Service: goplugin.GRPCServiceName}, grpc.WaitForReady(true))
+	switch {
+	case err == nil, status.Code(err) == codes.Unimplemented:
+		return nil
+	case p.gone():
+		return p.exit()
+	case ctx.Err() != nil:
+		return status.FromContextError(ctx.Err()).Err()
+	default:
+		return fmt.Errorf("it does not serve: %w", err)
+	}
+}
+
+// refusal is the end of a process that ended by itself, with a status that says
+// that it failed, before it served; or nil.
+func (u *unmodified) refusal() *ExitError {
+	if !u.process.gone() {
+		return nil
+	}
+	if exit := u.process.exit(); exit.ExitCode > 0 {
+		return exit
+	}
+	return nil
+}
+
+// mostLastWords is how many of a connector's last lines are taken for what it has
+// against its configuration.
+const mostLastWords = 5
+
+// objection is a refusal as a plugin would say it. The SDK's own messages name the
+// field that they are about.
+func (u *unmodified) objection(exit *ExitError) *pluginv1.Diagnostic {
+	lines := exit.LastLines
+	if begins := slices.IndexFunc(lines, beginsPanic); begins >= 0 {
+		// What follows is where, from the inside out.
+		lines = lines[begins:min(begins+mostLastWords, len(lines))]
+	} else if len(lines) > mostLastWords {
+		lines = lines[len(lines)-mostLastWords:]
+	}
+	words := strings.Join(lines, " / ")
+	diagnostic := &pluginv1.Diagnostic{
+		Severity: pluginv1.Severity_SEVERITY_ERROR,
+		Summary:  fmt.Sprintf("the connector does not start with this configuration (%s): %s", exit.State, words),
+	}
+	for _, field := range u.manifest.GetConfiguration().GetFields() {
+		// `field x: value must be …` and `required flag(s) "x" not set`.
+		if strings.Contains(words, "field "+field.GetName()+":") || strings.Contains(words, strconv.Quote(field.GetName())) {
+			diagnostic.Field = field.GetName()
+		}
+	}
+	return diagnostic
+}
+
+// Stop waits for running calls until the context ends, and lets none in any more.
+func (u *unmodified) Stop(ctx context.Context, _ *pluginv1.StopRequest, _ ...grpc.CallOption) (*pluginv1.StopResponse, error) {
+	u.stopping.Store(true)
+	return &pluginv1.StopResponse{}, u.inside.Acquire(ctx, allCalls)
+}
+
+// Invoke calls the process.
+func (u *unmodified) Invoke(ctx context.Context, method string, request, reply any, options ...grpc.CallOption) error {
+	conn := u.conn.Load()
+	if conn == nil {
+		return errNotConfigured
+	}
+	if !u.inside.TryAcquire(1) {
+		return errStopping
+	}
+	defer u.inside.Release(1)
+	return conn.Invoke(ctx, method, request, reply, options...)
+}
+
+// NewStream opens a stream to the process. Streams, which carry pictures, are not
+// waited for when it stops.
+func (u *unmodified) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
+	conn := u.conn.Load()
+	if conn == nil {
+		return nil, errNotConfigured
+	}
+	return conn.NewStream(ctx, desc, method, options...)
+}
+
+var (
+	errNotConfigured = status.Error(codes.FailedPrecondition, "the plugin is not configured: call PluginService.Configure first")
+	errStopping      = status.Error(codes.Unavailable, "the plugin is stopping")
+)
+
+// GetState is the state of the connection. Before there is one, none is broken.
+func (u *unmodified) GetState() connectivity.State {
+	conn := u.conn.Load()
+	if conn == nil {
+		return connectivity.Ready
+	}
+	return conn.GetState()
+}
+
+// hangUp ends the connection and the process's standard input, on which it ends.
+func (u *unmodified) hangUp() {
+	if conn := u.conn.Load(); conn != nil {
+		_ = conn.Close()
+	}
+	if service := u.service.Load(); service != nil {
+		defer service.EndSessions()
+	}
+	r := u.process.runner
+	if r.ID() == "" {
+		return
+	}
+	_ = r.lifeline.Close()
+	<-r.exited
+}
