@@ -9,27 +9,27 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
-	"github.com/batonhost/baton-host/host/internal/lastgood"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
-// baseline is a file that the next sync of an upload is compared with.
-type baseline struct {
+// baselineFile is a file that the next sync of an upload is compared with.
+type baselineFile struct {
 	upload  string
 	path    string
 	plugins []syncrun.Plugin // that the upload has now; their names only
 }
 
 // baselineIn is the baseline of an upload in a directory.
-func baselineIn(dir string, upload *config.Upload) baseline {
+func baselineIn(dir string, upload *config.Upload) baselineFile {
 	return baselineAt(filepath.Join(dir, upload.Name+".c1z"), upload)
 }
 
-func baselineAt(path string, upload *config.Upload) baseline {
-	b := baseline{upload: upload.Name, path: path}
+func baselineAt(path string, upload *config.Upload) baselineFile {
+	b := baselineFile{upload: upload.Name, path: path}
 	for _, entry := range upload.Plugins {
 		var plugin syncrun.Plugin
 		plugin.Instance, plugin.Namespace = entry.Name, entry.Namespace
@@ -40,20 +40,20 @@ func baselineAt(path string, upload *config.Upload) baseline {
 
 // gone returns the plugins that the baseline knows and the upload no longer has.
 // owner may be nil; see [syncrun.Gone].
-func (b *baseline) gone(ctx context.Context, owner func(typeID string) string) ([]*syncrun.GoneError, error) {
+func (b *baselineFile) gone(ctx context.Context, owner func(typeID string) string) ([]*syncrun.GoneError, error) {
 	path, err := syncfile.BehindLinks(b.path)
 	if err != nil {
 		return nil, err
 	}
-	return syncrun.Gone(ctx, lastgood.At(path), os.TempDir(), b.upload, b.plugins, owner)
+	return syncrun.Gone(ctx, baseline.At(path), os.TempDir(), b.upload, b.plugins, owner)
 }
 
 // names are the plugins that the baseline knows, as far as it can be read: a sync
 // passes over one that cannot.
-func (b *baseline) names(ctx context.Context) []string {
+func (b *baselineFile) names(ctx context.Context) []string {
 	var names []string
 	if path, err := syncfile.BehindLinks(b.path); err == nil {
-		for name := range lastgood.At(path).Known().Plugins {
+		for name := range baseline.At(path).Known().Plugins {
 			names = append(names, name)
 		}
 	}
@@ -66,14 +66,14 @@ func (b *baseline) names(ctx context.Context) []string {
 	return slices.Compact(names)
 }
 
-func (b *baseline) exists() bool {
+func (b *baselineFile) exists() bool {
 	_, err := os.Stat(b.path)
 	return err == nil
 }
 
 // checkAccepted refuses a name whose deletions are accepted and which is neither one of
 // the plugins nor known to a baseline: nothing of it could be deleted.
-func (h *Host) checkAccepted(ctx context.Context, plugins []*fleet.Plugin, baselines []baseline) error {
+func (h *Host) checkAccepted(ctx context.Context, plugins []*fleet.Plugin, baselines []baselineFile) error {
 	for _, name := range h.options.AcceptDeletions {
 		if err := checkAcceptedName(ctx, name, plugins, baselines); err != nil {
 			return err
@@ -86,11 +86,11 @@ func (h *Host) checkAccepted(ctx context.Context, plugins []*fleet.Plugin, basel
 // what it was written for: where there is a baseline, a name in neither may be that of a
 // plugin whose deletions are through, and must not keep the host from starting again. A
 // name that is wrong lets nothing through.
-func (h *Host) checkAcceptedForService(ctx context.Context, plugins []*fleet.Plugin, baselines []baseline) error {
+func (h *Host) checkAcceptedForService(ctx context.Context, plugins []*fleet.Plugin, baselines []baselineFile) error {
 	var failed []error
 	for _, name := range h.options.AcceptDeletions {
 		err := checkAcceptedName(ctx, name, plugins, baselines)
-		if err != nil && slices.ContainsFunc(baselines, func(b baseline) bool { return b.exists() }) {
+		if err != nil && slices.ContainsFunc(baselines, func(b baselineFile) bool { return b.exists() }) {
 			h.warn(ctx, err.Error()+"; take it out of the command line if they have been let through")
 			continue
 		}
@@ -99,7 +99,7 @@ func (h *Host) checkAcceptedForService(ctx context.Context, plugins []*fleet.Plu
 	return errors.Join(failed...)
 }
 
-func checkAcceptedName(ctx context.Context, name string, plugins []*fleet.Plugin, baselines []baseline) error {
+func checkAcceptedName(ctx context.Context, name string, plugins []*fleet.Plugin, baselines []baselineFile) error {
 	var names []string
 	for _, p := range plugins {
 		names = append(names, p.Name)

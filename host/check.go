@@ -35,7 +35,7 @@ type CheckedPlugin struct {
 // longer has a plugin of them would be refused. The error joins everything that is
 // wrong.
 func (h *Host) Check(ctx context.Context, options CheckOptions) ([]CheckedPlugin, error) {
-	var baselines []baseline
+	var baselines []baselineFile
 	for _, upload := range h.uploads {
 		baselines = append(baselines, h.baselines(upload, options.OutputDir)...)
 	}
@@ -84,7 +84,7 @@ func checkUpload(ctx context.Context, members []*fleet.Plugin, upload *config.Up
 
 // checkBaselines reports what the next sync of an upload would refuse, as plugins are
 // gone from the upload.
-func (h *Host) checkBaselines(ctx context.Context, baselines []baseline, owner func(typeID string) string) error {
+func (h *Host) checkBaselines(ctx context.Context, baselines []baselineFile, owner func(typeID string) string) error {
 	var failed []error
 	for _, one := range baselines {
 		gone, err := one.gone(ctx, owner)
@@ -102,8 +102,8 @@ func (h *Host) checkBaselines(ctx context.Context, baselines []baseline, owner f
 }
 
 // baselines are the files that Serve and Sync would compare the upload with.
-func (h *Host) baselines(upload *config.Upload, outputDir string) []baseline {
-	baselines := []baseline{baselineIn(outputDir, upload)}
+func (h *Host) baselines(upload *config.Upload, outputDir string) []baselineFile {
+	baselines := []baselineFile{baselineIn(outputDir, upload)}
 	if dir, err := h.stateDir(); err == nil && filepath.Clean(dir) != filepath.Clean(outputDir) {
 		baselines = append(baselines, baselineIn(dir, upload))
 	}

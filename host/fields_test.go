@@ -32,14 +32,14 @@ type trial struct {
 	client, secretOf                string // who the upload is at C1, and with whose secret
 }
 
-// files is the trial, ready to run.
-type files struct {
+// ready is the trial, ready to run.
+type ready struct {
 	fullstory *app
 	config    string
 	tenant    tenant
 }
 
-func (s trial) start(t *testing.T) files {
+func (s trial) start(t *testing.T) ready {
 	t.Helper()
 	fullstory := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: 3, Seed: 1})
 	design := startApp(t, scimsandbox.Options{App: "design-tool", Accounts: 2, Seed: 2})
@@ -52,7 +52,7 @@ func (s trial) start(t *testing.T) files {
 	}
 	secret := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(secret, []byte(secrets[s.secretOf]), 0o600))
-	return files{fullstory: fullstory, tenant: c, config: configuration(
+	return ready{fullstory: fullstory, tenant: c, config: configuration(
 		t, []string{fullstory.entry("fullstory"), design.entry("design-tool")},
 		fmt.Sprintf("%s: { plugins: [%s], on-plugin-failure: %s, max-stale: %s, client-id: %q, client-secret: \"${file:%s}\" }",
 			s.name, s.plugins, s.policy, s.maxStale, ids[s.client], secret),

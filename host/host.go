@@ -15,10 +15,9 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/config/lock"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/fleet"
-	"github.com/batonhost/baton-host/host/internal/nearest"
 	"github.com/batonhost/baton-host/host/internal/supervise"
-	"github.com/batonhost/baton-host/host/internal/terminal"
 	"github.com/batonhost/baton-host/internal/telemetry"
 	"github.com/batonhost/baton-host/plugin"
 )
@@ -188,7 +187,7 @@ func (h *Host) upload(name string) (*config.Upload, error) {
 	if len(names) == 0 {
 		return nil, h.nothingToSync()
 	}
-	if near := nearest.To(name, names); near != "" {
+	if near := errtext.Nearest(name, names); near != "" {
 		return nil, fmt.Errorf("%s: there is no upload %q; did you mean %q?", h.cfg.Path, name, near)
 	}
 	return nil, fmt.Errorf("%s: there is no upload %q; it has %s", h.cfg.Path, name, strings.Join(names, ", "))
@@ -260,7 +259,7 @@ func (h *Host) openApp(app string) error {
 // warn logs a warning and reports it to the observer, without control characters: names
 // of files may have them.
 func (h *Host) warn(ctx context.Context, text string) {
-	text = terminal.Printable(text, "")
+	text = errtext.Printable(text, "")
 	ctxzap.Extract(ctx).Warn(text)
 	if h.options.Observer != nil {
 		h.options.Observer.Warning(text)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/service"
 	"github.com/batonhost/baton-host/host/internal/status"
@@ -22,7 +23,6 @@ import (
 	"github.com/batonhost/baton-host/host/internal/status/listen"
 	"github.com/batonhost/baton-host/host/internal/status/page"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
-	"github.com/batonhost/baton-host/host/internal/workdir"
 	"github.com/batonhost/baton-host/plugin"
 )
 
@@ -57,12 +57,12 @@ func (h *Host) Serve(ctx context.Context, options ServeOptions) error {
 	}
 	defer release()
 	syncfile.Sweep(dir)
-	temp, err := workdir.Make(os.TempDir(), "baton-host-run-")
+	temp, err := files.Make(os.TempDir(), "baton-host-run-")
 	if err != nil {
 		return fmt.Errorf("there must be a directory for temporary files: %w; make room there, or set TMPDIR", err)
 	}
 	defer func() { _ = temp.Remove() }()
-	workdir.Sweep(os.TempDir(), "baton-host-run-")
+	files.Sweep(os.TempDir(), "baton-host-run-")
 
 	log := ctxzap.Extract(ctx)
 	board, past := h.board(), history.In(dir)
@@ -104,7 +104,7 @@ func (h *Host) prepareService(ctx context.Context) (needed []*fleet.Plugin, stat
 	if stateDir, err = h.stateDir(); err != nil {
 		return nil, "", err
 	}
-	var baselines []baseline
+	var baselines []baselineFile
 	for _, upload := range h.uploads {
 		baselines = append(baselines, baselineIn(stateDir, upload))
 	}

@@ -15,7 +15,7 @@ import (
 
 	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/internal/config"
-	"github.com/batonhost/baton-host/host/internal/workdir"
+	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/sandbox/c1"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
@@ -177,7 +177,7 @@ func TestServeSweepsWhatAnEarlierHostLeft(t *testing.T) {
 	for _, place := range []struct{ dir, prefix string }{
 		{s.state, ".baton-host-sync-"}, {s.state, "baton-host-read-"}, {os.TempDir(), "baton-host-run-"},
 	} {
-		one, err := workdir.Make(place.dir, place.prefix)
+		one, err := files.Make(place.dir, place.prefix)
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, one.Remove()) })
 		living = append(living, one.Path())

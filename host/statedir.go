@@ -9,7 +9,7 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/batonhost/baton-host/host/internal/workdir"
+	"github.com/batonhost/baton-host/host/internal/files"
 )
 
 // stateDir is where the service keeps its baselines.
@@ -45,8 +45,8 @@ func lockStateDir(dir string) (release func(), err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the state directory %s cannot be made: %w; name another with --state-dir", dir, err)
 	}
-	release, err = workdir.Lock(dir)
-	if errors.Is(err, workdir.ErrHeld) {
+	release, err = files.Lock(dir)
+	if errors.Is(err, files.ErrHeld) {
 		return nil, fmt.Errorf("the state directory %s is in use by another baton-host; give each its own with --state-dir", dir)
 	}
 	if err == nil {

@@ -14,9 +14,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
-	"github.com/batonhost/baton-host/host/internal/lastgood"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
@@ -67,7 +67,7 @@ type Stale struct {
 // error joins everything that failed, and is the context's where that ended.
 func (h *Host) Sync(ctx context.Context, options SyncOptions) ([]*SyncResult, error) {
 	syncs := make([]*uploadSync, 0, len(h.uploads))
-	var baselines []baseline
+	var baselines []baselineFile
 	for _, upload := range h.uploads {
 		one := &uploadSync{host: h, upload: upload, path: filepath.Join(options.OutputDir, upload.Name+".c1z")}
 		if h.app != "" {
@@ -232,8 +232,8 @@ func (u *uploadSync) publish(ctx context.Context, running *fleet.Fleet, figures 
 }
 
 // sync reads the plugins into a draft beside the path.
-func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet, figures *syncrun.Figures) (*syncrun.Result, *lastgood.Keep, error) {
-	keep, begun := lastgood.At(path), time.Now()
+func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet, figures *syncrun.Figures) (*syncrun.Result, *baseline.Keep, error) {
+	keep, begun := baseline.At(path), time.Now()
 	spec := syncrun.Spec{
 		Upload:   u.upload,
 		Plugins:  syncrun.Of(ctx, u.members, u.upload),

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/batonhost/baton-host/host/internal/nearest"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // inWords has a command and those below it say in sentences what is wrong with
@@ -61,7 +61,7 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 	}
 	var names []string
 	cmd.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
-	if near := nearest.To(name, names); near != "" {
+	if near := errtext.Nearest(name, names); near != "" {
 		return fmt.Errorf("%s has no flag --%s; did you mean --%s?", cmd.CommandPath(), name, near)
 	}
 	return fmt.Errorf("%s has no flag --%s; see %[1]s --help", cmd.CommandPath(), name)

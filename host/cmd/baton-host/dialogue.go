@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/batonhost/baton-host/host/internal/terminal"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // longestLine is about what a terminal passes on of one line, in bytes. What is longer
@@ -38,11 +38,11 @@ func newDialogue(ctx context.Context) *dialogue {
 }
 
 // Say shows a text.
-func (d *dialogue) Say(text string) { fmt.Fprintln(os.Stderr, terminal.Printable(text, "\n")) }
+func (d *dialogue) Say(text string) { fmt.Fprintln(os.Stderr, errtext.Printable(text, "\n")) }
 
 // Ask shows a prompt and returns the line that is typed.
 func (d *dialogue) Ask(prompt string) (string, error) {
-	fmt.Fprint(os.Stderr, terminal.Printable(prompt, ""))
+	fmt.Fprint(os.Stderr, errtext.Printable(prompt, ""))
 	return d.wait(func() (string, error) { return d.lines.ReadString('\n') })
 }
 
@@ -61,7 +61,7 @@ func (d *dialogue) AskSecret(prompt string) (string, error) {
 		_ = term.Restore(fd, before)
 		fmt.Fprintln(os.Stderr)
 	}()
-	fmt.Fprint(os.Stderr, terminal.Printable(prompt, ""))
+	fmt.Fprint(os.Stderr, errtext.Printable(prompt, ""))
 	return d.wait(func() (string, error) {
 		line, err := term.ReadPassword(fd)
 		return string(line), err

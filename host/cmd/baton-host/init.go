@@ -15,14 +15,14 @@ import (
 	"golang.org/x/term"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/host/internal/setup"
+	"github.com/batonhost/baton-host/host/internal/config/wizard"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
 // initOptions are the flags of `baton-host init`.
 type initOptions struct {
 	root    *rootOptions
-	request setup.Request
+	request wizard.Request
 
 	configFile string
 	set        []string
@@ -68,7 +68,7 @@ With --no-input nobody is asked: APP and the fields that it needs are given with
 }
 
 func (o *initOptions) run(ctx context.Context, stdout io.Writer) error {
-	if err := setup.CheckPlace(o.configFile); err != nil {
+	if err := wizard.CheckPlace(o.configFile); err != nil {
 		return err
 	}
 	if err := o.readSet(); err != nil {
@@ -117,7 +117,7 @@ func (o *initOptions) readSet() error {
 }
 
 // plan is what to write. Without a dialogue it is what the flags say.
-func (o *initOptions) plan(ctx context.Context, dialogue *dialogue) (*setup.Plan, error) {
+func (o *initOptions) plan(ctx context.Context, dialogue *dialogue) (*wizard.Plan, error) {
 	finder := supervise.NewFinder(o.root.pluginDirs)
 	if o.request.App == "" {
 		if dialogue == nil {
@@ -129,7 +129,7 @@ func (o *initOptions) plan(ctx context.Context, dialogue *dialogue) (*setup.Plan
 				apps = append(apps, found.App)
 			}
 		}
-		app, err := setup.AskApp(dialogue, apps)
+		app, err := wizard.AskApp(dialogue, apps)
 		if err != nil {
 			return nil, err
 		}
@@ -147,9 +147,9 @@ func (o *initOptions) plan(ctx context.Context, dialogue *dialogue) (*setup.Plan
 		return nil, err
 	}
 	if dialogue == nil {
-		return setup.Given(o.request)
+		return wizard.Given(o.request)
 	}
-	return setup.Ask(dialogue, o.request)
+	return wizard.Ask(dialogue, o.request)
 }
 
 // pluginDir is where the plugin is, if the host finds it there only because of
@@ -165,7 +165,7 @@ func (o *initOptions) pluginDir(path string) (string, error) {
 			break
 		}
 	}
-	return setup.FromConfiguration(o.request.Dir, dir)
+	return wizard.FromConfiguration(o.request.Dir, dir)
 }
 
 func sameFile(one, other string) bool {
@@ -177,7 +177,7 @@ func sameFile(one, other string) bool {
 	return err == nil && os.SameFile(first, second)
 }
 
-func (o *initOptions) write(ctx context.Context, stdout io.Writer, plan *setup.Plan) (*setup.Written, error) {
+func (o *initOptions) write(ctx context.Context, stdout io.Writer, plan *wizard.Plan) (*wizard.Written, error) {
 	written, err := plan.Write(ctx, o.configFile)
 	if err != nil {
 		return nil, err
@@ -208,7 +208,7 @@ func (o *initOptions) write(ctx context.Context, stdout io.Writer, plan *setup.P
 // with it is the person's to see, and no reason to take it away again.
 func (o *initOptions) offerCheck(ctx context.Context, stdout io.Writer, dialogue *dialogue) error {
 	dialogue.Say("")
-	yes, err := setup.AskYes(dialogue, "Try it now, with its credentials?")
+	yes, err := wizard.AskYes(dialogue, "Try it now, with its credentials?")
 	if errors.Is(err, io.EOF) {
 		return nil
 	}

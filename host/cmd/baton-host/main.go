@@ -19,9 +19,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
 	"github.com/batonhost/baton-host/host/internal/supervise"
-	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // version is set by the build.
@@ -117,7 +117,7 @@ func stopSignals() []os.Signal {
 // sentence is the error as a person reads it: without gRPC's noise, with control
 // characters that an app may have sent escaped, and several of them one to a line.
 func sentence(err error) string {
-	lines := terminal.Lines(wordsOf(err))
+	lines := errtext.Lines(wordsOf(err))
 	if !strings.Contains(lines, "\n") {
 		return lines
 	}

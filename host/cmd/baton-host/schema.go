@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/host/internal/config/jsonschema"
+	"github.com/batonhost/baton-host/host/internal/config/schema"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
 )
 
@@ -54,11 +54,11 @@ func (o *schemaOptions) run(ctx context.Context, stdout io.Writer, apps []string
 	if err != nil {
 		return err
 	}
-	var known []jsonschema.Plugin
+	var known []schema.Plugin
 	var failed []error
 	for _, one := range described {
 		if one.Err == nil {
-			known = append(known, jsonschema.Plugin{App: one.App, Instance: one.Instance, Manifest: one.Manifest})
+			known = append(known, schema.Plugin{App: one.App, Instance: one.Instance, Manifest: one.Manifest})
 			continue
 		}
 		failed = append(failed, one.Err)
@@ -71,7 +71,7 @@ func (o *schemaOptions) run(ctx context.Context, stdout io.Writer, apps []string
 	for _, err := range failed {
 		_, _ = fmt.Fprintf(hostlog.Stderr, "baton-host: warning: its fields are left open: %s\n", printable(wordsOf(err)))
 	}
-	if err := writeJSON(stdout, jsonschema.Of(known)); err != nil {
+	if err := writeJSON(stdout, schema.Of(known)); err != nil {
 		return fmt.Errorf("the schema could not be written to standard output: %w", err)
 	}
 	return nil

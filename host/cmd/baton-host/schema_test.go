@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	hostschema "github.com/batonhost/baton-host/host/internal/config/jsonschema"
+	hostschema "github.com/batonhost/baton-host/host/internal/config/schema"
 )
 
 // schemaOf runs `baton-host schema` and compiles what it writes.

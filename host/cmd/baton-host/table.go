@@ -7,7 +7,7 @@ import (
 
 	"github.com/mattn/go-runewidth"
 
-	"github.com/batonhost/baton-host/host/internal/terminal"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // writeTable writes rows under a header in aligned columns. Control characters,
@@ -39,4 +39,4 @@ func writeTable(w io.Writer, header []string, rows [][]string) error {
 }
 
 // printable is a text of others as it may be printed.
-func printable(text string) string { return terminal.Printable(text, "") }
+func printable(text string) string { return errtext.Printable(text, "") }

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
-	"github.com/batonhost/baton-host/host/internal/discreet"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // TestAnErrorCanBeToldWithoutNamingAnybody has a plugin name somebody wherever it
@@ -81,7 +81,7 @@ func TestAnErrorCanBeToldWithoutNamingAnybody(t *testing.T) {
 				return c.interfere(ctx, method, request, handler)
 			})
 			require.ErrorContains(t, err, "ada", "the log has it all")
-			said := discreet.Of(err)
+			said := errtext.Public(err)
 			require.True(t, strings.HasPrefix(said, c.want), said)
 			require.NotContains(t, said, "ada")
 			require.NotContains(t, said, "lovelace")

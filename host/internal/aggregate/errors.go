@@ -14,8 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/batonhost/baton-host/host/internal/discreet"
-	"github.com/batonhost/baton-host/host/internal/terminal"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // callError is a failed call in a sentence for an operator, with a gRPC status
@@ -36,11 +35,11 @@ func (e *callError) Unwrap() error              { return e.cause }
 // Plugin is the instance that failed.
 func (e *callError) Plugin() string { return e.instance }
 
-// Discreet is the error without anything that comes from the plugin or is the id
+// Public is the error without anything that comes from the plugin or is the id
 // of anything in its app.
-func (e *callError) Discreet() string {
+func (e *callError) Public() string {
 	parts := []string{fmt.Sprintf("plugin %q", e.instance), withoutValues(e.doing)}
-	for _, part := range []string{e.note, discreet.Of(e.cause)} {
+	for _, part := range []string{e.note, errtext.Public(e.cause)} {
 		if part != "" {
 			parts = append(parts, part)
 		}
@@ -112,8 +111,8 @@ type ownError struct {
 
 func (e *ownError) Error() string { return fmt.Sprintf(e.format, e.args...) }
 
-// Discreet leaves texts out, which may come from the plugin.
-func (e *ownError) Discreet() string {
+// Public leaves texts out, which may come from the plugin.
+func (e *ownError) Public() string {
 	args := slices.Clone(e.args)
 	for i, arg := range args {
 		if _, ok := arg.(string); ok {
@@ -173,7 +172,7 @@ var statusNoise = regexp.MustCompile(`rpc error: code = \w+ desc = `)
 // Plain is the text of an error for people: without gRPC's prefixes, and with what to
 // do about a limit of the system.
 func Plain(text string) string {
-	return terminal.WithLimitHint(statusNoise.ReplaceAllString(text, ""))
+	return errtext.WithLimitHint(statusNoise.ReplaceAllString(text, ""))
 }
 
 // cleaned is an error's message without gRPC's prefixes.

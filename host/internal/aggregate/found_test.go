@@ -23,8 +23,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/config"
-	"github.com/batonhost/baton-host/host/internal/lastgood"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
@@ -137,7 +137,7 @@ func failsAt(n int64, failure codes.Code) interference {
 
 // made makes a sync file of an upload as a host does, and keeps it.
 type made struct {
-	keep   *lastgood.Keep
+	keep   *baseline.Keep
 	path   string
 	result *syncrun.Result
 }
@@ -148,7 +148,7 @@ func makeSync(t testing.TB, path string, plugins []aggregate.Plugin, spec syncru
 		spec.Plugins = append(spec.Plugins, syncrun.Plugin{Plugin: p, Guard: config.DefaultDeletionGuard()})
 	}
 	spec.Upload, spec.Dir = &config.Upload{Name: "everything", LastGood: true}, filepath.Dir(path)
-	spec.Keep, spec.Retry = lastgood.At(path), aggregate.RetryPolicy{MaxAttempts: 1}
+	spec.Keep, spec.Retry = baseline.At(path), aggregate.RetryPolicy{MaxAttempts: 1}
 	result, err := syncrun.Run(t.Context(), spec)
 	if err != nil {
 		return made{}, err
@@ -276,7 +276,7 @@ func TestARecordOfAnOlderVersionIsRead(t *testing.T) {
 	first, err := makeSync(t, path, plugins(failsFrom(1<<40, &calls, nil)), syncrun.Spec{})
 	require.NoError(t, err)
 	want := read(t, path).lines(t, "-")
-	require.Equal(t, &lastgood.Elsewhere{Entitlements: []string{"c.seat"}, Grants: []string{"c.duty", "c.job", "c.role", "c.seat"}},
+	require.Equal(t, &baseline.Elsewhere{Entitlements: []string{"c.seat"}, Grants: []string{"c.duty", "c.job", "c.role", "c.seat"}},
 		first.result.Sync.Plugins["c"].Elsewhere)
 
 	written, err := os.ReadFile(path + ".json")
@@ -284,7 +284,7 @@ func TestARecordOfAnOlderVersionIsRead(t *testing.T) {
 	old := regexp.MustCompile(`(?s),\s*"found_elsewhere": \{.*?\}`).ReplaceAll(written, nil)
 	require.NotEqual(t, written, old)
 	require.NoError(t, os.WriteFile(path+".json", old, 0o600))
-	require.Nil(t, lastgood.At(path).Known().Plugins["c"].Elsewhere)
+	require.Nil(t, baseline.At(path).Known().Plugins["c"].Elsewhere)
 
 	second, err := makeSync(t, path, plugins(failsAt(calls.Load()-1, codes.Unavailable)), syncrun.Spec{})
 	require.NoError(t, err)
@@ -372,7 +372,7 @@ func TestWhatIsStaleIsNoBaselineForCounting(t *testing.T) {
 		second, err := makeSync(t, path, plugins(numbered(from, from+30), failsAt(2+14, codes.Unavailable)), syncrun.Spec{})
 		require.NoError(t, err)
 		require.Equal(t, 30+28*(i+1), second.result.Accounts["a"])
-		good, err := lastgood.At(path).Open(t.Context(), t.TempDir())
+		good, err := baseline.At(path).Open(t.Context(), t.TempDir())
 		require.NoError(t, err)
 		require.Equal(t, 30, good.Resources["a.user"])
 		require.Equal(t, 30, good.Accounts["a.user"])

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
-	"github.com/batonhost/baton-host/host/internal/nearest"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -117,7 +117,7 @@ func resembling(name string) []Method {
 	for _, method := range Methods() {
 		names = append(names, method.Name)
 	}
-	near := nearest.To(own, names)
+	near := errtext.Nearest(own, names)
 	var found, ofService []Method
 	for _, method := range Methods() {
 		switch {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/batonhost/baton-host/host/internal/nearest"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // Config is a configuration without problems.
@@ -217,7 +217,7 @@ func Load(ctx context.Context, path string, opts ...Option) (*Config, error) {
 }
 
 func whichOnes(name string, names []string) string {
-	if near := nearest.To(name, names); near != "" {
+	if near := errtext.Nearest(name, names); near != "" {
 		return fmt.Sprintf("did you mean %q?", near)
 	}
 	if len(names) == 0 {

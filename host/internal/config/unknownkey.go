@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/batonhost/baton-host/host/internal/nearest"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // longestShown is the length up to which a key is repeated in a message.
@@ -23,7 +23,7 @@ func looksLikeKey(key string) bool {
 // meant. A key without a value is repeated only if it is nearly a known one: it
 // may be a value whose key was forgotten.
 func unknownKey(key string, hasValue bool, known []string, owner string) string {
-	if near := nearest.To(key, known); near != "" {
+	if near := errtext.Nearest(key, known); near != "" {
 		return fmt.Sprintf("unknown key %q; did you mean %q?", key, near)
 	}
 	name := "unknown key"

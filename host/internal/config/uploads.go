@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/batonhost/baton-host/host/internal/config/keys"
-	"github.com/batonhost/baton-host/host/internal/nearest"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 func (l *loader) uploads(n *yaml.Node, declared map[string]*Plugin) {
@@ -56,7 +56,7 @@ func (l *loader) undeclared(name item, declared map[string]*Plugin) {
 		return
 	}
 	message := quotedName(name.text) + " is not defined under plugins"
-	if near := nearest.To(name.text, slices.Sorted(maps.Keys(declared))); near != "" {
+	if near := errtext.Nearest(name.text, slices.Sorted(maps.Keys(declared))); near != "" {
 		message += "; did you mean " + quotedName(near) + "?"
 	}
 	l.report(name.node, "%s", message)

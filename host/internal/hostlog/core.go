@@ -14,7 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/batonhost/baton-host/host/internal/terminal"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 const (
@@ -68,7 +68,7 @@ func withHint(fields []zapcore.Field) []zapcore.Field {
 			continue
 		}
 		text, _ := textOf(field) // A nil pointer in an error must not end the process.
-		if hint := terminal.LimitHint(text); hint != "" && !strings.Contains(text, hint) {
+		if hint := errtext.LimitHint(text); hint != "" && !strings.Contains(text, hint) {
 			return append(slices.Clip(fields), zap.String("hint", hint))
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
-	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // TestCoreNamesWhatToDoAboutALimit: beside the error, in a line and in a logger.
@@ -33,7 +33,7 @@ func TestCoreNamesWhatToDoAboutALimit(t *testing.T) {
 		"H15: the limit of the machine":   {fmt.Errorf("start: %w", os.NewSyscallError("pipe2", syscall.ENFILE)), "fs.file-max"},
 		"H15: another fault has no hint":  {&os.PathError{Op: "open", Path: "sync.c1z", Err: syscall.ENOENT}, ""},
 		"H15: a full disk has no hint":    {syscall.ENOSPC, ""},
-		"H15: a hint that has been given": {errors.New(terminal.WithLimitHint(opened.Error())), "LimitNOFILE="},
+		"H15: a hint that has been given": {errors.New(errtext.WithLimitHint(opened.Error())), "LimitNOFILE="},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/batonhost/baton-host/host/internal/workdir"
+	"github.com/batonhost/baton-host/host/internal/files"
 )
 
 // place is where a module goes.
@@ -35,7 +35,7 @@ func placeFor(dir string) (place, error) {
 	case !info.IsDir():
 		return place{}, fmt.Errorf("%s is there already, and no directory; choose another one with --dir", dir)
 	}
-	workdir.Sweep(target, workPrefix)
+	files.Sweep(target, workPrefix)
 	entries, err := os.ReadDir(target)
 	if err != nil {
 		return place{}, fmt.Errorf("the module cannot be put into %s: %w", dir, err)
@@ -55,7 +55,7 @@ func placeBeside(dir, target string) (place, error) {
 	if info, err := os.Stat(parent); err != nil || !info.IsDir() {
 		return place{}, fmt.Errorf("there is no directory %s to put the module into; make it first", filepath.Dir(dir))
 	}
-	workdir.Sweep(parent, workPrefix)
+	files.Sweep(parent, workPrefix)
 	return place{target: target, beside: parent}, nil
 }
 

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/mod/modfile"
 
-	"github.com/batonhost/baton-host/host/internal/workdir"
+	"github.com/batonhost/baton-host/host/internal/files"
 )
 
 // The names end in .tmpl so that nothing among them is taken for this module's own.
@@ -40,7 +40,7 @@ func Write(request Request) (*Written, error) {
 	if err != nil {
 		return nil, err
 	}
-	files, err := request.files()
+	content, err := request.files()
 	if err != nil {
 		return nil, err
 	}
@@ -48,14 +48,14 @@ func Write(request Request) (*Written, error) {
 	if err != nil {
 		return nil, err
 	}
-	work, err := workdir.Make(goal.beside, workPrefix)
+	work, err := files.Make(goal.beside, workPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("the module cannot be written into %s: %w", goal.beside, err)
 	}
 	defer func() { _ = work.Remove() }()
 	draft := filepath.Join(work.Path(), "module")
-	for name, content := range files {
-		if err := write(filepath.Join(draft, name), content); err != nil {
+	for name, text := range content {
+		if err := write(filepath.Join(draft, name), text); err != nil {
 			return nil, fmt.Errorf("the module cannot be written: %w", err)
 		}
 	}

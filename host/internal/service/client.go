@@ -25,7 +25,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/config"
-	"github.com/batonhost/baton-host/host/internal/discreet"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 const (
@@ -163,18 +163,18 @@ func once[Request, Response any](ctx context.Context, c *client, request Request
 
 // callError is a failed call of C1 in words, with its gRPC code.
 type callError struct {
-	words    string
-	discreet string // the words without C1's own, "" if they are the host's
-	cause    error
-	refused  bool // C1 refused the credentials themselves
+	words   string
+	public  string // the words without C1's own, "" if they are the host's
+	cause   error
+	refused bool // C1 refused the credentials themselves
 }
 
 func (e *callError) Error() string              { return e.words }
 func (e *callError) Unwrap() error              { return e.cause }
 func (e *callError) GRPCStatus() *status.Status { return status.New(status.Code(e.cause), e.words) }
 
-// Discreet is the error without C1's own words.
-func (e *callError) Discreet() string { return cmp.Or(e.discreet, e.words) }
+// Public is the error without C1's own words.
+func (e *callError) Public() string { return cmp.Or(e.public, e.words) }
 
 // explain says what an operator can do about an error of a call.
 func (c *client) explain(err error) error {
@@ -196,13 +196,13 @@ func (c *client) explain(err error) error {
 		words, said = fmt.Sprintf("C1 at %s is not trusted: %s; %s", addr, message, remedy), fmt.Sprintf("C1 at %s is not trusted; %s", addr, remedy)
 	case code == codes.Unavailable:
 		words, said = fmt.Sprintf("C1 at %s cannot be reached: %s", addr, message), fmt.Sprintf("C1 at %s cannot be reached", addr)
-		if why := discreet.Of(errors.New(message)); why != "" {
+		if why := errtext.Public(errors.New(message)); why != "" {
 			said += ": " + why
 		}
 	case code == codes.DeadlineExceeded:
 		words, said = fmt.Sprintf("C1 at %s does not answer", addr), ""
 	}
-	return &callError{words: words, discreet: said, cause: err, refused: refused}
+	return &callError{words: words, public: said, cause: err, refused: refused}
 }
 
 // isRefused says that C1 refused the credentials when it was last asked for a

@@ -8,8 +8,8 @@ type dropped string
 
 func (d dropped) Error() string { return string(d) }
 
-// Discreet is all of the error.
-func (d dropped) Discreet() string { return string(d) }
+// Public is all of the error.
+func (d dropped) Public() string { return string(d) }
 
 // isDropped reports whether a task was dropped rather than failed: C1 has cancelled it
 // or taken it back, or the host is stopping.

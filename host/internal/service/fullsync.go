@@ -17,7 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
-	"github.com/batonhost/baton-host/host/internal/lastgood"
+	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/status"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
@@ -116,7 +116,7 @@ func (s *Service) advance(result *syncrun.Result) error {
 	}
 	for instance, part := range result.Sync.Plugins {
 		if metadata := s.metadata[instance]; metadata != nil {
-			part.Metadata = &lastgood.Metadata{ConnectorMetadata: metadata}
+			part.Metadata = &baseline.Metadata{ConnectorMetadata: metadata}
 			result.Sync.Plugins[instance] = part
 		}
 	}

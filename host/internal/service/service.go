@@ -21,9 +21,9 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/backoff"
+	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
-	"github.com/batonhost/baton-host/host/internal/lastgood"
 	"github.com/batonhost/baton-host/host/internal/session"
 	"github.com/batonhost/baton-host/host/internal/status"
 	"github.com/batonhost/baton-host/host/internal/status/history"
@@ -85,7 +85,7 @@ type Service struct {
 	upload   *config.Upload
 	plugins  []*fleet.Plugin
 	sessions *session.Stores
-	baseline *lastgood.Keep
+	baseline *baseline.Keep
 	board    *status.Board
 	history  *history.File
 	options  Options
@@ -113,7 +113,7 @@ func New(upload *config.Upload, plugins *fleet.Fleet, board *status.Board, past 
 	}
 	s := &Service{
 		upload: upload, plugins: plugins.Of(upload), sessions: plugins.Sessions(), board: board, history: past, options: options,
-		baseline: lastgood.At(filepath.Join(options.StateDir, upload.Name+".c1z")), hostID: HostID(), free: make(chan struct{}, slots),
+		baseline: baseline.At(filepath.Join(options.StateDir, upload.Name+".c1z")), hostID: HostID(), free: make(chan struct{}, slots),
 		accept: map[string]bool{}, metadata: map[string]*connectorv2.ConnectorMetadata{},
 	}
 	for _, name := range options.Accept {

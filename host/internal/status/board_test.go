@@ -19,7 +19,7 @@ import (
 	grpcstatus "google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
-	"github.com/batonhost/baton-host/host/internal/lastgood"
+	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/status"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
@@ -57,13 +57,13 @@ func ended(b *status.Board, task string, err error) {
 // second plugin come from an hour ago if why says why.
 func synced(b *status.Board, task string, first, second int, why error) {
 	now := time.Now()
-	result := &syncrun.Result{Whole: true, Sync: lastgood.Sync{StartedAt: now, Plugins: map[string]lastgood.Part{
+	result := &syncrun.Result{Whole: true, Sync: baseline.Sync{StartedAt: now, Plugins: map[string]baseline.Part{
 		fullstory:  {AsOf: now, Accounts: first},
 		designTool: {AsOf: now, Accounts: second},
 	}}}
 	if why != nil {
 		before := now.Add(-time.Hour)
-		result.Sync.Plugins[designTool] = lastgood.Part{AsOf: before, Accounts: second}
+		result.Sync.Plugins[designTool] = baseline.Part{AsOf: before, Accounts: second}
 		result.Stale = []aggregate.Stale{{Instance: designTool, AsOf: before, Err: why, Accounts: second}}
 	}
 	begun(b, task)
@@ -324,7 +324,7 @@ func TestTheStateOfAnUpload(t *testing.T) {
 		"a sync was sent, and C1 does not hear that it is done": {
 			func(b *status.Board) {
 				begun(b, firstTask)
-				result := &syncrun.Result{Whole: true, Sync: lastgood.Sync{StartedAt: time.Now(), Plugins: map[string]lastgood.Part{
+				result := &syncrun.Result{Whole: true, Sync: baseline.Sync{StartedAt: time.Now(), Plugins: map[string]baseline.Part{
 					fullstory: {AsOf: time.Now().Add(time.Second)}, designTool: {AsOf: time.Now().Add(time.Second)},
 				}}}
 				b.Report(status.Event{Upload: workforce, Kind: status.Uploaded, ID: firstTask, Whole: true, Result: result})
@@ -343,7 +343,7 @@ func TestTheStateOfAnUpload(t *testing.T) {
 		},
 		"it was synced before the host was started": {
 			func(b *status.Board) {
-				b.Remember(workforce, lastgood.Sync{StartedAt: time.Now(), Plugins: map[string]lastgood.Part{
+				b.Remember(workforce, baseline.Sync{StartedAt: time.Now(), Plugins: map[string]baseline.Part{
 					fullstory: {AsOf: time.Now().Add(time.Second), Accounts: 3}, designTool: {AsOf: time.Now().Add(-time.Hour), Accounts: 4},
 				}})
 			},
@@ -353,7 +353,7 @@ func TestTheStateOfAnUpload(t *testing.T) {
 		"it was synced too long ago": {
 			func(b *status.Board) {
 				then := time.Now().Add(-73 * time.Hour)
-				b.Remember(workforce, lastgood.Sync{StartedAt: then, Plugins: map[string]lastgood.Part{fullstory: {AsOf: then}, designTool: {AsOf: then}}})
+				b.Remember(workforce, baseline.Sync{StartedAt: then, Plugins: map[string]baseline.Part{fullstory: {AsOf: then}, designTool: {AsOf: then}}})
 			},
 			map[string]status.State{"": status.Stale, fullstory: status.Fresh, designTool: status.Fresh},
 			"C1 has asked for no sync for longer than max-stale (72h0m0s)",
@@ -481,7 +481,7 @@ func TestAPluginOfAnEarlierConfigurationIsNotOnTheBoard(t *testing.T) {
 		},
 		"its failure": func(b *status.Board) { b.PluginChanged("removed", "failed", 1, nil, errors.New("no")) },
 		"its accounts": func(b *status.Board) {
-			b.Remember(workforce, lastgood.Sync{StartedAt: time.Now(), Plugins: map[string]lastgood.Part{"removed": {AsOf: time.Now(), Accounts: 3}}})
+			b.Remember(workforce, baseline.Sync{StartedAt: time.Now(), Plugins: map[string]baseline.Part{"removed": {AsOf: time.Now(), Accounts: 3}}})
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

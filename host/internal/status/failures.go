@@ -1,7 +1,7 @@
 package status
 
 import (
-	"github.com/batonhost/baton-host/host/internal/discreet"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // sentence is an error without anything that came from outside; otherwise stands
@@ -10,7 +10,7 @@ func sentence(err error, otherwise string) string {
 	if err == nil {
 		return ""
 	}
-	if said := discreet.Of(err); said != "" {
+	if said := errtext.Public(err); said != "" {
 		return said
 	}
 	return otherwise + "; the host's log says why"

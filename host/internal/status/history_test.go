@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/batonhost/baton-host/host/internal/lastgood"
+	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/status"
 )
 
@@ -15,9 +15,9 @@ func TestTheHistoryFromBeforeIsGoneOnWith(t *testing.T) {
 	began := time.Now().Add(-time.Hour)
 	good := status.Sync{At: began.Add(time.Minute), State: status.Fresh, Accounts: 40}
 	failed := status.Sync{At: began.Add(2 * time.Minute), State: status.Failed}
-	known := lastgood.Sync{
+	known := baseline.Sync{
 		StartedAt: began, UploadedAt: began.Add(time.Minute + time.Second),
-		Plugins: map[string]lastgood.Part{fullstory: {AsOf: began, Accounts: 40}},
+		Plugins: map[string]baseline.Part{fullstory: {AsOf: began, Accounts: 40}},
 	}
 	states := func(syncs []status.Sync) (all []status.State) {
 		for _, made := range syncs {

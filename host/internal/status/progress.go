@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
-	"github.com/batonhost/baton-host/host/internal/discreet"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // progress is a sync under way.
@@ -87,7 +87,7 @@ func (w *watcher) Retrying(retry aggregate.Retry) {
 		if retry.Wait == 0 {
 			part.Waits = "waiting for another process"
 		}
-		if why := discreet.Of(retry.Err); why != "" {
+		if why := errtext.Public(retry.Err); why != "" {
 			part.Waits += ": " + why
 		}
 	})

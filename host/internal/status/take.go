@@ -6,8 +6,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/batonhost/baton-host/host/internal/discreet"
-	"github.com/batonhost/baton-host/host/internal/lastgood"
+	"github.com/batonhost/baton-host/host/internal/baseline"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -83,13 +83,13 @@ func (b *Board) done(u *uploadState, event Event) {
 	}
 	b.failed(Error{Upload: u.name, What: what, Why: why, Task: event.ID})
 	if event.Whole && (p == nil || !p.uploaded) {
-		u.fail(Sync{At: time.Now(), Took: event.Took, Why: why}, discreet.ByPlugin(event.Err))
+		u.fail(Sync{At: time.Now(), Took: event.Took, Why: why}, errtext.PublicByPlugin(event.Err))
 	}
 }
 
 // Remember takes in the last good sync of an upload, as it was kept before the host
 // was started.
-func (b *Board) Remember(upload string, known lastgood.Sync) {
+func (b *Board) Remember(upload string, known baseline.Sync) {
 	if known.StartedAt.IsZero() {
 		return
 	}

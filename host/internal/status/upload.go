@@ -5,7 +5,7 @@ import (
 	"maps"
 	"time"
 
-	"github.com/batonhost/baton-host/host/internal/lastgood"
+	"github.com/batonhost/baton-host/host/internal/baseline"
 )
 
 // uploadState is what is known of an upload.
@@ -40,7 +40,7 @@ func newUpload(served Served) *uploadState {
 }
 
 // remember takes in a sync of everything that C1 has, but for the history.
-func (u *uploadState) remember(made Sync, parts map[string]lastgood.Part, startedAt time.Time, why map[string]string, staleAccounts map[string]int) {
+func (u *uploadState) remember(made Sync, parts map[string]baseline.Part, startedAt time.Time, why map[string]string, staleAccounts map[string]int) {
 	made.State, made.Accounts, made.ByPlugin = Fresh, 0, map[string]int{}
 	u.began = startedAt
 	for _, name := range u.plugins {

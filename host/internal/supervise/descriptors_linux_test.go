@@ -7,8 +7,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/supervise"
-	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 func init() {
@@ -57,7 +57,7 @@ func startsWithFewDescriptors(s supervise.Spec, pinned bool) error {
 			return fmt.Errorf("it starts without a descriptor, so this shows nothing")
 		case err == nil:
 			return nil
-		case terminal.LimitHint(err.Error()) == "":
+		case errtext.LimitHint(err.Error()) == "":
 			return fmt.Errorf("with %d descriptors to spare: %w", spare, err)
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/batonhost/baton-host/host/internal/discreet"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // ExitError says that a plugin's process is gone although nobody wanted it to
@@ -32,15 +32,15 @@ type ExitError struct {
 }
 
 func (e *ExitError) Error() string {
-	text := e.Discreet()
+	text := e.Public()
 	if len(e.LastLines) > 0 {
 		text += "; its last words: " + strings.Join(e.LastLines, " / ")
 	}
 	return text
 }
 
-// Discreet is the error without what the plugin said last.
-func (e *ExitError) Discreet() string {
+// Public is the error without what the plugin said last.
+func (e *ExitError) Public() string {
 	text := fmt.Sprintf("the process of plugin %q ended (%s)", e.Instance, e.State)
 	if e.State == "signal: killed" {
 		text += ", and not by this host: by the system, which does that for lack of memory, or by somebody"
@@ -73,10 +73,10 @@ type RefusedError struct {
 func (e *RefusedError) Error() string { return e.Err.Error() }
 func (e *RefusedError) Unwrap() error { return e.Err }
 
-// Discreet is the error without the plugin's own words.
-func (e *RefusedError) Discreet() string {
+// Public is the error without the plugin's own words.
+func (e *RefusedError) Public() string {
 	text := fmt.Sprintf("plugin %q refuses its configuration", e.Instance)
-	if why := discreet.Of(e.Err); why != "" {
+	if why := errtext.Public(e.Err); why != "" {
 		text += ": " + why
 	}
 	return text
@@ -101,9 +101,9 @@ type FailedError struct {
 
 func (e *FailedError) Error() string { return e.text() + "; the last time: " + e.Last.Error() }
 
-// Discreet is the error without what the plugin said last.
-func (e *FailedError) Discreet() string {
-	if why := discreet.Of(e.Last); why != "" {
+// Public is the error without what the plugin said last.
+func (e *FailedError) Public() string {
+	if why := errtext.Public(e.Last); why != "" {
 		return e.text() + "; the last time: " + why
 	}
 	return e.text()
@@ -128,8 +128,8 @@ func (e *stoppedError) Error() string {
 	return fmt.Sprintf("plugin %q has been stopped", e.instance)
 }
 
-// Discreet is all of the error.
-func (e *stoppedError) Discreet() string { return e.Error() }
+// Public is all of the error.
+func (e *stoppedError) Public() string { return e.Error() }
 
 func (e *stoppedError) GRPCStatus() *status.Status {
 	return status.New(codes.Aborted, e.Error())
@@ -153,5 +153,5 @@ type startError struct {
 
 func (e *startError) Unwrap() error { return e.error }
 
-// Discreet is the error without paths, and without what the plugin said.
-func (e *startError) Discreet() string { return e.words }
+// Public is the error without paths, and without what the plugin said.
+func (e *startError) Public() string { return e.words }

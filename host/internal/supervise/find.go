@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/batonhost/baton-host/host/internal/nearest"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // binaryPrefix begins the name of every plugin binary: the app "fullstory" is
@@ -93,7 +93,7 @@ func (f *Finder) meant(app string) string {
 	for _, found := range f.List() {
 		apps = append(apps, found.App)
 	}
-	near := nearest.To(app, apps)
+	near := errtext.Nearest(app, apps)
 	if near == "" {
 		return ""
 	}

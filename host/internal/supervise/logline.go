@@ -10,7 +10,7 @@ import (
 
 	"go.uber.org/zap/zapcore"
 
-	"github.com/batonhost/baton-host/host/internal/terminal"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // longestLine is how much of one line of a plugin's log is kept, in bytes.
@@ -168,4 +168,4 @@ func beginsPanic(text string) bool {
 
 // printable is what a plugin wrote as it may be seen. The lines of a panic are
 // indented with tabs.
-func printable(text string) string { return terminal.Printable(text, "\t") }
+func printable(text string) string { return errtext.Printable(text, "\t") }

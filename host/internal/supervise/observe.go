@@ -4,7 +4,7 @@ import (
 	"context"
 	"os"
 
-	"github.com/batonhost/baton-host/host/internal/workdir"
+	"github.com/batonhost/baton-host/host/internal/files"
 )
 
 // Line is a line that a plugin wrote, as it may be shown.
@@ -31,7 +31,7 @@ func (w *logWriter) tell(raw string, cut, output bool) {
 
 // MakeScratch makes a scratch directory for processes that Start starts; a Plugin
 // has its own. Whoever makes it removes it.
-func MakeScratch() (*workdir.Dir, error) { return workdir.Make(os.TempDir(), scratchPrefix) }
+func MakeScratch() (*files.Dir, error) { return files.Make(os.TempDir(), scratchPrefix) }
 
 // Kill ends the process at once, with all its group. Stop is called nevertheless.
 func (p *Process) Kill() { _ = p.runner.Kill(context.Background()) }

@@ -45,8 +45,8 @@ func (e *PinError) Error() string {
 		e.Instance, e.Path, e.Found, e.Source, wanted, e.Accept)
 }
 
-// Discreet is the error without paths.
-func (e *PinError) Discreet() string {
+// Public is the error without paths.
+func (e *PinError) Public() string {
 	return fmt.Sprintf("plugin %q is not started: its program is not the one that is pinned in the lock file", e.Instance)
 }
 

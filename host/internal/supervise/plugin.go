@@ -11,7 +11,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/semaphore"
 
-	"github.com/batonhost/baton-host/host/internal/workdir"
+	"github.com/batonhost/baton-host/host/internal/files"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -26,7 +26,7 @@ type Plugin struct {
 	revived  chan struct{}
 	listings *semaphore.Weighted // see BeginListing
 
-	scratch *workdir.Dir // nil until Start
+	scratch *files.Dir // nil until Start
 
 	mu       sync.Mutex
 	status   Status
@@ -59,7 +59,7 @@ func New(ctx context.Context, settings Settings) *Plugin {
 // or why it is not. A plugin that was ready once, and a persistent one, is kept
 // from then on, until Stop. Call it once.
 func (p *Plugin) Start(ctx context.Context) error {
-	scratch, err := workdir.Make(os.TempDir(), scratchPrefix)
+	scratch, err := files.Make(os.TempDir(), scratchPrefix)
 	if err != nil {
 		err = fmt.Errorf("plugin %q needs a directory among the temporary files: %w; make room there, or set TMPDIR", p.settings.Instance, err)
 		p.set(Failed, nil, err)

@@ -11,7 +11,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/batonhost/baton-host/host/internal/workdir"
+	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/plugin/redact"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
@@ -49,7 +49,7 @@ type Process struct {
 	client    *plugin.Client
 	conn      grpc.ClientConnInterface // carries the connector's services
 	hangUp    func()                   // asks the process to end, and returns when it has
-	socketDir *workdir.Dir
+	socketDir *files.Dir
 	stopOnce  sync.Once
 	attached  bool // somebody else started it
 

@@ -19,7 +19,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/batonhost/baton-host/host/internal/discreet"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
@@ -152,7 +152,7 @@ func TestACrashInACallIsOneTypedErrorWithTheLastWords(t *testing.T) {
 	require.Equal(t, "exit status 7", exit.State)
 	require.Equal(t, []string{"about to fall over with (secret)"}, exit.LastLines)
 	require.Equal(t, codes.Aborted, status.Code(err), "a retry on the same process is pointless")
-	require.Equal(t, `the process of plugin "test" ended (exit status 7)`, discreet.Of(err), "its last words may name anybody")
+	require.Equal(t, `the process of plugin "test" ended (exit status 7)`, errtext.Public(err), "its last words may name anybody")
 }
 
 // TestACrashIsTheProcesssAlsoIfItEndsLongAfterItsConnection: a failure of the app

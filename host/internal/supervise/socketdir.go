@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/batonhost/baton-host/host/internal/workdir"
+	"github.com/batonhost/baton-host/host/internal/files"
 )
 
 // socketPrefix begins the names of the directories with sockets.
@@ -27,17 +27,17 @@ const scratchPrefix = "baton-host-scratch-"
 // Sweep removes the directories of plugins that hosts which were killed left
 // behind. A command that starts plugins calls it first.
 func Sweep() {
-	workdir.Sweep(os.TempDir(), scratchPrefix)
-	workdir.Sweep(os.TempDir(), socketPrefix)
+	files.Sweep(os.TempDir(), scratchPrefix)
+	files.Sweep(os.TempDir(), socketPrefix)
 	if os.TempDir() != shallowTemp {
-		workdir.Sweep(shallowTemp, socketPrefix)
+		files.Sweep(shallowTemp, socketPrefix)
 	}
 }
 
 // newSocketDir makes a directory that only this user can enter (0700), for the
 // sockets of one plugin process.
-func newSocketDir() (*workdir.Dir, error) {
-	dir, err := workdir.Make(os.TempDir(), socketPrefix)
+func newSocketDir() (*files.Dir, error) {
+	dir, err := files.Make(os.TempDir(), socketPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("make a private directory for the plugin's socket in the directory for temporary files: %w; make that directory, or set TMPDIR to one that can be written to", err)
 	}
@@ -47,7 +47,7 @@ func newSocketDir() (*workdir.Dir, error) {
 
 	// A deep TMPDIR does not fit into a socket's address.
 	_ = dir.Remove()
-	dir, err = workdir.Make(shallowTemp, socketPrefix)
+	dir, err = files.Make(shallowTemp, socketPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("make a private directory for the plugin's socket (TMPDIR is too long a path for one): %w; set TMPDIR to a shorter one", err)
 	}

@@ -22,7 +22,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 
-	"github.com/batonhost/baton-host/host/internal/discreet"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/internal/mutualtls"
 	"github.com/batonhost/baton-host/plugin"
 )
@@ -198,7 +198,7 @@ func (p *Process) explainStart(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: %w", at, ctx.Err())
 	}
 	if p.runner.ID() == "" {
-		return &startError{fmt.Errorf("%s: %s%w", at, notStartable(p.spec.Path, err), err), p.cannot(strings.TrimSuffix("its program cannot be executed: "+discreet.Of(err), ": "))}
+		return &startError{fmt.Errorf("%s: %s%w", at, notStartable(p.spec.Path, err), err), p.cannot(strings.TrimSuffix("its program cannot be executed: "+errtext.Public(err), ": "))}
 	}
 	text := err.Error()
 	switch {

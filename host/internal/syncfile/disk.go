@@ -57,8 +57,8 @@ type diskError struct {
 
 func (e *diskError) Error() string { return e.text }
 
-// Discreet is the error without paths.
-func (e *diskError) Discreet() string { return e.words }
+// Public is the error without paths.
+func (e *diskError) Public() string { return e.words }
 
 func checkDisk(dir string, free freeSpace) error {
 	if _, err := os.Stat(dir); err != nil {

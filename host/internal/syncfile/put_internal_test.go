@@ -12,7 +12,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/sync"
 	"github.com/stretchr/testify/require"
 
-	"github.com/batonhost/baton-host/host/internal/workdir"
+	"github.com/batonhost/baton-host/host/internal/files"
 )
 
 // begun is a spared store whose sync has come to its resources, of types without
@@ -20,7 +20,7 @@ import (
 func begun(t *testing.T, types ...string) (*sparingStore, *Draft) {
 	t.Helper()
 	ctx := t.Context()
-	work, err := workdir.Make(t.TempDir(), workPrefix)
+	work, err := files.Make(t.TempDir(), workPrefix)
 	require.NoError(t, err)
 	draft := &Draft{path: filepath.Join(work.Path(), "new.c1z"), work: work, spared: true}
 	_, store, err := openStore(ctx, draft.path, work.Path(), "")

@@ -17,7 +17,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
 	"github.com/conductorone/baton-sdk/pkg/types/resource"
 
-	"github.com/batonhost/baton-host/host/internal/workdir"
+	"github.com/batonhost/baton-host/host/internal/files"
 )
 
 // readPrefix begins the names of the directories that files are unpacked into.
@@ -121,7 +121,7 @@ type File struct {
 
 	path   string
 	syncID string
-	work   *workdir.Dir
+	work   *files.Dir
 }
 
 // Open opens a sync file. It is unpacked into a directory below tmpDir, which
@@ -142,8 +142,8 @@ func Open(ctx context.Context, path, tmpDir string) (*File, error) {
 		return nil, fmt.Errorf("%s is no sync file: it is empty", path)
 	}
 
-	workdir.Sweep(tmpDir, readPrefix)
-	work, err := workdir.Make(tmpDir, readPrefix)
+	files.Sweep(tmpDir, readPrefix)
+	work, err := files.Make(tmpDir, readPrefix)
 	if err != nil {
 		return nil, noRoom(path, err)
 	}

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/batonhost/baton-host/host/internal/workdir"
+	"github.com/batonhost/baton-host/host/internal/files"
 )
 
 // TestSweep: what a run that was killed left behind goes, and a living run's stays.
@@ -17,7 +17,7 @@ func TestSweep(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "workforce.c1z"), nil, 0o600))
 	want := []string{"workforce.c1z"}
 	for _, prefix := range []string{workPrefix, readPrefix} {
-		living, err := workdir.Make(dir, prefix)
+		living, err := files.Make(dir, prefix)
 		require.NoError(t, err)
 		t.Cleanup(func() { require.NoError(t, living.Remove()) })
 		want = append(want, filepath.Base(living.Path()))

@@ -13,7 +13,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/types"
 	"github.com/conductorone/baton-sdk/pkg/types/sessions"
 
-	"github.com/batonhost/baton-host/host/internal/workdir"
+	"github.com/batonhost/baton-host/host/internal/files"
 )
 
 // workPrefix begins the names of the directories in which files are written.
@@ -60,7 +60,7 @@ type Draft struct {
 	Accounts map[string]int
 
 	path string
-	work *workdir.Dir
+	work *files.Dir
 	// rows is how many resources were put, by type; nil if that is not known. spared
 	// says that the storage engine may have been told.
 	rows   map[string]int64
@@ -82,8 +82,8 @@ func (d *Draft) Size() (int64, error) {
 // Sweep removes what runs that died left behind in dir, which holds sync files: drafts
 // and unpacked files.
 func Sweep(dir string) {
-	workdir.Sweep(dir, workPrefix)
-	workdir.Sweep(dir, readPrefix)
+	files.Sweep(dir, workPrefix)
+	files.Sweep(dir, readPrefix)
 }
 
 // Make syncs what the connector has into a new sync file below dir, which must
@@ -94,8 +94,8 @@ func Sweep(dir string) {
 // The sync is complete and the file has been read back and counted before Make
 // returns.
 func Make(ctx context.Context, connector types.ConnectorClient, dir string, settings Settings) (_ *Draft, err error) {
-	workdir.Sweep(dir, workPrefix)
-	work, err := workdir.Make(dir, workPrefix)
+	files.Sweep(dir, workPrefix)
+	work, err := files.Make(dir, workPrefix)
 	if err != nil {
 		return nil, fmt.Errorf("the sync file cannot be written in %s: %w", dir, err)
 	}

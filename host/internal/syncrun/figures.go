@@ -8,7 +8,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
-	"github.com/batonhost/baton-host/host/internal/discreet"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // How a sync went, as the log has it.
@@ -80,7 +80,7 @@ func (f *Figures) end(plugins []Plugin, result *Result, took time.Duration) {
 	}
 	for _, stale := range result.Stale {
 		if one := f.plugins[stale.Instance]; one != nil {
-			one.state, one.stale, one.asOf, one.why = outcomeStale, stale.Accounts, stale.AsOf, discreet.Of(stale.Err)
+			one.state, one.stale, one.asOf, one.why = outcomeStale, stale.Accounts, stale.AsOf, errtext.Public(stale.Err)
 		}
 	}
 }
@@ -107,7 +107,7 @@ func (f *Figures) Log(log *zap.Logger, err error, dropped bool, took time.Durati
 	case dropped:
 		log.Warn("sync dropped", append(f.fields(outcomeDropped, nil, took), zap.Error(err))...)
 	default:
-		log.Error("sync failed", append(f.fields(outcomeFailed, discreet.ByPlugin(err), took), zap.Error(err))...)
+		log.Error("sync failed", append(f.fields(outcomeFailed, errtext.PublicByPlugin(err), took), zap.Error(err))...)
 	}
 }
 

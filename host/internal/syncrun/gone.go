@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
-	"github.com/batonhost/baton-host/host/internal/lastgood"
+	"github.com/batonhost/baton-host/host/internal/baseline"
 )
 
 // GoneError says that the baseline has accounts of a plugin that the upload no
@@ -66,8 +66,8 @@ func (e *GoneError) accepted() string {
 	return fmt.Sprintf("plugin %q is no longer in the upload: the %s that the baseline has of it are deleted, as --accept-deletions lets through", e.Instance, accounts(e.Accounts))
 }
 
-// Discreet is all of the error: it has numbers and names of the configuration only.
-func (e *GoneError) Discreet() string { return e.Error() }
+// Public is all of the error: it has numbers and names of the configuration only.
+func (e *GoneError) Public() string { return e.Error() }
 
 func accounts(n int) string {
 	if n == 1 {
@@ -91,7 +91,7 @@ func quoted(names []string) string {
 // a namespace may have are left out. There is none where there is no baseline. The
 // baseline is unpacked below tmpDir only if its record cannot rule out that there
 // is one.
-func Gone(ctx context.Context, keep *lastgood.Keep, tmpDir, upload string, plugins []Plugin, owner func(typeID string) string) (gone []*GoneError, err error) {
+func Gone(ctx context.Context, keep *baseline.Keep, tmpDir, upload string, plugins []Plugin, owner func(typeID string) string) (gone []*GoneError, err error) {
 	if known := keep.Known(); !known.StartedAt.IsZero() && nothingGone(plugins, known, owner) {
 		return nil, nil
 	}
@@ -107,7 +107,7 @@ func Gone(ctx context.Context, keep *lastgood.Keep, tmpDir, upload string, plugi
 }
 
 // nothingGone says that all that a record knows is at home in the upload.
-func nothingGone(plugins []Plugin, known lastgood.Sync, owner func(string) string) bool {
+func nothingGone(plugins []Plugin, known baseline.Sync, owner func(string) string) bool {
 	for instance, part := range known.Plugins {
 		if !slices.ContainsFunc(plugins, func(p Plugin) bool { return p.Instance == instance }) {
 			return false
@@ -133,7 +133,7 @@ const (
 // home returns the plugin that a resource type of the baseline belongs to. What
 // counts is what C1 sees: a type whose id a plugin of the upload still has is here,
 // even if that plugin had another name.
-func home(plugins []Plugin, known lastgood.Sync, typeID string, owner func(string) string) (instance string, is whereabouts) {
+func home(plugins []Plugin, known baseline.Sync, typeID string, owner func(string) string) (instance string, is whereabouts) {
 	namespace, _, prefixed := strings.Cut(typeID, ".")
 	var bare []string
 	for _, p := range plugins {
@@ -162,7 +162,7 @@ func home(plugins []Plugin, known lastgood.Sync, typeID string, owner func(strin
 
 // recordedOwner is the plugin that had a resource type when the baseline was made;
 // "" if there is no record of it.
-func recordedOwner(known lastgood.Sync, typeID string) string {
+func recordedOwner(known baseline.Sync, typeID string) string {
 	for _, instance := range slices.Sorted(maps.Keys(known.Plugins)) {
 		if slices.Contains(known.Plugins[instance].ResourceTypes, typeID) {
 			return instance
@@ -171,7 +171,7 @@ func recordedOwner(known lastgood.Sync, typeID string) string {
 	return ""
 }
 
-func goneFrom(upload string, plugins []Plugin, last *lastgood.Good, owner func(string) string) []*GoneError {
+func goneFrom(upload string, plugins []Plugin, last *baseline.Good, owner func(string) string) []*GoneError {
 	gone := map[string]*GoneError{}
 	missing := func(instance string) *GoneError {
 		if gone[instance] == nil {

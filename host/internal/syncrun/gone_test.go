@@ -25,8 +25,8 @@ import (
 	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/config"
-	"github.com/batonhost/baton-host/host/internal/lastgood"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
@@ -152,7 +152,7 @@ func (l *line) sync(t *testing.T, fallsBack bool, spec syncrun.Spec) (*syncrun.R
 	var core zapcore.Core
 	core, l.log = observer.New(zap.WarnLevel)
 	spec.Upload = &config.Upload{Name: "workforce", LastGood: fallsBack}
-	spec.Keep, spec.Dir = lastgood.At(l.path), filepath.Dir(l.path)
+	spec.Keep, spec.Dir = baseline.At(l.path), filepath.Dir(l.path)
 	made, err := syncrun.Run(ctxzap.ToContext(t.Context(), zap.New(core)), spec)
 	if err != nil {
 		return nil, err
@@ -373,13 +373,13 @@ func TestAPluginThatIsGoneIsFoundBeforeASync(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/record %t", name, recorded), func(t *testing.T) {
 				t.Parallel()
 				l := newLine(t)
-				gone, err := syncrun.Gone(t.Context(), lastgood.At(l.path), t.TempDir(), "workforce", nil, nil)
+				gone, err := syncrun.Gone(t.Context(), baseline.At(l.path), t.TempDir(), "workforce", nil, nil)
 				require.NoError(t, err, "there is no baseline yet")
 				require.Empty(t, gone)
 				_, err = l.sync(t, recorded, syncrun.Spec{Plugins: plugins(t, c.before...)})
 				require.NoError(t, err)
 
-				gone, err = syncrun.Gone(t.Context(), lastgood.At(l.path), t.TempDir(), "workforce", plugins(t, c.now...), c.owner)
+				gone, err = syncrun.Gone(t.Context(), baseline.At(l.path), t.TempDir(), "workforce", plugins(t, c.now...), c.owner)
 				require.NoError(t, err)
 				var got []string
 				for _, one := range gone {

@@ -72,8 +72,8 @@ func (e *GuardError) Error() string {
 // Plugin is the instance that the guard is of.
 func (e *GuardError) Plugin() string { return e.Instance }
 
-// Discreet is all of the error: it knows numbers only.
-func (e *GuardError) Discreet() string { return e.Error() }
+// Public is all of the error: it knows numbers only.
+func (e *GuardError) Public() string { return e.Error() }
 
 // counts is how many resources there are by resource type, all and those of
 // accounts.

@@ -16,9 +16,9 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
-	"github.com/batonhost/baton-host/host/internal/lastgood"
 	"github.com/batonhost/baton-host/host/internal/session"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 )
@@ -60,7 +60,7 @@ type Spec struct {
 	// the upload, and those that it no longer has.
 	Accept map[string]bool
 	// Keep is where the last good sync is; nil if none is kept.
-	Keep *lastgood.Keep
+	Keep *baseline.Keep
 	// Dir is where files in work go: a directory on the file system on which the
 	// result is to be published.
 	Dir string
@@ -82,7 +82,7 @@ type Result struct {
 	// Draft is the sync file. Publish or discard it.
 	Draft *syncfile.Draft
 	// Sync is what a Keep wants to know of it.
-	Sync lastgood.Sync
+	Sync baseline.Sync
 	// Whole says that it may become the last good sync.
 	Whole bool
 	// Accounts is how many accounts the file has, by instance. Where several
@@ -158,7 +158,7 @@ type run struct {
 	Spec
 	started  time.Time
 	maxStale time.Duration  // how old what is used of the last good sync may be
-	last     *lastgood.Good // nil: none
+	last     *baseline.Good // nil: none
 	noLast   string         // why there is none, in words
 	first    bool           // there is none yet
 	gone     []*GoneError   // the plugins that only the last good sync has, as far as is known
@@ -442,7 +442,7 @@ var errReadAlready = errors.New("it has been read in this sync already")
 func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale) *Result {
 	result := &Result{
 		Draft: draft, Whole: r.Scope.Whole(), Stale: stale, Accounts: map[string]int{},
-		Sync: lastgood.Sync{StartedAt: r.started, Plugins: map[string]lastgood.Part{}},
+		Sync: baseline.Sync{StartedAt: r.started, Plugins: map[string]baseline.Part{}},
 	}
 	for _, p := range r.Plugins {
 		result.Accounts[p.Instance] = 0
@@ -458,7 +458,7 @@ func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggr
 				asOf, counts = one.AsOf, r.countedBefore(a, p.Instance)
 			}
 		}
-		part := lastgood.PartOf(a.Learned(p.Instance), asOf, result.Accounts[p.Instance])
+		part := baseline.PartOf(a.Learned(p.Instance), asOf, result.Accounts[p.Instance])
 		part.Counts = counts
 		result.Sync.Plugins[p.Instance] = part
 		if r.Scope.Whole() && !p.Guard.Off && !r.compared(a, p.Instance) {

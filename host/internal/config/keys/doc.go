@@ -2,7 +2,7 @@
 // with its form, its limits, its default and its meaning.
 //
 // The reader (host/internal/config) takes names and limits from it, and the JSON Schema for
-// editors (host/internal/config/jsonschema) and the documents are made of it, so that they
+// editors (host/internal/config/schema) and the documents are made of it, so that they
 // cannot come to differ. It must never hold what a plugin takes below its config:
 // that only the plugin tells.
 package keys

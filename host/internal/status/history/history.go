@@ -16,8 +16,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/status"
-	"github.com/batonhost/baton-host/host/internal/workdir"
 )
 
 const (
@@ -103,5 +103,5 @@ func (f *File) Write(board *status.Board) error {
 	if err != nil {
 		return err
 	}
-	return workdir.Replace(f.path, data)
+	return files.Replace(f.path, data)
 }

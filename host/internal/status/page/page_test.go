@@ -16,7 +16,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
-	"github.com/batonhost/baton-host/host/internal/lastgood"
+	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/status"
 	"github.com/batonhost/baton-host/host/internal/status/page"
 	"github.com/batonhost/baton-host/host/internal/supervise"
@@ -51,7 +51,7 @@ func ended(b *status.Board, err error) {
 // synced has a sync go well; behind is how old the second plugin's part is.
 func synced(b *status.Board, upload1 string, first, second int, behind time.Duration) {
 	now := time.Now()
-	result := &syncrun.Result{Whole: true, Sync: lastgood.Sync{StartedAt: now, Plugins: map[string]lastgood.Part{
+	result := &syncrun.Result{Whole: true, Sync: baseline.Sync{StartedAt: now, Plugins: map[string]baseline.Part{
 		fullstory: {AsOf: now, Accounts: first}, "wiki": {AsOf: now.Add(-behind), Accounts: second},
 	}}}
 	if behind > 0 {

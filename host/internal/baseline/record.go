@@ -1,0 +1,120 @@
+package baseline
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/batonhost/baton-host/host/internal/files"
+)
+
+// recordVersion is the form of the record. Another one is not read.
+const recordVersion = 1
+
+// record is what stands beside a sync file, as JSON. It may know two syncs, the
+// new one and the one before: it is written before the file is put in place, so
+// that the file there is known at every moment.
+type record struct {
+	Version int             `json:"version"`
+	Syncs   map[string]Sync `json:"syncs"` // by the SHA-256 of the sync file
+}
+
+// Sync is what is known of one sync.
+type Sync struct {
+	// StartedAt is when the sync began.
+	StartedAt time.Time `json:"started_at"`
+	// UploadedAt is when C1 had it, zero if it was never uploaded, and Bytes how
+	// large its file is; 0 if that is not known.
+	UploadedAt time.Time `json:"uploaded_at,omitzero"`
+	Bytes      int64     `json:"bytes,omitempty"`
+	// Plugins are the parts of the sync, by instance name.
+	Plugins map[string]Part `json:"plugins"`
+}
+
+// Part is one plugin's part in a sync.
+type Part struct {
+	// AsOf is when the app was last read completely: the start of this sync, or
+	// of an earlier one whose answers were used again.
+	AsOf time.Time `json:"as_of"`
+	// Accounts is how many accounts the part has.
+	Accounts int `json:"accounts"`
+	// ResourceTypes are the ids of its resource types in the file.
+	ResourceTypes []string `json:"resource_types"`
+	// Static are its static entitlements by resource type.
+	Static map[string][]Entitlement `json:"static_entitlements,omitempty"`
+	// Elsewhere are the resource types whose rows came in a listing of another
+	// resource; nil if that is not known, as an older version wrote the record.
+	Elsewhere *Elsewhere `json:"found_elsewhere,omitempty"`
+	// Counts are how many resources the app had by resource type when it was last read
+	// completely, if that was not in this sync: the file may then have resources of two
+	// readings, or too many. nil: as many as the file has.
+	Counts map[string]int `json:"counts,omitempty"`
+	// Metadata is what the plugin says of itself and its capabilities.
+	Metadata *Metadata `json:"metadata,omitempty"`
+}
+
+// Elsewhere is that of the aggregate.
+type Elsewhere struct {
+	Entitlements []string `json:"entitlements,omitempty"`
+	Grants       []string `json:"grants,omitempty"`
+}
+
+// Entitlement is the SDK's, in protobuf's JSON.
+type Entitlement struct{ *connectorv2.Entitlement }
+
+// Metadata is the SDK's, in protobuf's JSON.
+type Metadata struct{ *connectorv2.ConnectorMetadata }
+
+// MarshalJSON writes protobuf's JSON.
+func (e Entitlement) MarshalJSON() ([]byte, error) { return protojson.Marshal(e.Entitlement) }
+
+// UnmarshalJSON reads protobuf's JSON.
+func (e *Entitlement) UnmarshalJSON(data []byte) error {
+	e.Entitlement = &connectorv2.Entitlement{}
+	return protojson.Unmarshal(data, e.Entitlement)
+}
+
+// MarshalJSON writes protobuf's JSON.
+func (m Metadata) MarshalJSON() ([]byte, error) { return protojson.Marshal(m.ConnectorMetadata) }
+
+// UnmarshalJSON reads protobuf's JSON.
+func (m *Metadata) UnmarshalJSON(data []byte) error {
+	m.ConnectorMetadata = &connectorv2.ConnectorMetadata{}
+	return protojson.Unmarshal(data, m.ConnectorMetadata)
+}
+
+// readRecord returns an empty record where there is none.
+func readRecord(path string) (record, error) {
+	data, err := os.ReadFile(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return record{Version: recordVersion, Syncs: map[string]Sync{}}, nil
+	}
+	if err != nil {
+		return record{}, err
+	}
+	var r record
+	if err := json.Unmarshal(data, &r); err != nil {
+		return record{}, fmt.Errorf("%s is damaged: %w", path, err)
+	}
+	if r.Version != recordVersion {
+		return record{}, fmt.Errorf("%s is of version %d, which this baton-host does not know", path, r.Version)
+	}
+	if r.Syncs == nil {
+		r.Syncs = map[string]Sync{}
+	}
+	return r, nil
+}
+
+// writeRecord replaces the record whole or not at all.
+func writeRecord(path string, r record) error {
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return files.Replace(path, data)
+}

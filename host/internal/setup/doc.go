@@ -1,7 +1,0 @@
-// Package setup makes the first configuration file of a person: it asks for what one
-// app needs, by the plugin's own schema, and writes baton-host.yaml with references in
-// the places of secrets.
-//
-// The command line calls it and brings the person's terminal. It must never write a
-// secret into the configuration, write over a file, or leave a file half-written.
-package setup

@@ -1,7 +1,0 @@
-// Package workdir makes the private directories that a run works in and removes
-// those that dead runs left behind, and replaces files of the state whole.
-//
-// Whoever needs scratch space that must not stay behind calls it: the writer and
-// the reader of sync files, and the supervisor for its sockets. It must never
-// remove a directory of a run that is alive, nor anything that it did not make.
-package workdir
