@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -37,7 +38,7 @@ import (
 const pluginVariable = "BATON_HOST_TEST_PLUGIN"
 
 var (
-	// self is this test's binary, which is also every plugin.
+	// self is the binary of every plugin: this test's, built without the race detector.
 	self string
 	// authority signs for every C1 of this process: what is trusted is read once.
 	authority *c1.Authority
@@ -67,9 +68,6 @@ func runPlugin() {
 }
 
 func prepareAndRun(m *testing.M) (code int, err error) {
-	if self, err = os.Executable(); err != nil {
-		return 0, err
-	}
 	if authority, err = c1.NewAuthority(); err != nil {
 		return 0, err
 	}
@@ -78,6 +76,9 @@ func prepareAndRun(m *testing.M) (code int, err error) {
 		return 0, err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	if self, err = pluginBinary(dir); err != nil {
+		return 0, err
+	}
 	ca := filepath.Join(dir, "ca.pem")
 	if err := os.WriteFile(ca, authority.CAPEM(), 0o600); err != nil {
 		return 0, err
@@ -106,6 +107,19 @@ func prepareAndRun(m *testing.M) (code int, err error) {
 		return 0, fmt.Errorf("temporary files are left behind: %s", strings.Join(left, ", "))
 	}
 	return code, err
+}
+
+// pluginBinary returns the binary of every plugin: this test's.
+func pluginBinary(dir string) (string, error) {
+	if !raced {
+		return os.Executable()
+	}
+	path := filepath.Join(dir, "baton-scim.test")
+	build := exec.Command("go", "test", "-c", "-o", path, ".") //nolint:gosec,noctx // Fixed arguments; the build bounds itself.
+	if output, err := build.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%s: %w: %s", build, err, output)
+	}
+	return path, nil
 }
 
 // patience is how long an event is waited for before a test gives up.

@@ -223,7 +223,7 @@ func start(t testing.TB, role string) *plugin.Client {
 
 func startCommand(t testing.TB, role string, cmd *exec.Cmd) (*plugin.Client, *goplugin.Client) {
 	t.Helper()
-	cmd.Env = append(cmd.Env, roleVariable+"="+role, "HOME="+t.TempDir())
+	cmd.Env = append(cmd.Env, roleVariable+"="+role, "HOME="+t.TempDir(), "GORACE="+os.Getenv("GORACE"))
 	host := goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig:  plugin.Handshake,
 		VersionedPlugins: plugin.HostPlugins(),

@@ -26,7 +26,7 @@ func TestServingSaysNothingOfASecret(t *testing.T) {
 	said := &buffer{}
 	cmd := exec.Command(os.Args[0]) //nolint:gosec,noctx // The test's own binary, ended by Kill.
 	cmd.Env = []string{
-		roleVariable + "=plain", "HOME=" + t.TempDir(),
+		roleVariable + "=plain", "HOME=" + t.TempDir(), "GORACE=" + os.Getenv("GORACE"),
 		"GRPC_GO_LOG_SEVERITY_LEVEL=info", "GRPC_GO_LOG_VERBOSITY_LEVEL=99",
 	}
 	host := goplugin.NewClient(&goplugin.ClientConfig{

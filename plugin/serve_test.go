@@ -144,7 +144,7 @@ func TestAPluginDiesWithItsHost(t *testing.T) {
 	require.NoError(t, err)
 	cmd := exec.Command(os.Args[0]) //nolint:gosec,noctx // The test's own binary, ended by the test.
 	cmd.ExtraFiles = []*os.File{theirs}
-	cmd.Env = []string{plugin.LifelineEnv + "=3"}
+	cmd.Env = []string{plugin.LifelineEnv + "=3", "GORACE=" + os.Getenv("GORACE")}
 	_, host := startCommand(t, "plain", cmd)
 	require.NoError(t, theirs.Close())
 	require.False(t, host.Exited())
@@ -167,7 +167,7 @@ func TestStartedByAPersonItIsTheSDKsCommandLine(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.CommandContext(t.Context(), os.Args[0], test.args...) //nolint:gosec // The test's own binary.
-			cmd.Env = []string{roleVariable + "=plain", "HOME=" + t.TempDir()}
+			cmd.Env = []string{roleVariable + "=plain", "HOME=" + t.TempDir(), "GORACE=" + os.Getenv("GORACE")}
 			cmd.Dir = t.TempDir()
 			var out bytes.Buffer
 			cmd.Stdout = &out

@@ -14,7 +14,7 @@ import (
 func standAlone(t *testing.T, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...) //nolint:gosec // The test's own binary.
-	cmd.Env = []string{roleVariable + "=plain", "HOME=" + t.TempDir()}
+	cmd.Env = []string{roleVariable + "=plain", "HOME=" + t.TempDir(), "GORACE=" + os.Getenv("GORACE")}
 	cmd.Dir = t.TempDir()
 	output := &bytes.Buffer{}
 	cmd.Stdout, cmd.Stderr = output, output

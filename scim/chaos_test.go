@@ -215,7 +215,7 @@ func readChaos(t *testing.T, seed uint64, fired *[chaosKinds]int, blind bool) ch
 // TestLongChaos takes more seeds.
 func TestChaos(t *testing.T) {
 	t.Parallel()
-	chaosOf(t, 200)
+	chaosOf(t, 80)
 }
 
 func chaosOf(t *testing.T, seeds int) {

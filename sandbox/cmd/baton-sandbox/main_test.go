@@ -29,13 +29,15 @@ func TestMain(m *testing.M) {
 		main()
 		return
 	}
+	// Built with the race detector, each process would sleep a second at its end.
+	_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
 	os.Exit(m.Run())
 }
 
 func command(t *testing.T, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...) //nolint:gosec // This binary.
-	cmd.Env = append([]string{runVariable + "=1"}, env...)
+	cmd.Env = append([]string{runVariable + "=1", "GORACE=" + os.Getenv("GORACE")}, env...)
 	return cmd
 }
 

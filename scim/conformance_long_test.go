@@ -1,3 +1,5 @@
+//go:build long
+
 package scim_test
 
 import (
@@ -12,7 +14,7 @@ import (
 	"github.com/batonhost/baton-host/scim"
 )
 
-func TestItConforms(t *testing.T) {
+func TestLongItConforms(t *testing.T) {
 	t.Parallel()
 	const token = "canary-c40d7a91e6b24f83"
 	service, err := sandbox.New(sandbox.Options{App: "design-tool", Accounts: 1234, Groups: 4, Seed: 5, Token: token})

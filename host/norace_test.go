@@ -1,0 +1,5 @@
+//go:build !race || long
+
+package host_test
+
+const raced = false
