@@ -34,13 +34,16 @@ build: ## build the binaries into bin/
 # told not to: with so many packages that is half a minute.
 RACE := atexit_sleep_ms=0
 
+# Packages that are tested at the same time: two for each core, since many wait for
+# processes and back-offs most of the time.
+PACKAGES := $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
+
 .PHONY: test
-test: ## go vet, every test with the race detector, and a short run of each fuzz target
+test: ## go vet, and every test that takes no minutes, with the race detector
 	go vet ./...
 	@set -e; for module in $(CONNECTORS) $(DEPLOY); do (set -x; go -C $$module vet ./...); done
-	GORACE=$(RACE) go test -race -timeout 40m ./...
+	GORACE=$(RACE) go test -race -p $(PACKAGES) -timeout 40m ./...
 	$(MAKE) --no-print-directory deploy-check
-	$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
 # What takes long is in files with the build tag "long", in tests named TestLong: whole
 # sweeps, of which `make test` takes samples, and the tests that kill and soak.
@@ -50,7 +53,7 @@ long: ## the tests that take long: whole sweeps, many kills; with the race detec
 
 # Prerequisites run from left to right: what would make later ones fail comes first.
 .PHONY: check
-check: tidy-check generate-check lint lambda cross-windows-amd64 test long ## what CI runs: lint, generated files, tidy modules, the hosted form, Windows, all tests
+check: tidy-check generate-check lint lambda cross-windows-amd64 test fuzz-briefly long ## what CI runs: lint, generated files, tidy modules, the hosted form, Windows, all tests
 
 .PHONY: lint
 lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint and golangci-lint
@@ -146,6 +149,10 @@ fuzz: ## each fuzz target for FUZZTIME; what it finds goes to testdata/fuzz
 	@set -e; for target in $(FUZZTARGETS); do \
 		go test ./$${target%:*} -run '^$$' -fuzz "^$${target#*:}\$$" -fuzztime $(FUZZTIME); \
 	done
+
+.PHONY: fuzz-briefly
+fuzz-briefly:
+	$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
 .PHONY: kill
 kill: ## a plugin killed in each of 100 syncs, 50 hosts killed; make long does the first 20, with the race detector

@@ -115,7 +115,7 @@ func pluginBinary(dir string) (string, error) {
 		return os.Executable()
 	}
 	path := filepath.Join(dir, "baton-scim.test")
-	build := exec.Command("go", "test", "-c", "-o", path, ".") //nolint:gosec,noctx // Fixed arguments; the build bounds itself.
+	build := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-o", path, ".") //nolint:gosec,noctx // Fixed arguments; the build bounds itself.
 	if output, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s: %w: %s", build, err, output)
 	}

@@ -38,7 +38,7 @@ func buildAndRun(m *testing.M) (int, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	bin = dir
-	build := exec.Command("go", "build", raceFlag, "-buildvcs=false", "-o", dir, //nolint:gosec,noctx // Fixed arguments; the build bounds itself.
+	build := exec.Command("go", "build", raceFlag, "-buildvcs=false", "-ldflags=-s -w", "-o", dir, //nolint:gosec,noctx // Fixed arguments; the build bounds itself.
 		"github.com/batonhost/baton-host/host/cmd/baton-host",
 		"github.com/batonhost/baton-host/host/cmd/baton-host-explore",
 		"github.com/batonhost/baton-host/fullstory/cmd/baton-fullstory",

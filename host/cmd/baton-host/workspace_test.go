@@ -41,7 +41,7 @@ var buildWorkspace = sync.OnceValue(func() error {
 		older:      {"testdata/baton-workspace", "./older"},
 		native:     {"testdata/baton-workspace-plugin", "."},
 	} {
-		build := exec.Command("go", "build", raceFlag, "-buildvcs=false", "-o", filepath.Join(bin, kind, "baton-workspace"), in[1]) //nolint:gosec // Fixed arguments; the build bounds itself.
+		build := exec.Command("go", "build", raceFlag, "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(bin, kind, "baton-workspace"), in[1]) //nolint:gosec // Fixed arguments; the build bounds itself.
 		build.Dir = in[0]
 		if out, err := build.CombinedOutput(); err != nil {
 			return fmt.Errorf("build %s: %w\n%s", in[0], err, out)
