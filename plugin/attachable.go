@@ -24,9 +24,7 @@ func InProcess[T field.Configurable](
 	newConnector cli.NewConnector[T],
 	options ...connectorrunner.Option,
 ) (reattach *goplugin.ReattachConfig, gone <-chan struct{}, err error) {
-	return serveAttachable(ctx, newService(ctx, &author[T]{
-		name: connectorName, version: version, schema: schema, newConnector: newConnector, options: options,
-	}))
+	return serveAttachable(ctx, newService(ctx, newAuthor(connectorName, version, schema, newConnector, options)))
 }
 
 // serveAttachable serves until the context ends, for a host that did not start

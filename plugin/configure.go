@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"maps"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 
 	"github.com/conductorone/baton-sdk/pkg/cli"
-	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
 	"github.com/conductorone/baton-sdk/pkg/field"
 	"github.com/conductorone/baton-sdk/pkg/logging"
 	"github.com/conductorone/baton-sdk/pkg/types"
@@ -65,9 +65,12 @@ func (a *author[T]) configure(ctx context.Context, request *pluginv1.ConfigureRe
 	if len(diagnostics) > 0 {
 		return nil, diagnostics
 	}
-	decoded, diagnostic := decode[T](a.schema, values)
+	decoded, diagnostic := decode[T](a.schema, values, a.settings)
 	if diagnostic != nil {
 		return nil, []*pluginv1.Diagnostic{diagnostic}
+	}
+	if diagnostics := refuseFiles(decoded, request); len(diagnostics) > 0 {
+		return nil, diagnostics
 	}
 	authMethod, _ := values[schema.AuthMethod].(string)
 	if diagnostics := check(a.schema, decoded, authMethod); len(diagnostics) > 0 {
@@ -97,17 +100,19 @@ func (a *author[T]) build(ctx context.Context, decoded T, authMethod string, set
 			server, err = nil, panicked(ctx, cause)
 		}
 	}()
-	ctx = from.surround(ctx, settled)
-	builder, options, err := a.newConnector(ctx, decoded, &cli.ConnectorOpts{SelectedAuthMethod: authMethod})
+	server, validator, err := a.connect(from.surround(ctx, settled), decoded, cli.RunTimeOpts{
+		SelectedAuthMethod: authMethod, SessionStore: from.store(settled),
+	})
 	if err != nil {
 		return nil, err
 	}
-	options = append(options, connectorbuilder.WithSessionStore(from.store(settled)))
-	server, err = connectorbuilder.NewConnector(ctx, builder, options...)
-	if err != nil {
-		return nil, err
+	switch {
+	case server == nil:
+		return nil, errors.New("its function returned no connector and no error")
+	case validator == nil:
+		return server, nil
 	}
-	return &validatedOnce{ConnectorServer: server, author: builder}, nil
+	return &validatedOnce{ConnectorServer: server, author: validator}, nil
 }
 
 // panicked is a panic of the author's code as an error. Where it was is logged.
@@ -160,8 +165,8 @@ func goValue(value *pluginv1.Value) any {
 }
 
 // decode fills the author's configuration with the SDK's own decoding.
-func decode[T field.Configurable](schema field.Configuration, values map[string]any) (T, *pluginv1.Diagnostic) {
-	decoded, err := decodeValues[T](schema, values)
+func decode[T field.Configurable](schema field.Configuration, values map[string]any, settings *viper.Viper) (T, *pluginv1.Diagnostic) {
+	decoded, err := decodeValues[T](schema, values, settings)
 	if err == nil {
 		return decoded, nil
 	}
@@ -176,14 +181,20 @@ func decode[T field.Configurable](schema field.Configuration, values map[string]
 		}
 	}
 	summary := "the configuration could not be decoded"
-	if _, err := decodeValues[T](schema, open); err != nil {
+	if _, err := decodeValues[T](schema, open, nil); err != nil {
 		return decoded, finding("", summary, err.Error())
 	}
 	return decoded, finding("", summary, "the value of a secret field has a form that the connector does not take")
 }
 
-func decodeValues[T field.Configurable](schema field.Configuration, values map[string]any) (T, error) {
+// decodeValues decodes values. They are in the settings then, if there are any.
+func decodeValues[T field.Configurable](schema field.Configuration, values map[string]any, settings *viper.Viper) (T, error) {
 	v := viper.New()
+	if settings != nil {
+		// The author may hold the settings: the values come, whatever was there goes.
+		*settings = *v
+		v = settings
+	}
 	for _, f := range schema.Fields {
 		v.SetDefault(f.FieldName, f.DefaultValue)
 	}
@@ -207,6 +218,24 @@ func decodeValues[T field.Configurable](schema field.Configuration, values map[s
 	}
 	const isPath = false
 	return cli.MakeGenericConfiguration[T](v, field.WithAdditionalDecodeHooks(field.FileUploadDecodeHook(isPath)))
+}
+
+// refuseFiles returns a finding for each content of a file where the author reads the
+// configuration with viper. Stand-alone it has the path of the file there, so the
+// author's code opens what it reads.
+func refuseFiles(decoded field.Configurable, request *pluginv1.ConfigureRequest) []*pluginv1.Diagnostic {
+	if _, isViper := decoded.(*viper.Viper); !isViper {
+		return nil
+	}
+	var diagnostics []*pluginv1.Diagnostic
+	for _, values := range []map[string]*pluginv1.Value{request.GetValues(), request.GetSecrets()} {
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			if _, isFile := values[name].GetKind().(*pluginv1.Value_FileContent); isFile {
+				diagnostics = append(diagnostics, finding(name, "the connector reads its configuration with viper, which cannot hold the content of a file", "its author must decode the configuration into a struct"))
+			}
+		}
+	}
+	return diagnostics
 }
 
 // check applies the SDK's rules field by field, then the relations one by one,

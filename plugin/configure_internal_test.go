@@ -48,12 +48,12 @@ func TestAMapReachesTheAuthorAsWritten(t *testing.T) {
 			t.Parallel()
 			values := map[string]any{"labels": c.items, "other": "text"}
 
-			typed, diagnostic := decode[*mapSettings[map[string]any]](schema, values)
+			typed, diagnostic := decode[*mapSettings[map[string]any]](schema, values, nil)
 			require.Nil(t, diagnostic)
 			require.Equal(t, c.items, typed.Labels)
 			require.Equal(t, "text", typed.Other)
 
-			v, diagnostic := decode[*viper.Viper](schema, values)
+			v, diagnostic := decode[*viper.Viper](schema, values, nil)
 			require.Nil(t, diagnostic)
 			require.Equal(t, c.items, v.GetStringMap("labels"))
 			require.Equal(t, "text", v.GetString("other"))
@@ -62,7 +62,7 @@ func TestAMapReachesTheAuthorAsWritten(t *testing.T) {
 			require.Equal(t, c.items, later.Labels)
 
 			if c.texts != nil {
-				texts, diagnostic := decode[*mapSettings[map[string]string]](schema, values)
+				texts, diagnostic := decode[*mapSettings[map[string]string]](schema, values, nil)
 				require.Nil(t, diagnostic)
 				require.Equal(t, c.texts, texts.Labels)
 				require.Equal(t, c.texts, v.GetStringMapString("labels"))

@@ -49,6 +49,8 @@ func TestMain(m *testing.M) {
 		plugin.Run(context.Background(), "baton-test", "v1.2.3", testSchema, newTestConnector, connectorrunner.WithSessionStoreEnabled())
 	case "exported":
 		plugin.Run(context.Background(), "baton-test", "v1.2.3", exportedSchema, newExportedConnector)
+	case "defined", "defined v2", "reads early":
+		mainOfOldStyle(os.Getenv(roleVariable))
 	case "crowd":
 		plugin.Run(context.Background(), "baton-test", "v1.2.3", testSchema, newCrowd)
 	}

@@ -2,16 +2,12 @@ package plugin
 
 import (
 	"context"
-	"errors"
+	"os"
 	"slices"
 	"time"
 
-	"github.com/conductorone/baton-sdk/pkg/cli"
-	"github.com/conductorone/baton-sdk/pkg/config"
-	"github.com/conductorone/baton-sdk/pkg/connectorrunner"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z"
-	"github.com/conductorone/baton-sdk/pkg/field"
-	"github.com/conductorone/baton-sdk/pkg/types"
+	"github.com/spf13/cobra"
 	"github.com/spf13/viper"
 )
 
@@ -22,35 +18,34 @@ var otherWork = []string{
 	"bulk-create-ticket", "list-ticket-schemas", "get-ticket", "diff-syncs", "compact-syncs",
 }
 
-// oneShotSync returns the settings of the SDK's command line if it is about to
-// sync once into a file, or nil for everything else that it does, a wrong
-// command line among it.
-func oneShotSync[T field.Configurable](
-	ctx context.Context,
-	connectorName string,
-	schema field.Configuration,
-	args []string,
-	options ...connectorrunner.Option,
-) *viper.Viper {
-	never := func(context.Context, T, cli.RunTimeOpts) (types.ConnectorServer, error) {
-		return nil, errors.New("this command line is only looked at")
-	}
-	settings, command, err := config.DefineConfigurationV2(ctx, connectorName, never, schema, options...)
-	if err != nil {
+// judged is the SDK's main command, but for a sync into a file, whose exit status is 0
+// only if the sync came to its end.
+func judged(ctx context.Context, settings *viper.Viper, sdk func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(command *cobra.Command, args []string) error {
+		if !beingJudged() {
+			if err := settings.BindPFlags(command.Flags()); err != nil {
+				return err
+			}
+			if isOneShotSync(settings) {
+				judge(ctx, settings.GetString("file"))
+			}
+			return sdk(command, args)
+		}
+		if err := sdk(command, args); err != nil {
+			return err
+		}
+		os.Exit(returned)
 		return nil
 	}
-	chosen, rest, err := command.Find(args)
-	if err != nil || chosen != command || command.ParseFlags(rest) != nil || settings.BindPFlags(command.Flags()) != nil {
-		return nil
-	}
+}
+
+// isOneShotSync reports whether the SDK's command line is about to sync once into a file.
+func isOneShotSync(settings *viper.Viper) bool {
 	isOther := func(flag string) bool {
 		value := settings.GetString(flag)
 		return value != "" && value != "false"
 	}
-	if settings.GetString("file") == "" || slices.ContainsFunc(otherWork, isOther) {
-		return nil
-	}
-	return settings
+	return settings.GetString("file") != "" && !slices.ContainsFunc(otherWork, isOther)
 }
 
 // holdsSyncSince says that the file holds a sync that was finished at that time

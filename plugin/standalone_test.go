@@ -13,8 +13,13 @@ import (
 // standAlone is a run of the test connector by a person.
 func standAlone(t *testing.T, args ...string) (*exec.Cmd, *bytes.Buffer) {
 	t.Helper()
+	return standAloneAs(t, "plain", args...)
+}
+
+func standAloneAs(t *testing.T, role string, args ...string) (*exec.Cmd, *bytes.Buffer) {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), os.Args[0], args...) //nolint:gosec // The test's own binary.
-	cmd.Env = []string{roleVariable + "=plain", "HOME=" + t.TempDir(), "GORACE=" + os.Getenv("GORACE")}
+	cmd.Env = []string{roleVariable + "=" + role, "HOME=" + t.TempDir(), "GORACE=" + os.Getenv("GORACE")}
 	cmd.Dir = t.TempDir()
 	output := &bytes.Buffer{}
 	cmd.Stdout, cmd.Stderr = output, output
