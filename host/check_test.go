@@ -60,7 +60,7 @@ func TestSyncExplainsBadInput(t *testing.T) {
 		"an unknown key":             {plugin("conifg: {}"), []string{"baton-host.yaml:2:", `"conifg"`, `"config"`}},
 		"a wrong type":               {plugin("start-timeout: [1]"), []string{"baton-host.yaml:2:"}},
 		"an unknown field":           {plugin(ours + ", config: { scim-base-url: \"" + good.url + "\", scim-token: right, scim-tokn: x }"), []string{"baton-host.yaml:2:", `"scim-tokn"`, `"scim-token"`}},
-		"a missing field":            {plugin(ours + ", config: { scim-base-url: \"" + good.url + "\" }"), []string{"baton-host.yaml:2:", `at least one of "scim-token" and "scim-username" must be given`}},
+		"a missing field":            {plugin(ours + ", config: { scim-base-url: \"" + good.url + "\" }"), []string{"baton-host.yaml:2:", `at least one of "scim-token", "scim-username" and "scim-client-id" must be given`}},
 		"a missing variable":         {settings(good.url, "${env:NOT_SET_ANYWHERE}"), []string{"baton-host.yaml:2:", "NOT_SET_ANYWHERE"}},
 		"a missing file":             {settings(good.url, "${file:/no/such/token}"), []string{"baton-host.yaml:2:", "/no/such/token"}},
 		"a missing binary":           {plugin("app: nobody-has-this"), []string{`plugin "fullstory"`, "baton-nobody-has-this", "--plugin-dir"}},

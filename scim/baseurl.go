@@ -11,16 +11,21 @@ import (
 
 // The fields of the configuration as people see them, for messages.
 const (
-	baseURLField  = `"SCIM Base URL" (scim-base-url)`
-	tokenField    = `"SCIM Token" (scim-token)`
-	userNameField = `"User Name" (scim-username)`
-	passwordField = `"Password" (scim-password)`
-	headersField  = `"Extra Headers" (scim-headers)`
-	filterField   = `"User Filter" (scim-filter)`
-	groupsField   = `"Sync Groups" (scim-groups)`
-	loginField    = `"Login Attribute" (scim-login-attribute)`
-	emailField    = `"E-mail Attribute" (scim-email-attribute)`
-	profileField  = `"Profile Attributes" (scim-profile-attributes)`
+	baseURLField      = `"SCIM Base URL" (scim-base-url)`
+	tokenField        = `"SCIM Token" (scim-token)`
+	userNameField     = `"User Name" (scim-username)`
+	passwordField     = `"Password" (scim-password)`
+	clientIDField     = `"Client ID" (scim-client-id)`
+	clientSecretField = `"Client Secret" (scim-client-secret)`
+	tokenURLField     = `"Token URL" (scim-token-url)`
+	scopesField       = `"Scopes" (scim-scopes)`
+	clientFields      = clientIDField + " and " + clientSecretField
+	headersField      = `"Extra Headers" (scim-headers)`
+	filterField       = `"User Filter" (scim-filter)`
+	groupsField       = `"Sync Groups" (scim-groups)`
+	loginField        = `"Login Attribute" (scim-login-attribute)`
+	emailField        = `"E-mail Attribute" (scim-email-attribute)`
+	profileField      = `"Profile Attributes" (scim-profile-attributes)`
 )
 
 // cleanBaseURL turns what a person pasted into the URL below which the

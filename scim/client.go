@@ -40,11 +40,18 @@ type Options struct {
 
 	// Token is the bearer token (RFC 6750). A pasted "Bearer " prefix, quotes
 	// and white space are removed. Required, unless there are Username and
-	// Password.
+	// Password, or ClientID.
 	Token string
 
 	// Username and Password are sent instead of a token (RFC 7617).
 	Username, Password string
+
+	// ClientID and ClientSecret get tokens at TokenURL, instead of Token, by the grant of
+	// client credentials (RFC 6749 section 4.4), with Scopes if there are any. TokenURL
+	// must be https unless the host is this machine. A token is renewed a minute before
+	// it expires, and once where the app refuses it (401).
+	ClientID, ClientSecret, TokenURL string
+	Scopes                           []string
 
 	// Headers are sent with each request. Their values count as secrets.
 	Headers map[string]string
@@ -80,6 +87,7 @@ type Options struct {
 type Client struct {
 	http       *http.Client
 	base       *url.URL
+	baseField  string // where base comes from, for messages
 	credential credential
 	hint       string
 	readAhead  int
@@ -110,7 +118,7 @@ func NewClient(ctx context.Context, options Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	credential, err := newCredential(options)
+	credential, err := newCredential(ctx, options)
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +147,7 @@ func NewClient(ctx context.Context, options Options) (*Client, error) {
 		readAhead = defaultReadAhead
 	}
 	return &Client{
-		http: httpClient, base: base, credential: credential, hint: options.Hint, filter: filter, choice: choice,
+		http: httpClient, base: base, baseField: baseURLField, credential: credential, hint: options.Hint, filter: filter, choice: choice,
 		readAhead: min(max(readAhead, 1), maxReadAhead), scratch: options.ScratchDir,
 		lastBody: &atomic.Int64{}, dials: &atomic.Bool{},
 	}, nil
@@ -154,27 +162,12 @@ func (c *endpoint) get(ctx context.Context, path []string, query url.Values) ([]
 	}
 	target := c.base.JoinPath(escaped...)
 	target.RawQuery = query.Encode()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	response, err := c.send(ctx, target)
 	if err != nil {
-		return nil, nil, badBaseURL("is not a URL")
-	}
-	request.Header.Set("Accept", accept)
-	c.credential.authorize(request)
-
-	begin := time.Now()
-	response, err := c.http.Do(request)
-	if err != nil {
-		return nil, nil, c.requestFailure(ctx, err)
+		return nil, nil, err
 	}
 	defer response.Body.Close()
 	c.dials.Store(response.TLS != nil && response.ProtoMajor < 2)
-	// The SDK's transport could log too, but it would log net/http's errors,
-	// which quote the server.
-	ctxzap.Extract(ctx).Debug("scim: request answered",
-		zap.String("url", target.String()),
-		zap.Int("http_status", response.StatusCode),
-		zap.Duration("duration", time.Since(begin)),
-	)
 
 	if response.StatusCode < 200 || response.StatusCode > 299 {
 		// An error body that breaks off still has its status.
@@ -213,6 +206,40 @@ func (c *endpoint) get(ctx context.Context, path []string, query url.Values) ([]
 			c.place(), c.credential.fields)
 	}
 	return body, response.Header, nil
+}
+
+// send sends one request, and once more with another token where the app refuses one that
+// it has issued.
+func (c *endpoint) send(ctx context.Context, target *url.URL) (*http.Response, error) {
+	for renewed := false; ; renewed = true {
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+		if err != nil {
+			return nil, badBaseURL("is not a URL")
+		}
+		request.Header.Set("Accept", accept)
+		token, err := c.credential.authorize(ctx, request)
+		if err != nil {
+			return nil, err
+		}
+		begin := time.Now()
+		response, err := c.http.Do(request)
+		if err != nil {
+			return nil, c.requestFailure(ctx, err)
+		}
+		// The SDK's transport could log too, but it would log net/http's errors,
+		// which quote the server.
+		ctxzap.Extract(ctx).Debug("scim: request answered",
+			zap.String("url", target.String()),
+			zap.Int("http_status", response.StatusCode),
+			zap.Duration("duration", time.Since(begin)),
+		)
+		if response.StatusCode != http.StatusUnauthorized || c.credential.tokens == nil || renewed {
+			return response, nil
+		}
+		_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxErrorBody)) // so that the connection is used again
+		_ = response.Body.Close()
+		c.credential.tokens.reject(token)
+	}
 }
 
 func (c *endpoint) tooLarge() *failure {

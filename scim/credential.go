@@ -2,6 +2,7 @@ package scim
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"maps"
 	"net/http"
@@ -29,22 +30,51 @@ const shortLength = 6
 // contains it (%v, JSON, a debugger's log) shows none.
 type credential struct {
 	// fields are the fields of the configuration that it comes from, for messages.
-	fields    string
-	authorize func(*http.Request)
-	// occursIn says whether text holds a secret or a telling part of it, plain,
-	// URL-encoded or in base64.
-	occursIn func(text string) bool
-	// fillsIn says whether an answer holds a whole secret in one of these forms.
-	fillsIn func(body []byte) bool
+	fields string
+	carry  func(*http.Request)
+	// tokens get the token that requests carry; nil if the configuration has it.
+	tokens  *accessTokens
+	secrets secretTexts
+}
+
+// authorize puts the credential into a request. It returns the token if it may be
+// renewed.
+func (c *credential) authorize(ctx context.Context, request *http.Request) (token string, err error) {
+	c.carry(request)
+	if c.tokens == nil {
+		return "", nil
+	}
+	return c.tokens.authorize(ctx, request)
+}
+
+// occursIn reports whether text holds a secret or a telling part of it, plain,
+// URL-encoded or in base64.
+func (c *credential) occursIn(text string) bool {
+	return c.secrets.occurIn(text) || c.tokens != nil && (c.tokens.texts().occurIn(text) || c.tokens.issuer.credential.occursIn(text))
+}
+
+// fillsIn reports whether an answer holds a whole secret in one of these forms.
+func (c *credential) fillsIn(body []byte) bool {
+	return c.secrets.fillIn(body) || c.tokens != nil && (c.tokens.texts().fillIn(body) || c.tokens.issuer.credential.fillsIn(body))
 }
 
 // newCredential makes what Options say that requests are to carry.
-func newCredential(options Options) (credential, error) {
+func newCredential(ctx context.Context, options Options) (credential, error) {
 	headers := http.Header{}
 	secrets := []string{}
 	short := ""
 	fields := tokenField
+	var tokens *accessTokens
+	byClient := options.ClientID != "" || options.ClientSecret != "" || options.TokenURL != ""
 	switch {
+	case byClient && (options.Token != "" || options.Username != "" || options.Password != ""):
+		return credential{}, failf(codes.InvalidArgument, "%s is given, and also %s or %s. Give the one that the app asks for.", clientIDField, tokenField, userNameField)
+	case byClient:
+		var err error
+		fields = clientFields
+		if tokens, err = newAccessTokens(ctx, options); err != nil {
+			return credential{}, err
+		}
 	case options.Token != "" && (options.Username != "" || options.Password != ""):
 		return credential{}, failf(codes.InvalidArgument, "%s and %s are both given. Give the one that the app asks for.", tokenField, userNameField)
 	case options.Username != "" || options.Password != "":
@@ -76,6 +106,22 @@ func newCredential(options Options) (credential, error) {
 		}
 	}
 
+	return credential{
+		fields: fields, tokens: tokens, secrets: newSecretTexts(secrets, short),
+		carry: func(r *http.Request) { maps.Copy(r.Header, headers) },
+	}, nil
+}
+
+// secretTexts are secrets as they are looked for in texts. The zero value knows none.
+type secretTexts struct {
+	// occur and fill are nil, or hold the secrets inside.
+	occur func(text string) bool
+	fill  func(body []byte) bool
+}
+
+// newSecretTexts makes them of secrets; short is one that is looked for as a whole value
+// too, however short it is.
+func newSecretTexts(secrets []string, short string) secretTexts {
 	forms := writtenForms(secrets)
 	lowered := make([]string, len(forms))
 	for i, form := range forms {
@@ -85,23 +131,25 @@ func newCredential(options Options) (credential, error) {
 		return slices.ContainsFunc(forms, func(form string) bool { return len(form) >= leakLength && bytes.Contains(body, []byte(form)) }) ||
 			len(short) >= shortLength && bytes.Contains(body, []byte(`"`+short+`"`))
 	}
-	return credential{
-		fields:    fields,
-		authorize: func(r *http.Request) { maps.Copy(r.Header, headers) },
-		occursIn: func(text string) bool {
+	return secretTexts{
+		occur: func(text string) bool {
 			return slices.ContainsFunc(redact.Readings(text), func(reading string) bool {
 				reading = strings.ToLower(reading)
 				return slices.ContainsFunc(lowered, func(form string) bool { return sharePart(reading, form, leakLength) })
 			})
 		},
-		fillsIn: func(body []byte) bool {
+		fill: func(body []byte) bool {
 			escaped := bytes.IndexByte(body, '\\') >= 0 || bytes.IndexByte(body, '%') >= 0
 			return fills(body) || escaped && slices.ContainsFunc(redact.Readings(string(body))[1:], func(reading string) bool {
 				return fills([]byte(reading))
 			})
 		},
-	}, nil
+	}
 }
+
+func (s secretTexts) occurIn(text string) bool { return s.occur != nil && s.occur(text) }
+
+func (s secretTexts) fillIn(body []byte) bool { return s.fill != nil && s.fill(body) }
 
 // checkBasic refuses what cannot be sent as a name and a password (RFC 7617
 // section 2).

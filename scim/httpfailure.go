@@ -40,6 +40,10 @@ func (c *endpoint) statusMessage(httpStatus int, said errorBody) *failure {
 	var code codes.Code
 	var advice string
 	switch {
+	case httpStatus == http.StatusUnauthorized && c.credential.tokens != nil:
+		code = codes.Unauthenticated
+		advice = fmt.Sprintf("a token that %s has just issued is not accepted. Check the client's rights in the app, %s and %s.%s",
+			c.credential.tokens.issuer.place(), scopesField, tokenURLField, c.hinted())
 	case httpStatus == http.StatusUnauthorized:
 		code = codes.Unauthenticated
 		advice = fmt.Sprintf("the token is not accepted. Put a valid token into %s.%s", c.credential.fields, c.hinted())
@@ -223,11 +227,11 @@ func (c *endpoint) requestMessage(ctx context.Context, err error) *failure {
 	if redirect, ok := errors.AsType[*redirectError](err); ok {
 		if redirect.target == "" {
 			return c.failf(codes.FailedPrecondition,
-				"%s redirects in a circle. Check %s.%s", c.place(), baseURLField, c.pathHint())
+				"%s redirects in a circle. Check %s.%s", c.place(), c.baseField, c.pathHint())
 		}
 		return c.failf(codes.FailedPrecondition,
 			"%s redirects to %s. The token is not sent there. If that is the right place, put it into %s.",
-			origin(c.base), c.quote(redirect.target), baseURLField)
+			origin(c.base), c.quote(redirect.target), c.baseField)
 	}
 	if ctx.Err() != nil {
 		return c.stopped(ctx)
@@ -240,9 +244,9 @@ func (c *endpoint) requestMessage(ctx context.Context, err error) *failure {
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
 		if dns.IsNotFound {
-			return c.failf(codes.InvalidArgument, "there is no host named %s. Check %s.%s", c.base.Hostname(), baseURLField, c.hinted())
+			return c.failf(codes.InvalidArgument, "there is no host named %s. Check %s.%s", c.base.Hostname(), c.baseField, c.hinted())
 		}
-		return c.failf(codes.Unavailable, "the name of the host %s cannot be looked up (DNS). Check the network, then %s.", c.base.Hostname(), baseURLField)
+		return c.failf(codes.Unavailable, "the name of the host %s cannot be looked up (DNS). Check the network, then %s.", c.base.Hostname(), c.baseField)
 	}
 	if what := c.certificateProblem(err); what != "" {
 		return c.failf(codes.FailedPrecondition, "no secure connection (TLS) to %s: %s", c.place(), what)
@@ -254,13 +258,13 @@ func (c *endpoint) requestMessage(ctx context.Context, err error) *failure {
 	// The SDK's transport marks what is worth a retry: refused, reset, cut off.
 	if code := status.Code(err); duringIO || code == codes.Unavailable || code == codes.DeadlineExceeded {
 		return c.failf(codes.Unavailable,
-			"%s cannot be reached, or closes the connection. Check that the app runs, the network, and %s.", c.place(), baseURLField)
+			"%s cannot be reached, or closes the connection. Check that the app runs, the network, and %s.", c.place(), c.baseField)
 	}
 	if request, ok := errors.AsType[*url.Error](err); ok {
 		err = request.Err // without the URL
 	}
 	return c.failf(codes.FailedPrecondition,
-		"%s does not answer as an HTTP service. Check %s. (%s)", c.place(), baseURLField, c.quote(err.Error()))
+		"%s does not answer as an HTTP service. Check %s. (%s)", c.place(), c.baseField, c.quote(err.Error()))
 }
 
 // certificateProblem says what is wrong if err is about TLS, else nothing.
@@ -276,18 +280,18 @@ func (c *endpoint) certificateProblem(err error) string {
 	)
 	switch {
 	case errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record):
-		return fmt.Sprintf("it answers without TLS there. Check the port in %s.", baseURLField)
+		return fmt.Sprintf("it answers without TLS there. Check the port in %s.", c.baseField)
 	case errors.As(err, &unknown):
 		return "its certificate is signed by nobody this machine trusts. " + trust
 	case errors.As(err, &hostname):
-		return fmt.Sprintf("its certificate is for another host. Check %s.", baseURLField)
+		return fmt.Sprintf("its certificate is for another host. Check %s.", c.baseField)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
 		return "its certificate has expired or is not valid yet. Check the clock of this machine, then ask the app's support."
 	case errors.As(err, &invalid) || errors.As(err, &verify):
 		return "its certificate is not valid. " + trust
 	case errors.As(err, &alert) && (alert.Op == "remote error" || alert.Op == "local error"):
 		// This is how crypto/tls marks an alert.
-		return fmt.Sprintf("one side broke off the handshake. Check %s, and which TLS versions the app takes.", baseURLField)
+		return fmt.Sprintf("one side broke off the handshake. Check %s, and which TLS versions the app takes.", c.baseField)
 	}
 	return ""
 }

@@ -30,10 +30,11 @@ func New(version string) cli.NewConnector[*config.Scim] {
 			return nil, nil, err
 		}
 		client, err := NewClient(ctx, Options{
-			BaseURL:   cfg.ScimBaseUrl,
-			Token:     cfg.ScimToken,
-			Username:  cfg.ScimUsername,
-			Password:  cfg.ScimPassword,
+			BaseURL:  cfg.ScimBaseUrl,
+			Token:    cfg.ScimToken,
+			Username: cfg.ScimUsername,
+			Password: cfg.ScimPassword,
+			ClientID: cfg.ScimClientId, ClientSecret: cfg.ScimClientSecret, TokenURL: cfg.ScimTokenUrl, Scopes: cfg.ScimScopes,
 			Headers:   headers,
 			Filter:    cfg.ScimFilter,
 			ReadAhead: cfg.ScimReadAhead,

@@ -40,6 +40,10 @@ func TestShownSettings(t *testing.T) {
 		"scim-token":              {label: "SCIM Token", secret: true},
 		"scim-username":           {label: "User Name"},
 		"scim-password":           {label: "Password", secret: true},
+		"scim-client-id":          {label: "Client ID"},
+		"scim-client-secret":      {label: "Client Secret", secret: true},
+		"scim-token-url":          {label: "Token URL"},
+		"scim-scopes":             {label: "Scopes"},
 		"scim-headers":            {label: "Extra Headers", secret: true},
 		"scim-display-name":       {label: "App Name"},
 		"scim-groups":             {label: "Sync Groups"},
@@ -48,7 +52,7 @@ func TestShownSettings(t *testing.T) {
 		"scim-email-attribute":    {label: "E-mail Attribute"},
 		"scim-profile-attributes": {label: "Profile Attributes"},
 	}, own)
-	require.Len(t, schema.GetConstraints(), 3, "a token, or a user name and a password")
+	require.Len(t, schema.GetConstraints(), 5, "a token, or a user name and a password, or a client and where it gets tokens")
 }
 
 // TestShownCapabilities: baton_capabilities.json says that accounts and

@@ -8,6 +8,10 @@ type Scim struct {
 	ScimToken             string   `mapstructure:"scim-token"`
 	ScimUsername          string   `mapstructure:"scim-username"`
 	ScimPassword          string   `mapstructure:"scim-password"`
+	ScimClientId          string   `mapstructure:"scim-client-id"`
+	ScimClientSecret      string   `mapstructure:"scim-client-secret"`
+	ScimTokenUrl          string   `mapstructure:"scim-token-url"`
+	ScimScopes            []string `mapstructure:"scim-scopes"`
 	ScimDisplayName       string   `mapstructure:"scim-display-name"`
 	ScimGroups            bool     `mapstructure:"scim-groups"`
 	ScimFilter            string   `mapstructure:"scim-filter"`

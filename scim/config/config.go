@@ -64,7 +64,7 @@ var (
 		field.WithPlaceholder("Design Tool"),
 		field.WithDefaultValue("SCIM"),
 	)
-	token    = tokenField("The bearer token that the app generates for SCIM. Leave it empty if the app asks for a user name and a password.", false)
+	token    = tokenField("The bearer token that the app generates for SCIM. Leave it empty if the app asks for a user name and a password, or issues tokens to a client.", false)
 	username = field.StringField("scim-username",
 		field.WithDisplayName("User Name"),
 		field.WithDescription("The user name, if the app asks for a user name and a password instead of a token."),
@@ -75,6 +75,27 @@ var (
 		field.WithDescription("The password that belongs to the user name."),
 		field.WithPlaceholder("Paste the password"),
 		field.WithIsSecret(true),
+	)
+	clientID = field.StringField("scim-client-id",
+		field.WithDisplayName("Client ID"),
+		field.WithDescription("The OAuth 2.0 client, if the app issues tokens to a client (client credentials) instead of showing one."),
+		field.WithPlaceholder("scim-reader"),
+	)
+	clientSecret = field.StringField("scim-client-secret",
+		field.WithDisplayName("Client Secret"),
+		field.WithDescription("The secret that belongs to the client."),
+		field.WithPlaceholder("Paste the client secret"),
+		field.WithIsSecret(true),
+	)
+	tokenURL = field.StringField("scim-token-url",
+		field.WithDisplayName("Token URL"),
+		field.WithDescription("The URL at which the app issues tokens to the client."),
+		field.WithPlaceholder("https://app.example.com/oauth2/token"),
+	)
+	scopes = field.StringSliceField("scim-scopes",
+		field.WithDisplayName("Scopes"),
+		field.WithDescription("The scopes that the token must have, if the app wants them to be asked for."),
+		field.WithPlaceholder("scim.read"),
 	)
 	// Not a map: the SDK's command line takes none from the environment.
 	headers = field.StringSliceField("scim-headers",
@@ -114,15 +135,17 @@ var (
 var Schema = field.NewConfiguration(
 	[]field.SchemaField{
 		BaseURL("The URL below which the app serves SCIM 2.0, as the app shows it. It usually ends in /scim/v2.", "https://app.example.com/scim/v2"),
-		token, username, password,
+		token, username, password, clientID, clientSecret, tokenURL, scopes,
 		displayName, groups, filter,
 		loginAttribute, emailAttribute, profileAttributes,
 		headers, ReadAhead(),
 	},
 	field.WithConstraints(
-		field.FieldsAtLeastOneUsed(token, username),
-		field.FieldsMutuallyExclusive(token, username),
+		field.FieldsAtLeastOneUsed(token, username, clientID),
+		field.FieldsMutuallyExclusive(token, username, clientID),
 		field.FieldsRequiredTogether(username, password),
+		field.FieldsRequiredTogether(clientID, clientSecret, tokenURL),
+		field.FieldsDependentOn([]field.SchemaField{scopes}, []field.SchemaField{clientID}),
 	),
 	field.WithConnectorDisplayName("SCIM"),
 )

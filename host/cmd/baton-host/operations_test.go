@@ -47,7 +47,7 @@ func textOf(expression ast.Expr) string {
 func saidBy(t *testing.T) *said {
 	t.Helper()
 	all := &said{}
-	for _, room := range []string{"host", "plugin", "scim", "fullstory"} {
+	for _, room := range []string{"host", "plugin", "internal", "scim", "fullstory"} {
 		err := filepath.WalkDir(filepath.Join(repository, room), func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
 				return err

@@ -85,11 +85,11 @@ func TestProgram(t *testing.T) {
 		for _, f := range schema.Fields {
 			if !f.IsOps {
 				labels[f.Name] = f.DisplayName
-				require.Equal(t, slices.Contains([]string{"scim-token", "scim-password", "scim-headers"}, f.Name), f.IsSecret, f.Name)
+				require.Equal(t, slices.Contains([]string{"scim-token", "scim-password", "scim-client-secret", "scim-headers"}, f.Name), f.IsSecret, f.Name)
 				require.Equal(t, f.Name == "scim-base-url", f.IsRequired, f.Name)
 			}
 		}
-		require.Len(t, labels, 11)
+		require.Len(t, labels, 15)
 		require.Equal(t, "SCIM Base URL", labels["scim-base-url"])
 		require.Equal(t, "SCIM Token", labels["scim-token"])
 		require.NotContains(t, labels, "scim-read-ahead", "C1's form does not show it")
