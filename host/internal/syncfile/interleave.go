@@ -21,7 +21,7 @@ import (
 // the next, and plugins that serve one listing at a time would wait for each other.
 // Types without entitlements and grants are left out, which the syncer would do with
 // each of their resources. Within one plugin the order is the store's.
-func (p *sparingStore) interleaved(ctx context.Context, request *connectorv2.ResourcesServiceListResourcesRequest) (*connectorv2.ResourcesServiceListResourcesResponse, error) {
+func (p *Store) interleaved(ctx context.Context, request *connectorv2.ResourcesServiceListResourcesRequest) (*connectorv2.ResourcesServiceListResourcesResponse, error) {
 	parts, err := p.parts(request.GetPageToken())
 	if err != nil {
 		return nil, err
@@ -68,7 +68,7 @@ type part struct {
 }
 
 // parts are what a page token says is still to be read; all of it without one.
-func (p *sparingStore) parts(token string) ([]*part, error) {
+func (p *Store) parts(token string) ([]*part, error) {
 	var parts []*part
 	if token != "" {
 		if err := json.Unmarshal([]byte(token), &parts); err != nil {
@@ -103,7 +103,7 @@ func (p *sparingStore) parts(token string) ([]*part, error) {
 }
 
 // partOf reads up to that many resources of one plugin, fewer only at its end.
-func (p *sparingStore) partOf(ctx context.Context, of *part, most int) ([]*connectorv2.Resource, error) {
+func (p *Store) partOf(ctx context.Context, of *part, most int) ([]*connectorv2.Resource, error) {
 	var rows []*connectorv2.Resource
 	for len(of.Types) > 0 && len(rows) < most {
 		asked := most - len(rows)

@@ -16,15 +16,15 @@ import (
 
 // newSparing is a store with so many resources of each type; a type whose name ends
 // in "user" has no entitlements or grants.
-func newSparing(t *testing.T, rows map[string]int) *sparingStore {
+func newSparing(t *testing.T, rows map[string]int) *Store {
 	t.Helper()
 	ctx := t.Context()
-	store, sparing, err := openStore(ctx, filepath.Join(t.TempDir(), "new.c1z"), t.TempDir(), "")
+	store, sparing, err := OpenStore(ctx, filepath.Join(t.TempDir(), "new.c1z"), t.TempDir(), "")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, store.Close(ctx)) })
 	_, err = store.StartNewSync(ctx, connectorstore.SyncTypeFull, "")
 	require.NoError(t, err)
-	sparing.atStep(sync.Action{Op: sync.SyncResourcesOp})
+	sparing.BeginStep(sync.Action{Op: sync.SyncResourcesOp})
 	for id, n := range rows {
 		resourceType := connectorv2.ResourceType_builder{Id: id, DisplayName: id}.Build()
 		if strings.HasSuffix(id, "user") {
@@ -37,13 +37,13 @@ func newSparing(t *testing.T, rows map[string]int) *sparingStore {
 		}
 		require.NoError(t, store.PutResources(ctx, all...))
 	}
-	sparing.atStep(sync.Action{Op: sync.SyncGrantsOp})
+	sparing.BeginStep(sync.Action{Op: sync.SyncGrantsOp})
 	return sparing
 }
 
 // looked reads all that the syncer would look through, by "type/id", and returns it
 // with the number of pages.
-func looked(t *testing.T, store *sparingStore) (all []string, pages int) {
+func looked(t *testing.T, store *Store) (all []string, pages int) {
 	t.Helper()
 	for token := ""; ; {
 		page, err := store.ListResources(t.Context(), connectorv2.ResourcesServiceListResourcesRequest_builder{PageToken: token}.Build())

@@ -13,7 +13,7 @@ import (
 // PutResources writes resources that are new to the file without having the store look
 // for each, and counts. The others, and those that only look as if they were there, go
 // the store's own way.
-func (p *sparingStore) PutResources(ctx context.Context, resources ...*connectorv2.Resource) error {
+func (p *Store) PutResources(ctx context.Context, resources ...*connectorv2.Resource) error {
 	p.putting.Lock()
 	defer p.putting.Unlock()
 	others := resources
@@ -32,13 +32,13 @@ func (p *sparingStore) PutResources(ctx context.Context, resources ...*connector
 
 // mayPutAsNew is false where telling the engine that it holds no resources yet would
 // tell it more than that: that it holds no grants either.
-func (p *sparingStore) mayPutAsNew() bool {
+func (p *Store) mayPutAsNew() bool {
 	return p.step() == sync.SyncResourcesOp && !p.uncounted.Load() && p.engine.IsFreshSync()
 }
 
 // putNew writes those that have certainly not been put before, and returns the others.
 // Their order stays: of two with the same id, the second is one of the others.
-func (p *sparingStore) putNew(ctx context.Context, resources []*connectorv2.Resource) ([]*connectorv2.Resource, error) {
+func (p *Store) putNew(ctx context.Context, resources []*connectorv2.Resource) ([]*connectorv2.Resource, error) {
 	added := make([]*connectorv2.Resource, 0, len(resources))
 	var others []*connectorv2.Resource
 	for _, one := range resources {
@@ -61,7 +61,7 @@ func (p *sparingStore) putNew(ctx context.Context, resources []*connectorv2.Reso
 	return others, p.syncerStore.PutResources(ctx, added...)
 }
 
-func (p *sparingStore) putOthers(ctx context.Context, resources []*connectorv2.Resource) error {
+func (p *Store) putOthers(ctx context.Context, resources []*connectorv2.Resource) error {
 	if len(resources) == 0 {
 		return nil
 	}
@@ -89,9 +89,9 @@ func (p *sparingStore) putOthers(ctx context.Context, resources []*connectorv2.R
 	return p.syncerStore.PutResources(ctx, resources...)
 }
 
-// putRows is how many resources the file must hold, by type; nil if some may have been
-// removed again.
-func (p *sparingStore) putRows() map[string]int64 {
+// ResourcesPut returns how many resources the file must hold, by type; nil if some may have
+// been removed again.
+func (p *Store) ResourcesPut() map[string]int64 {
 	if p.removed.Load() {
 		return nil
 	}
@@ -102,7 +102,7 @@ func (p *sparingStore) putRows() map[string]int64 {
 
 // EndSync tells the engine how many rows there are, where that is known, so that it does
 // not read them all to count. What was written is counted when it is read back.
-func (p *sparingStore) EndSync(ctx context.Context) error {
+func (p *Store) EndSync(ctx context.Context) error {
 	if stats := p.stats(); stats != nil {
 		p.engine.StashComputedSyncStats(p.engine.CurrentSyncID(), stats)
 	}
@@ -110,11 +110,11 @@ func (p *sparingStore) EndSync(ctx context.Context) error {
 }
 
 // stats is nil where there may be more than resources and their types.
-func (p *sparingStore) stats() *v3.SyncStatsRecord {
+func (p *Store) stats() *v3.SyncStatsRecord {
 	if p.uncounted.Load() || !p.onlyResources() {
 		return nil
 	}
-	rows, total := p.putRows(), int64(0)
+	rows, total := p.ResourcesPut(), int64(0)
 	for _, count := range rows {
 		total += count
 	}
@@ -126,22 +126,22 @@ func (p *sparingStore) stats() *v3.SyncStatsRecord {
 // What follows writes or removes something else: from then on the engine counts, and
 // looks for what it is given.
 
-func (p *sparingStore) PutAsset(ctx context.Context, ref *connectorv2.AssetRef, contentType string, data []byte) error {
+func (p *Store) PutAsset(ctx context.Context, ref *connectorv2.AssetRef, contentType string, data []byte) error {
 	p.uncounted.Store(true)
 	return p.syncerStore.PutAsset(ctx, ref, contentType, data)
 }
 
-func (p *sparingStore) PutEntitlements(ctx context.Context, entitlements ...*connectorv2.Entitlement) error {
+func (p *Store) PutEntitlements(ctx context.Context, entitlements ...*connectorv2.Entitlement) error {
 	p.uncounted.Store(true)
 	return p.syncerStore.PutEntitlements(ctx, entitlements...)
 }
 
-func (p *sparingStore) PutGrants(ctx context.Context, grants ...*connectorv2.Grant) error {
+func (p *Store) PutGrants(ctx context.Context, grants ...*connectorv2.Grant) error {
 	p.uncounted.Store(true)
 	return p.syncerStore.PutGrants(ctx, grants...)
 }
 
-func (p *sparingStore) DeleteResourceRecord(ctx context.Context, resourceTypeID, resourceID string) error {
+func (p *Store) DeleteResourceRecord(ctx context.Context, resourceTypeID, resourceID string) error {
 	p.uncounted.Store(true)
 	p.removed.Store(true)
 	return p.syncerStore.DeleteResourceRecord(ctx, resourceTypeID, resourceID)

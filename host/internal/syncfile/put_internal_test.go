@@ -17,23 +17,23 @@ import (
 
 // begun is a spared store whose sync has come to its resources, of types without
 // entitlements, and the draft that it becomes.
-func begun(t *testing.T, types ...string) (*sparingStore, *Draft) {
+func begun(t *testing.T, types ...string) (*Store, *Draft) {
 	t.Helper()
 	ctx := t.Context()
 	work, err := files.Make(t.TempDir(), workPrefix)
 	require.NoError(t, err)
 	draft := &Draft{path: filepath.Join(work.Path(), "new.c1z"), work: work, spared: true}
-	_, store, err := openStore(ctx, draft.path, work.Path(), "")
+	_, store, err := OpenStore(ctx, draft.path, work.Path(), "")
 	require.NoError(t, err)
 	_, err = store.StartNewSync(ctx, connectorstore.SyncTypeFull, "")
 	require.NoError(t, err)
-	store.atStep(sync.Action{Op: sync.SyncResourceTypesOp})
+	store.BeginStep(sync.Action{Op: sync.SyncResourceTypesOp})
 	for _, id := range types {
 		require.NoError(t, store.PutResourceTypes(ctx, connectorv2.ResourceType_builder{
 			Id: id, Annotations: annotations.New(&connectorv2.SkipEntitlementsAndGrants{}),
 		}.Build()))
 	}
-	store.atStep(sync.Action{Op: sync.SyncResourcesOp})
+	store.BeginStep(sync.Action{Op: sync.SyncResourcesOp})
 	return store, draft
 }
 
@@ -43,7 +43,7 @@ func row(resourceType, id, name string) *connectorv2.Resource {
 	}.Build()
 }
 
-func (p *sparingStore) finish(t *testing.T) {
+func (p *Store) finish(t *testing.T) {
 	t.Helper()
 	require.NoError(t, p.EndSync(t.Context()))
 	require.NoError(t, p.Close(t.Context()))
@@ -72,7 +72,7 @@ func TestRowsAreCountedAsTheyArePut(t *testing.T) {
 				require.NoError(t, store.PutResources(t.Context(), page...))
 			}
 			store.finish(t)
-			draft.rows = store.putRows()
+			draft.rows = store.ResourcesPut()
 			require.NoError(t, draft.readBack(t.Context(), true))
 			require.Equal(t, map[string]int{"user": 4, "unit": 1, "empty": 0}, draft.Resources)
 
@@ -108,7 +108,7 @@ func TestAFileWithoutARowThatWasPutIsNoDraft(t *testing.T) {
 			require.NoError(t, store.syncerStore.DeleteResourceRecord(t.Context(), "user", "b"))
 			store.uncounted.Store(one.uncounted)
 			store.finish(t)
-			draft.rows = store.putRows()
+			draft.rows = store.ResourcesPut()
 			require.EqualError(t, draft.readBack(t.Context(), true), "the sync file that was just written cannot be read back: "+one.says)
 		})
 	}
@@ -117,11 +117,11 @@ func TestAFileWithoutARowThatWasPutIsNoDraft(t *testing.T) {
 // TestWhatIsNotCountedIsLeftToTheEngine: then it counts itself.
 func TestWhatIsNotCountedIsLeftToTheEngine(t *testing.T) {
 	t.Parallel()
-	for name, change := range map[string]func(*sparingStore) error{
-		"an asset": func(s *sparingStore) error {
+	for name, change := range map[string]func(*Store) error{
+		"an asset": func(s *Store) error {
 			return s.PutAsset(t.Context(), connectorv2.AssetRef_builder{Id: "icon"}.Build(), "image/png", []byte("x"))
 		},
-		"a resource that is removed": func(s *sparingStore) error { return s.DeleteResourceRecord(t.Context(), "user", "a") },
+		"a resource that is removed": func(s *Store) error { return s.DeleteResourceRecord(t.Context(), "user", "a") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -130,7 +130,7 @@ func TestWhatIsNotCountedIsLeftToTheEngine(t *testing.T) {
 			require.NoError(t, change(store))
 			require.NoError(t, store.PutResources(t.Context(), row("user", "c", ""), row("user", "a", "")))
 			store.finish(t)
-			draft.rows = store.putRows()
+			draft.rows = store.ResourcesPut()
 			require.NoError(t, draft.readBack(t.Context(), true))
 			require.Equal(t, map[string]int{"user": 3}, draft.Resources)
 		})
@@ -152,7 +152,7 @@ func TestTheEnginesMemoryIsFlushedOnTheWay(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return store.engine.Metrics().Flush.Count > 0 }, time.Minute, time.Millisecond)
 	store.finish(t)
-	draft.rows = store.putRows()
+	draft.rows = store.ResourcesPut()
 	require.NoError(t, draft.readBack(t.Context(), true))
 	require.Equal(t, map[string]int{"user": pages * each}, draft.Resources)
 }

@@ -5,13 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"path/filepath"
-
-	cockroach "github.com/cockroachdb/pebble/v2"
-	"github.com/conductorone/baton-sdk/pkg/dotc1z/engine/pebble"
-	"github.com/conductorone/baton-sdk/pkg/dotc1z/engine/pebble/codec"
-	formatv3 "github.com/conductorone/baton-sdk/pkg/dotc1z/format/v3"
 )
 
 // readBack counts what is in the file: what goes anywhere must say of itself that
@@ -39,11 +33,11 @@ func (d *Draft) readBack(ctx context.Context, whole bool) (err error) {
 // countRows counts the rows, because how many the file says it has may be what was
 // counted when they were put.
 func (d *Draft) countRows(ctx context.Context) (full bool, err error) {
-	file, err := unpack(ctx, d.path, filepath.Join(d.work.Path(), "read-back"))
+	file, err := Unpack(ctx, d.path, filepath.Join(d.work.Path(), "read-back"))
 	if err != nil {
 		return false, err
 	}
-	defer func() { err = errors.Join(err, file.close()) }()
+	defer func() { err = errors.Join(err, file.Close()) }()
 	latest, err := goToLatest(ctx, file)
 	if err != nil {
 		return false, err
@@ -56,7 +50,7 @@ func (d *Draft) countRows(ctx context.Context) (full bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	rows, err := countRows(ctx, file)
+	rows, err := file.CountResources(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -79,80 +73,4 @@ func (d *Draft) countNoted(ctx context.Context) (full bool, err error) {
 	defer func() { err = errors.Join(err, file.Close(ctx)) }()
 	d.Resources, d.Accounts, err = count(ctx, file)
 	return file.Full, err
-}
-
-// readCacheBytes is what reading a file once from its beginning to its end needs of a
-// cache. The SDK's store takes 256 MiB, and fills them.
-const readCacheBytes = 4 << 20
-
-// unpacked is a sync file of the Pebble engine, open for reading.
-type unpacked struct {
-	*pebble.Engine
-	dir string
-}
-
-// unpack opens the file at path, unpacked into dir, which must not exist.
-func unpack(ctx context.Context, path, dir string) (_ *unpacked, err error) {
-	packed, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, packed.Close()) }()
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, err
-	}
-	if _, _, err := formatv3.ExtractEnvelopePayload(packed, dir); err != nil {
-		return nil, err
-	}
-	cache := cockroach.NewCache(readCacheBytes)
-	defer cache.Unref() // The engine has a reference of its own.
-	engine, err := pebble.Open(ctx, dir, pebble.WithReadOnly(true), pebble.WithSharedCache(cache))
-	if err != nil {
-		return nil, err
-	}
-	return &unpacked{Engine: engine, dir: dir}, nil
-}
-
-func (u *unpacked) close() error { return errors.Join(u.Close(), os.RemoveAll(u.dir)) }
-
-// countRows reads every resource of a file, and gives how many there are of each type.
-// The blocks that they are in carry checksums: one that was damaged is an error.
-func countRows(ctx context.Context, file *unpacked) (_ map[string]int64, err error) {
-	lower := pebble.ResourceLowerBound()
-	rows, err := file.NewIter(&cockroach.IterOptions{LowerBound: lower, UpperBound: pebble.ResourceUpperBound()})
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, rows.Close()) }()
-
-	counts := map[string]*int64{}
-	var resourceType []byte
-	for rows.First(); rows.Valid(); rows.Next() {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		key := rows.Key()
-		if len(key) <= len(lower) {
-			return nil, fmt.Errorf("a resource has the key %x, which is too short", key)
-		}
-		// Behind the bound: a separator, the type, another, the id.
-		resourceType, _, err = codec.DecodeTupleStringTo(resourceType[:0], key[len(lower)+1:], 0)
-		if err != nil {
-			return nil, fmt.Errorf("a resource has the key %x: %w", key, err)
-		}
-		count := counts[string(resourceType)]
-		if count == nil {
-			count = new(int64)
-			counts[string(resourceType)] = count
-		}
-		*count++
-	}
-	if err := rows.Error(); err != nil {
-		return nil, err
-	}
-	result := make(map[string]int64, len(counts))
-	for id, count := range counts {
-		result[id] = *count
-	}
-	return result, nil
 }

@@ -18,9 +18,10 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// openStore is the store of a new sync file at path, with its temporary files in
-// work.
-func openStore(ctx context.Context, path, work string, kind c1zstore.Engine) (c1zstore.Store, *sparingStore, error) {
+// OpenStore returns the store of a new sync file at path, with its temporary files in
+// work. The second value is the same store where it is one of ours, and nil where the SDK
+// has another storage engine than the one that ours knows.
+func OpenStore(ctx context.Context, path, work string, kind c1zstore.Engine) (c1zstore.Store, *Store, error) {
 	options := []dotc1z.C1ZOption{dotc1z.WithTmpDir(work)}
 	if kind != "" {
 		options = append(options, dotc1z.WithEngine(kind))
@@ -37,7 +38,7 @@ func openStore(ctx context.Context, path, work string, kind c1zstore.Engine) (c1
 		}
 		return store, nil, nil // The syncer goes its longer way.
 	}
-	sparing := &sparingStore{
+	sparing := &Store{
 		syncerStore: whole,
 		engine:      engine,
 		put:         newIDFilter(),
@@ -66,17 +67,17 @@ type syncerStore interface {
 	GrantsForEntitlementPrincipalSorted() bool
 }
 
-// sparingStore is the store of a file that is new, between it and the syncer. It spares
-// the syncer from reading resources twice to find those to ask entitlements and grants
-// of, where their type has none: that is what SkipEntitlementsAndGrants on a type says. It spares the store from being asked for what is not there, and from
-// reading all rows once more to count them. And it keeps the memory of the store from
-// growing with the rows: looking for rows would fill its cache of 256 MiB, and its write
-// buffers grow to 64 MiB each.
+// Store stands between the SDK's syncer and the SDK's store of a new file. It spares the
+// syncer two readings of all resources to find those with entitlements and grants, where
+// their type has none (SkipEntitlementsAndGrants on the type). It spares the store to look
+// for what is not there, and to read all rows once more to count them. And it keeps the
+// memory of the store from growing with the rows: looking for rows would fill its cache of
+// 256 MiB, and its write buffers grow to 64 MiB each.
 //
-// It relies on what the syncer does (baton-sdk v0.25.0): it tells of the step before it
-// looks for anything, and in the two steps lists all resources for nothing else, but
-// for the check that WithFailFastInvariants adds, which is not used here.
-type sparingStore struct {
+// It relies on what the syncer does (baton-sdk v0.25.0): it reports a step before it looks
+// for anything, and in the two steps lists all resources for nothing else, but for the
+// check that WithFailFastInvariants adds, which is not used here.
+type Store struct {
 	syncerStore
 
 	engine  *pebble.Engine
@@ -93,15 +94,19 @@ type sparingStore struct {
 	removed   atomic.Bool      // there may be fewer resources than rows says
 }
 
-// atStep is told which step the syncer begins.
-func (p *sparingStore) atStep(action sync.Action) { p.op.Store(uint32(action.Op)) }
+// BeginStep notes which step the syncer begins. It is for [sync.WithTransitionHandler].
+func (p *Store) BeginStep(action sync.Action) { p.op.Store(uint32(action.Op)) }
 
-func (p *sparingStore) step() sync.ActionOp {
+// WaitForFlush waits, for a while, for what is being written to the engine's files. It is
+// for an engine that will not be closed. Nothing may be put afterwards.
+func (p *Store) WaitForFlush() { p.flusher.wait() }
+
+func (p *Store) step() sync.ActionOp {
 	return sync.ActionOp(p.op.Load()) //nolint:gosec // It is one.
 }
 
 // PutResourceTypes also notes which types may have entitlements or grants.
-func (p *sparingStore) PutResourceTypes(ctx context.Context, types ...*connectorv2.ResourceType) error {
+func (p *Store) PutResourceTypes(ctx context.Context, types ...*connectorv2.ResourceType) error {
 	if err := p.syncerStore.PutResourceTypes(ctx, types...); err != nil {
 		return err
 	}
@@ -117,7 +122,7 @@ func (p *sparingStore) PutResourceTypes(ctx context.Context, types ...*connector
 // ListResources answers the two steps that look for resources with entitlements or
 // grants (interleaved), with nothing where there is none. All other listings are what
 // they are.
-func (p *sparingStore) ListResources(ctx context.Context, request *connectorv2.ResourcesServiceListResourcesRequest) (*connectorv2.ResourcesServiceListResourcesResponse, error) {
+func (p *Store) ListResources(ctx context.Context, request *connectorv2.ResourcesServiceListResourcesRequest) (*connectorv2.ResourcesServiceListResourcesResponse, error) {
 	op := p.step()
 	if (op != sync.SyncEntitlementsOp && op != sync.SyncGrantsOp) || request.GetResourceTypeId() != "" || request.GetParentResourceId() != nil {
 		return p.syncerStore.ListResources(ctx, request)
@@ -126,7 +131,7 @@ func (p *sparingStore) ListResources(ctx context.Context, request *connectorv2.R
 }
 
 // onlyResources says that no type may have entitlements or grants.
-func (p *sparingStore) onlyResources() bool {
+func (p *Store) onlyResources() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, mayHave := range p.types {
@@ -140,7 +145,7 @@ func (p *sparingStore) onlyResources() bool {
 // GetResource says at once of a resource that has not been put into this file that it
 // is not there: the syncer asks before every one that it puts. What has been, or what
 // only looks like it, the store is asked for.
-func (p *sparingStore) GetResource(ctx context.Context, request *readerv2.ResourcesReaderServiceGetResourceRequest) (*readerv2.ResourcesReaderServiceGetResourceResponse, error) {
+func (p *Store) GetResource(ctx context.Context, request *readerv2.ResourcesReaderServiceGetResourceRequest) (*readerv2.ResourcesReaderServiceGetResourceResponse, error) {
 	if p.step() == sync.SyncResourcesOp && !p.put.mayHave(request.GetResourceId()) {
 		return nil, errNotPut
 	}

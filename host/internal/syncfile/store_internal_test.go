@@ -19,7 +19,7 @@ import (
 // sync takes. What is written is compared in host/internal/aggregate.
 func TestTheDefaultStoreIsSpared(t *testing.T) {
 	t.Parallel()
-	store, sparing, err := openStore(t.Context(), filepath.Join(t.TempDir(), "new.c1z"), t.TempDir(), "")
+	store, sparing, err := OpenStore(t.Context(), filepath.Join(t.TempDir(), "new.c1z"), t.TempDir(), "")
 	require.NoError(t, err)
 	require.NotNil(t, sparing)
 	require.Same(t, store, sparing)

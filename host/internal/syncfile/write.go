@@ -116,7 +116,7 @@ func Make(ctx context.Context, connector types.ConnectorClient, dir string, sett
 		return nil, becauseOfDisk(watched, err)
 	}
 	if sparing != nil {
-		draft.rows, draft.spared = sparing.putRows(), true
+		draft.rows, draft.spared = sparing.ResourcesPut(), true
 	}
 	if err := draft.readBack(watched, settings.Scope.Whole()); err != nil {
 		return nil, becauseOfDisk(watched, err)
@@ -174,8 +174,8 @@ func BehindLinks(path string) (string, error) {
 
 // run syncs into a file at path. The store that it returns is closed; it is nil where
 // none of ours was used.
-func run(ctx context.Context, connector types.ConnectorClient, path, work string, settings Settings) (*sparingStore, error) {
-	store, sparing, err := openStore(ctx, path, work, settings.Engine)
+func run(ctx context.Context, connector types.ConnectorClient, path, work string, settings Settings) (*Store, error) {
+	store, sparing, err := OpenStore(ctx, path, work, settings.Engine)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the sync: %w", err)
 	}
@@ -187,7 +187,7 @@ func run(ctx context.Context, connector types.ConnectorClient, path, work string
 		sync.WithSkipGrants(settings.Scope.SkipGrants),
 	}
 	if sparing != nil {
-		options = append(options, sync.WithTransitionHandler(sparing.atStep))
+		options = append(options, sync.WithTransitionHandler(sparing.BeginStep))
 	}
 	if settings.Scope.DontExpandGrants {
 		options = append(options, sync.WithDontExpandGrants())
@@ -221,7 +221,7 @@ func run(ctx context.Context, connector types.ConnectorClient, path, work string
 		// The storage engine writes when it closes, and ends the process if it
 		// cannot. Its files are about to be removed anyway.
 		if sparing != nil {
-			sparing.flusher.wait()
+			sparing.WaitForFlush()
 		}
 		return nil, err
 	}
