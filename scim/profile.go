@@ -26,7 +26,7 @@ const (
 // packProfile makes a profile in the form in which it is sent: its encoding, sorted by
 // key, and no map of messages. Making, measuring and encoding those is a third of
 // what reading an account costs otherwise. Who looks into it has to receive it
-// first, as hosts and the SDK do. (A host keeps it so: host/internal/page.)
+// first, as hosts and the SDK do. (A host keeps it so: host/internal/syncfile/sdkfast.)
 //
 // The error is about text that is not UTF-8, which cannot be sent.
 func packProfile(attributes []attribute) (*structpb.Struct, error) {

@@ -18,7 +18,7 @@ import (
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 
-	"github.com/batonhost/baton-host/host/internal/page"
+	"github.com/batonhost/baton-host/host/internal/syncfile/sdkfast"
 )
 
 // route is the way to one plugin: renaming on both ends, retries in between,
@@ -247,7 +247,7 @@ func (r *route) askPage(ctx context.Context, method, doing string, request, repl
 		return r.interrupted(ctx, doing)
 	}
 	if r.aggregate.packed && method == v2.ResourcesService_ListResources_FullMethodName {
-		opts = append(slices.Clip(opts), grpc.ForceCodecV2(page.Codec))
+		opts = append(slices.Clip(opts), grpc.ForceCodecV2(sdkfast.Codec))
 	}
 	took, err := r.invoke(ctx, method, doing, request, reply, opts)
 	if err == nil {

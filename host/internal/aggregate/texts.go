@@ -278,7 +278,7 @@ func annotationFlaw(annotation *anypb.Any) string {
 }
 
 // profileFlaw returns what C1 does not take of a profile; "" if it takes it. A
-// profile that was left encoded (host/internal/page) is looked through as it is.
+// profile that was left encoded (host/internal/syncfile/sdkfast) is looked through as it is.
 func profileFlaw(profile *structpb.Struct) string {
 	if profile == nil {
 		return ""

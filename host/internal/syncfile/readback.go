@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+
+	"github.com/batonhost/baton-host/host/internal/syncfile/sdkfast"
 )
 
 // readBack counts what is in the file: what goes anywhere must say of itself that
@@ -33,7 +35,7 @@ func (d *Draft) readBack(ctx context.Context, whole bool) (err error) {
 // countRows counts the rows, because how many the file says it has may be what was
 // counted when they were put.
 func (d *Draft) countRows(ctx context.Context) (full bool, err error) {
-	file, err := Unpack(ctx, d.path, filepath.Join(d.work.Path(), "read-back"))
+	file, err := sdkfast.Unpack(ctx, d.path, filepath.Join(d.work.Path(), "read-back"))
 	if err != nil {
 		return false, err
 	}

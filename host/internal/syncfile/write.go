@@ -14,6 +14,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/types/sessions"
 
 	"github.com/batonhost/baton-host/host/internal/files"
+	"github.com/batonhost/baton-host/host/internal/syncfile/sdkfast"
 )
 
 // workPrefix begins the names of the directories in which files are written.
@@ -174,8 +175,8 @@ func BehindLinks(path string) (string, error) {
 
 // run syncs into a file at path. The store that it returns is closed; it is nil where
 // none of ours was used.
-func run(ctx context.Context, connector types.ConnectorClient, path, work string, settings Settings) (*Store, error) {
-	store, sparing, err := OpenStore(ctx, path, work, settings.Engine)
+func run(ctx context.Context, connector types.ConnectorClient, path, work string, settings Settings) (*sdkfast.Store, error) {
+	store, sparing, err := sdkfast.OpenStore(ctx, path, work, settings.Engine)
 	if err != nil {
 		return nil, fmt.Errorf("prepare the sync: %w", err)
 	}

@@ -1,4 +1,4 @@
-package syncfile
+package sdkfast
 
 import (
 	"context"

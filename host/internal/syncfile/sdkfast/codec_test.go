@@ -1,4 +1,4 @@
-package page_test
+package sdkfast_test
 
 import (
 	"bytes"
@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
-	"github.com/batonhost/baton-host/host/internal/page"
+	"github.com/batonhost/baton-host/host/internal/syncfile/sdkfast"
 )
 
 var deterministic = proto.MarshalOptions{Deterministic: true}
@@ -43,7 +43,7 @@ func decoded(t testing.TB, encoded []byte) (*v2.ResourcesServiceListResourcesRes
 	cut := len(encoded) / 2
 	data := mem.BufferSlice{mem.SliceBuffer(bytes.Clone(encoded[:cut])), mem.SliceBuffer(bytes.Clone(encoded[cut:]))}
 	into := &v2.ResourcesServiceListResourcesResponse{NextPageToken: "of before"}
-	err := page.Codec.Unmarshal(data, into)
+	err := sdkfast.Codec.Unmarshal(data, into)
 	return into, err
 }
 
@@ -183,12 +183,12 @@ func FuzzAPageIsTakenAsEver(f *testing.F) {
 func TestOtherMessagesAreTakenAsEver(t *testing.T) {
 	t.Parallel()
 	want := account(t, 1, map[string]any{"a": "b"})
-	data, err := page.Codec.Marshal(want)
+	data, err := sdkfast.Codec.Marshal(want)
 	require.NoError(t, err)
 	got := &v2.Resource{}
-	require.NoError(t, page.Codec.Unmarshal(data, got))
+	require.NoError(t, sdkfast.Codec.Unmarshal(data, got))
 	require.True(t, proto.Equal(want, got))
-	require.Equal(t, "proto", page.Codec.Name())
+	require.Equal(t, "proto", sdkfast.Codec.Name())
 }
 
 func benchmarkDecode(b *testing.B, codec encoding.CodecV2) {
@@ -221,5 +221,5 @@ func benchmarkDecode(b *testing.B, codec encoding.CodecV2) {
 // the store does.
 func BenchmarkDecode1000(b *testing.B) {
 	b.Run("grpc", func(b *testing.B) { benchmarkDecode(b, encoding.GetCodecV2("proto")) })
-	b.Run("page", func(b *testing.B) { benchmarkDecode(b, page.Codec) })
+	b.Run("page", func(b *testing.B) { benchmarkDecode(b, sdkfast.Codec) })
 }

@@ -1,4 +1,4 @@
-package syncfile
+package sdkfast
 
 import (
 	"fmt"
@@ -11,19 +11,15 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/connectorstore"
 	"github.com/conductorone/baton-sdk/pkg/sync"
 	"github.com/stretchr/testify/require"
-
-	"github.com/batonhost/baton-host/host/internal/files"
 )
 
-// begun is a spared store whose sync has come to its resources, of types without
-// entitlements, and the draft that it becomes.
-func begun(t *testing.T, types ...string) (*Store, *Draft) {
+// begun returns a store whose sync has come to its resources, of types without
+// entitlements, and the path of its file.
+func begun(t *testing.T, types ...string) (_ *Store, path string) {
 	t.Helper()
 	ctx := t.Context()
-	work, err := files.Make(t.TempDir(), workPrefix)
-	require.NoError(t, err)
-	draft := &Draft{path: filepath.Join(work.Path(), "new.c1z"), work: work, spared: true}
-	_, store, err := OpenStore(ctx, draft.path, work.Path(), "")
+	path = filepath.Join(t.TempDir(), "new.c1z")
+	_, store, err := OpenStore(ctx, path, t.TempDir(), "")
 	require.NoError(t, err)
 	_, err = store.StartNewSync(ctx, connectorstore.SyncTypeFull, "")
 	require.NoError(t, err)
@@ -34,7 +30,39 @@ func begun(t *testing.T, types ...string) (*Store, *Draft) {
 		}.Build()))
 	}
 	store.BeginStep(sync.Action{Op: sync.SyncResourcesOp})
-	return store, draft
+	return store, path
+}
+
+// unpackedAt opens a file at its finished full sync.
+func unpackedAt(t *testing.T, path string) (_ *Unpacked, syncID string) {
+	t.Helper()
+	file, err := Unpack(t.Context(), path, filepath.Join(t.TempDir(), "unpacked"))
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, file.Close()) })
+	latest, err := file.SyncMeta().LatestFinishedSyncOfAnyType(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, connectorstore.SyncTypeFull, latest.Type)
+	require.NoError(t, file.SetCurrentSync(t.Context(), latest.ID))
+	return file, latest.ID
+}
+
+// requireHolds requires that a file holds so many resources of each type, and says so.
+func requireHolds(t *testing.T, path string, want map[string]int64) *Unpacked {
+	t.Helper()
+	file, syncID := unpackedAt(t, path)
+	rows, err := file.CountResources(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, want, rows)
+	require.Equal(t, want, noted(t, file, syncID))
+	return file
+}
+
+// noted returns how many resources of each type a file says it has.
+func noted(t *testing.T, file *Unpacked, syncID string) map[string]int64 {
+	t.Helper()
+	stats, err := file.SyncMeta().StatsV2(t.Context(), connectorstore.SyncTypeAny, syncID)
+	require.NoError(t, err)
+	return stats.GetResourcesByResourceType()
 }
 
 func row(resourceType, id, name string) *connectorv2.Resource {
@@ -49,9 +77,9 @@ func (p *Store) finish(t *testing.T) {
 	require.NoError(t, p.Close(t.Context()))
 }
 
-// TestRowsAreCountedAsTheyArePut: on one page, on several, again, and where the filter
+// TestStore_CountsRowsAsTheyArePut: on one page, on several, again, and where the filter
 // takes all for known.
-func TestRowsAreCountedAsTheyArePut(t *testing.T) {
+func TestStore_CountsRowsAsTheyArePut(t *testing.T) {
 	t.Parallel()
 	pages := [][]*connectorv2.Resource{
 		{row("user", "a", "1"), row("user", "b", "1"), row("unit", "a", "1")},
@@ -62,7 +90,7 @@ func TestRowsAreCountedAsTheyArePut(t *testing.T) {
 	for name, full := range map[string]bool{"a filter that knows": false, "a filter that is full": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store, draft := begun(t, "user", "unit", "empty")
+			store, path := begun(t, "user", "unit", "empty")
 			if full {
 				for i := range store.put.bits {
 					store.put.bits[i].Store(^uint64(0))
@@ -72,50 +100,52 @@ func TestRowsAreCountedAsTheyArePut(t *testing.T) {
 				require.NoError(t, store.PutResources(t.Context(), page...))
 			}
 			store.finish(t)
-			draft.rows = store.ResourcesPut()
-			require.NoError(t, draft.readBack(t.Context(), true))
-			require.Equal(t, map[string]int{"user": 4, "unit": 1, "empty": 0}, draft.Resources)
+			want := map[string]int64{"user": 4, "unit": 1}
+			require.Equal(t, want, store.ResourcesPut())
+			file := requireHolds(t, path, want)
 
 			names := map[string]string{}
-			file, err := openFinished(t.Context(), draft.path, draft.work.Path())
-			require.NoError(t, err)
 			page, err := file.ListResources(t.Context(), connectorv2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: "user"}.Build())
 			require.NoError(t, err)
 			for _, one := range page.GetList() {
 				names[one.GetId().GetResource()] = one.GetDisplayName()
 			}
 			require.Equal(t, map[string]string{"a": "1", "b": "2", "c": "2", "d": "3"}, names, "the last one put counts")
-			require.NoError(t, file.Close(t.Context()))
 		})
 	}
 }
 
-// TestAFileWithoutARowThatWasPutIsNoDraft: the rows are counted once more when the file
-// is read back, and compared with what it says of itself and with what was put.
-func TestAFileWithoutARowThatWasPutIsNoDraft(t *testing.T) {
+// TestStore_CountsWhatWasPutWhateverTheFileHolds: a row that is lost behind the store's
+// back is seen in the comparison of the three numbers, which package syncfile makes.
+func TestStore_CountsWhatWasPutWhateverTheFileHolds(t *testing.T) {
 	t.Parallel()
+	held, put := map[string]int64{"user": 1}, map[string]int64{"user": 2}
 	for name, one := range map[string]struct {
 		uncounted bool
-		says      string
+		noted     map[string]int64
 	}{
-		"counted by us":         {false, "by resource type it holds map[user:1] resources, and says that it has map[user:2]"},
-		"counted by the engine": {true, "by resource type it holds map[user:1] resources, and map[user:2] were written"},
+		"counted by the store":  {false, put},
+		"counted by the engine": {true, held},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store, draft := begun(t, "user")
+			store, path := begun(t, "user")
 			require.NoError(t, store.PutResources(t.Context(), row("user", "a", ""), row("user", "b", "")))
 			require.NoError(t, store.syncerStore.DeleteResourceRecord(t.Context(), "user", "b"))
 			store.uncounted.Store(one.uncounted)
 			store.finish(t)
-			draft.rows = store.ResourcesPut()
-			require.EqualError(t, draft.readBack(t.Context(), true), "the sync file that was just written cannot be read back: "+one.says)
+			require.Equal(t, put, store.ResourcesPut())
+			file, syncID := unpackedAt(t, path)
+			rows, err := file.CountResources(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, held, rows)
+			require.Equal(t, one.noted, noted(t, file, syncID))
 		})
 	}
 }
 
-// TestWhatIsNotCountedIsLeftToTheEngine: then it counts itself.
-func TestWhatIsNotCountedIsLeftToTheEngine(t *testing.T) {
+// TestStore_LeavesToTheEngineWhatItDoesNotCount: then it counts itself.
+func TestStore_LeavesToTheEngineWhatItDoesNotCount(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Store) error{
 		"an asset": func(s *Store) error {
@@ -125,22 +155,24 @@ func TestWhatIsNotCountedIsLeftToTheEngine(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			store, draft := begun(t, "user")
+			store, path := begun(t, "user")
 			require.NoError(t, store.PutResources(t.Context(), row("user", "a", ""), row("user", "b", "")))
 			require.NoError(t, change(store))
 			require.NoError(t, store.PutResources(t.Context(), row("user", "c", ""), row("user", "a", "")))
 			store.finish(t)
-			draft.rows = store.ResourcesPut()
-			require.NoError(t, draft.readBack(t.Context(), true))
-			require.Equal(t, map[string]int{"user": 3}, draft.Resources)
+			want := map[string]int64{"user": 3}
+			if put := store.ResourcesPut(); put != nil {
+				require.Equal(t, want, put)
+			}
+			requireHolds(t, path, want)
 		})
 	}
 }
 
-// TestTheEnginesMemoryIsFlushedOnTheWay: not only when it holds 64 MiB.
-func TestTheEnginesMemoryIsFlushedOnTheWay(t *testing.T) {
+// TestStore_FlushesTheEnginesMemoryOnTheWay: not only when it holds 64 MiB.
+func TestStore_FlushesTheEnginesMemoryOnTheWay(t *testing.T) {
 	t.Parallel()
-	store, draft := begun(t, "user")
+	store, path := begun(t, "user")
 	const pages, each = 40, 1000
 	name := fmt.Sprintf("%01024d", 7) // a page is a little more than a MiB
 	for page := range pages {
@@ -152,7 +184,7 @@ func TestTheEnginesMemoryIsFlushedOnTheWay(t *testing.T) {
 	}
 	require.Eventually(t, func() bool { return store.engine.Metrics().Flush.Count > 0 }, time.Minute, time.Millisecond)
 	store.finish(t)
-	draft.rows = store.ResourcesPut()
-	require.NoError(t, draft.readBack(t.Context(), true))
-	require.Equal(t, map[string]int{"user": pages * each}, draft.Resources)
+	want := map[string]int64{"user": pages * each}
+	require.Equal(t, want, store.ResourcesPut())
+	requireHolds(t, path, want)
 }

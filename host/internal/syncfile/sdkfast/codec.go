@@ -1,4 +1,4 @@
-package page
+package sdkfast
 
 import (
 	"fmt"
@@ -20,12 +20,12 @@ const (
 // Codec is gRPC's codec for protobuf messages, but for the answer to ListResources:
 // there a profile is its encoding and not its fields, and so has none for who looks
 // into it. What is not in the usual form is decoded in the usual way.
-var Codec encoding.CodecV2 = codec{encoding.GetCodecV2("proto")}
+var Codec encoding.CodecV2 = pageCodec{encoding.GetCodecV2("proto")}
 
-type codec struct{ encoding.CodecV2 }
+type pageCodec struct{ encoding.CodecV2 }
 
 // Unmarshal decodes a message.
-func (c codec) Unmarshal(data mem.BufferSlice, into any) error {
+func (c pageCodec) Unmarshal(data mem.BufferSlice, into any) error {
 	page, ok := into.(*v2.ResourcesServiceListResourcesResponse)
 	if !ok {
 		return c.CodecV2.Unmarshal(data, into)
