@@ -142,7 +142,7 @@ microbench: ## the Go benchmarks, with allocations
 # How long each fuzz target runs.
 FUZZTIME ?= 10m
 FUZZTARGETS := scim:FuzzPage scim:FuzzUser scim:FuzzMembers scim:FuzzAttributes scim:FuzzErrorBody scim:FuzzPageToken scim:FuzzPlainValues scim:FuzzPlainUsers \
-	host/internal/aggregate:FuzzAnIDComesBackAsItWent host/internal/config:FuzzLoad plugin/redact:FuzzBlank host/internal/syncfile/sdkfast:FuzzAPageIsTakenAsEver
+	host/internal/aggregate:FuzzAnIDComesBackAsItWent host/internal/config:FuzzLoad plugin/redact:FuzzBlank host/internal/syncfile/sdkfast:FuzzCodec_DecodesAsGRPCDoes
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME; what it finds goes to testdata/fuzz

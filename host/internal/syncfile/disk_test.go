@@ -17,7 +17,7 @@ type disk struct{ free atomic.Uint64 }
 
 func (d *disk) left(string) (uint64, bool) { return d.free.Load(), true }
 
-func TestASyncDoesNotBeginOnAFullDisk(t *testing.T) {
+func TestWatchDisk_DoesNotBeginOnAFullDisk(t *testing.T) {
 	t.Parallel()
 	full := &disk{}
 	full.free.Store(3 << 20)
@@ -25,7 +25,7 @@ func TestASyncDoesNotBeginOnAFullDisk(t *testing.T) {
 	require.ErrorContains(t, err, "nearly full: 3 MiB are free")
 }
 
-func TestASyncStopsBeforeTheDiskIsFull(t *testing.T) {
+func TestWatchDisk_StopsBeforeTheDiskIsFull(t *testing.T) {
 	t.Parallel()
 	filling := &disk{}
 	filling.free.Store(1 << 30)
@@ -40,7 +40,7 @@ func TestASyncStopsBeforeTheDiskIsFull(t *testing.T) {
 	require.NoError(t, becauseOfDisk(watched, nil), "what was complete before is complete")
 }
 
-func TestASyncStopsWhenItsDirectoryIsGone(t *testing.T) {
+func TestWatchDisk_StopsWhenItsDirectoryIsGone(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "work")
 	require.NoError(t, os.Mkdir(dir, 0o700))
@@ -52,7 +52,7 @@ func TestASyncStopsWhenItsDirectoryIsGone(t *testing.T) {
 	require.ErrorContains(t, becauseOfDisk(watched, context.Canceled), dir+" is gone")
 }
 
-func TestAnotherReasonStaysTheReason(t *testing.T) {
+func TestWatchDisk_LeavesAnotherReason(t *testing.T) {
 	t.Parallel()
 	watched, stop, err := watchDisk(t.Context(), t.TempDir(), freeOnDisk)
 	require.NoError(t, err)

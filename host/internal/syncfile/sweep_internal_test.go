@@ -10,8 +10,8 @@ import (
 	"github.com/batonhost/baton-host/host/internal/files"
 )
 
-// TestSweep: what a run that was killed left behind goes, and a living run's stays.
-func TestSweep(t *testing.T) {
+// TestSweep_RemovesWhatDeadRunsLeft: what a run that was killed left behind goes, and a living run's stays.
+func TestSweep_RemovesWhatDeadRunsLeft(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "workforce.c1z"), nil, 0o600))

@@ -47,9 +47,9 @@ func decoded(t testing.TB, encoded []byte) (*v2.ResourcesServiceListResourcesRes
 	return into, err
 }
 
-// TestAPageIsStoredAsIfItWereDecoded: whatever is in a profile, what the store writes
+// TestCodec_DecodesWhatIsStoredAlike: whatever is in a profile, what the store writes
 // of a resource is the same, byte for byte, and it is packed where it can be.
-func TestAPageIsStoredAsIfItWereDecoded(t *testing.T) {
+func TestCodec_DecodesWhatIsStoredAlike(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
 		profile map[string]any
@@ -144,18 +144,18 @@ func unusual() map[string][]byte {
 	}
 }
 
-func TestWhatIsUnusualIsTakenAsEver(t *testing.T) {
+func TestCodec_LeavesTheUnusualToGRPC(t *testing.T) {
 	t.Parallel()
 	for name, encoded := range unusual() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			requireAsEver(t, encoded)
+			requireAsGRPC(t, encoded)
 		})
 	}
 }
 
-// requireAsEver decodes with gRPC's own codec too.
-func requireAsEver(t testing.TB, encoded []byte) {
+// requireAsGRPC decodes with gRPC's own codec too.
+func requireAsGRPC(t testing.TB, encoded []byte) {
 	t.Helper()
 	want := &v2.ResourcesServiceListResourcesResponse{}
 	wantErr := encoding.GetCodecV2("proto").Unmarshal(mem.BufferSlice{mem.SliceBuffer(encoded)}, want)
@@ -168,7 +168,7 @@ func requireAsEver(t testing.TB, encoded []byte) {
 	requireSame(t, want, got)
 }
 
-func FuzzAPageIsTakenAsEver(f *testing.F) {
+func FuzzCodec_DecodesAsGRPCDoes(f *testing.F) {
 	for _, encoded := range unusual() {
 		f.Add(encoded)
 	}
@@ -177,10 +177,10 @@ func FuzzAPageIsTakenAsEver(f *testing.F) {
 	}.Build())
 	require.NoError(f, err)
 	f.Add(whole)
-	f.Fuzz(func(t *testing.T, encoded []byte) { requireAsEver(t, encoded) })
+	f.Fuzz(func(t *testing.T, encoded []byte) { requireAsGRPC(t, encoded) })
 }
 
-func TestOtherMessagesAreTakenAsEver(t *testing.T) {
+func TestCodec_LeavesOtherMessagesToGRPC(t *testing.T) {
 	t.Parallel()
 	want := account(t, 1, map[string]any{"a": "b"})
 	data, err := sdkfast.Codec.Marshal(want)
@@ -221,5 +221,5 @@ func benchmarkDecode(b *testing.B, codec encoding.CodecV2) {
 // the store does.
 func BenchmarkDecode1000(b *testing.B) {
 	b.Run("grpc", func(b *testing.B) { benchmarkDecode(b, encoding.GetCodecV2("proto")) })
-	b.Run("page", func(b *testing.B) { benchmarkDecode(b, sdkfast.Codec) })
+	b.Run("sdkfast", func(b *testing.B) { benchmarkDecode(b, sdkfast.Codec) })
 }

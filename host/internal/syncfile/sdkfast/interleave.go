@@ -16,8 +16,8 @@ import (
 
 // interleaved answers the syncer where it looks for the resources whose entitlements or
 // grants it lists: with those of all plugins in turns, each in proportion to how many it
-// has. The syncer (baton-sdk v0.25.0) works on at most 100 of them at a time and in this
-// order, and the store sorts by type: all of one plugin would come before the first of
+// has. The syncer (baton-sdk v0.25.0) works on at most 100 of them at a time, neighbors in
+// this list together, and the store sorts by type: all of one plugin would come before the first of
 // the next, and plugins that serve one listing at a time would wait for each other.
 // Types without entitlements and grants are left out, which the syncer would do with
 // each of their resources. Within one plugin the order is the store's.

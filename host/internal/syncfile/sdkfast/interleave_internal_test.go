@@ -3,7 +3,6 @@ package sdkfast
 import (
 	"fmt"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -58,7 +57,7 @@ func looked(t *testing.T, store *Store) (all []string, pages int) {
 	}
 }
 
-func TestSparingStoreInterleaves(t *testing.T) {
+func TestStore_Interleaves(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
@@ -98,25 +97,5 @@ func TestSparingStoreInterleaves(t *testing.T) {
 				}
 			}
 		})
-	}
-}
-
-// TestCursorBehindIsTheEnginesPageToken: if another version of the SDK encodes its page
-// tokens in another way, the resources of a type are not found where they are.
-func TestCursorBehindIsTheEnginesPageToken(t *testing.T) {
-	t.Parallel()
-	store := newSparing(t, map[string]int{"a.group": 3, "b.group": 3})
-	page, err := store.syncerStore.ListResources(t.Context(), connectorv2.ResourcesServiceListResourcesRequest_builder{PageSize: 2}.Build())
-	require.NoError(t, err)
-	require.Equal(t, page.GetNextPageToken(), cursorBehind("a.group", "r000001"))
-
-	for id, want := range map[string]string{"a.group": "a.group/r000000", "b": "b.group/r000000", "b.group": "b.group/r000000"} {
-		page, err := store.syncerStore.ListResources(t.Context(), connectorv2.ResourcesServiceListResourcesRequest_builder{PageToken: cursorBehind(id, ""), PageSize: 1}.Build())
-		require.NoError(t, err)
-		require.Equal(t, []string{want}, slices.Collect(func(yield func(string) bool) {
-			for _, row := range page.GetList() {
-				yield(row.GetId().GetResourceType() + "/" + row.GetId().GetResource())
-			}
-		}))
 	}
 }
