@@ -18,14 +18,14 @@ const (
 	lookEvery = 50 * time.Millisecond
 )
 
-// freeSpace is how many bytes a user may still write below a directory; false
-// where the system does not tell.
+// freeSpace returns how many bytes a user may still write below a directory; false
+// where the system does not know.
 type freeSpace func(dir string) (free uint64, known bool)
 
 // watchDisk returns a context that ends, with a cause for a person to read, when
 // the directory is gone or its disk nearly full. The SDK's storage engine takes
 // either for a reason to end the whole process on the spot, so a sync must stop
-// before the engine notices. Nobody may use the context after stop.
+// before the engine notices. The context must not be used after stop.
 func watchDisk(ctx context.Context, dir string, free freeSpace) (watched context.Context, stop func(), err error) {
 	if err := checkDisk(dir, free); err != nil {
 		return nil, nil, err
@@ -49,7 +49,7 @@ func watchDisk(ctx context.Context, dir string, free freeSpace) (watched context
 	return watched, func() { cancel(nil) }, nil
 }
 
-// diskError says that a sync cannot go on because of the disk.
+// diskError is about a disk with which a sync cannot go on.
 type diskError struct {
 	text  string
 	words string // without paths
@@ -57,7 +57,7 @@ type diskError struct {
 
 func (e *diskError) Error() string { return e.text }
 
-// Public is the error without paths.
+// Public returns the error without paths.
 func (e *diskError) Public() string { return e.words }
 
 func checkDisk(dir string, free freeSpace) error {
@@ -82,7 +82,7 @@ func isDiskError(err error) bool {
 	return ok
 }
 
-// becauseOfDisk is the disk's own reason for an error, where there is one.
+// becauseOfDisk returns the disk's own reason for an error, where there is one.
 func becauseOfDisk(watched context.Context, err error) error {
 	if cause := context.Cause(watched); err != nil && isDiskError(cause) {
 		return cause

@@ -32,8 +32,8 @@ func (d *Draft) readBack(ctx context.Context, whole bool) (err error) {
 	return nil
 }
 
-// countRows counts the rows, because how many the file says it has may be what was
-// counted when they were put.
+// countRows counts the rows, because the number that the file says it has may be the one
+// that was counted when they were put.
 func (d *Draft) countRows(ctx context.Context) (full bool, err error) {
 	file, err := sdkfast.Unpack(ctx, d.path, filepath.Join(d.work.Path(), "read-back"))
 	if err != nil {

@@ -1,3 +1,10 @@
+// Package syncfile turns a connector into a sync file (.c1z), publishes it whole, and reads
+// it back: with the SDK's syncer and storage, and by package sdkfast without what those need
+// not do.
+//
+// Package syncrun makes files with it; baseline, diff, host and the commands read them. It
+// must never leave an incomplete file where a complete one is expected: a file appears at its
+// name whole, or not at all.
 package syncfile
 
 import (
@@ -12,6 +19,8 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/sync"
 	"github.com/conductorone/baton-sdk/pkg/types"
 	"github.com/conductorone/baton-sdk/pkg/types/sessions"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/syncfile/sdkfast"
@@ -34,7 +43,7 @@ type Scope struct {
 	Resources []*connectorv2.Resource
 }
 
-// Whole says that the file holds all that the connector has.
+// Whole reports whether the file holds all that the connector has.
 func (s Scope) Whole() bool {
 	return !s.SkipEntitlementsAndGrants && !s.SkipGrants && len(s.ResourceTypes) == 0 && len(s.Resources) == 0
 }
@@ -63,15 +72,15 @@ type Draft struct {
 	path string
 	work *files.Dir
 	// rows is how many resources were put, by type; nil if that is not known. spared
-	// says that the storage engine may have been told.
+	// is whether the storage engine may have taken that number for its own count.
 	rows   map[string]int64
 	spared bool
 }
 
-// Path is where the draft is until it is published.
+// Path returns where the draft is until it is published.
 func (d *Draft) Path() string { return d.path }
 
-// Size is how large the draft is, in bytes.
+// Size returns how large the draft is, in bytes.
 func (d *Draft) Size() (int64, error) {
 	info, err := os.Stat(d.path)
 	if err != nil {
@@ -80,7 +89,7 @@ func (d *Draft) Size() (int64, error) {
 	return info.Size(), nil
 }
 
-// Sweep removes what runs that died left behind in dir, which holds sync files: drafts
+// Sweep removes what dead runs left behind in dir, which holds sync files: drafts
 // and unpacked files.
 func Sweep(dir string) {
 	files.Sweep(dir, workPrefix)
@@ -88,9 +97,9 @@ func Sweep(dir string) {
 }
 
 // Make syncs what the connector has into a new sync file below dir, which must
-// exist, in a directory of its own there. If there is an error or the context
-// ends, nothing is left behind. What runs that died left behind in dir is
-// removed first.
+// exist, in a private directory there. If there is an error or the context
+// ends, nothing is left behind. What dead runs left behind in dir is removed
+// first.
 //
 // The sync is complete and the file has been read back and counted before Make
 // returns.
@@ -153,7 +162,7 @@ func (d *Draft) Publish(path string) error {
 // Discard removes the draft, if it is still there.
 func (d *Draft) Discard() { _ = d.work.Remove() }
 
-// BehindLinks is the file that a path leads to, which need not exist.
+// BehindLinks returns the file that a path leads to, which need not exist.
 func BehindLinks(path string) (string, error) {
 	const most = 40 // as many as Linux follows
 	for range most {
@@ -199,16 +208,16 @@ func run(ctx context.Context, connector types.ConnectorClient, path, work string
 	if len(settings.Scope.Resources) > 0 {
 		options = append(options, sync.WithTargetedSyncResources(settings.Scope.Resources))
 	}
-	notes, keepsNotes := connector.(sessions.SetSessionStore)
+	notes, hasNotes := connector.(sessions.SetSessionStore)
 	syncer, err := sync.NewSyncer(ctx, connector, options...)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("prepare the sync: %w", err), store.Close(context.WithoutCancel(ctx)))
 	}
-	if keepsNotes {
+	if hasNotes {
 		notes.SetSessionStore(ctx, store.SessionStore())
 	}
 	err = withoutStopped(syncer.Sync(ctx))
-	if keepsNotes {
+	if hasNotes {
 		// The store is about to be closed, and plugins may still call.
 		notes.SetSessionStore(context.WithoutCancel(ctx), nil)
 	}
@@ -237,4 +246,23 @@ func flush(path string) error {
 		return err
 	}
 	return errors.Join(file.Sync(), file.Close())
+}
+
+// withoutStopped leaves out, of several errors, those of workers of the syncer that were
+// stopped because of another: they would bury the reason.
+func withoutStopped(err error) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return err
+	}
+	var reasons []error
+	for _, one := range joined.Unwrap() {
+		if !errors.Is(one, context.Canceled) && status.Code(one) != codes.Canceled {
+			reasons = append(reasons, one)
+		}
+	}
+	if len(reasons) == 0 {
+		return err
+	}
+	return errors.Join(reasons...)
 }

@@ -48,7 +48,7 @@ func (f *flusher) added(ctx context.Context, resources int) {
 	go func() {
 		defer func() { <-f.running }()
 		// What cannot be flushed now cannot be at the end of the sync either, which
-		// then says so. And the engine waits for this before it closes.
+		// then fails. And the engine waits for this before it closes.
 		_ = f.engine.Flush(context.WithoutCancel(ctx))
 	}()
 }

@@ -67,7 +67,7 @@ type part struct {
 	Left  int      `json:"left"`  // about how many there are; at least 1
 }
 
-// parts are what a page token says is still to be read; all of it without one.
+// parts returns what is still to be read according to a page token; all without one.
 func (p *Store) parts(token string) ([]*part, error) {
 	var parts []*part
 	if token != "" {
@@ -140,7 +140,7 @@ func tokenFor(parts []*part) (string, error) {
 	return string(token), err
 }
 
-// cursorBehind is the engine's page token (baton-sdk v0.25.0, encodeCursor) for the
+// cursorBehind returns the engine's page token (baton-sdk v0.25.0, encodeCursor) for the
 // resources behind this one; without an id, for all of the type and those behind it.
 func cursorBehind(resourceType, id string) string {
 	key := codec.AppendTupleSeparator(pebble.ResourceLowerBound())

@@ -24,8 +24,7 @@ const (
 )
 
 // packer decodes resources, with their profiles packed: such a profile is its encoding
-// and not its fields, and whoever wants to look into it has to encode and decode it
-// once more. Encoded it is, byte for byte, what the fields are if they are encoded
+// and not its fields, and must be encoded and decoded once more to be looked into. Encoded it is, byte for byte, what the fields are if they are encoded
 // deterministically, which is how the SDK writes them into a sync file. (The scim
 // package sends profiles so.)
 //
@@ -58,7 +57,7 @@ func (p *packer) resource(data []byte, into *v2.Resource) error {
 	return nil
 }
 
-// findProfile is the profile in an encoded resource, and from where to where its
+// findProfile returns the profile in an encoded resource, and from where to where its
 // field is; nil if there is none, more than one, or anything is odd.
 func findProfile(data []byte) (from, to int, profile []byte) {
 	for at := 0; at < len(data); {
@@ -85,7 +84,7 @@ func findProfile(data []byte) (from, to int, profile []byte) {
 	return from, to, profile
 }
 
-// pack is a profile as its encoding, with the entries in the order of their keys. It
+// pack returns a profile as its encoding, with the entries in the order of their keys. It
 // leaves to the ordinary decoder what is not of texts, numbers, booleans and nulls
 // alone, what is not text, what is there twice, and every other way to encode what
 // could be encoded as the SDK does.
@@ -120,7 +119,7 @@ func (p *packer) pack(profile []byte) (*structpb.Struct, bool) {
 	return packed, true
 }
 
-// consumeEntry is the first entry of an encoded map, with its tag and length, and
+// consumeEntry returns the first entry of an encoded map, with its tag and length, and
 // its key.
 func consumeEntry(data []byte) (raw, key []byte, ok bool) {
 	body, n := consumeText(data, fieldsField)
@@ -132,13 +131,13 @@ func consumeEntry(data []byte) (raw, key []byte, ok bool) {
 		return nil, nil, false
 	}
 	value, v := consumeText(body[k:], valueField)
-	if v == 0 || k+v != len(body) || !plainValue(value) {
+	if v == 0 || k+v != len(body) || !isPlainValue(value) {
 		return nil, nil, false
 	}
 	return data[:n], key, true
 }
 
-// consumeText is the value of a field of bytes, and how long both are; 0 if it is
+// consumeText returns the value of a field of bytes, and how long both are; 0 if it is
 // another field, or not encoded in the shortest way.
 func consumeText(data []byte, want protowire.Number) (value []byte, n int) {
 	field, kind, t := protowire.ConsumeTag(data)
@@ -152,9 +151,9 @@ func consumeText(data []byte, want protowire.Number) (value []byte, n int) {
 	return value, t + size
 }
 
-// plainValue says whether a Value is one text, number, boolean or null, encoded in
+// isPlainValue reports whether a Value is one text, number, boolean or null, encoded in
 // the shortest way.
-func plainValue(value []byte) bool {
+func isPlainValue(value []byte) bool {
 	field, kind, n := protowire.ConsumeTag(value)
 	if n != 1 {
 		return false

@@ -30,8 +30,8 @@ func (p *Store) PutResources(ctx context.Context, resources ...*connectorv2.Reso
 	return nil
 }
 
-// mayPutAsNew is false where telling the engine that it holds no resources yet would
-// tell it more than that: that it holds no grants either.
+// mayPutAsNew is false where marking the engine as without resources would mark it as more
+// than that: as without grants too.
 func (p *Store) mayPutAsNew() bool {
 	return p.step() == sync.SyncResourcesOp && !p.uncounted.Load() && p.engine.IsFreshSync()
 }
@@ -100,8 +100,8 @@ func (p *Store) ResourcesPut() map[string]int64 {
 	return maps.Clone(p.rows)
 }
 
-// EndSync tells the engine how many rows there are, where that is known, so that it does
-// not read them all to count. What was written is counted when it is read back.
+// EndSync gives the engine the number of rows, where it is known, so that it does not read
+// them all to count. What was written is counted when it is read back.
 func (p *Store) EndSync(ctx context.Context) error {
 	if stats := p.stats(); stats != nil {
 		p.engine.StashComputedSyncStats(p.engine.CurrentSyncID(), stats)
@@ -109,7 +109,7 @@ func (p *Store) EndSync(ctx context.Context) error {
 	return p.syncerStore.EndSync(ctx)
 }
 
-// stats is nil where there may be more than resources and their types.
+// stats returns the number of rows; nil where there may be more than resources and their types.
 func (p *Store) stats() *v3.SyncStatsRecord {
 	if p.uncounted.Load() || !p.onlyResources() {
 		return nil

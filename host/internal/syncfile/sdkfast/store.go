@@ -1,3 +1,11 @@
+// Package sdkfast is what makes a sync fast with baton-sdk v0.25.0 and relies on how that
+// version works inside: a store between the SDK's syncer and its storage engine, a file
+// read back by its rows, and pages of resources whose profiles stay encoded.
+//
+// Package syncfile writes and reads files with it, and package aggregate decodes pages with
+// [Codec]. It must never change what a file holds: where an assumption about the SDK does
+// not hold it does without, and each assumption has a test that says in a sentence what
+// another version of the SDK broke.
 package sdkfast
 
 import (
@@ -91,7 +99,7 @@ type Store struct {
 	putting   gosync.Mutex     // one put of resources at a time
 	rows      map[string]int64 // how many resources there are, by type
 	uncounted atomic.Bool      // there may be more than resources, or fewer
-	removed   atomic.Bool      // there may be fewer resources than rows says
+	removed   atomic.Bool      // there may be fewer resources than in rows
 }
 
 // BeginStep notes which step the syncer begins. It is for [sync.WithTransitionHandler].
@@ -130,7 +138,7 @@ func (p *Store) ListResources(ctx context.Context, request *connectorv2.Resource
 	return p.interleaved(ctx, request)
 }
 
-// onlyResources says that no type may have entitlements or grants.
+// onlyResources reports whether no type may have entitlements or grants.
 func (p *Store) onlyResources() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -142,9 +150,9 @@ func (p *Store) onlyResources() bool {
 	return len(p.types) > 0
 }
 
-// GetResource says at once of a resource that has not been put into this file that it
-// is not there: the syncer asks before every one that it puts. What has been, or what
-// only looks like it, the store is asked for.
+// GetResource returns NOT_FOUND at once for a resource that has not been put into this file:
+// the syncer looks for every one before it puts it. What has been put, or only looks like
+// it, is looked for in the store.
 func (p *Store) GetResource(ctx context.Context, request *readerv2.ResourcesReaderServiceGetResourceRequest) (*readerv2.ResourcesReaderServiceGetResourceResponse, error) {
 	if p.step() == sync.SyncResourcesOp && !p.put.mayHave(request.GetResourceId()) {
 		return nil, errNotPut

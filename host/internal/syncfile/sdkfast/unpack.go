@@ -37,7 +37,7 @@ func Unpack(ctx context.Context, path, dir string) (_ *Unpacked, err error) {
 		return nil, err
 	}
 	cache := cockroach.NewCache(readCacheBytes)
-	defer cache.Unref() // The engine has a reference of its own.
+	defer cache.Unref() // The engine holds another reference.
 	engine, err := pebble.Open(ctx, dir, pebble.WithReadOnly(true), pebble.WithSharedCache(cache))
 	if err != nil {
 		return nil, err

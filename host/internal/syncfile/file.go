@@ -2,20 +2,17 @@ package syncfile
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
-	"slices"
-	"strings"
 	"syscall"
 	"time"
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	readerv2 "github.com/conductorone/baton-sdk/pb/c1/reader/v2"
 	"github.com/conductorone/baton-sdk/pkg/connectorstore"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
-	"github.com/conductorone/baton-sdk/pkg/types/resource"
 
 	"github.com/batonhost/baton-host/host/internal/files"
 )
@@ -23,58 +20,14 @@ import (
 // readPrefix begins the names of the directories that files are unpacked into.
 const readPrefix = "baton-host-read-"
 
-// Account is one account in a sync file, as people look at it.
-type Account struct {
-	// App is the instance name in front of the resource type's id
-	// ("fullstory" of "fullstory.user"); in the file of a stand-alone connector,
-	// which has none, the resource type's id.
-	App string `json:"app"`
-	// ResourceType is the full id of the resource type, for example
-	// "fullstory.user".
-	ResourceType string `json:"resource_type"`
-	// ID is the account's id in its app.
-	ID string `json:"id"`
-	// Login is what the person signs in with.
-	Login string `json:"login"`
-	// DisplayName is the person's name.
-	DisplayName string `json:"display_name"`
-	// Email is the primary address.
-	Email string `json:"email"`
-	// OtherEmails are the others, in alphabetical order.
-	OtherEmails []string `json:"other_emails,omitempty"`
-	// Status is "enabled", "disabled", "deleted" or "unspecified".
-	Status string `json:"status"`
-	// LastLogin is nil where the app does not tell it.
-	LastLogin *time.Time `json:"last_login"`
-	// Profile is what else the app tells of the account: a JSON object with its
-	// members sorted by name, empty for none.
-	Profile string `json:"-"`
-}
-
-// Accounts gives every account of the file's latest finished sync to each, in
-// the order of the file, which is stable. It stops at the first error.
-//
-// It returns an error for a file that is missing, is no sync file, is damaged
-// or holds no finished sync. The file is unpacked into a directory below
-// [os.TempDir] for the time of the call.
-func Accounts(ctx context.Context, path string, each func(Account) error) (err error) {
-	store, err := Open(ctx, path, os.TempDir())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, store.Close(ctx)) }()
-
-	return store.EachAccount(ctx, each)
-}
-
-// reader is what every storage engine can be asked.
+// reader is what every storage engine answers.
 type reader interface {
 	ListResourceTypes(ctx context.Context, request *connectorv2.ResourceTypesServiceListResourceTypesRequest) (*connectorv2.ResourceTypesServiceListResourceTypesResponse, error)
 	SetCurrentSync(ctx context.Context, syncID string) error
 	SyncMeta() c1zstore.SyncMeta
 }
 
-// count is the number of resources in a file by resource type, of all types and
+// count returns the number of resources in a file by resource type, of all types and
 // of those of accounts, with a zero for types that have none.
 func count(ctx context.Context, file *File) (resources, accounts map[string]int, err error) {
 	types, err := resourceTypes(ctx, file)
@@ -89,7 +42,7 @@ func count(ctx context.Context, file *File) (resources, accounts map[string]int,
 	return resources, accounts, nil
 }
 
-// notedRows is what a file says of itself: how many resources it has, by type.
+// notedRows returns how many resources of each type the file itself says it has.
 func notedRows(ctx context.Context, store reader, syncID string) (map[string]int64, error) {
 	stats, err := store.SyncMeta().StatsV2(ctx, connectorstore.SyncTypeAny, syncID)
 	return stats.GetResourcesByResourceType(), err
@@ -100,7 +53,7 @@ func countOf(types []*connectorv2.ResourceType, rows map[string]int64) (resource
 	for _, resourceType := range types {
 		id := resourceType.GetId()
 		resources[id] = int(rows[id])
-		if ofAccounts(resourceType) {
+		if isOfAccounts(resourceType) {
 			accounts[id] = resources[id]
 		}
 	}
@@ -112,7 +65,7 @@ type File struct {
 	c1zstore.Store
 	// FinishedAt is when that sync ended.
 	FinishedAt time.Time
-	// Full says that it is a full sync, in the SDK's sense: not of single
+	// Full is whether it is a full sync, in the SDK's sense: not of single
 	// resources, and with entitlements and grants.
 	Full bool
 	// Kind is what sort of sync it is, as the SDK calls it: "full", "partial",
@@ -169,13 +122,13 @@ func (f *File) Close(ctx context.Context) error {
 	return errors.Join(err, f.work.Remove())
 }
 
-// Count is how many resources the file holds, by resource type id, with a zero
+// Count returns how many resources the file holds, by resource type id, with a zero
 // for a type that has none, and the same for the types of accounts only.
 func (f *File) Count(ctx context.Context) (resources, accounts map[string]int, err error) {
 	return count(ctx, f)
 }
 
-// errUnfinished says of a file that nothing in it can be relied on.
+// errUnfinished is about a file in which nothing can be relied on.
 var errUnfinished = errors.New("holds no finished sync; what wrote it broke off")
 
 func openFinishedIn(ctx context.Context, path, work string) (*File, error) {
@@ -231,13 +184,12 @@ func damaged(path string, err error) error {
 	return fmt.Errorf("%s cannot be read as a sync file; it is damaged, cut short or something else: %w", path, err)
 }
 
-// noRoom is for what is wrong with the place for temporary files, not with the
-// sync file.
+// noRoom returns an error about the place for temporary files, not about the sync file.
 func noRoom(path string, err error) error {
-	return fmt.Errorf("%s cannot be unpacked, which reading it takes, in the directory for temporary files: %w; mend that, or set TMPDIR to a directory with room", path, err)
+	return fmt.Errorf("%s cannot be unpacked, which reading it takes, in the directory for temporary files: %w; fix that, or set TMPDIR to a directory with room", path, err)
 }
 
-// isFull says that something could not be written for want of room.
+// isFull reports whether something could not be written for want of room.
 func isFull(err error) bool {
 	return errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EFBIG)
 }
@@ -258,77 +210,35 @@ func resourceTypes(ctx context.Context, store reader) ([]*connectorv2.ResourceTy
 	}
 }
 
-func ofAccounts(resourceType *connectorv2.ResourceType) bool {
-	return slices.Contains(resourceType.GetTraits(), connectorv2.ResourceType_TRAIT_USER)
-}
-
-func accountOf(resourceType *connectorv2.ResourceType, row *connectorv2.Resource) (Account, error) {
-	trait, err := resource.GetUserTrait(row)
+// ResourceName returns the display name of a resource; empty if it has none, or the file
+// has no such resource.
+func (f *File) ResourceName(ctx context.Context, id *connectorv2.ResourceId) string {
+	found, err := f.GetResource(ctx, readerv2.ResourcesReaderServiceGetResourceRequest_builder{ResourceId: id}.Build())
 	if err != nil {
-		return Account{}, fmt.Errorf("account %s: %w", row.GetId().GetResource(), err)
-	}
-	account := Account{
-		App:          appOf(resourceType),
-		ResourceType: resourceType.GetId(),
-		ID:           row.GetId().GetResource(),
-		Login:        trait.GetLogin(),
-		DisplayName:  row.GetDisplayName(),
-		Email:        primaryEmail(trait),
-		OtherEmails:  otherEmails(trait),
-		Status:       statusOf(row),
-	}
-	if profile := resource.GetProfile(row); len(profile.GetFields()) > 0 {
-		encoded, err := json.Marshal(profile.AsMap())
-		if err != nil {
-			return Account{}, fmt.Errorf("the profile of account %s: %w", row.GetId().GetResource(), err)
-		}
-		account.Profile = string(encoded)
-	}
-	if trait.HasLastLogin() {
-		at := trait.GetLastLogin().AsTime()
-		account.LastLogin = &at
-	}
-	return account, nil
-}
-
-func appOf(resourceType *connectorv2.ResourceType) string {
-	app, _, _ := strings.Cut(resourceType.GetId(), ".")
-	return app
-}
-
-// primaryEmail is the address marked as primary, else the first.
-func primaryEmail(trait *connectorv2.UserTrait) string {
-	for _, email := range trait.GetEmails() {
-		if email.GetIsPrimary() {
-			return email.GetAddress()
-		}
-	}
-	if len(trait.GetEmails()) == 0 {
 		return ""
 	}
-	return trait.GetEmails()[0].GetAddress()
+	return found.GetResource().GetDisplayName()
 }
 
-func otherEmails(trait *connectorv2.UserTrait) []string {
-	var others []string
-	for _, email := range trait.GetEmails() {
-		if address := email.GetAddress(); address != primaryEmail(trait) {
-			others = append(others, address)
+// Unfinished returns when the latest sync in the file began that is later than the one
+// that is read and was never finished; the zero time if there is none.
+func (f *File) Unfinished(ctx context.Context) (time.Time, error) {
+	var began time.Time
+	token := ""
+	for {
+		page, err := f.ListSyncs(ctx, readerv2.SyncsReaderServiceListSyncsRequest_builder{PageToken: token}.Build())
+		if err != nil {
+			return time.Time{}, damaged(f.path, err)
 		}
-	}
-	slices.Sort(others)
-	return others
-}
-
-func statusOf(row *connectorv2.Resource) string {
-	switch resource.GetStatus(row).GetStatus() {
-	case connectorv2.Status_RESOURCE_STATUS_ENABLED:
-		return "enabled"
-	case connectorv2.Status_RESOURCE_STATUS_DISABLED:
-		return "disabled"
-	case connectorv2.Status_RESOURCE_STATUS_DELETED:
-		return "deleted"
-	default:
-		return "unspecified"
+		for _, run := range page.GetSyncs() {
+			at := run.GetStartedAt().AsTime()
+			if !run.HasEndedAt() && at.After(f.FinishedAt) && at.After(began) {
+				began = at
+			}
+		}
+		token = page.GetNextPageToken()
+		if token == "" {
+			return began, nil
+		}
 	}
 }
