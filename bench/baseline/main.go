@@ -1,11 +1,10 @@
-// Command bench-baseline is what the benchmark measures the product against: a
-// plain connector as people write them with the SDK today, which reads the users
-// of a SCIM service page by page.
+// Command bench-baseline is what the benchmark measures the product against: a plain
+// connector as people write them with the SDK today, which reads the users of a SCIM
+// service page by page.
 //
-// `make bench` builds it without anything of this module and runs it with the
-// SDK's default flags. It must stay an honest peer: what a good author would
-// write in a day, with no wait or waste that the SDK does not ask for, and no more
-// cleverness than connectors have.
+// `make bench` builds it without anything of this module and runs it with the SDK's default
+// flags. It must stay an honest peer: what a good author would write in a day, with no wait
+// or waste that the SDK does not ask for, and no more cleverness than connectors have.
 package main
 
 import (

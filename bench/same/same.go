@@ -1,8 +1,8 @@
-// Package same says whether two sides of the benchmark wrote the same accounts.
+// Package same compares the accounts that the two sides of the benchmark wrote.
 //
-// The benchmark's command calls it after each pair of runs. It reads files with
-// the SDK, and must never count on what the product says of its own file: a fast
-// sync that lost somebody is no result.
+// The benchmark's command calls it after each pair of runs. It reads files with the SDK, and
+// must never rely on what the product reports about its file: a fast sync that lost an
+// account is no result.
 package same
 
 import (

@@ -1,9 +1,9 @@
-// Command bench-scim is the SCIM services that the benchmark reads: users made
-// beforehand, and answers that take as long as they are told to.
+// Command bench-scim serves the SCIM services that the benchmark reads: users made
+// beforehand, and answers that take as long as a flag says.
 //
-// The benchmark runs it as a process of its own, so that what it costs counts for
-// neither side. It must never be what is slow: a page is a part of what is in
-// memory already, wherever it begins.
+// The benchmark runs it as a separate process, so that its cost counts for neither side. It
+// must never be what is slow: a page is a part of what is in memory already, wherever it
+// begins.
 package main
 
 import (

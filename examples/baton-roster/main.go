@@ -1,7 +1,8 @@
-// Command baton-roster is the connector of Roster, a small app of people and teams:
-// a plugin of baton-host, and a program of its own when a person runs it.
+// Command baton-roster is the connector of Roster, a small app of people and teams: a plugin
+// of baton-host, and a stand-alone connector when a person runs it.
 //
-// It is an example. Nothing in it is clever; copy it.
+// It is an example for authors, and tests build it. It must never be clever: it is there to
+// be copied.
 package main
 
 import (

@@ -1,9 +1,12 @@
-// Package mutualtls makes the keys with which a host and a plugin know each other, and
-// what TLS is to be told of them: go-plugin's AutoMTLS on the wire, but with keys on
-// P-256, which cost a tenth of a millisecond where go-plugin's, on P-521, cost several
-// on both sides of every start. The host makes one for each process that it starts, and
-// a plugin one for its own. It must never trust anything but the one certificate that
-// came from the other side, nor let a key leave the process that made it.
+// Package mutualtls makes the keys and certificates by which a host and a plugin know each
+// other.
+//
+// The host makes one identity for each process that it starts, and a plugin makes one for
+// itself. It must never trust anything but the one certificate that came from the other side,
+// nor let a key leave the process that made it.
+//
+// On the wire it is go-plugin's AutoMTLS, but with keys on P-256, which cost a tenth of a
+// millisecond where go-plugin's, on P-521, cost several on both sides of every start.
 package mutualtls
 
 import (

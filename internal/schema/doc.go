@@ -1,7 +1,6 @@
-// Package schema puts what a connector says of itself, as the SDK has it, into the
-// words of the plugin contract: its configuration schema and its capabilities.
+// Package schema translates a connector's configuration schema and capabilities from the SDK's
+// form into the plugin contract's.
 //
-// Package plugin calls it for the connector that it serves, the host for what an
-// unmodified connector says of itself. It must never carry the default value of a
-// secret field over.
+// Package plugin calls it for the connector that it serves, the host for an unmodified
+// connector. It must never carry the default value of a secret field over.
 package schema

@@ -1,8 +1,9 @@
-// Package canary finds a secret in whatever was written: plain, URL-encoded and in
-// base64, wherever in the encoded text it begins. Tests call it on logs, errors
-// and files after a run that was given a distinctive secret; they plant the secret
-// first, to know that the search finds it. It must never be part of what is
-// shipped.
+// Package canary finds a secret in texts and files: plain, URL-encoded and in base64, wherever
+// in the encoded text it begins.
+//
+// Tests call it on logs, errors and files after a run that was given a distinctive secret;
+// they plant the secret first, to know that the search finds it. It must never be part of
+// what is shipped.
 package canary
 
 import (

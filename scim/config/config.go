@@ -1,14 +1,13 @@
-// Package config is the configuration of the connector baton-scim: its schema,
-// and the struct made from it. It is a package of its own because the SDK's
-// generator writes the struct into a package of this name.
+// Package config is the configuration of the connector baton-scim: its schema, and the struct
+// generated from it.
 //
-// Connectors of particular apps build their schemas from its fields, so that a
-// field is called the same everywhere. It must not read configuration: the
-// SDK's command line and the host do.
+// Connectors of particular apps build their schemas from its fields, so that a field is called
+// the same everywhere. It must never read configuration: the SDK's command line and the host
+// do.
 //
-// What the program says about itself, baton_capabilities.json and
-// config_schema.json in the directory above, is what C1 shows; both are made
-// from here because they follow from the struct.
+// It is a separate package because the SDK's generator writes the struct into a package of
+// this name. baton_capabilities.json and config_schema.json in the directory above are what C1
+// shows of the program; both are generated from here because they follow from the struct.
 package config
 
 import "github.com/conductorone/baton-sdk/pkg/field"

@@ -1,8 +1,8 @@
-// Package app is Roster itself, as far as its connector needs it: people and teams
-// over a small HTTP API with cursors.
+// Package app is Roster itself, as far as its connector needs it: people and teams over a
+// small HTTP API with cursors.
 //
-// The connector's tests and the command roster-app serve it. It must stay a
-// stand-in: what it knows is made up.
+// The connector's tests and the command roster-app serve it. It must never hold real people:
+// what it knows is made up.
 package app
 
 import (

@@ -1,8 +1,8 @@
-// Package config is the configuration of baton-roster: its schema, and the struct
-// made from it. It is a package of its own because the SDK's generator writes the
-// struct into a package of this name.
+// Package config is the configuration of baton-roster: its schema, and the struct generated
+// from it.
 //
-// It must not read configuration: the SDK's command line and the host do.
+// The connector and the SDK's generator use it, which writes the struct into a package of this
+// name. It must never read configuration: the SDK's command line and the host do.
 package config
 
 import "github.com/conductorone/baton-sdk/pkg/field"

@@ -1,5 +1,6 @@
-// Command gen writes conf.gen.go, the struct of the configuration of
-// baton-fullstory.
+// Command gen writes conf.gen.go, the struct of the configuration of baton-fullstory.
+//
+// `go generate` runs it. It must never be part of what is released.
 package main
 
 import (

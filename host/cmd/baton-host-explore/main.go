@@ -1,9 +1,10 @@
-// Command baton-host-explore shows a sync file in the browser. It is a program of its
-// own because what the SDK's explorer is made of would cost each host, which never
-// shows one, a third more of size, and time and memory at every start.
+// Command baton-host-explore shows a sync file in the browser.
 //
-// `baton-host explore` becomes it, and nobody else calls it: it takes what that command
-// has made of its flags. It must never be reachable but as host/internal/explore says.
+// Only `baton-host explore` runs it, with arguments made of that command's flags. It must
+// never be reachable but as host/internal/explore says.
+//
+// It is a separate program because what the SDK's explorer is made of would cost each host,
+// which never shows one, a third more of size, and time and memory at every start.
 package main
 
 import (

@@ -1,8 +1,8 @@
-// Command baton-host runs identity connectors as plugins: it loads them,
-// aggregates their accounts and writes or uploads sync files.
+// Command baton-host runs identity connectors as plugins: it starts them, aggregates their
+// accounts and writes or uploads sync files.
 //
-// People and schedulers call it. Results go to standard output, everything else
-// to standard error; the exit status is 0 only where all of the work was done.
+// People and schedulers run it. It must never print anything but results to standard output,
+// nor exit with status 0 unless all of the work was done.
 package main
 
 import (

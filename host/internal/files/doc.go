@@ -1,7 +1,7 @@
-// Package files makes the private directories that a run works in and removes
-// those that dead runs left behind, and replaces files of the state whole.
+// Package files makes private directories, removes those that dead runs left behind, and
+// replaces files of the state whole.
 //
-// Whoever needs scratch space that must not stay behind calls it: the writer and
-// the reader of sync files, and the supervisor for its sockets. It must never
-// remove a directory of a run that is alive, nor anything that it did not make.
+// What needs scratch space or keeps state calls it: the writer and the reader of sync files,
+// the baseline, the history, and the supervisor for its sockets. It must never remove a
+// directory of a run that is alive, nor anything that it did not make.
 package files

@@ -1,7 +1,8 @@
-// Package hostlog writes the host's log, and whatever else the host says on standard
-// error. The command line makes its logger with it at the start, and everything below
-// logs through that logger. It must never keep work waiting because standard error is
-// not read, lose a line while it is read, or write a line without bounds.
+// Package hostlog writes the host's log, and its other lines on standard error.
+//
+// The command line makes its logger with it at the start, and everything below logs through
+// that logger. It must never keep work waiting because standard error is not read, lose a
+// line while it is read, or write a line without bounds.
 package hostlog
 
 import (

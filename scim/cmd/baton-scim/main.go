@@ -1,5 +1,8 @@
-// Command baton-scim is the connector of any app that serves SCIM 2.0: a plugin
-// of baton-host, and a program of its own when a person runs it.
+// Command baton-scim is the connector of any app that serves SCIM 2.0: a plugin of
+// baton-host, and a stand-alone connector when a person runs it.
+//
+// The host and people run it. It must never do more than name the connector and its version:
+// package scim is the connector.
 package main
 
 import (

@@ -1,9 +1,9 @@
-// Package history keeps how the last syncs of each upload went, in a file of the
-// state directory, so that the chart of the status page outlives the process.
+// Package history keeps the results of the last syncs of each upload in a file of the state
+// directory, so that the chart of the status page outlives the process.
 //
-// `baton-host run` reads it when it starts and writes it after each sync of
-// everything. It must never hold more than counts, times and the names from the
-// configuration, nor keep a host from running: a file that is damaged is left out.
+// `baton-host run` reads it when it starts and writes it after each sync of everything. It
+// must never hold more than counts, times and the names from the configuration, nor keep a
+// host from running: a damaged file is left out.
 package history
 
 import (

@@ -1,5 +1,6 @@
-// Command roster-app serves Roster on a loopback address, for trying its connector
-// out. Its token is an argument because it protects nothing.
+// Command roster-app serves Roster on a loopback address, for trying its connector out.
+//
+// People run it. It must never protect anything: its token is an argument.
 package main
 
 import (

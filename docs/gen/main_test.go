@@ -1,0 +1,71 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestImports_KeepTheOrder(t *testing.T) {
+	t.Parallel()
+	packages, err := list()
+	require.NoError(t, err)
+	require.Greater(t, len(packages), 40)
+	for _, sentence := range checkOrder(packages) {
+		t.Error(sentence)
+	}
+}
+
+// Each rule is broken on purpose.
+func TestImports_ThatBreakTheOrderFail(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		from, to string
+		want     string // empty: allowed
+	}{
+		"down":                      {"host/internal/service", "host/internal/errtext", ""},
+		"up":                        {"host/internal/supervise", "host/internal/config/wizard", "which stands left of it"},
+		"to the product":            {"host/internal/syncfile", "host", "which stands left of it"},
+		"to a neighbor":             {"host/internal/errtext", "host/internal/files", "its neighbor"},
+		"to what has no place":      {"host/internal/service", "scim", "which has no place in the order"},
+		"of a package of no place":  {"host/internal/new", "host/internal/errtext", "has no place in the order of imports"},
+		"of a plugin to the host":   {"plugin", "host/internal/errtext", "which stands left of it"},
+		"of what is shared":         {"internal/schema", "plugin", "which stands left of it"},
+		"of another tree":           {"scim", "plugin", ""},
+		"of the fast path upwards":  {"host/internal/syncfile/sdkfast", "host/internal/syncfile", "which stands left of it"},
+		"of the contract, to a lib": {"proto/baton/plugin/v1", "internal/schema", "which stands left of it"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			broken := checkOrder([]*goPackage{{Path: tc.from, Imports: []string{tc.to}}})
+			if tc.want == "" {
+				require.Empty(t, broken)
+				return
+			}
+			require.Len(t, broken, 1)
+			require.Contains(t, broken[0], tc.from)
+			require.Contains(t, broken[0], tc.want)
+		})
+	}
+}
+
+func TestOrder_NamesEachPackageOnce(t *testing.T) {
+	t.Parallel()
+	total := 0
+	for _, line := range order {
+		total += len(strings.Fields(line))
+	}
+	require.Len(t, places(), total)
+}
+
+func TestTable_SaysWhatEachPackageIsForAndWhoImportsIt(t *testing.T) {
+	t.Parallel()
+	packages, err := list()
+	require.NoError(t, err)
+	text, err := table(packages)
+	require.NoError(t, err)
+	require.Equal(t, len(packages), strings.Count(text, "\n")-2)
+	require.Regexp(t, `(?m)^\| .host/internal/diff. \| compares the accounts .* \| .host/cmd/baton-host. \|$`, text)
+	require.Regexp(t, `(?m)^\| .host/cmd/baton-host. \| .* \| a program \|$`, text)
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// order is the import rule of the host and of what it stands on: a package may import only
+// what stands below its line. Packages on one line are neighbors and do not know each other.
+// It is also the order of the map in docs/architecture.md.
+//
+// A new package below host, plugin, internal or proto needs a place here. The other trees
+// (fullstory, scim, examples, sandbox, bench) have their rules in .golangci.yml, as has what
+// the order does not say: the host knows no app, and commands use package host.
+var order = []string{
+	"host/cmd/baton-host host/cmd/baton-host-explore",
+	"host",
+	"host/internal/control",
+	"host/internal/service",
+	"host/internal/status/page host/internal/status/listen host/internal/status/history",
+	"host/internal/status",
+	"host/internal/syncrun",
+	"host/internal/fleet",
+	// What single commands do.
+	"host/internal/call host/internal/diff host/internal/explore host/internal/scaffold host/internal/config/wizard",
+	"host/internal/aggregate",
+	"host/internal/aggregate/fallback host/internal/aggregate/policy",
+	"host/internal/baseline",
+	"host/internal/syncfile",
+	"host/internal/syncfile/sdkfast host/internal/rename",
+	"host/internal/supervise",
+	"host/internal/supervise/unmodified host/internal/supervise/prebuilt",
+	"host/internal/broker host/internal/pluginlog host/internal/pin host/internal/proc host/internal/session host/internal/password host/internal/config/lock",
+	"host/internal/registry",
+	"host/internal/config",
+	"host/internal/config/schema host/internal/config/keys/gen",
+	"host/internal/config/keys",
+	"host/internal/secret",
+	"host/internal/hostlog",
+	"host/internal/errtext host/internal/files host/internal/backoff",
+	"plugin/plugintest",
+	"plugin/conformance",
+	"plugin",
+	"plugin/redact",
+	"internal/mutualtls internal/schema internal/telemetry",
+	"proto/baton/plugin/v1",
+}
+
+// known are the imports that break the order and are yet to be put right, each with the
+// reason.
+var known = map[string]string{
+	"host/internal/baseline -> host/internal/aggregate": "the baseline returns what a plugin falls back on in the aggregate's type",
+}
+
+// ordered are the trees in which each package needs a place in the order.
+var ordered = []string{"host", "plugin", "internal", "proto"}
+
+// places returns the line of each package in the order.
+func places() map[string]int {
+	found := map[string]int{}
+	for i, line := range order {
+		for path := range strings.FieldsSeq(line) {
+			found[path] = i
+		}
+	}
+	return found
+}
+
+// checkOrder returns a sentence for each import that breaks the order, and for each package
+// that has no place in it. Imports of tests are free.
+func checkOrder(packages []*goPackage) []string {
+	places := places()
+	var broken []string
+	for _, from := range packages {
+		at, ok := places[from.Path]
+		if !ok {
+			if tree, _, _ := strings.Cut(from.Path, "/"); slices.Contains(ordered, tree) {
+				broken = append(broken, fmt.Sprintf("package %s has no place in the order of imports: give it one in docs/gen/order.go, left of all that it imports", from.Path))
+			}
+			continue
+		}
+		for _, path := range from.Imports {
+			to, ok := places[path]
+			if ok && to > at || known[from.Path+" -> "+path] != "" {
+				continue
+			}
+			why := "which stands left of it"
+			switch {
+			case !ok:
+				why = "which has no place in the order"
+			case to == at:
+				why = "its neighbor"
+			}
+			broken = append(broken, fmt.Sprintf("package %s imports %s, %s (docs/gen/order.go): data flows one way, so move what both need to the right of both, or pass it in", from.Path, path, why))
+		}
+	}
+	return broken
+}
