@@ -56,13 +56,15 @@ long: ## the tests that take long: whole sweeps, many kills; with the race detec
 check: tidy-check generate-check lint lambda cross-windows-amd64 test fuzz-briefly long ## what CI runs: lint, generated files, tidy modules, the hosted form, Windows, all tests
 
 .PHONY: lint
-lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint and golangci-lint
+lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint, golangci-lint and the order of imports
 	@diff=$$($(TOOLS)/gofumpt -d .) && test -z "$$diff" || \
 		{ echo "$$diff"; echo "lint: these files are not formatted. Run: make fmt" >&2; exit 1; }
 	@$(TOOLS)/buf lint || \
 		{ echo "lint: mend the .proto files named above, then run: make proto" >&2; exit 1; }
 	@$(TOOLS)/golangci-lint run ./... || \
 		{ echo "lint: mend the findings above, then run: make lint" >&2; exit 1; }
+	@go test ./docs/gen || \
+		{ echo "lint: an import breaks the order of docs/gen/order.go; the sentences above say which, and what to do" >&2; exit 1; }
 	@set -e; for module in $(CONNECTORS) $(DEPLOY); do (cd $$module && $(CURDIR)/$(TOOLS)/golangci-lint run ./...) || \
 		{ echo "lint: mend the findings in $$module, then run: make lint" >&2; exit 1; }; done
 

@@ -26,8 +26,8 @@ import (
 //
 // Under a host the connector has the session store, the decryption of passwords and
 // the ConnectorOpts that it has stand-alone, as far as they mean anything there:
-// docs/authors.md lists what does not. With --debug-plugin it waits for a host to
-// attach, in a person's debugger.
+// docs/decisions/0007-offered-to-plugins.md lists what does not. With --debug-plugin it
+// waits for a host to attach, in a person's debugger.
 //
 // The manifest has a connector's capabilities before it is configured only if
 // options hold one of the SDK's default-capabilities options
