@@ -10,6 +10,6 @@
 // read to the end is an error. It must never send a secret anywhere but to the
 // configured origin, nor repeat it in an error, a log or a resource. And it must
 // never wait for a server that refuses or fails: it answers with the gRPC code and,
-// where the server told it, with the time after which a retry makes sense; the
+// where the server gave it, with the time after which a retry makes sense; the
 // caller retries.
 package scim

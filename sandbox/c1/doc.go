@@ -15,10 +15,10 @@
 //	outcome, err := server.WaitFinished(ctx, task)
 //
 // A client reaches it by the port in its client id and trusts it by [Server.CAPEM],
-// such as by the file that the variable SSL_CERT_FILE names. Whatever breaks the
+// such as by the file that the variable SSL_CERT_FILE names. A call that breaks the
 // protocol is refused and noted, see [Server.Violations]. What the real
 // ConductorOne does is known from its clients only: a lease's length, the codes
-// of its refusals and its limits are this package's own choice.
+// of its refusals and its limits are this package's choice.
 //
 // The package must never be part of what is shipped, must never listen on an
 // address that another machine can reach, must never share code with the clients
