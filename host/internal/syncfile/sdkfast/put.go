@@ -126,21 +126,25 @@ func (p *Store) stats() *v3.SyncStatsRecord {
 // What follows writes or removes something else: from then on the engine counts, and
 // looks for what it is given.
 
+// PutAsset writes an asset, and leaves counting to the engine.
 func (p *Store) PutAsset(ctx context.Context, ref *connectorv2.AssetRef, contentType string, data []byte) error {
 	p.uncounted.Store(true)
 	return p.syncerStore.PutAsset(ctx, ref, contentType, data)
 }
 
+// PutEntitlements writes entitlements, and leaves counting to the engine.
 func (p *Store) PutEntitlements(ctx context.Context, entitlements ...*connectorv2.Entitlement) error {
 	p.uncounted.Store(true)
 	return p.syncerStore.PutEntitlements(ctx, entitlements...)
 }
 
+// PutGrants writes grants, and leaves counting to the engine.
 func (p *Store) PutGrants(ctx context.Context, grants ...*connectorv2.Grant) error {
 	p.uncounted.Store(true)
 	return p.syncerStore.PutGrants(ctx, grants...)
 }
 
+// DeleteResourceRecord removes a resource, and leaves counting to the engine.
 func (p *Store) DeleteResourceRecord(ctx context.Context, resourceTypeID, resourceID string) error {
 	p.uncounted.Store(true)
 	p.removed.Store(true)
