@@ -88,20 +88,3 @@ func TestAnErrorCanBeToldWithoutNamingAnybody(t *testing.T) {
 		})
 	}
 }
-
-func TestPlainSaysWhatToDoAboutALimit(t *testing.T) {
-	t.Parallel()
-	for name, c := range map[string]struct{ text, want string }{
-		"H15: a sync file":    {"open sync.c1z: too many open files", "LimitNOFILE="},
-		"H15: a call":         {"rpc error: code = Unavailable desc = dial unix: socket: too many open files", "LimitNOFILE="},
-		"H15: of the machine": {"pipe2: too many open files in system", "fs.file-max"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			plain := aggregate.Plain(c.text)
-			require.Contains(t, plain, c.want)
-			require.NotContains(t, plain, "rpc error")
-			require.Equal(t, plain, aggregate.Plain(plain), "it is said once")
-		})
-	}
-}

@@ -166,18 +166,9 @@ func (e *joinedError) Error() string {
 func (e *joinedError) GRPCStatus() *status.Status { return status.New(e.code, e.Error()) }
 func (e *joinedError) Unwrap() []error            { return e.errs }
 
-// The SDK puts a status inside a status, so that gRPC's prefix turns up anywhere.
-var statusNoise = regexp.MustCompile(`rpc error: code = \w+ desc = `)
-
-// Plain is the text of an error for people: without gRPC's prefixes, and with what to
-// do about a limit of the system.
-func Plain(text string) string {
-	return errtext.WithLimitHint(statusNoise.ReplaceAllString(text, ""))
-}
-
 // cleaned is an error's message without gRPC's prefixes.
 func cleaned(err error) string {
-	words := Plain(status.Convert(err).Message())
+	words := errtext.Plain(status.Convert(err).Message())
 	// The syncer takes this marker in an error of ListStaticEntitlements for an
 	// old connector that has none, and ends the listing as if complete.
 	return strings.ReplaceAll(words, `"errorType":"prefixError"`, `"errorType": "prefixError"`)

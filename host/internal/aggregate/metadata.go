@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // MetadataMemory keeps what plugins say of themselves, in their own ids, for when
@@ -154,7 +156,7 @@ func (a *Aggregate) mergeMetadata(all []*v2.ConnectorMetadata) *v2.ConnectorMeta
 		return strings.Compare(x.GetResourceType().GetId(), y.GetResourceType().GetId())
 	})
 	return v2.ConnectorMetadata_builder{
-		DisplayName: shortened(strings.Join(titles, ", "), 1024),
+		DisplayName: errtext.Cut(strings.Join(titles, ", "), 1024),
 		Annotations: oneTicketSettings(annos),
 		Capabilities: v2.ConnectorCapabilities_builder{
 			ResourceTypeCapabilities: types,
@@ -194,12 +196,4 @@ func only[T any](all []*T) *T {
 		return nil
 	}
 	return all[0]
-}
-
-// shortened cuts a text to a number of bytes, at a whole character.
-func shortened(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit], "")
 }

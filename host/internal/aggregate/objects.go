@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // Actions and their runs, event feeds, events, ticket schemas and tickets are
@@ -53,7 +55,7 @@ func (w *rewriter) objectID(id string, ref reference) (string, error) {
 	}
 	renamed, err := w.affix(id, what)
 	if err == nil && ref == toEventFeed && len(renamed) > maxFeedID {
-		return "", fmt.Errorf("the id of the event feed %q has %d bytes with the namespace in front, and no more than %d are allowed", shortened(id, 64), len(renamed), maxFeedID)
+		return "", fmt.Errorf("the id of the event feed %q has %d bytes with the namespace in front, and no more than %d are allowed", errtext.Cut(id, 64), len(renamed), maxFeedID)
 	}
 	return renamed, err
 }

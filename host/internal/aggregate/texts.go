@@ -16,6 +16,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // What C1 takes in bytes: the validate rules of the SDK's messages
@@ -36,7 +38,7 @@ func named(text string) string {
 	if len(text) <= shownID {
 		return strconv.Quote(text)
 	}
-	return strconv.Quote(shortened(text, shownID)) + "…"
+	return strconv.Quote(errtext.Cut(text, shownID)) + "…"
 }
 
 // breaks says whether a text may have tabs and line breaks of any kind, also the soft
