@@ -41,7 +41,7 @@ func (a *Aggregate) invokeAction(ctx context.Context, request *v2.InvokeActionRe
 		return err
 	}
 	own := proto.CloneOf(request)
-	if err := r.names.toPlugin(own); err != nil {
+	if err := r.names.ToPlugin(own); err != nil {
 		return r.failed(codes.InvalidArgument, doing, err, "")
 	}
 	arguments, returned, err := r.actionFields(ctx, own.GetName(), own.GetResourceTypeId(), opts, func(schema *v2.BatonActionSchema) bool {
@@ -50,17 +50,17 @@ func (a *Aggregate) invokeAction(ctx context.Context, request *v2.InvokeActionRe
 	if err != nil {
 		return err
 	}
-	if err := r.names.inArguments(own.GetArgs(), arguments); err != nil {
+	if err := r.names.Arguments(own.GetArgs(), arguments); err != nil {
 		return r.failed(codes.InvalidArgument, doing, err, "")
 	}
 	answer := &v2.InvokeActionResponse{}
 	if err := r.ask(ctx, method, own, answer, opts); err != nil {
 		return err
 	}
-	if err := r.names.toAggregate(answer, nil); err != nil {
+	if err := r.names.ToAggregate(answer, nil); err != nil {
 		return r.failed(codes.Internal, doing, err, "its reply cannot be used")
 	}
-	if err := r.names.inReturned(answer.GetResponse(), returned); err != nil {
+	if err := r.names.Returned(answer.GetResponse(), returned); err != nil {
 		return r.failed(codes.Internal, doing, err, "its reply cannot be used")
 	}
 	return into(reply, answer)
@@ -73,18 +73,18 @@ func (a *Aggregate) actionOwner(ctx context.Context, method string, request *v2.
 	if request.GetResourceTypeId() != "" {
 		return a.pick(ctx, method, request)
 	}
-	return a.ownerOf(ctx, describe(method, request), request.GetName(), toAction)
+	return a.ownerOf(ctx, describe(method, request), request.GetName(), ToAction)
 }
 
 // actionStatus asks how a run of an action stands.
 func (a *Aggregate) actionStatus(ctx context.Context, request *v2.GetActionStatusRequest, reply proto.Message, opts []grpc.CallOption) error {
 	const method = v2.ActionService_GetActionStatus_FullMethodName
-	r, err := a.ownerOf(ctx, describe(method, request), request.GetId(), toActionRun)
+	r, err := a.ownerOf(ctx, describe(method, request), request.GetId(), ToActionRun)
 	if err != nil {
 		return err
 	}
 	own := proto.CloneOf(request)
-	if err := r.names.toPlugin(own); err != nil {
+	if err := r.names.ToPlugin(own); err != nil {
 		return r.failed(codes.InvalidArgument, describe(method, request), err, "")
 	}
 	answer := &v2.GetActionStatusResponse{}
@@ -97,11 +97,11 @@ func (a *Aggregate) actionStatus(ctx context.Context, request *v2.GetActionStatu
 		if err != nil {
 			return err
 		}
-		if err := r.names.inReturned(answer.GetResponse(), returned); err != nil {
+		if err := r.names.Returned(answer.GetResponse(), returned); err != nil {
 			return r.failed(codes.Internal, describe(method, own), err, "its reply cannot be used")
 		}
 	}
-	if err := r.names.toAggregate(answer, nil); err != nil {
+	if err := r.names.ToAggregate(answer, nil); err != nil {
 		return r.failed(codes.Internal, describe(method, own), err, "its reply cannot be used")
 	}
 	return into(reply, answer)
@@ -126,7 +126,7 @@ func holdsObjects(fields *structpb.Struct) bool {
 // be several actions that fit, and their fields count together.
 func (r *route) actionFields(ctx context.Context, name, typeID string, opts []grpc.CallOption, fits func(*v2.BatonActionSchema) bool) (arguments, returned map[string]*configv1.Field, err error) {
 	const method = v2.ActionService_ListActionSchemas_FullMethodName
-	if r.names.prefix == "" && len(r.aggregate.routes) == 1 {
+	if r.names.Prefix == "" && len(r.aggregate.routes) == 1 {
 		return nil, nil, nil // nothing is renamed, and no one else's ids are about
 	}
 	request := v2.ListActionSchemasRequest_builder{ResourceTypeId: typeID}.Build()
@@ -156,7 +156,7 @@ func (r *route) actionFields(ctx context.Context, name, typeID string, opts []gr
 
 func addFields(known map[string]*configv1.Field, fields []*configv1.Field) error {
 	for _, field := range fields {
-		if other := known[field.GetName()]; other != nil && kindOf(other) != kindOf(field) {
+		if other := known[field.GetName()]; other != nil && FieldKind(other) != FieldKind(field) {
 			return status.Errorf(codes.FailedPrecondition, "the plugin has several actions of this name, and the field %q is of different kinds in them", field.GetName())
 		}
 		known[field.GetName()] = field

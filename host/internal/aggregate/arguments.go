@@ -36,8 +36,8 @@ var alsoCalled = map[protoreflect.FullName]string{
 	"c1.config.v1.ResourceId.resource_id":      "resource",
 }
 
-// kindOf is the name of the field's kind, "" if none is set.
-func kindOf(field *configv1.Field) protoreflect.Name {
+// FieldKind returns the name of the field's kind, "" if none is set.
+func FieldKind(field *configv1.Field) protoreflect.Name {
 	m := field.ProtoReflect()
 	if kind := m.WhichOneof(m.Descriptor().Oneofs().ByName("field")); kind != nil {
 		return kind.Name()
@@ -45,16 +45,16 @@ func kindOf(field *configv1.Field) protoreflect.Name {
 	return ""
 }
 
-// inArguments renames the arguments of an action on the way to the plugin. It
+// Arguments renames the arguments of an action on the way to the plugin. It
 // refuses what is of another plugin, and what is not of the kind that the
 // schema says, as such a value could hold anything.
-func (n *names) inArguments(args *structpb.Struct, fields map[string]*configv1.Field) error {
+func (n *Names) Arguments(args *structpb.Struct, fields map[string]*configv1.Field) error {
 	return (&rewriter{names: n, removing: true}).values(args, fields, "argument")
 }
 
-// inReturned renames what an action returns. The action has been done, so what
+// Returned renames what an action returns. The action has been done, so what
 // is not as its schema says is left as it is, for people to read.
-func (n *names) inReturned(returned *structpb.Struct, fields map[string]*configv1.Field) error {
+func (n *Names) Returned(returned *structpb.Struct, fields map[string]*configv1.Field) error {
 	return (&rewriter{names: n}).values(returned, fields, "returned field")
 }
 
@@ -64,7 +64,7 @@ func (w *rewriter) values(of *structpb.Struct, fields map[string]*configv1.Field
 		if field == nil {
 			continue
 		}
-		kind := kindOf(field)
+		kind := FieldKind(field)
 		if md := fieldKinds[kind]; md != nil {
 			if err := w.jsonMessages(value, md); err != nil {
 				return fmt.Errorf("the %s %q: %w", what, name, err)

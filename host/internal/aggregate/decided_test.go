@@ -66,8 +66,8 @@ func TestIDsThatBecomeTooLongAreRefused(t *testing.T) {
 		}}.Build()
 	}
 	names := namesOf("c.", "")
-	require.NoError(t, names.toAggregate(feed(1022), nil))
-	require.ErrorContains(t, names.toAggregate(feed(1023), nil), "has 1025 bytes with the namespace in front, and no more than 1024 are allowed")
+	require.NoError(t, names.ToAggregate(feed(1022), nil))
+	require.ErrorContains(t, names.ToAggregate(feed(1023), nil), "has 1025 bytes with the namespace in front, and no more than 1024 are allowed")
 
 	_, err := schemasAt{Instance: "c", Token: strings.Repeat("t", maxPageToken)}.token()
 	require.ErrorContains(t, err, "leaves no room")
@@ -75,17 +75,17 @@ func TestIDsThatBecomeTooLongAreRefused(t *testing.T) {
 
 func TestAnObjectOfNoNamespaceMustNotLookLikeAnothers(t *testing.T) {
 	t.Parallel()
-	bare := &names{instance: "b", owner: func(string) string { return "" }, namespaced: func(id string) string {
+	bare := &Names{Instance: "b", Owner: func(string) string { return "" }, Namespaced: func(id string) string {
 		if strings.HasPrefix(id, "a.") {
 			return "the other"
 		}
 		return ""
 	}}
 	action := func(name string) *v2.BatonActionSchema { return v2.BatonActionSchema_builder{Name: name}.Build() }
-	require.NoError(t, bare.toAggregate(action("b.lock"), nil))
-	require.ErrorContains(t, bare.toAggregate(action("a.lock"), nil), `the action "a.lock" belongs to plugin "the other"`)
-	require.ErrorContains(t, bare.toPlugin(v2.InvokeActionRequest_builder{Name: "a.lock"}.Build()), `belongs to plugin "the other"`)
-	require.NoError(t, bare.toAggregate(v2.Event_builder{Id: "a.1"}.Build(), nil), "no call is routed by the id of an event")
+	require.NoError(t, bare.ToAggregate(action("b.lock"), nil))
+	require.ErrorContains(t, bare.ToAggregate(action("a.lock"), nil), `the action "a.lock" belongs to plugin "the other"`)
+	require.ErrorContains(t, bare.ToPlugin(v2.InvokeActionRequest_builder{Name: "a.lock"}.Build()), `belongs to plugin "the other"`)
+	require.NoError(t, bare.ToAggregate(v2.Event_builder{Id: "a.1"}.Build(), nil), "no call is routed by the id of an event")
 }
 
 func TestAResourceInAnArgumentIsRenamedWithItsAnnotations(t *testing.T) {
@@ -101,12 +101,12 @@ func TestAResourceInAnArgumentIsRenamedWithItsAnnotations(t *testing.T) {
 	}
 
 	got := args("c.key", "c.user")
-	require.NoError(t, names.inArguments(got, fields))
+	require.NoError(t, names.Arguments(got, fields))
 	require.Equal(t, args("key", "user").AsMap(), got.AsMap())
-	require.NoError(t, names.inReturned(got, fields))
+	require.NoError(t, names.Returned(got, fields))
 	require.Equal(t, args("c.key", "c.user").AsMap(), got.AsMap())
 
-	require.ErrorContains(t, names.inArguments(args("c.key", "a.user"), fields), `the argument "secret": the resource type "a.user" belongs to plugin "a"`)
+	require.ErrorContains(t, names.Arguments(args("c.key", "a.user"), fields), `the argument "secret": the resource type "a.user" belongs to plugin "a"`)
 }
 
 func TestAnArgumentMayBeSpelledAnyWayThatTheSDKReads(t *testing.T) {
@@ -120,7 +120,7 @@ func TestAnArgumentMayBeSpelledAnyWayThatTheSDKReads(t *testing.T) {
 			"one": map[string]any{key: "c.user"}, "many": []any{map[string]any{key: "c.group"}, nil}, "other": map[string]any{key: "a.user"},
 		})
 		require.NoError(t, err)
-		require.NoError(t, namesOf("c.", "").inArguments(args, fields))
+		require.NoError(t, namesOf("c.", "").Arguments(args, fields))
 		require.Equal(t, map[string]any{
 			"one": map[string]any{key: "user"}, "many": []any{map[string]any{key: "group"}, nil}, "other": map[string]any{key: "a.user"},
 		}, args.AsMap(), "what the schema does not name is not guessed at")
@@ -128,8 +128,8 @@ func TestAnArgumentMayBeSpelledAnyWayThatTheSDKReads(t *testing.T) {
 	for name, unlike := range map[string]any{"a string": "user/u1", "a number": 3, "a list of lists": []any{[]any{}}} {
 		args, err := structpb.NewStruct(map[string]any{"many": unlike})
 		require.NoError(t, err)
-		require.ErrorContains(t, namesOf("c.", "").inArguments(args, fields), `the argument "many": it is not of the form`, name)
-		require.NoError(t, namesOf("c.", "").inReturned(args, fields), "%s: the action has been done", name)
+		require.ErrorContains(t, namesOf("c.", "").Arguments(args, fields), `the argument "many": it is not of the form`, name)
+		require.NoError(t, namesOf("c.", "").Returned(args, fields), "%s: the action has been done", name)
 	}
 }
 

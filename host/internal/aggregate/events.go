@@ -46,7 +46,7 @@ func (a *Aggregate) listEvents(ctx context.Context, request *v2.ListEventsReques
 		}
 		return r.call(ctx, method, request, reply, opts)
 	}
-	return a.toOwner(ctx, method, id, toEventFeed, request, reply, opts)
+	return a.toOwner(ctx, method, id, ToEventFeed, request, reply, opts)
 }
 
 // oldFeed is the only plugin with the one feed that connectors had before feeds

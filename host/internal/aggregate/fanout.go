@@ -136,7 +136,7 @@ func (a *Aggregate) listResourceTypes(ctx context.Context, request *v2.ResourceT
 	var rows []*v2.ResourceType
 	var annos []*anypb.Any
 	for i, answer := range answers {
-		if err := a.routes[i].names.toAggregate(answer, nil); err != nil {
+		if err := a.routes[i].names.ToAggregate(answer, nil); err != nil {
 			return a.routes[i].failed(codes.Internal, "listing resource types", err, "its reply cannot be used")
 		}
 		rows = append(rows, answer.GetList()...)
@@ -162,7 +162,7 @@ func (r *route) resourceTypes(ctx context.Context, request *v2.ResourceTypesServ
 		return nil, err
 	}
 	stored := v2.ResourceTypesServiceListResourceTypesResponse_builder{List: rows}.Build()
-	if err := r.names.toPlugin(stored); err != nil {
+	if err := r.names.ToPlugin(stored); err != nil {
 		return nil, r.failed(codes.Internal, "reading its resource types from the last good sync", err, "")
 	}
 	r.catalog.learn(stored.GetList())

@@ -1,15 +1,18 @@
 package aggregate
 
 import (
+	"fmt"
 	"strings"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/bid"
 	"github.com/conductorone/baton-sdk/pkg/types/grant"
+
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // rename renames one string of a message.
-func (w *rewriter) rename(id string, ref reference) (string, error) {
+func (w *rewriter) rename(id string, ref Reference) (string, error) {
 	if id == "" {
 		return "", nil
 	}
@@ -26,7 +29,7 @@ func (w *rewriter) rename(id string, ref reference) (string, error) {
 		renamed, err = w.replacedGrantID(id)
 	case toExclusionGroup:
 		renamed, err = w.affix(id, "exclusion group")
-	case toAction, toActionRun, toEvent, toEventFeed, toTicket, toTicketSchema:
+	case ToAction, ToActionRun, ToEvent, ToEventFeed, ToTicket, ToTicketSchema:
 		renamed, err = w.objectID(id, ref)
 	case typeName:
 		renamed = w.typeName(id)
@@ -42,11 +45,11 @@ func (w *rewriter) rename(id string, ref reference) (string, error) {
 // affix adds or removes the namespace as a plain prefix.
 func (w *rewriter) affix(id, what string) (string, error) {
 	if !w.removing {
-		return w.names.prefix + id, nil
+		return w.names.Prefix + id, nil
 	}
-	own, ok := strings.CutPrefix(id, w.names.prefix)
+	own, ok := strings.CutPrefix(id, w.names.Prefix)
 	if !ok || own == "" {
-		return "", &foreignError{what: what, id: id, owner: w.names.owner(id)}
+		return "", &foreignError{what: what, id: id, owner: w.names.Owner(id)}
 	}
 	return own, nil
 }
@@ -55,10 +58,10 @@ func (w *rewriter) typeID(id string) (string, error) {
 	if id == w.lastType {
 		return w.lastRenamed, nil
 	}
-	if w.names.prefix == "" {
+	if w.names.Prefix == "" {
 		// Nothing tells the ids of a plugin without a namespace from another's,
 		// in either direction, but what is known of the others.
-		if owner := w.names.owner(id); owner != "" && owner != w.names.instance {
+		if owner := w.names.Owner(id); owner != "" && owner != w.names.Instance {
 			return "", &foreignError{what: "resource type", id: id, owner: owner}
 		}
 	}
@@ -73,7 +76,7 @@ func (w *rewriter) typeID(id string) (string, error) {
 // builtID renames an id that may be a Baton ID ("bid:…"), which must stay one:
 // the syncer parses them.
 func (w *rewriter) builtID(id, what string) (string, error) {
-	if w.names.prefix == "" {
+	if w.names.Prefix == "" {
 		return id, nil
 	}
 	if renamed, ok, err := w.batonID(id); ok {
@@ -109,9 +112,9 @@ func (w *rewriter) replacedGrantID(id string) (string, error) {
 
 func (w *rewriter) typeName(name string) string {
 	if w.removing {
-		return strings.TrimPrefix(name, w.names.display)
+		return strings.TrimPrefix(name, w.names.Display)
 	}
-	return w.names.display + name
+	return w.names.Display + name
 }
 
 // batonID renames the types inside a Baton ID. ok is false if it is none, or
@@ -160,4 +163,42 @@ func (w *rewriter) resourceTypes(r *v2.Resource) error {
 		}
 	}
 	return nil
+}
+
+// maxFeedID is the longest id of an event feed, in bytes (validate rule of
+// ListEventsRequest.event_feed_id and EventFeedMetadata.id). The other objects'
+// ids have no limit.
+const maxFeedID = 1024
+
+// objectID renames the id of an object of no resource type.
+func (w *rewriter) objectID(id string, ref Reference) (string, error) {
+	what := ref.String()
+	if w.names.Prefix == "" {
+		// Calls are never routed by the ids of events, so nothing is mistaken.
+		if owner := w.names.Namespaced(id); owner != "" && ref != ToEvent {
+			return "", &foreignError{what: what, id: id, owner: owner}
+		}
+		return id, nil
+	}
+	renamed, err := w.affix(id, what)
+	if err == nil && ref == ToEventFeed && len(renamed) > maxFeedID {
+		return "", fmt.Errorf("the id of the event feed %q has %d bytes with the namespace in front, and no more than %d are allowed", errtext.Cut(id, 64), len(renamed), maxFeedID)
+	}
+	return renamed, err
+}
+
+// OwnType returns what the plugin itself calls a resource type.
+func (n *Names) OwnType(typeID string) string { return strings.TrimPrefix(typeID, n.Prefix) }
+
+// OwnID returns what the plugin itself calls an entitlement, a grant or an exclusion
+// group; a Baton ID stays as it is.
+func (n *Names) OwnID(id string) string { return strings.TrimPrefix(id, n.Prefix) }
+
+// OwnGrantID returns what the plugin itself calls a grant.
+func (n *Names) OwnGrantID(row *v2.Grant) string {
+	if !hasMadeID(row) {
+		return n.OwnID(row.GetId())
+	}
+	principal := row.GetPrincipal().GetId()
+	return n.OwnID(row.GetEntitlement().GetId()) + ":" + n.OwnType(principal.GetResourceType()) + ":" + principal.GetResource()
 }

@@ -81,7 +81,7 @@ func (s *statics) add(typeID string, rows []*v2.Entitlement) {
 func (r *route) learned() Learned {
 	learned := Learned{Static: map[string][]*v2.Entitlement{}}
 	for typeID := range r.catalog.known() {
-		learned.ResourceTypes = append(learned.ResourceTypes, r.names.prefix+typeID)
+		learned.ResourceTypes = append(learned.ResourceTypes, r.names.Prefix+typeID)
 	}
 	slices.Sort(learned.ResourceTypes)
 	r.statics.mu.Lock()

@@ -70,7 +70,7 @@ func (r *route) metadata(ctx context.Context) (*v2.ConnectorMetadata, error) {
 			zap.String("plugin", r.instance), zap.String("error", cleaned(err)))
 		answer.SetMetadata(proto.CloneOf(r.aggregate.memory.Recall(r.instance)))
 	}
-	if err := r.names.toAggregate(answer, nil); err != nil {
+	if err := r.names.ToAggregate(answer, nil); err != nil {
 		return nil, r.failed(codes.Internal, describe(method, request), err, "its reply cannot be used")
 	}
 	if err == nil {

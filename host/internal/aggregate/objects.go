@@ -2,7 +2,6 @@ package aggregate
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -11,53 +10,19 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
-
-	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // Actions and their runs, event feeds, events, ticket schemas and tickets are
 // objects of no resource type. Their ids take the namespace as a plain prefix,
 // and a call is routed by it.
 
-// objectNames are what messages call the objects.
-var objectNames = map[reference]string{
-	toAction:       "action",
-	toActionRun:    "run of an action",
-	toEvent:        "event",
-	toEventFeed:    "event feed",
-	toTicket:       "ticket",
-	toTicketSchema: "ticket schema",
-}
-
 // servedBy are the capabilities that a plugin with such objects has.
-var servedBy = map[reference][]v2.Capability{
-	toAction:       {v2.Capability_CAPABILITY_ACTIONS},
-	toActionRun:    {v2.Capability_CAPABILITY_ACTIONS},
-	toEventFeed:    {v2.Capability_CAPABILITY_EVENT_FEED, v2.Capability_CAPABILITY_EVENT_FEED_V2},
-	toTicket:       {v2.Capability_CAPABILITY_TICKETING},
-	toTicketSchema: {v2.Capability_CAPABILITY_TICKETING},
-}
-
-// maxFeedID is the longest id of an event feed, in bytes (validate rule of
-// ListEventsRequest.event_feed_id and EventFeedMetadata.id). The other objects'
-// ids have no limit.
-const maxFeedID = 1024
-
-// objectID renames the id of an object of no resource type.
-func (w *rewriter) objectID(id string, ref reference) (string, error) {
-	what := objectNames[ref]
-	if w.names.prefix == "" {
-		// Calls are never routed by the ids of events, so nothing is mistaken.
-		if owner := w.names.namespaced(id); owner != "" && ref != toEvent {
-			return "", &foreignError{what: what, id: id, owner: owner}
-		}
-		return id, nil
-	}
-	renamed, err := w.affix(id, what)
-	if err == nil && ref == toEventFeed && len(renamed) > maxFeedID {
-		return "", fmt.Errorf("the id of the event feed %q has %d bytes with the namespace in front, and no more than %d are allowed", errtext.Cut(id, 64), len(renamed), maxFeedID)
-	}
-	return renamed, err
+var servedBy = map[Reference][]v2.Capability{
+	ToAction:       {v2.Capability_CAPABILITY_ACTIONS},
+	ToActionRun:    {v2.Capability_CAPABILITY_ACTIONS},
+	ToEventFeed:    {v2.Capability_CAPABILITY_EVENT_FEED, v2.Capability_CAPABILITY_EVENT_FEED_V2},
+	ToTicket:       {v2.Capability_CAPABILITY_TICKETING},
+	ToTicketSchema: {v2.Capability_CAPABILITY_TICKETING},
 }
 
 // namespaced is the instance whose namespace an id begins with.
@@ -71,7 +36,7 @@ func (a *Aggregate) namespaced(id string) string {
 // ownerOf is the plugin that an object is of. No id, or one without a
 // namespace, tells several plugins apart only if no more than one has objects
 // of the kind. doing says what the call does, as describe does.
-func (a *Aggregate) ownerOf(ctx context.Context, doing, id string, ref reference) (*route, error) {
+func (a *Aggregate) ownerOf(ctx context.Context, doing, id string, ref Reference) (*route, error) {
 	candidates := a.routes
 	if id != "" {
 		if r := a.namespaceOf(id); r != nil {
@@ -82,11 +47,11 @@ func (a *Aggregate) ownerOf(ctx context.Context, doing, id string, ref reference
 	switch len(candidates) {
 	case 0:
 		return nil, status.Errorf(codes.InvalidArgument, "%s: the %s %q is of no plugin of this upload: it does not begin with the namespace of any",
-			doing, objectNames[ref], id)
+			doing, ref.String(), id)
 	case 1:
 		return candidates[0], nil
 	}
-	want := "the request must name which " + objectNames[ref] + " it is about"
+	want := "the request must name which " + ref.String() + " it is about"
 	if id != "" {
 		want = "they have no namespace that tells them apart, so put them into different uploads or give all but one a namespace"
 	}
@@ -109,7 +74,7 @@ func (a *Aggregate) untyped(ctx context.Context, method string, request, reply p
 		}
 		return true, a.listActionSchemas(ctx, request, reply, opts)
 	case *v2.GetActionSchemaRequest:
-		return true, a.toOwner(ctx, method, request.GetName(), toAction, request, reply, opts)
+		return true, a.toOwner(ctx, method, request.GetName(), ToAction, request, reply, opts)
 	case *v2.InvokeActionRequest:
 		return true, a.invokeAction(ctx, request, reply, opts)
 	case *v2.GetActionStatusRequest:
@@ -123,11 +88,11 @@ func (a *Aggregate) untyped(ctx context.Context, method string, request, reply p
 	case *v2.TicketsServiceListTicketSchemasRequest:
 		return true, a.listTicketSchemas(ctx, request, reply, opts)
 	case *v2.TicketsServiceGetTicketSchemaRequest:
-		return true, a.toOwner(ctx, method, request.GetId(), toTicketSchema, request, reply, opts)
+		return true, a.toOwner(ctx, method, request.GetId(), ToTicketSchema, request, reply, opts)
 	case *v2.TicketsServiceGetTicketRequest:
-		return true, a.toOwner(ctx, method, request.GetId(), toTicket, request, reply, opts)
+		return true, a.toOwner(ctx, method, request.GetId(), ToTicket, request, reply, opts)
 	case *v2.TicketsServiceCreateTicketRequest:
-		return true, a.toOwner(ctx, method, request.GetSchema().GetId(), toTicketSchema, request, reply, opts)
+		return true, a.toOwner(ctx, method, request.GetSchema().GetId(), ToTicketSchema, request, reply, opts)
 	case *v2.TicketsServiceBulkCreateTicketsRequest:
 		return true, a.bulkCreateTickets(ctx, request, reply, opts)
 	case *v2.TicketsServiceBulkGetTicketsRequest:
@@ -137,7 +102,7 @@ func (a *Aggregate) untyped(ctx context.Context, method string, request, reply p
 }
 
 // toOwner has the plugin that an object is of answer.
-func (a *Aggregate) toOwner(ctx context.Context, method, id string, ref reference, request, reply proto.Message, opts []grpc.CallOption) error {
+func (a *Aggregate) toOwner(ctx context.Context, method, id string, ref Reference, request, reply proto.Message, opts []grpc.CallOption) error {
 	r, err := a.ownerOf(ctx, describe(method, request), id, ref)
 	if err != nil {
 		return err

@@ -8,31 +8,43 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// reference is what a string field refers to, and so how it is renamed.
-type reference uint8
+// Reference is what a string field refers to, and so how it is renamed.
+type Reference uint8
 
 const (
-	noReference reference = iota
+	noReference Reference = iota
 	toType
 	toEntitlement
 	toGrant
 	toReplacedGrant // a grant id without its grant around it
 	toExclusionGroup
-	toAction
-	toActionRun
-	toEvent
-	toEventFeed
-	toTicket
-	toTicketSchema
+	ToAction
+	ToActionRun
+	ToEvent
+	ToEventFeed
+	ToTicket
+	ToTicketSchema
 	typeName // not a reference: a resource type's name for people
 )
+
+// String returns what messages call an object of no resource type.
+func (r Reference) String() string { return objectNames[r] }
+
+var objectNames = map[Reference]string{
+	ToAction:       "action",
+	ToActionRun:    "run of an action",
+	ToEvent:        "event",
+	ToEventFeed:    "event feed",
+	ToTicket:       "ticket",
+	ToTicketSchema: "ticket schema",
+}
 
 // references are all fields of the SDK's messages that name a resource type,
 // an entitlement, a grant or an object that has no resource type. On a map field it is the keys that do.
 //
 // A test holds this table against the SDK's descriptors, so that a field that
 // a later SDK adds is decided on here.
-var references = map[protoreflect.FullName]reference{
+var references = map[protoreflect.FullName]Reference{
 	"c1.connector.v2.ResourceId.resource_type":           toType,
 	"c1.connector.v2.ResourceType.id":                    toType,
 	"c1.connector.v2.ResourceType.display_name":          typeName,
@@ -56,24 +68,24 @@ var references = map[protoreflect.FullName]reference{
 	"c1.connector.v2.ListActionSchemasRequest.resource_type_id":                         toType,
 	"c1.connector.v2.BatonActionSchema.resource_type_id":                                toType,
 
-	"c1.connector.v2.BatonActionSchema.name":       toAction,
-	"c1.connector.v2.GetActionSchemaRequest.name":  toAction,
-	"c1.connector.v2.InvokeActionRequest.name":     toAction,
-	"c1.connector.v2.InvokeActionResponse.name":    toAction,
-	"c1.connector.v2.InvokeActionResponse.id":      toActionRun,
-	"c1.connector.v2.GetActionStatusRequest.name":  toAction,
-	"c1.connector.v2.GetActionStatusRequest.id":    toActionRun,
-	"c1.connector.v2.GetActionStatusResponse.name": toAction,
-	"c1.connector.v2.GetActionStatusResponse.id":   toActionRun,
+	"c1.connector.v2.BatonActionSchema.name":       ToAction,
+	"c1.connector.v2.GetActionSchemaRequest.name":  ToAction,
+	"c1.connector.v2.InvokeActionRequest.name":     ToAction,
+	"c1.connector.v2.InvokeActionResponse.name":    ToAction,
+	"c1.connector.v2.InvokeActionResponse.id":      ToActionRun,
+	"c1.connector.v2.GetActionStatusRequest.name":  ToAction,
+	"c1.connector.v2.GetActionStatusRequest.id":    ToActionRun,
+	"c1.connector.v2.GetActionStatusResponse.name": ToAction,
+	"c1.connector.v2.GetActionStatusResponse.id":   ToActionRun,
 
-	"c1.connector.v2.Event.id":                        toEvent,
-	"c1.connector.v2.EventFeedMetadata.id":            toEventFeed,
-	"c1.connector.v2.ListEventsRequest.event_feed_id": toEventFeed,
+	"c1.connector.v2.Event.id":                        ToEvent,
+	"c1.connector.v2.EventFeedMetadata.id":            ToEventFeed,
+	"c1.connector.v2.ListEventsRequest.event_feed_id": ToEventFeed,
 
-	"c1.connector.v2.Ticket.id":                               toTicket,
-	"c1.connector.v2.TicketsServiceGetTicketRequest.id":       toTicket,
-	"c1.connector.v2.TicketSchema.id":                         toTicketSchema,
-	"c1.connector.v2.TicketsServiceGetTicketSchemaRequest.id": toTicketSchema,
+	"c1.connector.v2.Ticket.id":                               ToTicket,
+	"c1.connector.v2.TicketsServiceGetTicketRequest.id":       ToTicket,
+	"c1.connector.v2.TicketSchema.id":                         ToTicketSchema,
+	"c1.connector.v2.TicketsServiceGetTicketSchemaRequest.id": ToTicketSchema,
 
 	// The form fields of actions.
 	"c1.config.v1.ResourceId.resource_type_id":                       toType,
@@ -110,7 +122,7 @@ type plan struct {
 
 type planField struct {
 	fd         protoreflect.FieldDescriptor
-	reference  reference
+	reference  Reference
 	annotation bool  // google.protobuf.Any
 	message    *plan // any other message
 }
@@ -192,9 +204,9 @@ func messageOf(fd protoreflect.FieldDescriptor) protoreflect.MessageDescriptor {
 	return fd.Message()
 }
 
-// firstType is the first resource type that a request names, in the order of
+// FirstType returns the first resource type that a request names, in the order of
 // its fields. Annotations do not count: they hold no more than hints.
-func firstType(request proto.Message) string {
+func FirstType(request proto.Message) string {
 	m := request.ProtoReflect()
 	return firstTypeIn(m, planFor(m.Descriptor()))
 }
@@ -231,8 +243,8 @@ func firstTypeIn(m protoreflect.Message, p *plan) string {
 	return ""
 }
 
-// principalOf is the principal of a grant or a revoke, else nil.
-func principalOf(request proto.Message) *v2.ResourceId {
+// PrincipalOf returns the principal of a grant or a revoke, else nil.
+func PrincipalOf(request proto.Message) *v2.ResourceId {
 	switch request := request.(type) {
 	case *v2.GrantManagerServiceGrantRequest:
 		return request.GetPrincipal().GetId()

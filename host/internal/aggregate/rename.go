@@ -11,28 +11,28 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// names renames between a plugin's own ids and those of the aggregate.
+// Names renames between a plugin's own ids and those of the aggregate.
 //
 // What the aggregate's ids look like is a promise to C1, which keys its
 // configuration on them: "user" becomes "app.user", "group:g1:member" becomes
 // "app.group:g1:member" (so that it stays what the SDK makes of the renamed
 // resource), a "bid:" id is taken apart and made again.
-type names struct {
-	prefix  string // of ids, with the dot; empty for a plugin without a namespace
-	display string // of resource type names
+type Names struct {
+	Instance string // of the plugin
+	Prefix   string // of ids, with the dot; empty for a plugin without a namespace
+	Display  string // of resource type names
 
-	// owner is the instance that a resource type id of the aggregate belongs
+	// Owner returns the instance that a resource type id of the aggregate belongs
 	// to, "" if none is known.
-	owner    func(typeID string) string
-	instance string // this plugin's
+	Owner func(typeID string) string
 
-	// namespaced is the instance whose namespace an id begins with, "" if none.
-	namespaced func(id string) string
+	// Namespaced returns the instance whose namespace an id begins with, "" if none.
+	Namespaced func(id string) string
 }
 
-// toAggregate renames everything in a plugin's message, in place. principal is
+// ToAggregate renames everything in a plugin's message, in place. principal is
 // the one that the call is about, in the plugin's own ids; nil if none.
-func (n *names) toAggregate(m proto.Message, principal *v2.ResourceId) error {
+func (n *Names) ToAggregate(m proto.Message, principal *v2.ResourceId) error {
 	return n.rewrite(m, &rewriter{
 		names:         n,
 		principalType: principal.GetResourceType(),
@@ -40,9 +40,9 @@ func (n *names) toAggregate(m proto.Message, principal *v2.ResourceId) error {
 	})
 }
 
-// toPlugin is the way back, for requests. It fails with a *foreignError if the
+// ToPlugin is the way back, for requests. It fails with a *foreignError if the
 // message names anything of another plugin.
-func (n *names) toPlugin(m proto.Message) error {
+func (n *Names) ToPlugin(m proto.Message) error {
 	stub := typeScopedStub(m)
 	if err := n.rewrite(m, &rewriter{names: n, removing: true}); err != nil {
 		return err
@@ -53,7 +53,7 @@ func (n *names) toPlugin(m proto.Message) error {
 	return nil
 }
 
-func (n *names) rewrite(m proto.Message, w *rewriter) error {
+func (n *Names) rewrite(m proto.Message, w *rewriter) error {
 	pm := m.ProtoReflect()
 	return w.message(pm, planFor(pm.Descriptor()))
 }
@@ -93,7 +93,7 @@ func (e *foreignError) Error() string {
 
 // rewriter renames one message, in one direction.
 type rewriter struct {
-	names    *names
+	names    *Names
 	removing bool // the prefix, rather than adding it
 	edits    int
 	nesting  int // of annotations
@@ -178,7 +178,7 @@ func (w *rewriter) stringField(m protoreflect.Message, f *planField) error {
 	return nil
 }
 
-func (w *rewriter) stringList(list protoreflect.List, ref reference) error {
+func (w *rewriter) stringList(list protoreflect.List, ref Reference) error {
 	for i := range list.Len() {
 		renamed, err := w.rename(list.Get(i).String(), ref)
 		if err != nil {

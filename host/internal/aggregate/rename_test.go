@@ -20,8 +20,8 @@ import (
 )
 
 // namesOf are the names of a plugin "c" beside a plugin "a".
-func namesOf(prefix, display string) *names {
-	return &names{prefix: prefix, display: display, instance: "c", namespaced: func(string) string { return "" }, owner: func(id string) string {
+func namesOf(prefix, display string) *Names {
+	return &Names{Prefix: prefix, Display: display, Instance: "c", Namespaced: func(string) string { return "" }, Owner: func(id string) string {
 		for _, instance := range []string{"a", "c"} {
 			if strings.HasPrefix(id, instance+".") {
 				return instance
@@ -224,10 +224,10 @@ func TestWhatIsRenamedAndHow(t *testing.T) {
 			t.Parallel()
 			n := namesOf("c.", "Crm: ")
 			got := proto.Clone(tc.plugin)
-			require.NoError(t, n.toAggregate(got, nil))
+			require.NoError(t, n.ToAggregate(got, nil))
 			require.Empty(t, cmp.Diff(tc.aggregate, got, protocmp.Transform()))
 
-			require.NoError(t, n.toPlugin(got))
+			require.NoError(t, n.ToPlugin(got))
 			require.Empty(t, cmp.Diff(tc.plugin, got, protocmp.Transform()))
 		})
 	}
@@ -264,11 +264,11 @@ func TestStateOfOneSyncerAndOneConnectorIsDropped(t *testing.T) {
 	} {
 		kept := v2.ExternalLink_builder{Url: "https://example.com"}.Build()
 		m := of("user", "u1", one, kept)
-		require.NoError(t, namesOf("c.", "").toAggregate(m, nil))
+		require.NoError(t, namesOf("c.", "").ToAggregate(m, nil))
 		require.Empty(t, cmp.Diff(of("c.user", "u1", kept), m, protocmp.Transform()), "%T towards C1", one)
 
 		m = of("c.user", "u1", kept, one)
-		require.NoError(t, namesOf("c.", "").toPlugin(m))
+		require.NoError(t, namesOf("c.", "").ToPlugin(m))
 		require.Empty(t, cmp.Diff(of("user", "u1", kept), m, protocmp.Transform()), "%T towards the plugin", one)
 	}
 }
@@ -288,7 +288,7 @@ func TestAReplacedGrantIsReadWithThePrincipalAtHand(t *testing.T) {
 		reply := v2.GrantManagerServiceGrantResponse_builder{
 			Annotations: annotations.New(grant.NewGrantReplaced(id)),
 		}.Build()
-		require.NoError(t, n.toAggregate(reply, principal))
+		require.NoError(t, n.ToAggregate(reply, principal))
 		got := &v2.GrantReplaced{}
 		annos := annotations.Annotations(reply.GetAnnotations())
 		ok, err := annos.Pick(got)
@@ -304,17 +304,17 @@ func TestTheStubOfATypeScopedListingIsStripped(t *testing.T) {
 	grants := v2.GrantsServiceListGrantsRequest_builder{
 		Resource: of("c.team", "c.team"), Annotations: annotations.New(&v2.TypeScopedGrants{}),
 	}.Build()
-	require.NoError(t, n.toPlugin(grants))
+	require.NoError(t, n.ToPlugin(grants))
 	require.Equal(t, "team", grants.GetResource().GetId().GetResource())
 
 	entitlements := v2.EntitlementsServiceListEntitlementsRequest_builder{
 		Resource: of("c.team", "c.team"), Annotations: annotations.New(&v2.TypeScopedEntitlements{}),
 	}.Build()
-	require.NoError(t, n.toPlugin(entitlements))
+	require.NoError(t, n.ToPlugin(entitlements))
 	require.Equal(t, "team", entitlements.GetResource().GetId().GetResource())
 
 	team := v2.GrantsServiceListGrantsRequest_builder{Resource: of("c.team", "c.team")}.Build()
-	require.NoError(t, n.toPlugin(team))
+	require.NoError(t, n.ToPlugin(team))
 	require.Equal(t, "c.team", team.GetResource().GetId().GetResource(), "a resource that is really called so")
 }
 
@@ -338,7 +338,7 @@ func TestAnIDOfAnotherPluginIsRefused(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			require.ErrorContains(t, namesOf("c.", "").toPlugin(tc.request), tc.want)
+			require.ErrorContains(t, namesOf("c.", "").ToPlugin(tc.request), tc.want)
 		})
 	}
 }
@@ -352,13 +352,13 @@ func TestWithoutANamespaceNothingChanges(t *testing.T) {
 		Principal:   of("user.v2", "u1"),
 	}.Build()
 	got := proto.Clone(m)
-	require.NoError(t, n.toAggregate(got, nil))
+	require.NoError(t, n.ToAggregate(got, nil))
 	require.True(t, proto.Equal(m, got))
-	require.NoError(t, n.toPlugin(got))
+	require.NoError(t, n.ToPlugin(got))
 	require.True(t, proto.Equal(m, got))
 
-	require.ErrorContains(t, n.toAggregate(of("a.user", "u1"), nil), `belongs to plugin "a"`)
-	require.ErrorContains(t, n.toPlugin(of("a.user", "u1")), `belongs to plugin "a"`)
+	require.ErrorContains(t, n.ToAggregate(of("a.user", "u1"), nil), `belongs to plugin "a"`)
+	require.ErrorContains(t, n.ToPlugin(of("a.user", "u1")), `belongs to plugin "a"`)
 }
 
 func TestAnAnnotationThatCannotBeDecodedIsRefused(t *testing.T) {
@@ -368,11 +368,11 @@ func TestAnAnnotationThatCannotBeDecodedIsRefused(t *testing.T) {
 	broken.Value = broken.GetValue()[:3]
 	m := of("org", "o1")
 	m.SetAnnotations([]*anypb.Any{broken})
-	require.ErrorContains(t, namesOf("c.", "").toAggregate(m, nil), "c1.connector.v2.ChildResourceType")
+	require.ErrorContains(t, namesOf("c.", "").ToAggregate(m, nil), "c1.connector.v2.ChildResourceType")
 
 	unknown := &anypb.Any{TypeUrl: "type.googleapis.com/example.Newer", Value: []byte{0xff}}
 	m.SetAnnotations([]*anypb.Any{unknown})
-	require.NoError(t, namesOf("c.", "").toAggregate(m, nil))
+	require.NoError(t, namesOf("c.", "").ToAggregate(m, nil))
 	require.True(t, proto.Equal(unknown, m.GetAnnotations()[0]), "of a type that this SDK does not know: left alone")
 }
 
@@ -382,7 +382,7 @@ func TestAnnotationsNestedWithoutEndAreRefused(t *testing.T) {
 	for range 100 {
 		m = of("user", "u1", m)
 	}
-	require.ErrorContains(t, namesOf("c.", "").toAggregate(m, nil), "nested more than 16 deep")
+	require.ErrorContains(t, namesOf("c.", "").ToAggregate(m, nil), "nested more than 16 deep")
 }
 
 // TestEveryMessageComesBackAsItWent fills every message type of the connector's
@@ -397,9 +397,9 @@ func TestEveryMessageComesBackAsItWent(t *testing.T) {
 			m := mt.New()
 			(&filler{Rand: rand.New(rand.NewPCG(seed, 1))}).fill(m, 5) //nolint:gosec // Messages to test with, the same every time.
 			want, got := m.Interface(), proto.Clone(m.Interface())
-			require.NoError(t, n.toAggregate(got, nil))
+			require.NoError(t, n.ToAggregate(got, nil))
 			requireRenamed(t, got.ProtoReflect())
-			require.NoError(t, n.toPlugin(got))
+			require.NoError(t, n.ToPlugin(got))
 			if !proto.Equal(want, got) {
 				t.Fatalf("%s, seed %d:\n%s", md.FullName(), seed, cmp.Diff(want, got, protocmp.Transform()))
 			}
@@ -540,7 +540,7 @@ func FuzzAnIDComesBackAsItWent(f *testing.F) {
 		for ref := toType; ref <= typeName; ref++ {
 			n := namesOf("c.", "Crm: ")
 			renamed, err := (&rewriter{names: n}).rename(id, ref)
-			if ref == toEventFeed && len(n.prefix+id) > maxFeedID {
+			if ref == ToEventFeed && len(n.Prefix+id) > maxFeedID {
 				require.Error(t, err, "it is too long")
 				continue
 			}
@@ -597,7 +597,7 @@ func BenchmarkRenaming(b *testing.B) {
 				b.StopTimer()
 				page := fresh()
 				b.StartTimer()
-				if err := n.toAggregate(page, nil); err != nil {
+				if err := n.ToAggregate(page, nil); err != nil {
 					b.Fatal(err)
 				}
 			}

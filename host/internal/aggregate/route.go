@@ -31,7 +31,7 @@ type route struct {
 	aggregate *Aggregate
 	instance  string
 	namespace string
-	names     *names
+	names     *Names
 	conn      grpc.ClientConnInterface
 	broken    error // why conn is not used at all
 	catalog   *catalog
@@ -68,21 +68,21 @@ func newRoute(a *Aggregate, plugin Plugin) *route {
 	if plugin.LastGood != nil {
 		r.standIn = newStandIn(r, plugin.LastGood)
 	}
-	r.names = &names{instance: plugin.Instance, owner: a.owner, namespaced: a.namespaced}
+	r.names = &Names{Instance: plugin.Instance, Owner: a.owner, Namespaced: a.namespaced}
 	if plugin.Namespace != "" {
 		display := plugin.DisplayName
 		if display == "" {
 			display = plugin.Instance
 		}
-		r.names.prefix = plugin.Namespace + "."
-		r.names.display = display + ": "
+		r.names.Prefix = plugin.Namespace + "."
+		r.names.Display = display + ": "
 	}
 	return r
 }
 
 // pick finds the plugin that a request is for.
 func (a *Aggregate) pick(ctx context.Context, method string, request proto.Message) (*route, error) {
-	typeID := firstType(request)
+	typeID := FirstType(request)
 	if typeID == "" {
 		return nil, status.Errorf(codes.Unimplemented, "%s: the request names no resource type, so no plugin can be told from it", method)
 	}
@@ -177,7 +177,7 @@ func (r *route) callPlugin(ctx context.Context, method string, request, reply pr
 	if err := r.ask(ctx, method, own, reply, opts); err != nil {
 		return err
 	}
-	if err := r.names.toAggregate(reply, principalOf(own)); err != nil {
+	if err := r.names.ToAggregate(reply, PrincipalOf(own)); err != nil {
 		return r.failed(codes.Internal, describe(method, own), err, "its reply cannot be used")
 	}
 	r.aggregate.leaveOut(reply)
@@ -203,7 +203,7 @@ func (a *Aggregate) leaveOut(reply proto.Message) {
 // own is the request as the plugin knows it.
 func (r *route) own(method string, request proto.Message) (proto.Message, error) {
 	own := proto.Clone(request)
-	if err := r.names.toPlugin(own); err != nil {
+	if err := r.names.ToPlugin(own); err != nil {
 		return nil, r.failed(codes.InvalidArgument, describe(method, request), err, "")
 	}
 	return own, nil
@@ -331,7 +331,7 @@ func (r *route) observe(request, reply proto.Message) {
 		r.aggregate.observer.Listed(Page{
 			Instance:       r.instance,
 			ResourceTypeID: asked.GetResourceTypeId(),
-			Accounts:       r.catalog.accounts(strings.TrimPrefix(asked.GetResourceTypeId(), r.names.prefix)),
+			Accounts:       r.catalog.accounts(r.names.OwnType(asked.GetResourceTypeId())),
 			Rows:           len(page.GetList()),
 			Done:           page.GetNextPageToken() == "",
 		})

@@ -56,12 +56,12 @@ func (r *route) resourceTypeUnfit(row *v2.ResourceType) string {
 	}
 	words := idFlaw(row.GetId())
 	if words == "" {
-		words = r.tooLongWithNamespace(len(row.GetId()), len(r.names.prefix)+len(row.GetId()))
+		words = r.tooLongWithNamespace(len(row.GetId()), len(r.names.Prefix)+len(row.GetId()))
 	}
 	if words != "" {
 		return fmt.Sprintf("the resource type %s: its id %s", named(row.GetId()), words)
 	}
-	if words = textFlaw(row.GetDisplayName(), maxName-len(r.names.display)); words != "" {
+	if words = textFlaw(row.GetDisplayName(), maxName-len(r.names.Display)); words != "" {
 		words = "its display name " + words
 	} else if words = textFlaw(row.GetDescription(), maxTypeDescription); words != "" {
 		words = "its description " + words

@@ -111,7 +111,7 @@ func (r *route) settle(ctx context.Context, request, reply proto.Message) {
 	switch reply := reply.(type) {
 	case *v2.ResourcesServiceListResourcesResponse:
 		for _, row := range reply.GetList() {
-			for _, trait := range r.catalog.known()[r.ownType(row.GetId().GetResourceType())].traits {
+			for _, trait := range r.catalog.known()[r.names.OwnType(row.GetId().GetResourceType())].traits {
 				if !carries(row.GetAnnotations(), trait) {
 					row.SetAnnotations(append(slices.Clip(row.GetAnnotations()), &anypb.Any{TypeUrl: "type.googleapis.com/" + trait}))
 					settled("resource", row.GetId().GetResource(), "its resource type has a trait that it had not")
@@ -149,25 +149,9 @@ func without(annos annotations.Annotations, name string) []*anypb.Any {
 	return slices.DeleteFunc(slices.Clone(annos), func(one *anypb.Any) bool { return annotationName(one) == name })
 }
 
-// ownType is what the plugin itself calls a resource type.
-func (r *route) ownType(typeID string) string { return strings.TrimPrefix(typeID, r.names.prefix) }
-
-// ownID is what the plugin itself calls an entitlement, a grant or an exclusion group;
-// a Baton ID stays as it is.
-func (r *route) ownID(id string) string { return strings.TrimPrefix(id, r.names.prefix) }
-
-// ownGrantID is what the plugin itself calls a grant.
-func (r *route) ownGrantID(row *v2.Grant) string {
-	if !hasMadeID(row) {
-		return r.ownID(row.GetId())
-	}
-	principal := row.GetPrincipal().GetId()
-	return r.ownID(row.GetEntitlement().GetId()) + ":" + r.ownType(principal.GetResourceType()) + ":" + principal.GetResource()
-}
-
 // skips says that resources of a type have neither entitlements nor grants, so that
 // nothing refers to them but as a principal.
-func (r *route) skips(typeID string) bool { return r.catalog.known()[r.ownType(typeID)].skips }
+func (r *route) skips(typeID string) bool { return r.catalog.known()[r.names.OwnType(typeID)].skips }
 
 func (s *seen) typeOf(typeID string, skips bool) *seenType {
 	t := s.resources[typeID]
@@ -234,7 +218,7 @@ func fingerprintOfEntitlement(id string) fingerprint {
 }
 
 func (r *route) holdEntitlement(row *v2.Entitlement) string {
-	words := r.tooLongWithNamespace(len(r.ownID(row.GetId())), len(row.GetId()))
+	words := r.tooLongWithNamespace(len(r.names.OwnID(row.GetId())), len(row.GetId()))
 	if words != "" {
 		words = "its id " + words
 	} else {
@@ -243,14 +227,14 @@ func (r *route) holdEntitlement(row *v2.Entitlement) string {
 	if words == "" {
 		return ""
 	}
-	return fmt.Sprintf("the entitlement %s of %s: %s", named(r.ownID(row.GetId())), r.ofType(row.GetResource().GetId()), words)
+	return fmt.Sprintf("the entitlement %s of %s: %s", named(r.names.OwnID(row.GetId())), r.ofType(row.GetResource().GetId()), words)
 }
 
 // noteEntitlement remembers an entitlement, or returns which rule of exclusion groups
 // it breaks.
 func (r *route) noteEntitlement(row *v2.Entitlement) string {
 	resource := row.GetResource().GetId()
-	if !r.catalog.has(r.ownType(resource.GetResourceType())) {
+	if !r.catalog.has(r.names.OwnType(resource.GetResourceType())) {
 		return "" // The syncer leaves it out on purpose.
 	}
 	r.seen.noteEntitlement(row.GetId(), resourcePrint(resource))
@@ -275,7 +259,7 @@ func (s *seen) noteEntitlement(id string, of fingerprint) {
 
 // ofType is a resource as an error names it.
 func (r *route) ofType(id *v2.ResourceId) string {
-	return fmt.Sprintf("the resource %s of type %s", named(id.GetResource()), named(r.ownType(id.GetResourceType())))
+	return fmt.Sprintf("the resource %s of type %s", named(id.GetResource()), named(r.names.OwnType(id.GetResourceType())))
 }
 
 // exclusionGroups are the groups that an entitlement says it is in.
@@ -295,7 +279,7 @@ func exclusionGroups(row *v2.Entitlement) []*v2.EntitlementExclusionGroup {
 
 func (r *route) holdStatic(typeID string, row *v2.Entitlement) string {
 	unfit := func(words string) string {
-		return fmt.Sprintf("the static entitlement %s of type %s: %s", named(row.GetSlug()), named(r.ownType(typeID)), words)
+		return fmt.Sprintf("the static entitlement %s of type %s: %s", named(row.GetSlug()), named(r.names.OwnType(typeID)), words)
 	}
 	for _, other := range r.seen.statics[typeID] {
 		if other.GetSlug() == row.GetSlug() && !proto.Equal(other, row) {
@@ -303,7 +287,7 @@ func (r *route) holdStatic(typeID string, row *v2.Entitlement) string {
 		}
 	}
 	longest := r.seen.typeOf(typeID, r.skips(typeID)).longest + len(row.GetSlug()) + len("::")
-	own, whole := len(r.ownType(typeID))+longest, len(typeID)+longest
+	own, whole := len(r.names.OwnType(typeID))+longest, len(typeID)+longest
 	words := r.tooLongWithNamespace(own, whole)
 	if own > maxID {
 		words = tooLong(own, maxID)
@@ -365,14 +349,14 @@ func (r *route) noteMember(annotation *v2.EntitlementExclusionGroup, resource *v
 		r.seen.groups[groupID] = &exclusionGroup{typeID: resource.GetResourceType(), members: map[fingerprint]struct{}{}}
 	}
 	group := r.seen.groups[groupID]
-	own := named(r.ownID(groupID))
+	own := named(r.names.OwnID(groupID))
 	if group.typeID != resource.GetResourceType() {
 		return fmt.Sprintf("its exclusion group %s has entitlements of type %s too: an exclusion group must be of one resource type",
-			own, named(r.ownType(group.typeID)))
+			own, named(r.names.OwnType(group.typeID)))
 	}
 	if annotation.GetIsDefault() && group.defaultID != "" && group.defaultID != id {
 		return fmt.Sprintf("it is the default of the exclusion group %s, and so is the entitlement %s: a group may have one default, and a group of each resource needs its own id",
-			own, named(r.ownID(group.defaultID)))
+			own, named(r.names.OwnID(group.defaultID)))
 	}
 	this := resourcePrint(v2.ResourceId_builder{ResourceType: resource.GetResource(), Resource: id}.Build())
 	_, again := group.members[this]
@@ -403,7 +387,7 @@ func (r *route) holdGrant(row *v2.Grant, inserts bool) string {
 	if words == "" {
 		return ""
 	}
-	return fmt.Sprintf("the grant %s of the entitlement %s of %s to %s: %s", named(r.ownGrantID(row)), named(r.ownID(entitlement.GetId())),
+	return fmt.Sprintf("the grant %s of the entitlement %s of %s to %s: %s", named(r.names.OwnGrantID(row)), named(r.names.OwnID(entitlement.GetId())),
 		r.ofType(entitlement.GetResource().GetId()), r.ofType(principal.GetId()), words)
 }
 
@@ -411,7 +395,7 @@ func (r *route) holdGrant(row *v2.Grant, inserts bool) string {
 // in a grant's id once or twice.
 func (r *route) grantTooLong(row *v2.Grant) string {
 	entitlement, principal := row.GetEntitlement().GetId(), row.GetPrincipal().GetId()
-	if words := r.tooLongWithNamespace(len(r.ownID(entitlement)), len(entitlement)); words != "" {
+	if words := r.tooLongWithNamespace(len(r.names.OwnID(entitlement)), len(entitlement)); words != "" {
 		return "the id of its entitlement " + words
 	}
 	size := len(row.GetId())
@@ -421,7 +405,7 @@ func (r *route) grantTooLong(row *v2.Grant) string {
 	if size <= maxID {
 		return ""
 	}
-	if own := size - 2*len(r.names.prefix); own > maxID {
+	if own := size - 2*len(r.names.Prefix); own > maxID {
 		return "its id " + tooLong(own, maxID)
 	}
 	return "its id " + r.tooLongWithNamespace(0, size)
@@ -432,7 +416,7 @@ func (r *route) grantTooLong(row *v2.Grant) string {
 func (r *route) expansionUnfit(row *v2.Grant) string {
 	target, principal := row.GetEntitlement(), row.GetPrincipal().GetId()
 	if !carries(row.GetAnnotations(), grantExpandableName) ||
-		!r.catalog.has(r.ownType(target.GetResource().GetId().GetResourceType())) || !r.catalog.has(r.ownType(principal.GetResourceType())) {
+		!r.catalog.has(r.names.OwnType(target.GetResource().GetId().GetResourceType())) || !r.catalog.has(r.names.OwnType(principal.GetResourceType())) {
 		return ""
 	}
 	annos := annotations.Annotations(row.GetAnnotations())
@@ -448,12 +432,12 @@ func (r *route) expansionUnfit(row *v2.Grant) string {
 		for _, id := range []string{source, target.GetId()} {
 			if r.seen.ofSeveral(id) {
 				return fmt.Sprintf("it expands from the entitlement %s, and several resources have an entitlement of the id %s: give each its own id",
-					named(r.ownID(source)), named(r.ownID(id)))
+					named(r.names.OwnID(source)), named(r.names.OwnID(id)))
 			}
 		}
 		if of != resourcePrint(principal) {
 			return fmt.Sprintf("it expands from the entitlement %s, which is not one of its principal: its principal must be the resource whose entitlement it expands from",
-				named(r.ownID(source)))
+				named(r.names.OwnID(source)))
 		}
 	}
 	return ""

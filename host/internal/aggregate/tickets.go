@@ -106,8 +106,8 @@ func (a *Aggregate) bulkCreateTickets(ctx context.Context, request *v2.TicketsSe
 	answers, err := bulk(ctx, a, bulkCall[*v2.TicketsServiceCreateTicketRequest, *v2.TicketsServiceCreateTicketResponse]{
 		method: v2.TicketsService_BulkCreateTickets_FullMethodName,
 		single: v2.TicketsService_CreateTicket_FullMethodName,
-		owner: func(one *v2.TicketsServiceCreateTicketRequest) (string, reference) {
-			return one.GetSchema().GetId(), toTicketSchema
+		owner: func(one *v2.TicketsServiceCreateTicketRequest) (string, Reference) {
+			return one.GetSchema().GetId(), ToTicketSchema
 		},
 		ask: func(ctx context.Context, r *route, own []*v2.TicketsServiceCreateTicketRequest) ([]*v2.TicketsServiceCreateTicketResponse, error) {
 			answer := &v2.TicketsServiceBulkCreateTicketsResponse{}
@@ -130,8 +130,8 @@ func (a *Aggregate) bulkGetTickets(ctx context.Context, request *v2.TicketsServi
 	answers, err := bulk(ctx, a, bulkCall[*v2.TicketsServiceGetTicketRequest, *v2.TicketsServiceGetTicketResponse]{
 		method: v2.TicketsService_BulkGetTickets_FullMethodName,
 		single: v2.TicketsService_GetTicket_FullMethodName,
-		owner: func(one *v2.TicketsServiceGetTicketRequest) (string, reference) {
-			return one.GetId(), toTicket
+		owner: func(one *v2.TicketsServiceGetTicketRequest) (string, Reference) {
+			return one.GetId(), ToTicket
 		},
 		ask: func(ctx context.Context, r *route, own []*v2.TicketsServiceGetTicketRequest) ([]*v2.TicketsServiceGetTicketResponse, error) {
 			answer := &v2.TicketsServiceBulkGetTicketsResponse{}
@@ -152,7 +152,7 @@ func (a *Aggregate) bulkGetTickets(ctx context.Context, request *v2.TicketsServi
 // bulkCall is a call that is many calls in one, each with an answer of its own.
 type bulkCall[Q, A proto.Message] struct {
 	method, single string
-	owner          func(Q) (id string, ref reference)
+	owner          func(Q) (id string, ref Reference)
 	ask            func(ctx context.Context, r *route, own []Q) ([]A, error)
 	failed         func(error) A
 }
@@ -223,7 +223,7 @@ func bulk[Q, A proto.Message](ctx context.Context, a *Aggregate, call bulkCall[Q
 			}
 			succeeded = true
 			answers[place] = o.answers[j]
-			if err := r.names.toAggregate(o.answers[j], nil); err != nil {
+			if err := r.names.ToAggregate(o.answers[j], nil); err != nil {
 				answers[place] = call.failed(r.failed(codes.Internal, describe(call.single, shares[r].own[j]), err, "its reply cannot be used"))
 			}
 		}
