@@ -112,7 +112,6 @@ type Aggregate struct {
 	sessions    Sessions // nil: none
 	packed      bool
 	only        []string // the resource types of the sync; none: all
-	seen        *seen    // of the plugins without a namespace
 }
 
 var _ grpc.ClientConnInterface = (*Aggregate)(nil)
@@ -129,7 +128,7 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 	if len(plugins) == 0 {
 		return nil, errors.New("an aggregate needs at least one plugin")
 	}
-	a := &Aggregate{byNamespace: map[string]*route{}, observer: noObserver{}, memory: noMemory{}, seen: newSeen()}
+	a := &Aggregate{byNamespace: map[string]*route{}, observer: noObserver{}, memory: noMemory{}}
 	for _, opt := range opts {
 		opt(a)
 	}
@@ -140,6 +139,13 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 
 	var problems []error
 	instances := map[string]bool{}
+	bare := 0
+	for _, plugin := range plugins {
+		if plugin.Namespace == "" {
+			bare++
+		}
+	}
+	shared := NewSeen() // by the plugins without a namespace
 	for i, plugin := range plugins {
 		switch {
 		case plugin.Instance == "":
@@ -152,7 +158,11 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 			problems = append(problems, fmt.Errorf("plugin %q has no connection", plugin.Instance))
 		}
 
-		r := newRoute(a, plugin)
+		seen := NewSeen()
+		if plugin.Namespace == "" {
+			seen = shared
+		}
+		r := newRoute(a, plugin, seen, bare > 1)
 		a.routes = append(a.routes, r)
 		if plugin.Namespace == "" {
 			a.bare = append(a.bare, r)

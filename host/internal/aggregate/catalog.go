@@ -2,92 +2,151 @@ package aggregate
 
 import (
 	"context"
-	"slices"
-	"sync/atomic"
+	"fmt"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// catalog is what is known of a plugin's resource types, by their own ids. It
-// is filled by ListResourceTypes: the syncer's, at the start of every sync, or
-// our own where something has to be known earlier (a sync that is resumed, a
-// task that is no sync).
-type catalog struct {
-	types  atomic.Pointer[map[string]resourceType]
-	asking chan struct{} // holds a token while no one asks
-}
-
-type resourceType struct {
-	accounts bool
-	// traits are the annotations that the syncer wants of every resource of the type.
-	traits []string
-	// skips: its resources have neither entitlements nor grants.
-	skips bool
-}
-
-func newCatalog() *catalog {
-	c := &catalog{asking: make(chan struct{}, 1)}
-	c.asking <- struct{}{}
-	return c
-}
-
-func (c *catalog) learn(rows []*v2.ResourceType) {
-	types := make(map[string]resourceType, len(rows))
-	for _, row := range rows {
-		t := types[row.GetId()]
-		t.skips = carries(row.GetAnnotations(), skipEntitlementsAndGrantsName)
-		for _, trait := range row.GetTraits() {
-			if name, ok := traitNames[trait]; ok && !slices.Contains(t.traits, name) {
-				t.traits = append(t.traits, name)
-			}
-			t.accounts = t.accounts || trait == v2.ResourceType_TRAIT_USER
-		}
-		types[row.GetId()] = t
+// listResourceTypes answers with the types of all plugins in one page.
+func (a *Aggregate) listResourceTypes(ctx context.Context, request *v2.ResourceTypesServiceListResourceTypesRequest, reply proto.Message, opts []grpc.CallOption) error {
+	if request.GetPageToken() != "" {
+		return status.Error(codes.InvalidArgument, "listing resource types: an aggregate answers in one page, so it has never given out a page token")
 	}
-	c.types.Store(&types)
+	answers, err := fanOut(ctx, a.routes, func(ctx context.Context, r *route) (*v2.ResourceTypesServiceListResourceTypesResponse, error) {
+		return r.resourceTypes(ctx, request, opts)
+	})
+	if err != nil {
+		return err
+	}
+	if err := a.clashes(); err != nil {
+		return err
+	}
+	merged := &v2.ResourceTypesServiceListResourceTypesResponse{}
+	var rows []*v2.ResourceType
+	var annos []*anypb.Any
+	for i, answer := range answers {
+		if err := a.routes[i].names.ToAggregate(answer, nil); err != nil {
+			return a.routes[i].failed(codes.Internal, "listing resource types", err, "its reply cannot be used")
+		}
+		rows = append(rows, answer.GetList()...)
+		annos = append(annos, answer.GetAnnotations()...)
+	}
+	merged.SetList(rows)
+	merged.SetAnnotations(annos)
+	return into(reply, merged)
 }
 
-// known is nil until something was learned.
-func (c *catalog) known() map[string]resourceType {
-	if types := c.types.Load(); types != nil {
-		return *types
+// resourceTypes are the plugin's resource types in its own ids, from the plugin
+// or from what stands in for it.
+func (r *route) resourceTypes(ctx context.Context, request *v2.ResourceTypesServiceListResourceTypesRequest, opts []grpc.CallOption) (*v2.ResourceTypesServiceListResourceTypesResponse, error) {
+	if r.standIn == nil || !r.standIn.failed() {
+		answer, err := r.listTypes(ctx, request, opts)
+		if err == nil || r.standIn == nil || ctx.Err() != nil {
+			return answer, err
+		}
+		r.fail(v2.ResourceTypesService_ListResourceTypes_FullMethodName, err)
+	}
+	rows, err := r.standIn.resourceTypes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	stored := v2.ResourceTypesServiceListResourceTypesResponse_builder{List: rows}.Build()
+	if err := r.names.ToPlugin(stored); err != nil {
+		return nil, r.failed(codes.Internal, "reading its resource types from the last good sync", err, "")
+	}
+	r.types.Learn(stored.GetList())
+	return stored, nil
+}
+
+// listTypes reads all pages of a plugin's resource types, in its own ids, into
+// one, and remembers them.
+func (r *route) listTypes(ctx context.Context, request *v2.ResourceTypesServiceListResourceTypesRequest, opts []grpc.CallOption) (*v2.ResourceTypesServiceListResourceTypesResponse, error) {
+	const method = v2.ResourceTypesService_ListResourceTypes_FullMethodName
+	own, err := r.own(method, request)
+	if err != nil {
+		return nil, err
+	}
+	asked, ok := own.(*v2.ResourceTypesServiceListResourceTypesRequest)
+	if !ok {
+		return nil, status.Errorf(codes.Internal, "the request became a %T", own)
+	}
+	all := &v2.ResourceTypesServiceListResourceTypesResponse{}
+	for {
+		page := &v2.ResourceTypesServiceListResourceTypesResponse{}
+		if err := r.ask(ctx, method, asked, page, opts); err != nil {
+			return nil, err
+		}
+		all.SetList(append(all.GetList(), page.GetList()...))
+		all.SetAnnotations(append(all.GetAnnotations(), page.GetAnnotations()...))
+		token := page.GetNextPageToken()
+		if token == "" && len(all.GetList()) == 0 {
+			// Nothing of the plugin would be synced, and nothing would say so.
+			return nil, r.refused(codes.FailedPrecondition, describe(method, asked), "the plugin has no resource types")
+		}
+		if token == "" {
+			if err := checkDistinct(all.GetList()); err != nil {
+				return nil, r.failed(codes.Internal, describe(method, asked), err, "its reply cannot be used")
+			}
+			r.types.Learn(all.GetList())
+			return all, nil
+		}
+		asked.SetPageToken(token)
+	}
+}
+
+// clashes finds resource types that two plugins would share in the aggregate.
+// That takes a plugin without a namespace.
+func (a *Aggregate) clashes() error {
+	owners := map[string]*route{}
+	for _, r := range a.bare {
+		for _, typeID := range r.types.IDs() {
+			if other := a.namespaceOf(typeID); other != nil {
+				return clash(fmt.Sprintf("the resource type %q of plugin %q, which has no namespace, begins with the namespace of plugin %q", typeID, r.instance, other.instance))
+			}
+			if other := owners[typeID]; other != nil {
+				return clash(fmt.Sprintf("the plugins %q and %q have no namespace and both have the resource type %q", other.instance, r.instance, typeID))
+			}
+			owners[typeID] = r
+		}
 	}
 	return nil
 }
 
-func (c *catalog) has(typeID string) bool {
-	_, ok := c.known()[typeID]
-	return ok
+func clash(what string) error {
+	return status.Errorf(codes.FailedPrecondition, "%s; give one of them a namespace, or put them into different uploads", what)
 }
 
-func (c *catalog) accounts(typeID string) bool { return c.known()[typeID].accounts }
-
-// types are the plugin's resource types; the plugin is asked if they are not
-// known yet, by one caller at a time.
-func (r *route) types(ctx context.Context) (map[string]resourceType, error) {
-	if types := r.catalog.known(); types != nil {
-		return types, nil
+// learnTypes asks the plugin for its resource types if they are not known yet, one
+// caller at a time. They become known by the syncer's ListResourceTypes, at the start
+// of every sync, or here where something has to be known earlier (a sync that is
+// resumed, a task that is no sync).
+func (r *route) learnTypes(ctx context.Context) error {
+	if r.types.Known() {
+		return nil
 	}
 	select {
-	case <-r.catalog.asking:
+	case r.askingTypes <- struct{}{}:
 	case <-ctx.Done():
-		return nil, r.interrupted(ctx, "listing resource types")
+		return r.interrupted(ctx, "listing resource types")
 	}
-	defer func() { r.catalog.asking <- struct{}{} }()
-	if types := r.catalog.known(); types != nil {
-		return types, nil
+	defer func() { <-r.askingTypes }()
+	if r.types.Known() {
+		return nil
 	}
-	if _, err := r.resourceTypes(ctx, &v2.ResourceTypesServiceListResourceTypesRequest{}, nil); err != nil {
-		return nil, err
-	}
-	return r.catalog.known(), nil
+	_, err := r.resourceTypes(ctx, &v2.ResourceTypesServiceListResourceTypesRequest{}, nil)
+	return err
 }
 
 // learnBareTypes asks the plugins without a namespace for their types, as only
 // these tell such plugins apart.
 func (a *Aggregate) learnBareTypes(ctx context.Context) error {
 	for _, r := range a.bare {
-		if _, err := r.types(ctx); err != nil {
+		if err := r.learnTypes(ctx); err != nil {
 			return err
 		}
 	}

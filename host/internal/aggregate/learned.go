@@ -80,7 +80,7 @@ func (s *statics) add(typeID string, rows []*v2.Entitlement) {
 // learned joins what the plugin said with what was answered for it.
 func (r *route) learned() Learned {
 	learned := Learned{Static: map[string][]*v2.Entitlement{}}
-	for typeID := range r.catalog.known() {
+	for _, typeID := range r.types.IDs() {
 		learned.ResourceTypes = append(learned.ResourceTypes, r.names.Prefix+typeID)
 	}
 	slices.Sort(learned.ResourceTypes)

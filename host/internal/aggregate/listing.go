@@ -1,11 +1,9 @@
 package aggregate
 
 import (
-	"context"
 	"fmt"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
@@ -22,52 +20,63 @@ import (
 // What the syncer drops on purpose stays its business: entitlements and grants
 // that refer to resource types that are not part of the sync.
 
-// check refuses a reply that the SDK would take for less than it is.
-func (r *route) check(ctx context.Context, doing string, request, reply proto.Message) error {
-	if err := checkPage(request, reply); err != nil {
-		return r.failed(codes.Internal, doing, err, "its reply cannot be used")
+// Checker checks the pages of one plugin in one sync.
+type Checker struct {
+	names *Names
+	types *Types
+	seen  *Seen
+	// siblings says that other plugins without a namespace share the ids.
+	siblings bool
+}
+
+// NewChecker returns a checker for a plugin with these names. Its types must be known
+// before a page that [NeedsTypes] is checked. seen is shared by plugins that share ids.
+func NewChecker(names *Names, types *Types, seen *Seen, siblings bool) *Checker {
+	return &Checker{names: names, types: types, seen: seen, siblings: siblings}
+}
+
+// NeedsTypes says whether the check of a reply needs the plugin's resource types.
+func NeedsTypes(reply proto.Message) bool {
+	switch reply.(type) {
+	case *v2.ResourcesServiceListResourcesResponse, *v2.ResourceGetterServiceGetResourceResponse:
+		return true
 	}
-	var broken error
+	return false
+}
+
+// Check refuses a reply, in the plugin's own ids, that the SDK would take for less than
+// it is.
+func (c *Checker) Check(request, reply proto.Message) error {
+	if err := checkPage(request, reply); err != nil {
+		return err
+	}
 	switch reply := reply.(type) {
 	case *v2.ResourceTypesServiceListResourceTypesResponse:
-		broken = checkRows(reply.GetList(), r.resourceTypeUnfit)
+		return checkRows(reply.GetList(), c.resourceTypeUnfit)
 	case *v2.ResourcesServiceListResourcesResponse:
-		unfit, err := r.resourceUnfit(ctx)
-		if err != nil {
+		return checkRows(reply.GetList(), c.resourceUnfit())
+	case *v2.EntitlementsServiceListEntitlementsResponse:
+		if err := checkRows(reply.GetList(), entitlementUnfit); err != nil {
 			return err
 		}
-		broken = checkRows(reply.GetList(), unfit)
-	case *v2.EntitlementsServiceListEntitlementsResponse:
-		if broken = checkRows(reply.GetList(), entitlementUnfit); broken == nil {
-			broken = checkCursors(reply.GetAnnotations(), reply.GetNextPageToken())
-		}
+		return checkCursors(reply.GetAnnotations(), reply.GetNextPageToken())
 	case *v2.EntitlementsServiceListStaticEntitlementsResponse:
-		broken = checkRows(reply.GetList(), staticUnfit)
+		return checkRows(reply.GetList(), staticUnfit)
 	case *v2.GrantsServiceListGrantsResponse:
 		inserts := carries(reply.GetAnnotations(), insertResourceGrantsName)
-		broken = checkRows(reply.GetList(), func(row *v2.Grant) string { return r.grantUnfit(row, inserts) })
-		if broken == nil {
-			broken = checkCursors(reply.GetAnnotations(), reply.GetNextPageToken())
-		}
-	case *v2.ResourceGetterServiceGetResourceResponse:
-		unfit, err := r.resourceUnfit(ctx)
-		if err != nil {
+		if err := checkRows(reply.GetList(), func(row *v2.Grant) string { return c.grantUnfit(row, inserts) }); err != nil {
 			return err
 		}
-		broken = checkRows([]*v2.Resource{reply.GetResource()}, unfit)
-	}
-	if broken != nil {
-		return r.failed(codes.Internal, doing, broken, "its reply cannot be used")
+		return checkCursors(reply.GetAnnotations(), reply.GetNextPageToken())
+	case *v2.ResourceGetterServiceGetResourceResponse:
+		return checkRows([]*v2.Resource{reply.GetResource()}, c.resourceUnfit())
 	}
 	return nil
 }
 
 // resourceUnfit returns why a resource of this plugin cannot be synced, "" if it can.
-func (r *route) resourceUnfit(ctx context.Context) (func(*v2.Resource) string, error) {
-	types, err := r.types(ctx)
-	if err != nil {
-		return nil, err
-	}
+func (c *Checker) resourceUnfit() func(*v2.Resource) string {
+	types := c.types.known()
 	return func(row *v2.Resource) string {
 		if missing := withoutIdentity(row); missing != "" {
 			return missing
@@ -77,11 +86,11 @@ func (r *route) resourceUnfit(ctx context.Context) (func(*v2.Resource) string, e
 			return fmt.Sprintf("the resource %s is of type %s, which the plugin does not list among its resource types",
 				named(row.GetId().GetResource()), named(row.GetId().GetResourceType()))
 		}
-		if words := r.resourceFlaw(row, ofThis.traits); words != "" {
+		if words := c.resourceFlaw(row, ofThis.traits); words != "" {
 			return ofType(row.GetId()) + ": " + words
 		}
 		return ""
-	}, nil
+	}
 }
 
 // checkPage is for what all listings have in common.

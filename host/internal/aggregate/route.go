@@ -34,10 +34,10 @@ type route struct {
 	names     *Names
 	conn      grpc.ClientConnInterface
 	broken    error // why conn is not used at all
-	catalog   *catalog
+	types     *Types
 	statics   statics
 	elsewhere foundElsewhere
-	seen      *seen
+	pages     *Checker
 	standIn   *standIn // nil: a failure fails the call
 	ahead     *readAhead
 	listings  *openListings
@@ -45,28 +45,23 @@ type route struct {
 	provisioning bool
 	passwords    Passwords // nil: requests keep theirs
 	abilities    atomic.Pointer[abilities]
+	askingTypes  chan struct{} // full while somebody asks
 }
 
-func newRoute(a *Aggregate, plugin Plugin) *route {
+func newRoute(a *Aggregate, plugin Plugin, seen *Seen, siblings bool) *route {
 	r := &route{
 		aggregate: a,
 		instance:  plugin.Instance,
 		namespace: plugin.Namespace,
 		conn:      plugin.Conn,
 		broken:    plugin.Err,
-		catalog:   newCatalog(),
-		seen:      newSeen(),
+		types:     &Types{},
 
 		provisioning: plugin.Provisioning,
 		passwords:    plugin.Passwords,
 		ahead:        newReadAhead(plugin.Conn, a.retry, plugin.ReadAhead),
 		listings:     newOpenListings(plugin),
-	}
-	if plugin.Namespace == "" {
-		r.seen = a.seen
-	}
-	if plugin.LastGood != nil {
-		r.standIn = newStandIn(r, plugin.LastGood)
+		askingTypes:  make(chan struct{}, 1),
 	}
 	r.names = &Names{Instance: plugin.Instance, Owner: a.owner, Namespaced: a.namespaced}
 	if plugin.Namespace != "" {
@@ -76,6 +71,10 @@ func newRoute(a *Aggregate, plugin Plugin) *route {
 		}
 		r.names.Prefix = plugin.Namespace + "."
 		r.names.Display = display + ": "
+	}
+	r.pages = NewChecker(r.names, r.types, seen, siblings)
+	if plugin.LastGood != nil {
+		r.standIn = newStandIn(r, plugin.LastGood)
 	}
 	return r
 }
@@ -98,7 +97,7 @@ func (a *Aggregate) pick(ctx context.Context, method string, request proto.Messa
 			return nil, err
 		}
 		for _, r := range a.bare {
-			if r.catalog.has(typeID) {
+			if r.types.Has(typeID) {
 				return r, nil
 			}
 		}
@@ -122,7 +121,7 @@ func (a *Aggregate) owner(typeID string) string {
 		return r.instance
 	}
 	for _, r := range a.bare {
-		if r.catalog.has(typeID) {
+		if r.types.Has(typeID) {
 			return r.instance
 		}
 	}
@@ -149,7 +148,10 @@ func (r *route) call(ctx context.Context, method string, request, reply proto.Me
 	if err := r.standIn.answer(ctx, request, reply); err != nil {
 		return err
 	}
-	r.settle(ctx, request, reply)
+	r.pages.Fit(request, reply, func(row, why string) {
+		ctxzap.Extract(ctx).Warn("a row of the last good sync does not fit what the plugin listed before it failed, and was fitted",
+			zap.String("plugin", r.instance), zap.String("row", row), zap.String("why", why))
+	})
 	r.observe(request, reply)
 	return nil
 }
@@ -181,8 +183,8 @@ func (r *route) callPlugin(ctx context.Context, method string, request, reply pr
 		return r.failed(codes.Internal, describe(method, own), err, "its reply cannot be used")
 	}
 	r.aggregate.leaveOut(reply)
-	if err := r.hold(describe(method, own), request, reply); err != nil {
-		return err
+	if err := r.pages.Match(request, reply); err != nil {
+		return r.failed(codes.Internal, describe(method, own), err, "its reply cannot be used")
 	}
 	r.learn(request, reply)
 	r.observe(request, reply)
@@ -238,7 +240,7 @@ func (r *route) askPage(ctx context.Context, method, doing string, request, repl
 	if method == v2.ResourcesService_ListResources_FullMethodName {
 		// The check of its rows needs the types, and to learn them is a listing too: it
 		// must not come between two pages of this one, nor wait for its end.
-		if _, err := r.types(ctx); err != nil {
+		if err := r.learnTypes(ctx); err != nil {
 			return err
 		}
 	}
@@ -262,6 +264,19 @@ func (r *route) askPage(ctx context.Context, method, doing string, request, repl
 		return r.failed(refusal.code, doing, refusal, "")
 	}
 	r.ahead.next(ctx, method, after, reply, opts)
+	return nil
+}
+
+// check refuses a reply that the SDK would take for less than it is.
+func (r *route) check(ctx context.Context, doing string, request, reply proto.Message) error {
+	if NeedsTypes(reply) {
+		if err := r.learnTypes(ctx); err != nil {
+			return err
+		}
+	}
+	if err := r.pages.Check(request, reply); err != nil {
+		return r.failed(codes.Internal, doing, err, "its reply cannot be used")
+	}
 	return nil
 }
 
@@ -331,7 +346,7 @@ func (r *route) observe(request, reply proto.Message) {
 		r.aggregate.observer.Listed(Page{
 			Instance:       r.instance,
 			ResourceTypeID: asked.GetResourceTypeId(),
-			Accounts:       r.catalog.accounts(r.names.OwnType(asked.GetResourceTypeId())),
+			Accounts:       r.types.HasAccounts(r.names.OwnType(asked.GetResourceTypeId())),
 			Rows:           len(page.GetList()),
 			Done:           page.GetNextPageToken() == "",
 		})

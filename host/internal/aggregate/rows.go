@@ -3,6 +3,7 @@ package aggregate
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"google.golang.org/protobuf/proto"
@@ -50,18 +51,18 @@ func carries(annotations []*anypb.Any, name string) bool {
 }
 
 // resourceTypeUnfit returns why a resource type cannot be synced, "" if it can.
-func (r *route) resourceTypeUnfit(row *v2.ResourceType) string {
+func (c *Checker) resourceTypeUnfit(row *v2.ResourceType) string {
 	if row.GetId() == "" {
 		return "the resource type has no id"
 	}
 	words := idFlaw(row.GetId())
 	if words == "" {
-		words = r.tooLongWithNamespace(len(row.GetId()), len(r.names.Prefix)+len(row.GetId()))
+		words = c.tooLongWithNamespace(len(row.GetId()), len(c.names.Prefix)+len(row.GetId()))
 	}
 	if words != "" {
 		return fmt.Sprintf("the resource type %s: its id %s", named(row.GetId()), words)
 	}
-	if words = textFlaw(row.GetDisplayName(), maxName-len(r.names.Display)); words != "" {
+	if words = textFlaw(row.GetDisplayName(), maxName-len(c.names.Display)); words != "" {
 		words = "its display name " + words
 	} else if words = textFlaw(row.GetDescription(), maxTypeDescription); words != "" {
 		words = "its description " + words
@@ -74,8 +75,8 @@ func (r *route) resourceTypeUnfit(row *v2.ResourceType) string {
 	return ""
 }
 
-// checkTwice refuses resource types of one id: the syncer would keep only the last.
-func checkTwice(rows []*v2.ResourceType) error {
+// checkDistinct refuses resource types of one id: the syncer would keep only the last.
+func checkDistinct(rows []*v2.ResourceType) error {
 	byID := make(map[string]*v2.ResourceType, len(rows))
 	for _, row := range rows {
 		if other, ok := byID[row.GetId()]; ok && !proto.Equal(other, row) {
@@ -88,12 +89,12 @@ func checkTwice(rows []*v2.ResourceType) error {
 
 // tooLongWithNamespace returns why an id that is fine by itself is none with the
 // namespace in front; "" if it is.
-func (r *route) tooLongWithNamespace(own, whole int) string {
+func (c *Checker) tooLongWithNamespace(own, whole int) string {
 	if own > maxID || whole <= maxID {
 		return ""
 	}
 	return fmt.Sprintf("has %d bytes with the namespace %q in front, and C1 takes at most %d: the plugin needs a shorter name, which is its namespace",
-		whole, r.namespace, maxID)
+		whole, strings.TrimSuffix(c.names.Prefix, "."), maxID)
 }
 
 // ofType is a resource as an error names it.
@@ -103,7 +104,7 @@ func ofType(id *v2.ResourceId) string {
 
 // resourceFlaw returns why the syncer, its store or C1 would not take a resource of
 // a type with these traits; "" if they do. That it has an id and a type is known.
-func (r *route) resourceFlaw(row *v2.Resource, traits []string) string {
+func (c *Checker) resourceFlaw(row *v2.Resource, traits []string) string {
 	words := referenceFlaw(row.GetId())
 	if words == "" {
 		words = parentFlaw(row.GetParentResourceId())
@@ -115,7 +116,7 @@ func (r *route) resourceFlaw(row *v2.Resource, traits []string) string {
 		words = traitFlaw(row, traits)
 	}
 	if words == "" {
-		words = r.childrenFlaw(row)
+		words = c.childrenFlaw(row)
 	}
 	if words == "" {
 		words = annotationsFlaw(row.GetAnnotations())
@@ -179,7 +180,7 @@ func traitFlaw(row *v2.Resource, traits []string) string {
 
 // childrenFlaw is for the types of children that a resource says it has. The syncer
 // lists these as if they were the aggregate's own.
-func (r *route) childrenFlaw(row *v2.Resource) string {
+func (c *Checker) childrenFlaw(row *v2.Resource) string {
 	for _, annotation := range row.GetAnnotations() {
 		if annotationName(annotation) != childResourceTypeName {
 			continue
@@ -192,7 +193,7 @@ func (r *route) childrenFlaw(row *v2.Resource) string {
 		if words := idFlaw(typeID); words != "" {
 			return "the resource type of its children " + words
 		}
-		if r.namespace == "" && len(r.aggregate.bare) > 1 && !r.catalog.has(typeID) {
+		if c.names.Prefix == "" && c.siblings && !c.types.Has(typeID) {
 			return fmt.Sprintf("it says that it has children of type %s, which the plugin does not list among its resource types", named(typeID))
 		}
 	}
@@ -297,13 +298,13 @@ func scopeFlaw(row *v2.Entitlement) string {
 
 // grantUnfit returns why a grant cannot be synced, "" if it can. Where resources are
 // to be inserted, that of its entitlement becomes another row.
-func (r *route) grantUnfit(row *v2.Grant, inserts bool) string {
+func (c *Checker) grantUnfit(row *v2.Grant, inserts bool) string {
 	if missing := grantWithoutIdentity(row); missing != "" {
 		return missing
 	}
-	words := r.grantFlaw(row)
+	words := c.grantFlaw(row)
 	if words == "" && inserts {
-		words = r.insertedFlaw(row.GetEntitlement().GetResource())
+		words = c.insertedFlaw(row.GetEntitlement().GetResource())
 	}
 	if words == "" {
 		return ""
@@ -312,7 +313,7 @@ func (r *route) grantUnfit(row *v2.Grant, inserts bool) string {
 		named(row.GetId()), named(row.GetEntitlement().GetId()), ofType(row.GetEntitlement().GetResource().GetId()), words)
 }
 
-func (r *route) grantFlaw(row *v2.Grant) string {
+func (c *Checker) grantFlaw(row *v2.Grant) string {
 	if id := row.GetId(); id != "" { // The store makes one where there is none.
 		if words := idFlaw(id); words != "" {
 			return "its id " + words
@@ -360,8 +361,8 @@ func expandableFlaw(annotation *anypb.Any) string {
 }
 
 // insertedFlaw is for a resource that is found through a grant.
-func (r *route) insertedFlaw(resource *v2.Resource) string {
-	words := r.resourceFlaw(resource, nil)
+func (c *Checker) insertedFlaw(resource *v2.Resource) string {
+	words := c.resourceFlaw(resource, nil)
 	if words == "" && resource.HasParentResourceId() && resource.GetParentResourceId().GetResource() == "" {
 		words = "its parent has no id"
 	}

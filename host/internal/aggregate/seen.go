@@ -1,7 +1,6 @@
 package aggregate
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,14 +8,11 @@ import (
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/annotations"
-	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
-	"go.uber.org/zap"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// seen is what one sync has seen so far of the rows that others are held against,
+// Seen is what one sync has seen so far of the rows that others are held against,
 // on whatever page these come: exclusion groups (the syncer's invariant I5), the
 // entitlements that grants expand from, the resources that grants are to insert (I3).
 // All ids are those of the aggregate. Plugins without a namespace share one, as they
@@ -24,7 +20,7 @@ import (
 //
 // What it cannot know, because there is too much of it, it lets through: the syncer
 // decides.
-type seen struct {
+type Seen struct {
 	mu        sync.Mutex
 	resources map[string]*seenType
 	// entitlements is which resource an entitlement is of, by its id; several if
@@ -61,84 +57,77 @@ type exclusionGroup struct {
 // v0.25.0, pkg/sync, maxEntitlementsPerExclusionGroup).
 const maxGroupMembers = 50
 
-func newSeen() *seen {
-	return &seen{
+// NewSeen returns a Seen of a sync that has seen nothing.
+func NewSeen() *Seen {
+	return &Seen{
 		resources: map[string]*seenType{}, entitlements: map[fingerprint]fingerprint{},
 		statics: map[string][]*v2.Entitlement{}, groups: map[string]*exclusionGroup{},
 	}
 }
 
-// hold holds a page of the plugin, in the aggregate's ids, against what the sync has
-// seen so far, and remembers it.
-func (r *route) hold(doing string, request, reply proto.Message) error {
-	r.seen.mu.Lock()
-	defer r.seen.mu.Unlock()
-	var broken error
+// Match refuses a page of the plugin, in the aggregate's ids, that does not fit what the
+// sync has seen so far, and remembers it.
+func (c *Checker) Match(request, reply proto.Message) error {
+	c.seen.mu.Lock()
+	defer c.seen.mu.Unlock()
 	switch reply := reply.(type) {
 	case *v2.ResourcesServiceListResourcesResponse:
-		r.noteResources(request, reply.GetList())
+		c.noteResources(request, reply.GetList())
 	case *v2.EntitlementsServiceListEntitlementsResponse:
-		broken = checkRows(reply.GetList(), r.holdEntitlement)
+		return checkRows(reply.GetList(), c.matchEntitlement)
 	case *v2.EntitlementsServiceListStaticEntitlementsResponse:
 		asked, _ := request.(*v2.EntitlementsServiceListStaticEntitlementsRequest)
-		broken = checkRows(reply.GetList(), func(row *v2.Entitlement) string { return r.holdStatic(asked.GetResourceTypeId(), row) })
+		return checkRows(reply.GetList(), func(row *v2.Entitlement) string { return c.matchStatic(asked.GetResourceTypeId(), row) })
 	case *v2.GrantsServiceListGrantsResponse:
 		inserts := carries(reply.GetAnnotations(), insertResourceGrantsName)
 		if inserts {
 			for _, row := range reply.GetList() {
-				r.noteResources(nil, []*v2.Resource{row.GetEntitlement().GetResource()})
+				c.noteResources(nil, []*v2.Resource{row.GetEntitlement().GetResource()})
 			}
 		}
-		broken = checkRows(reply.GetList(), func(row *v2.Grant) string { return r.holdGrant(row, inserts) })
-	}
-	if broken != nil {
-		return r.failed(codes.Internal, doing, broken, "its reply cannot be used")
+		return checkRows(reply.GetList(), func(row *v2.Grant) string { return c.matchGrant(row, inserts) })
 	}
 	return nil
 }
 
-// settle makes what was answered from the last good sync fit what the plugin itself
-// had listed before it failed: between the two the app, or the connector, may have
-// changed, and a row that the syncer refuses would end the sync of all plugins. The
-// row stays; what cannot be true of it any more goes, and the log says so.
-func (r *route) settle(ctx context.Context, request, reply proto.Message) {
-	r.seen.mu.Lock()
-	defer r.seen.mu.Unlock()
-	settled := func(kind, id, why string) {
-		ctxzap.Extract(ctx).Warn("a row of the last good sync does not fit what the plugin listed before it failed, and was fitted",
-			zap.String("plugin", r.instance), zap.String("row", kind+" "+named(id)), zap.String("why", why))
-	}
+// Fit makes a page of the baseline fit what the plugin itself had listed before it
+// failed: between the two the app, or the connector, may have changed, and a row that
+// the syncer refuses would end the sync of all plugins. The row stays; what cannot be
+// true of it any more goes, and fitted is called with the row and why.
+func (c *Checker) Fit(request, reply proto.Message, fitted func(row, why string)) {
+	c.seen.mu.Lock()
+	defer c.seen.mu.Unlock()
 	switch reply := reply.(type) {
 	case *v2.ResourcesServiceListResourcesResponse:
 		for _, row := range reply.GetList() {
-			for _, trait := range r.catalog.known()[r.names.OwnType(row.GetId().GetResourceType())].traits {
+			for _, trait := range c.types.known()[c.names.OwnType(row.GetId().GetResourceType())].traits {
 				if !carries(row.GetAnnotations(), trait) {
 					row.SetAnnotations(append(slices.Clip(row.GetAnnotations()), &anypb.Any{TypeUrl: "type.googleapis.com/" + trait}))
-					settled("resource", row.GetId().GetResource(), "its resource type has a trait that it had not")
+					fitted("resource "+named(row.GetId().GetResource()), "its resource type has a trait that it had not")
 				}
 			}
 		}
-		r.noteResources(request, reply.GetList())
+		c.noteResources(request, reply.GetList())
 	case *v2.EntitlementsServiceListEntitlementsResponse:
 		for _, row := range reply.GetList() {
-			if why := r.noteEntitlement(row); why != "" {
+			if why := c.noteEntitlement(row); why != "" {
 				row.SetAnnotations(without(row.GetAnnotations(), exclusionGroupName))
-				settled("entitlement", row.GetId(), why)
+				fitted("entitlement "+named(row.GetId()), why)
 			}
 		}
 	case *v2.EntitlementsServiceListStaticEntitlementsResponse:
 		asked, _ := request.(*v2.EntitlementsServiceListStaticEntitlementsRequest)
 		for _, row := range reply.GetList() {
-			if why := r.noteStatic(asked.GetResourceTypeId(), row); why != "" {
+			if why := c.noteStatic(asked.GetResourceTypeId(), row); why != "" {
 				row.SetAnnotations(without(row.GetAnnotations(), exclusionGroupName))
-				settled("static entitlement", row.GetSlug(), why)
+				fitted("static entitlement "+named(row.GetSlug()), why)
 			}
 		}
 	case *v2.GrantsServiceListGrantsResponse:
 		for _, row := range reply.GetList() {
-			if why := r.expansionUnfit(row); why != "" {
+			if why := c.expansionUnfit(row); why != "" {
 				row.SetAnnotations(without(row.GetAnnotations(), grantExpandableName))
-				settled("grant", row.GetId(), why)
+				fitted("grant "+named(row.GetId()), why)
 			}
 		}
 	}
@@ -151,9 +140,9 @@ func without(annos annotations.Annotations, name string) []*anypb.Any {
 
 // skips says that resources of a type have neither entitlements nor grants, so that
 // nothing refers to them but as a principal.
-func (r *route) skips(typeID string) bool { return r.catalog.known()[r.names.OwnType(typeID)].skips }
+func (c *Checker) skips(typeID string) bool { return c.types.known()[c.names.OwnType(typeID)].skips }
 
-func (s *seen) typeOf(typeID string, skips bool) *seenType {
+func (s *Seen) typeOf(typeID string, skips bool) *seenType {
 	t := s.resources[typeID]
 	if t == nil {
 		t = &seenType{ids: map[fingerprint]struct{}{}, most: mostSeen}
@@ -167,17 +156,17 @@ func (s *seen) typeOf(typeID string, skips bool) *seenType {
 
 // noteResources remembers resources, and that those of a type were listed. The syncer
 // lists all of them before it lists entitlements.
-func (r *route) noteResources(request proto.Message, rows []*v2.Resource) {
+func (c *Checker) noteResources(request proto.Message, rows []*v2.Resource) {
 	var t *seenType
 	var typeID string
 	if asked, ok := request.(*v2.ResourcesServiceListResourcesRequest); ok {
 		typeID = asked.GetResourceTypeId()
-		t = r.seen.typeOf(typeID, r.skips(typeID))
+		t = c.seen.typeOf(typeID, c.skips(typeID))
 	}
 	for _, row := range rows {
 		if t == nil || row.GetId().GetResourceType() != typeID {
 			typeID = row.GetId().GetResourceType()
-			t = r.seen.typeOf(typeID, r.skips(typeID))
+			t = c.seen.typeOf(typeID, c.skips(typeID))
 		}
 		t.note(row.GetId())
 	}
@@ -203,7 +192,7 @@ func (t *seenType) note(id *v2.ResourceId) {
 }
 
 // has says whether a resource was listed; ok is false if that is not known.
-func (s *seen) has(id *v2.ResourceId) (has, ok bool) {
+func (s *Seen) has(id *v2.ResourceId) (has, ok bool) {
 	t := s.resources[id.GetResourceType()]
 	if t == nil {
 		return false, false
@@ -217,36 +206,36 @@ func fingerprintOfEntitlement(id string) fingerprint {
 	return resourcePrint(v2.ResourceId_builder{ResourceType: "", Resource: id}.Build())
 }
 
-func (r *route) holdEntitlement(row *v2.Entitlement) string {
-	words := r.tooLongWithNamespace(len(r.names.OwnID(row.GetId())), len(row.GetId()))
+func (c *Checker) matchEntitlement(row *v2.Entitlement) string {
+	words := c.tooLongWithNamespace(len(c.names.OwnID(row.GetId())), len(row.GetId()))
 	if words != "" {
 		words = "its id " + words
 	} else {
-		words = r.noteEntitlement(row)
+		words = c.noteEntitlement(row)
 	}
 	if words == "" {
 		return ""
 	}
-	return fmt.Sprintf("the entitlement %s of %s: %s", named(r.names.OwnID(row.GetId())), r.ofType(row.GetResource().GetId()), words)
+	return fmt.Sprintf("the entitlement %s of %s: %s", named(c.names.OwnID(row.GetId())), c.ofType(row.GetResource().GetId()), words)
 }
 
 // noteEntitlement remembers an entitlement, or returns which rule of exclusion groups
 // it breaks.
-func (r *route) noteEntitlement(row *v2.Entitlement) string {
+func (c *Checker) noteEntitlement(row *v2.Entitlement) string {
 	resource := row.GetResource().GetId()
-	if !r.catalog.has(r.names.OwnType(resource.GetResourceType())) {
+	if !c.types.Has(c.names.OwnType(resource.GetResourceType())) {
 		return "" // The syncer leaves it out on purpose.
 	}
-	r.seen.noteEntitlement(row.GetId(), resourcePrint(resource))
+	c.seen.noteEntitlement(row.GetId(), resourcePrint(resource))
 	for _, group := range exclusionGroups(row) {
-		if words := r.noteMember(group, resource, row.GetId()); words != "" {
+		if words := c.noteMember(group, resource, row.GetId()); words != "" {
 			return words
 		}
 	}
 	return ""
 }
 
-func (s *seen) noteEntitlement(id string, of fingerprint) {
+func (s *Seen) noteEntitlement(id string, of fingerprint) {
 	this := fingerprintOfEntitlement(id)
 	known, ok := s.entitlements[this]
 	switch {
@@ -258,8 +247,8 @@ func (s *seen) noteEntitlement(id string, of fingerprint) {
 }
 
 // ofType is a resource as an error names it.
-func (r *route) ofType(id *v2.ResourceId) string {
-	return fmt.Sprintf("the resource %s of type %s", named(id.GetResource()), named(r.names.OwnType(id.GetResourceType())))
+func (c *Checker) ofType(id *v2.ResourceId) string {
+	return fmt.Sprintf("the resource %s of type %s", named(id.GetResource()), named(c.names.OwnType(id.GetResourceType())))
 }
 
 // exclusionGroups are the groups that an entitlement says it is in.
@@ -277,25 +266,25 @@ func exclusionGroups(row *v2.Entitlement) []*v2.EntitlementExclusionGroup {
 	return groups
 }
 
-func (r *route) holdStatic(typeID string, row *v2.Entitlement) string {
+func (c *Checker) matchStatic(typeID string, row *v2.Entitlement) string {
 	unfit := func(words string) string {
-		return fmt.Sprintf("the static entitlement %s of type %s: %s", named(row.GetSlug()), named(r.names.OwnType(typeID)), words)
+		return fmt.Sprintf("the static entitlement %s of type %s: %s", named(row.GetSlug()), named(c.names.OwnType(typeID)), words)
 	}
-	for _, other := range r.seen.statics[typeID] {
+	for _, other := range c.seen.statics[typeID] {
 		if other.GetSlug() == row.GetSlug() && !proto.Equal(other, row) {
 			return unfit("the type has another of the same slug, and only the last would be kept: give each its own")
 		}
 	}
-	longest := r.seen.typeOf(typeID, r.skips(typeID)).longest + len(row.GetSlug()) + len("::")
-	own, whole := len(r.names.OwnType(typeID))+longest, len(typeID)+longest
-	words := r.tooLongWithNamespace(own, whole)
+	longest := c.seen.typeOf(typeID, c.skips(typeID)).longest + len(row.GetSlug()) + len("::")
+	own, whole := len(c.names.OwnType(typeID))+longest, len(typeID)+longest
+	words := c.tooLongWithNamespace(own, whole)
 	if own > maxID {
 		words = tooLong(own, maxID)
 	}
 	if words != "" {
 		return unfit("the id of its entitlement for the resource with the longest id " + words)
 	}
-	if words = r.noteStatic(typeID, row); words != "" {
+	if words = c.noteStatic(typeID, row); words != "" {
 		return unfit(words)
 	}
 	return ""
@@ -304,14 +293,14 @@ func (r *route) holdStatic(typeID string, row *v2.Entitlement) string {
 // noteStatic remembers a static entitlement, or returns which rule of exclusion groups
 // is broken by what the syncer makes of it: one entitlement for each resource of the
 // type, all in the same exclusion group if that is not scoped to the resource.
-func (r *route) noteStatic(typeID string, row *v2.Entitlement) string {
-	r.seen.statics[typeID] = append(r.seen.statics[typeID], proto.CloneOf(row)) // The syncer changes what it is given.
+func (c *Checker) noteStatic(typeID string, row *v2.Entitlement) string {
+	c.seen.statics[typeID] = append(c.seen.statics[typeID], proto.CloneOf(row)) // The syncer changes what it is given.
 	groups := exclusionGroups(row)
 	scoped := len(groups) > 0 && groups[0].GetScopeToResource()
 	if scoped {
 		groups = groups[:1] // The syncer writes this one over the others.
 	}
-	t := r.seen.typeOf(typeID, r.skips(typeID))
+	t := c.seen.typeOf(typeID, c.skips(typeID))
 	for _, group := range groups {
 		base := group.GetExclusionGroupId()
 		for _, id := range t.some {
@@ -319,7 +308,7 @@ func (r *route) noteStatic(typeID string, row *v2.Entitlement) string {
 				group.SetExclusionGroupId(base + "-" + id)
 			}
 			resource := v2.ResourceId_builder{ResourceType: typeID, Resource: id}.Build()
-			if words := r.noteMember(group, resource, staticID(typeID, id, row.GetSlug())); words != "" {
+			if words := c.noteMember(group, resource, staticID(typeID, id, row.GetSlug())); words != "" {
 				return fmt.Sprintf("every resource of the type has it, and there are %s: for the resource %s, %s", t.count(), named(id), words)
 			}
 		}
@@ -340,23 +329,23 @@ func staticID(typeID, id, slug string) string { return typeID + ":" + id + ":" +
 
 // noteMember adds an entitlement to an exclusion group, or returns which rule of the
 // syncer that would break. An entitlement that is listed again counts once.
-func (r *route) noteMember(annotation *v2.EntitlementExclusionGroup, resource *v2.ResourceId, id string) string {
+func (c *Checker) noteMember(annotation *v2.EntitlementExclusionGroup, resource *v2.ResourceId, id string) string {
 	groupID := annotation.GetExclusionGroupId()
 	if groupID == "" {
 		return "" // To the syncer it is in none.
 	}
-	if r.seen.groups[groupID] == nil {
-		r.seen.groups[groupID] = &exclusionGroup{typeID: resource.GetResourceType(), members: map[fingerprint]struct{}{}}
+	if c.seen.groups[groupID] == nil {
+		c.seen.groups[groupID] = &exclusionGroup{typeID: resource.GetResourceType(), members: map[fingerprint]struct{}{}}
 	}
-	group := r.seen.groups[groupID]
-	own := named(r.names.OwnID(groupID))
+	group := c.seen.groups[groupID]
+	own := named(c.names.OwnID(groupID))
 	if group.typeID != resource.GetResourceType() {
 		return fmt.Sprintf("its exclusion group %s has entitlements of type %s too: an exclusion group must be of one resource type",
-			own, named(r.names.OwnType(group.typeID)))
+			own, named(c.names.OwnType(group.typeID)))
 	}
 	if annotation.GetIsDefault() && group.defaultID != "" && group.defaultID != id {
 		return fmt.Sprintf("it is the default of the exclusion group %s, and so is the entitlement %s: a group may have one default, and a group of each resource needs its own id",
-			own, named(r.names.OwnID(group.defaultID)))
+			own, named(c.names.OwnID(group.defaultID)))
 	}
 	this := resourcePrint(v2.ResourceId_builder{ResourceType: resource.GetResource(), Resource: id}.Build())
 	_, again := group.members[this]
@@ -373,29 +362,29 @@ func (r *route) noteMember(annotation *v2.EntitlementExclusionGroup, resource *v
 	return ""
 }
 
-func (r *route) holdGrant(row *v2.Grant, inserts bool) string {
+func (c *Checker) matchGrant(row *v2.Grant, inserts bool) string {
 	entitlement, principal := row.GetEntitlement(), row.GetPrincipal()
-	words := r.grantTooLong(row)
+	words := c.grantTooLong(row)
 	if words == "" && !inserts && carries(row.GetAnnotations(), insertResourceGrantsName) {
-		if has, ok := r.seen.has(entitlement.GetResource().GetId()); ok && !has {
+		if has, ok := c.seen.has(entitlement.GetResource().GetId()); ok && !has {
 			words = "it says that its resource is to be inserted, which the annotations of the page must say, and the resource is not listed"
 		}
 	}
 	if words == "" {
-		words = r.expansionUnfit(row)
+		words = c.expansionUnfit(row)
 	}
 	if words == "" {
 		return ""
 	}
-	return fmt.Sprintf("the grant %s of the entitlement %s of %s to %s: %s", named(r.names.OwnGrantID(row)), named(r.names.OwnID(entitlement.GetId())),
-		r.ofType(entitlement.GetResource().GetId()), r.ofType(principal.GetId()), words)
+	return fmt.Sprintf("the grant %s of the entitlement %s of %s to %s: %s", named(c.names.OwnGrantID(row)), named(c.names.OwnID(entitlement.GetId())),
+		c.ofType(entitlement.GetResource().GetId()), c.ofType(principal.GetId()), words)
 }
 
 // grantTooLong is for the ids of a grant and of its entitlement. The namespace stands
 // in a grant's id once or twice.
-func (r *route) grantTooLong(row *v2.Grant) string {
+func (c *Checker) grantTooLong(row *v2.Grant) string {
 	entitlement, principal := row.GetEntitlement().GetId(), row.GetPrincipal().GetId()
-	if words := r.tooLongWithNamespace(len(r.names.OwnID(entitlement)), len(entitlement)); words != "" {
+	if words := c.tooLongWithNamespace(len(c.names.OwnID(entitlement)), len(entitlement)); words != "" {
 		return "the id of its entitlement " + words
 	}
 	size := len(row.GetId())
@@ -405,18 +394,18 @@ func (r *route) grantTooLong(row *v2.Grant) string {
 	if size <= maxID {
 		return ""
 	}
-	if own := size - 2*len(r.names.Prefix); own > maxID {
+	if own := size - 2*len(c.names.Prefix); own > maxID {
 		return "its id " + tooLong(own, maxID)
 	}
-	return "its id " + r.tooLongWithNamespace(0, size)
+	return "its id " + c.tooLongWithNamespace(0, size)
 }
 
 // expansionUnfit returns why the syncer could not expand a grant, "" if it can, or
 // need not. It leaves out what expands from an entitlement that there is not.
-func (r *route) expansionUnfit(row *v2.Grant) string {
+func (c *Checker) expansionUnfit(row *v2.Grant) string {
 	target, principal := row.GetEntitlement(), row.GetPrincipal().GetId()
 	if !carries(row.GetAnnotations(), grantExpandableName) ||
-		!r.catalog.has(r.names.OwnType(target.GetResource().GetId().GetResourceType())) || !r.catalog.has(r.names.OwnType(principal.GetResourceType())) {
+		!c.types.Has(c.names.OwnType(target.GetResource().GetId().GetResourceType())) || !c.types.Has(c.names.OwnType(principal.GetResourceType())) {
 		return ""
 	}
 	annos := annotations.Annotations(row.GetAnnotations())
@@ -425,33 +414,33 @@ func (r *route) expansionUnfit(row *v2.Grant) string {
 		return ""
 	}
 	for _, source := range expandable.GetEntitlementIds() {
-		of, ok := r.seen.resourceOf(source, principal)
+		of, ok := c.seen.resourceOf(source, principal)
 		if !ok {
 			continue
 		}
 		for _, id := range []string{source, target.GetId()} {
-			if r.seen.ofSeveral(id) {
+			if c.seen.ofSeveral(id) {
 				return fmt.Sprintf("it expands from the entitlement %s, and several resources have an entitlement of the id %s: give each its own id",
-					named(r.names.OwnID(source)), named(r.names.OwnID(id)))
+					named(c.names.OwnID(source)), named(c.names.OwnID(id)))
 			}
 		}
 		if of != resourcePrint(principal) {
 			return fmt.Sprintf("it expands from the entitlement %s, which is not one of its principal: its principal must be the resource whose entitlement it expands from",
-				named(r.names.OwnID(source)))
+				named(c.names.OwnID(source)))
 		}
 	}
 	return ""
 }
 
 // ofSeveral says whether several resources have an entitlement of one id.
-func (s *seen) ofSeveral(id string) bool {
+func (s *Seen) ofSeveral(id string) bool {
 	of, ok := s.entitlements[fingerprintOfEntitlement(id)]
 	return ok && of == several
 }
 
 // resourceOf is the resource that an entitlement is of; ok is false if there is none,
 // or it is not known.
-func (s *seen) resourceOf(id string, principal *v2.ResourceId) (of fingerprint, ok bool) {
+func (s *Seen) resourceOf(id string, principal *v2.ResourceId) (of fingerprint, ok bool) {
 	if of, ok := s.entitlements[fingerprintOfEntitlement(id)]; ok {
 		return of, true
 	}

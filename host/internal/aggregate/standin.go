@@ -268,7 +268,7 @@ func (s *standIn) resources(ctx context.Context, request *v2.ResourcesServiceLis
 // claimResource says whether a resource of the file is to be delivered: it is not in
 // this sync yet.
 func (s *standIn) claimResource(id *v2.ResourceId) bool {
-	accounts := s.route.catalog.accounts(s.route.names.OwnType(id.GetResourceType()))
+	accounts := s.route.types.HasAccounts(s.route.names.OwnType(id.GetResourceType()))
 	this := resourcePrint(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -87,12 +87,12 @@ func goodAccounts(tb testing.TB, n int, encoded bool) []*v2.Resource {
 // TestAGoodRowIsCheckedWithoutAllocating: there are 100,000 of them in a sync.
 func TestAGoodRowIsCheckedWithoutAllocating(t *testing.T) { //nolint:paralleltest // It counts what the process allocates.
 	traits := []string{traitNames[v2.ResourceType_TRAIT_USER]}
-	r := &route{aggregate: &Aggregate{}, names: &Names{}, catalog: newCatalog(), seen: newSeen()}
+	c := NewChecker(&Names{}, &Types{}, NewSeen(), false)
 	for _, encoded := range []bool{false, true} {
 		rows := goodAccounts(t, 100, encoded)
 		require.Zero(t, testing.AllocsPerRun(10, func() {
 			for _, row := range rows {
-				if words := r.resourceFlaw(row, traits); words != "" {
+				if words := c.resourceFlaw(row, traits); words != "" {
 					panic(words)
 				}
 			}
@@ -103,14 +103,14 @@ func TestAGoodRowIsCheckedWithoutAllocating(t *testing.T) { //nolint:paralleltes
 // BenchmarkCheck1000 checks a page of 1,000 accounts.
 func BenchmarkCheck1000(b *testing.B) {
 	traits := []string{traitNames[v2.ResourceType_TRAIT_USER]}
-	r := &route{aggregate: &Aggregate{}, names: &Names{}, catalog: newCatalog(), seen: newSeen()}
+	c := NewChecker(&Names{}, &Types{}, NewSeen(), false)
 	for name, encoded := range map[string]bool{"decoded profiles": false, "encoded profiles": true} {
 		rows := goodAccounts(b, 1000, encoded)
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				for _, row := range rows {
-					if words := r.resourceFlaw(row, traits); words != "" {
+					if words := c.resourceFlaw(row, traits); words != "" {
 						b.Fatal(words)
 					}
 				}
