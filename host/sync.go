@@ -232,7 +232,7 @@ func (u *uploadSync) publish(ctx context.Context, running *fleet.Fleet, figures 
 }
 
 // sync reads the plugins into a draft beside the path.
-func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet, figures *syncrun.Figures) (*syncrun.Result, *baseline.Keep, error) {
+func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet, figures *syncrun.Figures) (*syncrun.Result, *baseline.Store, error) {
 	keep, begun := baseline.At(path), time.Now()
 	spec := syncrun.Spec{
 		Upload:   u.upload,

@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/batonhost/baton-host/host/internal/baseline"
 )
 
 // Plugin is one app behind the aggregate.
@@ -66,10 +68,10 @@ type Plugin struct {
 	// as they are.
 	Passwords Passwords
 
-	// LastGood answers in the plugin's place once it has failed, for the rest of
-	// the aggregate's life. Without it a failure fails the call. An aggregate
-	// with one is for one full sync.
-	LastGood *LastGood
+	// Baseline is the plugin's part of the baseline, which is fallen back to once the
+	// plugin has failed, for the rest of the aggregate's life. Without it a failure
+	// fails the call. An aggregate with one is for one full sync.
+	Baseline *baseline.Plugin
 }
 
 // Option changes what New makes.

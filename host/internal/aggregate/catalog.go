@@ -44,16 +44,16 @@ func (a *Aggregate) listResourceTypes(ctx context.Context, request *v2.ResourceT
 // resourceTypes are the plugin's resource types in its own ids, from the plugin
 // or from what stands in for it.
 func (r *route) resourceTypes(ctx context.Context, request *v2.ResourceTypesServiceListResourceTypesRequest, opts []grpc.CallOption) (*v2.ResourceTypesServiceListResourceTypesResponse, error) {
-	if r.standIn == nil || !r.standIn.failed() {
+	if r.fallback == nil || !r.fallback.Failed() {
 		answer, err := r.listTypes(ctx, request, opts)
-		if err == nil || r.standIn == nil || ctx.Err() != nil {
+		if err == nil || r.fallback == nil || ctx.Err() != nil {
 			return answer, err
 		}
 		r.fail(v2.ResourceTypesService_ListResourceTypes_FullMethodName, err)
 	}
-	rows, err := r.standIn.resourceTypes(ctx)
+	rows, err := r.fallback.ResourceTypes(ctx)
 	if err != nil {
-		return nil, err
+		return nil, r.failed(codes.Internal, "reading its resource types from the last good sync", err, "")
 	}
 	stored := v2.ResourceTypesServiceListResourceTypesResponse_builder{List: rows}.Build()
 	if err := r.names.ToPlugin(stored); err != nil {

@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/internal/baseline"
 )
 
 // endedProcess and noProcess are what a supervised connection answers
@@ -78,20 +80,20 @@ func TestWhetherAFailureContradictsTheListing(t *testing.T) {
 // first failure may be the lesser.
 func TestARejectedListingIsNotOverlookedBesideALostCall(t *testing.T) {
 	t.Parallel()
-	s := newStandIn(&route{instance: "a"}, &LastGood{})
-	asking, done := s.asking(t.Context())
+	s := NewSource(&baseline.Plugin{}, &Names{Instance: "a"}, &Types{}, nil, nil)
+	asking, done := s.BeginCall(t.Context())
 	require.NoError(t, asking.Err())
 	lost, rejected := errors.New("lost"), errors.New("rejected")
-	require.True(t, s.fail(lost, false))
+	require.True(t, s.Fail(lost, false))
 	<-asking.Done() // The other listing is called off.
-	require.False(t, s.fail(rejected, true), "it is no news that the plugin has failed")
-	require.False(t, s.fail(lost, false))
+	require.False(t, s.Fail(rejected, true), "it is no news that the plugin has failed")
+	require.False(t, s.Fail(lost, false))
 	done()
-	s.settle()
-	stale, failed := s.report()
+	s.flight.Wait()
+	failure, failed := s.Failure()
 	require.True(t, failed)
-	require.True(t, stale.Contradicted)
-	require.Equal(t, rejected, stale.Err)
-	again, _ := s.asking(t.Context())
+	require.True(t, failure.Contradicted)
+	require.Equal(t, rejected, failure.Err)
+	again, _ := s.BeginCall(t.Context())
 	require.Nil(t, again, "no further listing is asked for")
 }

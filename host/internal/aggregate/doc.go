@@ -10,7 +10,7 @@
 // namespace in front of their ids, and calls about them are routed by it. Calls
 // that name nothing (Validate, GetMetadata, ListResourceTypes, Cleanup, the
 // listings of such objects) go to all plugins. In a full sync a plugin that fails
-// can be answered for from its last good one ([Plugin].LastGood).
+// can be answered for from its last good one ([Plugin].Baseline).
 //
 // It must never let an answer through that would shorten a listing without
 // failing the sync, never give one plugin an id of another, never repeat a call

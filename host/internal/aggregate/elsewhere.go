@@ -6,16 +6,10 @@ import (
 	"sync"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
-)
+	"google.golang.org/protobuf/proto"
 
-// Elsewhere are the resource types of a plugin whose rows came in a listing of
-// another resource than the row's own: the grants of a role that is found in the
-// grants of a group, say. A sync file does not keep which listing a row came in, it
-// files the row under its own resource.
-type Elsewhere struct {
-	Entitlements []string
-	Grants       []string
-}
+	"github.com/batonhost/baton-host/host/internal/baseline"
+)
 
 // foundElsewhere collects an Elsewhere while the plugin lists.
 type foundElsewhere struct {
@@ -33,7 +27,7 @@ func (e *foundElsewhere) note(asked scope, page rows) {
 		typeID := resource.GetId().GetResourceType()
 		e.mu.Lock()
 		found := &e.entitlements
-		if page.kind == kindGrants {
+		if page.kind == baseline.Grants {
 			found = &e.grants
 		}
 		if *found == nil {
@@ -45,7 +39,7 @@ func (e *foundElsewhere) note(asked scope, page rows) {
 }
 
 // with is what was noted together with what is known of an earlier sync.
-func (e *foundElsewhere) with(known Elsewhere) *Elsewhere {
+func (e *foundElsewhere) with(known baseline.Elsewhere) *baseline.Elsewhere {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	union := func(found map[string]struct{}, known []string) []string {
@@ -58,43 +52,12 @@ func (e *foundElsewhere) with(known Elsewhere) *Elsewhere {
 		}
 		return slices.Sorted(maps.Keys(all))
 	}
-	return &Elsewhere{Entitlements: union(e.entitlements, known.Entitlements), Grants: union(e.grants, known.Grants)}
+	return &baseline.Elsewhere{Entitlements: union(e.entitlements, known.Entitlements), Grants: union(e.grants, known.Grants)}
 }
-
-// mayHold says whether rows of a resource of this type may have come in the listing
-// of another resource. What is not known may be.
-func (e *Elsewhere) mayHold(kind rowKind, typeID string) bool {
-	if e == nil {
-		return true
-	}
-	if kind == kindGrants {
-		return slices.Contains(e.Grants, typeID)
-	}
-	return slices.Contains(e.Entitlements, typeID)
-}
-
-// mayHoldAny says whether there may be any such rows.
-func (e *Elsewhere) mayHoldAny(kind rowKind) bool {
-	if e == nil {
-		return true
-	}
-	if kind == kindGrants {
-		return len(e.Grants) > 0
-	}
-	return len(e.Entitlements) > 0
-}
-
-// rowKind is what a listing under a resource is of.
-type rowKind string
-
-const (
-	kindEntitlements rowKind = "entitlements"
-	kindGrants       rowKind = "grants"
-)
 
 // rows are those of a page of entitlements or grants; the other list is empty.
 type rows struct {
-	kind         rowKind
+	kind         baseline.RowKind
 	entitlements []*v2.Entitlement
 	grants       []*v2.Grant
 }
@@ -108,4 +71,18 @@ func (r rows) resources() []*v2.Resource {
 		resources = append(resources, row.GetEntitlement().GetResource())
 	}
 	return resources
+}
+
+// rowsOf returns the rows of a page of entitlements or grants, and what they were listed
+// for; ok is false for any other page.
+func rowsOf(request, reply proto.Message) (asked scope, page rows, ok bool) {
+	switch reply := reply.(type) {
+	case *v2.EntitlementsServiceListEntitlementsResponse:
+		of, ok := request.(*v2.EntitlementsServiceListEntitlementsRequest)
+		return scopeOf(of.GetResource(), of.GetAnnotations(), &v2.TypeScopedEntitlements{}), rows{kind: baseline.Entitlements, entitlements: reply.GetList()}, ok
+	case *v2.GrantsServiceListGrantsResponse:
+		of, ok := request.(*v2.GrantsServiceListGrantsRequest)
+		return scopeOf(of.GetResource(), of.GetAnnotations(), &v2.TypeScopedGrants{}), rows{kind: baseline.Grants, grants: reply.GetList()}, ok
+	}
+	return scope{}, rows{}, false
 }

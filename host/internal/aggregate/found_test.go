@@ -137,7 +137,7 @@ func failsAt(n int64, failure codes.Code) interference {
 
 // made makes a sync file of an upload as a host does, and keeps it.
 type made struct {
-	keep   *baseline.Keep
+	keep   *baseline.Store
 	path   string
 	result *syncrun.Result
 }
@@ -251,12 +251,12 @@ func aRecordThatDoesNotKnow(t *testing.T, at map[int]chosen) {
 			for _, n := range choose(made) {
 				good := before.lastGood(t, "c")
 				require.Nil(t, good.Elsewhere)
-				a := aggregateOf(t, []aggregate.Plugin{{Instance: "c", Namespace: "c", LastGood: good, Conn: serve(t, one, failsAt(n, codes.Unavailable))}})
+				a := aggregateOf(t, []aggregate.Plugin{{Instance: "c", Namespace: "c", Baseline: good, Conn: serve(t, one, failsAt(n, codes.Unavailable))}})
 				path, err := synced(t.Context(), t, a.Client(t.Context()), workers)
 				require.NoError(t, err, "failing at call %d", n+1)
 				require.Equal(t, want, read(t, path).lines(t, "-"), "failing at call %d", n+1)
 				require.False(t, a.Stale()[0].Contradicted)
-				require.Nil(t, a.Learned("c").Elsewhere, "it is not known any better")
+				require.Nil(t, a.Facts("c").Elsewhere, "it is not known any better")
 			}
 		})
 	}

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/baseline"
 )
 
 var asOf = time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)
@@ -48,7 +49,7 @@ func firstGeneration(t testing.TB, plugins []aggregate.Plugin, workers int) gene
 }
 
 // lastGood is a plugin's part of the generation, open until the test ends.
-func (g generation) lastGood(t testing.TB, instance string) *aggregate.LastGood {
+func (g generation) lastGood(t testing.TB, instance string) *baseline.Plugin {
 	t.Helper()
 	store, err := dotc1z.NewStore(t.Context(), g.path, dotc1z.WithReadOnly(true), dotc1z.WithTmpDir(t.TempDir()))
 	require.NoError(t, err)
@@ -56,8 +57,9 @@ func (g generation) lastGood(t testing.TB, instance string) *aggregate.LastGood 
 	latest, err := store.SyncMeta().LatestFullSync(t.Context())
 	require.NoError(t, err)
 	require.NoError(t, store.SetCurrentSync(t.Context(), latest.ID))
-	learned := g.aggregate.Learned(instance)
-	return &aggregate.LastGood{Store: store, ResourceTypes: learned.ResourceTypes, Static: learned.Static, AsOf: asOf}
+	facts := g.aggregate.Facts(instance)
+	facts.Elsewhere = nil // as of an older record
+	return &baseline.Plugin{File: store, Facts: facts, AsOf: asOf}
 }
 
 // failsFrom lets a number of calls of a sync through and fails all later ones.
@@ -142,10 +144,10 @@ func failsAnywhere(t *testing.T, at map[int]chosen) {
 				var count atomic.Int64
 				plugins := []aggregate.Plugin{
 					{
-						Instance: "c", Namespace: "c", LastGood: before.lastGood(t, "c"), ReadAhead: int(n % 3),
+						Instance: "c", Namespace: "c", Baseline: before.lastGood(t, "c"), ReadAhead: int(n % 3),
 						Conn: serve(t, crm(t), failsFrom(n, &count, status.Error(codes.PermissionDenied, "not today"))),
 					},
-					{Instance: "b", Namespace: "b", Conn: serve(t, users(4)), LastGood: before.lastGood(t, "b")},
+					{Instance: "b", Namespace: "b", Conn: serve(t, users(4)), Baseline: before.lastGood(t, "b")},
 				}
 				a := aggregateOf(t, plugins)
 				path, err := synced(t.Context(), t, a.Client(t.Context()), workers)
@@ -162,7 +164,7 @@ func failsAnywhere(t *testing.T, at map[int]chosen) {
 				}
 				// What stood in stands in again.
 				again := generation{path, a}
-				plugins[0].Conn, plugins[0].Err, plugins[0].LastGood = nil, fmt.Errorf("no such binary"), again.lastGood(t, "c")
+				plugins[0].Conn, plugins[0].Err, plugins[0].Baseline = nil, fmt.Errorf("no such binary"), again.lastGood(t, "c")
 				a = aggregateOf(t, plugins)
 				path, err = synced(t.Context(), t, a.Client(t.Context()), workers)
 				require.NoError(t, err)
@@ -194,8 +196,8 @@ func movable(orgs map[string][]string) *app {
 
 func TestNobodyIsLostWhoMovedBeforeTheFailure(t *testing.T) {
 	t.Parallel()
-	plugin := func(a *app, good *aggregate.LastGood, interfere ...interference) []aggregate.Plugin {
-		return []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: serve(t, a, interfere...), LastGood: good}}
+	plugin := func(a *app, good *baseline.Plugin, interfere ...interference) []aggregate.Plugin {
+		return []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: serve(t, a, interfere...), Baseline: good}}
 	}
 	before := firstGeneration(t, plugin(movable(map[string][]string{"o1": {"u1", "u2", "u3"}, "o2": {"u4"}, "o4": {"u6"}}), nil), 1)
 	// u1 has moved to o2, o4 is gone and u6 is in o3, u5 is new.
@@ -224,7 +226,7 @@ func TestWhatAPluginStillListedGoesBeforeWhatIsStored(t *testing.T) {
 	var pages atomic.Int64
 	seen := &log{}
 	a := aggregateOf(t, []aggregate.Plugin{{
-		Instance: "a", Namespace: "a", LastGood: before.lastGood(t, "a"),
+		Instance: "a", Namespace: "a", Baseline: before.lastGood(t, "a"),
 		Conn: serve(t, changed, func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
 			if method == listResources && pages.Add(1) > 2 {
 				// What the syncer takes for the end of a listing.
@@ -252,8 +254,8 @@ func TestOneSyncsFailureIsNotAnothers(t *testing.T) {
 	t.Parallel()
 	conn := serve(t, users(4))
 	before := firstGeneration(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: conn}}, 1)
-	failed := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Err: fmt.Errorf("did not start"), LastGood: before.lastGood(t, "a")}})
-	healthy := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: conn, LastGood: before.lastGood(t, "a")}})
+	failed := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Err: fmt.Errorf("did not start"), Baseline: before.lastGood(t, "a")}})
+	healthy := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: conn, Baseline: before.lastGood(t, "a")}})
 	for _, a := range []*aggregate.Aggregate{failed, healthy} {
 		_, err := synced(t.Context(), t, a.Client(t.Context()), 1)
 		require.NoError(t, err)
@@ -278,7 +280,7 @@ func TestTheEndOfTheCallersContextIsNoFailureOfThePlugin(t *testing.T) {
 	before := firstGeneration(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: serve(t, users(4))}}, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	a := aggregateOf(t, []aggregate.Plugin{{
-		Instance: "a", Namespace: "a", LastGood: before.lastGood(t, "a"),
+		Instance: "a", Namespace: "a", Baseline: before.lastGood(t, "a"),
 		Conn: serve(t, users(4), func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
 			if method == listResources {
 				cancel()

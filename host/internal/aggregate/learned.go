@@ -6,60 +6,67 @@ import (
 	"sync"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
-	"github.com/conductorone/baton-sdk/pkg/annotations"
 	"github.com/conductorone/baton-sdk/pkg/types/entitlement"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/batonhost/baton-host/host/internal/baseline"
 )
+
+// Recorder records what a later sync, or the rest of this one, has to know of what a
+// plugin lists, in the aggregate's ids. It is safe for concurrent use.
+type Recorder struct {
+	names     *Names
+	statics   statics
+	elsewhere foundElsewhere
+}
+
+// NewRecorder returns a recorder for the plugin with these names.
+func NewRecorder(names *Names) *Recorder { return &Recorder{names: names} }
+
+// Note notes a page that the plugin itself has listed.
+func (r *Recorder) Note(request, reply proto.Message) {
+	if static, ok := reply.(*v2.EntitlementsServiceListStaticEntitlementsResponse); ok {
+		if asked, ok := request.(*v2.EntitlementsServiceListStaticEntitlementsRequest); ok {
+			r.statics.add(asked.GetResourceTypeId(), static.GetList())
+		}
+		return
+	}
+	if asked, page, ok := rowsOf(request, reply); ok {
+		r.elsewhere.note(asked, page)
+	}
+}
+
+// Facts returns what is to be recorded of a plugin with these resource types, in its own
+// ids: what the plugin listed, together with the part of the baseline that was fallen
+// back to, if it was. source is nil where there is none.
+func (r *Recorder) Facts(types []string, source *Source) baseline.Facts {
+	facts := baseline.Facts{Static: map[string][]*v2.Entitlement{}}
+	for _, typeID := range types {
+		facts.ResourceTypes = append(facts.ResourceTypes, r.names.Prefix+typeID)
+	}
+	r.statics.mu.Lock()
+	defer r.statics.mu.Unlock()
+	maps.Copy(facts.Static, r.statics.byType)
+	failed := source != nil && source.Failed()
+	switch {
+	case !failed:
+		facts.Elsewhere = r.elsewhere.with(baseline.Elsewhere{})
+	case source.part.Elsewhere != nil:
+		facts.Elsewhere = r.elsewhere.with(*source.part.Elsewhere)
+	}
+	if failed {
+		for typeID, rows := range source.part.Static {
+			facts.Static[typeID] = withMissing(facts.Static[typeID], rows)
+		}
+	}
+	return facts
+}
 
 // statics are a plugin's static entitlements by resource type, in the
 // aggregate's ids, as this sync was given them.
 type statics struct {
 	mu     sync.Mutex
 	byType map[string][]*v2.Entitlement
-}
-
-// learn notes what a later sync, or the rest of this one, has to know.
-func (r *route) learn(request, reply proto.Message) {
-	switch reply := reply.(type) {
-	case *v2.ResourcesServiceListResourcesResponse:
-		if r.standIn != nil {
-			r.standIn.note(reply.GetList())
-		}
-	case *v2.EntitlementsServiceListStaticEntitlementsResponse:
-		if asked, ok := request.(*v2.EntitlementsServiceListStaticEntitlementsRequest); ok {
-			r.statics.add(asked.GetResourceTypeId(), reply.GetList())
-		}
-	case *v2.EntitlementsServiceListEntitlementsResponse:
-		if asked, ok := request.(*v2.EntitlementsServiceListEntitlementsRequest); ok {
-			r.learnRows(scopeOf(asked.GetResource(), asked.GetAnnotations(), &v2.TypeScopedEntitlements{}),
-				rows{kind: kindEntitlements, entitlements: reply.GetList()}, reply)
-		}
-	case *v2.GrantsServiceListGrantsResponse:
-		if asked, ok := request.(*v2.GrantsServiceListGrantsRequest); ok {
-			r.learnRows(scopeOf(asked.GetResource(), asked.GetAnnotations(), &v2.TypeScopedGrants{}),
-				rows{kind: kindGrants, grants: reply.GetList()}, reply)
-		}
-	}
-}
-
-// listedPage is what the replies with entitlements and with grants have in common.
-type listedPage interface {
-	GetNextPageToken() string
-	GetAnnotations() []*anypb.Any
-}
-
-// learnRows notes a page of entitlements or grants.
-func (r *route) learnRows(asked scope, page rows, reply listedPage) {
-	r.elsewhere.note(asked, page)
-	if r.standIn == nil {
-		return
-	}
-	annos := annotations.Annotations(reply.GetAnnotations())
-	if annos.Contains(&v2.InsertResourceGrants{}) {
-		r.standIn.note(page.resources())
-	}
-	r.standIn.noteRows(asked, page, annos.Contains(&v2.EnqueuePageTokens{}), reply.GetNextPageToken() == "")
 }
 
 // add keeps copies: the syncer changes what it is given.
@@ -75,31 +82,6 @@ func (s *statics) add(typeID string, rows []*v2.Entitlement) {
 	for _, row := range rows {
 		s.byType[typeID] = append(s.byType[typeID], proto.CloneOf(row))
 	}
-}
-
-// learned joins what the plugin said with what was answered for it.
-func (r *route) learned() Learned {
-	learned := Learned{Static: map[string][]*v2.Entitlement{}}
-	for _, typeID := range r.types.IDs() {
-		learned.ResourceTypes = append(learned.ResourceTypes, r.names.Prefix+typeID)
-	}
-	slices.Sort(learned.ResourceTypes)
-	r.statics.mu.Lock()
-	defer r.statics.mu.Unlock()
-	maps.Copy(learned.Static, r.statics.byType)
-	failed := r.standIn != nil && r.standIn.failed()
-	switch {
-	case !failed:
-		learned.Elsewhere = r.elsewhere.with(Elsewhere{})
-	case r.standIn.good.Elsewhere != nil:
-		learned.Elsewhere = r.elsewhere.with(*r.standIn.good.Elsewhere)
-	}
-	if failed {
-		for typeID, rows := range r.standIn.good.Static {
-			learned.Static[typeID] = withMissing(learned.Static[typeID], rows)
-		}
-	}
-	return learned
 }
 
 // changed says that the plugin itself has listed a static entitlement in this sync, in

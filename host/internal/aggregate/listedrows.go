@@ -3,6 +3,8 @@ package aggregate
 import (
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/types/grant"
+
+	"github.com/batonhost/baton-host/host/internal/baseline"
 )
 
 // listedRows are the entitlements and grants of a plugin that this sync has, as far
@@ -25,7 +27,7 @@ func newListedRows() *listedRows {
 
 // identity is what a row is known by: what the storage engines tell rows apart by.
 type identity struct {
-	kind               rowKind
+	kind               baseline.RowKind
 	resourceType, id   string // of the entitlement's resource
 	entitlement        string
 	principalType, who string // of grants
@@ -34,13 +36,13 @@ type identity struct {
 
 func entitlementPrint(row *v2.Entitlement) fingerprint {
 	id := row.GetResource().GetId()
-	return fingerprintOf(identity{kind: kindEntitlements, resourceType: id.GetResourceType(), id: id.GetResource(), entitlement: row.GetId()})
+	return fingerprintOf(identity{kind: baseline.Entitlements, resourceType: id.GetResourceType(), id: id.GetResource(), entitlement: row.GetId()})
 }
 
 func grantPrint(row *v2.Grant) fingerprint {
 	resource, principal := row.GetEntitlement().GetResource().GetId(), row.GetPrincipal().GetId()
 	return fingerprintOf(identity{
-		kind: kindGrants, resourceType: resource.GetResourceType(), id: resource.GetResource(), entitlement: row.GetEntitlement().GetId(),
+		kind: baseline.Grants, resourceType: resource.GetResourceType(), id: resource.GetResource(), entitlement: row.GetEntitlement().GetId(),
 		principalType: principal.GetResourceType(), who: principal.GetResource(),
 	})
 }
@@ -51,11 +53,11 @@ func grantIDPrint(row *v2.Grant) (fingerprint, bool) {
 	if row.GetId() == "" || row.GetId() == grant.NewGrantID(row.GetPrincipal(), row.GetEntitlement()) {
 		return fingerprint{}, false
 	}
-	return fingerprintOf(identity{kind: kindGrants, grant: row.GetId()}), true
+	return fingerprintOf(identity{kind: baseline.Grants, grant: row.GetId()}), true
 }
 
 // note notes a page that the plugin itself has listed.
-func (l *listedRows) note(listing string, page rows, known *Elsewhere, forks, last bool) {
+func (l *listedRows) note(listing string, page rows, known *baseline.Elsewhere, forks, last bool) {
 	if forks {
 		l.forked[listing] = struct{}{}
 	}
@@ -64,7 +66,7 @@ func (l *listedRows) note(listing string, page rows, known *Elsewhere, forks, la
 	// to is where rows of a type are noted, nil if they need not be.
 	to := func(typeID string) map[fingerprint]struct{} {
 		switch {
-		case known.mayHold(page.kind, typeID):
+		case known.MayHold(page.kind, typeID):
 			return l.kept
 		case ended:
 			return nil

@@ -3,6 +3,7 @@ package aggregate
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path"
 	"slices"
 	"strings"
@@ -35,10 +36,9 @@ type route struct {
 	conn      grpc.ClientConnInterface
 	broken    error // why conn is not used at all
 	types     *Types
-	statics   statics
-	elsewhere foundElsewhere
 	pages     *Checker
-	standIn   *standIn // nil: a failure fails the call
+	recorder  *Recorder
+	fallback  *Source // nil: a failure fails the call
 	ahead     *readAhead
 	listings  *openListings
 
@@ -73,8 +73,9 @@ func newRoute(a *Aggregate, plugin Plugin, seen *Seen, siblings bool) *route {
 		r.names.Display = display + ": "
 	}
 	r.pages = NewChecker(r.names, r.types, seen, siblings)
-	if plugin.LastGood != nil {
-		r.standIn = newStandIn(r, plugin.LastGood)
+	r.recorder = NewRecorder(r.names)
+	if plugin.Baseline != nil {
+		r.fallback = NewSource(plugin.Baseline, r.names, r.types, r.pages, r.recorder)
 	}
 	return r
 }
@@ -128,14 +129,13 @@ func (a *Aggregate) owner(typeID string) string {
 	return ""
 }
 
-// call answers one call, with this plugin or with what stands in for it.
-// request stays as it is.
+// call answers one call, with this plugin or from the baseline. request stays as it is.
 func (r *route) call(ctx context.Context, method string, request, reply proto.Message, opts []grpc.CallOption) error {
-	if r.standIn == nil || !answersFromFile(method) {
+	if r.fallback == nil || !Answers(method) {
 		return r.callPlugin(ctx, method, request, reply, opts)
 	}
-	if asking, done := r.standIn.asking(ctx); asking != nil {
-		err := r.callPlugin(asking, method, request, reply, opts)
+	if calling, done := r.fallback.BeginCall(ctx); calling != nil {
+		err := r.callPlugin(calling, method, request, reply, opts)
 		if err != nil && ctx.Err() == nil {
 			r.fail(method, err)
 		}
@@ -144,14 +144,13 @@ func (r *route) call(ctx context.Context, method string, request, reply proto.Me
 			return err
 		}
 	}
-	r.standIn.settle()
-	if err := r.standIn.answer(ctx, request, reply); err != nil {
-		return err
+	if err := r.fallback.Answer(ctx, request, reply); err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		failure, _ := r.fallback.Failure()
+		return r.failed(codes.Internal, "reading its part of the last good sync", err, fmt.Sprintf("it failed (%s), and", cleaned(failure.Err)))
 	}
-	r.pages.Fit(request, reply, func(row, why string) {
-		ctxzap.Extract(ctx).Warn("a row of the last good sync does not fit what the plugin listed before it failed, and was fitted",
-			zap.String("plugin", r.instance), zap.String("row", row), zap.String("why", why))
-	})
 	r.observe(request, reply)
 	return nil
 }
@@ -162,12 +161,12 @@ func (r *route) fail(method string, err error) {
 	// be wrong.
 	contradicted := method != v2.ConnectorService_Validate_FullMethodName &&
 		method != v2.ResourceTypesService_ListResourceTypes_FullMethodName && contradicts(err)
-	if !r.standIn.fail(err, contradicted) {
+	if !r.fallback.Fail(err, contradicted) {
 		return
 	}
 	r.ahead.stop()
 	r.listings.close()
-	r.aggregate.observer.FellBack(Fallback{Instance: r.instance, AsOf: r.standIn.good.AsOf, Err: err, Contradicted: contradicted})
+	r.aggregate.observer.FellBack(Fallback{Instance: r.instance, AsOf: r.fallback.AsOf(), Err: err, Contradicted: contradicted})
 }
 
 // callPlugin answers one call with the plugin itself.
@@ -186,7 +185,10 @@ func (r *route) callPlugin(ctx context.Context, method string, request, reply pr
 	if err := r.pages.Match(request, reply); err != nil {
 		return r.failed(codes.Internal, describe(method, own), err, "its reply cannot be used")
 	}
-	r.learn(request, reply)
+	r.recorder.Note(request, reply)
+	if r.fallback != nil {
+		r.fallback.Note(request, reply)
+	}
 	r.observe(request, reply)
 	return nil
 }

@@ -3,15 +3,19 @@ package aggregate
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/annotations"
-	"google.golang.org/grpc/codes"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/batonhost/baton-host/host/internal/baseline"
 )
 
 // storedToken begins the page tokens of listings that are answered from the last
@@ -19,25 +23,26 @@ import (
 // means that its listing begins anew there.
 const storedToken = "baton-host/last-good/"
 
-// standIn answers from the last good sync in the place of a plugin that failed.
+// Source answers from a plugin's part of the baseline once the plugin has failed.
 //
-// What the plugin had listed before it failed stays and goes before what is
-// stored: the syncer would let the last one win. What it had not listed is all
-// taken from the file. So a resource that was deleted in the app may come back
-// until the next good sync, but none is lost.
-type standIn struct {
-	route *route
-	good  *LastGood
+// What the plugin had listed before it failed stays and goes before what is stored: the
+// syncer would let the last one win. What it had not listed is all taken from the file.
+// So a resource that was deleted in the app may come back until the next accepted sync,
+// but none is lost.
+type Source struct {
+	part     *baseline.Plugin
+	names    *Names
+	types    *Types
+	pages    *Checker
+	recorder *Recorder
 
 	// flight are the calls of the plugin that are under way, which end with inFlight.
 	flight   sync.WaitGroup
 	inFlight context.Context //nolint:containedctx // It is the plugin's time in this sync, not that of a call.
 	land     context.CancelFunc
 
-	mu           sync.Mutex
-	failure      error // why the plugin is not asked any more
-	contradicted bool
-	accounts     int
+	mu      sync.Mutex
+	failure Failure
 	// delivered is every resource of the plugin that this sync has, listed the rows
 	// of other kinds.
 	delivered map[fingerprint]struct{}
@@ -51,63 +56,58 @@ type standIn struct {
 	found map[fingerprint]bool
 }
 
-// fingerprint stands for the identity of a resource or another row: 16 bytes in place
-// of strings. That two of one sync are equal by chance is not to be expected (for a
-// million resources, 1 in 10^26).
-type fingerprint [2]uint64
-
-var fingerprintSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
-
-func fingerprintOf[T comparable](this T) fingerprint {
-	return fingerprint{maphash.Comparable(fingerprintSeeds[0], this), maphash.Comparable(fingerprintSeeds[1], this)}
+// Failure is why, and how far, a plugin is fallen back for.
+type Failure struct {
+	// Err is why the plugin counts as failed.
+	Err error
+	// Contradicted says that a listing of the plugin was rejected as wrong.
+	Contradicted bool
+	// Accounts is how many accounts came from the baseline.
+	Accounts int
 }
 
-func resourcePrint(id *v2.ResourceId) fingerprint {
-	type identity struct{ resourceType, resource string }
-	return fingerprintOf(identity{id.GetResourceType(), id.GetResource()})
-}
-
-func newStandIn(r *route, good *LastGood) *standIn {
-	s := &standIn{
-		route: r, good: good, delivered: map[fingerprint]struct{}{}, listed: newListedRows(), begun: map[string]bool{},
+// NewSource returns the source of a plugin that has not failed yet.
+func NewSource(part *baseline.Plugin, names *Names, types *Types, pages *Checker, recorder *Recorder) *Source {
+	s := &Source{
+		part: part, names: names, types: types, pages: pages, recorder: recorder,
+		delivered: map[fingerprint]struct{}{}, listed: newListedRows(), begun: map[string]bool{},
 		held: map[string]*v2.GrantsServiceListGrantsResponse{}, found: map[fingerprint]bool{},
 	}
 	s.inFlight, s.land = context.WithCancel(context.Background())
 	return s
 }
 
-// asking returns the context for a call of the plugin, nil if it has failed. The
+// AsOf returns when the app itself was last read completely, for the baseline.
+func (s *Source) AsOf() time.Time { return s.part.AsOf }
+
+// BeginCall returns the context for a call of the plugin, nil if it has failed. The
 // context ends when it fails in another call. done must be called when the call has
 // ended and what it brought is noted.
-func (s *standIn) asking(ctx context.Context) (asking context.Context, done func()) {
+func (s *Source) BeginCall(ctx context.Context) (calling context.Context, done func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.failure != nil {
+	if s.failure.Err != nil {
 		return nil, nil
 	}
 	s.flight.Add(1)
-	asking, cancel := context.WithCancel(ctx)
+	calling, cancel := context.WithCancel(ctx)
 	stop := context.AfterFunc(s.inFlight, cancel)
-	return asking, func() {
+	return calling, func() {
 		stop()
 		cancel()
 		s.flight.Done()
 	}
 }
 
-// settle waits until no call of the plugin, which has failed, is under way: what
-// still came of one goes before what is stored.
-func (s *standIn) settle() { s.flight.Wait() }
-
-// fail has the plugin answered for from now on. It returns whether that is news. A
+// Fail takes the plugin for failed from now on. It returns whether that is news. A
 // listing that is rejected at the same time as another call fails for less is not
 // overlooked.
-func (s *standIn) fail(err error, contradicted bool) bool {
+func (s *Source) Fail(err error, contradicted bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	news := s.failure == nil
-	if news || contradicted && !s.contradicted {
-		s.failure, s.contradicted = err, contradicted
+	news := s.failure.Err == nil
+	if news || contradicted && !s.failure.Contradicted {
+		s.failure.Err, s.failure.Contradicted = err, contradicted
 	}
 	if news {
 		s.land()
@@ -115,20 +115,43 @@ func (s *standIn) fail(err error, contradicted bool) bool {
 	return news
 }
 
-func (s *standIn) failed() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.failure != nil
+// Failed says whether the plugin has failed.
+func (s *Source) Failed() bool {
+	_, failed := s.Failure()
+	return failed
 }
 
-func (s *standIn) report() (Stale, bool) {
+// Failure returns how the plugin has failed; false if it has not.
+func (s *Source) Failure() (Failure, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return Stale{Instance: s.route.instance, AsOf: s.good.AsOf, Accounts: s.accounts, Err: s.failure, Contradicted: s.contradicted}, s.failure != nil
+	return s.failure, s.failure.Err != nil
 }
 
-// note remembers what the plugin itself has listed.
-func (s *standIn) note(rows []*v2.Resource) {
+// Note notes a page that the plugin itself has listed.
+func (s *Source) Note(request, reply proto.Message) {
+	if page, ok := reply.(*v2.ResourcesServiceListResourcesResponse); ok {
+		s.noteResources(page.GetList())
+		return
+	}
+	asked, page, ok := rowsOf(request, reply)
+	listed, paged := reply.(interface {
+		GetNextPageToken() string
+		GetAnnotations() []*anypb.Any
+	})
+	if !ok || !paged {
+		return
+	}
+	annos := annotations.Annotations(listed.GetAnnotations())
+	if annos.Contains(&v2.InsertResourceGrants{}) {
+		s.noteResources(page.resources())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.listed.note(asked.listing(page.kind), page, s.part.Elsewhere, annos.Contains(&v2.EnqueuePageTokens{}), listed.GetNextPageToken() == "")
+}
+
+func (s *Source) noteResources(rows []*v2.Resource) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, row := range rows {
@@ -136,50 +159,51 @@ func (s *standIn) note(rows []*v2.Resource) {
 	}
 }
 
-// noteRows remembers entitlements or grants that the plugin itself has listed.
-func (s *standIn) noteRows(asked scope, page rows, forks, last bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.listed.note(asked.listing(page.kind), page, s.good.Elsewhere, forks, last)
-}
-
-// answers tells whether a method can be answered from a sync file at all. What
-// changes something cannot, nor what is asked for one resource.
-func answersFromFile(method string) bool {
+// Answers says whether a method can be answered from a sync file at all. What changes
+// something cannot, nor what is asked for one resource.
+func Answers(method string) bool {
 	return listing(method) || method == v2.ConnectorService_Validate_FullMethodName
 }
 
-// answer answers one call, in the aggregate's ids.
-func (s *standIn) answer(ctx context.Context, request, reply proto.Message) error {
-	var err error
+// Answer answers one call, in the aggregate's ids, for a plugin that has failed. It waits
+// until no call of the plugin is under way: what still came of one goes before what is
+// stored.
+func (s *Source) Answer(ctx context.Context, request, reply proto.Message) error {
+	s.flight.Wait()
+	if err := s.answer(ctx, request, reply); err != nil {
+		return err
+	}
+	s.pages.Fit(request, reply, func(row, why string) {
+		ctxzap.Extract(ctx).Warn("a row of the last good sync does not fit what the plugin listed before it failed, and was fitted",
+			zap.String("plugin", s.names.Instance), zap.String("row", row), zap.String("why", why))
+	})
+	return nil
+}
+
+func (s *Source) answer(ctx context.Context, request, reply proto.Message) error {
 	switch request := request.(type) {
 	case *v2.ConnectorServiceValidateRequest:
 		proto.Reset(reply)
+		return nil
 	case *v2.ResourcesServiceListResourcesRequest:
-		err = answerAs(reply, func(page *v2.ResourcesServiceListResourcesResponse) error { return s.resources(ctx, request, page) })
+		return answerAs(reply, func(page *v2.ResourcesServiceListResourcesResponse) error { return s.resources(ctx, request, page) })
 	case *v2.EntitlementsServiceListEntitlementsRequest:
-		err = answerAs(reply, func(page *v2.EntitlementsServiceListEntitlementsResponse) error {
+		return answerAs(reply, func(page *v2.EntitlementsServiceListEntitlementsResponse) error {
 			return s.entitlements(ctx, request, page)
 		})
 	case *v2.EntitlementsServiceListStaticEntitlementsRequest:
-		err = answerAs(reply, func(page *v2.EntitlementsServiceListStaticEntitlementsResponse) error {
+		return answerAs(reply, func(page *v2.EntitlementsServiceListStaticEntitlementsResponse) error {
 			// The syncer changes what it is given.
 			typeID := request.GetResourceTypeId()
-			for _, static := range s.route.statics.missing(typeID, s.good.Static[typeID]) {
+			for _, static := range s.recorder.statics.missing(typeID, s.part.Static[typeID]) {
 				page.SetList(append(page.GetList(), proto.CloneOf(static)))
 			}
 			return nil
 		})
 	case *v2.GrantsServiceListGrantsRequest:
-		err = answerAs(reply, func(page *v2.GrantsServiceListGrantsResponse) error { return s.grants(ctx, request, page) })
-	default:
-		err = fmt.Errorf("a %T cannot be answered from a sync file", request)
+		return answerAs(reply, func(page *v2.GrantsServiceListGrantsResponse) error { return s.grants(ctx, request, page) })
 	}
-	if err == nil || ctx.Err() != nil {
-		return err
-	}
-	failure, _ := s.report()
-	return s.route.failed(codes.Internal, "reading its part of the last good sync", err, fmt.Sprintf("it failed (%s), and", cleaned(failure.Err)))
+	return fmt.Errorf("a %T cannot be answered from a sync file", request)
 }
 
 // answerAs empties a reply of the expected type and has it filled.
@@ -194,14 +218,14 @@ func answerAs[T proto.Message](reply proto.Message, fill func(T) error) error {
 
 // begin tells where a listing goes on in the file; ok is false if it has been
 // answered, or is being answered, to somebody else.
-func (s *standIn) begin(key, token string) (stored string, ok bool) {
+func (s *Source) begin(key, token string) (stored string, ok bool) {
 	if stored, ours := strings.CutPrefix(token, storedToken); ours {
 		return stored, true
 	}
 	return "", s.beginOnce(key)
 }
 
-func (s *standIn) beginOnce(key string) bool {
+func (s *Source) beginOnce(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.begun[key] {
@@ -218,16 +242,17 @@ func nextToken(stored string) string {
 	return storedToken + stored
 }
 
-// resourceTypes are the plugin's resource types as the file has them.
-func (s *standIn) resourceTypes(ctx context.Context) ([]*v2.ResourceType, error) {
+// ResourceTypes returns the plugin's resource types as the file has them, in the
+// aggregate's ids.
+func (s *Source) ResourceTypes(ctx context.Context) ([]*v2.ResourceType, error) {
 	var rows []*v2.ResourceType
 	for token := ""; ; {
-		page, err := s.good.Store.ListResourceTypes(ctx, v2.ResourceTypesServiceListResourceTypesRequest_builder{PageToken: token}.Build())
+		page, err := s.part.File.ListResourceTypes(ctx, v2.ResourceTypesServiceListResourceTypesRequest_builder{PageToken: token}.Build())
 		if err != nil {
-			return nil, s.route.failed(codes.Internal, "reading its resource types from the last good sync", err, "")
+			return nil, err
 		}
 		for _, row := range page.GetList() {
-			if slices.Contains(s.good.ResourceTypes, row.GetId()) {
+			if slices.Contains(s.part.ResourceTypes, row.GetId()) {
 				rows = append(rows, row)
 			}
 		}
@@ -240,13 +265,13 @@ func (s *standIn) resourceTypes(ctx context.Context) ([]*v2.ResourceType, error)
 // resources answers a listing of a resource type with all that the file has of
 // the type and this sync has not, under whatever parent: a resource may have
 // moved to another one since, or its parent may be gone.
-func (s *standIn) resources(ctx context.Context, request *v2.ResourcesServiceListResourcesRequest, page *v2.ResourcesServiceListResourcesResponse) error {
+func (s *Source) resources(ctx context.Context, request *v2.ResourcesServiceListResourcesRequest, page *v2.ResourcesServiceListResourcesResponse) error {
 	typeID := request.GetResourceTypeId()
 	token, ok := s.begin("resources of "+typeID, request.GetPageToken())
 	if !ok {
 		return nil
 	}
-	stored, err := s.good.Store.ListResources(ctx, v2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: typeID, PageToken: token}.Build())
+	stored, err := s.part.File.ListResources(ctx, v2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: typeID, PageToken: token}.Build())
 	if err != nil {
 		return err
 	}
@@ -267,8 +292,8 @@ func (s *standIn) resources(ctx context.Context, request *v2.ResourcesServiceLis
 
 // claimResource says whether a resource of the file is to be delivered: it is not in
 // this sync yet.
-func (s *standIn) claimResource(id *v2.ResourceId) bool {
-	accounts := s.route.types.HasAccounts(s.route.names.OwnType(id.GetResourceType()))
+func (s *Source) claimResource(id *v2.ResourceId) bool {
+	accounts := s.types.HasAccounts(s.names.OwnType(id.GetResourceType()))
 	this := resourcePrint(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -277,12 +302,12 @@ func (s *standIn) claimResource(id *v2.ResourceId) bool {
 	}
 	s.delivered[this] = struct{}{}
 	if accounts {
-		s.accounts++
+		s.failure.Accounts++
 	}
 	return true
 }
 
-func (s *standIn) isHere(id *v2.ResourceId) bool {
+func (s *Source) isHere(id *v2.ResourceId) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	_, here := s.delivered[resourcePrint(id)]
@@ -304,7 +329,7 @@ func scopeOf(resource *v2.Resource, annos annotations.Annotations, typeScoped pr
 }
 
 // listing is the scope's listing of a kind of rows.
-func (s scope) listing(kind rowKind) string {
+func (s scope) listing(kind baseline.RowKind) string {
 	if s.resource == nil {
 		return string(kind) + " of type " + s.typeID
 	}

@@ -13,6 +13,8 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/types/entitlement"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/internal/baseline"
 )
 
 // A listing of entitlements or grants is answered with what the file has of its
@@ -26,11 +28,11 @@ const (
 
 // following is the token behind a page of a listing from the file, stored that of the
 // file.
-func (s *standIn) following(kind rowKind, rest bool, stored string) string {
+func (s *Source) following(kind baseline.RowKind, rest bool, stored string) string {
 	switch {
 	case stored == "" && rest:
 		return ""
-	case stored == "" && s.good.Elsewhere.mayHoldAny(kind) && s.beginOnce("the rest of the "+string(kind)):
+	case stored == "" && s.part.Elsewhere.MayHoldAny(kind) && s.beginOnce("the rest of the "+string(kind)):
 		return storedToken + restToken
 	case stored == "":
 		return ""
@@ -43,20 +45,20 @@ func (s *standIn) following(kind rowKind, rest bool, stored string) string {
 
 // in says whether a row of the file belongs into an answer: of the scope, or of the
 // rest.
-func (s *standIn) in(asked scope, rest bool, kind rowKind, resource *v2.ResourceId) bool {
+func (s *Source) in(asked scope, rest bool, kind baseline.RowKind, resource *v2.ResourceId) bool {
 	if !rest {
 		return asked.lists(resource)
 	}
-	return s.good.Elsewhere.mayHold(kind, resource.GetResourceType()) && s.isMine(resource)
+	return s.part.Elsewhere.MayHold(kind, resource.GetResourceType()) && s.isMine(resource)
 }
 
-func (s *standIn) isMine(id *v2.ResourceId) bool {
-	return s.route.aggregate.owner(id.GetResourceType()) == s.route.instance
+func (s *Source) isMine(id *v2.ResourceId) bool {
+	return s.names.Owner(id.GetResourceType()) == s.names.Instance
 }
 
-func (s *standIn) entitlements(ctx context.Context, request *v2.EntitlementsServiceListEntitlementsRequest, page *v2.EntitlementsServiceListEntitlementsResponse) error {
+func (s *Source) entitlements(ctx context.Context, request *v2.EntitlementsServiceListEntitlementsRequest, page *v2.EntitlementsServiceListEntitlementsResponse) error {
 	asked := scopeOf(request.GetResource(), request.GetAnnotations(), &v2.TypeScopedEntitlements{})
-	listing := asked.listing(kindEntitlements)
+	listing := asked.listing(baseline.Entitlements)
 	token, ok := s.begin(listing, request.GetPageToken())
 	if !ok {
 		return nil
@@ -66,33 +68,33 @@ func (s *standIn) entitlements(ctx context.Context, request *v2.EntitlementsServ
 	if !rest {
 		query.Resource = asked.resource
 	}
-	stored, err := s.good.Store.ListEntitlements(ctx, query.Build())
+	stored, err := s.part.File.ListEntitlements(ctx, query.Build())
 	if err != nil {
 		return err
 	}
 	for _, row := range stored.GetList() {
 		resource := row.GetResource().GetId()
-		if !s.in(asked, rest, kindEntitlements, resource) || s.route.statics.changed(row, s.good.Static) {
+		if !s.in(asked, rest, baseline.Entitlements, resource) || s.recorder.statics.changed(row, s.part.Static) {
 			continue
 		}
 		gone, err := s.gone(ctx, resource)
 		if err != nil {
 			return err
 		}
-		if !gone && s.claim(listing, kindEntitlements, resource, entitlementPrint(row)) {
+		if !gone && s.claim(listing, baseline.Entitlements, resource, entitlementPrint(row)) {
 			page.SetList(append(page.GetList(), row))
 		}
 	}
-	page.SetNextPageToken(s.following(kindEntitlements, rest, stored.GetNextPageToken()))
+	page.SetNextPageToken(s.following(baseline.Entitlements, rest, stored.GetNextPageToken()))
 	return nil
 }
 
-func (s *standIn) grants(ctx context.Context, request *v2.GrantsServiceListGrantsRequest, page *v2.GrantsServiceListGrantsResponse) error {
+func (s *Source) grants(ctx context.Context, request *v2.GrantsServiceListGrantsRequest, page *v2.GrantsServiceListGrantsResponse) error {
 	if s.takeHeld(request.GetPageToken(), page) {
 		return nil
 	}
 	asked := scopeOf(request.GetResource(), request.GetAnnotations(), &v2.TypeScopedGrants{})
-	listing := asked.listing(kindGrants)
+	listing := asked.listing(baseline.Grants)
 	token, ok := s.begin(listing, request.GetPageToken())
 	if !ok {
 		return nil
@@ -102,9 +104,9 @@ func (s *standIn) grants(ctx context.Context, request *v2.GrantsServiceListGrant
 	var next string
 	var err error
 	if rest || asked.resource == nil {
-		stored, next, err = s.good.Store.Grants().ListWithAnnotationsPage(ctx, token)
+		stored, next, err = s.part.File.Grants().ListWithAnnotationsPage(ctx, token)
 	} else {
-		stored, next, err = s.good.Store.Grants().ListWithAnnotationsForResourcePage(ctx, asked.resource, "", token, 0)
+		stored, next, err = s.part.File.Grants().ListWithAnnotationsForResourcePage(ctx, asked.resource, "", token, 0)
 	}
 	if err != nil {
 		return err
@@ -116,7 +118,7 @@ func (s *standIn) grants(ctx context.Context, request *v2.GrantsServiceListGrant
 	inserting := &v2.GrantsServiceListGrantsResponse{}
 	for _, row := range stored {
 		grant := row.Grant
-		if !s.in(asked, rest, kindGrants, grant.GetEntitlement().GetResource().GetId()) || !asListed(grant) {
+		if !s.in(asked, rest, baseline.Grants, grant.GetEntitlement().GetResource().GetId()) || !asListed(grant) {
 			continue
 		}
 		restoreExpansion(row)
@@ -132,7 +134,7 @@ func (s *standIn) grants(ctx context.Context, request *v2.GrantsServiceListGrant
 			page.SetList(append(page.GetList(), grant))
 		}
 	}
-	page.SetNextPageToken(s.following(kindGrants, rest, next))
+	page.SetNextPageToken(s.following(baseline.Grants, rest, next))
 	if len(inserting.GetList()) > 0 {
 		inserting.SetAnnotations(annotations.New(&v2.InsertResourceGrants{}))
 		s.hold(inserting, page)
@@ -142,7 +144,7 @@ func (s *standIn) grants(ctx context.Context, request *v2.GrantsServiceListGrant
 
 // place decides about a stored grant: whether it is delivered, and whether its
 // resource has to be inserted with it, which the grant then has whole.
-func (s *standIn) place(ctx context.Context, listing string, grant *v2.Grant) (inserts, skip bool, err error) {
+func (s *Source) place(ctx context.Context, listing string, grant *v2.Grant) (inserts, skip bool, err error) {
 	resource := grant.GetEntitlement().GetResource().GetId()
 	gone, err := s.gone(ctx, grant.GetPrincipal().GetId())
 	if gone || err != nil {
@@ -157,7 +159,7 @@ func (s *standIn) place(ctx context.Context, listing string, grant *v2.Grant) (i
 	if byID, ok := grantIDPrint(grant); ok {
 		others = append(others, byID)
 	}
-	if !s.claim(listing, kindGrants, resource, grantPrint(grant), others...) {
+	if !s.claim(listing, baseline.Grants, resource, grantPrint(grant), others...) {
 		return false, true, nil
 	}
 	if !insertsResource(grant) || s.isHere(resource) {
@@ -177,14 +179,14 @@ func (s *standIn) place(ctx context.Context, listing string, grant *v2.Grant) (i
 }
 
 // claim says whether a row of the file is to be delivered: it is not in this sync yet.
-func (s *standIn) claim(listing string, kind rowKind, resource *v2.ResourceId, this fingerprint, others ...fingerprint) bool {
+func (s *Source) claim(listing string, kind baseline.RowKind, resource *v2.ResourceId, this fingerprint, others ...fingerprint) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.listed.claim(listing, s.good.Elsewhere.mayHold(kind, resource.GetResourceType()), this, others...)
+	return s.listed.claim(listing, s.part.Elsewhere.MayHold(kind, resource.GetResourceType()), this, others...)
 }
 
 // hold puts a page behind another one.
-func (s *standIn) hold(page, before *v2.GrantsServiceListGrantsResponse) {
+func (s *Source) hold(page, before *v2.GrantsServiceListGrantsResponse) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	page.SetNextPageToken(before.GetNextPageToken())
@@ -194,7 +196,7 @@ func (s *standIn) hold(page, before *v2.GrantsServiceListGrantsResponse) {
 }
 
 // takeHeld fills in the page of the token, if it is held.
-func (s *standIn) takeHeld(token string, page *v2.GrantsServiceListGrantsResponse) bool {
+func (s *Source) takeHeld(token string, page *v2.GrantsServiceListGrantsResponse) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	held := s.held[token]
@@ -240,8 +242,8 @@ func insertsResource(grant *v2.Grant) bool {
 }
 
 // stored is a resource as the file has it, nil if it has not.
-func (s *standIn) stored(ctx context.Context, id *v2.ResourceId) (*v2.Resource, error) {
-	answer, err := s.good.Store.GetResource(ctx, reader_v2.ResourcesReaderServiceGetResourceRequest_builder{ResourceId: id}.Build())
+func (s *Source) stored(ctx context.Context, id *v2.ResourceId) (*v2.Resource, error) {
+	answer, err := s.part.File.GetResource(ctx, reader_v2.ResourcesReaderServiceGetResourceRequest_builder{ResourceId: id}.Build())
 	if status.Code(err) == codes.NotFound {
 		return nil, nil
 	}
@@ -250,7 +252,7 @@ func (s *standIn) stored(ctx context.Context, id *v2.ResourceId) (*v2.Resource, 
 
 // gone says whether a resource of this plugin was in the last good sync and, as the
 // plugin listed before it failed, is no longer. One that grants bring may still come.
-func (s *standIn) gone(ctx context.Context, id *v2.ResourceId) (bool, error) {
+func (s *Source) gone(ctx context.Context, id *v2.ResourceId) (bool, error) {
 	if !s.isMine(id) || s.isHere(id) {
 		return false, nil
 	}
@@ -264,8 +266,8 @@ func (s *standIn) gone(ctx context.Context, id *v2.ResourceId) (bool, error) {
 
 // foundByGrants says whether a resource that is in the file will come with the rest of
 // the grants, wherever it came from.
-func (s *standIn) foundByGrants(ctx context.Context, id *v2.ResourceId) (bool, error) {
-	if !s.good.Elsewhere.mayHold(kindGrants, id.GetResourceType()) {
+func (s *Source) foundByGrants(ctx context.Context, id *v2.ResourceId) (bool, error) {
+	if !s.part.Elsewhere.MayHold(baseline.Grants, id.GetResourceType()) {
 		return false, nil
 	}
 	this := resourcePrint(id)
@@ -277,7 +279,7 @@ func (s *standIn) foundByGrants(ctx context.Context, id *v2.ResourceId) (bool, e
 	}
 	resource := v2.Resource_builder{Id: id}.Build()
 	for token := ""; !found; {
-		rows, next, err := s.good.Store.Grants().ListWithAnnotationsForResourcePage(ctx, resource, "", token, 0)
+		rows, next, err := s.part.File.Grants().ListWithAnnotationsForResourcePage(ctx, resource, "", token, 0)
 		if err != nil {
 			return false, err
 		}
@@ -295,8 +297,8 @@ func (s *standIn) foundByGrants(ctx context.Context, id *v2.ResourceId) (bool, e
 // foundLate says whether a resource of the file was found in grants, after the static
 // entitlements had been listed, and so has none of those of its type. Were it listed
 // now with the others, it would get them.
-func (s *standIn) foundLate(ctx context.Context, row *v2.Resource) (bool, error) {
-	static := s.good.Static[row.GetId().GetResourceType()]
+func (s *Source) foundLate(ctx context.Context, row *v2.Resource) (bool, error) {
+	static := s.part.Static[row.GetId().GetResourceType()]
 	if len(static) == 0 {
 		return false, nil
 	}
@@ -305,7 +307,7 @@ func (s *standIn) foundLate(ctx context.Context, row *v2.Resource) (bool, error)
 		return false, err
 	}
 	for token := ""; ; {
-		page, err := s.good.Store.ListEntitlements(ctx, v2.EntitlementsServiceListEntitlementsRequest_builder{Resource: row, PageToken: token}.Build())
+		page, err := s.part.File.ListEntitlements(ctx, v2.EntitlementsServiceListEntitlementsRequest_builder{Resource: row, PageToken: token}.Build())
 		if err != nil {
 			return false, err
 		}

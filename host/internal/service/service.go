@@ -85,7 +85,7 @@ type Service struct {
 	upload   *config.Upload
 	plugins  []*fleet.Plugin
 	sessions *session.Stores
-	baseline *baseline.Keep
+	baseline *baseline.Store
 	board    *status.Board
 	history  *history.File
 	options  Options
