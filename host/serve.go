@@ -83,7 +83,7 @@ func (h *Host) Serve(ctx context.Context, options ServeOptions) error {
 	defer running.Stop(ctx)
 	err = h.serveEach(ctx, running, board, past, service.Options{
 		Version: h.options.Version, StateDir: dir, TempDir: temp.Path(), Accept: h.options.AcceptDeletions,
-		Retry: aggregate.RetryFor(h.options.RetryFor), Grace: options.Grace, StallTimeout: options.StallTimeout,
+		Retry: aggregate.RetriesFor(h.options.RetryFor), Grace: options.Grace, StallTimeout: options.StallTimeout,
 	})
 	if ctx.Err() != nil {
 		log.Info("stopped")

@@ -240,7 +240,7 @@ func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet
 		Accept:   u.host.acceptedSet(),
 		Keep:     keep,
 		Dir:      filepath.Dir(path),
-		Retry:    aggregate.RetryFor(u.host.options.RetryFor),
+		Retry:    aggregate.RetriesFor(u.host.options.RetryFor),
 		Sessions: running.Sessions(),
 		Figures:  figures,
 		Read:     u.read,

@@ -53,7 +53,7 @@ type Plugin struct {
 
 	// Listings is the limit on how many listings go on at the same time; nil is no
 	// limit. An aggregate with such a plugin has to be closed.
-	Listings Listings
+	Listings ListingLimit
 
 	// ReadAhead is how many pages of the plugin's listings are asked for before
 	// the syncer wants them, and held: at most MostReadAhead; 0 is none. An
@@ -78,8 +78,8 @@ type Plugin struct {
 type Option func(*Aggregate)
 
 // WithRetry sets how plugin calls that are safe to repeat are retried. Without
-// it the defaults of RetryPolicy hold.
-func WithRetry(policy RetryPolicy) Option {
+// it the defaults of Retries hold.
+func WithRetry(policy Retries) Option {
 	return func(a *Aggregate) { a.retry = policy }
 }
 
@@ -108,7 +108,7 @@ type Aggregate struct {
 	routes      []*route
 	byNamespace map[string]*route
 	bare        []*route // without a namespace
-	retry       RetryPolicy
+	retry       Retries
 	observer    Observer
 	memory      MetadataMemory
 	sessions    Sessions // nil: none
@@ -134,7 +134,7 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 	for _, opt := range opts {
 		opt(a)
 	}
-	a.retry = a.retry.withDefaults()
+	a.retry = a.retry.WithDefaults()
 	if a.observer == nil {
 		a.observer = noObserver{}
 	}
@@ -193,8 +193,8 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 // calls without reading ahead.
 func (a *Aggregate) Close() {
 	for _, r := range a.routes {
-		r.ahead.close()
-		r.listings.close()
+		r.ahead.Close()
+		r.listings.Close()
 	}
 }
 

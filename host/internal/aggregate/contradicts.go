@@ -21,9 +21,9 @@ func contradicts(err error) bool {
 	if call, ok := errors.AsType[*callError](err); ok {
 		cause = call.cause // The code of the call is ABORTED for much of both kinds.
 	}
-	if own, ok := errors.AsType[*ownError](cause); ok {
+	if own, ok := errors.AsType[*Refusal](cause); ok {
 		// A listing without rows is one that stands still; the rows before are right.
-		return own.code != codes.Aborted
+		return own.Code != codes.Aborted
 	}
 	if lost(cause) || errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
 		return false

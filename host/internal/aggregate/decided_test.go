@@ -24,7 +24,7 @@ func TestEveryCallIsDecidedOn(t *testing.T) {
 				found[method] = true
 				_, decided := changing[method]
 				require.True(t, decided, "%s is not decided on", method)
-				require.False(t, Changes(method) && repeatable(method), "%s changes something and is repeated", method)
+				require.False(t, Changes(method) && IsRepeatable(method), "%s changes something and is repeated", method)
 			}
 		}
 		return true

@@ -34,7 +34,7 @@ func TestAnErrorCanBeToldWithoutNamingAnybody(t *testing.T) {
 		v2.GrantManagerServiceClient
 	} {
 		t.Helper()
-		return of(t, map[string]grpc.ClientConnInterface{"x": serve(t, users(2), interfere)}, aggregate.WithRetry(aggregate.RetryPolicy{MaxAttempts: 1}))
+		return of(t, map[string]grpc.ClientConnInterface{"x": serve(t, users(2), interfere)}, aggregate.WithRetry(aggregate.Retries{MaxAttempts: 1}))
 	}
 	for name, c := range map[string]struct {
 		interfere interference

@@ -64,7 +64,7 @@ func withoutValues(doing string) string {
 
 // failed makes a callError of an error of any kind, keeping its details.
 func (r *route) failed(code codes.Code, doing string, cause error, note string) error {
-	words := cleaned(cause)
+	words := Message(cause)
 	if note != "" {
 		words = note + ": " + words
 	}
@@ -99,27 +99,7 @@ func FailedPlugins(err error) []string {
 
 // refused is a callError that this package itself gives the reason for.
 func (r *route) refused(code codes.Code, doing, format string, args ...any) error {
-	return r.failed(code, doing, &ownError{code, format, args}, "")
-}
-
-// ownError is a reason that this package gives.
-type ownError struct {
-	code   codes.Code
-	format string
-	args   []any
-}
-
-func (e *ownError) Error() string { return fmt.Sprintf(e.format, e.args...) }
-
-// Public leaves texts out, which may come from the plugin.
-func (e *ownError) Public() string {
-	args := slices.Clone(e.args)
-	for i, arg := range args {
-		if _, ok := arg.(string); ok {
-			args[i] = "…"
-		}
-	}
-	return fmt.Sprintf(e.format, args...)
+	return r.failed(code, doing, &Refusal{Code: code, Format: format, Args: args}, "")
 }
 
 // interrupted is what a call returns when its own context ended.
@@ -165,14 +145,6 @@ func (e *joinedError) Error() string {
 
 func (e *joinedError) GRPCStatus() *status.Status { return status.New(e.code, e.Error()) }
 func (e *joinedError) Unwrap() []error            { return e.errs }
-
-// cleaned is an error's message without gRPC's prefixes.
-func cleaned(err error) string {
-	words := errtext.Plain(status.Convert(err).Message())
-	// The syncer takes this marker in an error of ListStaticEntitlements for an
-	// old connector that has none, and ends the listing as if complete.
-	return strings.ReplaceAll(words, `"errorType":"prefixError"`, `"errorType": "prefixError"`)
-}
 
 // describe says in words what a call does, in the plugin's own ids.
 func describe(method string, request proto.Message) string {

@@ -16,11 +16,12 @@ var listings = map[string]bool{
 	v2.GrantsService_ListGrants_FullMethodName:                   true,
 }
 
-func listing(method string) bool { return listings[method] }
+// IsListing says whether a call lists a part of a sync.
+func IsListing(method string) bool { return listings[method] }
 
-// repeatable calls change nothing in the app. Among them are all that the
+// IsRepeatable says whether a call may be repeated: such calls change nothing in the app. Among them are all that the
 // syncer makes, apart from Cleanup, whose failure it only logs.
-func repeatable(method string) bool {
+func IsRepeatable(method string) bool {
 	switch method {
 	case v2.ConnectorService_Validate_FullMethodName,
 		v2.ConnectorService_GetMetadata_FullMethodName,
@@ -36,14 +37,14 @@ func repeatable(method string) bool {
 		v2.TicketsService_BulkGetTickets_FullMethodName:
 		return true
 	}
-	return listing(method)
+	return IsListing(method)
 }
 
-// meansNone tells whether an error is no more than the answer "I have none".
+// MeansNone says whether an error is no more than the answer "I have none".
 // A plugin that is not built with the SDK need not have the two calls that
 // every sync makes without having asked whether there is anything to get; the
 // SDK answers them with nothing where an author has written nothing.
-func meansNone(method string, request proto.Message, err error) bool {
+func MeansNone(method string, request proto.Message, err error) bool {
 	if status.Code(err) != codes.Unimplemented {
 		return false
 	}

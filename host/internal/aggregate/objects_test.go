@@ -528,7 +528,7 @@ func TestAPluginThatDoesNotAnswerHoldsUpNoOneForLong(t *testing.T) {
 		AccountInfo:       v2.AccountInfo_builder{Login: "new"}.Build(),
 		CredentialOptions: v2.CredentialOptions_builder{NoPassword: &v2.CredentialOptions_NoPassword{}}.Build(),
 	}.Build()
-	short := aggregate.WithRetry(aggregate.RetryPolicy{CallTimeout: 2 * time.Second})
+	short := aggregate.WithRetry(aggregate.Retries{CallTimeout: 2 * time.Second})
 	d := newDesk()
 	client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(1), hangs), "b": serveDesk(t, d)}, short)
 	_, err := client.CreateAccount(t.Context(), request)

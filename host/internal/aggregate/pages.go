@@ -23,21 +23,21 @@ const (
 	DefaultMaxRows = 20_000_000
 )
 
-// Listings limits how many listings of a plugin go on at the same time, over all
+// ListingLimit limits how many listings of a plugin go on at the same time, over all
 // syncs. *supervise.Plugin is one.
-type Listings interface {
+type ListingLimit interface {
 	// BeginListing waits until a listing may begin. end is called once, when it has
 	// ended.
 	BeginListing(ctx context.Context) (end func(), err error)
 }
 
-// openListings are the listings of one plugin in one sync that have begun and not
+// Listings are the listings of one plugin in one sync that have begun and not
 // ended yet: each is the pages of one request, from the first to the last. They hold
 // the plugin's limit from page to page, and they are where a listing that never ends
 // is noticed. They are safe for concurrent use.
-type openListings struct {
-	instance string   // of the plugin
-	limit    Listings // nil: none
+type Listings struct {
+	instance string       // of the plugin
+	limit    ListingLimit // nil: none
 	// idle is how long a listing may go on without a row: a plugin that goes on giving
 	// out page tokens and no rows would hold a sync up for ever.
 	idle    time.Duration
@@ -45,7 +45,7 @@ type openListings struct {
 
 	mu     sync.Mutex
 	closed bool
-	next   map[string][]*openListing // by the request for the page that goes on with it
+	next   map[string][]*Listing // by the request for the page that goes on with it
 }
 
 // abandoned is how long the syncer may leave a listing between two pages while another
@@ -53,8 +53,8 @@ type openListings struct {
 // one that it has not asked for by then it will not ask for any more.
 const abandoned = time.Minute
 
-// openListing is one of them. Only the call for its current page uses it.
-type openListing struct {
+// Listing is one of them. Only the call for its current page uses it.
+type Listing struct {
 	end      func()    // gives its place back; nil: it has none
 	progress *progress // also of the cursors that its pages enqueued
 	since    time.Time // when it was last given back a page
@@ -84,10 +84,10 @@ func (p *progress) add(rows int, took time.Duration) (all int64, idle time.Durat
 	return p.rows, p.idle
 }
 
-func newOpenListings(plugin Plugin) *openListings {
-	o := &openListings{
-		instance: plugin.Instance, limit: plugin.Listings, idle: plugin.IdleTimeout, maxRows: plugin.MaxRows, next: map[string][]*openListing{},
-	}
+// NewListings returns the listings of a plugin; no limit is nil, and an idle time or a
+// number of rows of zero or less has its default.
+func NewListings(instance string, limit ListingLimit, idle time.Duration, maxRows int64) *Listings {
+	o := &Listings{instance: instance, limit: limit, idle: idle, maxRows: maxRows, next: map[string][]*Listing{}}
 	if o.idle <= 0 {
 		o.idle = DefaultIdleTimeout
 	}
@@ -97,12 +97,12 @@ func newOpenListings(plugin Plugin) *openListings {
 	return o
 }
 
-// begin returns the listing that this request goes on with or begins. One that begins
-// waits for its place. The caller passes it to page or drop.
-func (o *openListings) begin(ctx context.Context, method string, request proto.Message) (*openListing, error) {
+// Begin returns the listing that this request goes on with or begins. One that begins
+// waits for its place. The caller passes it to Page or Drop.
+func (o *Listings) Begin(ctx context.Context, method string, request proto.Message) (*Listing, error) {
 	listing := o.take(method, request)
 	if listing == nil {
-		listing = &openListing{progress: &progress{}, power: 1, mark: tokenOf(request)}
+		listing = &Listing{progress: &progress{}, power: 1, mark: tokenOf(request)}
 	}
 	if listing.end == nil && o.limit != nil {
 		stop := o.whileWaiting(ctx)
@@ -119,7 +119,7 @@ func (o *openListings) begin(ctx context.Context, method string, request proto.M
 // whileWaiting logs, every minute, that a listing waits for its place, and ends those of
 // this sync that keep it from others although nothing goes on with them. stop must be
 // called.
-func (o *openListings) whileWaiting(ctx context.Context) (stop func()) {
+func (o *Listings) whileWaiting(ctx context.Context) (stop func()) {
 	ticker := time.NewTicker(abandoned)
 	done := make(chan struct{})
 	go func() {
@@ -138,14 +138,14 @@ func (o *openListings) whileWaiting(ctx context.Context) (stop func()) {
 }
 
 // dropAbandoned ends the listings whose last page was given back before a time.
-func (o *openListings) dropAbandoned(before time.Time) {
+func (o *Listings) dropAbandoned(before time.Time) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for key, waiting := range o.next {
-		o.next[key] = slices.DeleteFunc(waiting, func(listing *openListing) bool {
+		o.next[key] = slices.DeleteFunc(waiting, func(listing *Listing) bool {
 			stale := listing.end != nil && listing.since.Before(before)
 			if stale {
-				o.drop(listing)
+				o.Drop(listing)
 			}
 			return stale
 		})
@@ -155,7 +155,7 @@ func (o *openListings) dropAbandoned(before time.Time) {
 	}
 }
 
-func (o *openListings) take(method string, request proto.Message) *openListing {
+func (o *Listings) take(method string, request proto.Message) *Listing {
 	if tokenOf(request) == "" {
 		return nil
 	}
@@ -177,30 +177,30 @@ func (o *openListings) take(method string, request proto.Message) *openListing {
 	return waiting[0]
 }
 
-// page takes a page of the listing in, for which the plugin was called for that long:
+// Page takes a page of the listing in, for which the plugin was called for that long:
 // waits between calls, such as for an app's rate limit, do not count. It returns the
 // request for the page behind it, nil where there is none and the listing has ended; or
 // why the listing must not go on, and then it has ended too.
-func (o *openListings) page(listing *openListing, method string, request, reply proto.Message, took time.Duration) (*following, *ownError) {
+func (o *Listings) Page(listing *Listing, method string, request, reply proto.Message, took time.Duration) (*Following, *Refusal) {
 	if refusal := o.refusal(listing, reply, took); refusal != nil {
-		o.drop(listing)
+		o.Drop(listing)
 		return nil, refusal
 	}
 	for _, token := range enqueued(reply) {
 		// It is read beside this one, and counted with it.
 		if sibling := behind(method, request, token); sibling != nil {
-			o.add(sibling.key, &openListing{progress: listing.progress, power: 1, mark: token})
+			o.add(sibling.key, &Listing{progress: listing.progress, power: 1, mark: token})
 		}
 	}
 	after := behind(method, request, nextOf(reply))
 	if after == nil || !o.add(after.key, listing) {
-		o.drop(listing)
+		o.Drop(listing)
 	}
 	return after, nil
 }
 
 // add returns false if nothing may be left open any more.
-func (o *openListings) add(key string, listing *openListing) bool {
+func (o *Listings) add(key string, listing *Listing) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	listing.since = time.Now()
@@ -211,33 +211,33 @@ func (o *openListings) add(key string, listing *openListing) bool {
 }
 
 // refusal returns why a listing would never end; nil if nothing shows that.
-func (o *openListings) refusal(listing *openListing, reply proto.Message, took time.Duration) *ownError {
+func (o *Listings) refusal(listing *Listing, reply proto.Message, took time.Duration) *Refusal {
 	token := nextOf(reply)
 	rows, idle := listing.progress.add(rowsIn(reply), took)
 	if rows > o.maxRows {
-		return &ownError{
-			code:   codes.Internal,
-			format: "it lists more than %d rows, so it is taken for a listing that never ends; if the app has so many, raise max-rows of the plugin's entry",
-			args:   []any{o.maxRows},
+		return &Refusal{
+			Code:   codes.Internal,
+			Format: "it lists more than %d rows, so it is taken for a listing that never ends; if the app has so many, raise max-rows of the plugin's entry",
+			Args:   []any{o.maxRows},
 		}
 	}
 	if token == "" && len(enqueued(reply)) == 0 {
 		return nil
 	}
 	if listing.comesRound(token) {
-		return &ownError{code: codes.Internal, format: "its page tokens come round in a circle, so the listing would never end; this is a fault of the connector"}
+		return &Refusal{Code: codes.Internal, Format: "its page tokens come round in a circle, so the listing would never end; this is a fault of the connector"}
 	}
 	if idle > o.idle {
-		return &ownError{
-			code:   codes.Aborted,
-			format: "it has given no row for %s of its time, only page tokens; if the app needs that long, raise its idle-timeout",
-			args:   []any{o.idle},
+		return &Refusal{
+			Code:   codes.Aborted,
+			Format: "it has given no row for %s of its time, only page tokens; if the app needs that long, raise its idle-timeout",
+			Args:   []any{o.idle},
 		}
 	}
 	return nil
 }
 
-func (l *openListing) comesRound(token string) bool {
+func (l *Listing) comesRound(token string) bool {
 	if token == "" {
 		return false
 	}
@@ -251,36 +251,36 @@ func (l *openListing) comesRound(token string) bool {
 	return false
 }
 
-// drop ends a listing that does not go on.
-func (o *openListings) drop(listing *openListing) {
+// Drop ends a listing that does not go on.
+func (o *Listings) Drop(listing *Listing) {
 	if listing.end != nil {
 		listing.end()
 		listing.end = nil
 	}
 }
 
-// close ends the listings that are between two pages, and leaves none open any more.
-func (o *openListings) close() {
+// Close ends the listings that are between two pages, and leaves none open any more.
+func (o *Listings) Close() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.closed = true
 	for _, waiting := range o.next {
 		for _, listing := range waiting {
-			o.drop(listing)
+			o.Drop(listing)
 		}
 	}
 	clear(o.next)
 }
 
-// following is the request for the page behind another, and its key.
-type following struct {
+// Following is the request for the page behind another, and its key.
+type Following struct {
 	request proto.Message
 	key     string
 }
 
 // behind returns the request for the page of the same listing at a token; nil where
 // there is none.
-func behind(method string, request proto.Message, token string) *following {
+func behind(method string, request proto.Message, token string) *Following {
 	if token == "" {
 		return nil
 	}
@@ -294,7 +294,7 @@ func behind(method string, request proto.Message, token string) *following {
 	if !ok {
 		return nil
 	}
-	return &following{request: after, key: key}
+	return &Following{request: after, key: key}
 }
 
 // keyOf distinguishes requests.

@@ -18,16 +18,16 @@ func TestAListingThatNothingGoesOnWithGivesItsPlaceUp(t *testing.T) {
 	request := func(typeID string) *v2.ResourcesServiceListResourcesRequest {
 		return v2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: typeID}.Build()
 	}
-	open := newOpenListings(Plugin{Instance: "a", Listings: supervise.New(t.Context(), supervise.Settings{})})
-	left, err := open.begin(t.Context(), method, request("user"))
+	open := NewListings("a", supervise.New(t.Context(), supervise.Settings{}), 0, 0)
+	left, err := open.Begin(t.Context(), method, request("user"))
 	require.NoError(t, err)
 	page := v2.ResourcesServiceListResourcesResponse_builder{NextPageToken: "2"}.Build()
-	_, refusal := open.page(left, method, request("user"), page, 0)
+	_, refusal := open.Page(left, method, request("user"), page, 0)
 	require.Nil(t, refusal)
 
 	begun := make(chan error, 1)
 	go func() {
-		_, err := open.begin(t.Context(), method, request("group"))
+		_, err := open.Begin(t.Context(), method, request("group"))
 		begun <- err
 	}()
 	open.dropAbandoned(time.Now().Add(-abandoned))

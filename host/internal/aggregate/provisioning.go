@@ -146,7 +146,7 @@ func (r *route) askSoon(ctx context.Context, method string, request, reply proto
 	defer cancel()
 	err := r.ask(limited, method, request, reply, nil)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		return r.refused(codes.Aborted, describe(method, request), "it did not answer within %s", rounded(limit))
+		return r.refused(codes.Aborted, describe(method, request), "it did not answer within %s", Rounded(limit))
 	}
 	return err
 }

@@ -15,24 +15,24 @@ import (
 // in memory; one has the plugin work while the syncer writes another.
 const MostReadAhead = 2
 
-// readAhead asks a plugin for the next page of a listing while the syncer stores
+// ReadAhead asks a plugin for the next page of a listing while the syncer stores
 // the one before. It holds a bounded number of pages for the whole plugin, asks for
 // none behind an error, and hands an error over as what the first attempt of the
 // call came to, so that the policy for retries stays in one place. It is safe for
 // concurrent use.
-type readAhead struct {
-	conn   grpc.ClientConnInterface
-	policy RetryPolicy
-	most   int
+type ReadAhead struct {
+	conn    grpc.ClientConnInterface
+	retries Retries
+	most    int
 
 	running sync.WaitGroup
 	mu      sync.Mutex
 	closed  bool
-	pages   map[string]*pageAhead // by what is going to be asked
+	pages   map[string]*PageAhead // by what is going to be asked
 }
 
-// pageAhead is a page that was asked for ahead of need.
-type pageAhead struct {
+// PageAhead is a page that was asked for ahead of need.
+type PageAhead struct {
 	method  string
 	request proto.Message
 	opts    []grpc.CallOption
@@ -50,18 +50,19 @@ type pageAhead struct {
 // place: a listing that is given up in the middle leaves one behind.
 const forgotten = time.Minute
 
-func newReadAhead(conn grpc.ClientConnInterface, policy RetryPolicy, most int) *readAhead {
-	return &readAhead{conn: conn, policy: policy, most: min(most, MostReadAhead), pages: map[string]*pageAhead{}}
+// NewReadAhead returns one that holds so many pages at most; 0 asks for none.
+func NewReadAhead(conn grpc.ClientConnInterface, retries Retries, most int) *ReadAhead {
+	return &ReadAhead{conn: conn, retries: retries, most: min(most, MostReadAhead), pages: map[string]*PageAhead{}}
 }
 
 // readsAhead are the listings that can be long. Resource types are read to their
 // end at once.
 func readsAhead(method string) bool {
-	return listing(method) && method != v2.ResourceTypesService_ListResourceTypes_FullMethodName
+	return IsListing(method) && method != v2.ResourceTypesService_ListResourceTypes_FullMethodName
 }
 
-// take hands out the page that was asked for by this request; nil if there is none.
-func (a *readAhead) take(method string, request proto.Message) *pageAhead {
+// Take returns the page that was asked for by this request; nil if there is none.
+func (a *ReadAhead) Take(method string, request proto.Message) *PageAhead {
 	if a.most < 1 || !readsAhead(method) {
 		return nil
 	}
@@ -79,9 +80,9 @@ func (a *readAhead) take(method string, request proto.Message) *pageAhead {
 	return page
 }
 
-// wait puts the page into reply, which then shares the page's memory. It returns
+// Wait puts the page into reply, which then shares the page's memory. It returns
 // how long the plugin took for it.
-func (p *pageAhead) wait(ctx context.Context, reply proto.Message) (time.Duration, error) {
+func (p *PageAhead) Wait(ctx context.Context, reply proto.Message) (time.Duration, error) {
 	defer p.cancel()
 	select {
 	case <-p.done:
@@ -105,9 +106,9 @@ func move(to, from protoreflect.Message) {
 	to.SetUnknown(from.GetUnknown())
 }
 
-// next asks for the page behind this one, unless there are enough already. What it
-// begins does not end with ctx but with close.
-func (a *readAhead) next(ctx context.Context, method string, after *following, kind proto.Message, opts []grpc.CallOption) {
+// Next asks for the page behind this one, unless there are enough already. What it
+// begins does not end with ctx but with Close.
+func (a *ReadAhead) Next(ctx context.Context, method string, after *Following, kind proto.Message, opts []grpc.CallOption) {
 	if a.most < 1 || !readsAhead(method) || after == nil {
 		return
 	}
@@ -117,7 +118,7 @@ func (a *readAhead) next(ctx context.Context, method string, after *following, k
 }
 
 // ask asks for a page, unless there are enough already. mu is held.
-func (a *readAhead) ask(ctx context.Context, method string, of *following, kind proto.Message, opts []grpc.CallOption) {
+func (a *ReadAhead) ask(ctx context.Context, method string, of *Following, kind proto.Message, opts []grpc.CallOption) {
 	if a.closed {
 		return
 	}
@@ -134,12 +135,12 @@ func (a *readAhead) ask(ctx context.Context, method string, of *following, kind 
 		return
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	page := &pageAhead{method: method, request: request, opts: opts, cancel: cancel, done: make(chan struct{})}
+	page := &PageAhead{method: method, request: request, opts: opts, cancel: cancel, done: make(chan struct{})}
 	a.pages[key] = page
 	answer := kind.ProtoReflect().New().Interface()
 	a.running.Go(func() {
 		begin := time.Now()
-		page.err = a.policy.once(running, func(ctx context.Context) error {
+		page.err = a.retries.once(running, func(ctx context.Context) error {
 			return a.conn.Invoke(ctx, method, request, answer, opts...)
 		})
 		page.arrived = time.Now()
@@ -150,7 +151,7 @@ func (a *readAhead) ask(ctx context.Context, method string, of *following, kind 
 }
 
 // makeRoom drops pages that nobody has come for. mu is held.
-func (a *readAhead) makeRoom() {
+func (a *ReadAhead) makeRoom() {
 	for key, page := range a.pages {
 		if page.isDone() && time.Since(page.arrived) > forgotten {
 			page.cancel()
@@ -159,7 +160,7 @@ func (a *readAhead) makeRoom() {
 	}
 }
 
-func (p *pageAhead) isDone() bool {
+func (p *PageAhead) isDone() bool {
 	select {
 	case <-p.done:
 		return true
@@ -170,7 +171,7 @@ func (p *pageAhead) isDone() bool {
 
 // follow goes on behind a page that has arrived and is still waiting, as far as there
 // is room. Behind one that was taken whoever took it goes on.
-func (a *readAhead) follow(ctx context.Context, key string, page *pageAhead) {
+func (a *ReadAhead) follow(ctx context.Context, key string, page *PageAhead) {
 	if page.err != nil || a.most < 2 {
 		return
 	}
@@ -185,8 +186,8 @@ func (a *readAhead) follow(ctx context.Context, key string, page *pageAhead) {
 	}
 }
 
-// stop drops what was asked for, and nothing is asked ahead any more.
-func (a *readAhead) stop() {
+// Stop drops what was asked for, and nothing is asked ahead any more.
+func (a *ReadAhead) Stop() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true
@@ -196,9 +197,9 @@ func (a *readAhead) stop() {
 	clear(a.pages)
 }
 
-// close is stop, and waits until nothing is in flight. Nobody may be waiting for a
+// Close is stop, and waits until nothing is in flight. Nobody may be waiting for a
 // page any more.
-func (a *readAhead) close() {
-	a.stop()
+func (a *ReadAhead) Close() {
+	a.Stop()
 	a.running.Wait()
 }

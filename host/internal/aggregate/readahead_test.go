@@ -120,7 +120,7 @@ func TestNothingIsReadAheadOfAnError(t *testing.T) {
 					return handler(ctx, request)
 				})
 				a, err := aggregate.New([]aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: conn, ReadAhead: ahead}},
-					aggregate.WithRetry(aggregate.RetryPolicy{MaxAttempts: tc.attempts, InitialDelay: time.Millisecond}))
+					aggregate.WithRetry(aggregate.Retries{MaxAttempts: tc.attempts, InitialDelay: time.Millisecond}))
 				require.NoError(t, err)
 				t.Cleanup(a.Close)
 

@@ -15,12 +15,12 @@ import (
 	"github.com/batonhost/baton-host/host/internal/backoff"
 )
 
-// RetryPolicy bounds how often and how long a call that is safe to repeat is
+// Retries bounds how often and how long a call that is safe to repeat is
 // tried. It is the only layer under a host that retries: the SDK's syncer would
 // retry UNAVAILABLE and DEADLINE_EXCEEDED for ever, so neither reaches it.
 //
 // A field that is zero or less has its default.
-type RetryPolicy struct {
+type Retries struct {
 	// MaxAttempts is how many attempts may fail, other than by the app's rate
 	// limit, before the call does. Default 8; 1 never retries.
 	MaxAttempts int
@@ -49,7 +49,8 @@ type RetryPolicy struct {
 	MaxRateLimitWait time.Duration
 }
 
-func (p RetryPolicy) withDefaults() RetryPolicy {
+// WithDefaults returns the policy with the defaults of the fields that are not set.
+func (p Retries) WithDefaults() Retries {
 	if p.MaxAttempts <= 0 {
 		p.MaxAttempts = 8
 	}
@@ -73,40 +74,43 @@ func (p RetryPolicy) withDefaults() RetryPolicy {
 	return p
 }
 
-// gaveUpError is the end of all retries.
-type gaveUpError struct {
-	attempts int
-	elapsed  time.Duration
-	last     error
-	limit    time.Duration // the wait that the app's rate limit asks for; 0 if that is not the reason
+// ExhaustedError is the error of a call whose retries are used up. Last is the error of
+// the last attempt.
+type ExhaustedError struct {
+	Attempts int
+	Elapsed  time.Duration
+	Last     error
+	Limit    time.Duration // the wait that the app's rate limit asks for; 0 if that is not the reason
 }
 
-func (e *gaveUpError) Error() string { return e.note() + ": " + cleaned(e.last) }
-func (e *gaveUpError) Unwrap() error { return e.last }
+func (e *ExhaustedError) Error() string { return e.Note() + ": " + Message(e.Last) }
+func (e *ExhaustedError) Unwrap() error { return e.Last }
 
-func (e *gaveUpError) note() string {
+// Note returns how far the retries went, in words.
+func (e *ExhaustedError) Note() string {
 	times := "1 attempt"
-	if e.attempts != 1 {
-		times = fmt.Sprintf("%d attempts", e.attempts)
+	if e.Attempts != 1 {
+		times = fmt.Sprintf("%d attempts", e.Attempts)
 	}
-	note := fmt.Sprintf("gave up after %s in %s", times, rounded(e.elapsed))
-	if e.limit > 0 {
-		note += fmt.Sprintf(", as the app's rate limit asks for another %s", rounded(e.limit))
+	note := fmt.Sprintf("gave up after %s in %s", times, Rounded(e.Elapsed))
+	if e.Limit > 0 {
+		note += fmt.Sprintf(", as the app's rate limit asks for another %s", Rounded(e.Limit))
 	}
 	return note
 }
 
-func rounded(d time.Duration) time.Duration {
+// Rounded returns a duration as messages show it.
+func Rounded(d time.Duration) time.Duration {
 	if d < time.Second {
 		return d.Round(time.Millisecond)
 	}
 	return d.Round(time.Second)
 }
 
-// do calls attempt until it succeeds, fails in a way that another attempt does
-// not mend, or the policy is used up (then with a *gaveUpError). It returns
+// Do calls attempt until it succeeds, fails in a way that another attempt does
+// not mend, or the policy is used up (then with a *ExhaustedError). It returns
 // ctx's own error, bare, as soon as ctx ends.
-func (p RetryPolicy) do(ctx context.Context, attempt func(context.Context) error, retrying func(attempt int, wait time.Duration, err error)) error {
+func (p Retries) Do(ctx context.Context, attempt func(context.Context) error, retrying func(attempt int, wait time.Duration, err error)) error {
 	start := time.Now()
 	var limitedFor time.Duration // waited for rate limits
 	for n, failures, ended := 1, 0, 0; ; n++ {
@@ -117,10 +121,10 @@ func (p RetryPolicy) do(ctx context.Context, attempt func(context.Context) error
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
-		if replaced(err) {
+		if IsReplaced(err) {
 			ended++
 			if ended >= p.MaxReplaced {
-				return &gaveUpError{attempts: n, elapsed: time.Since(start), last: err}
+				return &ExhaustedError{Attempts: n, Elapsed: time.Since(start), Last: err}
 			}
 			retrying(n, 0, err)
 			continue
@@ -134,14 +138,14 @@ func (p RetryPolicy) do(ctx context.Context, attempt func(context.Context) error
 			// Not at the very moment of the reset, and not all workers at once.
 			wait += backoff.Jittered(p.InitialDelay)
 			if limitedFor+wait > p.MaxRateLimitWait {
-				return &gaveUpError{attempts: n, elapsed: elapsed, last: err, limit: wait}
+				return &ExhaustedError{Attempts: n, Elapsed: elapsed, Last: err, Limit: wait}
 			}
 			limitedFor += wait
 		} else {
 			wait = backoff.Jittered(p.delay(failures))
 			failures++
 			if failures >= p.MaxAttempts || elapsed-limitedFor+wait > p.MaxElapsed {
-				return &gaveUpError{attempts: n, elapsed: elapsed, last: err}
+				return &ExhaustedError{Attempts: n, Elapsed: elapsed, Last: err}
 			}
 		}
 		retrying(n, wait, err)
@@ -152,7 +156,7 @@ func (p RetryPolicy) do(ctx context.Context, attempt func(context.Context) error
 }
 
 // once makes one attempt within the call time-out.
-func (p RetryPolicy) once(ctx context.Context, attempt func(context.Context) error) error {
+func (p Retries) once(ctx context.Context, attempt func(context.Context) error) error {
 	// Not a deadline: it would travel with the call, and the plugin's end of the
 	// connection may keep it first, with an error that is not worth a retry.
 	limited, cancel := context.WithCancel(ctx)
@@ -166,7 +170,7 @@ func (p RetryPolicy) once(ctx context.Context, attempt func(context.Context) err
 }
 
 // delay is the longest wait after that many failures.
-func (p RetryPolicy) delay(failures int) time.Duration {
+func (p Retries) delay(failures int) time.Duration {
 	d := p.InitialDelay
 	for ; failures > 0 && d < p.MaxDelay; failures-- {
 		d *= 2
@@ -174,10 +178,10 @@ func (p RetryPolicy) delay(failures int) time.Duration {
 	return min(d, p.MaxDelay)
 }
 
-// replaced tells whether the plugin's process ended under the call and the next
+// IsReplaced says whether the plugin's process ended under the call and the next
 // attempt finds another: the connection waits for that one, and knows for how
 // long. See supervise.ExitError.
-func replaced(err error) bool {
+func IsReplaced(err error) bool {
 	ended, ok := errors.AsType[interface {
 		error
 		Replaced() bool
@@ -233,10 +237,10 @@ func pause(ctx context.Context, wait time.Duration, limited bool) error {
 // not know, and the start of a process before the call.
 const longestCall = 2 * time.Hour
 
-// RetryFor is the policy that retries an app for that long; 0 tries once.
-func RetryFor(d time.Duration) RetryPolicy {
+// RetriesFor is the policy that retries an app for that long; 0 tries once.
+func RetriesFor(d time.Duration) Retries {
 	if d <= 0 {
-		return RetryPolicy{MaxAttempts: 1, CallTimeout: longestCall}
+		return Retries{MaxAttempts: 1, CallTimeout: longestCall}
 	}
-	return RetryPolicy{MaxAttempts: math.MaxInt, MaxElapsed: d, CallTimeout: longestCall}
+	return Retries{MaxAttempts: math.MaxInt, MaxElapsed: d, CallTimeout: longestCall}
 }

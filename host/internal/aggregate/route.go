@@ -39,8 +39,8 @@ type route struct {
 	pages     *Checker
 	recorder  *Recorder
 	fallback  *Source // nil: a failure fails the call
-	ahead     *readAhead
-	listings  *openListings
+	ahead     *ReadAhead
+	listings  *Listings
 
 	provisioning bool
 	passwords    Passwords // nil: requests keep theirs
@@ -59,8 +59,8 @@ func newRoute(a *Aggregate, plugin Plugin, seen *Seen, siblings bool) *route {
 
 		provisioning: plugin.Provisioning,
 		passwords:    plugin.Passwords,
-		ahead:        newReadAhead(plugin.Conn, a.retry, plugin.ReadAhead),
-		listings:     newOpenListings(plugin),
+		ahead:        NewReadAhead(plugin.Conn, a.retry, plugin.ReadAhead),
+		listings:     NewListings(plugin.Instance, plugin.Listings, plugin.IdleTimeout, plugin.MaxRows),
 		askingTypes:  make(chan struct{}, 1),
 	}
 	r.names = &Names{Instance: plugin.Instance, Owner: a.owner, Namespaced: a.namespaced}
@@ -149,7 +149,7 @@ func (r *route) call(ctx context.Context, method string, request, reply proto.Me
 			return err
 		}
 		failure, _ := r.fallback.Failure()
-		return r.failed(codes.Internal, "reading its part of the last good sync", err, fmt.Sprintf("it failed (%s), and", cleaned(failure.Err)))
+		return r.failed(codes.Internal, "reading its part of the last good sync", err, fmt.Sprintf("it failed (%s), and", Message(failure.Err)))
 	}
 	r.observe(request, reply)
 	return nil
@@ -164,8 +164,8 @@ func (r *route) fail(method string, err error) {
 	if !r.fallback.Fail(err, contradicted) {
 		return
 	}
-	r.ahead.stop()
-	r.listings.close()
+	r.ahead.Stop()
+	r.listings.Close()
 	r.aggregate.observer.FellBack(Fallback{Instance: r.instance, AsOf: r.fallback.AsOf(), Err: err, Contradicted: contradicted})
 }
 
@@ -227,7 +227,7 @@ func (r *route) ask(ctx context.Context, method string, request, reply proto.Mes
 		return err
 	}
 	r.join(request)
-	if listing(method) {
+	if IsListing(method) {
 		return r.askPage(ctx, method, doing, request, reply, opts)
 	}
 	if _, err := r.invoke(ctx, method, doing, request, reply, opts); err != nil {
@@ -246,7 +246,7 @@ func (r *route) askPage(ctx context.Context, method, doing string, request, repl
 			return err
 		}
 	}
-	this, err := r.listings.begin(ctx, method, request)
+	this, err := r.listings.Begin(ctx, method, request)
 	if err != nil {
 		return r.interrupted(ctx, doing)
 	}
@@ -258,14 +258,14 @@ func (r *route) askPage(ctx context.Context, method, doing string, request, repl
 		err = r.check(ctx, doing, request, reply)
 	}
 	if err != nil {
-		r.listings.drop(this)
+		r.listings.Drop(this)
 		return err
 	}
-	after, refusal := r.listings.page(this, method, request, reply, took)
+	after, refusal := r.listings.Page(this, method, request, reply, took)
 	if refusal != nil {
-		return r.failed(refusal.code, doing, refusal, "")
+		return r.failed(refusal.Code, doing, refusal, "")
 	}
-	r.ahead.next(ctx, method, after, reply, opts)
+	r.ahead.Next(ctx, method, after, reply, opts)
 	return nil
 }
 
@@ -286,25 +286,25 @@ func (r *route) check(ctx context.Context, doing string, request, reply proto.Me
 // returns how long the plugin itself took.
 func (r *route) invoke(ctx context.Context, method, doing string, request, reply proto.Message, opts []grpc.CallOption) (took time.Duration, err error) {
 	attempt := func(ctx context.Context) error {
-		if asked := r.ahead.take(method, request); asked != nil {
-			itsTime, err := asked.wait(ctx, reply)
+		if asked := r.ahead.Take(method, request); asked != nil {
+			itsTime, err := asked.Wait(ctx, reply)
 			took += itsTime
 			return err
 		}
 		defer func(start time.Time) { took += time.Since(start) }(time.Now())
 		return r.conn.Invoke(ctx, method, request, reply, opts...)
 	}
-	if repeatable(method) {
-		err = r.aggregate.retry.do(ctx, attempt, func(n int, wait time.Duration, err error) {
+	if IsRepeatable(method) {
+		err = r.aggregate.retry.Do(ctx, attempt, func(n int, wait time.Duration, err error) {
 			ctxzap.Extract(ctx).Warn("plugin call failed, trying again",
 				zap.String("plugin", r.instance), zap.String("call", doing),
-				zap.Int("attempt", n), zap.Duration("wait", wait), zap.String("error", cleaned(err)))
+				zap.Int("attempt", n), zap.Duration("wait", wait), zap.String("error", Message(err)))
 			r.aggregate.observer.Retrying(Retry{Instance: r.instance, Method: path.Base(method), Attempt: n, Wait: wait, Err: err})
 		})
 	} else {
 		err = attempt(ctx)
 	}
-	if err != nil && meansNone(method, request, err) {
+	if err != nil && MeansNone(method, request, err) {
 		proto.Reset(reply)
 		return took, nil
 	}
@@ -319,14 +319,14 @@ func (r *route) translate(ctx context.Context, method, doing string, err error) 
 	if ctx.Err() != nil {
 		return r.interrupted(ctx, doing)
 	}
-	if replaced(err) && !repeatable(method) {
+	if IsReplaced(err) && !IsRepeatable(method) {
 		return r.failed(codes.Aborted, doing, err, "it broke off, and whether the app did it is not known")
 	}
-	if gaveUp, ok := errors.AsType[*gaveUpError](err); ok {
-		return r.failed(codes.Aborted, doing, gaveUp.last, gaveUp.note())
+	if exhausted, ok := errors.AsType[*ExhaustedError](err); ok {
+		return r.failed(codes.Aborted, doing, exhausted.Last, exhausted.Note())
 	}
 	switch code := status.Code(err); {
-	case code == codes.NotFound && listing(method):
+	case code == codes.NotFound && IsListing(method):
 		// For the SDK's syncer that is a warning: it drops the rest of the
 		// listing and calls the sync a success.
 		return r.failed(codes.FailedPrecondition, doing, err, "the plugin answered NOT_FOUND in the middle of a sync")

@@ -162,7 +162,7 @@ func (s *Source) noteResources(rows []*v2.Resource) {
 // Answers says whether a method can be answered from a sync file at all. What changes
 // something cannot, nor what is asked for one resource.
 func Answers(method string) bool {
-	return listing(method) || method == v2.ConnectorService_Validate_FullMethodName
+	return IsListing(method) || method == v2.ConnectorService_Validate_FullMethodName
 }
 
 // Answer answers one call, in the aggregate's ids, for a plugin that has failed. It waits

@@ -116,7 +116,7 @@ func (a *Aggregate) bulkCreateTickets(ctx context.Context, request *v2.TicketsSe
 			return answer.GetTickets(), err
 		},
 		failed: func(err error) *v2.TicketsServiceCreateTicketResponse {
-			return v2.TicketsServiceCreateTicketResponse_builder{Error: cleaned(err)}.Build()
+			return v2.TicketsServiceCreateTicketResponse_builder{Error: Message(err)}.Build()
 		},
 	}, request.GetTicketRequests())
 	if err != nil {
@@ -140,7 +140,7 @@ func (a *Aggregate) bulkGetTickets(ctx context.Context, request *v2.TicketsServi
 			return answer.GetTickets(), err
 		},
 		failed: func(err error) *v2.TicketsServiceGetTicketResponse {
-			return v2.TicketsServiceGetTicketResponse_builder{Error: cleaned(err)}.Build()
+			return v2.TicketsServiceGetTicketResponse_builder{Error: Message(err)}.Build()
 		},
 	}, request.GetTicketRequests())
 	if err != nil {

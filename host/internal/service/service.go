@@ -71,7 +71,7 @@ type Options struct {
 	TempDir string
 	// Accept are the plugins whose deletions are accepted once, by instance name.
 	Accept []string
-	Retry  aggregate.RetryPolicy
+	Retry  aggregate.Retries
 	// Grace is how long work in hand may go on once the context has ended.
 	Grace time.Duration
 	// StallTimeout is how long C1 may neither take more of a sync file nor, once it has
