@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
 // listActionSchemas answers with the actions of all plugins.
@@ -73,13 +75,13 @@ func (a *Aggregate) actionOwner(ctx context.Context, method string, request *v2.
 	if request.GetResourceTypeId() != "" {
 		return a.pick(ctx, method, request)
 	}
-	return a.ownerOf(ctx, describe(method, request), request.GetName(), ToAction)
+	return a.ownerOf(ctx, describe(method, request), request.GetName(), rename.ToAction)
 }
 
 // actionStatus asks how a run of an action stands.
 func (a *Aggregate) actionStatus(ctx context.Context, request *v2.GetActionStatusRequest, reply proto.Message, opts []grpc.CallOption) error {
 	const method = v2.ActionService_GetActionStatus_FullMethodName
-	r, err := a.ownerOf(ctx, describe(method, request), request.GetId(), ToActionRun)
+	r, err := a.ownerOf(ctx, describe(method, request), request.GetId(), rename.ToActionRun)
 	if err != nil {
 		return err
 	}
@@ -156,7 +158,7 @@ func (r *route) actionFields(ctx context.Context, name, typeID string, opts []gr
 
 func addFields(known map[string]*configv1.Field, fields []*configv1.Field) error {
 	for _, field := range fields {
-		if other := known[field.GetName()]; other != nil && FieldKind(other) != FieldKind(field) {
+		if other := known[field.GetName()]; other != nil && rename.FieldKind(other) != rename.FieldKind(field) {
 			return status.Errorf(codes.FailedPrecondition, "the plugin has several actions of this name, and the field %q is of different kinds in them", field.GetName())
 		}
 		known[field.GetName()] = field

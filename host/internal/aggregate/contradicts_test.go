@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/baseline"
+	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
 // endedProcess and noProcess are what a supervised connection answers
@@ -80,7 +81,7 @@ func TestWhetherAFailureContradictsTheListing(t *testing.T) {
 // first failure may be the lesser.
 func TestARejectedListingIsNotOverlookedBesideALostCall(t *testing.T) {
 	t.Parallel()
-	s := NewSource(&baseline.Plugin{}, &Names{Instance: "a"}, &Types{}, nil, nil)
+	s := NewSource(&baseline.Plugin{}, &rename.Names{Instance: "a"}, &Types{}, nil, nil)
 	asking, done := s.BeginCall(t.Context())
 	require.NoError(t, asking.Err())
 	lost, rejected := errors.New("lost"), errors.New("rejected")

@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
 // listEventFeeds answers with the feeds of all plugins.
@@ -46,7 +48,7 @@ func (a *Aggregate) listEvents(ctx context.Context, request *v2.ListEventsReques
 		}
 		return r.call(ctx, method, request, reply, opts)
 	}
-	return a.toOwner(ctx, method, id, ToEventFeed, request, reply, opts)
+	return a.toOwner(ctx, method, id, rename.ToEventFeed, request, reply, opts)
 }
 
 // oldFeed is the only plugin with the one feed that connectors had before feeds

@@ -10,18 +10,19 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/batonhost/baton-host/host/internal/baseline"
+	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
 // Recorder records what a later sync, or the rest of this one, has to know of what a
 // plugin lists, in the aggregate's ids. It is safe for concurrent use.
 type Recorder struct {
-	names     *Names
+	names     *rename.Names
 	statics   statics
 	elsewhere foundElsewhere
 }
 
 // NewRecorder returns a recorder for the plugin with these names.
-func NewRecorder(names *Names) *Recorder { return &Recorder{names: names} }
+func NewRecorder(names *rename.Names) *Recorder { return &Recorder{names: names} }
 
 // Note notes a page that the plugin itself has listed.
 func (r *Recorder) Note(request, reply proto.Message) {

@@ -7,6 +7,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
 // The syncer (baton-sdk v0.25.0, pkg/sync) leaves out what it cannot store and
@@ -22,7 +24,7 @@ import (
 
 // Checker checks the pages of one plugin in one sync.
 type Checker struct {
-	names *Names
+	names *rename.Names
 	types *Types
 	seen  *Seen
 	// siblings says that other plugins without a namespace share the ids.
@@ -31,7 +33,7 @@ type Checker struct {
 
 // NewChecker returns a checker for a plugin with these names. Its types must be known
 // before a page that [NeedsTypes] is checked. seen is shared by plugins that share ids.
-func NewChecker(names *Names, types *Types, seen *Seen, siblings bool) *Checker {
+func NewChecker(names *rename.Names, types *Types, seen *Seen, siblings bool) *Checker {
 	return &Checker{names: names, types: types, seen: seen, siblings: siblings}
 }
 

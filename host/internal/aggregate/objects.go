@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
 // Actions and their runs, event feeds, events, ticket schemas and tickets are
@@ -17,12 +19,12 @@ import (
 // and a call is routed by it.
 
 // servedBy are the capabilities that a plugin with such objects has.
-var servedBy = map[Reference][]v2.Capability{
-	ToAction:       {v2.Capability_CAPABILITY_ACTIONS},
-	ToActionRun:    {v2.Capability_CAPABILITY_ACTIONS},
-	ToEventFeed:    {v2.Capability_CAPABILITY_EVENT_FEED, v2.Capability_CAPABILITY_EVENT_FEED_V2},
-	ToTicket:       {v2.Capability_CAPABILITY_TICKETING},
-	ToTicketSchema: {v2.Capability_CAPABILITY_TICKETING},
+var servedBy = map[rename.Reference][]v2.Capability{
+	rename.ToAction:       {v2.Capability_CAPABILITY_ACTIONS},
+	rename.ToActionRun:    {v2.Capability_CAPABILITY_ACTIONS},
+	rename.ToEventFeed:    {v2.Capability_CAPABILITY_EVENT_FEED, v2.Capability_CAPABILITY_EVENT_FEED_V2},
+	rename.ToTicket:       {v2.Capability_CAPABILITY_TICKETING},
+	rename.ToTicketSchema: {v2.Capability_CAPABILITY_TICKETING},
 }
 
 // namespaced is the instance whose namespace an id begins with.
@@ -36,7 +38,7 @@ func (a *Aggregate) namespaced(id string) string {
 // ownerOf is the plugin that an object is of. No id, or one without a
 // namespace, tells several plugins apart only if no more than one has objects
 // of the kind. doing says what the call does, as describe does.
-func (a *Aggregate) ownerOf(ctx context.Context, doing, id string, ref Reference) (*route, error) {
+func (a *Aggregate) ownerOf(ctx context.Context, doing, id string, ref rename.Reference) (*route, error) {
 	candidates := a.routes
 	if id != "" {
 		if r := a.namespaceOf(id); r != nil {
@@ -74,7 +76,7 @@ func (a *Aggregate) untyped(ctx context.Context, method string, request, reply p
 		}
 		return true, a.listActionSchemas(ctx, request, reply, opts)
 	case *v2.GetActionSchemaRequest:
-		return true, a.toOwner(ctx, method, request.GetName(), ToAction, request, reply, opts)
+		return true, a.toOwner(ctx, method, request.GetName(), rename.ToAction, request, reply, opts)
 	case *v2.InvokeActionRequest:
 		return true, a.invokeAction(ctx, request, reply, opts)
 	case *v2.GetActionStatusRequest:
@@ -88,11 +90,11 @@ func (a *Aggregate) untyped(ctx context.Context, method string, request, reply p
 	case *v2.TicketsServiceListTicketSchemasRequest:
 		return true, a.listTicketSchemas(ctx, request, reply, opts)
 	case *v2.TicketsServiceGetTicketSchemaRequest:
-		return true, a.toOwner(ctx, method, request.GetId(), ToTicketSchema, request, reply, opts)
+		return true, a.toOwner(ctx, method, request.GetId(), rename.ToTicketSchema, request, reply, opts)
 	case *v2.TicketsServiceGetTicketRequest:
-		return true, a.toOwner(ctx, method, request.GetId(), ToTicket, request, reply, opts)
+		return true, a.toOwner(ctx, method, request.GetId(), rename.ToTicket, request, reply, opts)
 	case *v2.TicketsServiceCreateTicketRequest:
-		return true, a.toOwner(ctx, method, request.GetSchema().GetId(), ToTicketSchema, request, reply, opts)
+		return true, a.toOwner(ctx, method, request.GetSchema().GetId(), rename.ToTicketSchema, request, reply, opts)
 	case *v2.TicketsServiceBulkCreateTicketsRequest:
 		return true, a.bulkCreateTickets(ctx, request, reply, opts)
 	case *v2.TicketsServiceBulkGetTicketsRequest:
@@ -102,7 +104,7 @@ func (a *Aggregate) untyped(ctx context.Context, method string, request, reply p
 }
 
 // toOwner has the plugin that an object is of answer.
-func (a *Aggregate) toOwner(ctx context.Context, method, id string, ref Reference, request, reply proto.Message, opts []grpc.CallOption) error {
+func (a *Aggregate) toOwner(ctx context.Context, method, id string, ref rename.Reference, request, reply proto.Message, opts []grpc.CallOption) error {
 	r, err := a.ownerOf(ctx, describe(method, request), id, ref)
 	if err != nil {
 		return err

@@ -20,6 +20,7 @@ import (
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 
 	"github.com/batonhost/baton-host/host/internal/page"
+	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
 // route is the way to one plugin: renaming on both ends, retries in between,
@@ -32,7 +33,7 @@ type route struct {
 	aggregate *Aggregate
 	instance  string
 	namespace string
-	names     *Names
+	names     *rename.Names
 	conn      grpc.ClientConnInterface
 	broken    error // why conn is not used at all
 	types     *Types
@@ -63,7 +64,7 @@ func newRoute(a *Aggregate, plugin Plugin, seen *Seen, siblings bool) *route {
 		listings:     NewListings(plugin.Instance, plugin.Listings, plugin.IdleTimeout, plugin.MaxRows),
 		askingTypes:  make(chan struct{}, 1),
 	}
-	r.names = &Names{Instance: plugin.Instance, Owner: a.owner, Namespaced: a.namespaced}
+	r.names = &rename.Names{Instance: plugin.Instance, Owner: a.owner, Namespaced: a.namespaced}
 	if plugin.Namespace != "" {
 		display := plugin.DisplayName
 		if display == "" {
@@ -82,7 +83,7 @@ func newRoute(a *Aggregate, plugin Plugin, seen *Seen, siblings bool) *route {
 
 // pick finds the plugin that a request is for.
 func (a *Aggregate) pick(ctx context.Context, method string, request proto.Message) (*route, error) {
-	typeID := FirstType(request)
+	typeID := rename.FirstType(request)
 	if typeID == "" {
 		return nil, status.Errorf(codes.Unimplemented, "%s: the request names no resource type, so no plugin can be told from it", method)
 	}
@@ -178,7 +179,7 @@ func (r *route) callPlugin(ctx context.Context, method string, request, reply pr
 	if err := r.ask(ctx, method, own, reply, opts); err != nil {
 		return err
 	}
-	if err := r.names.ToAggregate(reply, PrincipalOf(own)); err != nil {
+	if err := r.names.ToAggregate(reply, rename.PrincipalOf(own)); err != nil {
 		return r.failed(codes.Internal, describe(method, own), err, "its reply cannot be used")
 	}
 	r.aggregate.leaveOut(reply)

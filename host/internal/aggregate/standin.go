@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/batonhost/baton-host/host/internal/baseline"
+	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
 // storedToken begins the page tokens of listings that are answered from the last
@@ -31,7 +32,7 @@ const storedToken = "baton-host/last-good/"
 // but none is lost.
 type Source struct {
 	part     *baseline.Plugin
-	names    *Names
+	names    *rename.Names
 	types    *Types
 	pages    *Checker
 	recorder *Recorder
@@ -67,7 +68,7 @@ type Failure struct {
 }
 
 // NewSource returns the source of a plugin that has not failed yet.
-func NewSource(part *baseline.Plugin, names *Names, types *Types, pages *Checker, recorder *Recorder) *Source {
+func NewSource(part *baseline.Plugin, names *rename.Names, types *Types, pages *Checker, recorder *Recorder) *Source {
 	s := &Source{
 		part: part, names: names, types: types, pages: pages, recorder: recorder,
 		delivered: map[fingerprint]struct{}{}, listed: newListedRows(), begun: map[string]bool{},

@@ -13,6 +13,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
 // TestEveryControlCharacterIsFound: wherever it stands among the eight bytes that are
@@ -87,7 +89,7 @@ func goodAccounts(tb testing.TB, n int, encoded bool) []*v2.Resource {
 // TestAGoodRowIsCheckedWithoutAllocating: there are 100,000 of them in a sync.
 func TestAGoodRowIsCheckedWithoutAllocating(t *testing.T) { //nolint:paralleltest // It counts what the process allocates.
 	traits := []string{traitNames[v2.ResourceType_TRAIT_USER]}
-	c := NewChecker(&Names{}, &Types{}, NewSeen(), false)
+	c := NewChecker(&rename.Names{}, &Types{}, NewSeen(), false)
 	for _, encoded := range []bool{false, true} {
 		rows := goodAccounts(t, 100, encoded)
 		require.Zero(t, testing.AllocsPerRun(10, func() {
@@ -103,7 +105,7 @@ func TestAGoodRowIsCheckedWithoutAllocating(t *testing.T) { //nolint:paralleltes
 // BenchmarkCheck1000 checks a page of 1,000 accounts.
 func BenchmarkCheck1000(b *testing.B) {
 	traits := []string{traitNames[v2.ResourceType_TRAIT_USER]}
-	c := NewChecker(&Names{}, &Types{}, NewSeen(), false)
+	c := NewChecker(&rename.Names{}, &Types{}, NewSeen(), false)
 	for name, encoded := range map[string]bool{"decoded profiles": false, "encoded profiles": true} {
 		rows := goodAccounts(b, 1000, encoded)
 		b.Run(name, func(b *testing.B) {

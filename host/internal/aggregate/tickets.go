@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
 // maxPageToken is the longest page token, in bytes (validate rule of
@@ -106,8 +108,8 @@ func (a *Aggregate) bulkCreateTickets(ctx context.Context, request *v2.TicketsSe
 	answers, err := bulk(ctx, a, bulkCall[*v2.TicketsServiceCreateTicketRequest, *v2.TicketsServiceCreateTicketResponse]{
 		method: v2.TicketsService_BulkCreateTickets_FullMethodName,
 		single: v2.TicketsService_CreateTicket_FullMethodName,
-		owner: func(one *v2.TicketsServiceCreateTicketRequest) (string, Reference) {
-			return one.GetSchema().GetId(), ToTicketSchema
+		owner: func(one *v2.TicketsServiceCreateTicketRequest) (string, rename.Reference) {
+			return one.GetSchema().GetId(), rename.ToTicketSchema
 		},
 		ask: func(ctx context.Context, r *route, own []*v2.TicketsServiceCreateTicketRequest) ([]*v2.TicketsServiceCreateTicketResponse, error) {
 			answer := &v2.TicketsServiceBulkCreateTicketsResponse{}
@@ -130,8 +132,8 @@ func (a *Aggregate) bulkGetTickets(ctx context.Context, request *v2.TicketsServi
 	answers, err := bulk(ctx, a, bulkCall[*v2.TicketsServiceGetTicketRequest, *v2.TicketsServiceGetTicketResponse]{
 		method: v2.TicketsService_BulkGetTickets_FullMethodName,
 		single: v2.TicketsService_GetTicket_FullMethodName,
-		owner: func(one *v2.TicketsServiceGetTicketRequest) (string, Reference) {
-			return one.GetId(), ToTicket
+		owner: func(one *v2.TicketsServiceGetTicketRequest) (string, rename.Reference) {
+			return one.GetId(), rename.ToTicket
 		},
 		ask: func(ctx context.Context, r *route, own []*v2.TicketsServiceGetTicketRequest) ([]*v2.TicketsServiceGetTicketResponse, error) {
 			answer := &v2.TicketsServiceBulkGetTicketsResponse{}
@@ -152,7 +154,7 @@ func (a *Aggregate) bulkGetTickets(ctx context.Context, request *v2.TicketsServi
 // bulkCall is a call that is many calls in one, each with an answer of its own.
 type bulkCall[Q, A proto.Message] struct {
 	method, single string
-	owner          func(Q) (id string, ref Reference)
+	owner          func(Q) (id string, ref rename.Reference)
 	ask            func(ctx context.Context, r *route, own []Q) ([]A, error)
 	failed         func(error) A
 }

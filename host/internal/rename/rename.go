@@ -1,4 +1,10 @@
-package aggregate
+// Package rename renames resource types, entitlements, grants and objects without a
+// resource type between a plugin's own ids and those of the aggregate.
+//
+// Packages aggregate and fallback call it for every request and reply; it is pure, and
+// calls nothing. It must never give one plugin an id of another, nor rename a row in a way
+// that does not lead back: C1 keys its configuration on these ids.
+package rename
 
 import (
 	"fmt"
