@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
@@ -240,7 +241,7 @@ func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet
 		Accept:   u.host.acceptedSet(),
 		Keep:     keep,
 		Dir:      filepath.Dir(path),
-		Retry:    aggregate.RetriesFor(u.host.options.RetryFor),
+		Retry:    policy.RetriesFor(u.host.options.RetryFor),
 		Sessions: running.Sessions(),
 		Figures:  figures,
 		Read:     u.read,

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/baseline"
 )
 
@@ -53,7 +54,7 @@ type Plugin struct {
 
 	// Listings is the limit on how many listings go on at the same time; nil is no
 	// limit. An aggregate with such a plugin has to be closed.
-	Listings ListingLimit
+	Listings policy.ListingLimit
 
 	// ReadAhead is how many pages of the plugin's listings are asked for before
 	// the syncer wants them, and held: at most MostReadAhead; 0 is none. An
@@ -79,7 +80,7 @@ type Option func(*Aggregate)
 
 // WithRetry sets how plugin calls that are safe to repeat are retried. Without
 // it the defaults of Retries hold.
-func WithRetry(policy Retries) Option {
+func WithRetry(policy policy.Retries) Option {
 	return func(a *Aggregate) { a.retry = policy }
 }
 
@@ -108,7 +109,7 @@ type Aggregate struct {
 	routes      []*route
 	byNamespace map[string]*route
 	bare        []*route // without a namespace
-	retry       Retries
+	retry       policy.Retries
 	observer    Observer
 	memory      MetadataMemory
 	sessions    Sessions // nil: none

@@ -6,6 +6,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
 // contradicts says whether the error of a plugin's listing means that the listing
@@ -21,7 +23,7 @@ func contradicts(err error) bool {
 	if call, ok := errors.AsType[*callError](err); ok {
 		cause = call.cause // The code of the call is ABORTED for much of both kinds.
 	}
-	if own, ok := errors.AsType[*Refusal](cause); ok {
+	if own, ok := errors.AsType[*policy.Refusal](cause); ok {
 		// A listing without rows is one that stands still; the rows before are right.
 		return own.Code != codes.Aborted
 	}

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/rename"
 )
@@ -47,9 +48,9 @@ func TestWhetherAFailureContradictsTheListing(t *testing.T) {
 		"G4: our SCIM reader saw the list change":      {translated(wire(codes.Aborted)), true},
 		"G4: our SCIM reader saw fewer than were said": {translated(wire(codes.DataLoss)), true},
 		"no code":                                         {translated(errors.New("odd")), true},
-		"retries used up":                                 {translated(&ExhaustedError{Attempts: 8, Last: wire(codes.Unavailable)}), false},
-		"the rate limit asks for too long":                {translated(&ExhaustedError{Attempts: 1, Last: wire(codes.ResourceExhausted), Limit: time.Hour}), false},
-		"every process ended":                             {translated(&ExhaustedError{Attempts: 3, Last: endedProcess{}}), false},
+		"retries used up":                                 {translated(&policy.ExhaustedError{Attempts: 8, Last: wire(codes.Unavailable)}), false},
+		"the rate limit asks for too long":                {translated(&policy.ExhaustedError{Attempts: 1, Last: wire(codes.ResourceExhausted), Limit: time.Hour}), false},
+		"every process ended":                             {translated(&policy.ExhaustedError{Attempts: 3, Last: endedProcess{}}), false},
 		"the process ended":                               {translated(endedProcess{}), false},
 		"it is not started again":                         {translated(noProcess{status.Error(codes.FailedPrecondition, "another binary than is pinned")}), false},
 		"the process ended, with more around it":          {translated(fmt.Errorf("calling: %w", endedProcess{})), false},

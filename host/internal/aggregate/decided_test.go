@@ -8,6 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
 func TestEveryCallIsDecidedOn(t *testing.T) {
@@ -21,7 +23,7 @@ func TestEveryCallIsDecidedOn(t *testing.T) {
 				found[method] = true
 				_, decided := changing[method]
 				require.True(t, decided, "%s is not decided on", method)
-				require.False(t, Changes(method) && IsRepeatable(method), "%s changes something and is repeated", method)
+				require.False(t, Changes(method) && policy.IsRepeatable(method), "%s changes something and is repeated", method)
 			}
 		}
 		return true

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
@@ -34,7 +35,7 @@ func TestAnErrorCanBeToldWithoutNamingAnybody(t *testing.T) {
 		v2.GrantManagerServiceClient
 	} {
 		t.Helper()
-		return of(t, map[string]grpc.ClientConnInterface{"x": serve(t, users(2), interfere)}, aggregate.WithRetry(aggregate.Retries{MaxAttempts: 1}))
+		return of(t, map[string]grpc.ClientConnInterface{"x": serve(t, users(2), interfere)}, aggregate.WithRetry(policy.Retries{MaxAttempts: 1}))
 	}
 	for name, c := range map[string]struct {
 		interfere interference

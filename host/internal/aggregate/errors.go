@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
@@ -64,7 +65,7 @@ func withoutValues(doing string) string {
 
 // failed makes a callError of an error of any kind, keeping its details.
 func (r *route) failed(code codes.Code, doing string, cause error, note string) error {
-	words := Message(cause)
+	words := policy.Message(cause)
 	if note != "" {
 		words = note + ": " + words
 	}
@@ -99,7 +100,7 @@ func FailedPlugins(err error) []string {
 
 // refused is a callError that this package itself gives the reason for.
 func (r *route) refused(code codes.Code, doing, format string, args ...any) error {
-	return r.failed(code, doing, &Refusal{Code: code, Format: format, Args: args}, "")
+	return r.failed(code, doing, &policy.Refusal{Code: code, Format: format, Args: args}, "")
 }
 
 // interrupted is what a call returns when its own context ended.

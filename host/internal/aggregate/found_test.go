@@ -23,6 +23,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
@@ -148,7 +149,7 @@ func makeSync(t testing.TB, path string, plugins []aggregate.Plugin, spec syncru
 		spec.Plugins = append(spec.Plugins, syncrun.Plugin{Plugin: p, Guard: config.DefaultDeletionGuard()})
 	}
 	spec.Upload, spec.Dir = &config.Upload{Name: "everything", LastGood: true}, filepath.Dir(path)
-	spec.Keep, spec.Retry = baseline.At(path), aggregate.Retries{MaxAttempts: 1}
+	spec.Keep, spec.Retry = baseline.At(path), policy.Retries{MaxAttempts: 1}
 	result, err := syncrun.Run(t.Context(), spec)
 	if err != nil {
 		return made{}, err

@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/baseline"
 )
 
@@ -27,7 +28,7 @@ var asOf = time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)
 // aggregateOf is an aggregate of these plugins without retries.
 func aggregateOf(t testing.TB, plugins []aggregate.Plugin, opts ...aggregate.Option) *aggregate.Aggregate {
 	t.Helper()
-	a, err := aggregate.New(plugins, append(opts, aggregate.WithRetry(aggregate.Retries{MaxAttempts: 1}))...)
+	a, err := aggregate.New(plugins, append(opts, aggregate.WithRetry(policy.Retries{MaxAttempts: 1}))...)
 	require.NoError(t, err)
 	t.Cleanup(a.Close)
 	return a

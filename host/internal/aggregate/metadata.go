@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
@@ -67,7 +68,7 @@ func (r *route) metadata(ctx context.Context) (*v2.ConnectorMetadata, error) {
 		r.aggregate.memory.Remember(r.instance, proto.CloneOf(answer.GetMetadata()))
 	default:
 		ctxzap.Extract(ctx).Warn("the plugin cannot say what it can do; C1 gets what it said before",
-			zap.String("plugin", r.instance), zap.String("error", Message(err)))
+			zap.String("plugin", r.instance), zap.String("error", policy.Message(err)))
 		answer.SetMetadata(proto.CloneOf(r.aggregate.memory.Recall(r.instance)))
 	}
 	if err := r.names.ToAggregate(answer, nil); err != nil {

@@ -26,6 +26,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
 // desk is a connector built with the SDK that can do everything: it has one
@@ -528,7 +529,7 @@ func TestAPluginThatDoesNotAnswerHoldsUpNoOneForLong(t *testing.T) {
 		AccountInfo:       v2.AccountInfo_builder{Login: "new"}.Build(),
 		CredentialOptions: v2.CredentialOptions_builder{NoPassword: &v2.CredentialOptions_NoPassword{}}.Build(),
 	}.Build()
-	short := aggregate.WithRetry(aggregate.Retries{CallTimeout: 2 * time.Second})
+	short := aggregate.WithRetry(policy.Retries{CallTimeout: 2 * time.Second})
 	d := newDesk()
 	client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(1), hangs), "b": serveDesk(t, d)}, short)
 	_, err := client.CreateAccount(t.Context(), request)

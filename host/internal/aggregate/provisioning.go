@@ -10,6 +10,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
 // changing tells of every call whether it changes something in an app. A test
@@ -146,7 +148,7 @@ func (r *route) askSoon(ctx context.Context, method string, request, reply proto
 	defer cancel()
 	err := r.ask(limited, method, request, reply, nil)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		return r.refused(codes.Aborted, describe(method, request), "it did not answer within %s", Rounded(limit))
+		return r.refused(codes.Aborted, describe(method, request), "it did not answer within %s", policy.Rounded(limit))
 	}
 	return err
 }

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
 // asked notes the page tokens that a plugin is asked for, and tells of each.
@@ -69,7 +70,7 @@ func TestPagesAreAskedForAheadOfNeed(t *testing.T) {
 			t.Parallel()
 			asked := newAsked()
 			a := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: serve(t, users(11), asked.interference), ReadAhead: ahead}})
-			within := min(ahead, aggregate.MostReadAhead)
+			within := min(ahead, policy.MostReadAhead)
 			var all, want []string
 			pages := 0
 			for token, more := "", true; more; more = token != "" {
@@ -94,7 +95,7 @@ func TestPagesAreAskedForAheadOfNeed(t *testing.T) {
 // when the page has come.
 func TestNothingIsReadAheadOfAnError(t *testing.T) {
 	t.Parallel()
-	for ahead := 1; ahead <= aggregate.MostReadAhead; ahead++ {
+	for ahead := 1; ahead <= policy.MostReadAhead; ahead++ {
 		for _, tc := range []struct {
 			name     string
 			code     codes.Code
@@ -120,7 +121,7 @@ func TestNothingIsReadAheadOfAnError(t *testing.T) {
 					return handler(ctx, request)
 				})
 				a, err := aggregate.New([]aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: conn, ReadAhead: ahead}},
-					aggregate.WithRetry(aggregate.Retries{MaxAttempts: tc.attempts, InitialDelay: time.Millisecond}))
+					aggregate.WithRetry(policy.Retries{MaxAttempts: tc.attempts, InitialDelay: time.Millisecond}))
 				require.NoError(t, err)
 				t.Cleanup(a.Close)
 

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
 // endedError is what a supervised connection answers if the process ends under
@@ -51,7 +52,7 @@ func (e *ending) Invoke(ctx context.Context, method string, args, reply any, opt
 }
 
 // once tries everything once.
-var once = aggregate.WithRetry(aggregate.Retries{MaxAttempts: 1})
+var once = aggregate.WithRetry(policy.Retries{MaxAttempts: 1})
 
 func TestASyncGoesOnWithTheNextProcess(t *testing.T) {
 	t.Parallel()
@@ -134,7 +135,7 @@ func TestAListingWithoutRowsEnds(t *testing.T) {
 					return page, nil
 				}
 				a, err := aggregate.New([]aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: serve(t, users(1), answer), IdleTimeout: 10 * time.Minute}},
-					aggregate.WithRetry(aggregate.Retries{MaxRateLimitWait: 24 * time.Hour}))
+					aggregate.WithRetry(policy.Retries{MaxRateLimitWait: 24 * time.Hour}))
 				require.NoError(t, err)
 				client := a.Client(t.Context())
 				token := ""

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
 // log is an observer that keeps what it is told.
@@ -50,7 +51,7 @@ func (l *log) Retrying(r aggregate.Retry) {
 }
 
 // quick retries without making a test wait.
-var quick = aggregate.Retries{MaxAttempts: 4, InitialDelay: time.Millisecond, MaxDelay: 2 * time.Millisecond}
+var quick = policy.Retries{MaxAttempts: 4, InitialDelay: time.Millisecond, MaxDelay: 2 * time.Millisecond}
 
 // failing answers calls of a method with the errors in turn, the last one for
 // ever; nil lets a call through.
@@ -184,7 +185,7 @@ func TestCancellingEndsAWaitAtOnce(t *testing.T) {
 			defer cancel()
 			// The wait is hours: the test ends only if cancelling ends it.
 			client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(1), failing(listResources, failure))},
-				aggregate.WithRetry(aggregate.Retries{InitialDelay: 10 * time.Hour, MaxDelay: 10 * time.Hour, MaxElapsed: 100 * time.Hour, MaxRateLimitWait: 100 * time.Hour}),
+				aggregate.WithRetry(policy.Retries{InitialDelay: 10 * time.Hour, MaxDelay: 10 * time.Hour, MaxElapsed: 100 * time.Hour, MaxRateLimitWait: 100 * time.Hour}),
 				aggregate.WithObserver(&log{onRetry: cancel}))
 			_, err := synced(ctx, t, client, 4)
 			require.Equal(t, codes.Canceled, status.Code(err))
@@ -195,7 +196,7 @@ func TestCancellingEndsAWaitAtOnce(t *testing.T) {
 }
 
 // list asks for the users of plugin a.
-func list(ctx context.Context, t *testing.T, policy aggregate.Retries, seen *log, interfere interference) error {
+func list(ctx context.Context, t *testing.T, policy policy.Retries, seen *log, interfere interference) error {
 	t.Helper()
 	conn := serve(t, users(1), interfere)
 	_, err := of(t, map[string]grpc.ClientConnInterface{"a": conn}, aggregate.WithRetry(policy), aggregate.WithObserver(seen)).
@@ -219,7 +220,7 @@ func TestBackOffDoublesUpToItsLimit(t *testing.T) {
 		seen := &log{}
 		var told []ratelimit.WaitEvent
 		ctx := ratelimit.WithWaitObserver(t.Context(), func(_ context.Context, e ratelimit.WaitEvent) { told = append(told, e) })
-		err := list(ctx, t, aggregate.Retries{}, seen, failing(listResources, code(codes.Unavailable, "down")))
+		err := list(ctx, t, policy.Retries{}, seen, failing(listResources, code(codes.Unavailable, "down")))
 		require.Equal(t, codes.Aborted, status.Code(err))
 		require.ErrorContains(t, err, `plugin "a": listing resources of type "user": gave up after 8 attempts in `)
 		waits := seen.waits()
@@ -242,7 +243,7 @@ func TestRetriesEndWithTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seen := &log{}
 		start := time.Now()
-		err := list(t.Context(), t, aggregate.Retries{MaxAttempts: 1000, MaxElapsed: 5 * time.Minute}, seen, failing(listResources, code(codes.Unavailable, "down")))
+		err := list(t.Context(), t, policy.Retries{MaxAttempts: 1000, MaxElapsed: 5 * time.Minute}, seen, failing(listResources, code(codes.Unavailable, "down")))
 		require.Equal(t, codes.Aborted, status.Code(err))
 		require.LessOrEqual(t, time.Since(start), 5*time.Minute)
 		require.Greater(t, time.Since(start), 3*time.Minute)
@@ -261,7 +262,7 @@ func TestAnAttemptHasALimit(t *testing.T) {
 		}
 		seen := &log{}
 		start := time.Now()
-		err := list(t.Context(), t, aggregate.Retries{}, seen, hanging)
+		err := list(t.Context(), t, policy.Retries{}, seen, hanging)
 		require.Equal(t, codes.Aborted, status.Code(err))
 		require.ErrorContains(t, err, "gave up after 3 attempts in 30m")
 		require.ErrorContains(t, err, "no answer within 10m0s")
@@ -274,7 +275,7 @@ func TestTheCallersOwnDeadlineKeepsItsCode(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		err := list(ctx, t, aggregate.Retries{}, &log{}, failing(listResources, code(codes.Unavailable, "down")))
+		err := list(ctx, t, policy.Retries{}, &log{}, failing(listResources, code(codes.Unavailable, "down")))
 		require.Equal(t, codes.DeadlineExceeded, status.Code(err))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})
@@ -289,7 +290,7 @@ func TestTheAppsRateLimitDecidesTheWait(t *testing.T) {
 				seen := &log{}
 				start := time.Now()
 				// Far longer than the time for retries and the time for a call.
-				policy := aggregate.Retries{MaxAttempts: 1, MaxElapsed: time.Minute, CallTimeout: time.Minute, MaxRateLimitWait: 2 * time.Hour}
+				policy := policy.Retries{MaxAttempts: 1, MaxElapsed: time.Minute, CallTimeout: time.Minute, MaxRateLimitWait: 2 * time.Hour}
 				err := list(t.Context(), t, policy, seen, failing(listResources, limited(c, 50*time.Minute), limited(c, 20*time.Minute), fine))
 				require.NoError(t, err)
 				waits := seen.waits()
@@ -307,7 +308,7 @@ func TestARateLimitThatAsksForTooMuchFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		seen := &log{}
 		start := time.Now()
-		err := list(t.Context(), t, aggregate.Retries{}, seen, failing(listResources, limited(codes.Unavailable, 24*time.Hour)))
+		err := list(t.Context(), t, policy.Retries{}, seen, failing(listResources, limited(codes.Unavailable, 24*time.Hour)))
 		require.Equal(t, codes.Aborted, status.Code(err))
 		require.ErrorContains(t, err, "gave up after 1 attempt in ")
 		require.ErrorContains(t, err, "as the app's rate limit asks for another 24h0m")
@@ -316,7 +317,7 @@ func TestARateLimitThatAsksForTooMuchFails(t *testing.T) {
 
 		// However often it asks for little.
 		start = time.Now()
-		err = list(t.Context(), t, aggregate.Retries{}, seen, failing(listResources, limited(codes.Unavailable, time.Minute)))
+		err = list(t.Context(), t, policy.Retries{}, seen, failing(listResources, limited(codes.Unavailable, time.Minute)))
 		require.Equal(t, codes.Aborted, status.Code(err))
 		require.LessOrEqual(t, time.Since(start), 90*time.Minute)
 	})
@@ -333,7 +334,7 @@ func TestARateLimitWithRequestsLeftIsNone(t *testing.T) {
 			require.NoError(t, err)
 			return st.Err()
 		}
-		require.NoError(t, list(t.Context(), t, aggregate.Retries{}, seen, failing(listResources, left, fine)))
+		require.NoError(t, list(t.Context(), t, policy.Retries{}, seen, failing(listResources, left, fine)))
 		require.LessOrEqual(t, slices.Max(seen.waits()), time.Second)
 	})
 }

@@ -19,6 +19,7 @@ import (
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/page"
 	"github.com/batonhost/baton-host/host/internal/rename"
 )
@@ -40,8 +41,8 @@ type route struct {
 	pages     *Checker
 	recorder  *Recorder
 	fallback  *Source // nil: a failure fails the call
-	ahead     *ReadAhead
-	listings  *Listings
+	ahead     *policy.ReadAhead
+	listings  *policy.Listings
 
 	provisioning bool
 	passwords    Passwords // nil: requests keep theirs
@@ -60,8 +61,8 @@ func newRoute(a *Aggregate, plugin Plugin, seen *Seen, siblings bool) *route {
 
 		provisioning: plugin.Provisioning,
 		passwords:    plugin.Passwords,
-		ahead:        NewReadAhead(plugin.Conn, a.retry, plugin.ReadAhead),
-		listings:     NewListings(plugin.Instance, plugin.Listings, plugin.IdleTimeout, plugin.MaxRows),
+		ahead:        policy.NewReadAhead(plugin.Conn, a.retry, plugin.ReadAhead),
+		listings:     policy.NewListings(plugin.Instance, plugin.Listings, plugin.IdleTimeout, plugin.MaxRows),
 		askingTypes:  make(chan struct{}, 1),
 	}
 	r.names = &rename.Names{Instance: plugin.Instance, Owner: a.owner, Namespaced: a.namespaced}
@@ -150,7 +151,7 @@ func (r *route) call(ctx context.Context, method string, request, reply proto.Me
 			return err
 		}
 		failure, _ := r.fallback.Failure()
-		return r.failed(codes.Internal, "reading its part of the last good sync", err, fmt.Sprintf("it failed (%s), and", Message(failure.Err)))
+		return r.failed(codes.Internal, "reading its part of the last good sync", err, fmt.Sprintf("it failed (%s), and", policy.Message(failure.Err)))
 	}
 	r.observe(request, reply)
 	return nil
@@ -228,7 +229,7 @@ func (r *route) ask(ctx context.Context, method string, request, reply proto.Mes
 		return err
 	}
 	r.join(request)
-	if IsListing(method) {
+	if policy.IsListing(method) {
 		return r.askPage(ctx, method, doing, request, reply, opts)
 	}
 	if _, err := r.invoke(ctx, method, doing, request, reply, opts); err != nil {
@@ -295,17 +296,17 @@ func (r *route) invoke(ctx context.Context, method, doing string, request, reply
 		defer func(start time.Time) { took += time.Since(start) }(time.Now())
 		return r.conn.Invoke(ctx, method, request, reply, opts...)
 	}
-	if IsRepeatable(method) {
+	if policy.IsRepeatable(method) {
 		err = r.aggregate.retry.Do(ctx, attempt, func(n int, wait time.Duration, err error) {
 			ctxzap.Extract(ctx).Warn("plugin call failed, trying again",
 				zap.String("plugin", r.instance), zap.String("call", doing),
-				zap.Int("attempt", n), zap.Duration("wait", wait), zap.String("error", Message(err)))
+				zap.Int("attempt", n), zap.Duration("wait", wait), zap.String("error", policy.Message(err)))
 			r.aggregate.observer.Retrying(Retry{Instance: r.instance, Method: path.Base(method), Attempt: n, Wait: wait, Err: err})
 		})
 	} else {
 		err = attempt(ctx)
 	}
-	if err != nil && MeansNone(method, request, err) {
+	if err != nil && policy.MeansNone(method, request, err) {
 		proto.Reset(reply)
 		return took, nil
 	}
@@ -320,14 +321,14 @@ func (r *route) translate(ctx context.Context, method, doing string, err error) 
 	if ctx.Err() != nil {
 		return r.interrupted(ctx, doing)
 	}
-	if IsReplaced(err) && !IsRepeatable(method) {
+	if policy.IsReplaced(err) && !policy.IsRepeatable(method) {
 		return r.failed(codes.Aborted, doing, err, "it broke off, and whether the app did it is not known")
 	}
-	if exhausted, ok := errors.AsType[*ExhaustedError](err); ok {
+	if exhausted, ok := errors.AsType[*policy.ExhaustedError](err); ok {
 		return r.failed(codes.Aborted, doing, exhausted.Last, exhausted.Note())
 	}
 	switch code := status.Code(err); {
-	case code == codes.NotFound && IsListing(method):
+	case code == codes.NotFound && policy.IsListing(method):
 		// For the SDK's syncer that is a warning: it drops the rest of the
 		// listing and calls the sync a success.
 		return r.failed(codes.FailedPrecondition, doing, err, "the plugin answered NOT_FOUND in the middle of a sync")

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/rename"
 )
@@ -163,7 +164,7 @@ func (s *Source) noteResources(rows []*v2.Resource) {
 // Answers says whether a method can be answered from a sync file at all. What changes
 // something cannot, nor what is asked for one resource.
 func Answers(method string) bool {
-	return IsListing(method) || method == v2.ConnectorService_Validate_FullMethodName
+	return policy.IsListing(method) || method == v2.ConnectorService_Validate_FullMethodName
 }
 
 // Answer answers one call, in the aggregate's ids, for a plugin that has failed. It waits

@@ -23,6 +23,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 )
 
@@ -148,7 +149,7 @@ func holdsWhatTheSDKWould(t *testing.T, choose func(app, scope string, engine c1
 							name := string(rune('a' + i))
 							plugin := aggregate.Plugin{Instance: name, Namespace: name, Conn: serve(t, one)}
 							plain = append(plain, plugin)
-							plugin.ReadAhead = 1 + i%aggregate.MostReadAhead
+							plugin.ReadAhead = 1 + i%policy.MostReadAhead
 							plugins = append(plugins, plugin)
 						}
 						want, err := synced(t.Context(), t, aggregateOf(t, plain).Client(t.Context()), workers,

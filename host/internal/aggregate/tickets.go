@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
@@ -118,7 +119,7 @@ func (a *Aggregate) bulkCreateTickets(ctx context.Context, request *v2.TicketsSe
 			return answer.GetTickets(), err
 		},
 		failed: func(err error) *v2.TicketsServiceCreateTicketResponse {
-			return v2.TicketsServiceCreateTicketResponse_builder{Error: Message(err)}.Build()
+			return v2.TicketsServiceCreateTicketResponse_builder{Error: policy.Message(err)}.Build()
 		},
 	}, request.GetTicketRequests())
 	if err != nil {
@@ -142,7 +143,7 @@ func (a *Aggregate) bulkGetTickets(ctx context.Context, request *v2.TicketsServi
 			return answer.GetTickets(), err
 		},
 		failed: func(err error) *v2.TicketsServiceGetTicketResponse {
-			return v2.TicketsServiceGetTicketResponse_builder{Error: Message(err)}.Build()
+			return v2.TicketsServiceGetTicketResponse_builder{Error: policy.Message(err)}.Build()
 		},
 	}, request.GetTicketRequests())
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
@@ -67,7 +68,7 @@ type Spec struct {
 
 	Scope    syncfile.Scope
 	Engine   c1zstore.Engine
-	Retry    aggregate.Retries
+	Retry    policy.Retries
 	Observer aggregate.Observer
 	// Sessions has the session store of the sync; nil: plugins have none.
 	Sessions *session.Stores
@@ -268,7 +269,7 @@ func (r *run) sync(ctx context.Context, plugins []aggregate.Plugin, observer agg
 
 // workers is how many listings the syncer works on at a time. From plugins it is as many
 // as it hands out at once (baton-sdk v0.25.0): one that waits for its plugin's limit
-// (aggregate.ListingLimit) holds a worker, which is a goroutine and costs next to nothing,
+// (policy.ListingLimit) holds a worker, which is a goroutine and costs next to nothing,
 // and must leave others for the plugins that wait for nothing. Where everything is
 // answered from files the machine is the limit.
 func workers(plugins []aggregate.Plugin) int {

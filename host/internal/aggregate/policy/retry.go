@@ -1,4 +1,10 @@
-package aggregate
+// Package policy decides what calls of a plugin may cost: how often one is tried, which
+// pages are asked for ahead of need, and how many listings go on at the same time.
+//
+// Package aggregate asks it around every call; what it refuses there is a [Refusal]. It
+// must never repeat a call that changes something in an app, and never let a listing go
+// on that would not end.
+package policy
 
 import (
 	"context"
