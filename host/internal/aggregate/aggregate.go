@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/batonhost/baton-host/host/internal/aggregate/pagecheck"
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/baseline"
 )
@@ -148,7 +149,7 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 			bare++
 		}
 	}
-	shared := NewSeen() // by the plugins without a namespace
+	shared := pagecheck.NewSeen() // by the plugins without a namespace
 	for i, plugin := range plugins {
 		switch {
 		case plugin.Instance == "":
@@ -161,7 +162,7 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 			problems = append(problems, fmt.Errorf("plugin %q has no connection", plugin.Instance))
 		}
 
-		seen := NewSeen()
+		seen := pagecheck.NewSeen()
 		if plugin.Namespace == "" {
 			seen = shared
 		}

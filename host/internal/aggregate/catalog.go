@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/batonhost/baton-host/host/internal/aggregate/pagecheck"
 )
 
 // listResourceTypes answers with the types of all plugins in one page.
@@ -89,7 +91,7 @@ func (r *route) listTypes(ctx context.Context, request *v2.ResourceTypesServiceL
 			return nil, r.refused(codes.FailedPrecondition, describe(method, asked), "the plugin has no resource types")
 		}
 		if token == "" {
-			if err := checkDistinct(all.GetList()); err != nil {
+			if err := pagecheck.CheckDistinct(all.GetList()); err != nil {
 				return nil, r.failed(codes.Internal, describe(method, asked), err, "its reply cannot be used")
 			}
 			r.types.Learn(all.GetList())

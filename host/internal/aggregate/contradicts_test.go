@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/batonhost/baton-host/host/internal/aggregate/pagecheck"
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/rename"
@@ -82,7 +83,7 @@ func TestWhetherAFailureContradictsTheListing(t *testing.T) {
 // first failure may be the lesser.
 func TestARejectedListingIsNotOverlookedBesideALostCall(t *testing.T) {
 	t.Parallel()
-	s := NewSource(&baseline.Plugin{}, &rename.Names{Instance: "a"}, &Types{}, nil, nil)
+	s := NewSource(&baseline.Plugin{}, &rename.Names{Instance: "a"}, &pagecheck.Types{}, nil, nil)
 	asking, done := s.BeginCall(t.Context())
 	require.NoError(t, asking.Err())
 	lost, rejected := errors.New("lost"), errors.New("rejected")

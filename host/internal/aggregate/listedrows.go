@@ -4,6 +4,7 @@ import (
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/types/grant"
 
+	"github.com/batonhost/baton-host/host/internal/aggregate/pagecheck"
 	"github.com/batonhost/baton-host/host/internal/baseline"
 )
 
@@ -13,16 +14,16 @@ import (
 // come back to are forgotten, as a sync may have millions.
 type listedRows struct {
 	// kept are rows that may come in more than one listing.
-	kept map[fingerprint]struct{}
+	kept map[pagecheck.Fingerprint]struct{}
 	// open are those of other types, by listing, while the plugin is in the middle of
 	// it: one that it has ended is not asked of the file.
-	open map[string]map[fingerprint]struct{}
+	open map[string]map[pagecheck.Fingerprint]struct{}
 	// forked are listings whose end is not to be seen, as their pages fork.
 	forked map[string]struct{}
 }
 
 func newListedRows() *listedRows {
-	return &listedRows{kept: map[fingerprint]struct{}{}, open: map[string]map[fingerprint]struct{}{}, forked: map[string]struct{}{}}
+	return &listedRows{kept: map[pagecheck.Fingerprint]struct{}{}, open: map[string]map[pagecheck.Fingerprint]struct{}{}, forked: map[string]struct{}{}}
 }
 
 // identity is what a row is known by: what the storage engines tell rows apart by.
@@ -34,14 +35,14 @@ type identity struct {
 	grant              string // only in identities by a grant's own id
 }
 
-func entitlementPrint(row *v2.Entitlement) fingerprint {
+func entitlementPrint(row *v2.Entitlement) pagecheck.Fingerprint {
 	id := row.GetResource().GetId()
-	return fingerprintOf(identity{kind: baseline.Entitlements, resourceType: id.GetResourceType(), id: id.GetResource(), entitlement: row.GetId()})
+	return pagecheck.FingerprintOf(identity{kind: baseline.Entitlements, resourceType: id.GetResourceType(), id: id.GetResource(), entitlement: row.GetId()})
 }
 
-func grantPrint(row *v2.Grant) fingerprint {
+func grantPrint(row *v2.Grant) pagecheck.Fingerprint {
 	resource, principal := row.GetEntitlement().GetResource().GetId(), row.GetPrincipal().GetId()
-	return fingerprintOf(identity{
+	return pagecheck.FingerprintOf(identity{
 		kind: baseline.Grants, resourceType: resource.GetResourceType(), id: resource.GetResource(), entitlement: row.GetEntitlement().GetId(),
 		principalType: principal.GetResourceType(), who: principal.GetResource(),
 	})
@@ -49,11 +50,11 @@ func grantPrint(row *v2.Grant) fingerprint {
 
 // grantIDPrint is for grants with an id of the app's, which one engine distinguishes grants
 // apart by. It is false for the SDK's form of an id, which says no more than grantPrint.
-func grantIDPrint(row *v2.Grant) (fingerprint, bool) {
+func grantIDPrint(row *v2.Grant) (pagecheck.Fingerprint, bool) {
 	if row.GetId() == "" || row.GetId() == grant.NewGrantID(row.GetPrincipal(), row.GetEntitlement()) {
-		return fingerprint{}, false
+		return pagecheck.Fingerprint{}, false
 	}
-	return fingerprintOf(identity{kind: baseline.Grants, grant: row.GetId()}), true
+	return pagecheck.FingerprintOf(identity{kind: baseline.Grants, grant: row.GetId()}), true
 }
 
 // note notes a page that the plugin itself has listed.
@@ -64,14 +65,14 @@ func (l *listedRows) note(listing string, page rows, known *baseline.Elsewhere, 
 	_, forked := l.forked[listing]
 	ended := last && !forked
 	// to is where rows of a type are noted, nil if they need not be.
-	to := func(typeID string) map[fingerprint]struct{} {
+	to := func(typeID string) map[pagecheck.Fingerprint]struct{} {
 		switch {
 		case known.MayHold(page.kind, typeID):
 			return l.kept
 		case ended:
 			return nil
 		case l.open[listing] == nil:
-			l.open[listing] = map[fingerprint]struct{}{}
+			l.open[listing] = map[pagecheck.Fingerprint]struct{}{}
 		}
 		return l.open[listing]
 	}
@@ -96,7 +97,7 @@ func (l *listedRows) note(listing string, page rows, known *baseline.Elsewhere, 
 }
 
 // claim says whether a row of the file is to be delivered: it is not in this sync yet.
-func (l *listedRows) claim(listing string, kept bool, this fingerprint, others ...fingerprint) bool {
+func (l *listedRows) claim(listing string, kept bool, this pagecheck.Fingerprint, others ...pagecheck.Fingerprint) bool {
 	for _, one := range append(others, this) {
 		if _, ok := l.kept[one]; ok {
 			return false

@@ -19,6 +19,7 @@ import (
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 
+	"github.com/batonhost/baton-host/host/internal/aggregate/pagecheck"
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/page"
 	"github.com/batonhost/baton-host/host/internal/rename"
@@ -37,8 +38,8 @@ type route struct {
 	names     *rename.Names
 	conn      grpc.ClientConnInterface
 	broken    error // why conn is not used at all
-	types     *Types
-	pages     *Checker
+	types     *pagecheck.Types
+	pages     *pagecheck.Checker
 	recorder  *Recorder
 	fallback  *Source // nil: a failure fails the call
 	ahead     *policy.ReadAhead
@@ -50,14 +51,14 @@ type route struct {
 	askingTypes  chan struct{} // full while somebody asks
 }
 
-func newRoute(a *Aggregate, plugin Plugin, seen *Seen, siblings bool) *route {
+func newRoute(a *Aggregate, plugin Plugin, seen *pagecheck.Seen, siblings bool) *route {
 	r := &route{
 		aggregate: a,
 		instance:  plugin.Instance,
 		namespace: plugin.Namespace,
 		conn:      plugin.Conn,
 		broken:    plugin.Err,
-		types:     &Types{},
+		types:     &pagecheck.Types{},
 
 		provisioning: plugin.Provisioning,
 		passwords:    plugin.Passwords,
@@ -74,7 +75,7 @@ func newRoute(a *Aggregate, plugin Plugin, seen *Seen, siblings bool) *route {
 		r.names.Prefix = plugin.Namespace + "."
 		r.names.Display = display + ": "
 	}
-	r.pages = NewChecker(r.names, r.types, seen, siblings)
+	r.pages = pagecheck.NewChecker(r.names, r.types, seen, siblings)
 	r.recorder = NewRecorder(r.names)
 	if plugin.Baseline != nil {
 		r.fallback = NewSource(plugin.Baseline, r.names, r.types, r.pages, r.recorder)
@@ -273,7 +274,7 @@ func (r *route) askPage(ctx context.Context, method, doing string, request, repl
 
 // check refuses a reply that the SDK would take for less than it is.
 func (r *route) check(ctx context.Context, doing string, request, reply proto.Message) error {
-	if NeedsTypes(reply) {
+	if pagecheck.NeedsTypes(reply) {
 		if err := r.learnTypes(ctx); err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/batonhost/baton-host/host/internal/aggregate/pagecheck"
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/rename"
@@ -34,8 +35,8 @@ const storedToken = "baton-host/last-good/"
 type Source struct {
 	part     *baseline.Plugin
 	names    *rename.Names
-	types    *Types
-	pages    *Checker
+	types    *pagecheck.Types
+	pages    *pagecheck.Checker
 	recorder *Recorder
 
 	// flight are the calls of the plugin that are under way, which end with inFlight.
@@ -47,7 +48,7 @@ type Source struct {
 	failure Failure
 	// delivered is every resource of the plugin that this sync has, listed the rows
 	// of other kinds.
-	delivered map[fingerprint]struct{}
+	delivered map[pagecheck.Fingerprint]struct{}
 	listed    *listedRows
 	// begun are the listings that were begun from the file. Each is answered in
 	// one piece, to the first who asks.
@@ -55,7 +56,7 @@ type Source struct {
 	// held are pages that were made together with the one before, by their token.
 	held map[string]*v2.GrantsServiceListGrantsResponse
 	// found is of resources that were asked for whether grants bring them.
-	found map[fingerprint]bool
+	found map[pagecheck.Fingerprint]bool
 }
 
 // Failure is why, and how far, a plugin is fallen back for.
@@ -69,11 +70,11 @@ type Failure struct {
 }
 
 // NewSource returns the source of a plugin that has not failed yet.
-func NewSource(part *baseline.Plugin, names *rename.Names, types *Types, pages *Checker, recorder *Recorder) *Source {
+func NewSource(part *baseline.Plugin, names *rename.Names, types *pagecheck.Types, pages *pagecheck.Checker, recorder *Recorder) *Source {
 	s := &Source{
 		part: part, names: names, types: types, pages: pages, recorder: recorder,
-		delivered: map[fingerprint]struct{}{}, listed: newListedRows(), begun: map[string]bool{},
-		held: map[string]*v2.GrantsServiceListGrantsResponse{}, found: map[fingerprint]bool{},
+		delivered: map[pagecheck.Fingerprint]struct{}{}, listed: newListedRows(), begun: map[string]bool{},
+		held: map[string]*v2.GrantsServiceListGrantsResponse{}, found: map[pagecheck.Fingerprint]bool{},
 	}
 	s.inFlight, s.land = context.WithCancel(context.Background())
 	return s
@@ -157,7 +158,7 @@ func (s *Source) noteResources(rows []*v2.Resource) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, row := range rows {
-		s.delivered[resourcePrint(row.GetId())] = struct{}{}
+		s.delivered[pagecheck.PrintOfResource(row.GetId())] = struct{}{}
 	}
 }
 
@@ -296,7 +297,7 @@ func (s *Source) resources(ctx context.Context, request *v2.ResourcesServiceList
 // this sync yet.
 func (s *Source) claimResource(id *v2.ResourceId) bool {
 	accounts := s.types.HasAccounts(s.names.OwnType(id.GetResourceType()))
-	this := resourcePrint(id)
+	this := pagecheck.PrintOfResource(id)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, here := s.delivered[this]; here {
@@ -312,7 +313,7 @@ func (s *Source) claimResource(id *v2.ResourceId) bool {
 func (s *Source) isHere(id *v2.ResourceId) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_, here := s.delivered[resourcePrint(id)]
+	_, here := s.delivered[pagecheck.PrintOfResource(id)]
 	return here
 }
 

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/batonhost/baton-host/host/internal/aggregate/pagecheck"
 	"github.com/batonhost/baton-host/host/internal/baseline"
 )
 
@@ -155,7 +156,7 @@ func (s *Source) place(ctx context.Context, listing string, grant *v2.Grant) (in
 			return false, true, err
 		}
 	}
-	var others []fingerprint
+	var others []pagecheck.Fingerprint
 	if byID, ok := grantIDPrint(grant); ok {
 		others = append(others, byID)
 	}
@@ -179,7 +180,7 @@ func (s *Source) place(ctx context.Context, listing string, grant *v2.Grant) (in
 }
 
 // claim says whether a row of the file is to be delivered: it is not in this sync yet.
-func (s *Source) claim(listing string, kind baseline.RowKind, resource *v2.ResourceId, this fingerprint, others ...fingerprint) bool {
+func (s *Source) claim(listing string, kind baseline.RowKind, resource *v2.ResourceId, this pagecheck.Fingerprint, others ...pagecheck.Fingerprint) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.listed.claim(listing, s.part.Elsewhere.MayHold(kind, resource.GetResourceType()), this, others...)
@@ -270,7 +271,7 @@ func (s *Source) foundByGrants(ctx context.Context, id *v2.ResourceId) (bool, er
 	if !s.part.Elsewhere.MayHold(baseline.Grants, id.GetResourceType()) {
 		return false, nil
 	}
-	this := resourcePrint(id)
+	this := pagecheck.PrintOfResource(id)
 	s.mu.Lock()
 	found, known := s.found[this]
 	s.mu.Unlock()

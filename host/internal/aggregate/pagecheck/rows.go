@@ -1,4 +1,4 @@
-package aggregate
+package pagecheck
 
 import (
 	"fmt"
@@ -75,8 +75,8 @@ func (c *Checker) resourceTypeUnfit(row *v2.ResourceType) string {
 	return ""
 }
 
-// checkDistinct refuses resource types of one id: the syncer would keep only the last.
-func checkDistinct(rows []*v2.ResourceType) error {
+// CheckDistinct refuses resource types of one id: the syncer would keep only the last.
+func CheckDistinct(rows []*v2.ResourceType) error {
 	byID := make(map[string]*v2.ResourceType, len(rows))
 	for _, row := range rows {
 		if other, ok := byID[row.GetId()]; ok && !proto.Equal(other, row) {

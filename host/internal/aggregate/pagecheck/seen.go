@@ -1,4 +1,4 @@
-package aggregate
+package pagecheck
 
 import (
 	"fmt"
@@ -25,13 +25,13 @@ type Seen struct {
 	resources map[string]*seenType
 	// entitlements is which resource an entitlement is of, by its id; several if
 	// there are entitlements of one id on different resources.
-	entitlements map[fingerprint]fingerprint
+	entitlements map[Fingerprint]Fingerprint
 	statics      map[string][]*v2.Entitlement // by resource type
 	groups       map[string]*exclusionGroup
 }
 
-// several is no resource's fingerprint, but for one in 2^128.
-var several fingerprint
+// several is no resource's Fingerprint, but for one in 2^128.
+var several Fingerprint
 
 // mostSeen is how many resources of a type, and how many entitlements, are
 // remembered: 16 to 32 bytes each.
@@ -39,7 +39,7 @@ const mostSeen = 1 << 20
 
 // seenType is what was listed of one resource type.
 type seenType struct {
-	ids     map[fingerprint]struct{}
+	ids     map[Fingerprint]struct{}
 	most    int      // as many are remembered
 	more    bool     // there are more
 	some    []string // the ids of the first
@@ -50,7 +50,7 @@ type seenType struct {
 type exclusionGroup struct {
 	typeID    string
 	defaultID string // the entitlement that is the default; "" if none is
-	members   map[fingerprint]struct{}
+	members   map[Fingerprint]struct{}
 }
 
 // maxGroupMembers is how many entitlements may share an exclusion group (baton-sdk
@@ -60,7 +60,7 @@ const maxGroupMembers = 50
 // NewSeen returns a Seen of a sync that has seen nothing.
 func NewSeen() *Seen {
 	return &Seen{
-		resources: map[string]*seenType{}, entitlements: map[fingerprint]fingerprint{},
+		resources: map[string]*seenType{}, entitlements: map[Fingerprint]Fingerprint{},
 		statics: map[string][]*v2.Entitlement{}, groups: map[string]*exclusionGroup{},
 	}
 }
@@ -145,7 +145,7 @@ func (c *Checker) skips(typeID string) bool { return c.types.known()[c.names.Own
 func (s *Seen) typeOf(typeID string, skips bool) *seenType {
 	t := s.resources[typeID]
 	if t == nil {
-		t = &seenType{ids: map[fingerprint]struct{}{}, most: mostSeen}
+		t = &seenType{ids: map[Fingerprint]struct{}{}, most: mostSeen}
 		if skips {
 			t.most = maxGroupMembers + 1 // for static entitlements
 		}
@@ -177,7 +177,7 @@ func (t *seenType) note(id *v2.ResourceId) {
 	if t.more {
 		return
 	}
-	this := resourcePrint(id)
+	this := PrintOfResource(id)
 	if _, ok := t.ids[this]; ok {
 		return
 	}
@@ -197,13 +197,13 @@ func (s *Seen) has(id *v2.ResourceId) (has, ok bool) {
 	if t == nil {
 		return false, false
 	}
-	_, has = t.ids[resourcePrint(id)]
+	_, has = t.ids[PrintOfResource(id)]
 	return has, has || !t.more
 }
 
 // fingerprintOfEntitlement stands for an entitlement's id.
-func fingerprintOfEntitlement(id string) fingerprint {
-	return resourcePrint(v2.ResourceId_builder{ResourceType: "", Resource: id}.Build())
+func fingerprintOfEntitlement(id string) Fingerprint {
+	return PrintOfResource(v2.ResourceId_builder{ResourceType: "", Resource: id}.Build())
 }
 
 func (c *Checker) matchEntitlement(row *v2.Entitlement) string {
@@ -226,7 +226,7 @@ func (c *Checker) noteEntitlement(row *v2.Entitlement) string {
 	if !c.types.Has(c.names.OwnType(resource.GetResourceType())) {
 		return "" // The syncer leaves it out on purpose.
 	}
-	c.seen.noteEntitlement(row.GetId(), resourcePrint(resource))
+	c.seen.noteEntitlement(row.GetId(), PrintOfResource(resource))
 	for _, group := range exclusionGroups(row) {
 		if words := c.noteMember(group, resource, row.GetId()); words != "" {
 			return words
@@ -235,7 +235,7 @@ func (c *Checker) noteEntitlement(row *v2.Entitlement) string {
 	return ""
 }
 
-func (s *Seen) noteEntitlement(id string, of fingerprint) {
+func (s *Seen) noteEntitlement(id string, of Fingerprint) {
 	this := fingerprintOfEntitlement(id)
 	known, ok := s.entitlements[this]
 	switch {
@@ -335,7 +335,7 @@ func (c *Checker) noteMember(annotation *v2.EntitlementExclusionGroup, resource 
 		return "" // To the syncer it is in none.
 	}
 	if c.seen.groups[groupID] == nil {
-		c.seen.groups[groupID] = &exclusionGroup{typeID: resource.GetResourceType(), members: map[fingerprint]struct{}{}}
+		c.seen.groups[groupID] = &exclusionGroup{typeID: resource.GetResourceType(), members: map[Fingerprint]struct{}{}}
 	}
 	group := c.seen.groups[groupID]
 	own := named(c.names.OwnID(groupID))
@@ -347,7 +347,7 @@ func (c *Checker) noteMember(annotation *v2.EntitlementExclusionGroup, resource 
 		return fmt.Sprintf("it is the default of the exclusion group %s, and so is the entitlement %s: a group may have one default, and a group of each resource needs its own id",
 			own, named(c.names.OwnID(group.defaultID)))
 	}
-	this := resourcePrint(v2.ResourceId_builder{ResourceType: resource.GetResource(), Resource: id}.Build())
+	this := PrintOfResource(v2.ResourceId_builder{ResourceType: resource.GetResource(), Resource: id}.Build())
 	_, again := group.members[this]
 	if !again && len(group.members) == maxGroupMembers {
 		return fmt.Sprintf("its exclusion group %s has %d entitlements without it, and no more are allowed", own, maxGroupMembers)
@@ -424,7 +424,7 @@ func (c *Checker) expansionUnfit(row *v2.Grant) string {
 					named(c.names.OwnID(source)), named(c.names.OwnID(id)))
 			}
 		}
-		if of != resourcePrint(principal) {
+		if of != PrintOfResource(principal) {
 			return fmt.Sprintf("it expands from the entitlement %s, which is not one of its principal: its principal must be the resource whose entitlement it expands from",
 				named(c.names.OwnID(source)))
 		}
@@ -440,7 +440,7 @@ func (s *Seen) ofSeveral(id string) bool {
 
 // resourceOf is the resource that an entitlement is of; ok is false if there is none,
 // or it is not known.
-func (s *Seen) resourceOf(id string, principal *v2.ResourceId) (of fingerprint, ok bool) {
+func (s *Seen) resourceOf(id string, principal *v2.ResourceId) (of Fingerprint, ok bool) {
 	if of, ok := s.entitlements[fingerprintOfEntitlement(id)]; ok {
 		return of, true
 	}
@@ -456,9 +456,9 @@ func (s *Seen) resourceOf(id string, principal *v2.ResourceId) (of fingerprint, 
 			}
 			made := v2.ResourceId_builder{ResourceType: typeID, Resource: resource}.Build()
 			if has, ok := s.has(made); has && ok || proto.Equal(made, principal) {
-				return resourcePrint(made), true
+				return PrintOfResource(made), true
 			}
 		}
 	}
-	return fingerprint{}, false
+	return Fingerprint{}, false
 }

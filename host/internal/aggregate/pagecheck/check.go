@@ -1,4 +1,10 @@
-package aggregate
+// Package pagecheck decides whether a page of a plugin can be believed: whether the SDK's
+// syncer, its store and C1 would take every row of it, as it is.
+//
+// Package aggregate has each reply checked before it goes on, and package fallback has
+// rows of the baseline fitted to what the sync has seen. It must never change a text of
+// a row, and never let a page through of which a row would go missing without a word.
+package pagecheck
 
 import (
 	"fmt"
