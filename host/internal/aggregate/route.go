@@ -19,6 +19,7 @@ import (
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 
+	"github.com/batonhost/baton-host/host/internal/aggregate/fallback"
 	"github.com/batonhost/baton-host/host/internal/aggregate/pagecheck"
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/page"
@@ -40,8 +41,8 @@ type route struct {
 	broken    error // why conn is not used at all
 	types     *pagecheck.Types
 	pages     *pagecheck.Checker
-	recorder  *Recorder
-	fallback  *Source // nil: a failure fails the call
+	recorder  *fallback.Recorder
+	fallback  *fallback.Source // nil: a failure fails the call
 	ahead     *policy.ReadAhead
 	listings  *policy.Listings
 
@@ -76,9 +77,9 @@ func newRoute(a *Aggregate, plugin Plugin, seen *pagecheck.Seen, siblings bool) 
 		r.names.Display = display + ": "
 	}
 	r.pages = pagecheck.NewChecker(r.names, r.types, seen, siblings)
-	r.recorder = NewRecorder(r.names)
+	r.recorder = fallback.NewRecorder(r.names)
 	if plugin.Baseline != nil {
-		r.fallback = NewSource(plugin.Baseline, r.names, r.types, r.pages, r.recorder)
+		r.fallback = fallback.NewSource(plugin.Baseline, r.names, r.types, r.pages, r.recorder)
 	}
 	return r
 }
@@ -134,7 +135,7 @@ func (a *Aggregate) owner(typeID string) string {
 
 // call answers one call, with this plugin or from the baseline. request stays as it is.
 func (r *route) call(ctx context.Context, method string, request, reply proto.Message, opts []grpc.CallOption) error {
-	if r.fallback == nil || !Answers(method) {
+	if r.fallback == nil || !fallback.Answers(method) {
 		return r.callPlugin(ctx, method, request, reply, opts)
 	}
 	if calling, done := r.fallback.BeginCall(ctx); calling != nil {

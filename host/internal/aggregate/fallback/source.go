@@ -1,4 +1,10 @@
-package aggregate
+// Package fallback answers the calls of a sync from a plugin's part of the baseline once
+// the plugin has failed.
+//
+// Package aggregate gives each plugin that has a baseline a [Source], and asks its
+// [Recorder] what the next baseline has to know. It must never put a stored row over one
+// that the plugin itself listed in this sync, and never lose one that it did not.
+package fallback
 
 import (
 	"context"
