@@ -107,9 +107,9 @@ func WithResourceTypes(typeIDs []string) Option {
 
 // Aggregate is one connector over many plugins. It is safe for concurrent use.
 type Aggregate struct {
-	routes      []*route
-	byNamespace map[string]*route
-	bare        []*route // without a namespace
+	plugins     []*plugin
+	byNamespace map[string]*plugin
+	bare        []*plugin // without a namespace
 	retry       policy.Retries
 	observer    Observer
 	memory      MetadataMemory
@@ -132,7 +132,7 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 	if len(plugins) == 0 {
 		return nil, errors.New("an aggregate needs at least one plugin")
 	}
-	a := &Aggregate{byNamespace: map[string]*route{}, observer: noObserver{}, memory: noMemory{}}
+	a := &Aggregate{byNamespace: map[string]*plugin{}, observer: noObserver{}, memory: noMemory{}}
 	for _, opt := range opts {
 		opt(a)
 	}
@@ -166,10 +166,10 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 		if plugin.Namespace == "" {
 			seen = shared
 		}
-		r := newRoute(a, plugin, seen, bare > 1)
-		a.routes = append(a.routes, r)
+		p := newPlugin(a, plugin, seen, bare > 1)
+		a.plugins = append(a.plugins, p)
 		if plugin.Namespace == "" {
-			a.bare = append(a.bare, r)
+			a.bare = append(a.bare, p)
 			continue
 		}
 		if !namespaceForm.MatchString(plugin.Namespace) {
@@ -179,10 +179,10 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 		}
 		if other, taken := a.byNamespace[plugin.Namespace]; taken {
 			problems = append(problems, fmt.Errorf(
-				"plugins %q and %q share the namespace %q", other.instance, plugin.Instance, plugin.Namespace))
+				"plugins %q and %q share the namespace %q", other.Instance, plugin.Instance, plugin.Namespace))
 			continue
 		}
-		a.byNamespace[plugin.Namespace] = r
+		a.byNamespace[plugin.Namespace] = p
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
@@ -194,9 +194,9 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 // listings that go on; the aggregate can be asked for what it has learned, and answers
 // calls without reading ahead.
 func (a *Aggregate) Close() {
-	for _, r := range a.routes {
-		r.ahead.Close()
-		r.listings.Close()
+	for _, p := range a.plugins {
+		p.ahead.Close()
+		p.listings.Close()
 	}
 }
 
@@ -251,18 +251,18 @@ func (a *Aggregate) Invoke(ctx context.Context, method string, args, reply any, 
 	if answered, err := a.untyped(ctx, method, request, response, opts); answered {
 		return err
 	}
-	r, err := a.pick(ctx, method, request)
+	p, err := a.pick(ctx, method, request)
 	if err != nil {
 		return err
 	}
-	return r.call(ctx, method, request, response, opts)
+	return p.call(ctx, method, request, response, opts)
 }
 
 // NewStream opens the only streaming call there is, AssetService/GetAsset. An
 // asset id names no plugin, so this works for a single plugin only.
 func (a *Aggregate) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	if method == v2.AssetService_GetAsset_FullMethodName && len(a.routes) == 1 && a.routes[0].broken == nil {
-		return a.routes[0].conn.NewStream(ctx, desc, method, opts...)
+	if method == v2.AssetService_GetAsset_FullMethodName && len(a.plugins) == 1 && a.plugins[0].Err == nil {
+		return a.plugins[0].Conn.NewStream(ctx, desc, method, opts...)
 	}
-	return nil, status.Errorf(codes.Unimplemented, "%s: not offered by an aggregate of %d plugins", method, len(a.routes))
+	return nil, status.Errorf(codes.Unimplemented, "%s: not offered by an aggregate of %d plugins", method, len(a.plugins))
 }

@@ -19,8 +19,8 @@ func (a *Aggregate) listResourceTypes(ctx context.Context, request *v2.ResourceT
 	if request.GetPageToken() != "" {
 		return status.Error(codes.InvalidArgument, "listing resource types: an aggregate answers in one page, so it has never given out a page token")
 	}
-	answers, err := fanOut(ctx, a.routes, func(ctx context.Context, r *route) (*v2.ResourceTypesServiceListResourceTypesResponse, error) {
-		return r.resourceTypes(ctx, request, opts)
+	answers, err := fanOut(ctx, a.plugins, func(ctx context.Context, p *plugin) (*v2.ResourceTypesServiceListResourceTypesResponse, error) {
+		return p.resourceTypes(ctx, request, opts)
 	})
 	if err != nil {
 		return err
@@ -32,8 +32,8 @@ func (a *Aggregate) listResourceTypes(ctx context.Context, request *v2.ResourceT
 	var rows []*v2.ResourceType
 	var annos []*anypb.Any
 	for i, answer := range answers {
-		if err := a.routes[i].names.ToAggregate(answer, nil); err != nil {
-			return a.routes[i].failed(codes.Internal, "listing resource types", err, "its reply cannot be used")
+		if err := a.plugins[i].names.ToAggregate(answer, nil); err != nil {
+			return a.plugins[i].failed(codes.Internal, "listing resource types", err, "its reply cannot be used")
 		}
 		rows = append(rows, answer.GetList()...)
 		annos = append(annos, answer.GetAnnotations()...)
@@ -45,31 +45,31 @@ func (a *Aggregate) listResourceTypes(ctx context.Context, request *v2.ResourceT
 
 // resourceTypes are the plugin's resource types in its own ids, from the plugin
 // or from what stands in for it.
-func (r *route) resourceTypes(ctx context.Context, request *v2.ResourceTypesServiceListResourceTypesRequest, opts []grpc.CallOption) (*v2.ResourceTypesServiceListResourceTypesResponse, error) {
-	if r.fallback == nil || !r.fallback.Failed() {
-		answer, err := r.listTypes(ctx, request, opts)
-		if err == nil || r.fallback == nil || ctx.Err() != nil {
+func (p *plugin) resourceTypes(ctx context.Context, request *v2.ResourceTypesServiceListResourceTypesRequest, opts []grpc.CallOption) (*v2.ResourceTypesServiceListResourceTypesResponse, error) {
+	if p.fallback == nil || !p.fallback.Failed() {
+		answer, err := p.listTypes(ctx, request, opts)
+		if err == nil || p.fallback == nil || ctx.Err() != nil {
 			return answer, err
 		}
-		r.fail(v2.ResourceTypesService_ListResourceTypes_FullMethodName, err)
+		p.fail(v2.ResourceTypesService_ListResourceTypes_FullMethodName, err)
 	}
-	rows, err := r.fallback.ResourceTypes(ctx)
+	rows, err := p.fallback.ResourceTypes(ctx)
 	if err != nil {
-		return nil, r.failed(codes.Internal, "reading its resource types from the last good sync", err, "")
+		return nil, p.failed(codes.Internal, "reading its resource types from the last good sync", err, "")
 	}
 	stored := v2.ResourceTypesServiceListResourceTypesResponse_builder{List: rows}.Build()
-	if err := r.names.ToPlugin(stored); err != nil {
-		return nil, r.failed(codes.Internal, "reading its resource types from the last good sync", err, "")
+	if err := p.names.ToPlugin(stored); err != nil {
+		return nil, p.failed(codes.Internal, "reading its resource types from the last good sync", err, "")
 	}
-	r.types.Learn(stored.GetList())
+	p.types.Learn(stored.GetList())
 	return stored, nil
 }
 
 // listTypes reads all pages of a plugin's resource types, in its own ids, into
 // one, and remembers them.
-func (r *route) listTypes(ctx context.Context, request *v2.ResourceTypesServiceListResourceTypesRequest, opts []grpc.CallOption) (*v2.ResourceTypesServiceListResourceTypesResponse, error) {
+func (p *plugin) listTypes(ctx context.Context, request *v2.ResourceTypesServiceListResourceTypesRequest, opts []grpc.CallOption) (*v2.ResourceTypesServiceListResourceTypesResponse, error) {
 	const method = v2.ResourceTypesService_ListResourceTypes_FullMethodName
-	own, err := r.own(method, request)
+	own, err := p.own(method, request)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (r *route) listTypes(ctx context.Context, request *v2.ResourceTypesServiceL
 	all := &v2.ResourceTypesServiceListResourceTypesResponse{}
 	for {
 		page := &v2.ResourceTypesServiceListResourceTypesResponse{}
-		if err := r.ask(ctx, method, asked, page, opts); err != nil {
+		if err := p.ask(ctx, method, asked, page, opts); err != nil {
 			return nil, err
 		}
 		all.SetList(append(all.GetList(), page.GetList()...))
@@ -88,13 +88,13 @@ func (r *route) listTypes(ctx context.Context, request *v2.ResourceTypesServiceL
 		token := page.GetNextPageToken()
 		if token == "" && len(all.GetList()) == 0 {
 			// Nothing of the plugin would be synced, and nothing would say so.
-			return nil, r.refused(codes.FailedPrecondition, describe(method, asked), "the plugin has no resource types")
+			return nil, p.refused(codes.FailedPrecondition, describe(method, asked), "the plugin has no resource types")
 		}
 		if token == "" {
 			if err := pagecheck.CheckDistinct(all.GetList()); err != nil {
-				return nil, r.failed(codes.Internal, describe(method, asked), err, "its reply cannot be used")
+				return nil, p.failed(codes.Internal, describe(method, asked), err, "its reply cannot be used")
 			}
-			r.types.Learn(all.GetList())
+			p.types.Learn(all.GetList())
 			return all, nil
 		}
 		asked.SetPageToken(token)
@@ -104,16 +104,16 @@ func (r *route) listTypes(ctx context.Context, request *v2.ResourceTypesServiceL
 // clashes finds resource types that two plugins would share in the aggregate.
 // That takes a plugin without a namespace.
 func (a *Aggregate) clashes() error {
-	owners := map[string]*route{}
-	for _, r := range a.bare {
-		for _, typeID := range r.types.IDs() {
+	owners := map[string]*plugin{}
+	for _, p := range a.bare {
+		for _, typeID := range p.types.IDs() {
 			if other := a.namespaceOf(typeID); other != nil {
-				return clash(fmt.Sprintf("the resource type %q of plugin %q, which has no namespace, begins with the namespace of plugin %q", typeID, r.instance, other.instance))
+				return clash(fmt.Sprintf("the resource type %q of plugin %q, which has no namespace, begins with the namespace of plugin %q", typeID, p.Instance, other.Instance))
 			}
 			if other := owners[typeID]; other != nil {
-				return clash(fmt.Sprintf("the plugins %q and %q have no namespace and both have the resource type %q", other.instance, r.instance, typeID))
+				return clash(fmt.Sprintf("the plugins %q and %q have no namespace and both have the resource type %q", other.Instance, p.Instance, typeID))
 			}
-			owners[typeID] = r
+			owners[typeID] = p
 		}
 	}
 	return nil
@@ -127,28 +127,28 @@ func clash(what string) error {
 // caller at a time. They become known by the syncer's ListResourceTypes, at the start
 // of every sync, or here where something has to be known earlier (a sync that is
 // resumed, a task that is no sync).
-func (r *route) learnTypes(ctx context.Context) error {
-	if r.types.Known() {
+func (p *plugin) learnTypes(ctx context.Context) error {
+	if p.types.Known() {
 		return nil
 	}
 	select {
-	case r.askingTypes <- struct{}{}:
+	case p.askingTypes <- struct{}{}:
 	case <-ctx.Done():
-		return r.interrupted(ctx, "listing resource types")
+		return p.interrupted(ctx, "listing resource types")
 	}
-	defer func() { <-r.askingTypes }()
-	if r.types.Known() {
+	defer func() { <-p.askingTypes }()
+	if p.types.Known() {
 		return nil
 	}
-	_, err := r.resourceTypes(ctx, &v2.ResourceTypesServiceListResourceTypesRequest{}, nil)
+	_, err := p.resourceTypes(ctx, &v2.ResourceTypesServiceListResourceTypesRequest{}, nil)
 	return err
 }
 
 // learnBareTypes asks the plugins without a namespace for their types, as only
 // these tell such plugins apart.
 func (a *Aggregate) learnBareTypes(ctx context.Context) error {
-	for _, r := range a.bare {
-		if err := r.learnTypes(ctx); err != nil {
+	for _, p := range a.bare {
+		if err := p.learnTypes(ctx); err != nil {
 			return err
 		}
 	}

@@ -32,10 +32,10 @@ func (noProcess) Unreached()      {}
 
 func TestWhetherAFailureContradictsTheListing(t *testing.T) {
 	t.Parallel()
-	r := &route{instance: "a"}
+	p := &plugin{Plugin: Plugin{Instance: "a"}}
 	wire := func(code codes.Code) error { return status.Error(code, "as the plugin says") }
 	translated := func(err error) error {
-		return r.translate(context.Background(), v2.ResourcesService_ListResources_FullMethodName, "listing", err)
+		return p.translate(context.Background(), v2.ResourcesService_ListResources_FullMethodName, "listing", err)
 	}
 	type failure struct {
 		err  error
@@ -53,10 +53,10 @@ func TestWhetherAFailureContradictsTheListing(t *testing.T) {
 		"it is not started again":                         {translated(noProcess{status.Error(codes.FailedPrecondition, "another binary than is pinned")}), false},
 		"the process ended, with more around it":          {translated(fmt.Errorf("calling: %w", endedProcess{})), false},
 		"unavailable, with more around it":                {translated(fmt.Errorf("calling: %w", wire(codes.Unavailable))), false},
-		"a refusal with a code that is otherwise not one": {r.refused(codes.ResourceExhausted, "listing", "it lists more than max-rows"), true},
-		"page tokens that come round":                     {r.refused(codes.Internal, "listing", "its page tokens come round"), true},
-		"the reply cannot be used":                        {r.failed(codes.Internal, "listing", errors.New("row 1 of 1: it is empty"), "its reply cannot be used"), true},
-		"nothing comes but page tokens":                   {r.refused(codes.Aborted, "listing", "it has given no row"), false},
+		"a refusal with a code that is otherwise not one": {p.refused(codes.ResourceExhausted, "listing", "it lists more than max-rows"), true},
+		"page tokens that come round":                     {p.refused(codes.Internal, "listing", "its page tokens come round"), true},
+		"the reply cannot be used":                        {p.failed(codes.Internal, "listing", errors.New("row 1 of 1: it is empty"), "its reply cannot be used"), true},
+		"nothing comes but page tokens":                   {p.refused(codes.Aborted, "listing", "it has given no row"), false},
 		"a call that was called off":                      {translated(context.Canceled), false},
 		"a call that took too long":                       {translated(context.DeadlineExceeded), false},
 	}

@@ -41,7 +41,7 @@ func TestEveryCapabilityIsDecidedOn(t *testing.T) {
 		_, decided := needsProvisioning[v2.Capability(number)]
 		require.True(t, decided, "%s is not decided on", name)
 	}
-	require.True(t, (&route{}).withheld(v2.Capability(9999)))
+	require.True(t, (&plugin{}).withheld(v2.Capability(9999)))
 }
 
 // TestEveryRequestWithAPasswordIsKnown: what C1 encrypts for an upload must not go to

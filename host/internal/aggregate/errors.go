@@ -64,14 +64,14 @@ func withoutValues(doing string) string {
 }
 
 // failed makes a callError of an error of any kind, keeping its details.
-func (r *route) failed(code codes.Code, doing string, cause error, note string) error {
+func (p *plugin) failed(code codes.Code, doing string, cause error, note string) error {
 	words := policy.Message(cause)
 	if note != "" {
 		words = note + ": " + words
 	}
-	wire := status.New(code, fmt.Sprintf("plugin %q: %s: %s", r.instance, doing, words)).Proto()
+	wire := status.New(code, fmt.Sprintf("plugin %q: %s: %s", p.Instance, doing, words)).Proto()
 	wire.Details = status.Convert(cause).Proto().GetDetails()
-	return &callError{instance: r.instance, status: status.FromProto(wire), cause: cause, doing: doing, note: note}
+	return &callError{instance: p.Instance, status: status.FromProto(wire), cause: cause, doing: doing, note: note}
 }
 
 // FailedPlugins are the instances that an error of an aggregate, or one around
@@ -99,17 +99,17 @@ func FailedPlugins(err error) []string {
 }
 
 // refused is a callError that this package itself gives the reason for.
-func (r *route) refused(code codes.Code, doing, format string, args ...any) error {
-	return r.failed(code, doing, &policy.Refusal{Code: code, Format: format, Args: args}, "")
+func (p *plugin) refused(code codes.Code, doing, format string, args ...any) error {
+	return p.failed(code, doing, &policy.Refusal{Code: code, Format: format, Args: args}, "")
 }
 
 // interrupted is what a call returns when its own context ended.
-func (r *route) interrupted(ctx context.Context, doing string) error {
+func (p *plugin) interrupted(ctx context.Context, doing string) error {
 	code := codes.Canceled
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		code = codes.DeadlineExceeded
 	}
-	return r.failed(code, doing, ctx.Err(), "")
+	return p.failed(code, doing, ctx.Err(), "")
 }
 
 // joinedError is several plugins failing at once. Its code is theirs if they

@@ -16,12 +16,12 @@ import (
 
 // fanOut calls every plugin at once and waits for all of them. Answers come in
 // the plugins' order; if any failed, all the errors come together.
-func fanOut[T any](ctx context.Context, routes []*route, call func(context.Context, *route) (T, error)) ([]T, error) {
-	answers := make([]T, len(routes))
-	errs := make([]error, len(routes))
+func fanOut[T any](ctx context.Context, plugins []*plugin, call func(context.Context, *plugin) (T, error)) ([]T, error) {
+	answers := make([]T, len(plugins))
+	errs := make([]error, len(plugins))
 	var wg sync.WaitGroup
-	for i, r := range routes {
-		wg.Go(func() { answers[i], errs[i] = call(ctx, r) })
+	for i, p := range plugins {
+		wg.Go(func() { answers[i], errs[i] = call(ctx, p) })
 	}
 	wg.Wait()
 	var failed []error
@@ -49,9 +49,9 @@ var activeSyncIDVersion = semver.MustParse("0.4.3")
 
 // validate has every plugin check its credentials and reports all that fail.
 func (a *Aggregate) validate(ctx context.Context, request *v2.ConnectorServiceValidateRequest, reply proto.Message, opts []grpc.CallOption) error {
-	answers, err := fanOut(ctx, a.routes, func(ctx context.Context, r *route) (*v2.ConnectorServiceValidateResponse, error) {
+	answers, err := fanOut(ctx, a.plugins, func(ctx context.Context, p *plugin) (*v2.ConnectorServiceValidateResponse, error) {
 		answer := &v2.ConnectorServiceValidateResponse{}
-		return answer, r.call(ctx, v2.ConnectorService_Validate_FullMethodName, request, answer, opts)
+		return answer, p.call(ctx, v2.ConnectorService_Validate_FullMethodName, request, answer, opts)
 	})
 	if err != nil {
 		return err
@@ -93,14 +93,14 @@ func lowestVersion(versions []string) string {
 
 // cleanup tells every plugin that a sync has ended, whoever fails.
 func (a *Aggregate) cleanup(ctx context.Context, request *v2.ConnectorServiceCleanupRequest, reply proto.Message, opts []grpc.CallOption) error {
-	answers, err := fanOut(ctx, a.routes, func(ctx context.Context, r *route) (*v2.ConnectorServiceCleanupResponse, error) {
+	answers, err := fanOut(ctx, a.plugins, func(ctx context.Context, p *plugin) (*v2.ConnectorServiceCleanupResponse, error) {
 		answer := &v2.ConnectorServiceCleanupResponse{}
-		if r.broken != nil {
+		if p.Err != nil {
 			return answer, nil // It was never asked for anything.
 		}
 		limited, cancel := context.WithTimeout(ctx, a.retry.CallTimeout)
 		defer cancel()
-		return answer, r.call(limited, v2.ConnectorService_Cleanup_FullMethodName, request, answer, opts)
+		return answer, p.call(limited, v2.ConnectorService_Cleanup_FullMethodName, request, answer, opts)
 	})
 	if failed := a.endSessions(ctx); failed != nil {
 		return failed

@@ -28,13 +28,13 @@ type Stale struct {
 // plugins.
 func (a *Aggregate) Stale() []Stale {
 	var stale []Stale
-	for _, r := range a.routes {
-		if r.fallback == nil {
+	for _, p := range a.plugins {
+		if p.fallback == nil {
 			continue
 		}
-		if failure, failed := r.fallback.Failure(); failed {
+		if failure, failed := p.fallback.Failure(); failed {
 			stale = append(stale, Stale{
-				Instance: r.instance, AsOf: r.fallback.AsOf(), Accounts: failure.Accounts, Err: failure.Err, Contradicted: failure.Contradicted,
+				Instance: p.Instance, AsOf: p.fallback.AsOf(), Accounts: failure.Accounts, Err: failure.Err, Contradicted: failure.Contradicted,
 			})
 		}
 	}
@@ -44,9 +44,9 @@ func (a *Aggregate) Stale() []Stale {
 // Facts returns what a later sync needs to know of a plugin's part in this one, whether
 // it was asked or fell back. Call it after the sync.
 func (a *Aggregate) Facts(instance string) baseline.Facts {
-	for _, r := range a.routes {
-		if r.instance == instance {
-			return r.recorder.Facts(r.types.IDs(), r.fallback)
+	for _, p := range a.plugins {
+		if p.Instance == instance {
+			return p.recorder.Facts(p.types.IDs(), p.fallback)
 		}
 	}
 	return baseline.Facts{}

@@ -41,8 +41,8 @@ func (noMemory) Recall(string) *v2.ConnectorMetadata    { return nil }
 // asked nor recalled is there by name only: the others must not be missing in C1
 // because of it.
 func (a *Aggregate) metadata(ctx context.Context, reply proto.Message) error {
-	answers, err := fanOut(ctx, a.routes, func(ctx context.Context, r *route) (*v2.ConnectorMetadata, error) {
-		return r.metadata(ctx)
+	answers, err := fanOut(ctx, a.plugins, func(ctx context.Context, p *plugin) (*v2.ConnectorMetadata, error) {
+		return p.metadata(ctx)
 	})
 	if err != nil {
 		return err
@@ -56,50 +56,50 @@ func (a *Aggregate) metadata(ctx context.Context, reply proto.Message) error {
 
 // metadata is what the plugin says of itself, in the aggregate's ids and without
 // what would be refused.
-func (r *route) metadata(ctx context.Context) (*v2.ConnectorMetadata, error) {
+func (p *plugin) metadata(ctx context.Context) (*v2.ConnectorMetadata, error) {
 	const method = v2.ConnectorService_GetMetadata_FullMethodName
 	answer := &v2.ConnectorServiceGetMetadataResponse{}
 	request := &v2.ConnectorServiceGetMetadataRequest{}
-	err := r.askSoon(ctx, method, request, answer)
+	err := p.askSoon(ctx, method, request, answer)
 	switch {
 	case ctx.Err() != nil:
 		return nil, err
 	case err == nil:
-		r.aggregate.memory.Remember(r.instance, proto.CloneOf(answer.GetMetadata()))
+		p.aggregate.memory.Remember(p.Instance, proto.CloneOf(answer.GetMetadata()))
 	default:
 		ctxzap.Extract(ctx).Warn("the plugin cannot say what it can do; C1 gets what it said before",
-			zap.String("plugin", r.instance), zap.String("error", policy.Message(err)))
-		answer.SetMetadata(proto.CloneOf(r.aggregate.memory.Recall(r.instance)))
+			zap.String("plugin", p.Instance), zap.String("error", policy.Message(err)))
+		answer.SetMetadata(proto.CloneOf(p.aggregate.memory.Recall(p.Instance)))
 	}
-	if err := r.names.ToAggregate(answer, nil); err != nil {
-		return nil, r.failed(codes.Internal, describe(method, request), err, "its reply cannot be used")
+	if err := p.names.ToAggregate(answer, nil); err != nil {
+		return nil, p.failed(codes.Internal, describe(method, request), err, "its reply cannot be used")
 	}
 	if err == nil {
-		r.learnAbilities(answer.GetMetadata())
+		p.learnAbilities(answer.GetMetadata())
 	}
-	return r.offered(answer.GetMetadata()), nil
+	return p.offered(answer.GetMetadata()), nil
 }
 
 // offered takes out of a plugin's metadata what the aggregate would refuse. C1
 // reads from it what it may ask for.
-func (r *route) offered(metadata *v2.ConnectorMetadata) *v2.ConnectorMetadata {
+func (p *plugin) offered(metadata *v2.ConnectorMetadata) *v2.ConnectorMetadata {
 	if metadata == nil {
-		return v2.ConnectorMetadata_builder{DisplayName: r.instance}.Build()
+		return v2.ConnectorMetadata_builder{DisplayName: p.Instance}.Build()
 	}
 	capabilities := metadata.GetCapabilities()
 	if capabilities != nil {
-		capabilities.SetConnectorCapabilities(slices.DeleteFunc(capabilities.GetConnectorCapabilities(), r.withheld))
+		capabilities.SetConnectorCapabilities(slices.DeleteFunc(capabilities.GetConnectorCapabilities(), p.withheld))
 		for _, t := range capabilities.GetResourceTypeCapabilities() {
-			t.SetCapabilities(slices.DeleteFunc(t.GetCapabilities(), r.withheld))
-			if !r.provisioning {
+			t.SetCapabilities(slices.DeleteFunc(t.GetCapabilities(), p.withheld))
+			if !p.Provisioning {
 				t.ClearCredentialIssue()
 			}
 		}
-		if !r.provisioning {
+		if !p.Provisioning {
 			capabilities.ClearCredentialDetails()
 		}
 	}
-	if !r.provisioning {
+	if !p.Provisioning {
 		metadata.ClearAccountCreationSchema()
 	}
 	if !slices.Contains(capabilities.GetConnectorCapabilities(), v2.Capability_CAPABILITY_TICKETING) {
@@ -127,7 +127,7 @@ func (a *Aggregate) mergeMetadata(all []*v2.ConnectorMetadata) *v2.ConnectorMeta
 	for i, one := range all {
 		title := one.GetDisplayName()
 		if title == "" {
-			title = a.routes[i].instance
+			title = a.plugins[i].Instance
 		}
 		titles = append(titles, title)
 		types = append(types, one.GetCapabilities().GetResourceTypeCapabilities()...)

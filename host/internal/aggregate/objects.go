@@ -29,8 +29,8 @@ var servedBy = map[rename.Reference][]v2.Capability{
 
 // namespaced is the instance whose namespace an id begins with.
 func (a *Aggregate) namespaced(id string) string {
-	if r := a.namespaceOf(id); r != nil {
-		return r.instance
+	if p := a.namespaceOf(id); p != nil {
+		return p.Instance
 	}
 	return ""
 }
@@ -38,11 +38,11 @@ func (a *Aggregate) namespaced(id string) string {
 // ownerOf is the plugin that an object is of. No id, or one without a
 // namespace, tells several plugins apart only if no more than one has objects
 // of the kind. doing says what the call does, as describe does.
-func (a *Aggregate) ownerOf(ctx context.Context, doing, id string, ref rename.Reference) (*route, error) {
-	candidates := a.routes
+func (a *Aggregate) ownerOf(ctx context.Context, doing, id string, ref rename.Reference) (*plugin, error) {
+	candidates := a.plugins
 	if id != "" {
-		if r := a.namespaceOf(id); r != nil {
-			return r, nil
+		if p := a.namespaceOf(id); p != nil {
+			return p, nil
 		}
 		candidates = a.bare
 	}
@@ -105,23 +105,23 @@ func (a *Aggregate) untyped(ctx context.Context, method string, request, reply p
 
 // toOwner has the plugin that an object is of answer.
 func (a *Aggregate) toOwner(ctx context.Context, method, id string, ref rename.Reference, request, reply proto.Message, opts []grpc.CallOption) error {
-	r, err := a.ownerOf(ctx, describe(method, request), id, ref)
+	p, err := a.ownerOf(ctx, describe(method, request), id, ref)
 	if err != nil {
 		return err
 	}
-	return r.call(ctx, method, request, reply, opts)
+	return p.call(ctx, method, request, reply, opts)
 }
 
 // askEach asks every plugin for the objects it has, and leaves out those that
 // answer UNIMPLEMENTED: they have none. If all do, so does the aggregate.
-func askEach[A proto.Message](ctx context.Context, a *Aggregate, method string, request proto.Message, answer func() A, opts []grpc.CallOption) (answers []A, from []*route, err error) {
+func askEach[A proto.Message](ctx context.Context, a *Aggregate, method string, request proto.Message, answer func() A, opts []grpc.CallOption) (answers []A, from []*plugin, err error) {
 	type given struct {
 		answer A
 		none   error
 	}
-	all, err := fanOut(ctx, a.routes, func(ctx context.Context, r *route) (given, error) {
+	all, err := fanOut(ctx, a.plugins, func(ctx context.Context, p *plugin) (given, error) {
 		g := given{answer: answer()}
-		err := r.call(ctx, method, request, g.answer, opts)
+		err := p.call(ctx, method, request, g.answer, opts)
 		if status.Code(err) == codes.Unimplemented {
 			g.none, err = err, nil
 		}
@@ -136,7 +136,7 @@ func askEach[A proto.Message](ctx context.Context, a *Aggregate, method string, 
 			none = append(none, g.none)
 			continue
 		}
-		answers, from = append(answers, g.answer), append(from, a.routes[i])
+		answers, from = append(answers, g.answer), append(from, a.plugins[i])
 	}
 	if len(answers) == 0 {
 		return nil, nil, join(none)
@@ -145,10 +145,10 @@ func askEach[A proto.Message](ctx context.Context, a *Aggregate, method string, 
 }
 
 // instances are the names of plugins, in quotes.
-func instances(routes []*route) string {
-	quoted := make([]string, len(routes))
-	for i, r := range routes {
-		quoted[i] = strconv.Quote(r.instance)
+func instances(plugins []*plugin) string {
+	quoted := make([]string, len(plugins))
+	for i, p := range plugins {
+		quoted[i] = strconv.Quote(p.Instance)
 	}
 	return strings.Join(quoted, ", ")
 }

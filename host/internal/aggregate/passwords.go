@@ -19,18 +19,18 @@ type Passwords interface {
 
 // reencrypt puts passwords that the plugin can read into its request. That it
 // cannot be done is final: the same request fails again.
-func (r *route) reencrypt(ctx context.Context, doing string, request proto.Message) error {
+func (p *plugin) reencrypt(ctx context.Context, doing string, request proto.Message) error {
 	of, ok := request.(interface{ GetCredentialOptions() *v2.CredentialOptions })
-	if !ok || r.passwords == nil {
+	if !ok || p.Passwords == nil {
 		return nil
 	}
 	chosen := of.GetCredentialOptions().GetEncryptedPassword()
 	if len(chosen.GetEncryptedPasswords()) == 0 {
 		return nil
 	}
-	passwords, err := r.passwords.Reencrypt(ctx, chosen.GetEncryptedPasswords())
+	passwords, err := p.Passwords.Reencrypt(ctx, chosen.GetEncryptedPasswords())
 	if err != nil {
-		return r.failed(codes.InvalidArgument, doing, err, "")
+		return p.failed(codes.InvalidArgument, doing, err, "")
 	}
 	chosen.SetEncryptedPasswords(passwords)
 	return nil

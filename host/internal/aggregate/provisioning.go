@@ -80,25 +80,25 @@ func Changes(method string) bool {
 
 // permitted refuses a call that changes something in an app that the operator
 // has not opened for changes.
-func (r *route) permitted(method, doing string) error {
-	if r.provisioning || !Changes(method) {
+func (p *plugin) permitted(method, doing string) error {
+	if p.Provisioning || !Changes(method) {
 		return nil
 	}
-	return r.refused(codes.FailedPrecondition, doing,
+	return p.refused(codes.FailedPrecondition, doing,
 		"the plugin may not change anything in its app; to let it, set `provisioning: true` in its entry of the configuration")
 }
 
 // withheld tells whether a capability of the plugin is not to be offered.
-func (r *route) withheld(c v2.Capability) bool {
+func (p *plugin) withheld(c v2.Capability) bool {
 	needs, known := needsProvisioning[c]
-	return !r.provisioning && (needs || !known)
+	return !p.Provisioning && (needs || !known)
 }
 
 // abilities are all capabilities that a plugin has, for the whole connector or
 // for one of its resource types.
 type abilities map[v2.Capability]bool
 
-func (r *route) learnAbilities(metadata *v2.ConnectorMetadata) abilities {
+func (p *plugin) learnAbilities(metadata *v2.ConnectorMetadata) abilities {
 	all := abilities{}
 	for _, c := range metadata.GetCapabilities().GetConnectorCapabilities() {
 		all[c] = true
@@ -108,25 +108,25 @@ func (r *route) learnAbilities(metadata *v2.ConnectorMetadata) abilities {
 			all[c] = true
 		}
 	}
-	r.abilities.Store(&all)
+	p.abilities.Store(&all)
 	return all
 }
 
 // able tells whether the plugin has one of the capabilities. It is asked for
 // its metadata if that was never read.
-func (r *route) able(ctx context.Context, capabilities ...v2.Capability) (bool, error) {
-	known := r.abilities.Load()
+func (p *plugin) able(ctx context.Context, capabilities ...v2.Capability) (bool, error) {
+	known := p.abilities.Load()
 	if known == nil {
 		answer := &v2.ConnectorServiceGetMetadataResponse{}
-		err := r.askSoon(ctx, v2.ConnectorService_GetMetadata_FullMethodName, &v2.ConnectorServiceGetMetadataRequest{}, answer)
+		err := p.askSoon(ctx, v2.ConnectorService_GetMetadata_FullMethodName, &v2.ConnectorServiceGetMetadataRequest{}, answer)
 		if err != nil {
-			recalled := r.aggregate.memory.Recall(r.instance)
+			recalled := p.aggregate.memory.Recall(p.Instance)
 			if recalled == nil || ctx.Err() != nil {
 				return false, err
 			}
 			answer.SetMetadata(recalled)
 		}
-		learned := r.learnAbilities(answer.GetMetadata())
+		learned := p.learnAbilities(answer.GetMetadata())
 		known = &learned
 	}
 	for _, c := range capabilities {
@@ -142,13 +142,13 @@ func (r *route) able(ctx context.Context, capabilities ...v2.Capability) (bool, 
 const maxAsking = 30 * time.Second
 
 // askSoon is ask within maxAsking.
-func (r *route) askSoon(ctx context.Context, method string, request, reply proto.Message) error {
-	limit := min(maxAsking, r.aggregate.retry.CallTimeout)
+func (p *plugin) askSoon(ctx context.Context, method string, request, reply proto.Message) error {
+	limit := min(maxAsking, p.aggregate.retry.CallTimeout)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	err := r.ask(limited, method, request, reply, nil)
+	err := p.ask(limited, method, request, reply, nil)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		return r.refused(codes.Aborted, describe(method, request), "it did not answer within %s", policy.Rounded(limit))
+		return p.refused(codes.Aborted, describe(method, request), "it did not answer within %s", policy.Rounded(limit))
 	}
 	return err
 }
@@ -158,15 +158,15 @@ func (r *route) askSoon(ctx context.Context, method string, request, reply proto
 // what a request would have to name for more than one plugin. A plugin that
 // cannot be asked may be one of several, so that none is chosen then: the wrong
 // app would get the account.
-func (a *Aggregate) onlyAble(ctx context.Context, candidates []*route, doing, want string, capabilities ...v2.Capability) (*route, error) {
+func (a *Aggregate) onlyAble(ctx context.Context, candidates []*plugin, doing, want string, capabilities ...v2.Capability) (*plugin, error) {
 	var unknown []error
-	var able []*route
+	var able []*plugin
 	type verdict struct {
 		able bool
 		err  error
 	}
-	verdicts, err := fanOut(ctx, candidates, func(ctx context.Context, r *route) (verdict, error) {
-		able, err := r.able(ctx, capabilities...)
+	verdicts, err := fanOut(ctx, candidates, func(ctx context.Context, p *plugin) (verdict, error) {
+		able, err := p.able(ctx, capabilities...)
 		return verdict{able: able, err: err}, nil
 	})
 	if err != nil {
@@ -196,22 +196,22 @@ func (a *Aggregate) onlyAble(ctx context.Context, candidates []*route, doing, wa
 func (a *Aggregate) createAccount(ctx context.Context, request *v2.CreateAccountRequest, reply proto.Message, opts []grpc.CallOption) error {
 	const method = v2.AccountManagerService_CreateAccount_FullMethodName
 	const doing = "creating an account of no resource type"
-	if len(a.routes) == 1 {
-		return a.routes[0].call(ctx, method, request, reply, opts)
+	if len(a.plugins) == 1 {
+		return a.plugins[0].call(ctx, method, request, reply, opts)
 	}
-	var open []*route
-	for _, r := range a.routes {
-		if r.provisioning {
-			open = append(open, r)
+	var open []*plugin
+	for _, p := range a.plugins {
+		if p.Provisioning {
+			open = append(open, p)
 		}
 	}
 	if len(open) == 0 {
 		return status.Errorf(codes.FailedPrecondition,
-			"%s: none of the plugins %s may change anything in its app; to let one, set `provisioning: true` in its entry of the configuration", doing, instances(a.routes))
+			"%s: none of the plugins %s may change anything in its app; to let one, set `provisioning: true` in its entry of the configuration", doing, instances(a.plugins))
 	}
-	r, err := a.onlyAble(ctx, open, doing, "the request must name the resource type of the account", v2.Capability_CAPABILITY_ACCOUNT_PROVISIONING)
+	p, err := a.onlyAble(ctx, open, doing, "the request must name the resource type of the account", v2.Capability_CAPABILITY_ACCOUNT_PROVISIONING)
 	if err != nil {
 		return err
 	}
-	return r.call(ctx, method, request, reply, opts)
+	return p.call(ctx, method, request, reply, opts)
 }
