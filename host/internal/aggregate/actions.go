@@ -109,7 +109,7 @@ func (a *Aggregate) actionStatus(ctx context.Context, request *v2.GetActionStatu
 	return into(reply, answer)
 }
 
-// holdsObjects tells whether a struct has anything in it that may name a
+// holdsObjects says whether a struct has anything in it that may name a
 // resource, an entitlement or a grant: these are structs themselves.
 func holdsObjects(fields *structpb.Struct) bool {
 	for _, value := range fields.GetFields() {

@@ -20,7 +20,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/baseline"
 )
 
-// Plugin is one app behind the aggregate.
+// Plugin is one plugin behind the aggregate.
 type Plugin struct {
 	// Instance is the plugin's name in the configuration: what messages and
 	// events call it. Required and unique.
@@ -47,10 +47,10 @@ type Plugin struct {
 	Provisioning bool
 
 	// IdleTimeout is how long a listing may go on without a row, in time that the
-	// plugin takes for its answers; zero is DefaultIdleTimeout.
+	// plugin takes for its answers; zero is policy.DefaultIdleTimeout.
 	IdleTimeout time.Duration
 
-	// MaxRows is how many rows one listing may have; zero is DefaultMaxRows.
+	// MaxRows is how many rows one listing may have; zero is policy.DefaultMaxRows.
 	MaxRows int64
 
 	// Listings is the limit on how many listings go on at the same time; nil is no
@@ -58,7 +58,7 @@ type Plugin struct {
 	Listings policy.ListingLimit
 
 	// ReadAhead is how many pages of the plugin's listings are asked for before
-	// the syncer wants them, and held: at most MostReadAhead; 0 is none. An
+	// the syncer wants them, and kept: at most policy.MostReadAhead; 0 is none. An
 	// aggregate with such a plugin is for one sync and has to be closed.
 	ReadAhead int
 
@@ -76,16 +76,16 @@ type Plugin struct {
 	Baseline *baseline.Plugin
 }
 
-// Option changes what New makes.
+// Option changes what New returns.
 type Option func(*Aggregate)
 
 // WithRetry sets how plugin calls that are safe to repeat are retried. Without
-// it the defaults of Retries hold.
+// it Retries has its defaults.
 func WithRetry(policy policy.Retries) Option {
 	return func(a *Aggregate) { a.retry = policy }
 }
 
-// WithObserver has the observer told what the plugins list and where they are
+// WithObserver reports to the observer what the plugins list and where they are
 // retried.
 func WithObserver(observer Observer) Option {
 	return func(a *Aggregate) { a.observer = observer }
@@ -93,7 +93,7 @@ func WithObserver(observer Observer) Option {
 
 // WithPackedProfiles leaves the profiles of listed resources encoded (page.Codec),
 // which spares most of the work of decoding a page. It is for an aggregate whose
-// answers go to a store, as those of a sync do, and to nobody who looks into them.
+// answers go to a store, as those of a sync do, and to no code that looks into them.
 func WithPackedProfiles() Option {
 	return func(a *Aggregate) { a.packed = true }
 }
@@ -124,7 +124,7 @@ var _ grpc.ClientConnInterface = (*Aggregate)(nil)
 // "\" separate the parts of the SDK's ids.
 var namespaceForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// New makes one connector of the plugins. It refuses an empty list, a plugin
+// New returns one connector over the plugins. It refuses an empty list, a plugin
 // without a name or a connection, a namespace of a wrong form, and a name or a
 // namespace that two plugins share; all that is wrong is reported together.
 // It calls no plugin.
@@ -200,7 +200,7 @@ func (a *Aggregate) Close() {
 	}
 }
 
-// Client is the aggregate as the SDK's syncer and task handlers want it. As those
+// Client returns the aggregate as the SDK's syncer and task handlers want it. As those
 // of the SDK it takes the session store of a sync file (sessions.SetSessionStore);
 // without WithSessions it does nothing with it.
 func (a *Aggregate) Client(ctx context.Context) types.ConnectorClient {
@@ -221,11 +221,11 @@ func (a *Aggregate) Client(ctx context.Context) types.ConnectorClient {
 //     a call that changes something is for a plugin without Provisioning;
 //   - ABORTED where retries came to their end, where a plugin broke the call off
 //     or cannot be called at all;
-//   - INTERNAL where a reply cannot be taken as it is (see listing.go), or where
-//     the last good sync of a plugin that failed cannot be read;
+//   - INTERNAL where a reply cannot be used as it is (see pagecheck), or where
+//     the baseline of a plugin that failed cannot be read;
 //   - INVALID_ARGUMENT where the request names an id of a plugin that the call
-//     does not go to, a resource type or an object of none, or nothing that
-//     tells several plugins apart;
+//     does not go to, a resource type or an object of none, or nothing to
+//     distinguish several plugins by;
 //   - UNIMPLEMENTED where no plugin has what the call is about;
 //   - CANCELED and DEADLINE_EXCEEDED only if ctx itself ended.
 func (a *Aggregate) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {

@@ -91,7 +91,7 @@ func lowestVersion(versions []string) string {
 	}
 }
 
-// cleanup tells every plugin that a sync has ended, whoever fails.
+// cleanup reports to every plugin that a sync has ended, whichever fails.
 func (a *Aggregate) cleanup(ctx context.Context, request *v2.ConnectorServiceCleanupRequest, reply proto.Message, opts []grpc.CallOption) error {
 	answers, err := fanOut(ctx, a.plugins, func(ctx context.Context, p *plugin) (*v2.ConnectorServiceCleanupResponse, error) {
 		answer := &v2.ConnectorServiceCleanupResponse{}

@@ -17,7 +17,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
-// MetadataMemory keeps what plugins say of themselves, in their own ids, for when
+// MetadataMemory keeps what plugins report of themselves, in their own ids, for when
 // they cannot be asked. It is called concurrently.
 type MetadataMemory interface {
 	// Remember is called with every answer. It must not change it.
@@ -54,7 +54,7 @@ func (a *Aggregate) metadata(ctx context.Context, reply proto.Message) error {
 	return into(reply, v2.ConnectorServiceGetMetadataResponse_builder{Metadata: merged}.Build())
 }
 
-// metadata is what the plugin says of itself, in the aggregate's ids and without
+// metadata returns what the plugin reports of itself, in the aggregate's ids and without
 // what would be refused.
 func (p *plugin) metadata(ctx context.Context) (*v2.ConnectorMetadata, error) {
 	const method = v2.ConnectorService_GetMetadata_FullMethodName
@@ -67,7 +67,7 @@ func (p *plugin) metadata(ctx context.Context) (*v2.ConnectorMetadata, error) {
 	case err == nil:
 		p.aggregate.memory.Remember(p.Instance, proto.CloneOf(answer.GetMetadata()))
 	default:
-		ctxzap.Extract(ctx).Warn("the plugin cannot say what it can do; C1 gets what it said before",
+		ctxzap.Extract(ctx).Warn("the plugin did not report what it can do; C1 gets what it reported before",
 			zap.String("plugin", p.Instance), zap.String("error", policy.Message(err)))
 		answer.SetMetadata(proto.CloneOf(p.aggregate.memory.Recall(p.Instance)))
 	}
@@ -114,7 +114,7 @@ func isTicketSettings(annotation *anypb.Any) bool {
 
 // mergeMetadata puts several plugins' metadata together. Pictures, help and
 // profile belong to one app, so several have none. How accounts are created is
-// said once per connector: it is kept where only one plugin says it.
+// reported once per connector: it is kept where only one plugin reports it.
 func (a *Aggregate) mergeMetadata(all []*v2.ConnectorMetadata) *v2.ConnectorMetadata {
 	var titles []string
 	var types []*v2.ResourceTypeCapability
@@ -172,7 +172,7 @@ func (a *Aggregate) mergeMetadata(all []*v2.ConnectorMetadata) *v2.ConnectorMeta
 }
 
 // oneTicketSettings leaves of several plugins' ticket settings one that says
-// whether any of them takes tickets.
+// whether any of them has tickets.
 func oneTicketSettings(annos annotations.Annotations) annotations.Annotations {
 	var of []*anypb.Any
 	enabled := false
@@ -191,7 +191,7 @@ func oneTicketSettings(annos annotations.Annotations) annotations.Annotations {
 	return annos
 }
 
-// only is the one element there is, else nil.
+// only returns the one element there is, else nil.
 func only[T any](all []*T) *T {
 	if len(all) != 1 {
 		return nil

@@ -27,7 +27,7 @@ var servedBy = map[rename.Reference][]v2.Capability{
 	rename.ToTicketSchema: {v2.Capability_CAPABILITY_TICKETING},
 }
 
-// namespaced is the instance whose namespace an id begins with.
+// namespaced returns the instance whose namespace an id begins with.
 func (a *Aggregate) namespaced(id string) string {
 	if p := a.namespaceOf(id); p != nil {
 		return p.Instance
@@ -35,8 +35,8 @@ func (a *Aggregate) namespaced(id string) string {
 	return ""
 }
 
-// ownerOf is the plugin that an object is of. No id, or one without a
-// namespace, tells several plugins apart only if no more than one has objects
+// ownerOf returns the plugin that an object is of. No id, or one without a
+// namespace, distinguishes several plugins only if no more than one has objects
 // of the kind. doing says what the call does, as describe does.
 func (a *Aggregate) ownerOf(ctx context.Context, doing, id string, ref rename.Reference) (*plugin, error) {
 	candidates := a.plugins
@@ -55,7 +55,7 @@ func (a *Aggregate) ownerOf(ctx context.Context, doing, id string, ref rename.Re
 	}
 	want := "the request must name which " + ref.String() + " it is about"
 	if id != "" {
-		want = "they have no namespace that tells them apart, so put them into different uploads or give all but one a namespace"
+		want = "they have no namespace to distinguish them by, so put them into different uploads or give all but one a namespace"
 	}
 	return a.onlyAble(ctx, candidates, doing, want, servedBy[ref]...)
 }
@@ -144,7 +144,7 @@ func askEach[A proto.Message](ctx context.Context, a *Aggregate, method string, 
 	return answers, from, nil
 }
 
-// instances are the names of plugins, in quotes.
+// instances returns the names of plugins, in quotes.
 func instances(plugins []*plugin) string {
 	quoted := make([]string, len(plugins))
 	for i, p := range plugins {

@@ -30,8 +30,7 @@ import (
 // plugin is a plugin as the aggregate calls it: renaming on both ends, retries in between,
 // and a check of every reply before it is believed.
 //
-// What answers in a plugin's place, or ahead of being asked, belongs between call and
-// ask: there ids are the plugin's own and errors are still the plugin's.
+// What falls back, or reads ahead, belongs between call and ask: there ids are the plugin's own and errors are still the plugin's.
 type plugin struct {
 	Plugin
 	aggregate *Aggregate
@@ -70,11 +69,11 @@ func newPlugin(a *Aggregate, of Plugin, seen *pagecheck.Seen, siblings bool) *pl
 	return p
 }
 
-// pick finds the plugin that a request is for.
+// pick returns the plugin that a request is for.
 func (a *Aggregate) pick(ctx context.Context, method string, request proto.Message) (*plugin, error) {
 	typeID := rename.FirstType(request)
 	if typeID == "" {
-		return nil, status.Errorf(codes.Unimplemented, "%s: the request names no resource type, so no plugin can be told from it", method)
+		return nil, status.Errorf(codes.Unimplemented, "%s: the request names no resource type, so its plugin is not known", method)
 	}
 	if p := a.namespaceOf(typeID); p != nil {
 		return p, nil
@@ -96,7 +95,7 @@ func (a *Aggregate) pick(ctx context.Context, method string, request proto.Messa
 	return nil, status.Errorf(codes.InvalidArgument, "%s: no plugin of this upload has the resource type %q", method, typeID)
 }
 
-// namespaceOf is the plugin whose namespace a resource type begins with.
+// namespaceOf returns the plugin whose namespace a resource type begins with.
 func (a *Aggregate) namespaceOf(typeID string) *plugin {
 	namespace, _, dotted := strings.Cut(typeID, ".")
 	if !dotted {
@@ -105,7 +104,7 @@ func (a *Aggregate) namespaceOf(typeID string) *plugin {
 	return a.byNamespace[namespace]
 }
 
-// owner is the instance that an id of the aggregate belongs to, as far as is
+// owner returns the instance that an id of the aggregate belongs to, as far as is
 // known without asking a plugin.
 func (a *Aggregate) owner(typeID string) string {
 	if p := a.namespaceOf(typeID); p != nil {
@@ -139,13 +138,13 @@ func (p *plugin) call(ctx context.Context, method string, request, reply proto.M
 			return err
 		}
 		failure, _ := p.fallback.Failure()
-		return p.failed(codes.Internal, "reading its part of the last good sync", err, fmt.Sprintf("it failed (%s), and", policy.Message(failure.Err)))
+		return p.failed(codes.Internal, "reading its part of the baseline", err, fmt.Sprintf("it failed (%s), and", policy.Message(failure.Err)))
 	}
 	p.observe(request, reply)
 	return nil
 }
 
-// fail takes the plugin for failed, for the rest of this sync.
+// fail counts the plugin as failed for the rest of this sync.
 func (p *plugin) fail(method string, err error) {
 	// Before its resource types are known the plugin has listed nothing that could
 	// be wrong.
@@ -183,7 +182,7 @@ func (p *plugin) callPlugin(ctx context.Context, method string, request, reply p
 	return nil
 }
 
-// leaveOut takes the resources out of a page whose type is not one of the sync's.
+// leaveOut removes the resources from a page whose type is not one of the sync's.
 func (a *Aggregate) leaveOut(reply proto.Message) {
 	page, ok := reply.(*v2.ResourcesServiceListResourcesResponse)
 	if !ok || len(a.only) == 0 {
@@ -194,7 +193,7 @@ func (a *Aggregate) leaveOut(reply proto.Message) {
 	}))
 }
 
-// own is the request as the plugin knows it.
+// own returns the request as the plugin knows it.
 func (p *plugin) own(method string, request proto.Message) (proto.Message, error) {
 	own := proto.Clone(request)
 	if err := p.names.ToPlugin(own); err != nil {
@@ -259,7 +258,7 @@ func (p *plugin) askPage(ctx context.Context, method, doing string, request, rep
 	return nil
 }
 
-// check refuses a reply that the SDK would take for less than it is.
+// check refuses a reply of which the SDK would lose something.
 func (p *plugin) check(ctx context.Context, doing string, request, reply proto.Message) error {
 	if pagecheck.NeedsTypes(reply) {
 		if err := p.learnTypes(ctx); err != nil {
@@ -321,7 +320,7 @@ func (p *plugin) translate(ctx context.Context, method, doing string, err error)
 		// listing and calls the sync a success.
 		return p.failed(codes.FailedPrecondition, doing, err, "the plugin answered NOT_FOUND in the middle of a sync")
 	case code == codes.Canceled:
-		// Nobody here did: to the caller it would look as if it had itself.
+		// The host did not: to the caller it would look as if it had itself.
 		return p.failed(codes.Aborted, doing, err, "the plugin broke the call off")
 	default:
 		return p.failed(code, doing, err, "")

@@ -14,8 +14,8 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
-// changing tells of every call whether it changes something in an app. A test
-// holds it against the SDK's services, so that a call that a later SDK adds is
+// changing says of every call whether it changes something in an app. A test
+// compares it with the SDK's services, so that a call that a later SDK adds is
 // decided on here; until then it counts as one that does.
 var changing = map[string]bool{
 	v2.GrantManagerService_Grant_FullMethodName:                  true,
@@ -51,7 +51,7 @@ var changing = map[string]bool{
 	v2.TicketsService_BulkGetTickets_FullMethodName:              false,
 }
 
-// needsProvisioning tells of every capability whether the calls behind it
+// needsProvisioning says of every capability whether the calls behind it
 // change something in an app. One that is not here counts as one that does.
 var needsProvisioning = map[v2.Capability]bool{
 	v2.Capability_CAPABILITY_PROVISION:                  true,
@@ -71,7 +71,7 @@ var needsProvisioning = map[v2.Capability]bool{
 	v2.Capability_CAPABILITY_EVENT_FEED_V2:              false,
 }
 
-// Changes tells whether a call, by its full gRPC method name, changes something
+// Changes says whether a call, by its full gRPC method name, changes something
 // in an app. Such a call is never repeated.
 func Changes(method string) bool {
 	does, known := changing[method]
@@ -88,7 +88,7 @@ func (p *plugin) permitted(method, doing string) error {
 		"the plugin may not change anything in its app; to let it, set `provisioning: true` in its entry of the configuration")
 }
 
-// withheld tells whether a capability of the plugin is not to be offered.
+// withheld says whether a capability of the plugin is not to be offered.
 func (p *plugin) withheld(c v2.Capability) bool {
 	needs, known := needsProvisioning[c]
 	return !p.Provisioning && (needs || !known)
@@ -112,7 +112,7 @@ func (p *plugin) learnAbilities(metadata *v2.ConnectorMetadata) abilities {
 	return all
 }
 
-// able tells whether the plugin has one of the capabilities. It is asked for
+// able says whether the plugin has one of the capabilities. It is asked for
 // its metadata if that was never read.
 func (p *plugin) able(ctx context.Context, capabilities ...v2.Capability) (bool, error) {
 	known := p.abilities.Load()
@@ -137,7 +137,7 @@ func (p *plugin) able(ctx context.Context, capabilities ...v2.Capability) (bool,
 	return false, nil
 }
 
-// maxAsking is how long a plugin may take to tell what it can do, retries
+// maxAsking is how long a plugin may take to report what it can do, retries
 // included. A call for another plugin waits that long for one that is down.
 const maxAsking = 30 * time.Second
 
@@ -221,7 +221,7 @@ func (a *Aggregate) createAccount(ctx context.Context, request *v2.CreateAccount
 // key.
 type Passwords interface {
 	// Reencrypt returns the password for the plugin's own key. Its errors, like its
-	// logs, never hold a password.
+	// logs, never have a password in them.
 	Reencrypt(ctx context.Context, passwords []*v2.EncryptedData) ([]*v2.EncryptedData, error)
 }
 

@@ -43,8 +43,8 @@ func (a *Aggregate) listResourceTypes(ctx context.Context, request *v2.ResourceT
 	return into(reply, merged)
 }
 
-// resourceTypes are the plugin's resource types in its own ids, from the plugin
-// or from what stands in for it.
+// resourceTypes returns the plugin's resource types in its own ids, from the plugin
+// or from the baseline.
 func (p *plugin) resourceTypes(ctx context.Context, request *v2.ResourceTypesServiceListResourceTypesRequest, opts []grpc.CallOption) (*v2.ResourceTypesServiceListResourceTypesResponse, error) {
 	if p.fallback == nil || !p.fallback.Failed() {
 		answer, err := p.listTypes(ctx, request, opts)
@@ -55,11 +55,11 @@ func (p *plugin) resourceTypes(ctx context.Context, request *v2.ResourceTypesSer
 	}
 	rows, err := p.fallback.ResourceTypes(ctx)
 	if err != nil {
-		return nil, p.failed(codes.Internal, "reading its resource types from the last good sync", err, "")
+		return nil, p.failed(codes.Internal, "reading its resource types from the baseline", err, "")
 	}
 	stored := v2.ResourceTypesServiceListResourceTypesResponse_builder{List: rows}.Build()
 	if err := p.names.ToPlugin(stored); err != nil {
-		return nil, p.failed(codes.Internal, "reading its resource types from the last good sync", err, "")
+		return nil, p.failed(codes.Internal, "reading its resource types from the baseline", err, "")
 	}
 	p.types.Learn(stored.GetList())
 	return stored, nil
@@ -101,7 +101,7 @@ func (p *plugin) listTypes(ctx context.Context, request *v2.ResourceTypesService
 	}
 }
 
-// clashes finds resource types that two plugins would share in the aggregate.
+// clashes refuses resource types that two plugins would share in the aggregate.
 // That takes a plugin without a namespace.
 func (a *Aggregate) clashes() error {
 	owners := map[string]*plugin{}
@@ -145,7 +145,7 @@ func (p *plugin) learnTypes(ctx context.Context) error {
 }
 
 // learnBareTypes asks the plugins without a namespace for their types, as only
-// these tell such plugins apart.
+// these distinguish such plugins.
 func (a *Aggregate) learnBareTypes(ctx context.Context) error {
 	for _, p := range a.bare {
 		if err := p.learnTypes(ctx); err != nil {

@@ -6,25 +6,24 @@ import (
 	"github.com/batonhost/baton-host/host/internal/baseline"
 )
 
-// Stale is a plugin that failed in a sync and was answered for from its last
-// good one.
+// Stale is a plugin that failed in a sync, which has its part of the baseline.
 type Stale struct {
 	Instance string
-	// AsOf is when the app was last read completely: how old the answers are.
+	// AsOf is when the app was last read completely: how old that part is.
 	AsOf time.Time
-	// Accounts is how many accounts were answered from the last good sync. The
+	// Accounts is how many accounts came from the baseline. The
 	// others of the plugin were listed before it failed.
 	Accounts int
 	// Err is why the plugin counts as failed.
 	Err error
 	// Contradicted says that a listing of the plugin was rejected as wrong, by its own
 	// reader or by a check here, after the plugin had listed something. What it had
-	// listed is in this sync and must not be used: the sync is to be made again with
-	// nothing but the last good sync of this plugin.
+	// listed is in this sync and must not be used: the sync file is to be made again with
+	// nothing but the baseline of this plugin.
 	Contradicted bool
 }
 
-// Stale is every plugin that has been answered for so far, in the order of the
+// Stale returns every plugin that was fallen back for so far, in the order of the
 // plugins.
 func (a *Aggregate) Stale() []Stale {
 	var stale []Stale
@@ -52,6 +51,6 @@ func (a *Aggregate) Facts(instance string) baseline.Facts {
 	return baseline.Facts{}
 }
 
-// Owner is the instance that a resource type of the aggregate belongs to, as far
+// Owner returns the instance that a resource type of the aggregate belongs to, as far
 // as is known from a sync; "" if it is not.
 func (a *Aggregate) Owner(resourceTypeID string) string { return a.owner(resourceTypeID) }

@@ -39,7 +39,7 @@ func (at schemasAt) token() (string, error) {
 	return token, nil
 }
 
-// resume is the plugin that a page token has come to, by its place among all,
+// resume returns the plugin that a page token has come to, by its place among all,
 // and the plugin's own token.
 func (a *Aggregate) resume(token string) (place int, own string, err error) {
 	if token == "" {
@@ -58,7 +58,7 @@ func (a *Aggregate) resume(token string) (place int, own string, err error) {
 			}
 		}
 	}
-	return 0, "", status.Error(codes.InvalidArgument, "listing ticket schemas: the page token is none that was given out for these plugins")
+	return 0, "", status.Error(codes.InvalidArgument, "listing ticket schemas: the page token was not issued for these plugins")
 }
 
 // listTicketSchemas reads the plugins' schemas one plugin after the other. A
@@ -103,7 +103,7 @@ func (a *Aggregate) listTicketSchemas(ctx context.Context, request *v2.TicketsSe
 }
 
 // bulkCreateTickets has each plugin create its own tickets. What one plugin
-// fails at stands in the error field of its tickets, so that the tickets which
+// fails at is in the error field of its tickets, so that the tickets which
 // others have created are not lost.
 func (a *Aggregate) bulkCreateTickets(ctx context.Context, request *v2.TicketsServiceBulkCreateTicketsRequest, reply proto.Message, opts []grpc.CallOption) error {
 	answers, err := bulk(ctx, a, bulkCall[*v2.TicketsServiceCreateTicketRequest, *v2.TicketsServiceCreateTicketResponse]{
@@ -152,7 +152,7 @@ func (a *Aggregate) bulkGetTickets(ctx context.Context, request *v2.TicketsServi
 	return into(reply, v2.TicketsServiceBulkGetTicketsResponse_builder{Tickets: answers}.Build())
 }
 
-// bulkCall is a call that is many calls in one, each with an answer of its own.
+// bulkCall is a call that is many calls in one, each with its own answer.
 type bulkCall[Q, A proto.Message] struct {
 	method, single string
 	owner          func(Q) (id string, ref rename.Reference)
@@ -209,7 +209,7 @@ func bulk[Q, A proto.Message](ctx context.Context, a *Aggregate, call bulkCall[Q
 	outcomes, err := fanOut(ctx, asked, func(ctx context.Context, p *plugin) (outcome, error) {
 		given, err := call.ask(ctx, p, shares[p].own)
 		if err == nil && len(given) != len(shares[p].own) {
-			err = p.refused(codes.Internal, describe(call.method, nil), "it answered with %d tickets to %d requests, so none can be told", len(given), len(shares[p].own))
+			err = p.refused(codes.Internal, describe(call.method, nil), "it answered with %d tickets to %d requests, so none can be matched", len(given), len(shares[p].own))
 		}
 		return outcome{answers: given, err: err}, nil
 	})

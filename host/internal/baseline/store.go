@@ -58,7 +58,7 @@ func (s *Store) Open(ctx context.Context, tmpDir string) (*Baseline, error) {
 	}
 	r, err := readRecord(s.recordPath())
 	if err != nil {
-		return nil, fmt.Errorf("the record of the last good sync cannot be used: %w", err)
+		return nil, fmt.Errorf("the record of the baseline cannot be used: %w", err)
 	}
 	file, err := syncfile.Open(ctx, s.path, tmpDir)
 	if err != nil {
@@ -208,7 +208,7 @@ func (s *Store) replace(draft *syncfile.Draft, of Sync, sum string, known Sync) 
 		r.Syncs[sum] = known
 	}
 	if err := writeRecord(s.recordPath(), r); err != nil {
-		return fmt.Errorf("the record of the last good sync cannot be written in %s: %w", filepath.Dir(s.path), err)
+		return fmt.Errorf("the record of the baseline cannot be written in %s: %w", filepath.Dir(s.path), err)
 	}
 	return draft.Publish(s.path)
 }

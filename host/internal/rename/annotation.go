@@ -10,7 +10,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// dropped are annotations that hold state between one syncer and one
+// dropped are annotations that carry state between one syncer and one
 // connector: one mode, one generation, one fingerprint. Through an aggregate
 // they would mix plugins, so neither side ever sees the other's. Where dropping
 // one from a listing would lose rows, the listing is refused: see elsewhere.

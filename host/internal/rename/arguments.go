@@ -17,7 +17,7 @@ import (
 // renamed where they stand, as a plugin may read any spelling.
 
 // fieldKinds are the messages behind the kinds of fields (c1.config.v1.Field)
-// that hold references, alone or in a list. A test holds them against the SDK.
+// that hold references, alone or in a list. A test compares them with the SDK.
 var fieldKinds = map[protoreflect.Name]protoreflect.MessageDescriptor{
 	"resource_id_field":       (&configv1.ResourceId{}).ProtoReflect().Descriptor(),
 	"resource_id_slice_field": (&configv1.ResourceId{}).ProtoReflect().Descriptor(),
@@ -168,7 +168,7 @@ func (w *rewriter) jsonReference(value *structpb.Value, fd protoreflect.FieldDes
 		}
 		ref := references[fd.FullName()]
 		if ref == toGrant {
-			ref = toReplacedGrant // its parts are told by the principal
+			ref = toReplacedGrant // the principal says which parts it has
 		}
 		renamed, err := w.rename(text.StringValue, ref)
 		text.StringValue = renamed

@@ -59,7 +59,7 @@ func (w *rewriter) typeID(id string) (string, error) {
 		return w.lastRenamed, nil
 	}
 	if w.names.Prefix == "" {
-		// Nothing tells the ids of a plugin without a namespace from another's,
+		// Nothing distinguishes the ids of a plugin without a namespace from another's,
 		// in either direction, but what is known of the others.
 		if owner := w.names.Owner(id); owner != "" && owner != w.names.Instance {
 			return "", &foreignError{what: "resource type", id: id, owner: owner}
@@ -118,7 +118,7 @@ func (w *rewriter) typeName(name string) string {
 }
 
 // batonID renames the types inside a Baton ID. ok is false if it is none, or
-// not written as the SDK writes it, so that it could not be told apart later.
+// not written as the SDK writes it, so that it could not be recognized later.
 func (w *rewriter) batonID(id string) (renamed string, ok bool, err error) {
 	parsed, ok := parseBatonID(id)
 	if !ok {

@@ -42,7 +42,7 @@ var objectNames = map[Reference]string{
 // references are all fields of the SDK's messages that name a resource type,
 // an entitlement, a grant or an object that has no resource type. On a map field it is the keys that do.
 //
-// A test holds this table against the SDK's descriptors, so that a field that
+// A test compares this table with the SDK's descriptors, so that a field that
 // a later SDK adds is decided on here.
 var references = map[protoreflect.FullName]Reference{
 	"c1.connector.v2.ResourceId.resource_type":           toType,

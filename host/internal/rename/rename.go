@@ -234,7 +234,7 @@ func (w *rewriter) mapField(entries protoreflect.Map, f *planField) error {
 	return nil
 }
 
-// grant renames a grant. Its id is made anew if it is the one that the SDK
+// grant renames a grant. Its id is made from its parts if it is the one that the SDK
 // makes of its parts: grant expansion makes the ids of the renamed parts in
 // that way too.
 func (w *rewriter) grant(g *v2.Grant, p *plan) error {
@@ -257,7 +257,7 @@ func (w *rewriter) grant(g *v2.Grant, p *plan) error {
 	return nil
 }
 
-// hasMadeID tells whether the grant's id is what grant.NewGrantID makes.
+// hasMadeID says whether the grant's id is what grant.NewGrantID makes.
 func hasMadeID(g *v2.Grant) bool {
 	principal := g.GetPrincipal().GetId()
 	if principal == nil {

@@ -251,7 +251,7 @@ func (s *Source) stored(ctx context.Context, id *v2.ResourceId) (*v2.Resource, e
 	return answer.GetResource(), err
 }
 
-// gone says whether a resource of this plugin was in the last good sync and, as the
+// gone says whether a resource of this plugin was in the baseline and, as the
 // plugin listed before it failed, is no longer. One that grants bring may still come.
 func (s *Source) gone(ctx context.Context, id *v2.ResourceId) (bool, error) {
 	if !s.isMine(id) || s.isHere(id) {

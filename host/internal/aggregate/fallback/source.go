@@ -27,9 +27,8 @@ import (
 	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
-// storedToken begins the page tokens of listings that are answered from the last
-// good sync. A plugin's own token, given to a plugin that has failed meanwhile,
-// means that its listing begins anew there.
+// storedToken begins the page tokens of listings that are answered from the baseline. A plugin's own token, given to a plugin that has failed meanwhile,
+// means that its listing begins there from the start.
 const storedToken = "baton-host/last-good/"
 
 // Source answers from a plugin's part of the baseline once the plugin has failed.
@@ -108,7 +107,7 @@ func (s *Source) BeginCall(ctx context.Context) (calling context.Context, done f
 	}
 }
 
-// Fail takes the plugin for failed from now on. It returns whether that is news. A
+// Fail counts the plugin as failed from now on. It returns whether that is news. A
 // listing that is rejected at the same time as another call fails for less is not
 // overlooked.
 func (s *Source) Fail(err error, contradicted bool) bool {
@@ -183,7 +182,7 @@ func (s *Source) Answer(ctx context.Context, request, reply proto.Message) error
 		return err
 	}
 	s.pages.Fit(request, reply, func(row, why string) {
-		ctxzap.Extract(ctx).Warn("a row of the last good sync does not fit what the plugin listed before it failed, and was fitted",
+		ctxzap.Extract(ctx).Warn("a row of the baseline does not fit what the plugin listed before it failed, and was fitted",
 			zap.String("plugin", s.names.Instance), zap.String("row", row), zap.String("why", why))
 	})
 	return nil
@@ -225,8 +224,8 @@ func answerAs[T proto.Message](reply proto.Message, fill func(T) error) error {
 	return fill(typed)
 }
 
-// begin tells where a listing goes on in the file; ok is false if it has been
-// answered, or is being answered, to somebody else.
+// begin returns where a listing goes on in the file; ok is false if it has been
+// answered, or is being answered, to another caller.
 func (s *Source) begin(key, token string) (stored string, ok bool) {
 	if stored, ours := strings.CutPrefix(token, storedToken); ours {
 		return stored, true

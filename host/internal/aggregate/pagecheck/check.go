@@ -52,8 +52,8 @@ func NeedsTypes(reply proto.Message) bool {
 	return false
 }
 
-// Check refuses a reply, in the plugin's own ids, that the SDK would take for less than
-// it is.
+// Check refuses a reply, in the plugin's own ids, of which the SDK would lose
+// something.
 func (c *Checker) Check(request, reply proto.Message) error {
 	if err := checkPage(request, reply); err != nil {
 		return err
@@ -125,8 +125,8 @@ func checkPage(request, reply proto.Message) error {
 	return nil
 }
 
-// elsewhere are annotations that say "take the rows of the last sync" or "ask
-// me again". Connectors may use them only after having been offered to, which
+// elsewhere are annotations that say "take the rows of the last sync" or "call
+// again". Connectors may use them only after having been offered to, which
 // an aggregate never does.
 var elsewhere = map[protoreflect.FullName]bool{
 	"c1.connector.v2.SourceCacheReplay":    true,

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// Seen is what one sync has seen so far of the rows that others are held against,
+// Seen is what one sync has seen so far of the rows that others are compared with,
 // on whatever page these come: exclusion groups (the syncer's invariant I5), the
 // entitlements that grants expand from, the resources that grants are to insert (I3).
 // All ids are those of the aggregate. Plugins without a namespace share one, as they

@@ -32,14 +32,14 @@ type ListingLimit interface {
 }
 
 // Listings are the listings of one plugin in one sync that have begun and not
-// ended yet: each is the pages of one request, from the first to the last. They hold
-// the plugin's limit from page to page, and they are where a listing that never ends
+// ended yet: each is the pages of one request, from the first to the last. They keep
+// their place in the plugin's limit from page to page, and they are where a listing that never ends
 // is noticed. They are safe for concurrent use.
 type Listings struct {
 	instance string       // of the plugin
 	limit    ListingLimit // nil: none
-	// idle is how long a listing may go on without a row: a plugin that goes on giving
-	// out page tokens and no rows would hold a sync up for ever.
+	// idle is how long a listing may go on without a row: a plugin that goes on
+	// returning page tokens and no rows would keep a sync from its end for ever.
 	idle    time.Duration
 	maxRows int64
 

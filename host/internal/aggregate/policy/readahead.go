@@ -11,13 +11,13 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// MostReadAhead is how many pages may be asked for ahead of need, at most. Each is held
+// MostReadAhead is how many pages may be asked for ahead of need, at most. Each is kept
 // in memory; one has the plugin work while the syncer writes another.
 const MostReadAhead = 2
 
 // ReadAhead asks a plugin for the next page of a listing while the syncer stores
-// the one before. It holds a bounded number of pages for the whole plugin, asks for
-// none behind an error, and hands an error over as what the first attempt of the
+// the one before. It keeps a bounded number of pages for the whole plugin, asks for
+// none behind an error, and returns an error as what the first attempt of the
 // call came to, so that the policy for retries stays in one place. It is safe for
 // concurrent use.
 type ReadAhead struct {
@@ -47,10 +47,10 @@ type PageAhead struct {
 }
 
 // forgotten is how long a page waits for the syncer before another may have its
-// place: a listing that is given up in the middle leaves one behind.
+// place: a listing that is left in the middle leaves one behind.
 const forgotten = time.Minute
 
-// NewReadAhead returns one that holds so many pages at most; 0 asks for none.
+// NewReadAhead returns one that keeps so many pages at most; 0 asks for none.
 func NewReadAhead(conn grpc.ClientConnInterface, retries Retries, most int) *ReadAhead {
 	return &ReadAhead{conn: conn, retries: retries, most: min(most, MostReadAhead), pages: map[string]*PageAhead{}}
 }
@@ -117,7 +117,7 @@ func (a *ReadAhead) Next(ctx context.Context, method string, after *Following, k
 	a.ask(ctx, method, after, kind, opts)
 }
 
-// ask asks for a page, unless there are enough already. mu is held.
+// ask asks for a page, unless there are enough already. The caller has locked mu.
 func (a *ReadAhead) ask(ctx context.Context, method string, of *Following, kind proto.Message, opts []grpc.CallOption) {
 	if a.closed {
 		return
@@ -150,7 +150,7 @@ func (a *ReadAhead) ask(ctx context.Context, method string, of *Following, kind 
 	})
 }
 
-// makeRoom drops pages that nobody has come for. mu is held.
+// makeRoom drops pages that were not taken. The caller has locked mu.
 func (a *ReadAhead) makeRoom() {
 	for key, page := range a.pages {
 		if page.isDone() && time.Since(page.arrived) > forgotten {
@@ -170,7 +170,7 @@ func (p *PageAhead) isDone() bool {
 }
 
 // follow goes on behind a page that has arrived and is still waiting, as far as there
-// is room. Behind one that was taken whoever took it goes on.
+// is room. Behind one that was taken the caller of Take goes on.
 func (a *ReadAhead) follow(ctx context.Context, key string, page *PageAhead) {
 	if page.err != nil || a.most < 2 {
 		return
@@ -197,7 +197,7 @@ func (a *ReadAhead) Stop() {
 	clear(a.pages)
 }
 
-// Close is stop, and waits until nothing is in flight. Nobody may be waiting for a
+// Close is Stop, and waits until nothing is in flight. No caller may be waiting for a
 // page any more.
 func (a *ReadAhead) Close() {
 	a.Stop()

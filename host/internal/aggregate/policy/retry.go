@@ -114,7 +114,7 @@ func Rounded(d time.Duration) time.Duration {
 }
 
 // Do calls attempt until it succeeds, fails in a way that another attempt does
-// not mend, or the policy is used up (then with a *ExhaustedError). It returns
+// not fix, or the policy is used up (then with a *ExhaustedError). It returns
 // ctx's own error, bare, as soon as ctx ends.
 func (p Retries) Do(ctx context.Context, attempt func(context.Context) error, retrying func(attempt int, wait time.Duration, err error)) error {
 	start := time.Now()
@@ -195,7 +195,7 @@ func IsReplaced(err error) bool {
 	return ok && ended.Replaced()
 }
 
-// transient tells whether the code says "try again": the two codes that the
+// transient says whether the code says "try again": the two codes that the
 // SDK's own retryer repeats (pkg/retry).
 func transient(err error) bool {
 	code := status.Code(err)
@@ -223,7 +223,7 @@ func rateLimitWait(err error) (time.Duration, bool) {
 	return 0, false
 }
 
-// pause waits, and tells the SDK's syncer how long, for its statistics.
+// pause waits, and reports to the SDK's syncer how long, for its statistics.
 func pause(ctx context.Context, wait time.Duration, limited bool) error {
 	start := time.Now()
 	timer := time.NewTimer(wait)
