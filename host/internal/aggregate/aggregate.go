@@ -149,7 +149,7 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 			bare++
 		}
 	}
-	shared := pagecheck.NewSeen() // by the plugins without a namespace
+	shared := pagecheck.NewMemory() // by the plugins without a namespace
 	for i, plugin := range plugins {
 		switch {
 		case plugin.Instance == "":
@@ -162,11 +162,11 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 			problems = append(problems, fmt.Errorf("plugin %q has no connection", plugin.Instance))
 		}
 
-		seen := pagecheck.NewSeen()
+		memory := pagecheck.NewMemory()
 		if plugin.Namespace == "" {
-			seen = shared
+			memory = shared
 		}
-		p := newPlugin(a, plugin, seen, bare > 1)
+		p := newPlugin(a, plugin, memory, bare > 1)
 		a.plugins = append(a.plugins, p)
 		if plugin.Namespace == "" {
 			a.bare = append(a.bare, p)

@@ -136,14 +136,14 @@ func failsAt(n int64, failure codes.Code) interference {
 	return failsFrom(n, &calls, status.Error(failure, "not used"))
 }
 
-// made makes a sync file of an upload as a host does, and keeps it.
-type made struct {
+// madeSync is a sync file of an upload as a host does, and keeps it.
+type madeSync struct {
 	keep   *baseline.Store
 	path   string
 	result *syncrun.Result
 }
 
-func makeSync(t testing.TB, path string, plugins []aggregate.Plugin, spec syncrun.Spec) (made, error) {
+func makeSync(t testing.TB, path string, plugins []aggregate.Plugin, spec syncrun.Spec) (madeSync, error) {
 	t.Helper()
 	for _, p := range plugins {
 		spec.Plugins = append(spec.Plugins, syncrun.Plugin{Plugin: p, Guard: config.DefaultDeletionGuard()})
@@ -152,10 +152,10 @@ func makeSync(t testing.TB, path string, plugins []aggregate.Plugin, spec syncru
 	spec.Keep, spec.Retry = baseline.At(path), policy.Retries{MaxAttempts: 1}
 	result, err := syncrun.Run(t.Context(), spec)
 	if err != nil {
-		return made{}, err
+		return madeSync{}, err
 	}
 	require.NoError(t, spec.Keep.Replace(result.Draft, result.Sync))
-	return made{spec.Keep, path, result}, nil
+	return madeSync{spec.Keep, path, result}, nil
 }
 
 // copied is the baseline in another directory.
@@ -170,13 +170,13 @@ func copied(t testing.TB, from string) string {
 	return to
 }
 
-// TestTheSecondUploadHoldsTheSameRows fails an app that has not changed at a call of
+// TestFallback_SecondUploadHasTheSameRows fails an app that has not changed at a call of
 // its second sync, in both ways: the rows are those of the first, field by field, beside
-// those that the other app has now. TestLongTheSecondUploadHoldsTheSameRows takes each
+// those that the other app has now. TestLongFallback_SecondUploadHasTheSameRows takes each
 // call.
-func TestTheSecondUploadHoldsTheSameRows(t *testing.T) {
+func TestFallback_SecondUploadHasTheSameRows(t *testing.T) {
 	t.Parallel()
-	theSecondUpload(t, map[c1zstore.Engine]map[codes.Code]chosen{
+	theSecondUpload(t, map[c1zstore.Engine]map[codes.Code]choice{
 		c1zstore.EnginePebble: {codes.Unavailable: firstOfEach, codes.FailedPrecondition: lastOfEach},
 		c1zstore.EngineSQLite: {codes.Unavailable: halfway, codes.FailedPrecondition: halfway},
 	})
@@ -185,7 +185,7 @@ func TestTheSecondUploadHoldsTheSameRows(t *testing.T) {
 // halfway is one call in the middle.
 func halfway(c *calls) []int64 { return []int64{int64(len(c.methods) / 2)} }
 
-func theSecondUpload(t *testing.T, at map[c1zstore.Engine]map[codes.Code]chosen) {
+func theSecondUpload(t *testing.T, at map[c1zstore.Engine]map[codes.Code]choice) {
 	t.Helper()
 	one := portal(t)
 	for engine, by := range at {
@@ -232,15 +232,15 @@ func theSecondUpload(t *testing.T, at map[c1zstore.Engine]map[codes.Code]chosen)
 	}
 }
 
-// TestARecordThatDoesNotKnowWhereRowsWereFound is of a version before: nothing is lost.
-// TestLongARecordThatDoesNotKnowWhereRowsWereFound takes each call.
-func TestARecordThatDoesNotKnowWhereRowsWereFound(t *testing.T) {
+// TestFallback_RecordThatDoesNotKnowWhereRowsWereFound is of a version before: nothing is lost.
+// TestLongFallback_RecordThatDoesNotKnowWhereRowsWereFound takes each call.
+func TestFallback_RecordThatDoesNotKnowWhereRowsWereFound(t *testing.T) {
 	t.Parallel()
-	aRecordThatDoesNotKnow(t, map[int]chosen{1: firstOfEach, 4: lastOfEach})
+	aRecordThatDoesNotKnow(t, map[int]choice{1: firstOfEach, 4: lastOfEach})
 }
 
 // aRecordThatDoesNotKnow takes the calls by the number of workers.
-func aRecordThatDoesNotKnow(t *testing.T, at map[int]chosen) {
+func aRecordThatDoesNotKnow(t *testing.T, at map[int]choice) {
 	t.Helper()
 	one := portal(t)
 	for workers, choose := range at {
@@ -263,8 +263,8 @@ func aRecordThatDoesNotKnow(t *testing.T, at map[int]chosen) {
 	}
 }
 
-// TestARecordOfAnOlderVersionIsRead as one that does not know.
-func TestARecordOfAnOlderVersionIsRead(t *testing.T) {
+// TestBaseline_ReadsARecordOfAnOlderVersion as one that does not know.
+func TestBaseline_ReadsARecordOfAnOlderVersion(t *testing.T) {
 	t.Parallel()
 	var calls atomic.Int64
 	plugins := func(interfere interference) []aggregate.Plugin {
@@ -293,9 +293,9 @@ func TestARecordOfAnOlderVersionIsRead(t *testing.T) {
 	require.Nil(t, second.result.Sync.Plugins["c"].Elsewhere, "it is not known any better")
 }
 
-// TestARejectedListingLeavesNothingBehind: not in the file, not in a count, and not for
+// TestFallback_RejectedListingLeavesNothingBehind: not in the file, not in a count, and not for
 // the next sync to be compared with.
-func TestARejectedListingLeavesNothingBehind(t *testing.T) {
+func TestFallback_RejectedListingLeavesNothingBehind(t *testing.T) {
 	t.Parallel()
 	for name, reject := range map[string]error{
 		"G4: by its reader":                       status.Error(codes.FailedPrecondition, "the list does not end and is not used"),
@@ -353,9 +353,9 @@ func TestARejectedListingLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-// TestWhatIsStaleIsNoBaselineForCounting: an app that numbers everyone again, and is
+// TestBaseline_DoesNotCountWhatIsStale: an app that numbers everyone again, and is
 // lost in the middle, is in the file twice. That is not what the next sync must keep.
-func TestWhatIsStaleIsNoBaselineForCounting(t *testing.T) {
+func TestBaseline_DoesNotCountWhatIsStale(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "sync.c1z")
 	numbered := func(from, to int) *app {
@@ -391,9 +391,9 @@ type onEnd func()
 
 func (e onEnd) BeginListing(context.Context) (func(), error) { return e, nil }
 
-// TestFreshGrantsGoBeforeStoredOnes, wherever they were listed; those of resources that
+// TestFallback_FreshGrantsGoBeforeStoredOnes, wherever they were listed; those of resources that
 // are gone do not come back.
-func TestFreshGrantsGoBeforeStoredOnes(t *testing.T) {
+func TestFallback_FreshGrantsGoBeforeStoredOnes(t *testing.T) {
 	t.Parallel()
 	before := clubs(t)
 	path := filepath.Join(t.TempDir(), "sync.c1z")

@@ -30,7 +30,7 @@ type noProcess struct{ error }
 func (e noProcess) Unwrap() error { return e.error }
 func (noProcess) Unreached()      {}
 
-func TestWhetherAFailureContradictsTheListing(t *testing.T) {
+func TestContradicts(t *testing.T) {
 	t.Parallel()
 	p := &plugin{Plugin: Plugin{Instance: "a"}}
 	wire := func(code codes.Code) error { return status.Error(code, "as the plugin says") }

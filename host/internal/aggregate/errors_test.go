@@ -16,9 +16,9 @@ import (
 	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
-// TestAnErrorCanBeToldWithoutNamingAnybody has a plugin name somebody wherever it
+// TestPublicError_NamesNoPerson has a plugin name somebody wherever it
 // can: what is left is for a page without a login.
-func TestAnErrorCanBeToldWithoutNamingAnybody(t *testing.T) {
+func TestPublicError_NamesNoPerson(t *testing.T) {
 	t.Parallel()
 	const ada = `ada "of type" lovelace@example.com`
 	id := func(typeID string) *v2.ResourceId {

@@ -94,8 +94,8 @@ func (c *calls) note(ctx context.Context, method string, request any, handler gr
 	return handler(ctx, request)
 }
 
-// chosen are the numbers, from 0, of the calls at which a test fails an app.
-type chosen func(c *calls) []int64
+// choice is the numbers, from 0, of the calls at which a test fails an app.
+type choice func(c *calls) []int64
 
 // every is what the long tests choose.
 func every(c *calls) []int64 {
@@ -116,16 +116,16 @@ func lastOfEach(c *calls) []int64 {
 	return slices.DeleteFunc(every(c), func(n int64) bool { return slices.Contains(c.methods[n+1:], c.methods[n]) })
 }
 
-// TestWhereverAPluginFailsItsLastGoodSyncStandsIn has an app fail at a call that a sync
+// TestFallback_WhereverAPluginFails has an app fail at a call that a sync
 // makes of it: what comes out is always all of it, and what the other app has now.
-// TestLongWhereverAPluginFailsItsLastGoodSyncStandsIn takes each call, first to last.
-func TestWhereverAPluginFailsItsLastGoodSyncStandsIn(t *testing.T) {
+// TestLongFallback_WhereverAPluginFails takes each call, first to last.
+func TestFallback_WhereverAPluginFails(t *testing.T) {
 	t.Parallel()
-	failsAnywhere(t, map[int]chosen{1: firstOfEach, 4: lastOfEach})
+	failsAnywhere(t, map[int]choice{1: firstOfEach, 4: lastOfEach})
 }
 
 // failsAnywhere takes the calls by the number of workers.
-func failsAnywhere(t *testing.T, at map[int]chosen) {
+func failsAnywhere(t *testing.T, at map[int]choice) {
 	t.Helper()
 	for workers, choose := range at {
 		t.Run(fmt.Sprintf("%d workers", workers), func(t *testing.T) {
@@ -195,7 +195,7 @@ func movable(orgs map[string][]string) *app {
 	return &app{types: []*appType{org, people}}
 }
 
-func TestNobodyIsLostWhoMovedBeforeTheFailure(t *testing.T) {
+func TestFallback_LosesNoAccountThatMovedBeforeTheFailure(t *testing.T) {
 	t.Parallel()
 	plugin := func(a *app, good *baseline.Plugin, interfere ...interference) []aggregate.Plugin {
 		return []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: serve(t, a, interfere...), Baseline: good}}
@@ -216,7 +216,7 @@ func TestNobodyIsLostWhoMovedBeforeTheFailure(t *testing.T) {
 	require.Subset(t, read(t, whole.path).resourceIDs(), append(all, "a.user/u5"))
 }
 
-func TestWhatAPluginStillListedGoesBeforeWhatIsStored(t *testing.T) {
+func TestFallback_FreshRowsGoBeforeStoredOnes(t *testing.T) {
 	t.Parallel()
 	before := firstGeneration(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: serve(t, users(6))}}, 1)
 	changed := users(7)
@@ -251,7 +251,7 @@ func TestWhatAPluginStillListedGoesBeforeWhatIsStored(t *testing.T) {
 	require.Equal(t, "a", seen.fallbacks[0].Instance)
 }
 
-func TestOneSyncsFailureIsNotAnothers(t *testing.T) {
+func TestFallback_OneSyncsFailureIsNotAnothers(t *testing.T) {
 	t.Parallel()
 	conn := serve(t, users(4))
 	before := firstGeneration(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: conn}}, 1)
@@ -265,7 +265,7 @@ func TestOneSyncsFailureIsNotAnothers(t *testing.T) {
 	require.Empty(t, healthy.Stale())
 }
 
-func TestWithoutALastGoodSyncAPluginThatCannotBeCalledFailsTheSync(t *testing.T) {
+func TestFallback_WithoutABaselineAPluginThatCannotBeCalledFailsTheSync(t *testing.T) {
 	t.Parallel()
 	a := aggregateOf(t, []aggregate.Plugin{
 		{Instance: "a", Namespace: "a", Err: fmt.Errorf("no such binary")},
@@ -276,7 +276,7 @@ func TestWithoutALastGoodSyncAPluginThatCannotBeCalledFailsTheSync(t *testing.T)
 	require.NotEqual(t, codes.Unavailable, status.Code(err))
 }
 
-func TestTheEndOfTheCallersContextIsNoFailureOfThePlugin(t *testing.T) {
+func TestFallback_EndOfTheCallersContextIsNoFailureOfThePlugin(t *testing.T) {
 	t.Parallel()
 	before := firstGeneration(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: serve(t, users(4))}}, 1)
 	ctx, cancel := context.WithCancel(t.Context())

@@ -34,9 +34,9 @@ func on(method string, from int, answer func(reply any) (any, error)) interferen
 	}
 }
 
-// TestNotFoundNeverEndsAListing is the worst that can happen: the SDK's syncer
+// TestListing_NotFoundNeverEndsIt is the worst that can happen: the SDK's syncer
 // takes NOT_FOUND for "there is no more", and calls the sync a success.
-func TestNotFoundNeverEndsAListing(t *testing.T) {
+func TestListing_NotFoundNeverEndsIt(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		method string
@@ -64,7 +64,7 @@ func TestNotFoundNeverEndsAListing(t *testing.T) {
 	}
 }
 
-func TestNotFoundOfASingleResourceIsAnAnswer(t *testing.T) {
+func TestGetResource_NotFoundIsAnAnswer(t *testing.T) {
 	t.Parallel()
 	gone := func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
 		if _, ok := request.(*v2.ResourceGetterServiceGetResourceRequest); ok {
@@ -80,9 +80,9 @@ func TestNotFoundOfASingleResourceIsAnAnswer(t *testing.T) {
 	require.EqualError(t, err, `plugin "a": getting user "u1": no such user`)
 }
 
-// TestPagesThatTheSyncerWouldThinOutFailTheSync covers every place where the
+// TestPages_ThatTheSyncerWouldThinOutFailTheSync covers every place where the
 // syncer leaves something out and goes on.
-func TestPagesThatTheSyncerWouldThinOutFailTheSync(t *testing.T) {
+func TestPages_ThatTheSyncerWouldThinOutFailTheSync(t *testing.T) {
 	t.Parallel()
 	resources := func(change func([]*v2.Resource) []*v2.Resource) interference {
 		return on(v2.ResourcesService_ListResources_FullMethodName, 2, func(reply any) (any, error) {
@@ -176,7 +176,7 @@ func TestPagesThatTheSyncerWouldThinOutFailTheSync(t *testing.T) {
 	}
 }
 
-func TestAListingThatNeverEndsFailsTheSync(t *testing.T) {
+func TestListing_ThatNeverEndsFailsTheSync(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{
 		v2.ResourcesService_ListResources_FullMethodName, v2.EntitlementsService_ListEntitlements_FullMethodName,
@@ -205,7 +205,7 @@ func TestAListingThatNeverEndsFailsTheSync(t *testing.T) {
 	}
 }
 
-func TestAnEmptyAppIsNoError(t *testing.T) {
+func TestListing_EmptyAppIsNoError(t *testing.T) {
 	t.Parallel()
 	client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(0)), "b": serve(t, users(1))})
 	path, err := synced(t.Context(), t, client, 1)

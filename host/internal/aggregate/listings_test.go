@@ -93,9 +93,9 @@ func (l *lastToken) interference(ctx context.Context, _ string, asked any, handl
 	return answer, err
 }
 
-// TestAggregateReadsOneListingAtATime: the limit is the plugin's, whatever the number
+// TestListings_OneAtATime: the limit is the plugin's, whatever the number
 // of workers, of pages read ahead, and of syncs that read the plugin.
-func TestAggregateReadsOneListingAtATime(t *testing.T) {
+func TestListings_OneAtATime(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name  string
@@ -134,10 +134,10 @@ func TestAggregateReadsOneListingAtATime(t *testing.T) {
 	}
 }
 
-// TestAggregateLeavesNoPluginWaiting: plugins that serve one listing at a time are read
+// TestListings_LeaveNoPluginWaiting: plugins that serve one listing at a time are read
 // side by side. Here each serves the grants of its next group only once all of them
 // are asked for that many. One app has groups for more than all workers.
-func TestAggregateLeavesNoPluginWaiting(t *testing.T) {
+func TestListings_LeaveNoPluginWaiting(t *testing.T) {
 	t.Parallel()
 	const apps, each, together, workers = 4, 30, 10, 20
 	var steps [together]struct {
@@ -180,9 +180,9 @@ func TestAggregateLeavesNoPluginWaiting(t *testing.T) {
 	})
 }
 
-// TestAggregateLeavesOutRowsOfTypesThatAreNotSynced: at such a row the syncer would drop
+// TestRows_OfTypesThatAreNotSyncedAreLeftOut: at such a row the syncer would drop
 // the rest of the listing without an error, and never ask for its next page.
-func TestAggregateLeavesOutRowsOfTypesThatAreNotSynced(t *testing.T) {
+func TestRows_OfTypesThatAreNotSyncedAreLeftOut(t *testing.T) {
 	t.Parallel()
 	app := groups(5)
 	role := &appType{resourceType: v2.ResourceType_builder{Id: "role", DisplayName: "Role"}.Build()}
@@ -198,17 +198,17 @@ func TestAggregateLeavesOutRowsOfTypesThatAreNotSynced(t *testing.T) {
 	require.Equal(t, map[string]int{"a.group": 5, "a.user": 7}, draft.Resources, "H2: a listing that is dropped in the middle")
 }
 
-// counted is a limit that counts.
-type counted struct{ begun, ended atomic.Int32 }
+// limitCounter is a limit that counts.
+type limitCounter struct{ begun, ended atomic.Int32 }
 
-func (c *counted) BeginListing(context.Context) (func(), error) {
+func (c *limitCounter) BeginListing(context.Context) (func(), error) {
 	c.begun.Add(1)
 	return func() { c.ended.Add(1) }, nil
 }
 
-// TestAggregateEndsEveryListing: a listing that is not ended would keep all later ones
+// TestListings_EachIsEnded: a listing that is not ended would keep all later ones
 // of the plugin waiting, in every upload.
-func TestAggregateEndsEveryListing(t *testing.T) {
+func TestListings_EachIsEnded(t *testing.T) {
 	t.Parallel()
 	ask := func(t *testing.T, a *aggregate.Aggregate, token string) (string, error) {
 		t.Helper()
@@ -248,7 +248,7 @@ func TestAggregateEndsEveryListing(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			limit := &counted{}
+			limit := &limitCounter{}
 			var interfere []interference
 			if tc.answers != nil {
 				interfere = append(interfere, tc.answers)
@@ -293,8 +293,8 @@ func endless(kind string, token func(page int) string) interference {
 	}
 }
 
-// TestAggregateRefusesAListingThatNeverEnds.
-func TestAggregateRefusesAListingThatNeverEnds(t *testing.T) {
+// TestListings_RefuseOneThatNeverEnds.
+func TestListings_RefuseOneThatNeverEnds(t *testing.T) {
 	t.Parallel()
 	circle := func(before, period int) func(int) string {
 		return func(page int) string {
@@ -343,9 +343,9 @@ func TestAggregateRefusesAListingThatNeverEnds(t *testing.T) {
 	}
 }
 
-// TestAggregateCountsEnqueuedCursors: a listing that goes on in cursors beside its first
+// TestListings_CountEnqueuedCursors: a listing that goes on in cursors beside its first
 // is one listing.
-func TestAggregateCountsEnqueuedCursors(t *testing.T) {
+func TestListings_CountEnqueuedCursors(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name string
@@ -381,7 +381,7 @@ func refusesCursors(t *testing.T, rows bool, want string) {
 		}
 		return answer, err
 	})
-	limit := &counted{}
+	limit := &limitCounter{}
 	a := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: conn, MaxRows: 100, IdleTimeout: 100 * time.Millisecond, Listings: limit}})
 	_, err := synced(t.Context(), t, a.Client(t.Context()), 4)
 	require.ErrorContains(t, err, want)

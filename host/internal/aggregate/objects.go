@@ -115,12 +115,12 @@ func (a *Aggregate) toOwner(ctx context.Context, method, id string, ref rename.R
 // askEach asks every plugin for the objects it has, and leaves out those that
 // answer UNIMPLEMENTED: they have none. If all do, so does the aggregate.
 func askEach[A proto.Message](ctx context.Context, a *Aggregate, method string, request proto.Message, answer func() A, opts []grpc.CallOption) (answers []A, from []*plugin, err error) {
-	type given struct {
+	type result struct {
 		answer A
 		none   error
 	}
-	all, err := fanOut(ctx, a.plugins, func(ctx context.Context, p *plugin) (given, error) {
-		g := given{answer: answer()}
+	all, err := fanOut(ctx, a.plugins, func(ctx context.Context, p *plugin) (result, error) {
+		g := result{answer: answer()}
 		err := p.call(ctx, method, request, g.answer, opts)
 		if status.Code(err) == codes.Unimplemented {
 			g.none, err = err, nil

@@ -47,7 +47,7 @@ type plugin struct {
 	askingTypes chan struct{} // full while somebody asks
 }
 
-func newPlugin(a *Aggregate, of Plugin, seen *pagecheck.Seen, siblings bool) *plugin {
+func newPlugin(a *Aggregate, of Plugin, memory *pagecheck.Memory, siblings bool) *plugin {
 	p := &plugin{
 		Plugin: of, aggregate: a,
 		names: &rename.Names{Instance: of.Instance, Owner: a.owner, Namespaced: a.namespaced},
@@ -61,7 +61,7 @@ func newPlugin(a *Aggregate, of Plugin, seen *pagecheck.Seen, siblings bool) *pl
 		p.names.Prefix = of.Namespace + "."
 		p.names.Display = cmp.Or(of.DisplayName, of.Instance) + ": "
 	}
-	p.pages = pagecheck.NewChecker(p.names, p.types, seen, siblings)
+	p.pages = pagecheck.NewChecker(p.names, p.types, memory, siblings)
 	p.recorder = fallback.NewRecorder(p.names)
 	if of.Baseline != nil {
 		p.fallback = fallback.NewSource(of.Baseline, p.names, p.types, p.pages, p.recorder)

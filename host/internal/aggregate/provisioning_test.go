@@ -12,7 +12,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
-func TestEveryCallIsDecidedOn(t *testing.T) {
+func TestChanges_DecidesOnEveryCall(t *testing.T) {
 	t.Parallel()
 	found := map[string]bool{}
 	protoregistry.GlobalFiles.RangeFilesByPackage("c1.connector.v2", func(file protoreflect.FileDescriptor) bool {
@@ -35,7 +35,7 @@ func TestEveryCallIsDecidedOn(t *testing.T) {
 	require.True(t, Changes("/c1.connector.v2.GrantManagerService/GrantEverything"), "what is not known may change something")
 }
 
-func TestEveryCapabilityIsDecidedOn(t *testing.T) {
+func TestCapabilities_AllAreDecidedOn(t *testing.T) {
 	t.Parallel()
 	for number, name := range v2.Capability_name {
 		_, decided := needsProvisioning[v2.Capability(number)]
@@ -44,9 +44,9 @@ func TestEveryCapabilityIsDecidedOn(t *testing.T) {
 	require.True(t, (&plugin{}).withheld(v2.Capability(9999)))
 }
 
-// TestEveryRequestWithAPasswordIsKnown: what C1 encrypts for an upload must not go to
+// TestPasswords_EveryRequestWithOneIsKnown: what C1 encrypts for an upload must not go to
 // a plugin as it is, wherever a later SDK puts it.
-func TestEveryRequestWithAPasswordIsKnown(t *testing.T) {
+func TestPasswords_EveryRequestWithOneIsKnown(t *testing.T) {
 	t.Parallel()
 	known := 0
 	protoregistry.GlobalFiles.RangeFilesByPackage("c1.connector.v2", func(file protoreflect.FileDescriptor) bool {
@@ -85,7 +85,7 @@ func reaches(from protoreflect.MessageDescriptor, name protoreflect.FullName, se
 	return false
 }
 
-func TestAPageTokenThatBecomesTooLongIsRefused(t *testing.T) {
+func TestTicketSchemas_RefusesAPageTokenThatBecomesTooLong(t *testing.T) {
 	t.Parallel()
 	_, err := schemasAt{Instance: "c", Token: strings.Repeat("t", maxPageToken)}.token()
 	require.ErrorContains(t, err, "leaves no room")

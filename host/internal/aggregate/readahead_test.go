@@ -17,16 +17,16 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
-// asked notes the page tokens that a plugin is asked for, and tells of each.
-type asked struct {
+// requestLog notes the page tokens that a plugin is asked for, and tells of each.
+type requestLog struct {
 	mu     sync.Mutex
 	tokens []string
 	told   chan string
 }
 
-func newAsked() *asked { return &asked{told: make(chan string, 100)} }
+func newRequestLog() *requestLog { return &requestLog{told: make(chan string, 100)} }
 
-func (a *asked) interference(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
+func (a *requestLog) interference(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
 	if page, ok := request.(*v2.ResourcesServiceListResourcesRequest); ok {
 		a.mu.Lock()
 		a.tokens = append(a.tokens, page.GetPageToken())
@@ -36,14 +36,14 @@ func (a *asked) interference(ctx context.Context, method string, request any, ha
 	return handler(ctx, request)
 }
 
-func (a *asked) all() []string {
+func (a *requestLog) all() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return append([]string(nil), a.tokens...)
 }
 
 // await waits until the plugin is asked for the page at a token.
-func (a *asked) await(t *testing.T, token string) {
+func (a *requestLog) await(t *testing.T, token string) {
 	t.Helper()
 	select {
 	case got := <-a.told:
@@ -61,14 +61,14 @@ func listed(ctx context.Context, a *aggregate.Aggregate, token string) (rows []s
 	return rows, page.GetNextPageToken(), err
 }
 
-// TestPagesAreAskedForAheadOfNeed: with a page delivered, so many of the following
+// TestReadAhead_AsksForPagesAheadOfNeed: with a page delivered, so many of the following
 // ones are asked for, and no more, until the next page is fetched.
-func TestPagesAreAskedForAheadOfNeed(t *testing.T) {
+func TestReadAhead_AsksForPagesAheadOfNeed(t *testing.T) {
 	t.Parallel()
 	for ahead := range 4 {
 		t.Run(fmt.Sprint(ahead), func(t *testing.T) {
 			t.Parallel()
-			asked := newAsked()
+			asked := newRequestLog()
 			a := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: serve(t, users(11), asked.interference), ReadAhead: ahead}})
 			within := min(ahead, policy.MostReadAhead)
 			var all, want []string
@@ -90,10 +90,10 @@ func TestPagesAreAskedForAheadOfNeed(t *testing.T) {
 	}
 }
 
-// TestNothingIsReadAheadOfAnError: the error of a page that was asked for ahead of
+// TestReadAhead_StopsAtAnError: the error of a page that was asked for ahead of
 // need is the first attempt of the call for it, and what is behind is asked for only
 // when the page has come.
-func TestNothingIsReadAheadOfAnError(t *testing.T) {
+func TestReadAhead_StopsAtAnError(t *testing.T) {
 	t.Parallel()
 	for ahead := 1; ahead <= policy.MostReadAhead; ahead++ {
 		for _, tc := range []struct {
@@ -108,7 +108,7 @@ func TestNothingIsReadAheadOfAnError(t *testing.T) {
 		} {
 			t.Run(fmt.Sprintf("%s, %d ahead", tc.name, ahead), func(t *testing.T) {
 				t.Parallel()
-				asked := newAsked()
+				asked := newRequestLog()
 				var once sync.Once
 				conn := serve(t, users(6), asked.interference, func(ctx context.Context, _ string, request any, handler grpc.UnaryHandler) (any, error) {
 					failed := false
@@ -144,13 +144,13 @@ func TestNothingIsReadAheadOfAnError(t *testing.T) {
 	}
 }
 
-// TestCloseEndsWhatIsReadAhead: a plugin that does not answer holds nothing up, and
+// TestReadAhead_EndsWithClose: a plugin that does not answer holds nothing up, and
 // calls that come later are answered without reading ahead.
-func TestCloseEndsWhatIsReadAhead(t *testing.T) {
+func TestReadAhead_EndsWithClose(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{})
 	var once sync.Once
-	asked := newAsked()
+	asked := newRequestLog()
 	conn := serve(t, users(6), asked.interference, func(ctx context.Context, _ string, request any, handler grpc.UnaryHandler) (any, error) {
 		hangs := false
 		if page, ok := request.(*v2.ResourcesServiceListResourcesRequest); ok && page.GetPageToken() == "2" {

@@ -54,7 +54,7 @@ func (e *ending) Invoke(ctx context.Context, method string, args, reply any, opt
 // once tries everything once.
 var once = aggregate.WithRetry(policy.Retries{MaxAttempts: 1})
 
-func TestASyncGoesOnWithTheNextProcess(t *testing.T) {
+func TestReplacedProcess_SyncGoesOnWithTheNext(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{
 		listResources,
@@ -76,7 +76,7 @@ func TestASyncGoesOnWithTheNextProcess(t *testing.T) {
 	}
 }
 
-func TestACallThatEndsEveryProcessFails(t *testing.T) {
+func TestReplacedProcess_CallThatEndsEveryOneFails(t *testing.T) {
 	t.Parallel()
 	seen := &log{}
 	conn := newEnding(serve(t, users(5)), listResources, 100)
@@ -87,7 +87,7 @@ func TestACallThatEndsEveryProcessFails(t *testing.T) {
 	require.Len(t, seen.retries, 2)
 }
 
-func TestAChangeThatAProcessEndsUnderIsNotRepeated(t *testing.T) {
+func TestReplacedProcess_ChangeIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	const method = v2.ResourceDeleterService_DeleteResourceV2_FullMethodName
 	conn := newEnding(serve(t, users(1)), method, 1)
@@ -98,7 +98,7 @@ func TestAChangeThatAProcessEndsUnderIsNotRepeated(t *testing.T) {
 	require.EqualError(t, err, `plugin "a": deleting user "u1": it broke off, and whether the app did it is not known: the process ended`)
 }
 
-func TestAListingWithoutRowsEnds(t *testing.T) {
+func TestListings_WithoutRowsEnd(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		limited bool // by the app, which does not count

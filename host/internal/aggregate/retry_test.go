@@ -92,7 +92,7 @@ func limited(c codes.Code, d time.Duration) func() error {
 
 const listResources = v2.ResourcesService_ListResources_FullMethodName
 
-func TestAnOutageThatPassesCostsNothing(t *testing.T) {
+func TestRetries_AnOutageThatPassesCostsNothing(t *testing.T) {
 	t.Parallel()
 	for _, workers := range []int{1, 4} {
 		seen := &log{}
@@ -110,7 +110,7 @@ func TestAnOutageThatPassesCostsNothing(t *testing.T) {
 	}
 }
 
-func TestTheObserverIsToldEveryPage(t *testing.T) {
+func TestObserver_SeesEveryPage(t *testing.T) {
 	t.Parallel()
 	seen := &log{}
 	client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(3)), "b": serve(t, typed("thing"))}, aggregate.WithObserver(seen))
@@ -123,8 +123,8 @@ func TestTheObserverIsToldEveryPage(t *testing.T) {
 	}, seen.pages)
 }
 
-// TestAnOutageThatStaysEndsTheSync: alone, the SDK's syncer would retry for ever.
-func TestAnOutageThatStaysEndsTheSync(t *testing.T) {
+// TestRetries_AnOutageThatStaysEndsTheSync: alone, the SDK's syncer would retry for ever.
+func TestRetries_AnOutageThatStaysEndsTheSync(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{
 		v2.ConnectorService_Validate_FullMethodName, v2.ResourceTypesService_ListResourceTypes_FullMethodName, listResources,
@@ -147,7 +147,7 @@ func TestAnOutageThatStaysEndsTheSync(t *testing.T) {
 	}
 }
 
-func TestAnotherErrorIsNotRetried(t *testing.T) {
+func TestRetries_AnotherErrorIsNotRetried(t *testing.T) {
 	t.Parallel()
 	for _, c := range []codes.Code{codes.PermissionDenied, codes.Internal, codes.ResourceExhausted, codes.Unknown} {
 		seen := &log{}
@@ -159,7 +159,7 @@ func TestAnotherErrorIsNotRetried(t *testing.T) {
 	}
 }
 
-func TestAChangeIsNeverRepeated(t *testing.T) {
+func TestRetries_AChangeIsNeverRepeated(t *testing.T) {
 	t.Parallel()
 	const method = v2.ResourceDeleterService_DeleteResourceV2_FullMethodName
 	seen := &log{}
@@ -173,7 +173,7 @@ func TestAChangeIsNeverRepeated(t *testing.T) {
 	require.Empty(t, seen.retries)
 }
 
-func TestCancellingEndsAWaitAtOnce(t *testing.T) {
+func TestRetries_CancelingEndsAWaitAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, failure := range map[string]func() error{
 		"back-off":   code(codes.Unavailable, "down"),
@@ -214,7 +214,7 @@ func (l *log) waits() []time.Duration {
 
 // The tests from here on run on a clock that jumps over every wait.
 
-func TestBackOffDoublesUpToItsLimit(t *testing.T) {
+func TestRetries_BackOffDoublesUpToItsLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		seen := &log{}
@@ -238,7 +238,7 @@ func TestBackOffDoublesUpToItsLimit(t *testing.T) {
 	})
 }
 
-func TestRetriesEndWithTheirTime(t *testing.T) {
+func TestRetries_EndWithTheirTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		seen := &log{}
@@ -250,7 +250,7 @@ func TestRetriesEndWithTheirTime(t *testing.T) {
 	})
 }
 
-func TestAnAttemptHasALimit(t *testing.T) {
+func TestRetries_AnAttemptHasALimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		hanging := func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
@@ -270,7 +270,7 @@ func TestAnAttemptHasALimit(t *testing.T) {
 	})
 }
 
-func TestTheCallersOwnDeadlineKeepsItsCode(t *testing.T) {
+func TestRetries_TheCallersOwnDeadlineKeepsItsCode(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
@@ -281,7 +281,7 @@ func TestTheCallersOwnDeadlineKeepsItsCode(t *testing.T) {
 	})
 }
 
-func TestTheAppsRateLimitDecidesTheWait(t *testing.T) {
+func TestRateLimit_DecidesTheWait(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]codes.Code{"as the SDK says it": codes.Unavailable, "as others do": codes.ResourceExhausted} {
 		t.Run(name, func(t *testing.T) {
@@ -303,7 +303,7 @@ func TestTheAppsRateLimitDecidesTheWait(t *testing.T) {
 	}
 }
 
-func TestARateLimitThatAsksForTooMuchFails(t *testing.T) {
+func TestRateLimit_ThatAsksForTooMuchFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		seen := &log{}
@@ -323,7 +323,7 @@ func TestARateLimitThatAsksForTooMuchFails(t *testing.T) {
 	})
 }
 
-func TestARateLimitWithRequestsLeftIsNone(t *testing.T) {
+func TestRateLimit_WithRequestsLeftIsNone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		seen := &log{}
@@ -339,7 +339,7 @@ func TestARateLimitWithRequestsLeftIsNone(t *testing.T) {
 	})
 }
 
-func TestAPluginThatBreaksACallOffDoesNotPassForTheCaller(t *testing.T) {
+func TestPluginError_CanceledDoesNotPassForTheCaller(t *testing.T) {
 	t.Parallel()
 	err := list(t.Context(), t, quick, &log{}, failing(listResources, code(codes.Canceled, "context canceled")))
 	require.Equal(t, codes.Aborted, status.Code(err))

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-func TestEveryKindOfActionFieldIsDecidedOn(t *testing.T) {
+func TestArguments_EveryKindOfFieldIsDecidedOn(t *testing.T) {
 	t.Parallel()
 	plain := map[protoreflect.Name]bool{
 		"string_field": true, "int_field": true, "bool_field": true, "string_slice_field": true, "string_map_field": true,
@@ -25,7 +25,7 @@ func TestEveryKindOfActionFieldIsDecidedOn(t *testing.T) {
 	require.Equal(t, len(plain)+len(fieldKinds), kinds.Len())
 }
 
-func TestAnObjectOfNoNamespaceMustNotLookLikeAnothers(t *testing.T) {
+func TestNames_RefusesAnObjectThatLooksLikeAnothers(t *testing.T) {
 	t.Parallel()
 	bare := &Names{Instance: "b", Owner: func(string) string { return "" }, Namespaced: func(id string) string {
 		if strings.HasPrefix(id, "a.") {
@@ -40,7 +40,7 @@ func TestAnObjectOfNoNamespaceMustNotLookLikeAnothers(t *testing.T) {
 	require.NoError(t, bare.ToAggregate(v2.Event_builder{Id: "a.1"}.Build(), nil), "no call is routed by the id of an event")
 }
 
-func TestAResourceInAnArgumentIsRenamedWithItsAnnotations(t *testing.T) {
+func TestArguments_RenamesAResourceWithItsAnnotations(t *testing.T) {
 	t.Parallel()
 	names := namesOf("c.", "")
 	fields := map[string]*configv1.Field{"secret": configv1.Field_builder{Name: "secret", ResourceField: &configv1.ResourceField{}}.Build()}
@@ -61,7 +61,7 @@ func TestAResourceInAnArgumentIsRenamedWithItsAnnotations(t *testing.T) {
 	require.ErrorContains(t, names.Arguments(args("c.key", "a.user"), fields), `the argument "secret": the resource type "a.user" belongs to plugin "a"`)
 }
 
-func TestAnArgumentMayBeSpelledAnyWayThatTheSDKReads(t *testing.T) {
+func TestArguments_MayBeSpelledAnyWayThatTheSDKReads(t *testing.T) {
 	t.Parallel()
 	fields := map[string]*configv1.Field{
 		"one":  configv1.Field_builder{Name: "one", ResourceIdField: &configv1.ResourceIdField{}}.Build(),
@@ -85,7 +85,7 @@ func TestAnArgumentMayBeSpelledAnyWayThatTheSDKReads(t *testing.T) {
 	}
 }
 
-func TestIDsThatBecomeTooLongAreRefused(t *testing.T) {
+func TestNames_RefusesIDsThatBecomeTooLong(t *testing.T) {
 	t.Parallel()
 	feed := func(n int) *v2.ListEventFeedsResponse {
 		return v2.ListEventFeedsResponse_builder{List: []*v2.EventFeedMetadata{

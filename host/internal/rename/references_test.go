@@ -63,7 +63,7 @@ var left = func() map[protoreflect.FullName]bool {
 	return all
 }()
 
-func TestEveryFieldThatLooksLikeAReferenceIsDecidedOn(t *testing.T) {
+func TestReferences_EveryFieldThatLooksLikeOneIsDecidedOn(t *testing.T) {
 	t.Parallel()
 	var undecided []string
 	found := map[protoreflect.FullName]bool{}
@@ -120,7 +120,7 @@ func connectorMessages() map[protoreflect.MessageDescriptor]bool {
 	return all
 }
 
-func TestOnlyMessagesWithReferencesAreVisited(t *testing.T) {
+func TestReferences_OnlyMessagesWithSomeAreVisited(t *testing.T) {
 	t.Parallel()
 	for _, m := range []proto.Message{
 		&v2.UserTrait{}, &v2.GroupTrait{}, &v2.RoleTrait{}, &v2.RateLimitDescription{}, &v2.ExternalResourceMatchID{},

@@ -39,7 +39,7 @@ func of(resourceType, resource string, annos ...proto.Message) *v2.Resource {
 	return v2.Resource_builder{Id: id(resourceType, resource), Annotations: annotations.New(annos...)}.Build()
 }
 
-func TestWhatIsRenamedAndHow(t *testing.T) {
+func TestNames_RenamesBothWays(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name      string
@@ -255,7 +255,7 @@ func leftAlone() []proto.Message {
 	}
 }
 
-func TestStateOfOneSyncerAndOneConnectorIsDropped(t *testing.T) {
+func TestNames_DropsStateOfOneSyncerAndOneConnector(t *testing.T) {
 	t.Parallel()
 	for _, one := range []proto.Message{
 		&v2.SourceCacheCapability{}, &v2.SourceCacheRecord{}, &v2.SourceCacheReplay{}, &v2.SourceCacheLookupOffer{},
@@ -273,7 +273,7 @@ func TestStateOfOneSyncerAndOneConnectorIsDropped(t *testing.T) {
 	}
 }
 
-func TestAReplacedGrantIsReadWithThePrincipalAtHand(t *testing.T) {
+func TestNames_ReadsAReplacedGrantWithThePrincipalAtHand(t *testing.T) {
 	t.Parallel()
 	n := namesOf("c.", "")
 	principal := id("user", "u1")
@@ -298,7 +298,7 @@ func TestAReplacedGrantIsReadWithThePrincipalAtHand(t *testing.T) {
 	}
 }
 
-func TestTheStubOfATypeScopedListingIsStripped(t *testing.T) {
+func TestNames_StripsTheStubOfATypeScopedListing(t *testing.T) {
 	t.Parallel()
 	n := namesOf("c.", "")
 	grants := v2.GrantsServiceListGrantsRequest_builder{
@@ -318,7 +318,7 @@ func TestTheStubOfATypeScopedListingIsStripped(t *testing.T) {
 	require.Equal(t, "c.team", team.GetResource().GetId().GetResource(), "a resource that is really called so")
 }
 
-func TestAnIDOfAnotherPluginIsRefused(t *testing.T) {
+func TestNames_RefusesAnIDOfAnotherPlugin(t *testing.T) {
 	t.Parallel()
 	entitlement := func(id string) *v2.Entitlement {
 		return v2.Entitlement_builder{Id: id, Resource: of("c.group", "g1")}.Build()
@@ -343,7 +343,7 @@ func TestAnIDOfAnotherPluginIsRefused(t *testing.T) {
 	}
 }
 
-func TestWithoutANamespaceNothingChanges(t *testing.T) {
+func TestNames_WithoutANamespaceChangeNothing(t *testing.T) {
 	t.Parallel()
 	n := namesOf("", "")
 	m := v2.Grant_builder{
@@ -361,7 +361,7 @@ func TestWithoutANamespaceNothingChanges(t *testing.T) {
 	require.ErrorContains(t, n.ToPlugin(of("a.user", "u1")), `belongs to plugin "a"`)
 }
 
-func TestAnAnnotationThatCannotBeDecodedIsRefused(t *testing.T) {
+func TestNames_RefusesAnAnnotationThatCannotBeDecoded(t *testing.T) {
 	t.Parallel()
 	broken, err := anypb.New(v2.ChildResourceType_builder{ResourceTypeId: "repo"}.Build())
 	require.NoError(t, err)
@@ -376,7 +376,7 @@ func TestAnAnnotationThatCannotBeDecodedIsRefused(t *testing.T) {
 	require.True(t, proto.Equal(unknown, m.GetAnnotations()[0]), "of a type that this SDK does not know: left alone")
 }
 
-func TestAnnotationsNestedWithoutEndAreRefused(t *testing.T) {
+func TestNames_RefusesAnnotationsNestedWithoutEnd(t *testing.T) {
 	t.Parallel()
 	m := of("user", "u1")
 	for range 100 {
@@ -385,9 +385,9 @@ func TestAnnotationsNestedWithoutEndAreRefused(t *testing.T) {
 	require.ErrorContains(t, namesOf("c.", "").ToAggregate(m, nil), "nested more than 16 deep")
 }
 
-// TestEveryMessageComesBackAsItWent fills every message type of the connector's
+// TestNames_EveryMessageComesBackAsItWent fills every message type of the connector's
 // protocol at random.
-func TestEveryMessageComesBackAsItWent(t *testing.T) {
+func TestNames_EveryMessageComesBackAsItWent(t *testing.T) {
 	t.Parallel()
 	n := namesOf("c.", "Crm: ")
 	for md := range connectorMessages() {
@@ -532,7 +532,7 @@ func (f *filler) wrap(wrapped *anypb.Any, depth int) {
 	}
 }
 
-func FuzzAnIDComesBackAsItWent(f *testing.F) {
+func FuzzNames(f *testing.F) {
 	for _, seed := range append([]string{"bid:e:group/g1:member", "bid:r:a/b/c/d", `bid:r:a\/b/c`, grant.UnknownGrantId, "bid:", "::"}, parts...) {
 		f.Add(seed)
 	}

@@ -18,7 +18,7 @@ import (
 type Recorder struct {
 	names     *rename.Names
 	statics   statics
-	elsewhere foundElsewhere
+	elsewhere elsewhereNotes
 }
 
 // NewRecorder returns a recorder for the plugin with these names.
@@ -120,15 +120,15 @@ func withMissing(fresh, stored []*v2.Entitlement) []*v2.Entitlement {
 	return all
 }
 
-// foundElsewhere collects an Elsewhere while the plugin lists.
-type foundElsewhere struct {
+// elsewhereNotes collects an Elsewhere while the plugin lists.
+type elsewhereNotes struct {
 	mu           sync.Mutex
 	entitlements map[string]struct{}
 	grants       map[string]struct{}
 }
 
 // note notes a page of entitlements or grants that was listed for asked.
-func (e *foundElsewhere) note(asked scope, page rows) {
+func (e *elsewhereNotes) note(asked scope, page rows) {
 	for _, resource := range page.resources() {
 		if asked.lists(resource.GetId()) {
 			continue
@@ -148,7 +148,7 @@ func (e *foundElsewhere) note(asked scope, page rows) {
 }
 
 // with is what was noted together with what is known of an earlier sync.
-func (e *foundElsewhere) with(known baseline.Elsewhere) *baseline.Elsewhere {
+func (e *elsewhereNotes) with(known baseline.Elsewhere) *baseline.Elsewhere {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	union := func(found map[string]struct{}, known []string) []string {

@@ -54,7 +54,7 @@ type Source struct {
 	// delivered is every resource of the plugin that this sync has, listed the rows
 	// of other kinds.
 	delivered map[pagecheck.Fingerprint]struct{}
-	listed    *listedRows
+	listed    *rowNotes
 	// begun are the listings that were begun from the file. Each is answered in
 	// one piece, to the first who asks.
 	begun map[string]bool
@@ -78,7 +78,7 @@ type Failure struct {
 func NewSource(part *baseline.Plugin, names *rename.Names, types *pagecheck.Types, pages *pagecheck.Checker, recorder *Recorder) *Source {
 	s := &Source{
 		part: part, names: names, types: types, pages: pages, recorder: recorder,
-		delivered: map[pagecheck.Fingerprint]struct{}{}, listed: newListedRows(), begun: map[string]bool{},
+		delivered: map[pagecheck.Fingerprint]struct{}{}, listed: newRowNotes(), begun: map[string]bool{},
 		held: map[string]*v2.GrantsServiceListGrantsResponse{}, found: map[pagecheck.Fingerprint]bool{},
 	}
 	s.inFlight, s.land = context.WithCancel(context.Background())

@@ -11,9 +11,9 @@ import (
 	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
-// TestARejectedListingIsNotOverlookedBesideALostCall: with several listings at once the
+// TestSource_DoesNotOverlookARejectedListingBesideALostCall: with several listings at once the
 // first failure may be the lesser.
-func TestARejectedListingIsNotOverlookedBesideALostCall(t *testing.T) {
+func TestSource_DoesNotOverlookARejectedListingBesideALostCall(t *testing.T) {
 	t.Parallel()
 	s := NewSource(&baseline.Plugin{}, &rename.Names{Instance: "a"}, &pagecheck.Types{}, nil, nil)
 	asking, done := s.BeginCall(t.Context())

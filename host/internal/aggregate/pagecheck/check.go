@@ -30,17 +30,17 @@ import (
 
 // Checker checks the pages of one plugin in one sync.
 type Checker struct {
-	names *rename.Names
-	types *Types
-	seen  *Seen
+	names  *rename.Names
+	types  *Types
+	memory *Memory
 	// siblings says that other plugins without a namespace share the ids.
 	siblings bool
 }
 
 // NewChecker returns a checker for a plugin with these names. Its types must be known
-// before a page that [NeedsTypes] is checked. seen is shared by plugins that share ids.
-func NewChecker(names *rename.Names, types *Types, seen *Seen, siblings bool) *Checker {
-	return &Checker{names: names, types: types, seen: seen, siblings: siblings}
+// before a page that [NeedsTypes] is checked. memory is shared by plugins that share ids.
+func NewChecker(names *rename.Names, types *Types, memory *Memory, siblings bool) *Checker {
+	return &Checker{names: names, types: types, memory: memory, siblings: siblings}
 }
 
 // NeedsTypes says whether the check of a reply needs the plugin's resource types.

@@ -13,7 +13,7 @@ import (
 // One row that the syncer refuses ends the whole sync, and its error names no
 // plugin. So a row is checked here against everything that the syncer, its store and
 // C1 would refuse it for, or leave out without a word: at the page of its plugin,
-// which alone fails. What takes several pages to see is in seen.
+// which alone fails. What takes several pages to see is in the memory.
 //
 // A text is never changed: a row is taken as it is, or its page is refused.
 

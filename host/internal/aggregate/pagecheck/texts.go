@@ -94,7 +94,7 @@ func plain[T string | []byte](text T) bool {
 }
 
 // idFlaw returns why C1 does not take an id of the plugin; "" if it does. What the
-// namespace adds to its length is another check: see seen.
+// namespace adds to its length is another check: see Memory.
 func idFlaw(id string) string {
 	switch {
 	case id == "":

@@ -17,9 +17,9 @@ import (
 	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
-// TestEveryControlCharacterIsFound: wherever it stands among the eight bytes that are
+// TestTexts_EveryControlCharacterIsFound: wherever it stands among the eight bytes that are
 // looked at together.
-func TestEveryControlCharacterIsFound(t *testing.T) {
+func TestTexts_EveryControlCharacterIsFound(t *testing.T) {
 	t.Parallel()
 	for r := range rune(0x250) {
 		for before := range 10 {
@@ -36,16 +36,16 @@ func TestEveryControlCharacterIsFound(t *testing.T) {
 	require.Empty(t, flaw("�", oneLine), "the character that stands for a broken one is one itself")
 }
 
-// TestAnIDIsShownCut: ids may have megabytes.
-func TestAnIDIsShownCut(t *testing.T) {
+// TestTexts_AnIDIsShownCut: ids may have megabytes.
+func TestTexts_AnIDIsShownCut(t *testing.T) {
 	t.Parallel()
 	require.Equal(t, `"a\nb"`, named("a\nb"))
 	require.Equal(t, `"`+strings.Repeat("x", shownID)+`"…`, named(strings.Repeat("x", 5<<20)))
 }
 
-// TestTheTextsOfEveryAnnotationAreLookedThrough: no message of the SDK has a number
+// TestTexts_OfEveryAnnotationAreLookedThrough: no message of the SDK has a number
 // that is not looked at.
-func TestTheTextsOfEveryAnnotationAreLookedThrough(t *testing.T) {
+func TestTexts_OfEveryAnnotationAreLookedThrough(t *testing.T) {
 	t.Parallel()
 	protoregistry.GlobalTypes.RangeMessages(func(mt protoreflect.MessageType) bool {
 		fields := mt.Descriptor().Fields()
@@ -86,10 +86,10 @@ func goodAccounts(tb testing.TB, n int, encoded bool) []*v2.Resource {
 	return rows
 }
 
-// TestAGoodRowIsCheckedWithoutAllocating: there are 100,000 of them in a sync.
-func TestAGoodRowIsCheckedWithoutAllocating(t *testing.T) { //nolint:paralleltest // It counts what the process allocates.
+// TestChecker_AGoodRowIsCheckedWithoutAllocating: there are 100,000 of them in a sync.
+func TestChecker_AGoodRowIsCheckedWithoutAllocating(t *testing.T) { //nolint:paralleltest // It counts what the process allocates.
 	traits := []string{traitNames[v2.ResourceType_TRAIT_USER]}
-	c := NewChecker(&rename.Names{}, &Types{}, NewSeen(), false)
+	c := NewChecker(&rename.Names{}, &Types{}, NewMemory(), false)
 	for _, encoded := range []bool{false, true} {
 		rows := goodAccounts(t, 100, encoded)
 		require.Zero(t, testing.AllocsPerRun(10, func() {
@@ -105,7 +105,7 @@ func TestAGoodRowIsCheckedWithoutAllocating(t *testing.T) { //nolint:paralleltes
 // BenchmarkCheck1000 checks a page of 1,000 accounts.
 func BenchmarkCheck1000(b *testing.B) {
 	traits := []string{traitNames[v2.ResourceType_TRAIT_USER]}
-	c := NewChecker(&rename.Names{}, &Types{}, NewSeen(), false)
+	c := NewChecker(&rename.Names{}, &Types{}, NewMemory(), false)
 	for name, encoded := range map[string]bool{"decoded profiles": false, "encoded profiles": true} {
 		rows := goodAccounts(b, 1000, encoded)
 		b.Run(name, func(b *testing.B) {

@@ -181,7 +181,7 @@ func (o *Listings) take(method string, request proto.Message) *Listing {
 // waits between calls, such as for an app's rate limit, do not count. It returns the
 // request for the page behind it, nil where there is none and the listing has ended; or
 // why the listing must not go on, and then it has ended too.
-func (o *Listings) Page(listing *Listing, method string, request, reply proto.Message, took time.Duration) (*Following, *Refusal) {
+func (o *Listings) Page(listing *Listing, method string, request, reply proto.Message, took time.Duration) (*NextPage, *Refusal) {
 	if refusal := o.refusal(listing, reply, took); refusal != nil {
 		o.Drop(listing)
 		return nil, refusal
@@ -272,15 +272,15 @@ func (o *Listings) Close() {
 	clear(o.next)
 }
 
-// Following is the request for the page behind another, and its key.
-type Following struct {
+// NextPage is the request for the page behind another, and its key.
+type NextPage struct {
 	request proto.Message
 	key     string
 }
 
 // behind returns the request for the page of the same listing at a token; nil where
 // there is none.
-func behind(method string, request proto.Message, token string) *Following {
+func behind(method string, request proto.Message, token string) *NextPage {
 	if token == "" {
 		return nil
 	}
@@ -294,7 +294,7 @@ func behind(method string, request proto.Message, token string) *Following {
 	if !ok {
 		return nil
 	}
-	return &Following{request: after, key: key}
+	return &NextPage{request: after, key: key}
 }
 
 // keyOf distinguishes requests.

@@ -10,9 +10,9 @@ import (
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
-// TestAListingThatNothingGoesOnWithGivesItsPlaceUp: if it did not, no other listing of
+// TestListings_AbandonedOneLeavesItsPlace: if it did not, no other listing of
 // the plugin could begin before the end of the sync, which might wait for one.
-func TestAListingThatNothingGoesOnWithGivesItsPlaceUp(t *testing.T) {
+func TestListings_AbandonedOneLeavesItsPlace(t *testing.T) {
 	t.Parallel()
 	const method = v2.ResourcesService_ListResources_FullMethodName
 	request := func(typeID string) *v2.ResourcesServiceListResourcesRequest {

@@ -108,7 +108,7 @@ func move(to, from protoreflect.Message) {
 
 // Next asks for the page behind this one, unless there are enough already. What it
 // begins does not end with ctx but with Close.
-func (a *ReadAhead) Next(ctx context.Context, method string, after *Following, kind proto.Message, opts []grpc.CallOption) {
+func (a *ReadAhead) Next(ctx context.Context, method string, after *NextPage, kind proto.Message, opts []grpc.CallOption) {
 	if a.most < 1 || !readsAhead(method) || after == nil {
 		return
 	}
@@ -118,7 +118,7 @@ func (a *ReadAhead) Next(ctx context.Context, method string, after *Following, k
 }
 
 // ask asks for a page, unless there are enough already. The caller has locked mu.
-func (a *ReadAhead) ask(ctx context.Context, method string, of *Following, kind proto.Message, opts []grpc.CallOption) {
+func (a *ReadAhead) ask(ctx context.Context, method string, of *NextPage, kind proto.Message, opts []grpc.CallOption) {
 	if a.closed {
 		return
 	}

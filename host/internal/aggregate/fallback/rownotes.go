@@ -8,11 +8,11 @@ import (
 	"github.com/batonhost/baton-host/host/internal/baseline"
 )
 
-// listedRows are the entitlements and grants of a plugin that this sync has, as far
+// rowNotes are the entitlements and grants of a plugin that this sync has, as far
 // as the file may be asked for the same ones: the syncer keeps the last row of an
 // identity that it is given, and that must be the fresh one. Rows that no listing can
 // come back to are forgotten, as a sync may have millions.
-type listedRows struct {
+type rowNotes struct {
 	// kept are rows that may come in more than one listing.
 	kept map[pagecheck.Fingerprint]struct{}
 	// open are those of other types, by listing, while the plugin is in the middle of
@@ -22,8 +22,8 @@ type listedRows struct {
 	forked map[string]struct{}
 }
 
-func newListedRows() *listedRows {
-	return &listedRows{kept: map[pagecheck.Fingerprint]struct{}{}, open: map[string]map[pagecheck.Fingerprint]struct{}{}, forked: map[string]struct{}{}}
+func newRowNotes() *rowNotes {
+	return &rowNotes{kept: map[pagecheck.Fingerprint]struct{}{}, open: map[string]map[pagecheck.Fingerprint]struct{}{}, forked: map[string]struct{}{}}
 }
 
 // identity is what a row is known by: what the storage engines tell rows apart by.
@@ -58,7 +58,7 @@ func grantIDPrint(row *v2.Grant) (pagecheck.Fingerprint, bool) {
 }
 
 // note notes a page that the plugin itself has listed.
-func (l *listedRows) note(listing string, page rows, known *baseline.Elsewhere, forks, last bool) {
+func (l *rowNotes) note(listing string, page rows, known *baseline.Elsewhere, forks, last bool) {
 	if forks {
 		l.forked[listing] = struct{}{}
 	}
@@ -97,7 +97,7 @@ func (l *listedRows) note(listing string, page rows, known *baseline.Elsewhere, 
 }
 
 // claim says whether a row of the file is to be delivered: it is not in this sync yet.
-func (l *listedRows) claim(listing string, kept bool, this pagecheck.Fingerprint, others ...pagecheck.Fingerprint) bool {
+func (l *rowNotes) claim(listing string, kept bool, this pagecheck.Fingerprint, others ...pagecheck.Fingerprint) bool {
 	for _, one := range append(others, this) {
 		if _, ok := l.kept[one]; ok {
 			return false

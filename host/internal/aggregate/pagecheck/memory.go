@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// Seen is what one sync has seen so far of the rows that others are compared with,
+// Memory is what one sync has seen so far of the rows that others are compared with,
 // on whatever page these come: exclusion groups (the syncer's invariant I5), the
 // entitlements that grants expand from, the resources that grants are to insert (I3).
 // All ids are those of the aggregate. Plugins without a namespace share one, as they
@@ -21,9 +21,9 @@ import (
 //
 // What it cannot know, because there is too much of it, it lets through: the syncer
 // decides.
-type Seen struct {
+type Memory struct {
 	mu        sync.Mutex
-	resources map[string]*seenType
+	resources map[string]*typeMemory
 	// entitlements is which resource an entitlement is of, by its id; several if
 	// there are entitlements of one id on different resources.
 	entitlements map[Fingerprint]Fingerprint
@@ -38,8 +38,8 @@ var several Fingerprint
 // remembered: 16 to 32 bytes each.
 const mostSeen = 1 << 20
 
-// seenType is what was listed of one resource type.
-type seenType struct {
+// typeMemory is what was listed of one resource type.
+type typeMemory struct {
 	ids     map[Fingerprint]struct{}
 	most    int      // as many are remembered
 	more    bool     // there are more
@@ -58,10 +58,10 @@ type exclusionGroup struct {
 // v0.25.0, pkg/sync, maxEntitlementsPerExclusionGroup).
 const maxGroupMembers = 50
 
-// NewSeen returns a Seen of a sync that has seen nothing.
-func NewSeen() *Seen {
-	return &Seen{
-		resources: map[string]*seenType{}, entitlements: map[Fingerprint]Fingerprint{},
+// NewMemory returns a Memory of a sync that has seen nothing.
+func NewMemory() *Memory {
+	return &Memory{
+		resources: map[string]*typeMemory{}, entitlements: map[Fingerprint]Fingerprint{},
 		statics: map[string][]*v2.Entitlement{}, groups: map[string]*exclusionGroup{},
 	}
 }
@@ -69,8 +69,8 @@ func NewSeen() *Seen {
 // Match refuses a page of the plugin, in the aggregate's ids, that does not fit what the
 // sync has seen so far, and remembers it.
 func (c *Checker) Match(request, reply proto.Message) error {
-	c.seen.mu.Lock()
-	defer c.seen.mu.Unlock()
+	c.memory.mu.Lock()
+	defer c.memory.mu.Unlock()
 	switch reply := reply.(type) {
 	case *v2.ResourcesServiceListResourcesResponse:
 		c.noteResources(request, reply.GetList())
@@ -96,8 +96,8 @@ func (c *Checker) Match(request, reply proto.Message) error {
 // the syncer refuses would end the sync of all plugins. The row stays; what cannot be
 // true of it any more goes, and fitted is called with the row and why.
 func (c *Checker) Fit(request, reply proto.Message, fitted func(row, why string)) {
-	c.seen.mu.Lock()
-	defer c.seen.mu.Unlock()
+	c.memory.mu.Lock()
+	defer c.memory.mu.Unlock()
 	switch reply := reply.(type) {
 	case *v2.ResourcesServiceListResourcesResponse:
 		for _, row := range reply.GetList() {
@@ -143,10 +143,10 @@ func without(annos annotations.Annotations, name string) []*anypb.Any {
 // nothing refers to them but as a principal.
 func (c *Checker) skips(typeID string) bool { return c.types.known()[c.names.OwnType(typeID)].skips }
 
-func (s *Seen) typeOf(typeID string, skips bool) *seenType {
+func (s *Memory) typeOf(typeID string, skips bool) *typeMemory {
 	t := s.resources[typeID]
 	if t == nil {
-		t = &seenType{ids: map[Fingerprint]struct{}{}, most: mostSeen}
+		t = &typeMemory{ids: map[Fingerprint]struct{}{}, most: mostSeen}
 		if skips {
 			t.most = maxGroupMembers + 1 // for static entitlements
 		}
@@ -158,22 +158,22 @@ func (s *Seen) typeOf(typeID string, skips bool) *seenType {
 // noteResources remembers resources, and that those of a type were listed. The syncer
 // lists all of them before it lists entitlements.
 func (c *Checker) noteResources(request proto.Message, rows []*v2.Resource) {
-	var t *seenType
+	var t *typeMemory
 	var typeID string
 	if asked, ok := request.(*v2.ResourcesServiceListResourcesRequest); ok {
 		typeID = asked.GetResourceTypeId()
-		t = c.seen.typeOf(typeID, c.skips(typeID))
+		t = c.memory.typeOf(typeID, c.skips(typeID))
 	}
 	for _, row := range rows {
 		if t == nil || row.GetId().GetResourceType() != typeID {
 			typeID = row.GetId().GetResourceType()
-			t = c.seen.typeOf(typeID, c.skips(typeID))
+			t = c.memory.typeOf(typeID, c.skips(typeID))
 		}
 		t.note(row.GetId())
 	}
 }
 
-func (t *seenType) note(id *v2.ResourceId) {
+func (t *typeMemory) note(id *v2.ResourceId) {
 	t.longest = max(t.longest, len(id.GetResource()))
 	if t.more {
 		return
@@ -193,7 +193,7 @@ func (t *seenType) note(id *v2.ResourceId) {
 }
 
 // has says whether a resource was listed; ok is false if that is not known.
-func (s *Seen) has(id *v2.ResourceId) (has, ok bool) {
+func (s *Memory) has(id *v2.ResourceId) (has, ok bool) {
 	t := s.resources[id.GetResourceType()]
 	if t == nil {
 		return false, false
@@ -227,7 +227,7 @@ func (c *Checker) noteEntitlement(row *v2.Entitlement) string {
 	if !c.types.Has(c.names.OwnType(resource.GetResourceType())) {
 		return "" // The syncer leaves it out on purpose.
 	}
-	c.seen.noteEntitlement(row.GetId(), PrintOfResource(resource))
+	c.memory.noteEntitlement(row.GetId(), PrintOfResource(resource))
 	for _, group := range exclusionGroups(row) {
 		if words := c.noteMember(group, resource, row.GetId()); words != "" {
 			return words
@@ -236,7 +236,7 @@ func (c *Checker) noteEntitlement(row *v2.Entitlement) string {
 	return ""
 }
 
-func (s *Seen) noteEntitlement(id string, of Fingerprint) {
+func (s *Memory) noteEntitlement(id string, of Fingerprint) {
 	this := fingerprintOfEntitlement(id)
 	known, ok := s.entitlements[this]
 	switch {
@@ -271,12 +271,12 @@ func (c *Checker) matchStatic(typeID string, row *v2.Entitlement) string {
 	unfit := func(words string) string {
 		return fmt.Sprintf("the static entitlement %s of type %s: %s", named(row.GetSlug()), named(c.names.OwnType(typeID)), words)
 	}
-	for _, other := range c.seen.statics[typeID] {
+	for _, other := range c.memory.statics[typeID] {
 		if other.GetSlug() == row.GetSlug() && !proto.Equal(other, row) {
 			return unfit("the type has another of the same slug, and only the last would be kept: give each its own")
 		}
 	}
-	longest := c.seen.typeOf(typeID, c.skips(typeID)).longest + len(row.GetSlug()) + len("::")
+	longest := c.memory.typeOf(typeID, c.skips(typeID)).longest + len(row.GetSlug()) + len("::")
 	own, whole := len(c.names.OwnType(typeID))+longest, len(typeID)+longest
 	words := c.tooLongWithNamespace(own, whole)
 	if own > maxID {
@@ -295,13 +295,13 @@ func (c *Checker) matchStatic(typeID string, row *v2.Entitlement) string {
 // is broken by what the syncer makes of it: one entitlement for each resource of the
 // type, all in the same exclusion group if that is not scoped to the resource.
 func (c *Checker) noteStatic(typeID string, row *v2.Entitlement) string {
-	c.seen.statics[typeID] = append(c.seen.statics[typeID], proto.CloneOf(row)) // The syncer changes what it is given.
+	c.memory.statics[typeID] = append(c.memory.statics[typeID], proto.CloneOf(row)) // The syncer changes what it is given.
 	groups := exclusionGroups(row)
 	scoped := len(groups) > 0 && groups[0].GetScopeToResource()
 	if scoped {
 		groups = groups[:1] // The syncer writes this one over the others.
 	}
-	t := c.seen.typeOf(typeID, c.skips(typeID))
+	t := c.memory.typeOf(typeID, c.skips(typeID))
 	for _, group := range groups {
 		base := group.GetExclusionGroupId()
 		for _, id := range t.some {
@@ -318,7 +318,7 @@ func (c *Checker) noteStatic(typeID string, row *v2.Entitlement) string {
 }
 
 // count is how many there are, in words.
-func (t *seenType) count() string {
+func (t *typeMemory) count() string {
 	if t.more {
 		return fmt.Sprintf("more than %d", len(t.ids))
 	}
@@ -335,10 +335,10 @@ func (c *Checker) noteMember(annotation *v2.EntitlementExclusionGroup, resource 
 	if groupID == "" {
 		return "" // To the syncer it is in none.
 	}
-	if c.seen.groups[groupID] == nil {
-		c.seen.groups[groupID] = &exclusionGroup{typeID: resource.GetResourceType(), members: map[Fingerprint]struct{}{}}
+	if c.memory.groups[groupID] == nil {
+		c.memory.groups[groupID] = &exclusionGroup{typeID: resource.GetResourceType(), members: map[Fingerprint]struct{}{}}
 	}
-	group := c.seen.groups[groupID]
+	group := c.memory.groups[groupID]
 	own := named(c.names.OwnID(groupID))
 	if group.typeID != resource.GetResourceType() {
 		return fmt.Sprintf("its exclusion group %s has entitlements of type %s too: an exclusion group must be of one resource type",
@@ -367,7 +367,7 @@ func (c *Checker) matchGrant(row *v2.Grant, inserts bool) string {
 	entitlement, principal := row.GetEntitlement(), row.GetPrincipal()
 	words := c.grantTooLong(row)
 	if words == "" && !inserts && carries(row.GetAnnotations(), insertResourceGrantsName) {
-		if has, ok := c.seen.has(entitlement.GetResource().GetId()); ok && !has {
+		if has, ok := c.memory.has(entitlement.GetResource().GetId()); ok && !has {
 			words = "it says that its resource is to be inserted, which the annotations of the page must say, and the resource is not listed"
 		}
 	}
@@ -415,12 +415,12 @@ func (c *Checker) expansionUnfit(row *v2.Grant) string {
 		return ""
 	}
 	for _, source := range expandable.GetEntitlementIds() {
-		of, ok := c.seen.resourceOf(source, principal)
+		of, ok := c.memory.resourceOf(source, principal)
 		if !ok {
 			continue
 		}
 		for _, id := range []string{source, target.GetId()} {
-			if c.seen.ofSeveral(id) {
+			if c.memory.ofSeveral(id) {
 				return fmt.Sprintf("it expands from the entitlement %s, and several resources have an entitlement of the id %s: give each its own id",
 					named(c.names.OwnID(source)), named(c.names.OwnID(id)))
 			}
@@ -434,14 +434,14 @@ func (c *Checker) expansionUnfit(row *v2.Grant) string {
 }
 
 // ofSeveral says whether several resources have an entitlement of one id.
-func (s *Seen) ofSeveral(id string) bool {
+func (s *Memory) ofSeveral(id string) bool {
 	of, ok := s.entitlements[fingerprintOfEntitlement(id)]
 	return ok && of == several
 }
 
 // resourceOf is the resource that an entitlement is of; ok is false if there is none,
 // or it is not known.
-func (s *Seen) resourceOf(id string, principal *v2.ResourceId) (of Fingerprint, ok bool) {
+func (s *Memory) resourceOf(id string, principal *v2.ResourceId) (of Fingerprint, ok bool) {
 	if of, ok := s.entitlements[fingerprintOfEntitlement(id)]; ok {
 		return of, true
 	}
