@@ -106,6 +106,15 @@ func WithResourceTypes(typeIDs []string) Option {
 }
 
 // Aggregate is one connector over many plugins. It is safe for concurrent use.
+//
+// Each call is routed by the first resource type that its request names: the plugin's
+// namespace is removed from a clone of the request, and put on everything in the reply
+// that names a resource type, an entitlement or a grant. Objects of no resource type
+// (actions and their runs, event feeds, tickets and their schemas) have the namespace in
+// front of their ids, and calls about them are routed by it. Calls that name nothing
+// (Validate, GetMetadata, ListResourceTypes, Cleanup, the listings of such objects) go to
+// all plugins. In a full sync a plugin that fails can be fallen back for
+// ([Plugin].Baseline).
 type Aggregate struct {
 	plugins     []*plugin
 	byNamespace map[string]*plugin

@@ -11,6 +11,7 @@ import (
 // Reference is what a string field refers to, and so how it is renamed.
 type Reference uint8
 
+// The references of a field.
 const (
 	noReference Reference = iota
 	toType

@@ -23,8 +23,8 @@ import (
 // resources whose rows may have come in any other listing (Elsewhere), among them
 // those that the plugin has listed already, without the rows.
 const (
-	restToken = "rest/" // a listing that has come to the rest
-	heldToken = "held/" // a page that is ready
+	restToken  = "rest/" // a listing that has come to the rest
+	readyToken = "held/" // a page that is ready
 )
 
 // following is the token behind a page of a listing from the file, stored that of the
@@ -91,7 +91,7 @@ func (s *Source) entitlements(ctx context.Context, request *v2.EntitlementsServi
 }
 
 func (s *Source) grants(ctx context.Context, request *v2.GrantsServiceListGrantsRequest, page *v2.GrantsServiceListGrantsResponse) error {
-	if s.takeHeld(request.GetPageToken(), page) {
+	if s.takeReady(request.GetPageToken(), page) {
 		return nil
 	}
 	asked := scopeOf(request.GetResource(), request.GetAnnotations(), &v2.TypeScopedGrants{})
@@ -138,7 +138,7 @@ func (s *Source) grants(ctx context.Context, request *v2.GrantsServiceListGrants
 	page.SetNextPageToken(s.following(baseline.Grants, rest, next))
 	if len(inserting.GetList()) > 0 {
 		inserting.SetAnnotations(annotations.New(&v2.InsertResourceGrants{}))
-		s.hold(inserting, page)
+		s.queue(inserting, page)
 	}
 	return nil
 }
@@ -186,28 +186,28 @@ func (s *Source) claim(listing string, kind baseline.RowKind, resource *v2.Resou
 	return s.listed.claim(listing, s.part.Elsewhere.MayHold(kind, resource.GetResourceType()), this, others...)
 }
 
-// hold puts a page behind another one.
-func (s *Source) hold(page, before *v2.GrantsServiceListGrantsResponse) {
+// queue puts a page behind another one.
+func (s *Source) queue(page, before *v2.GrantsServiceListGrantsResponse) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	page.SetNextPageToken(before.GetNextPageToken())
-	token := storedToken + heldToken + strconv.Itoa(len(s.held))
-	s.held[token] = page
+	token := storedToken + readyToken + strconv.Itoa(len(s.ready))
+	s.ready[token] = page
 	before.SetNextPageToken(token)
 }
 
-// takeHeld fills in the page of the token, if it is held.
-func (s *Source) takeHeld(token string, page *v2.GrantsServiceListGrantsResponse) bool {
+// takeReady fills in the page of the token, if it is ready.
+func (s *Source) takeReady(token string, page *v2.GrantsServiceListGrantsResponse) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	held := s.held[token]
-	if held == nil {
+	ready := s.ready[token]
+	if ready == nil {
 		return false
 	}
-	s.held[token] = nil // The number of the next one counts it.
-	page.SetList(held.GetList())
-	page.SetAnnotations(held.GetAnnotations())
-	page.SetNextPageToken(held.GetNextPageToken())
+	s.ready[token] = nil // The number of the next one counts it.
+	page.SetList(ready.GetList())
+	page.SetAnnotations(ready.GetAnnotations())
+	page.SetNextPageToken(ready.GetNextPageToken())
 	return true
 }
 

@@ -58,8 +58,8 @@ type Source struct {
 	// begun are the listings that were begun from the file. Each is answered in
 	// one piece, to the first who asks.
 	begun map[string]bool
-	// held are pages that were made together with the one before, by their token.
-	held map[string]*v2.GrantsServiceListGrantsResponse
+	// ready are pages that were made together with the one before, by their token.
+	ready map[string]*v2.GrantsServiceListGrantsResponse
 	// found is of resources that were asked for whether grants bring them.
 	found map[pagecheck.Fingerprint]bool
 }
@@ -79,7 +79,7 @@ func NewSource(part *baseline.Plugin, names *rename.Names, types *pagecheck.Type
 	s := &Source{
 		part: part, names: names, types: types, pages: pages, recorder: recorder,
 		delivered: map[pagecheck.Fingerprint]struct{}{}, listed: newRowNotes(), begun: map[string]bool{},
-		held: map[string]*v2.GrantsServiceListGrantsResponse{}, found: map[pagecheck.Fingerprint]bool{},
+		ready: map[string]*v2.GrantsServiceListGrantsResponse{}, found: map[pagecheck.Fingerprint]bool{},
 	}
 	s.inFlight, s.land = context.WithCancel(context.Background())
 	return s

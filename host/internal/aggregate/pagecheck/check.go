@@ -23,7 +23,7 @@ import (
 // rest of a listing once its store answers NOT_FOUND for the resource type of a
 // row (validateResourceTraits). Here such a page is refused, as what it leaves
 // out is an account or an access that silently goes missing. What the syncer refuses
-// for all plugins together is refused here too: see rows.go and seen.go.
+// for all plugins together is refused here too: see rows.go and memory.go.
 //
 // What the syncer drops on purpose stays its business: entitlements and grants
 // that refer to resource types that are not part of the sync.
