@@ -250,7 +250,7 @@ func aRecordThatDoesNotKnow(t *testing.T, at map[int]choice) {
 			before := firstGeneration(t, []aggregate.Plugin{{Instance: "c", Namespace: "c", Conn: serve(t, one, made.note)}}, workers)
 			want := read(t, before.path).lines(t, "-")
 			for _, n := range choose(made) {
-				good := before.lastGood(t, "c")
+				good := before.baseline(t, "c")
 				require.Nil(t, good.Elsewhere)
 				a := aggregateOf(t, []aggregate.Plugin{{Instance: "c", Namespace: "c", Baseline: good, Conn: serve(t, one, failsAt(n, codes.Unavailable))}})
 				path, err := synced(t.Context(), t, a.Client(t.Context()), workers)

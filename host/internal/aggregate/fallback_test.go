@@ -49,8 +49,8 @@ func firstGeneration(t testing.TB, plugins []aggregate.Plugin, workers int) gene
 	return generation{path, a}
 }
 
-// lastGood is a plugin's part of the generation, open until the test ends.
-func (g generation) lastGood(t testing.TB, instance string) *baseline.Plugin {
+// baseline returns a plugin's part of the generation, open until the test ends.
+func (g generation) baseline(t testing.TB, instance string) *baseline.Plugin {
 	t.Helper()
 	store, err := dotc1z.NewStore(t.Context(), g.path, dotc1z.WithReadOnly(true), dotc1z.WithTmpDir(t.TempDir()))
 	require.NoError(t, err)
@@ -145,10 +145,10 @@ func failsAnywhere(t *testing.T, at map[int]choice) {
 				var count atomic.Int64
 				plugins := []aggregate.Plugin{
 					{
-						Instance: "c", Namespace: "c", Baseline: before.lastGood(t, "c"), ReadAhead: int(n % 3),
+						Instance: "c", Namespace: "c", Baseline: before.baseline(t, "c"), ReadAhead: int(n % 3),
 						Conn: serve(t, crm(t), failsFrom(n, &count, status.Error(codes.PermissionDenied, "not today"))),
 					},
-					{Instance: "b", Namespace: "b", Conn: serve(t, users(4)), Baseline: before.lastGood(t, "b")},
+					{Instance: "b", Namespace: "b", Conn: serve(t, users(4)), Baseline: before.baseline(t, "b")},
 				}
 				a := aggregateOf(t, plugins)
 				path, err := synced(t.Context(), t, a.Client(t.Context()), workers)
@@ -163,9 +163,9 @@ func failsAnywhere(t *testing.T, at map[int]choice) {
 				if i%3 != 0 {
 					continue // To spare time.
 				}
-				// What stood in stands in again.
+				// What was fallen back to can be again.
 				again := generation{path, a}
-				plugins[0].Conn, plugins[0].Err, plugins[0].Baseline = nil, fmt.Errorf("no such binary"), again.lastGood(t, "c")
+				plugins[0].Conn, plugins[0].Err, plugins[0].Baseline = nil, fmt.Errorf("no such binary"), again.baseline(t, "c")
 				a = aggregateOf(t, plugins)
 				path, err = synced(t.Context(), t, a.Client(t.Context()), workers)
 				require.NoError(t, err)
@@ -208,7 +208,7 @@ func TestFallback_LosesNoAccountThatMovedBeforeTheFailure(t *testing.T) {
 	all := []string{"a.user/u1", "a.user/u2", "a.user/u3", "a.user/u4", "a.user/u6"}
 	for n := range calls.Load() {
 		var count atomic.Int64
-		a := aggregateOf(t, plugin(after, before.lastGood(t, "a"), failsFrom(n, &count, status.Error(codes.Internal, "gone"))))
+		a := aggregateOf(t, plugin(after, before.baseline(t, "a"), failsFrom(n, &count, status.Error(codes.Internal, "gone"))))
 		path, err := synced(t.Context(), t, a.Client(t.Context()), 1)
 		require.NoError(t, err)
 		require.Subset(t, read(t, path).resourceIDs(), all, "failing at call %d of %d", n+1, calls.Load())
@@ -227,7 +227,7 @@ func TestFallback_FreshRowsGoBeforeStoredOnes(t *testing.T) {
 	var pages atomic.Int64
 	seen := &log{}
 	a := aggregateOf(t, []aggregate.Plugin{{
-		Instance: "a", Namespace: "a", Baseline: before.lastGood(t, "a"),
+		Instance: "a", Namespace: "a", Baseline: before.baseline(t, "a"),
 		Conn: serve(t, changed, func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
 			if method == listResources && pages.Add(1) > 2 {
 				// What the syncer takes for the end of a listing.
@@ -255,8 +255,8 @@ func TestFallback_OneSyncsFailureIsNotAnothers(t *testing.T) {
 	t.Parallel()
 	conn := serve(t, users(4))
 	before := firstGeneration(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: conn}}, 1)
-	failed := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Err: fmt.Errorf("did not start"), Baseline: before.lastGood(t, "a")}})
-	healthy := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: conn, Baseline: before.lastGood(t, "a")}})
+	failed := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Err: fmt.Errorf("did not start"), Baseline: before.baseline(t, "a")}})
+	healthy := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: conn, Baseline: before.baseline(t, "a")}})
 	for _, a := range []*aggregate.Aggregate{failed, healthy} {
 		_, err := synced(t.Context(), t, a.Client(t.Context()), 1)
 		require.NoError(t, err)
@@ -281,7 +281,7 @@ func TestFallback_EndOfTheCallersContextIsNoFailureOfThePlugin(t *testing.T) {
 	before := firstGeneration(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: serve(t, users(4))}}, 1)
 	ctx, cancel := context.WithCancel(t.Context())
 	a := aggregateOf(t, []aggregate.Plugin{{
-		Instance: "a", Namespace: "a", Baseline: before.lastGood(t, "a"),
+		Instance: "a", Namespace: "a", Baseline: before.baseline(t, "a"),
 		Conn: serve(t, users(4), func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
 			if method == listResources {
 				cancel()

@@ -671,10 +671,10 @@ func TestMetadata_OfAPluginThatCannotBeAskedIsTheLast(t *testing.T) {
 		}.Build()},
 	}.Build()}.Build()
 	for range 2 {
-		told := offered(fixedMemory{"b": said})
-		require.Equal(t, "App, B, c", told.GetDisplayName())
+		offers := offered(fixedMemory{"b": said})
+		require.Equal(t, "App, B, c", offers.GetDisplayName())
 		var types []string
-		for _, of := range told.GetCapabilities().GetResourceTypeCapabilities() {
+		for _, of := range offers.GetCapabilities().GetResourceTypeCapabilities() {
 			types = append(types, of.GetResourceType().GetId())
 		}
 		require.Equal(t, []string{"a.user", "b.thing"}, types)
@@ -949,7 +949,7 @@ func TestTickets_AreDistinguished(t *testing.T) {
 	_, err = client.BulkCreateTickets(ctx, v2.TicketsServiceBulkCreateTicketsRequest_builder{
 		TicketRequests: []*v2.TicketsServiceCreateTicketRequest{request("a.s1", "lost", "a")},
 	}.Build())
-	require.Equal(t, codes.ResourceExhausted, status.Code(err), "nothing was created, so the plugin's code tells more")
+	require.Equal(t, codes.ResourceExhausted, status.Code(err), "nothing was created, so the plugin's code says more")
 }
 
 func TestObjects_PluginsWithoutAnyDisturbNoOther(t *testing.T) {

@@ -17,21 +17,21 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
-// requestLog notes the page tokens that a plugin is asked for, and tells of each.
+// requestLog notes the page tokens that a plugin is asked for, and reports each.
 type requestLog struct {
-	mu     sync.Mutex
-	tokens []string
-	told   chan string
+	mu       sync.Mutex
+	tokens   []string
+	requests chan string
 }
 
-func newRequestLog() *requestLog { return &requestLog{told: make(chan string, 100)} }
+func newRequestLog() *requestLog { return &requestLog{requests: make(chan string, 100)} }
 
 func (a *requestLog) interference(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
 	if page, ok := request.(*v2.ResourcesServiceListResourcesRequest); ok {
 		a.mu.Lock()
 		a.tokens = append(a.tokens, page.GetPageToken())
 		a.mu.Unlock()
-		a.told <- page.GetPageToken()
+		a.requests <- page.GetPageToken()
 	}
 	return handler(ctx, request)
 }
@@ -46,7 +46,7 @@ func (a *requestLog) all() []string {
 func (a *requestLog) await(t *testing.T, token string) {
 	t.Helper()
 	select {
-	case got := <-a.told:
+	case got := <-a.requests:
 		require.Equal(t, token, got)
 	case <-time.After(time.Minute):
 		require.FailNow(t, "the page was not asked for", "at %q; asked for: %q", token, a.all())

@@ -20,7 +20,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
-// log is an observer that keeps what it is told.
+// log is an observer that keeps what is reported to it.
 type log struct {
 	mu        sync.Mutex
 	pages     []aggregate.Page
@@ -218,8 +218,8 @@ func TestRetries_BackOffDoublesUpToItsLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		seen := &log{}
-		var told []ratelimit.WaitEvent
-		ctx := ratelimit.WithWaitObserver(t.Context(), func(_ context.Context, e ratelimit.WaitEvent) { told = append(told, e) })
+		var waited []ratelimit.WaitEvent
+		ctx := ratelimit.WithWaitObserver(t.Context(), func(_ context.Context, e ratelimit.WaitEvent) { waited = append(waited, e) })
 		err := list(ctx, t, policy.Retries{}, seen, failing(listResources, code(codes.Unavailable, "down")))
 		require.Equal(t, codes.Aborted, status.Code(err))
 		require.ErrorContains(t, err, `plugin "a": listing resources of type "user": gave up after 8 attempts in `)
@@ -230,8 +230,8 @@ func TestRetries_BackOffDoublesUpToItsLimit(t *testing.T) {
 			require.GreaterOrEqual(t, waits[i], longest/2)
 			require.LessOrEqual(t, waits[i], longest)
 		}
-		require.Len(t, told, 7, "the syncer's statistics know of the waits")
-		for i, e := range told {
+		require.Len(t, waited, 7, "the syncer's statistics know of the waits")
+		for i, e := range waited {
 			require.True(t, e.Retry)
 			require.Equal(t, waits[i], e.Duration)
 		}

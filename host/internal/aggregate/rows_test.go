@@ -663,7 +663,7 @@ func aRowFailsItsOwnPlugin(t *testing.T, whole func(tc refusal) bool) {
 			}
 
 			// on-plugin-failure: last-good
-			retail.Baseline = before.lastGood(t, "retail")
+			retail.Baseline = before.baseline(t, "retail")
 			a := aggregateOf(t, []aggregate.Plugin{clinic, retail}, aggregate.WithPackedProfiles())
 			path, err := written(t, a)
 			require.NoError(t, err)
@@ -765,7 +765,7 @@ func TestRows_OfTheBaselineThatNoLongerFitFailNoPlugin(t *testing.T) {
 			before := firstGeneration(t, []aggregate.Plugin{clinic, retail}, 2)
 			healthy := read(t, firstGeneration(t, []aggregate.Plugin{clinic}, 2).path).lines(t, "-")
 
-			retail.Conn, retail.Baseline = serve(t, is.app), before.lastGood(t, "retail")
+			retail.Conn, retail.Baseline = serve(t, is.app), before.baseline(t, "retail")
 			a := aggregateOf(t, []aggregate.Plugin{clinic, retail}, aggregate.WithPackedProfiles())
 			path, err := written(t, a)
 			require.NoError(t, err)

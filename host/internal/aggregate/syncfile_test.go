@@ -76,7 +76,7 @@ func directory(t testing.TB) *app {
 }
 
 // clubs is an app whose type of accounts has no entitlements and whose other type has,
-// with a grant that brings a resource of its own.
+// with a grant that brings a resource.
 func clubs(t testing.TB) *app {
 	t.Helper()
 	people := users(5).types[0]

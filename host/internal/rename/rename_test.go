@@ -52,7 +52,7 @@ func TestNames_RenamesBothWays(t *testing.T) {
 			v2.Resource_builder{Id: id("c.user", "u1"), ParentResourceId: id("c.org", "o1"), DisplayName: "User One"}.Build(),
 		},
 		{
-			"a type with dots of its own",
+			"a type that has dots itself",
 			of("a.user.v2", "x.y:z/w"),
 			of("c.a.user.v2", "x.y:z/w"),
 		},
@@ -98,7 +98,7 @@ func TestNames_RenamesBothWays(t *testing.T) {
 			v2.Grant_builder{Id: "bid:e:c.group/g1:member:c.user:u1", Entitlement: v2.Entitlement_builder{Id: "bid:e:c.group/g1:member", Resource: of("c.group", "g1")}.Build(), Principal: of("c.user", "u1")}.Build(),
 		},
 		{
-			"a grant with an id of its own",
+			"a grant with an id that is not made by the SDK",
 			v2.Grant_builder{Id: "membership-77", Entitlement: v2.Entitlement_builder{Id: "e", Resource: of("group", "g1")}.Build(), Principal: of("user", "u1")}.Build(),
 			v2.Grant_builder{Id: "c.membership-77", Entitlement: v2.Entitlement_builder{Id: "c.e", Resource: of("c.group", "g1")}.Build(), Principal: of("c.user", "u1")}.Build(),
 		},

@@ -26,7 +26,7 @@ func newRowNotes() *rowNotes {
 	return &rowNotes{kept: map[pagecheck.Fingerprint]struct{}{}, open: map[string]map[pagecheck.Fingerprint]struct{}{}, forked: map[string]struct{}{}}
 }
 
-// identity is what a row is known by: what the storage engines tell rows apart by.
+// identity is what a row is known by: what the storage engines distinguish rows by.
 type identity struct {
 	kind               baseline.RowKind
 	resourceType, id   string // of the entitlement's resource
