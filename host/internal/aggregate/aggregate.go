@@ -81,8 +81,8 @@ type Option func(*Aggregate)
 
 // WithRetry sets how plugin calls that are safe to repeat are retried. Without
 // it Retries has its defaults.
-func WithRetry(policy policy.Retries) Option {
-	return func(a *Aggregate) { a.retry = policy }
+func WithRetry(retries policy.Retries) Option {
+	return func(a *Aggregate) { a.retries = retries }
 }
 
 // WithObserver reports to the observer what the plugins list and where they are
@@ -119,7 +119,7 @@ type Aggregate struct {
 	plugins     []*plugin
 	byNamespace map[string]*plugin
 	bare        []*plugin // without a namespace
-	retry       policy.Retries
+	retries     policy.Retries
 	observer    Observer
 	memory      MetadataMemory
 	sessions    Sessions // nil: none
@@ -145,7 +145,7 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 	for _, opt := range opts {
 		opt(a)
 	}
-	a.retry = a.retry.WithDefaults()
+	a.retries = a.retries.WithDefaults()
 	if a.observer == nil {
 		a.observer = noObserver{}
 	}

@@ -98,7 +98,7 @@ func (a *Aggregate) cleanup(ctx context.Context, request *v2.ConnectorServiceCle
 		if p.Err != nil {
 			return answer, nil // It was never asked for anything.
 		}
-		limited, cancel := context.WithTimeout(ctx, a.retry.CallTimeout)
+		limited, cancel := context.WithTimeout(ctx, a.retries.CallTimeout)
 		defer cancel()
 		return answer, p.call(limited, v2.ConnectorService_Cleanup_FullMethodName, request, answer, opts)
 	})

@@ -30,7 +30,8 @@ import (
 // plugin is a plugin as the aggregate calls it: renaming on both ends, retries in between,
 // and a check of every reply before it is believed.
 //
-// What falls back, or reads ahead, belongs between call and ask: there ids are the plugin's own and errors are still the plugin's.
+// What falls back, or reads ahead, belongs between call and ask: there ids are the
+// plugin's own and errors are still the plugin's.
 type plugin struct {
 	Plugin
 	aggregate *Aggregate
@@ -52,7 +53,7 @@ func newPlugin(a *Aggregate, of Plugin, memory *pagecheck.Memory, siblings bool)
 		Plugin: of, aggregate: a,
 		names: &rename.Names{Instance: of.Instance, Owner: a.owner, Namespaced: a.namespaced},
 		types: &pagecheck.Types{},
-		ahead: policy.NewReadAhead(of.Conn, a.retry, of.ReadAhead),
+		ahead: policy.NewReadAhead(of.Conn, a.retries, of.ReadAhead),
 
 		listings:    policy.NewListings(of.Instance, of.Listings, of.IdleTimeout, of.MaxRows),
 		askingTypes: make(chan struct{}, 1),
@@ -284,7 +285,7 @@ func (p *plugin) invoke(ctx context.Context, method, doing string, request, repl
 		return p.Conn.Invoke(ctx, method, request, reply, opts...)
 	}
 	if policy.IsRepeatable(method) {
-		err = p.aggregate.retry.Do(ctx, attempt, func(n int, wait time.Duration, err error) {
+		err = p.aggregate.retries.Do(ctx, attempt, func(n int, wait time.Duration, err error) {
 			ctxzap.Extract(ctx).Warn("plugin call failed, trying again",
 				zap.String("plugin", p.Instance), zap.String("call", doing),
 				zap.Int("attempt", n), zap.Duration("wait", wait), zap.String("error", policy.Message(err)))

@@ -143,7 +143,7 @@ const maxAsking = 30 * time.Second
 
 // askSoon is ask within maxAsking.
 func (p *plugin) askSoon(ctx context.Context, method string, request, reply proto.Message) error {
-	limit := min(maxAsking, p.aggregate.retry.CallTimeout)
+	limit := min(maxAsking, p.aggregate.retries.CallTimeout)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	err := p.ask(limited, method, request, reply, nil)

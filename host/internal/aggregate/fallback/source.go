@@ -27,8 +27,9 @@ import (
 	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
-// storedToken begins the page tokens of listings that are answered from the baseline. A plugin's own token, given to a plugin that has failed meanwhile,
-// means that its listing begins there from the start.
+// storedToken begins the page tokens of listings that are answered from the baseline. A
+// plugin's own token, given to a plugin that has failed meanwhile, means that its listing
+// begins there from the start.
 const storedToken = "baton-host/last-good/"
 
 // Source answers from a plugin's part of the baseline once the plugin has failed.
