@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/batonhost/baton-host/host/internal/aggregate/fallback"
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 )
@@ -220,48 +221,11 @@ func describe(method string, request proto.Message) string {
 	return "calling " + path.Base(method)
 }
 
-// contradicts says whether the error of a plugin's listing means that the listing
-// itself is wrong: that the plugin's own reader, or a check of this package, rejected
-// what the app had listed. The rows that came before the error are then no better
-// than the listing, and the plugin is answered from the baseline alone.
-//
-// It is false for a plugin that could not be reached any more, for which the fresh
-// rows are right as far as they go. What is neither counts as contradicted: in doubt
-// the consistent answer is the baseline's.
+// contradicts says whether the failure of a call means that what the plugin listed is
+// wrong.
 func contradicts(err error) bool {
-	cause := err
 	if call, ok := errors.AsType[*callError](err); ok {
-		cause = call.cause // The code of the call is ABORTED for much of both kinds.
+		err = call.cause // The code of the call is ABORTED for much of both kinds.
 	}
-	if own, ok := errors.AsType[*policy.Refusal](cause); ok {
-		// A listing without rows is one that stands still; the rows before are right.
-		return own.Code != codes.Aborted
-	}
-	if lost(cause) || errors.Is(cause, context.Canceled) || errors.Is(cause, context.DeadlineExceeded) {
-		return false
-	}
-	switch status.Code(cause) {
-	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.ResourceExhausted,
-		codes.Unauthenticated, codes.PermissionDenied:
-		return false
-	default:
-		return true
-	}
-}
-
-// lost says whether the call reached no process, or the process ended under it: the
-// connection says so (supervise.ExitError and those around it), with a code that a
-// plugin may send as well.
-func lost(err error) bool {
-	if _, ended := errors.AsType[interface {
-		error
-		Replaced() bool
-	}](err); ended {
-		return true
-	}
-	_, unreached := errors.AsType[interface {
-		error
-		Unreached()
-	}](err)
-	return unreached
+	return fallback.Contradicts(err)
 }

@@ -14,43 +14,6 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
-// changing says of every call whether it changes something in an app. A test
-// compares it with the SDK's services, so that a call that a later SDK adds is
-// decided on here; until then it counts as one that does.
-var changing = map[string]bool{
-	v2.GrantManagerService_Grant_FullMethodName:                  true,
-	v2.GrantManagerService_Revoke_FullMethodName:                 true,
-	v2.ResourceManagerService_CreateResource_FullMethodName:      true,
-	v2.ResourceManagerService_DeleteResource_FullMethodName:      true,
-	v2.ResourceDeleterService_DeleteResourceV2_FullMethodName:    true,
-	v2.CredentialManagerService_RotateCredential_FullMethodName:  true,
-	v2.CredentialManagerService_IssueCredential_FullMethodName:   true,
-	v2.AccountManagerService_CreateAccount_FullMethodName:        true,
-	v2.ActionService_InvokeAction_FullMethodName:                 true,
-	v2.TicketsService_CreateTicket_FullMethodName:                true,
-	v2.TicketsService_BulkCreateTickets_FullMethodName:           true,
-	v2.ConnectorService_GetMetadata_FullMethodName:               false,
-	v2.ConnectorService_Validate_FullMethodName:                  false,
-	v2.ConnectorService_Cleanup_FullMethodName:                   false,
-	v2.SchemaService_GetSchema_FullMethodName:                    false,
-	v2.AssetService_GetAsset_FullMethodName:                      false,
-	v2.ResourceTypesService_ListResourceTypes_FullMethodName:     false,
-	v2.ResourcesService_ListResources_FullMethodName:             false,
-	v2.ResourceGetterService_GetResource_FullMethodName:          false,
-	v2.EntitlementsService_ListEntitlements_FullMethodName:       false,
-	v2.EntitlementsService_ListStaticEntitlements_FullMethodName: false,
-	v2.GrantsService_ListGrants_FullMethodName:                   false,
-	v2.ActionService_GetActionStatus_FullMethodName:              false,
-	v2.ActionService_GetActionSchema_FullMethodName:              false,
-	v2.ActionService_ListActionSchemas_FullMethodName:            false,
-	v2.EventService_ListEvents_FullMethodName:                    false,
-	v2.EventService_ListEventFeeds_FullMethodName:                false,
-	v2.TicketsService_GetTicket_FullMethodName:                   false,
-	v2.TicketsService_ListTicketSchemas_FullMethodName:           false,
-	v2.TicketsService_GetTicketSchema_FullMethodName:             false,
-	v2.TicketsService_BulkGetTickets_FullMethodName:              false,
-}
-
 // needsProvisioning says of every capability whether the calls behind it
 // change something in an app. One that is not here counts as one that does.
 var needsProvisioning = map[v2.Capability]bool{
@@ -71,17 +34,10 @@ var needsProvisioning = map[v2.Capability]bool{
 	v2.Capability_CAPABILITY_EVENT_FEED_V2:              false,
 }
 
-// Changes says whether a call, by its full gRPC method name, changes something
-// in an app. Such a call is never repeated.
-func Changes(method string) bool {
-	does, known := changing[method]
-	return does || !known
-}
-
 // permitted refuses a call that changes something in an app that the operator
 // has not opened for changes.
 func (p *plugin) permitted(method, doing string) error {
-	if p.Provisioning || !Changes(method) {
+	if p.Provisioning || !policy.Changes(method) {
 		return nil
 	}
 	return p.refused(codes.FailedPrecondition, doing,
