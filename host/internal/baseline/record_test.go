@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 )
 
@@ -70,7 +71,7 @@ func TestRecord_KeepsItsForm(t *testing.T) {
 	require.NoError(t, writeRecord(path, r))
 	again, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, written, string(again))
+	require.Empty(t, cmp.Diff(written, string(again)), "to the byte")
 }
 
 // TestRecord_KeepsWhatIsTheSDKs: static entitlements and metadata are protobuf's JSON.
