@@ -139,12 +139,12 @@ bench: build ## the product beside a plain connector, into docs/measurements.md;
 
 .PHONY: microbench
 microbench: ## the Go benchmarks, with allocations
-	go test -run '^$$' -bench . -benchmem ./scim ./host/internal/aggregate ./plugin/...
+	go test -run '^$$' -bench . -benchmem ./scim ./host/internal/aggregate ./host/internal/rename ./plugin/...
 
 # How long each fuzz target runs.
 FUZZTIME ?= 10m
 FUZZTARGETS := scim:FuzzPage scim:FuzzUser scim:FuzzMembers scim:FuzzAttributes scim:FuzzErrorBody scim:FuzzPageToken scim:FuzzPlainValues scim:FuzzPlainUsers \
-	host/internal/aggregate:FuzzAnIDComesBackAsItWent host/internal/config:FuzzLoad plugin/redact:FuzzBlank host/internal/syncfile/sdkfast:FuzzCodec_DecodesAsGRPCDoes
+	host/internal/rename:FuzzNames host/internal/config:FuzzLoad plugin/redact:FuzzBlank host/internal/syncfile/sdkfast:FuzzCodec_DecodesAsGRPCDoes
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME; what it finds goes to testdata/fuzz

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
@@ -145,7 +145,7 @@ func (r *recorder) warned() string {
 func requireSentence(t *testing.T, err error, want ...string) {
 	t.Helper()
 	require.Error(t, err)
-	text := aggregate.Plain(err.Error())
+	text := errtext.Plain(err.Error())
 	for _, part := range want {
 		require.Contains(t, text, part)
 	}

@@ -13,7 +13,7 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
 
-	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/fleet"
@@ -83,7 +83,7 @@ func (h *Host) Serve(ctx context.Context, options ServeOptions) error {
 	defer running.Stop(ctx)
 	err = h.serveEach(ctx, running, board, past, service.Options{
 		Version: h.options.Version, StateDir: dir, TempDir: temp.Path(), Accept: h.options.AcceptDeletions,
-		Retry: aggregate.RetryFor(h.options.RetryFor), Grace: options.Grace, StallTimeout: options.StallTimeout,
+		Retry: policy.RetriesFor(h.options.RetryFor), Grace: options.Grace, StallTimeout: options.StallTimeout,
 	})
 	if ctx.Err() != nil {
 		log.Info("stopped")

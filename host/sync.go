@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
@@ -232,7 +233,7 @@ func (u *uploadSync) publish(ctx context.Context, running *fleet.Fleet, figures 
 }
 
 // sync reads the plugins into a draft beside the path.
-func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet, figures *syncrun.Figures) (*syncrun.Result, *baseline.Keep, error) {
+func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet, figures *syncrun.Figures) (*syncrun.Result, *baseline.Store, error) {
 	keep, begun := baseline.At(path), time.Now()
 	spec := syncrun.Spec{
 		Upload:   u.upload,
@@ -240,7 +241,7 @@ func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet
 		Accept:   u.host.acceptedSet(),
 		Keep:     keep,
 		Dir:      filepath.Dir(path),
-		Retry:    aggregate.RetryFor(u.host.options.RetryFor),
+		Retry:    policy.RetriesFor(u.host.options.RetryFor),
 		Sessions: running.Sessions(),
 		Figures:  figures,
 		Read:     u.read,

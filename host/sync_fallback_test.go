@@ -76,7 +76,7 @@ func TestSyncReportsADamagedBaseline(t *testing.T) {
 		},
 		"the record is no JSON": func(t *testing.T, path string) string {
 			require.NoError(t, os.WriteFile(path+".json", []byte("{"), 0o600))
-			return "the record of the last good sync cannot be used"
+			return "the record of the baseline cannot be used"
 		},
 		"the record is of another file": func(t *testing.T, path string) string {
 			require.NoError(t, os.WriteFile(path+".json", []byte(`{"version":1,"syncs":{"00":{}}}`), 0o600))

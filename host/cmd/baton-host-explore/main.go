@@ -19,7 +19,6 @@ import (
 	"strconv"
 	"syscall"
 
-	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/explore"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
@@ -64,7 +63,7 @@ func run(ctx context.Context, args []string) error {
 
 // printable is an error as a person reads it.
 func printable(err error) string {
-	return errtext.Lines(aggregate.Plain(err.Error()))
+	return errtext.Lines(errtext.Plain(err.Error()))
 }
 
 func runExplorer(ctx context.Context, stdout io.Writer, path string, port int, browse bool) (err error) {

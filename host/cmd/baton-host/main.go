@@ -18,7 +18,6 @@ import (
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
-	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
 	"github.com/batonhost/baton-host/host/internal/supervise"
@@ -126,5 +125,5 @@ func sentence(err error) string {
 
 // wordsOf is the error's text without gRPC's noise.
 func wordsOf(err error) string {
-	return aggregate.Plain(err.Error())
+	return errtext.Plain(err.Error())
 }

@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
 // listActionSchemas answers with the actions of all plugins.
@@ -32,36 +34,36 @@ func (a *Aggregate) listActionSchemas(ctx context.Context, request *v2.ListActio
 // the action's schema says, which therefore is read before anything is done.
 func (a *Aggregate) invokeAction(ctx context.Context, request *v2.InvokeActionRequest, reply proto.Message, opts []grpc.CallOption) error {
 	const method = v2.ActionService_InvokeAction_FullMethodName
-	r, err := a.actionOwner(ctx, method, request)
+	p, err := a.actionOwner(ctx, method, request)
 	if err != nil {
 		return err
 	}
 	doing := describe(method, request)
-	if err := r.permitted(method, doing); err != nil {
+	if err := p.permitted(method, doing); err != nil {
 		return err
 	}
 	own := proto.CloneOf(request)
-	if err := r.names.toPlugin(own); err != nil {
-		return r.failed(codes.InvalidArgument, doing, err, "")
+	if err := p.names.ToPlugin(own); err != nil {
+		return p.failed(codes.InvalidArgument, doing, err, "")
 	}
-	arguments, returned, err := r.actionFields(ctx, own.GetName(), own.GetResourceTypeId(), opts, func(schema *v2.BatonActionSchema) bool {
+	arguments, returned, err := p.actionFields(ctx, own.GetName(), own.GetResourceTypeId(), opts, func(schema *v2.BatonActionSchema) bool {
 		return schema.GetResourceTypeId() == own.GetResourceTypeId() || schema.GetResourceTypeId() == ""
 	})
 	if err != nil {
 		return err
 	}
-	if err := r.names.inArguments(own.GetArgs(), arguments); err != nil {
-		return r.failed(codes.InvalidArgument, doing, err, "")
+	if err := p.names.Arguments(own.GetArgs(), arguments); err != nil {
+		return p.failed(codes.InvalidArgument, doing, err, "")
 	}
 	answer := &v2.InvokeActionResponse{}
-	if err := r.ask(ctx, method, own, answer, opts); err != nil {
+	if err := p.ask(ctx, method, own, answer, opts); err != nil {
 		return err
 	}
-	if err := r.names.toAggregate(answer, nil); err != nil {
-		return r.failed(codes.Internal, doing, err, "its reply cannot be used")
+	if err := p.names.ToAggregate(answer, nil); err != nil {
+		return p.failed(codes.Internal, doing, err, "its reply cannot be used")
 	}
-	if err := r.names.inReturned(answer.GetResponse(), returned); err != nil {
-		return r.failed(codes.Internal, doing, err, "its reply cannot be used")
+	if err := p.names.Returned(answer.GetResponse(), returned); err != nil {
+		return p.failed(codes.Internal, doing, err, "its reply cannot be used")
 	}
 	return into(reply, answer)
 }
@@ -69,45 +71,45 @@ func (a *Aggregate) invokeAction(ctx context.Context, request *v2.InvokeActionRe
 // actionOwner is the plugin that an action is of. If the request names a
 // resource type too, that is where the call goes, and a name of another plugin
 // is refused there.
-func (a *Aggregate) actionOwner(ctx context.Context, method string, request *v2.InvokeActionRequest) (*route, error) {
+func (a *Aggregate) actionOwner(ctx context.Context, method string, request *v2.InvokeActionRequest) (*plugin, error) {
 	if request.GetResourceTypeId() != "" {
 		return a.pick(ctx, method, request)
 	}
-	return a.ownerOf(ctx, describe(method, request), request.GetName(), toAction)
+	return a.ownerOf(ctx, describe(method, request), request.GetName(), rename.ToAction)
 }
 
 // actionStatus asks how a run of an action stands.
 func (a *Aggregate) actionStatus(ctx context.Context, request *v2.GetActionStatusRequest, reply proto.Message, opts []grpc.CallOption) error {
 	const method = v2.ActionService_GetActionStatus_FullMethodName
-	r, err := a.ownerOf(ctx, describe(method, request), request.GetId(), toActionRun)
+	p, err := a.ownerOf(ctx, describe(method, request), request.GetId(), rename.ToActionRun)
 	if err != nil {
 		return err
 	}
 	own := proto.CloneOf(request)
-	if err := r.names.toPlugin(own); err != nil {
-		return r.failed(codes.InvalidArgument, describe(method, request), err, "")
+	if err := p.names.ToPlugin(own); err != nil {
+		return p.failed(codes.InvalidArgument, describe(method, request), err, "")
 	}
 	answer := &v2.GetActionStatusResponse{}
-	if err := r.ask(ctx, method, own, answer, opts); err != nil {
+	if err := p.ask(ctx, method, own, answer, opts); err != nil {
 		return err
 	}
 	// The reply's name is the plugin's own until it is renamed.
 	if holdsObjects(answer.GetResponse()) {
-		_, returned, err := r.actionFields(ctx, answer.GetName(), "", opts, func(*v2.BatonActionSchema) bool { return true })
+		_, returned, err := p.actionFields(ctx, answer.GetName(), "", opts, func(*v2.BatonActionSchema) bool { return true })
 		if err != nil {
 			return err
 		}
-		if err := r.names.inReturned(answer.GetResponse(), returned); err != nil {
-			return r.failed(codes.Internal, describe(method, own), err, "its reply cannot be used")
+		if err := p.names.Returned(answer.GetResponse(), returned); err != nil {
+			return p.failed(codes.Internal, describe(method, own), err, "its reply cannot be used")
 		}
 	}
-	if err := r.names.toAggregate(answer, nil); err != nil {
-		return r.failed(codes.Internal, describe(method, own), err, "its reply cannot be used")
+	if err := p.names.ToAggregate(answer, nil); err != nil {
+		return p.failed(codes.Internal, describe(method, own), err, "its reply cannot be used")
 	}
 	return into(reply, answer)
 }
 
-// holdsObjects tells whether a struct has anything in it that may name a
+// holdsObjects says whether a struct has anything in it that may name a
 // resource, an entitlement or a grant: these are structs themselves.
 func holdsObjects(fields *structpb.Struct) bool {
 	for _, value := range fields.GetFields() {
@@ -124,14 +126,14 @@ func holdsObjects(fields *structpb.Struct) bool {
 //
 // The status of a run names its action, but not the resource type. So there may
 // be several actions that fit, and their fields count together.
-func (r *route) actionFields(ctx context.Context, name, typeID string, opts []grpc.CallOption, fits func(*v2.BatonActionSchema) bool) (arguments, returned map[string]*configv1.Field, err error) {
+func (p *plugin) actionFields(ctx context.Context, name, typeID string, opts []grpc.CallOption, fits func(*v2.BatonActionSchema) bool) (arguments, returned map[string]*configv1.Field, err error) {
 	const method = v2.ActionService_ListActionSchemas_FullMethodName
-	if r.names.prefix == "" && len(r.aggregate.routes) == 1 {
+	if p.names.Prefix == "" && len(p.aggregate.plugins) == 1 {
 		return nil, nil, nil // nothing is renamed, and no one else's ids are about
 	}
 	request := v2.ListActionSchemasRequest_builder{ResourceTypeId: typeID}.Build()
 	answer := &v2.ListActionSchemasResponse{}
-	if err := r.ask(ctx, method, request, answer, opts); err != nil {
+	if err := p.ask(ctx, method, request, answer, opts); err != nil {
 		return nil, nil, err
 	}
 	found := false
@@ -142,21 +144,21 @@ func (r *route) actionFields(ctx context.Context, name, typeID string, opts []gr
 		}
 		found = true
 		if err := addFields(arguments, schema.GetArguments()); err != nil {
-			return nil, nil, r.failed(codes.FailedPrecondition, fmt.Sprintf("reading the schema of the action %q", name), err, "")
+			return nil, nil, p.failed(codes.FailedPrecondition, fmt.Sprintf("reading the schema of the action %q", name), err, "")
 		}
 		if err := addFields(returned, schema.GetReturnTypes()); err != nil {
-			return nil, nil, r.failed(codes.FailedPrecondition, fmt.Sprintf("reading the schema of the action %q", name), err, "")
+			return nil, nil, p.failed(codes.FailedPrecondition, fmt.Sprintf("reading the schema of the action %q", name), err, "")
 		}
 	}
 	if !found {
-		return nil, nil, r.refused(codes.NotFound, fmt.Sprintf("reading the schema of the action %q", name), "the plugin lists no such action")
+		return nil, nil, p.refused(codes.NotFound, fmt.Sprintf("reading the schema of the action %q", name), "the plugin lists no such action")
 	}
 	return arguments, returned, nil
 }
 
 func addFields(known map[string]*configv1.Field, fields []*configv1.Field) error {
 	for _, field := range fields {
-		if other := known[field.GetName()]; other != nil && kindOf(other) != kindOf(field) {
+		if other := known[field.GetName()]; other != nil && rename.FieldKind(other) != rename.FieldKind(field) {
 			return status.Errorf(codes.FailedPrecondition, "the plugin has several actions of this name, and the field %q is of different kinds in them", field.GetName())
 		}
 		known[field.GetName()] = field

@@ -14,9 +14,13 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/batonhost/baton-host/host/internal/aggregate/pagecheck"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
+	"github.com/batonhost/baton-host/host/internal/baseline"
 )
 
-// Plugin is one app behind the aggregate.
+// Plugin is one plugin behind the aggregate.
 type Plugin struct {
 	// Instance is the plugin's name in the configuration: what messages and
 	// events call it. Required and unique.
@@ -43,18 +47,18 @@ type Plugin struct {
 	Provisioning bool
 
 	// IdleTimeout is how long a listing may go on without a row, in time that the
-	// plugin takes for its answers; zero is DefaultIdleTimeout.
+	// plugin takes for its answers; zero is policy.DefaultIdleTimeout.
 	IdleTimeout time.Duration
 
-	// MaxRows is how many rows one listing may have; zero is DefaultMaxRows.
+	// MaxRows is how many rows one listing may have; zero is policy.DefaultMaxRows.
 	MaxRows int64
 
 	// Listings is the limit on how many listings go on at the same time; nil is no
 	// limit. An aggregate with such a plugin has to be closed.
-	Listings Listings
+	Listings policy.ListingLimit
 
 	// ReadAhead is how many pages of the plugin's listings are asked for before
-	// the syncer wants them, and held: at most MostReadAhead; 0 is none. An
+	// the syncer wants them, and kept: at most policy.MostReadAhead; 0 is none. An
 	// aggregate with such a plugin is for one sync and has to be closed.
 	ReadAhead int
 
@@ -66,22 +70,22 @@ type Plugin struct {
 	// as they are.
 	Passwords Passwords
 
-	// LastGood answers in the plugin's place once it has failed, for the rest of
-	// the aggregate's life. Without it a failure fails the call. An aggregate
-	// with one is for one full sync.
-	LastGood *LastGood
+	// Baseline is the plugin's part of the baseline, which is fallen back to once the
+	// plugin has failed, for the rest of the aggregate's life. Without it a failure
+	// fails the call. An aggregate with one is for one full sync.
+	Baseline *baseline.Plugin
 }
 
-// Option changes what New makes.
+// Option changes what New returns.
 type Option func(*Aggregate)
 
 // WithRetry sets how plugin calls that are safe to repeat are retried. Without
-// it the defaults of RetryPolicy hold.
-func WithRetry(policy RetryPolicy) Option {
-	return func(a *Aggregate) { a.retry = policy }
+// it Retries has its defaults.
+func WithRetry(retries policy.Retries) Option {
+	return func(a *Aggregate) { a.retries = retries }
 }
 
-// WithObserver has the observer told what the plugins list and where they are
+// WithObserver reports to the observer what the plugins list and where they are
 // retried.
 func WithObserver(observer Observer) Option {
 	return func(a *Aggregate) { a.observer = observer }
@@ -89,7 +93,7 @@ func WithObserver(observer Observer) Option {
 
 // WithPackedProfiles leaves the profiles of listed resources encoded (page.Codec),
 // which spares most of the work of decoding a page. It is for an aggregate whose
-// answers go to a store, as those of a sync do, and to nobody who looks into them.
+// answers go to a store, as those of a sync do, and to no code that looks into them.
 func WithPackedProfiles() Option {
 	return func(a *Aggregate) { a.packed = true }
 }
@@ -102,17 +106,25 @@ func WithResourceTypes(typeIDs []string) Option {
 }
 
 // Aggregate is one connector over many plugins. It is safe for concurrent use.
+//
+// Each call is routed by the first resource type that its request names: the plugin's
+// namespace is removed from a clone of the request, and put on everything in the reply
+// that names a resource type, an entitlement or a grant. Objects of no resource type
+// (actions and their runs, event feeds, tickets and their schemas) have the namespace in
+// front of their ids, and calls about them are routed by it. Calls that name nothing
+// (Validate, GetMetadata, ListResourceTypes, Cleanup, the listings of such objects) go to
+// all plugins. In a full sync a plugin that fails can be fallen back for
+// ([Plugin].Baseline).
 type Aggregate struct {
-	routes      []*route
-	byNamespace map[string]*route
-	bare        []*route // without a namespace
-	retry       RetryPolicy
+	plugins     []*plugin
+	byNamespace map[string]*plugin
+	bare        []*plugin // without a namespace
+	retries     policy.Retries
 	observer    Observer
 	memory      MetadataMemory
 	sessions    Sessions // nil: none
 	packed      bool
 	only        []string // the resource types of the sync; none: all
-	seen        *seen    // of the plugins without a namespace
 }
 
 var _ grpc.ClientConnInterface = (*Aggregate)(nil)
@@ -121,7 +133,7 @@ var _ grpc.ClientConnInterface = (*Aggregate)(nil)
 // "\" separate the parts of the SDK's ids.
 var namespaceForm = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// New makes one connector of the plugins. It refuses an empty list, a plugin
+// New returns one connector over the plugins. It refuses an empty list, a plugin
 // without a name or a connection, a namespace of a wrong form, and a name or a
 // namespace that two plugins share; all that is wrong is reported together.
 // It calls no plugin.
@@ -129,17 +141,24 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 	if len(plugins) == 0 {
 		return nil, errors.New("an aggregate needs at least one plugin")
 	}
-	a := &Aggregate{byNamespace: map[string]*route{}, observer: noObserver{}, memory: noMemory{}, seen: newSeen()}
+	a := &Aggregate{byNamespace: map[string]*plugin{}, observer: noObserver{}, memory: noMemory{}}
 	for _, opt := range opts {
 		opt(a)
 	}
-	a.retry = a.retry.withDefaults()
+	a.retries = a.retries.WithDefaults()
 	if a.observer == nil {
 		a.observer = noObserver{}
 	}
 
 	var problems []error
 	instances := map[string]bool{}
+	bare := 0
+	for _, plugin := range plugins {
+		if plugin.Namespace == "" {
+			bare++
+		}
+	}
+	shared := pagecheck.NewMemory() // by the plugins without a namespace
 	for i, plugin := range plugins {
 		switch {
 		case plugin.Instance == "":
@@ -152,10 +171,14 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 			problems = append(problems, fmt.Errorf("plugin %q has no connection", plugin.Instance))
 		}
 
-		r := newRoute(a, plugin)
-		a.routes = append(a.routes, r)
+		memory := pagecheck.NewMemory()
 		if plugin.Namespace == "" {
-			a.bare = append(a.bare, r)
+			memory = shared
+		}
+		p := newPlugin(a, plugin, memory, bare > 1)
+		a.plugins = append(a.plugins, p)
+		if plugin.Namespace == "" {
+			a.bare = append(a.bare, p)
 			continue
 		}
 		if !namespaceForm.MatchString(plugin.Namespace) {
@@ -165,10 +188,10 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 		}
 		if other, taken := a.byNamespace[plugin.Namespace]; taken {
 			problems = append(problems, fmt.Errorf(
-				"plugins %q and %q share the namespace %q", other.instance, plugin.Instance, plugin.Namespace))
+				"plugins %q and %q share the namespace %q", other.Instance, plugin.Instance, plugin.Namespace))
 			continue
 		}
-		a.byNamespace[plugin.Namespace] = r
+		a.byNamespace[plugin.Namespace] = p
 	}
 	if len(problems) > 0 {
 		return nil, errors.Join(problems...)
@@ -180,13 +203,13 @@ func New(plugins []Plugin, opts ...Option) (*Aggregate, error) {
 // listings that go on; the aggregate can be asked for what it has learned, and answers
 // calls without reading ahead.
 func (a *Aggregate) Close() {
-	for _, r := range a.routes {
-		r.ahead.close()
-		r.listings.close()
+	for _, p := range a.plugins {
+		p.ahead.Close()
+		p.listings.Close()
 	}
 }
 
-// Client is the aggregate as the SDK's syncer and task handlers want it. As those
+// Client returns the aggregate as the SDK's syncer and task handlers want it. As those
 // of the SDK it takes the session store of a sync file (sessions.SetSessionStore);
 // without WithSessions it does nothing with it.
 func (a *Aggregate) Client(ctx context.Context) types.ConnectorClient {
@@ -207,11 +230,11 @@ func (a *Aggregate) Client(ctx context.Context) types.ConnectorClient {
 //     a call that changes something is for a plugin without Provisioning;
 //   - ABORTED where retries came to their end, where a plugin broke the call off
 //     or cannot be called at all;
-//   - INTERNAL where a reply cannot be taken as it is (see listing.go), or where
-//     the last good sync of a plugin that failed cannot be read;
+//   - INTERNAL where a reply cannot be used as it is (see pagecheck), or where
+//     the baseline of a plugin that failed cannot be read;
 //   - INVALID_ARGUMENT where the request names an id of a plugin that the call
-//     does not go to, a resource type or an object of none, or nothing that
-//     tells several plugins apart;
+//     does not go to, a resource type or an object of none, or nothing to
+//     distinguish several plugins by;
 //   - UNIMPLEMENTED where no plugin has what the call is about;
 //   - CANCELED and DEADLINE_EXCEEDED only if ctx itself ended.
 func (a *Aggregate) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
@@ -237,18 +260,18 @@ func (a *Aggregate) Invoke(ctx context.Context, method string, args, reply any, 
 	if answered, err := a.untyped(ctx, method, request, response, opts); answered {
 		return err
 	}
-	r, err := a.pick(ctx, method, request)
+	p, err := a.pick(ctx, method, request)
 	if err != nil {
 		return err
 	}
-	return r.call(ctx, method, request, response, opts)
+	return p.call(ctx, method, request, response, opts)
 }
 
 // NewStream opens the only streaming call there is, AssetService/GetAsset. An
 // asset id names no plugin, so this works for a single plugin only.
 func (a *Aggregate) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	if method == v2.AssetService_GetAsset_FullMethodName && len(a.routes) == 1 && a.routes[0].broken == nil {
-		return a.routes[0].conn.NewStream(ctx, desc, method, opts...)
+	if method == v2.AssetService_GetAsset_FullMethodName && len(a.plugins) == 1 && a.plugins[0].Err == nil {
+		return a.plugins[0].Conn.NewStream(ctx, desc, method, opts...)
 	}
-	return nil, status.Errorf(codes.Unimplemented, "%s: not offered by an aggregate of %d plugins", method, len(a.routes))
+	return nil, status.Errorf(codes.Unimplemented, "%s: not offered by an aggregate of %d plugins", method, len(a.plugins))
 }

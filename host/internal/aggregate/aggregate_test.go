@@ -18,7 +18,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 )
 
-func TestNewRefusesWhatCannotBeToldApart(t *testing.T) {
+func TestNew_RefusesWhatCannotBeDistinguished(t *testing.T) {
 	t.Parallel()
 	conn := serve(t, users(1))
 	for _, tc := range []struct {
@@ -47,7 +47,7 @@ func TestNewRefusesWhatCannotBeToldApart(t *testing.T) {
 	require.ErrorContains(t, err, "no connection")
 }
 
-func TestValidateReportsEveryPluginThatFails(t *testing.T) {
+func TestValidate_ReportsEveryPluginThatFails(t *testing.T) {
 	t.Parallel()
 	refused := users(1)
 	refused.validate = func() error { return status.Error(codes.Unauthenticated, "the token is not valid") }
@@ -66,7 +66,7 @@ func TestValidateReportsEveryPluginThatFails(t *testing.T) {
 	require.Equal(t, codes.Unauthenticated, status.Code(err))
 }
 
-func TestValidateGivesTheOldestVersionOfTheSDK(t *testing.T) {
+func TestValidate_ReturnsTheOldestVersionOfTheSDK(t *testing.T) {
 	t.Parallel()
 	version := func(v string) interference {
 		return func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
@@ -104,7 +104,7 @@ func TestValidateGivesTheOldestVersionOfTheSDK(t *testing.T) {
 	}
 }
 
-func TestMetadataIsThatOfAllPlugins(t *testing.T) {
+func TestMetadata_IsThatOfAllPlugins(t *testing.T) {
 	t.Parallel()
 	everything := func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
 		reply, err := handler(ctx, request)
@@ -148,7 +148,7 @@ func TestMetadataIsThatOfAllPlugins(t *testing.T) {
 	require.Contains(t, answer.GetMetadata().GetCapabilities().GetConnectorCapabilities(), v2.Capability_CAPABILITY_TICKETING)
 }
 
-func TestResourceTypesOfAllPagesComeInOne(t *testing.T) {
+func TestResourceTypes_OfAllPagesComeInOne(t *testing.T) {
 	t.Parallel()
 	inPages := func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
 		asked, ok := request.(*v2.ResourceTypesServiceListResourceTypesRequest)
@@ -186,7 +186,7 @@ func TestResourceTypesOfAllPagesComeInOne(t *testing.T) {
 	require.ErrorContains(t, err, `plugin "a": listing resource types: its page tokens come round in a circle`)
 }
 
-func TestAPluginWithoutResourceTypesIsRefused(t *testing.T) {
+func TestResourceTypes_NoneAreRefused(t *testing.T) {
 	t.Parallel()
 	empty := func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
 		if _, ok := request.(*v2.ResourceTypesServiceListResourceTypesRequest); ok {
@@ -199,7 +199,7 @@ func TestAPluginWithoutResourceTypesIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, `plugin "a": listing resource types: the plugin has no resource types`)
 }
 
-func TestAPluginNeedNotHaveStaticEntitlementsOrACleanup(t *testing.T) {
+func TestPlugin_NeedNotHaveStaticEntitlementsOrACleanup(t *testing.T) {
 	t.Parallel()
 	client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(3),
 		failing(v2.EntitlementsService_ListStaticEntitlements_FullMethodName, code(codes.Unimplemented, "unknown method")),
@@ -223,7 +223,7 @@ func typed(id string) *app {
 	return &app{types: []*appType{{resourceType: v2.ResourceType_builder{Id: id, DisplayName: "T"}.Build()}}}
 }
 
-func TestClashesOfPluginsWithoutNamespaceAreFound(t *testing.T) {
+func TestResourceTypes_ClashesWithoutNamespaceAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name  string
@@ -250,7 +250,7 @@ func TestClashesOfPluginsWithoutNamespaceAreFound(t *testing.T) {
 	}
 }
 
-func TestCleanupReachesEveryPlugin(t *testing.T) {
+func TestCleanup_ReachesEveryPlugin(t *testing.T) {
 	t.Parallel()
 	reached := make(chan string, 3)
 	count := func(name string, err error) interference {
@@ -276,7 +276,7 @@ func TestCleanupReachesEveryPlugin(t *testing.T) {
 	require.Empty(t, reached)
 }
 
-func TestPluginsWithoutNamespaceKeepTheirIDs(t *testing.T) {
+func TestNamespace_NoneKeepsIDs(t *testing.T) {
 	t.Parallel()
 	repos := &app{types: []*appType{{
 		resourceType: v2.ResourceType_builder{Id: "repo.v2", DisplayName: "Repository"}.Build(),
@@ -307,7 +307,7 @@ func TestPluginsWithoutNamespaceKeepTheirIDs(t *testing.T) {
 	require.Equal(t, codes.InvalidArgument, status.Code(err))
 }
 
-func TestPluginsWithoutNamespaceSync(t *testing.T) {
+func TestNamespace_NoneSyncs(t *testing.T) {
 	t.Parallel()
 	client := of(t, map[string]grpc.ClientConnInterface{"bare:x": serve(t, crm(t)), "a": serve(t, users(3))})
 	path, err := synced(t.Context(), t, client, 4)
@@ -323,7 +323,7 @@ func TestPluginsWithoutNamespaceSync(t *testing.T) {
 	}
 }
 
-func TestAPluginCannotReportResourcesOfAnother(t *testing.T) {
+func TestPlugin_CannotReportResourcesOfAnother(t *testing.T) {
 	t.Parallel()
 	intruding := func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
 		reply, err := handler(ctx, request)
@@ -341,7 +341,7 @@ func TestAPluginCannotReportResourcesOfAnother(t *testing.T) {
 	require.Equal(t, codes.Internal, status.Code(err))
 }
 
-func TestGrantAndRevokeReachThePluginInItsOwnIDs(t *testing.T) {
+func TestGrantAndRevoke_ReachThePluginInItsOwnIDs(t *testing.T) {
 	t.Parallel()
 	group := v2.ResourceId_builder{ResourceType: "c.group", Resource: "g1"}.Build()
 	principal := func(typeID string) *v2.Resource {
@@ -415,7 +415,7 @@ func TestGrantAndRevokeReachThePluginInItsOwnIDs(t *testing.T) {
 	require.ErrorContains(t, err, `plugin "c": granting "group:g1:member" to user "nobody": the group is full`)
 }
 
-func TestAssetsAreThoseOfASinglePlugin(t *testing.T) {
+func TestAssets_AreThoseOfASinglePlugin(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(1)), "b": serve(t, users(1))})
@@ -427,7 +427,7 @@ func TestAssetsAreThoseOfASinglePlugin(t *testing.T) {
 	require.NoError(t, err, "assets of a single plugin")
 }
 
-func TestAPluginsErrorKeepsItsCodeAndIsASentence(t *testing.T) {
+func TestPluginError_KeepsItsCodeAndIsASentence(t *testing.T) {
 	t.Parallel()
 	failing := func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
 		if _, ok := request.(*v2.ResourcesServiceListResourcesRequest); ok {

@@ -46,7 +46,7 @@ func encodedPage(b *testing.B, resourceType *v2.ResourceType) []byte {
 	return page
 }
 
-// pagePlugin answers every listing with one page, decoded anew as gRPC does, and
+// pagePlugin answers every listing with one page, decoded again as gRPC does, and
 // everything else as the connection that it is made of.
 type pagePlugin struct {
 	grpc.ClientConnInterface

@@ -11,6 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
 // endedProcess and noProcess are what a supervised connection answers
@@ -28,12 +30,12 @@ type noProcess struct{ error }
 func (e noProcess) Unwrap() error { return e.error }
 func (noProcess) Unreached()      {}
 
-func TestWhetherAFailureContradictsTheListing(t *testing.T) {
+func TestContradicts(t *testing.T) {
 	t.Parallel()
-	r := &route{instance: "a"}
+	p := &plugin{Plugin: Plugin{Instance: "a"}}
 	wire := func(code codes.Code) error { return status.Error(code, "as the plugin says") }
 	translated := func(err error) error {
-		return r.translate(context.Background(), v2.ResourcesService_ListResources_FullMethodName, "listing", err)
+		return p.translate(context.Background(), v2.ResourcesService_ListResources_FullMethodName, "listing", err)
 	}
 	type failure struct {
 		err  error
@@ -44,17 +46,17 @@ func TestWhetherAFailureContradictsTheListing(t *testing.T) {
 		"G4: our SCIM reader saw the list change":      {translated(wire(codes.Aborted)), true},
 		"G4: our SCIM reader saw fewer than were said": {translated(wire(codes.DataLoss)), true},
 		"no code":                                         {translated(errors.New("odd")), true},
-		"retries used up":                                 {translated(&gaveUpError{attempts: 8, last: wire(codes.Unavailable)}), false},
-		"the rate limit asks for too long":                {translated(&gaveUpError{attempts: 1, last: wire(codes.ResourceExhausted), limit: time.Hour}), false},
-		"every process ended":                             {translated(&gaveUpError{attempts: 3, last: endedProcess{}}), false},
+		"retries used up":                                 {translated(&policy.ExhaustedError{Attempts: 8, Last: wire(codes.Unavailable)}), false},
+		"the rate limit asks for too long":                {translated(&policy.ExhaustedError{Attempts: 1, Last: wire(codes.ResourceExhausted), Limit: time.Hour}), false},
+		"every process ended":                             {translated(&policy.ExhaustedError{Attempts: 3, Last: endedProcess{}}), false},
 		"the process ended":                               {translated(endedProcess{}), false},
 		"it is not started again":                         {translated(noProcess{status.Error(codes.FailedPrecondition, "another binary than is pinned")}), false},
 		"the process ended, with more around it":          {translated(fmt.Errorf("calling: %w", endedProcess{})), false},
 		"unavailable, with more around it":                {translated(fmt.Errorf("calling: %w", wire(codes.Unavailable))), false},
-		"a refusal with a code that is otherwise not one": {r.refused(codes.ResourceExhausted, "listing", "it lists more than max-rows"), true},
-		"page tokens that come round":                     {r.refused(codes.Internal, "listing", "its page tokens come round"), true},
-		"the reply cannot be used":                        {r.failed(codes.Internal, "listing", errors.New("row 1 of 1: it is empty"), "its reply cannot be used"), true},
-		"nothing comes but page tokens":                   {r.refused(codes.Aborted, "listing", "it has given no row"), false},
+		"a refusal with a code that is otherwise not one": {p.refused(codes.ResourceExhausted, "listing", "it lists more than max-rows"), true},
+		"page tokens that come round":                     {p.refused(codes.Internal, "listing", "its page tokens come round"), true},
+		"the reply cannot be used":                        {p.failed(codes.Internal, "listing", errors.New("row 1 of 1: it is empty"), "its reply cannot be used"), true},
+		"nothing comes but page tokens":                   {p.refused(codes.Aborted, "listing", "it has given no row"), false},
 		"a call that was called off":                      {translated(context.Canceled), false},
 		"a call that took too long":                       {translated(context.DeadlineExceeded), false},
 	}
@@ -72,26 +74,4 @@ func TestWhetherAFailureContradictsTheListing(t *testing.T) {
 			require.Equal(t, c.want, contradicts(fmt.Errorf("around it: %w", c.err)))
 		})
 	}
-}
-
-// TestARejectedListingIsNotOverlookedBesideALostCall: with several listings at once the
-// first failure may be the lesser.
-func TestARejectedListingIsNotOverlookedBesideALostCall(t *testing.T) {
-	t.Parallel()
-	s := newStandIn(&route{instance: "a"}, &LastGood{})
-	asking, done := s.asking(t.Context())
-	require.NoError(t, asking.Err())
-	lost, rejected := errors.New("lost"), errors.New("rejected")
-	require.True(t, s.fail(lost, false))
-	<-asking.Done() // The other listing is called off.
-	require.False(t, s.fail(rejected, true), "it is no news that the plugin has failed")
-	require.False(t, s.fail(lost, false))
-	done()
-	s.settle()
-	stale, failed := s.report()
-	require.True(t, failed)
-	require.True(t, stale.Contradicted)
-	require.Equal(t, rejected, stale.Err)
-	again, _ := s.asking(t.Context())
-	require.Nil(t, again, "no further listing is asked for")
 }

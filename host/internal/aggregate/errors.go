@@ -14,6 +14,8 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/batonhost/baton-host/host/internal/aggregate/fallback"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
@@ -63,14 +65,14 @@ func withoutValues(doing string) string {
 }
 
 // failed makes a callError of an error of any kind, keeping its details.
-func (r *route) failed(code codes.Code, doing string, cause error, note string) error {
-	words := cleaned(cause)
+func (p *plugin) failed(code codes.Code, doing string, cause error, note string) error {
+	words := policy.Message(cause)
 	if note != "" {
 		words = note + ": " + words
 	}
-	wire := status.New(code, fmt.Sprintf("plugin %q: %s: %s", r.instance, doing, words)).Proto()
+	wire := status.New(code, fmt.Sprintf("plugin %q: %s: %s", p.Instance, doing, words)).Proto()
 	wire.Details = status.Convert(cause).Proto().GetDetails()
-	return &callError{instance: r.instance, status: status.FromProto(wire), cause: cause, doing: doing, note: note}
+	return &callError{instance: p.Instance, status: status.FromProto(wire), cause: cause, doing: doing, note: note}
 }
 
 // FailedPlugins are the instances that an error of an aggregate, or one around
@@ -98,37 +100,17 @@ func FailedPlugins(err error) []string {
 }
 
 // refused is a callError that this package itself gives the reason for.
-func (r *route) refused(code codes.Code, doing, format string, args ...any) error {
-	return r.failed(code, doing, &ownError{code, format, args}, "")
-}
-
-// ownError is a reason that this package gives.
-type ownError struct {
-	code   codes.Code
-	format string
-	args   []any
-}
-
-func (e *ownError) Error() string { return fmt.Sprintf(e.format, e.args...) }
-
-// Public leaves texts out, which may come from the plugin.
-func (e *ownError) Public() string {
-	args := slices.Clone(e.args)
-	for i, arg := range args {
-		if _, ok := arg.(string); ok {
-			args[i] = "…"
-		}
-	}
-	return fmt.Sprintf(e.format, args...)
+func (p *plugin) refused(code codes.Code, doing, format string, args ...any) error {
+	return p.failed(code, doing, &policy.Refusal{Code: code, Format: format, Args: args}, "")
 }
 
 // interrupted is what a call returns when its own context ended.
-func (r *route) interrupted(ctx context.Context, doing string) error {
+func (p *plugin) interrupted(ctx context.Context, doing string) error {
 	code := codes.Canceled
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		code = codes.DeadlineExceeded
 	}
-	return r.failed(code, doing, ctx.Err(), "")
+	return p.failed(code, doing, ctx.Err(), "")
 }
 
 // joinedError is several plugins failing at once. Its code is theirs if they
@@ -165,23 +147,6 @@ func (e *joinedError) Error() string {
 
 func (e *joinedError) GRPCStatus() *status.Status { return status.New(e.code, e.Error()) }
 func (e *joinedError) Unwrap() []error            { return e.errs }
-
-// The SDK puts a status inside a status, so that gRPC's prefix turns up anywhere.
-var statusNoise = regexp.MustCompile(`rpc error: code = \w+ desc = `)
-
-// Plain is the text of an error for people: without gRPC's prefixes, and with what to
-// do about a limit of the system.
-func Plain(text string) string {
-	return errtext.WithLimitHint(statusNoise.ReplaceAllString(text, ""))
-}
-
-// cleaned is an error's message without gRPC's prefixes.
-func cleaned(err error) string {
-	words := Plain(status.Convert(err).Message())
-	// The syncer takes this marker in an error of ListStaticEntitlements for an
-	// old connector that has none, and ends the listing as if complete.
-	return strings.ReplaceAll(words, `"errorType":"prefixError"`, `"errorType": "prefixError"`)
-}
 
 // describe says in words what a call does, in the plugin's own ids.
 func describe(method string, request proto.Message) string {
@@ -254,4 +219,13 @@ func describe(method string, request proto.Message) string {
 		return fmt.Sprintf("creating %d tickets", len(request.GetTicketRequests()))
 	}
 	return "calling " + path.Base(method)
+}
+
+// contradicts says whether the failure of a call means that what the plugin listed is
+// wrong.
+func contradicts(err error) bool {
+	if call, ok := errors.AsType[*callError](err); ok {
+		err = call.cause // The code of the call is ABORTED for much of both kinds.
+	}
+	return fallback.Contradicts(err)
 }

@@ -9,30 +9,30 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-func TestLongWhereverAPluginFailsItsLastGoodSyncStandsIn(t *testing.T) {
+func TestLongFallback_WhereverAPluginFails(t *testing.T) {
 	t.Parallel()
-	failsAnywhere(t, map[int]chosen{1: every, 4: every})
+	failsAnywhere(t, map[int]choice{1: every, 4: every})
 }
 
-func TestLongTheSecondUploadHoldsTheSameRows(t *testing.T) {
+func TestLongFallback_SecondUploadHasTheSameRows(t *testing.T) {
 	t.Parallel()
-	theSecondUpload(t, map[c1zstore.Engine]map[codes.Code]chosen{
+	theSecondUpload(t, map[c1zstore.Engine]map[codes.Code]choice{
 		c1zstore.EnginePebble: {codes.Unavailable: every, codes.FailedPrecondition: every},
 		c1zstore.EngineSQLite: {codes.Unavailable: every, codes.FailedPrecondition: every},
 	})
 }
 
-func TestLongARecordThatDoesNotKnowWhereRowsWereFound(t *testing.T) {
+func TestLongFallback_RecordThatDoesNotKnowWhereRowsWereFound(t *testing.T) {
 	t.Parallel()
-	aRecordThatDoesNotKnow(t, map[int]chosen{1: every, 4: every})
+	aRecordThatDoesNotKnow(t, map[int]choice{1: every, 4: every})
 }
 
-func TestLongASyncFileHoldsWhatTheSDKsOwnSyncWould(t *testing.T) {
+func TestLongSyncFile_HasWhatTheSDKsOwnSyncWould(t *testing.T) {
 	t.Parallel()
 	holdsWhatTheSDKWould(t, func(string, string, c1zstore.Engine, int) bool { return true })
 }
 
-func TestLongARowThatCannotBeSyncedFailsItsOwnPlugin(t *testing.T) {
+func TestLongRows_ThatCannotBeSyncedFailTheirOwnPlugin(t *testing.T) {
 	t.Parallel()
 	aRowFailsItsOwnPlugin(t, func(refusal) bool { return true })
 }

@@ -12,9 +12,12 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
-// MetadataMemory keeps what plugins say of themselves, in their own ids, for when
+// MetadataMemory keeps what plugins report of themselves, in their own ids, for when
 // they cannot be asked. It is called concurrently.
 type MetadataMemory interface {
 	// Remember is called with every answer. It must not change it.
@@ -38,8 +41,8 @@ func (noMemory) Recall(string) *v2.ConnectorMetadata    { return nil }
 // asked nor recalled is there by name only: the others must not be missing in C1
 // because of it.
 func (a *Aggregate) metadata(ctx context.Context, reply proto.Message) error {
-	answers, err := fanOut(ctx, a.routes, func(ctx context.Context, r *route) (*v2.ConnectorMetadata, error) {
-		return r.metadata(ctx)
+	answers, err := fanOut(ctx, a.plugins, func(ctx context.Context, p *plugin) (*v2.ConnectorMetadata, error) {
+		return p.metadata(ctx)
 	})
 	if err != nil {
 		return err
@@ -51,52 +54,52 @@ func (a *Aggregate) metadata(ctx context.Context, reply proto.Message) error {
 	return into(reply, v2.ConnectorServiceGetMetadataResponse_builder{Metadata: merged}.Build())
 }
 
-// metadata is what the plugin says of itself, in the aggregate's ids and without
+// metadata returns what the plugin reports of itself, in the aggregate's ids and without
 // what would be refused.
-func (r *route) metadata(ctx context.Context) (*v2.ConnectorMetadata, error) {
+func (p *plugin) metadata(ctx context.Context) (*v2.ConnectorMetadata, error) {
 	const method = v2.ConnectorService_GetMetadata_FullMethodName
 	answer := &v2.ConnectorServiceGetMetadataResponse{}
 	request := &v2.ConnectorServiceGetMetadataRequest{}
-	err := r.askSoon(ctx, method, request, answer)
+	err := p.askSoon(ctx, method, request, answer)
 	switch {
 	case ctx.Err() != nil:
 		return nil, err
 	case err == nil:
-		r.aggregate.memory.Remember(r.instance, proto.CloneOf(answer.GetMetadata()))
+		p.aggregate.memory.Remember(p.Instance, proto.CloneOf(answer.GetMetadata()))
 	default:
-		ctxzap.Extract(ctx).Warn("the plugin cannot say what it can do; C1 gets what it said before",
-			zap.String("plugin", r.instance), zap.String("error", cleaned(err)))
-		answer.SetMetadata(proto.CloneOf(r.aggregate.memory.Recall(r.instance)))
+		ctxzap.Extract(ctx).Warn("the plugin did not report what it can do; C1 gets what it reported before",
+			zap.String("plugin", p.Instance), zap.String("error", policy.Message(err)))
+		answer.SetMetadata(proto.CloneOf(p.aggregate.memory.Recall(p.Instance)))
 	}
-	if err := r.names.toAggregate(answer, nil); err != nil {
-		return nil, r.failed(codes.Internal, describe(method, request), err, "its reply cannot be used")
+	if err := p.names.ToAggregate(answer, nil); err != nil {
+		return nil, p.failed(codes.Internal, describe(method, request), err, "its reply cannot be used")
 	}
 	if err == nil {
-		r.learnAbilities(answer.GetMetadata())
+		p.learnAbilities(answer.GetMetadata())
 	}
-	return r.offered(answer.GetMetadata()), nil
+	return p.offered(answer.GetMetadata()), nil
 }
 
 // offered takes out of a plugin's metadata what the aggregate would refuse. C1
 // reads from it what it may ask for.
-func (r *route) offered(metadata *v2.ConnectorMetadata) *v2.ConnectorMetadata {
+func (p *plugin) offered(metadata *v2.ConnectorMetadata) *v2.ConnectorMetadata {
 	if metadata == nil {
-		return v2.ConnectorMetadata_builder{DisplayName: r.instance}.Build()
+		return v2.ConnectorMetadata_builder{DisplayName: p.Instance}.Build()
 	}
 	capabilities := metadata.GetCapabilities()
 	if capabilities != nil {
-		capabilities.SetConnectorCapabilities(slices.DeleteFunc(capabilities.GetConnectorCapabilities(), r.withheld))
+		capabilities.SetConnectorCapabilities(slices.DeleteFunc(capabilities.GetConnectorCapabilities(), p.withheld))
 		for _, t := range capabilities.GetResourceTypeCapabilities() {
-			t.SetCapabilities(slices.DeleteFunc(t.GetCapabilities(), r.withheld))
-			if !r.provisioning {
+			t.SetCapabilities(slices.DeleteFunc(t.GetCapabilities(), p.withheld))
+			if !p.Provisioning {
 				t.ClearCredentialIssue()
 			}
 		}
-		if !r.provisioning {
+		if !p.Provisioning {
 			capabilities.ClearCredentialDetails()
 		}
 	}
-	if !r.provisioning {
+	if !p.Provisioning {
 		metadata.ClearAccountCreationSchema()
 	}
 	if !slices.Contains(capabilities.GetConnectorCapabilities(), v2.Capability_CAPABILITY_TICKETING) {
@@ -111,7 +114,7 @@ func isTicketSettings(annotation *anypb.Any) bool {
 
 // mergeMetadata puts several plugins' metadata together. Pictures, help and
 // profile belong to one app, so several have none. How accounts are created is
-// said once per connector: it is kept where only one plugin says it.
+// reported once per connector: it is kept where only one plugin reports it.
 func (a *Aggregate) mergeMetadata(all []*v2.ConnectorMetadata) *v2.ConnectorMetadata {
 	var titles []string
 	var types []*v2.ResourceTypeCapability
@@ -124,7 +127,7 @@ func (a *Aggregate) mergeMetadata(all []*v2.ConnectorMetadata) *v2.ConnectorMeta
 	for i, one := range all {
 		title := one.GetDisplayName()
 		if title == "" {
-			title = a.routes[i].instance
+			title = a.plugins[i].Instance
 		}
 		titles = append(titles, title)
 		types = append(types, one.GetCapabilities().GetResourceTypeCapabilities()...)
@@ -154,7 +157,7 @@ func (a *Aggregate) mergeMetadata(all []*v2.ConnectorMetadata) *v2.ConnectorMeta
 		return strings.Compare(x.GetResourceType().GetId(), y.GetResourceType().GetId())
 	})
 	return v2.ConnectorMetadata_builder{
-		DisplayName: shortened(strings.Join(titles, ", "), 1024),
+		DisplayName: errtext.Cut(strings.Join(titles, ", "), 1024),
 		Annotations: oneTicketSettings(annos),
 		Capabilities: v2.ConnectorCapabilities_builder{
 			ResourceTypeCapabilities: types,
@@ -169,7 +172,7 @@ func (a *Aggregate) mergeMetadata(all []*v2.ConnectorMetadata) *v2.ConnectorMeta
 }
 
 // oneTicketSettings leaves of several plugins' ticket settings one that says
-// whether any of them takes tickets.
+// whether any of them has tickets.
 func oneTicketSettings(annos annotations.Annotations) annotations.Annotations {
 	var of []*anypb.Any
 	enabled := false
@@ -188,18 +191,10 @@ func oneTicketSettings(annos annotations.Annotations) annotations.Annotations {
 	return annos
 }
 
-// only is the one element there is, else nil.
+// only returns the one element there is, else nil.
 func only[T any](all []*T) *T {
 	if len(all) != 1 {
 		return nil
 	}
 	return all[0]
-}
-
-// shortened cuts a text to a number of bytes, at a whole character.
-func shortened(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit], "")
 }

@@ -2,7 +2,6 @@ package aggregate
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -11,82 +10,52 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
 // Actions and their runs, event feeds, events, ticket schemas and tickets are
 // objects of no resource type. Their ids take the namespace as a plain prefix,
 // and a call is routed by it.
 
-// objectNames are what messages call the objects.
-var objectNames = map[reference]string{
-	toAction:       "action",
-	toActionRun:    "run of an action",
-	toEvent:        "event",
-	toEventFeed:    "event feed",
-	toTicket:       "ticket",
-	toTicketSchema: "ticket schema",
-}
-
 // servedBy are the capabilities that a plugin with such objects has.
-var servedBy = map[reference][]v2.Capability{
-	toAction:       {v2.Capability_CAPABILITY_ACTIONS},
-	toActionRun:    {v2.Capability_CAPABILITY_ACTIONS},
-	toEventFeed:    {v2.Capability_CAPABILITY_EVENT_FEED, v2.Capability_CAPABILITY_EVENT_FEED_V2},
-	toTicket:       {v2.Capability_CAPABILITY_TICKETING},
-	toTicketSchema: {v2.Capability_CAPABILITY_TICKETING},
+var servedBy = map[rename.Reference][]v2.Capability{
+	rename.ToAction:       {v2.Capability_CAPABILITY_ACTIONS},
+	rename.ToActionRun:    {v2.Capability_CAPABILITY_ACTIONS},
+	rename.ToEventFeed:    {v2.Capability_CAPABILITY_EVENT_FEED, v2.Capability_CAPABILITY_EVENT_FEED_V2},
+	rename.ToTicket:       {v2.Capability_CAPABILITY_TICKETING},
+	rename.ToTicketSchema: {v2.Capability_CAPABILITY_TICKETING},
 }
 
-// maxFeedID is the longest id of an event feed, in bytes (validate rule of
-// ListEventsRequest.event_feed_id and EventFeedMetadata.id). The other objects'
-// ids have no limit.
-const maxFeedID = 1024
-
-// objectID renames the id of an object of no resource type.
-func (w *rewriter) objectID(id string, ref reference) (string, error) {
-	what := objectNames[ref]
-	if w.names.prefix == "" {
-		// Calls are never routed by the ids of events, so nothing is mistaken.
-		if owner := w.names.namespaced(id); owner != "" && ref != toEvent {
-			return "", &foreignError{what: what, id: id, owner: owner}
-		}
-		return id, nil
-	}
-	renamed, err := w.affix(id, what)
-	if err == nil && ref == toEventFeed && len(renamed) > maxFeedID {
-		return "", fmt.Errorf("the id of the event feed %q has %d bytes with the namespace in front, and no more than %d are allowed", shortened(id, 64), len(renamed), maxFeedID)
-	}
-	return renamed, err
-}
-
-// namespaced is the instance whose namespace an id begins with.
+// namespaced returns the instance whose namespace an id begins with.
 func (a *Aggregate) namespaced(id string) string {
-	if r := a.namespaceOf(id); r != nil {
-		return r.instance
+	if p := a.namespaceOf(id); p != nil {
+		return p.Instance
 	}
 	return ""
 }
 
-// ownerOf is the plugin that an object is of. No id, or one without a
-// namespace, tells several plugins apart only if no more than one has objects
+// ownerOf returns the plugin that an object is of. No id, or one without a
+// namespace, distinguishes several plugins only if no more than one has objects
 // of the kind. doing says what the call does, as describe does.
-func (a *Aggregate) ownerOf(ctx context.Context, doing, id string, ref reference) (*route, error) {
-	candidates := a.routes
+func (a *Aggregate) ownerOf(ctx context.Context, doing, id string, ref rename.Reference) (*plugin, error) {
+	candidates := a.plugins
 	if id != "" {
-		if r := a.namespaceOf(id); r != nil {
-			return r, nil
+		if p := a.namespaceOf(id); p != nil {
+			return p, nil
 		}
 		candidates = a.bare
 	}
 	switch len(candidates) {
 	case 0:
 		return nil, status.Errorf(codes.InvalidArgument, "%s: the %s %q is of no plugin of this upload: it does not begin with the namespace of any",
-			doing, objectNames[ref], id)
+			doing, ref.String(), id)
 	case 1:
 		return candidates[0], nil
 	}
-	want := "the request must name which " + objectNames[ref] + " it is about"
+	want := "the request must name which " + ref.String() + " it is about"
 	if id != "" {
-		want = "they have no namespace that tells them apart, so put them into different uploads or give all but one a namespace"
+		want = "they have no namespace to distinguish them by, so put them into different uploads or give all but one a namespace"
 	}
 	return a.onlyAble(ctx, candidates, doing, want, servedBy[ref]...)
 }
@@ -107,7 +76,7 @@ func (a *Aggregate) untyped(ctx context.Context, method string, request, reply p
 		}
 		return true, a.listActionSchemas(ctx, request, reply, opts)
 	case *v2.GetActionSchemaRequest:
-		return true, a.toOwner(ctx, method, request.GetName(), toAction, request, reply, opts)
+		return true, a.toOwner(ctx, method, request.GetName(), rename.ToAction, request, reply, opts)
 	case *v2.InvokeActionRequest:
 		return true, a.invokeAction(ctx, request, reply, opts)
 	case *v2.GetActionStatusRequest:
@@ -121,11 +90,11 @@ func (a *Aggregate) untyped(ctx context.Context, method string, request, reply p
 	case *v2.TicketsServiceListTicketSchemasRequest:
 		return true, a.listTicketSchemas(ctx, request, reply, opts)
 	case *v2.TicketsServiceGetTicketSchemaRequest:
-		return true, a.toOwner(ctx, method, request.GetId(), toTicketSchema, request, reply, opts)
+		return true, a.toOwner(ctx, method, request.GetId(), rename.ToTicketSchema, request, reply, opts)
 	case *v2.TicketsServiceGetTicketRequest:
-		return true, a.toOwner(ctx, method, request.GetId(), toTicket, request, reply, opts)
+		return true, a.toOwner(ctx, method, request.GetId(), rename.ToTicket, request, reply, opts)
 	case *v2.TicketsServiceCreateTicketRequest:
-		return true, a.toOwner(ctx, method, request.GetSchema().GetId(), toTicketSchema, request, reply, opts)
+		return true, a.toOwner(ctx, method, request.GetSchema().GetId(), rename.ToTicketSchema, request, reply, opts)
 	case *v2.TicketsServiceBulkCreateTicketsRequest:
 		return true, a.bulkCreateTickets(ctx, request, reply, opts)
 	case *v2.TicketsServiceBulkGetTicketsRequest:
@@ -135,24 +104,24 @@ func (a *Aggregate) untyped(ctx context.Context, method string, request, reply p
 }
 
 // toOwner has the plugin that an object is of answer.
-func (a *Aggregate) toOwner(ctx context.Context, method, id string, ref reference, request, reply proto.Message, opts []grpc.CallOption) error {
-	r, err := a.ownerOf(ctx, describe(method, request), id, ref)
+func (a *Aggregate) toOwner(ctx context.Context, method, id string, ref rename.Reference, request, reply proto.Message, opts []grpc.CallOption) error {
+	p, err := a.ownerOf(ctx, describe(method, request), id, ref)
 	if err != nil {
 		return err
 	}
-	return r.call(ctx, method, request, reply, opts)
+	return p.call(ctx, method, request, reply, opts)
 }
 
 // askEach asks every plugin for the objects it has, and leaves out those that
 // answer UNIMPLEMENTED: they have none. If all do, so does the aggregate.
-func askEach[A proto.Message](ctx context.Context, a *Aggregate, method string, request proto.Message, answer func() A, opts []grpc.CallOption) (answers []A, from []*route, err error) {
-	type given struct {
+func askEach[A proto.Message](ctx context.Context, a *Aggregate, method string, request proto.Message, answer func() A, opts []grpc.CallOption) (answers []A, from []*plugin, err error) {
+	type result struct {
 		answer A
 		none   error
 	}
-	all, err := fanOut(ctx, a.routes, func(ctx context.Context, r *route) (given, error) {
-		g := given{answer: answer()}
-		err := r.call(ctx, method, request, g.answer, opts)
+	all, err := fanOut(ctx, a.plugins, func(ctx context.Context, p *plugin) (result, error) {
+		g := result{answer: answer()}
+		err := p.call(ctx, method, request, g.answer, opts)
 		if status.Code(err) == codes.Unimplemented {
 			g.none, err = err, nil
 		}
@@ -167,7 +136,7 @@ func askEach[A proto.Message](ctx context.Context, a *Aggregate, method string, 
 			none = append(none, g.none)
 			continue
 		}
-		answers, from = append(answers, g.answer), append(from, a.routes[i])
+		answers, from = append(answers, g.answer), append(from, a.plugins[i])
 	}
 	if len(answers) == 0 {
 		return nil, nil, join(none)
@@ -175,11 +144,11 @@ func askEach[A proto.Message](ctx context.Context, a *Aggregate, method string, 
 	return answers, from, nil
 }
 
-// instances are the names of plugins, in quotes.
-func instances(routes []*route) string {
-	quoted := make([]string, len(routes))
-	for i, r := range routes {
-		quoted[i] = strconv.Quote(r.instance)
+// instances returns the names of plugins, in quotes.
+func instances(plugins []*plugin) string {
+	quoted := make([]string, len(plugins))
+	for i, p := range plugins {
+		quoted[i] = strconv.Quote(p.Instance)
 	}
 	return strings.Join(quoted, ", ")
 }

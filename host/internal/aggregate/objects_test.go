@@ -26,6 +26,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
 // desk is a connector built with the SDK that can do everything: it has one
@@ -205,7 +206,7 @@ func (s swapper) swap(_ context.Context, args *structpb.Struct) (*structpb.Struc
 	return actions.NewReturnValues(true), nil, nil
 }
 
-func TestActionsOfOneNameHaveTheirOwnArguments(t *testing.T) {
+func TestActions_OfOneNameHaveTheirOwnArguments(t *testing.T) {
 	t.Parallel()
 	d := newDesk()
 	connector, err := connectorbuilder.NewConnector(t.Context(), swapper{d})
@@ -404,7 +405,7 @@ func loneCalls(client types.ConnectorClient) map[string]func(context.Context) er
 	}
 }
 
-func TestChangesReachTheirPluginInItsOwnIDs(t *testing.T) {
+func TestChanges_ReachTheirPluginInItsOwnIDs(t *testing.T) {
 	t.Parallel()
 	client, a, b := twoDesks(t)
 	ctx := t.Context()
@@ -428,7 +429,7 @@ func TestChangesReachTheirPluginInItsOwnIDs(t *testing.T) {
 	require.Empty(t, a.done())
 }
 
-func TestWhatIsOfAnotherPluginIsRefusedInEveryChange(t *testing.T) {
+func TestChanges_RefuseWhatIsOfAnotherPlugin(t *testing.T) {
 	t.Parallel()
 	client, a, b := twoDesks(t)
 	for name, call := range changingCalls(client, "a") {
@@ -443,7 +444,7 @@ func TestWhatIsOfAnotherPluginIsRefusedInEveryChange(t *testing.T) {
 	require.Empty(t, b.done())
 }
 
-func TestNothingIsChangedWithoutProvisioning(t *testing.T) {
+func TestProvisioning_WithoutItNothingIsChanged(t *testing.T) {
 	t.Parallel()
 	d := newDesk()
 	asked := make(chan string, 100)
@@ -487,7 +488,7 @@ func TestNothingIsChangedWithoutProvisioning(t *testing.T) {
 	require.Empty(t, d.done())
 }
 
-func TestWithProvisioningWhatAPluginCanIsOffered(t *testing.T) {
+func TestProvisioning_OffersWhatAPluginCan(t *testing.T) {
 	t.Parallel()
 	client, _, _ := twoDesks(t)
 	answer, err := client.GetMetadata(t.Context(), &v2.ConnectorServiceGetMetadataRequest{})
@@ -500,7 +501,7 @@ func TestWithProvisioningWhatAPluginCanIsOffered(t *testing.T) {
 	}
 }
 
-func TestAnActionIsNeverRepeated(t *testing.T) {
+func TestActions_AreNeverRepeated(t *testing.T) {
 	t.Parallel()
 	calls := make(chan string, 10)
 	client := of(t, map[string]grpc.ClientConnInterface{"b": serveDesk(t, newDesk(), func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
@@ -515,7 +516,7 @@ func TestAnActionIsNeverRepeated(t *testing.T) {
 	require.Len(t, calls, 1)
 }
 
-func TestAPluginThatDoesNotAnswerHoldsUpNoOneForLong(t *testing.T) {
+func TestPlugin_ThatDoesNotAnswerDelaysNoCallForLong(t *testing.T) {
 	t.Parallel()
 	hangs := func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
 		if method == v2.ConnectorService_GetMetadata_FullMethodName {
@@ -528,7 +529,7 @@ func TestAPluginThatDoesNotAnswerHoldsUpNoOneForLong(t *testing.T) {
 		AccountInfo:       v2.AccountInfo_builder{Login: "new"}.Build(),
 		CredentialOptions: v2.CredentialOptions_builder{NoPassword: &v2.CredentialOptions_NoPassword{}}.Build(),
 	}.Build()
-	short := aggregate.WithRetry(aggregate.RetryPolicy{CallTimeout: 2 * time.Second})
+	short := aggregate.WithRetry(policy.Retries{CallTimeout: 2 * time.Second})
 	d := newDesk()
 	client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(1), hangs), "b": serveDesk(t, d)}, short)
 	_, err := client.CreateAccount(t.Context(), request)
@@ -541,7 +542,7 @@ func TestAPluginThatDoesNotAnswerHoldsUpNoOneForLong(t *testing.T) {
 	require.ErrorContains(t, err, `plugin "a": reading metadata: it did not answer within 2s`)
 }
 
-func TestAnIssuedCredentialIsOfThePluginOfItsIdentity(t *testing.T) {
+func TestIssuedCredential_IsOfThePluginOfItsIdentity(t *testing.T) {
 	t.Parallel()
 	asked := make(chan *v2.IssueCredentialRequest, 2)
 	issuer := func(ctx context.Context, _ string, request any, handler grpc.UnaryHandler) (any, error) {
@@ -577,7 +578,7 @@ func TestAnIssuedCredentialIsOfThePluginOfItsIdentity(t *testing.T) {
 	require.Empty(t, asked)
 }
 
-func TestTicketSettingsAndOldFeedsAreOfferedAsTheyCanBeServed(t *testing.T) {
+func TestMetadata_OffersTicketSettingsAndOldFeedsAsTheyCanBeServed(t *testing.T) {
 	t.Parallel()
 	says := func(enabled bool) interference {
 		return func(ctx context.Context, _ string, request any, handler grpc.UnaryHandler) (any, error) {
@@ -620,7 +621,7 @@ func TestTicketSettingsAndOldFeedsAreOfferedAsTheyCanBeServed(t *testing.T) {
 	require.NotNil(t, one.GetCapabilities().GetCredentialDetails().GetCapabilityAccountProvisioning(), "only one may create accounts")
 }
 
-func TestTicketsOfAPluginThatMayNotProvisionFailAlone(t *testing.T) {
+func TestTickets_OfAPluginThatMayNotProvisionFailAlone(t *testing.T) {
 	t.Parallel()
 	a, b := newDesk(), newDesk()
 	client := closed(t,
@@ -641,18 +642,18 @@ func TestTicketsOfAPluginThatMayNotProvisionFailAlone(t *testing.T) {
 	require.Len(t, b.done(), 1)
 }
 
-// remembered is a memory that learns nothing new.
-type remembered map[string]*v2.ConnectorMetadata
+// fixedMemory is a memory that learns nothing new.
+type fixedMemory map[string]*v2.ConnectorMetadata
 
-func (remembered) Remember(string, *v2.ConnectorMetadata) {}
+func (fixedMemory) Remember(string, *v2.ConnectorMetadata) {}
 
-func (r remembered) Recall(instance string) *v2.ConnectorMetadata { return r[instance] }
+func (r fixedMemory) Recall(instance string) *v2.ConnectorMetadata { return r[instance] }
 
-func TestAPluginThatCannotBeAskedIsPresentedAsItWas(t *testing.T) {
+func TestMetadata_OfAPluginThatCannotBeAskedIsTheLast(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	down := failing(v2.ConnectorService_GetMetadata_FullMethodName, code(codes.PermissionDenied, "no"))
-	offered := func(memory remembered) *v2.ConnectorMetadata {
+	offered := func(memory fixedMemory) *v2.ConnectorMetadata {
 		a, err := aggregate.New([]aggregate.Plugin{
 			{Instance: "a", Namespace: "a", Conn: serve(t, users(1))},
 			{Instance: "b", Namespace: "b", Conn: serve(t, users(1), down)},
@@ -670,17 +671,17 @@ func TestAPluginThatCannotBeAskedIsPresentedAsItWas(t *testing.T) {
 		}.Build()},
 	}.Build()}.Build()
 	for range 2 {
-		told := offered(remembered{"b": said})
-		require.Equal(t, "App, B, c", told.GetDisplayName())
+		offers := offered(fixedMemory{"b": said})
+		require.Equal(t, "App, B, c", offers.GetDisplayName())
 		var types []string
-		for _, of := range told.GetCapabilities().GetResourceTypeCapabilities() {
+		for _, of := range offers.GetCapabilities().GetResourceTypeCapabilities() {
 			types = append(types, of.GetResourceType().GetId())
 		}
 		require.Equal(t, []string{"a.user", "b.thing"}, types)
 	}
 }
 
-func TestAnAccountOfNoTypeGoesToTheOnlyPluginThatCreatesAccounts(t *testing.T) {
+func TestCreateAccount_OfNoTypeGoesToTheOnlyPluginThatCreatesAccounts(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	request := v2.CreateAccountRequest_builder{
@@ -696,7 +697,7 @@ func TestAnAccountOfNoTypeGoesToTheOnlyPluginThatCreatesAccounts(t *testing.T) {
 	_, err := of(t, unclear).CreateAccount(ctx, request)
 	require.ErrorContains(t, err, `plugin "c": reading metadata: no`)
 	require.Empty(t, d.done(), "it could have been for the plugin that does not answer")
-	one := of(t, unclear, aggregate.WithMetadataMemory(remembered{"c": &v2.ConnectorMetadata{}}))
+	one := of(t, unclear, aggregate.WithMetadataMemory(fixedMemory{"c": &v2.ConnectorMetadata{}}))
 	made, err := one.CreateAccount(ctx, request)
 	require.NoError(t, err)
 	require.Equal(t, "b.user", made.GetSuccess().GetResource().GetId().GetResourceType())
@@ -733,7 +734,7 @@ func TestAnAccountOfNoTypeGoesToTheOnlyPluginThatCreatesAccounts(t *testing.T) {
 	require.Empty(t, a.done())
 }
 
-func TestActionsAreToldApart(t *testing.T) {
+func TestActions_AreDistinguished(t *testing.T) {
 	t.Parallel()
 	client, a, b := twoDesks(t)
 	ctx := t.Context()
@@ -818,7 +819,7 @@ func TestActionsAreToldApart(t *testing.T) {
 	require.Empty(t, b.done())
 }
 
-func TestEventFeedsAreToldApart(t *testing.T) {
+func TestEventFeeds_AreDistinguished(t *testing.T) {
 	t.Parallel()
 	client, _, _ := twoDesks(t)
 	ctx := t.Context()
@@ -856,7 +857,7 @@ func (oldDesk) ListEvents(ctx context.Context, start *timestamppb.Timestamp, tok
 	return deskFeed{}.ListEvents(ctx, start, token)
 }
 
-func TestEventsOfNoFeedAreThoseOfTheOnlyOldFeed(t *testing.T) {
+func TestEvents_OfNoFeedAreThoseOfTheOnlyOldFeed(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	old := func() grpc.ClientConnInterface {
@@ -880,7 +881,7 @@ func TestEventsOfNoFeedAreThoseOfTheOnlyOldFeed(t *testing.T) {
 	require.ErrorContains(t, err, `the plugins "a" and "b" have no namespace and both have the event feed`)
 }
 
-func TestTicketsAreToldApart(t *testing.T) {
+func TestTickets_AreDistinguished(t *testing.T) {
 	t.Parallel()
 	client, a, b := twoDesks(t)
 	ctx := t.Context()
@@ -948,10 +949,10 @@ func TestTicketsAreToldApart(t *testing.T) {
 	_, err = client.BulkCreateTickets(ctx, v2.TicketsServiceBulkCreateTicketsRequest_builder{
 		TicketRequests: []*v2.TicketsServiceCreateTicketRequest{request("a.s1", "lost", "a")},
 	}.Build())
-	require.Equal(t, codes.ResourceExhausted, status.Code(err), "nothing was created, so the plugin's code tells more")
+	require.Equal(t, codes.ResourceExhausted, status.Code(err), "nothing was created, so the plugin's code says more")
 }
 
-func TestPluginsWithoutTicketsFeedsOrActionsStandInNoOnesWay(t *testing.T) {
+func TestObjects_PluginsWithoutAnyDisturbNoOther(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	without := func() grpc.ClientConnInterface {
@@ -988,7 +989,7 @@ func TestPluginsWithoutTicketsFeedsOrActionsStandInNoOnesWay(t *testing.T) {
 	require.ErrorContains(t, err, `plugin "a": `)
 }
 
-func TestObjectsOfPluginsWithoutNamespaceAreRoutedAsFarAsCanBeTold(t *testing.T) {
+func TestObjects_WithoutNamespaceAreRoutedAsFarAsIsKnown(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	d := newDesk()

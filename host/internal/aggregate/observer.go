@@ -2,9 +2,9 @@ package aggregate
 
 import "time"
 
-// Observer is told what happens behind the aggregate. Its methods are called
-// from the goroutines of the calls themselves, also concurrently, and hold
-// them up: they must be quick and must not call the aggregate.
+// Observer follows what happens behind the aggregate. Its methods are called
+// from the goroutines of the calls themselves, also concurrently, and delay
+// them: they must be quick and must not call the aggregate.
 type Observer interface {
 	// Listed is called for every page of resources, and of grants, that was accepted.
 	Listed(Page)
@@ -12,8 +12,7 @@ type Observer interface {
 	// Retrying is called before every wait for another attempt.
 	Retrying(Retry)
 
-	// FellBack is called once for a plugin that failed and is answered for from
-	// its last good sync.
+	// FellBack is called once for a plugin that failed and is fallen back for.
 	FellBack(Fallback)
 }
 

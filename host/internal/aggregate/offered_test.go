@@ -46,7 +46,7 @@ func (d *diary) End(context.Context) error {
 	return d.err
 }
 
-func TestPluginsJoinTheSessionStoreOfTheirSyncUntilItIsCleanedUp(t *testing.T) {
+func TestSessions_PluginsJoinUntilTheSyncIsCleanedUp(t *testing.T) {
 	t.Parallel()
 	d := &diary{}
 	agg, err := aggregate.New([]aggregate.Plugin{
@@ -80,7 +80,7 @@ func (e envelopes) Reencrypt(_ context.Context, passwords []*v2.EncryptedData) (
 	return []*v2.EncryptedData{v2.EncryptedData_builder{Name: "for the plugin, not " + passwords[0].GetName()}.Build()}, e.err
 }
 
-func TestPasswordsAreEncryptedForThePluginTheyGoTo(t *testing.T) {
+func TestPasswords_AreEncryptedForThePluginTheyGoTo(t *testing.T) {
 	t.Parallel()
 	var got []proto.Message
 	conn := serve(t, users(1), func(_ context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {

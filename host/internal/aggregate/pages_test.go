@@ -3,388 +3,216 @@ package aggregate_test
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
-	"sync"
-	"sync/atomic"
+	"os"
 	"testing"
-	"time"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/annotations"
-	"github.com/conductorone/baton-sdk/pkg/types/entitlement"
-	"github.com/conductorone/baton-sdk/pkg/types/grant"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
-
-	"github.com/batonhost/baton-host/host/internal/aggregate"
-	"github.com/batonhost/baton-host/host/internal/supervise"
-	"github.com/batonhost/baton-host/host/internal/syncfile"
+	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// groups is an app of n groups with two members each, with pages of one row, beside
-// users that have none.
-func groups(n int) *app {
-	people := users(7).types[0]
-	group := &appType{
-		resourceType: v2.ResourceType_builder{Id: "group", DisplayName: "Group", Traits: []v2.ResourceType_Trait{v2.ResourceType_TRAIT_GROUP}}.Build(),
-		pageSize:     1, entitlements: map[string][]*v2.Entitlement{}, grants: map[string][]*v2.Grant{},
-	}
-	for i := range n {
-		id := fmt.Sprintf("g%03d", i)
-		one := v2.Resource_builder{
-			Id: v2.ResourceId_builder{ResourceType: "group", Resource: id}.Build(), DisplayName: id,
-			Annotations: annotations.New(&v2.GroupTrait{}),
-		}.Build()
-		group.resources = append(group.resources, one)
-		group.entitlements[id] = []*v2.Entitlement{
-			entitlement.NewAssignmentEntitlement(one, "member", entitlement.WithGrantableTo(people.resourceType)),
-			entitlement.NewAssignmentEntitlement(one, "owner", entitlement.WithGrantableTo(people.resourceType)),
-		}
-		group.grants[id] = []*v2.Grant{
-			grant.NewGrant(one, "member", people.resources[i%7].GetId()),
-			grant.NewGrant(one, "owner", people.resources[(i+1)%7].GetId()),
-		}
-	}
-	return &app{types: []*appType{people, group}}
-}
-
-type request interface{ GetPageToken() string }
-
-type reply interface {
-	proto.Message
-	GetNextPageToken() string
-	SetNextPageToken(token string)
-}
-
-// lastToken is a connector over a cursor of its app: it accepts only the page token
-// that it has issued most recently, in whatever listing.
-type lastToken struct {
-	mu     sync.Mutex
-	serial int
-	issued string
-}
-
-func (l *lastToken) interference(ctx context.Context, _ string, asked any, handler grpc.UnaryHandler) (any, error) {
-	paged, ok := asked.(request)
-	if !ok {
-		return handler(ctx, asked)
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	token := paged.GetPageToken()
-	if token != "" && token != l.issued {
-		return nil, status.Errorf(codes.Internal, "cursor %q is closed", token)
-	}
-	l.issued = ""
-	if setter, ok := asked.(interface{ SetPageToken(token string) }); ok && token != "" {
-		_, own, _ := strings.Cut(token, "|")
-		setter.SetPageToken(own)
-	}
-	answer, err := handler(ctx, asked)
-	if page, ok := answer.(reply); ok && err == nil && page.GetNextPageToken() != "" {
-		l.serial++
-		l.issued = fmt.Sprintf("%d|%s", l.serial, page.GetNextPageToken())
-		page.SetNextPageToken(l.issued)
-	}
-	return answer, err
-}
-
-// TestAggregateReadsOneListingAtATime: the limit is the plugin's, whatever the number
-// of workers, of pages read ahead, and of syncs that read the plugin.
-func TestAggregateReadsOneListingAtATime(t *testing.T) {
-	t.Parallel()
-	for _, tc := range []struct {
-		name  string
-		ahead int
-		syncs int
-	}{
-		{"H2: a cursor for all listings", 0, 1},
-		{"H2: a cursor for all listings, read ahead", 1, 1},
-		{"H2: a cursor for all listings, two pages ahead", 2, 1},
-		{"H2: a cursor for all listings, two syncs at once", 1, 2},
-	} {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			conn := serve(t, groups(20), (&lastToken{}).interference)
-			beside := serve(t, groups(20))
-			limit := supervise.New(t.Context(), supervise.Settings{})
-			var running sync.WaitGroup
-			errs, drafts := make([]error, tc.syncs), make([]*syncfile.Draft, tc.syncs)
-			for i := range tc.syncs {
-				a := aggregateOf(t, []aggregate.Plugin{
-					{Instance: "a", Namespace: "a", Conn: conn, ReadAhead: tc.ahead, Listings: limit},
-					{Instance: "b", Namespace: "b", Conn: beside, ReadAhead: tc.ahead},
-				}, aggregate.WithPackedProfiles())
-				dir := t.TempDir()
-				running.Go(func() {
-					drafts[i], errs[i] = syncfile.Make(t.Context(), a.Client(t.Context()), dir, syncfile.Settings{Workers: 100})
-				})
-			}
-			running.Wait()
-			for i := range tc.syncs {
-				require.NoError(t, errs[i])
-				require.Equal(t, map[string]int{"a.user": 7, "a.group": 20, "b.user": 7, "b.group": 20}, drafts[i].Resources)
-				require.Len(t, read(t, drafts[i].Path()).grants, 2*2*20)
-			}
-		})
-	}
-}
-
-// TestAggregateLeavesNoPluginWaiting: plugins that serve one listing at a time are read
-// side by side. Here each serves the grants of its next group only once all of them
-// are asked for that many. One app has groups for more than all workers.
-func TestAggregateLeavesNoPluginWaiting(t *testing.T) {
-	t.Parallel()
-	const apps, each, together, workers = 4, 30, 10, 20
-	var steps [together]struct {
-		missing atomic.Int32
-		all     chan struct{}
-	}
-	for i := range steps {
-		steps[i].missing.Store(apps)
-		steps[i].all = make(chan struct{})
-	}
-	var plugins []aggregate.Plugin
-	for i := range apps {
-		var asked atomic.Int32
-		name := string(rune('a' + i))
-		conn := serve(t, groups(each), func(ctx context.Context, _ string, request any, handler grpc.UnaryHandler) (any, error) {
-			page, ok := request.(*v2.GrantsServiceListGrantsRequest)
-			if n := asked.Load(); ok && page.GetPageToken() == "" && n < together {
-				asked.Add(1)
-				if steps[n].missing.Add(-1) == 0 {
-					close(steps[n].all)
-				}
-				select {
-				case <-steps[n].all:
-				case <-ctx.Done():
-					return nil, status.Errorf(codes.Internal, "only %d of %d plugins were asked for group %d", apps-steps[n].missing.Load(), apps, n)
-				}
-			}
-			return handler(ctx, request)
-		})
-		plugins = append(plugins, aggregate.Plugin{Instance: name, Namespace: name, Conn: conn, Listings: supervise.New(t.Context(), supervise.Settings{})})
-	}
-	t.Run("H2: four apps of many groups", func(t *testing.T) {
-		t.Parallel()
-		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-		defer cancel()
-		a := aggregateOf(t, plugins)
-		draft, err := syncfile.Make(ctx, a.Client(ctx), t.TempDir(), syncfile.Settings{Workers: workers})
-		require.NoError(t, err, "a plugin waited for another")
-		require.Len(t, read(t, draft.Path()).grants, apps*each*2)
-	})
-}
-
-// TestAggregateLeavesOutRowsOfTypesThatAreNotSynced: at such a row the syncer would drop
-// the rest of the listing without an error, and never ask for its next page.
-func TestAggregateLeavesOutRowsOfTypesThatAreNotSynced(t *testing.T) {
-	t.Parallel()
-	app := groups(5)
-	role := &appType{resourceType: v2.ResourceType_builder{Id: "role", DisplayName: "Role"}.Build()}
-	odd := v2.Resource_builder{Id: v2.ResourceId_builder{ResourceType: "role", Resource: "r1"}.Build(), DisplayName: "r1"}.Build()
-	app.types[1].resources = slices.Insert(app.types[1].resources, 1, odd)
-	app.types = append(app.types, role)
-	types := []string{"a.group", "a.user"}
-	a := aggregateOf(t, []aggregate.Plugin{{
-		Instance: "a", Namespace: "a", Conn: serve(t, app), Listings: supervise.New(t.Context(), supervise.Settings{}),
-	}}, aggregate.WithResourceTypes(types))
-	draft, err := syncfile.Make(t.Context(), a.Client(t.Context()), t.TempDir(), syncfile.Settings{Workers: 100, Scope: syncfile.Scope{ResourceTypes: types}})
-	require.NoError(t, err)
-	require.Equal(t, map[string]int{"a.group": 5, "a.user": 7}, draft.Resources, "H2: a listing that is dropped in the middle")
-}
-
-// counted is a limit that counts.
-type counted struct{ begun, ended atomic.Int32 }
-
-func (c *counted) BeginListing(context.Context) (func(), error) {
-	c.begun.Add(1)
-	return func() { c.ended.Add(1) }, nil
-}
-
-// TestAggregateEndsEveryListing: a listing that is not ended would keep all later ones
-// of the plugin waiting, in every upload.
-func TestAggregateEndsEveryListing(t *testing.T) {
-	t.Parallel()
-	ask := func(t *testing.T, a *aggregate.Aggregate, token string) (string, error) {
-		t.Helper()
-		_, next, err := listed(t.Context(), a, token)
-		return next, err
-	}
-	answer := func(at string, change func(*v2.ResourcesServiceListResourcesResponse) error) interference {
-		return func(ctx context.Context, _ string, request any, handler grpc.UnaryHandler) (any, error) {
-			reply, err := handler(ctx, request)
-			if page, ok := request.(*v2.ResourcesServiceListResourcesRequest); ok && page.GetPageToken() == at && err == nil {
-				changed, _ := reply.(*v2.ResourcesServiceListResourcesResponse)
-				err = change(changed)
-			}
+// on interferes with one method from its nth call on.
+func on(method string, from int, answer func(reply any) (any, error)) interference {
+	calls := make(chan int, 1)
+	calls <- 0
+	return func(ctx context.Context, called string, request any, handler grpc.UnaryHandler) (any, error) {
+		reply, err := handler(ctx, request)
+		if called != method || err != nil {
 			return reply, err
 		}
+		n := <-calls + 1
+		calls <- n
+		if n < from {
+			return reply, nil
+		}
+		return answer(reply)
+	}
+}
+
+// TestListing_NotFoundNeverEndsIt is the worst that can happen: the SDK's syncer
+// takes NOT_FOUND for "there is no more", and calls the sync a success.
+func TestListing_NotFoundNeverEndsIt(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		method string
+		from   int
+		doing  string
+	}{
+		{v2.ResourceTypesService_ListResourceTypes_FullMethodName, 1, "listing resource types"},
+		{v2.ResourceTypesService_ListResourceTypes_FullMethodName, 2, "listing resource types"}, // before static entitlements
+		{v2.ResourcesService_ListResources_FullMethodName, 2, "listing resources of type"},
+		{v2.EntitlementsService_ListEntitlements_FullMethodName, 2, "listing entitlements of"},
+		{v2.EntitlementsService_ListStaticEntitlements_FullMethodName, 3, "listing static entitlements of type"},
+		{v2.GrantsService_ListGrants_FullMethodName, 2, "listing grants of"},
+	} {
+		for _, workers := range []int{1, 4} {
+			t.Run(fmt.Sprintf("%s %d workers", tc.doing, workers), func(t *testing.T) {
+				t.Parallel()
+				gone := on(tc.method, tc.from, func(any) (any, error) { return nil, status.Error(codes.NotFound, "no such page") })
+				client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(3)), "c": serve(t, crm(t), gone)})
+				_, err := synced(t.Context(), t, client, workers)
+				require.ErrorContains(t, err, `plugin "c": `+tc.doing)
+				require.ErrorContains(t, err, "the plugin answered NOT_FOUND in the middle of a sync: no such page")
+				require.Equal(t, codes.FailedPrecondition, status.Code(err))
+			})
+		}
+	}
+}
+
+func TestGetResource_NotFoundIsAnAnswer(t *testing.T) {
+	t.Parallel()
+	gone := func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
+		if _, ok := request.(*v2.ResourceGetterServiceGetResourceRequest); ok {
+			return nil, status.Error(codes.NotFound, "no such user")
+		}
+		return handler(ctx, request)
+	}
+	client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(3), gone)})
+	_, err := client.GetResource(t.Context(), v2.ResourceGetterServiceGetResourceRequest_builder{
+		ResourceId: v2.ResourceId_builder{ResourceType: "a.user", Resource: "u1"}.Build(),
+	}.Build())
+	require.Equal(t, codes.NotFound, status.Code(err))
+	require.EqualError(t, err, `plugin "a": getting user "u1": no such user`)
+}
+
+// TestPages_ThatTheSyncerWouldThinOutFailTheSync covers every place where the
+// syncer leaves something out and goes on.
+func TestPages_ThatTheSyncerWouldThinOutFailTheSync(t *testing.T) {
+	t.Parallel()
+	resources := func(change func([]*v2.Resource) []*v2.Resource) interference {
+		return on(v2.ResourcesService_ListResources_FullMethodName, 2, func(reply any) (any, error) {
+			answer := reply.(*v2.ResourcesServiceListResourcesResponse)
+			if len(answer.GetList()) > 0 {
+				answer.SetList(change(answer.GetList()))
+			}
+			return answer, nil
+		})
+	}
+	entitlements := func(change func([]*v2.Entitlement) []*v2.Entitlement) interference {
+		return on(v2.EntitlementsService_ListEntitlements_FullMethodName, 1, func(reply any) (any, error) {
+			answer := reply.(*v2.EntitlementsServiceListEntitlementsResponse)
+			if len(answer.GetList()) > 0 {
+				answer.SetList(change(answer.GetList()))
+			}
+			return answer, nil
+		})
+	}
+	grants := func(change func(*v2.Grant)) interference {
+		return on(v2.GrantsService_ListGrants_FullMethodName, 1, func(reply any) (any, error) {
+			answer := reply.(*v2.GrantsServiceListGrantsResponse)
+			for _, g := range answer.GetList() {
+				change(g)
+			}
+			return answer, nil
+		})
+	}
+	page := func(method string, change func(setter interface {
+		SetAnnotations([]*anypb.Any)
+	}),
+	) interference {
+		return on(method, 1, func(reply any) (any, error) {
+			change(reply.(interface {
+				SetAnnotations([]*anypb.Any)
+			}))
+			return reply, nil
+		})
 	}
 	for _, tc := range []struct {
-		name    string
-		answers interference
-		pages   int // that are asked for
-		open    int32
-		failing string
+		name      string
+		interfere interference
+		want      string
 	}{
-		{name: "H2: read to its end", pages: 3},
-		{name: "H2: between two pages", pages: 1, open: 1},
-		{name: "H2: an error in the middle", pages: 2, failing: "not now", answers: answer("2", func(*v2.ResourcesServiceListResourcesResponse) error {
-			return status.Error(codes.PermissionDenied, "not now")
-		})},
-		{name: "H2: a page that is refused", pages: 2, failing: "the resource type", answers: answer("2", func(page *v2.ResourcesServiceListResourcesResponse) error {
-			page.SetList([]*v2.Resource{{}})
-			return nil
-		})},
-		{name: "H2: a token that comes again", pages: 3, failing: "never end", answers: answer("4", func(page *v2.ResourcesServiceListResourcesResponse) error {
-			page.SetNextPageToken("2")
-			return nil
-		})},
+		{"a resource type that is empty", on(v2.ResourceTypesService_ListResourceTypes_FullMethodName, 1, func(reply any) (any, error) {
+			answer := reply.(*v2.ResourceTypesServiceListResourceTypesResponse)
+			answer.SetList(append(answer.GetList(), nil))
+			return answer, nil
+		}), "listing resource types: its reply cannot be used: row 9 of 9: the resource type has no id"},
+		{"a resource that is empty", resources(func(rows []*v2.Resource) []*v2.Resource { return append(rows, nil) }), "has no id"},
+		{"a resource without an id", resources(func(rows []*v2.Resource) []*v2.Resource { rows[0].GetId().SetResource(""); return rows }), "has no id"},
+		{"a resource without a type", resources(func(rows []*v2.Resource) []*v2.Resource { rows[0].GetId().SetResourceType(""); return rows }), "has no resource type"},
+		{"a resource of a type that is not listed", resources(func(rows []*v2.Resource) []*v2.Resource { rows[0].GetId().SetResourceType("robot"); return rows }), `of type "robot", which the plugin does not list among its resource types`},
+		{"an entitlement that is empty", entitlements(func(rows []*v2.Entitlement) []*v2.Entitlement { return append(rows, nil) }), "row 2 of 2: the entitlement \"\" has no id"},
+		{"an entitlement without an id", entitlements(func(rows []*v2.Entitlement) []*v2.Entitlement { rows[0].SetId(""); return rows }), "row 1 of 1: the entitlement"},
+		{"an entitlement without a resource", entitlements(func(rows []*v2.Entitlement) []*v2.Entitlement { rows[0].ClearResource(); return rows }), "the resource \"\" has no id"},
+		{"a grant that is empty", on(v2.GrantsService_ListGrants_FullMethodName, 1, func(reply any) (any, error) {
+			answer := reply.(*v2.GrantsServiceListGrantsResponse)
+			answer.SetList(append(answer.GetList(), nil))
+			return answer, nil
+		}), "the grant \"\": the entitlement \"\" has no id"},
+		{"a grant without an entitlement's resource", grants(func(g *v2.Grant) { g.GetEntitlement().ClearResource() }), "the resource \"\" has no id"},
+		{"a grant without a principal", grants(func(g *v2.Grant) { g.ClearPrincipal() }), "the principal: the resource \"\" has no id"},
+		{
+			"rows of the last sync",
+			page(v2.ResourcesService_ListResources_FullMethodName, func(s interface{ SetAnnotations([]*anypb.Any) }) {
+				s.SetAnnotations(annotations.New(v2.SourceCacheReplay_builder{ScopeKey: "/users"}.Build()))
+			}), "c1.connector.v2.SourceCacheReplay in place of rows",
+		},
+		{
+			"a question in place of rows",
+			page(v2.GrantsService_ListGrants_FullMethodName, func(s interface{ SetAnnotations([]*anypb.Any) }) {
+				s.SetAnnotations(annotations.New(&v2.SourceCacheLookupAsk{}))
+			}), "c1.connector.v2.SourceCacheLookupAsk in place of rows",
+		},
+		{
+			"the error by which the syncer knows an old connector",
+			on(v2.EntitlementsService_ListStaticEntitlements_FullMethodName, 1, func(any) (any, error) {
+				return nil, status.Error(codes.Unknown,
+					`unable to resolve \"type.googleapis.com/c1.connector.v2.EntitlementsServiceListStaticEntitlementsRequest\": \"not found\"","errorType":"prefixError"`)
+			}), "listing static entitlements of type",
+		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
-			limit := &counted{}
-			var interfere []interference
-			if tc.answers != nil {
-				interfere = append(interfere, tc.answers)
-			}
-			a := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: serve(t, users(6), interfere...), Listings: limit, ReadAhead: 1}})
-			token, err := "", error(nil)
-			for range tc.pages {
-				require.NoError(t, err)
-				token, err = ask(t, a, token)
-			}
-			if tc.failing != "" {
-				for i := 0; err == nil && i < 10; i++ {
-					token, err = ask(t, a, token)
-				}
-				require.Error(t, err)
-			} else {
-				require.NoError(t, err)
-			}
-			require.Equal(t, tc.open, limit.begun.Load()-limit.ended.Load())
-			a.Close()
-			require.Equal(t, limit.begun.Load(), limit.ended.Load(), "Close ends what goes on")
-		})
-	}
-}
-
-// endless answers one kind of listing with pages of a row each, whose tokens are given
-// by a function of the page's number.
-func endless(kind string, token func(page int) string) interference {
-	var pages atomic.Int32
-	return func(ctx context.Context, method string, asked any, handler grpc.UnaryHandler) (any, error) {
-		if !strings.HasSuffix(method, "/"+kind) {
-			return handler(ctx, asked)
-		}
-		if setter, ok := asked.(interface{ SetPageToken(token string) }); ok {
-			setter.SetPageToken("")
-		}
-		answer, err := handler(ctx, asked)
-		if page, ok := answer.(reply); ok && err == nil {
-			page.SetNextPageToken(token(int(pages.Add(1))))
-		}
-		return answer, err
-	}
-}
-
-// TestAggregateRefusesAListingThatNeverEnds.
-func TestAggregateRefusesAListingThatNeverEnds(t *testing.T) {
-	t.Parallel()
-	circle := func(before, period int) func(int) string {
-		return func(page int) string {
-			if page <= before {
-				return fmt.Sprint("before", page)
-			}
-			return fmt.Sprint("circle", (page-before)%period)
-		}
-	}
-	forever := func(page int) string { return fmt.Sprint("page", page) }
-	type testCase struct {
-		name    string
-		kind    string
-		token   func(int) string
-		maxRows int64
-		want    string
-	}
-	cases := []testCase{
-		{"H9: new tokens and rows for ever", "ListResources", forever, 500, "lists more than 500 rows"},
-		{"H9: new tokens and grants for ever", "ListGrants", forever, 500, "lists more than 500 rows"},
-		{"H9: new tokens and resource types for ever", "ListResourceTypes", forever, 500, "lists more than 500 rows"},
-	}
-	for _, kind := range []string{"ListResources", "ListEntitlements", "ListStaticEntitlements", "ListGrants", "ListResourceTypes"} {
-		for _, period := range []int{1, 2, 3, 10} {
-			cases = append(cases, testCase{fmt.Sprintf("H9: %s in a circle of %d", kind, period), kind, circle(0, period), 0, "never end"})
-		}
-	}
-	for _, period := range []int{1, 2, 97, 300} {
-		cases = append(cases, testCase{fmt.Sprintf("H9: a circle of %d behind 150 pages", period), "ListResources", circle(150, period), 0, "never end"})
-	}
-	for _, tc := range cases {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			// All types have grants and static entitlements: each kind is asked for.
-			a := groups(3)
-			for _, one := range a.types {
-				one.pageSize = 0
-				one.static = []*v2.Entitlement{v2.Entitlement_builder{Slug: "seat", DisplayName: "Seat"}.Build()}
-			}
-			client := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: serve(t, a, endless(tc.kind, tc.token)), MaxRows: tc.maxRows}}).Client(t.Context())
-			_, err := synced(t.Context(), t, client, 4)
-			require.ErrorContains(t, err, `plugin "a": `)
+			client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(3)), "c": serve(t, crm(t), tc.interfere)})
+			_, err := synced(t.Context(), t, client, 1)
+			require.ErrorContains(t, err, `plugin "c": listing`)
 			require.ErrorContains(t, err, tc.want)
-			require.Equal(t, codes.Internal, status.Code(err))
 		})
 	}
 }
 
-// TestAggregateCountsEnqueuedCursors: a listing that goes on in cursors beside its first
-// is one listing.
-func TestAggregateCountsEnqueuedCursors(t *testing.T) {
+func TestListing_ThatNeverEndsFailsTheSync(t *testing.T) {
 	t.Parallel()
-	for _, tc := range []struct {
-		name string
-		rows bool
-		want string
-	}{
-		{"H9: cursors for ever, with rows", true, "lists more than 100 rows"},
-		{"H9: cursors for ever, without a row", false, "it has given no row for 100ms of its time"},
+	for _, method := range []string{
+		v2.ResourcesService_ListResources_FullMethodName, v2.EntitlementsService_ListEntitlements_FullMethodName,
+		v2.EntitlementsService_ListStaticEntitlements_FullMethodName, v2.GrantsService_ListGrants_FullMethodName,
 	} {
-		t.Run(tc.name, func(t *testing.T) {
+		t.Run(method, func(t *testing.T) {
 			t.Parallel()
-			refusesCursors(t, tc.rows, tc.want)
+			stuck := func(ctx context.Context, called string, request any, handler grpc.UnaryHandler) (any, error) {
+				if called != method {
+					return handler(ctx, request)
+				}
+				// The connector itself does not know the token.
+				empty := proto.Clone(request.(proto.Message))
+				empty.(interface{ SetPageToken(string) }).SetPageToken("")
+				reply, err := handler(ctx, empty)
+				if err == nil {
+					reply.(interface{ SetNextPageToken(string) }).SetNextPageToken("again")
+				}
+				return reply, err
+			}
+			client := of(t, map[string]grpc.ClientConnInterface{"c": serve(t, crm(t), stuck)})
+			_, err := synced(t.Context(), t, client, 1)
+			require.ErrorContains(t, err, `plugin "c": listing`)
+			require.ErrorContains(t, err, "so the listing would never end")
 		})
 	}
 }
 
-func refusesCursors(t *testing.T, rows bool, want string) {
-	t.Helper()
-	var pages atomic.Int32
-	conn := serve(t, groups(1), func(ctx context.Context, _ string, request any, handler grpc.UnaryHandler) (any, error) {
-		asked, ok := request.(*v2.GrantsServiceListGrantsRequest)
-		if !ok {
-			return handler(ctx, request)
-		}
-		asked.SetPageToken("")
-		answer, err := handler(ctx, request)
-		if page, ok := answer.(*v2.GrantsServiceListGrantsResponse); ok {
-			if !rows {
-				page.SetList(nil)
-			}
-			page.SetNextPageToken("")
-			page.SetAnnotations(annotations.New(v2.EnqueuePageTokens_builder{PageTokens: []string{fmt.Sprint("cursor", pages.Add(1))}}.Build()))
-		}
-		return answer, err
-	})
-	limit := &counted{}
-	a := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: conn, MaxRows: 100, IdleTimeout: 100 * time.Millisecond, Listings: limit}})
-	_, err := synced(t.Context(), t, a.Client(t.Context()), 4)
-	require.ErrorContains(t, err, want)
-	a.Close()
-	require.Equal(t, limit.begun.Load(), limit.ended.Load())
+func TestListing_EmptyAppIsNoError(t *testing.T) {
+	t.Parallel()
+	client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(0)), "b": serve(t, users(1))})
+	path, err := synced(t.Context(), t, client, 1)
+	require.NoError(t, err)
+	require.Equal(t, []string{"b.user/u1"}, read(t, path).resourceIDs())
+	require.FileExists(t, path)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Positive(t, info.Size())
 }

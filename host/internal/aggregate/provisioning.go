@@ -10,46 +10,11 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
-// changing tells of every call whether it changes something in an app. A test
-// holds it against the SDK's services, so that a call that a later SDK adds is
-// decided on here; until then it counts as one that does.
-var changing = map[string]bool{
-	v2.GrantManagerService_Grant_FullMethodName:                  true,
-	v2.GrantManagerService_Revoke_FullMethodName:                 true,
-	v2.ResourceManagerService_CreateResource_FullMethodName:      true,
-	v2.ResourceManagerService_DeleteResource_FullMethodName:      true,
-	v2.ResourceDeleterService_DeleteResourceV2_FullMethodName:    true,
-	v2.CredentialManagerService_RotateCredential_FullMethodName:  true,
-	v2.CredentialManagerService_IssueCredential_FullMethodName:   true,
-	v2.AccountManagerService_CreateAccount_FullMethodName:        true,
-	v2.ActionService_InvokeAction_FullMethodName:                 true,
-	v2.TicketsService_CreateTicket_FullMethodName:                true,
-	v2.TicketsService_BulkCreateTickets_FullMethodName:           true,
-	v2.ConnectorService_GetMetadata_FullMethodName:               false,
-	v2.ConnectorService_Validate_FullMethodName:                  false,
-	v2.ConnectorService_Cleanup_FullMethodName:                   false,
-	v2.SchemaService_GetSchema_FullMethodName:                    false,
-	v2.AssetService_GetAsset_FullMethodName:                      false,
-	v2.ResourceTypesService_ListResourceTypes_FullMethodName:     false,
-	v2.ResourcesService_ListResources_FullMethodName:             false,
-	v2.ResourceGetterService_GetResource_FullMethodName:          false,
-	v2.EntitlementsService_ListEntitlements_FullMethodName:       false,
-	v2.EntitlementsService_ListStaticEntitlements_FullMethodName: false,
-	v2.GrantsService_ListGrants_FullMethodName:                   false,
-	v2.ActionService_GetActionStatus_FullMethodName:              false,
-	v2.ActionService_GetActionSchema_FullMethodName:              false,
-	v2.ActionService_ListActionSchemas_FullMethodName:            false,
-	v2.EventService_ListEvents_FullMethodName:                    false,
-	v2.EventService_ListEventFeeds_FullMethodName:                false,
-	v2.TicketsService_GetTicket_FullMethodName:                   false,
-	v2.TicketsService_ListTicketSchemas_FullMethodName:           false,
-	v2.TicketsService_GetTicketSchema_FullMethodName:             false,
-	v2.TicketsService_BulkGetTickets_FullMethodName:              false,
-}
-
-// needsProvisioning tells of every capability whether the calls behind it
+// needsProvisioning says of every capability whether the calls behind it
 // change something in an app. One that is not here counts as one that does.
 var needsProvisioning = map[v2.Capability]bool{
 	v2.Capability_CAPABILITY_PROVISION:                  true,
@@ -69,34 +34,27 @@ var needsProvisioning = map[v2.Capability]bool{
 	v2.Capability_CAPABILITY_EVENT_FEED_V2:              false,
 }
 
-// Changes tells whether a call, by its full gRPC method name, changes something
-// in an app. Such a call is never repeated.
-func Changes(method string) bool {
-	does, known := changing[method]
-	return does || !known
-}
-
 // permitted refuses a call that changes something in an app that the operator
 // has not opened for changes.
-func (r *route) permitted(method, doing string) error {
-	if r.provisioning || !Changes(method) {
+func (p *plugin) permitted(method, doing string) error {
+	if p.Provisioning || !policy.Changes(method) {
 		return nil
 	}
-	return r.refused(codes.FailedPrecondition, doing,
+	return p.refused(codes.FailedPrecondition, doing,
 		"the plugin may not change anything in its app; to let it, set `provisioning: true` in its entry of the configuration")
 }
 
-// withheld tells whether a capability of the plugin is not to be offered.
-func (r *route) withheld(c v2.Capability) bool {
+// withheld says whether a capability of the plugin is not to be offered.
+func (p *plugin) withheld(c v2.Capability) bool {
 	needs, known := needsProvisioning[c]
-	return !r.provisioning && (needs || !known)
+	return !p.Provisioning && (needs || !known)
 }
 
 // abilities are all capabilities that a plugin has, for the whole connector or
 // for one of its resource types.
 type abilities map[v2.Capability]bool
 
-func (r *route) learnAbilities(metadata *v2.ConnectorMetadata) abilities {
+func (p *plugin) learnAbilities(metadata *v2.ConnectorMetadata) abilities {
 	all := abilities{}
 	for _, c := range metadata.GetCapabilities().GetConnectorCapabilities() {
 		all[c] = true
@@ -106,25 +64,25 @@ func (r *route) learnAbilities(metadata *v2.ConnectorMetadata) abilities {
 			all[c] = true
 		}
 	}
-	r.abilities.Store(&all)
+	p.abilities.Store(&all)
 	return all
 }
 
-// able tells whether the plugin has one of the capabilities. It is asked for
+// able says whether the plugin has one of the capabilities. It is asked for
 // its metadata if that was never read.
-func (r *route) able(ctx context.Context, capabilities ...v2.Capability) (bool, error) {
-	known := r.abilities.Load()
+func (p *plugin) able(ctx context.Context, capabilities ...v2.Capability) (bool, error) {
+	known := p.abilities.Load()
 	if known == nil {
 		answer := &v2.ConnectorServiceGetMetadataResponse{}
-		err := r.askSoon(ctx, v2.ConnectorService_GetMetadata_FullMethodName, &v2.ConnectorServiceGetMetadataRequest{}, answer)
+		err := p.askSoon(ctx, v2.ConnectorService_GetMetadata_FullMethodName, &v2.ConnectorServiceGetMetadataRequest{}, answer)
 		if err != nil {
-			recalled := r.aggregate.memory.Recall(r.instance)
+			recalled := p.aggregate.memory.Recall(p.Instance)
 			if recalled == nil || ctx.Err() != nil {
 				return false, err
 			}
 			answer.SetMetadata(recalled)
 		}
-		learned := r.learnAbilities(answer.GetMetadata())
+		learned := p.learnAbilities(answer.GetMetadata())
 		known = &learned
 	}
 	for _, c := range capabilities {
@@ -135,18 +93,18 @@ func (r *route) able(ctx context.Context, capabilities ...v2.Capability) (bool, 
 	return false, nil
 }
 
-// maxAsking is how long a plugin may take to tell what it can do, retries
+// maxAsking is how long a plugin may take to report what it can do, retries
 // included. A call for another plugin waits that long for one that is down.
 const maxAsking = 30 * time.Second
 
 // askSoon is ask within maxAsking.
-func (r *route) askSoon(ctx context.Context, method string, request, reply proto.Message) error {
-	limit := min(maxAsking, r.aggregate.retry.CallTimeout)
+func (p *plugin) askSoon(ctx context.Context, method string, request, reply proto.Message) error {
+	limit := min(maxAsking, p.aggregate.retries.CallTimeout)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
-	err := r.ask(limited, method, request, reply, nil)
+	err := p.ask(limited, method, request, reply, nil)
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		return r.refused(codes.Aborted, describe(method, request), "it did not answer within %s", rounded(limit))
+		return p.refused(codes.Aborted, describe(method, request), "it did not answer within %s", policy.Rounded(limit))
 	}
 	return err
 }
@@ -156,15 +114,15 @@ func (r *route) askSoon(ctx context.Context, method string, request, reply proto
 // what a request would have to name for more than one plugin. A plugin that
 // cannot be asked may be one of several, so that none is chosen then: the wrong
 // app would get the account.
-func (a *Aggregate) onlyAble(ctx context.Context, candidates []*route, doing, want string, capabilities ...v2.Capability) (*route, error) {
+func (a *Aggregate) onlyAble(ctx context.Context, candidates []*plugin, doing, want string, capabilities ...v2.Capability) (*plugin, error) {
 	var unknown []error
-	var able []*route
+	var able []*plugin
 	type verdict struct {
 		able bool
 		err  error
 	}
-	verdicts, err := fanOut(ctx, candidates, func(ctx context.Context, r *route) (verdict, error) {
-		able, err := r.able(ctx, capabilities...)
+	verdicts, err := fanOut(ctx, candidates, func(ctx context.Context, p *plugin) (verdict, error) {
+		able, err := p.able(ctx, capabilities...)
 		return verdict{able: able, err: err}, nil
 	})
 	if err != nil {
@@ -194,22 +152,50 @@ func (a *Aggregate) onlyAble(ctx context.Context, candidates []*route, doing, wa
 func (a *Aggregate) createAccount(ctx context.Context, request *v2.CreateAccountRequest, reply proto.Message, opts []grpc.CallOption) error {
 	const method = v2.AccountManagerService_CreateAccount_FullMethodName
 	const doing = "creating an account of no resource type"
-	if len(a.routes) == 1 {
-		return a.routes[0].call(ctx, method, request, reply, opts)
+	if len(a.plugins) == 1 {
+		return a.plugins[0].call(ctx, method, request, reply, opts)
 	}
-	var open []*route
-	for _, r := range a.routes {
-		if r.provisioning {
-			open = append(open, r)
+	var open []*plugin
+	for _, p := range a.plugins {
+		if p.Provisioning {
+			open = append(open, p)
 		}
 	}
 	if len(open) == 0 {
 		return status.Errorf(codes.FailedPrecondition,
-			"%s: none of the plugins %s may change anything in its app; to let one, set `provisioning: true` in its entry of the configuration", doing, instances(a.routes))
+			"%s: none of the plugins %s may change anything in its app; to let one, set `provisioning: true` in its entry of the configuration", doing, instances(a.plugins))
 	}
-	r, err := a.onlyAble(ctx, open, doing, "the request must name the resource type of the account", v2.Capability_CAPABILITY_ACCOUNT_PROVISIONING)
+	p, err := a.onlyAble(ctx, open, doing, "the request must name the resource type of the account", v2.Capability_CAPABILITY_ACCOUNT_PROVISIONING)
 	if err != nil {
 		return err
 	}
-	return r.call(ctx, method, request, reply, opts)
+	return p.call(ctx, method, request, reply, opts)
+}
+
+// Passwords stands between C1, which encrypts a password that somebody has chosen
+// for an account with the key of the upload, and a plugin, which must not have that
+// key.
+type Passwords interface {
+	// Reencrypt returns the password for the plugin's own key. Its errors, like its
+	// logs, never have a password in them.
+	Reencrypt(ctx context.Context, passwords []*v2.EncryptedData) ([]*v2.EncryptedData, error)
+}
+
+// reencrypt puts passwords that the plugin can read into its request. That it
+// cannot be done is final: the same request fails again.
+func (p *plugin) reencrypt(ctx context.Context, doing string, request proto.Message) error {
+	of, ok := request.(interface{ GetCredentialOptions() *v2.CredentialOptions })
+	if !ok || p.Passwords == nil {
+		return nil
+	}
+	chosen := of.GetCredentialOptions().GetEncryptedPassword()
+	if len(chosen.GetEncryptedPasswords()) == 0 {
+		return nil
+	}
+	passwords, err := p.Passwords.Reencrypt(ctx, chosen.GetEncryptedPasswords())
+	if err != nil {
+		return p.failed(codes.InvalidArgument, doing, err, "")
+	}
+	chosen.SetEncryptedPasswords(passwords)
+	return nil
 }

@@ -14,38 +14,39 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
-// asked notes the page tokens that a plugin is asked for, and tells of each.
-type asked struct {
-	mu     sync.Mutex
-	tokens []string
-	told   chan string
+// requestLog notes the page tokens that a plugin is asked for, and reports each.
+type requestLog struct {
+	mu       sync.Mutex
+	tokens   []string
+	requests chan string
 }
 
-func newAsked() *asked { return &asked{told: make(chan string, 100)} }
+func newRequestLog() *requestLog { return &requestLog{requests: make(chan string, 100)} }
 
-func (a *asked) interference(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
+func (a *requestLog) interference(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
 	if page, ok := request.(*v2.ResourcesServiceListResourcesRequest); ok {
 		a.mu.Lock()
 		a.tokens = append(a.tokens, page.GetPageToken())
 		a.mu.Unlock()
-		a.told <- page.GetPageToken()
+		a.requests <- page.GetPageToken()
 	}
 	return handler(ctx, request)
 }
 
-func (a *asked) all() []string {
+func (a *requestLog) all() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return append([]string(nil), a.tokens...)
 }
 
 // await waits until the plugin is asked for the page at a token.
-func (a *asked) await(t *testing.T, token string) {
+func (a *requestLog) await(t *testing.T, token string) {
 	t.Helper()
 	select {
-	case got := <-a.told:
+	case got := <-a.requests:
 		require.Equal(t, token, got)
 	case <-time.After(time.Minute):
 		require.FailNow(t, "the page was not asked for", "at %q; asked for: %q", token, a.all())
@@ -60,16 +61,16 @@ func listed(ctx context.Context, a *aggregate.Aggregate, token string) (rows []s
 	return rows, page.GetNextPageToken(), err
 }
 
-// TestPagesAreAskedForAheadOfNeed: with a page delivered, so many of the following
+// TestReadAhead_AsksForPagesAheadOfNeed: with a page delivered, so many of the following
 // ones are asked for, and no more, until the next page is fetched.
-func TestPagesAreAskedForAheadOfNeed(t *testing.T) {
+func TestReadAhead_AsksForPagesAheadOfNeed(t *testing.T) {
 	t.Parallel()
 	for ahead := range 4 {
 		t.Run(fmt.Sprint(ahead), func(t *testing.T) {
 			t.Parallel()
-			asked := newAsked()
+			asked := newRequestLog()
 			a := aggregateOf(t, []aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: serve(t, users(11), asked.interference), ReadAhead: ahead}})
-			within := min(ahead, aggregate.MostReadAhead)
+			within := min(ahead, policy.MostReadAhead)
 			var all, want []string
 			pages := 0
 			for token, more := "", true; more; more = token != "" {
@@ -89,12 +90,12 @@ func TestPagesAreAskedForAheadOfNeed(t *testing.T) {
 	}
 }
 
-// TestNothingIsReadAheadOfAnError: the error of a page that was asked for ahead of
+// TestReadAhead_StopsAtAnError: the error of a page that was asked for ahead of
 // need is the first attempt of the call for it, and what is behind is asked for only
 // when the page has come.
-func TestNothingIsReadAheadOfAnError(t *testing.T) {
+func TestReadAhead_StopsAtAnError(t *testing.T) {
 	t.Parallel()
-	for ahead := 1; ahead <= aggregate.MostReadAhead; ahead++ {
+	for ahead := 1; ahead <= policy.MostReadAhead; ahead++ {
 		for _, tc := range []struct {
 			name     string
 			code     codes.Code
@@ -107,7 +108,7 @@ func TestNothingIsReadAheadOfAnError(t *testing.T) {
 		} {
 			t.Run(fmt.Sprintf("%s, %d ahead", tc.name, ahead), func(t *testing.T) {
 				t.Parallel()
-				asked := newAsked()
+				asked := newRequestLog()
 				var once sync.Once
 				conn := serve(t, users(6), asked.interference, func(ctx context.Context, _ string, request any, handler grpc.UnaryHandler) (any, error) {
 					failed := false
@@ -120,7 +121,7 @@ func TestNothingIsReadAheadOfAnError(t *testing.T) {
 					return handler(ctx, request)
 				})
 				a, err := aggregate.New([]aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: conn, ReadAhead: ahead}},
-					aggregate.WithRetry(aggregate.RetryPolicy{MaxAttempts: tc.attempts, InitialDelay: time.Millisecond}))
+					aggregate.WithRetry(policy.Retries{MaxAttempts: tc.attempts, InitialDelay: time.Millisecond}))
 				require.NoError(t, err)
 				t.Cleanup(a.Close)
 
@@ -143,13 +144,13 @@ func TestNothingIsReadAheadOfAnError(t *testing.T) {
 	}
 }
 
-// TestCloseEndsWhatIsReadAhead: a plugin that does not answer holds nothing up, and
+// TestReadAhead_EndsWithClose: a plugin that does not answer holds nothing up, and
 // calls that come later are answered without reading ahead.
-func TestCloseEndsWhatIsReadAhead(t *testing.T) {
+func TestReadAhead_EndsWithClose(t *testing.T) {
 	t.Parallel()
 	ended := make(chan struct{})
 	var once sync.Once
-	asked := newAsked()
+	asked := newRequestLog()
 	conn := serve(t, users(6), asked.interference, func(ctx context.Context, _ string, request any, handler grpc.UnaryHandler) (any, error) {
 		hangs := false
 		if page, ok := request.(*v2.ResourcesServiceListResourcesRequest); ok && page.GetPageToken() == "2" {

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
 // endedError is what a supervised connection answers if the process ends under
@@ -51,9 +52,9 @@ func (e *ending) Invoke(ctx context.Context, method string, args, reply any, opt
 }
 
 // once tries everything once.
-var once = aggregate.WithRetry(aggregate.RetryPolicy{MaxAttempts: 1})
+var once = aggregate.WithRetry(policy.Retries{MaxAttempts: 1})
 
-func TestASyncGoesOnWithTheNextProcess(t *testing.T) {
+func TestReplacedProcess_SyncGoesOnWithTheNext(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{
 		listResources,
@@ -75,7 +76,7 @@ func TestASyncGoesOnWithTheNextProcess(t *testing.T) {
 	}
 }
 
-func TestACallThatEndsEveryProcessFails(t *testing.T) {
+func TestReplacedProcess_CallThatEndsEveryOneFails(t *testing.T) {
 	t.Parallel()
 	seen := &log{}
 	conn := newEnding(serve(t, users(5)), listResources, 100)
@@ -86,7 +87,7 @@ func TestACallThatEndsEveryProcessFails(t *testing.T) {
 	require.Len(t, seen.retries, 2)
 }
 
-func TestAChangeThatAProcessEndsUnderIsNotRepeated(t *testing.T) {
+func TestReplacedProcess_ChangeIsNotRepeated(t *testing.T) {
 	t.Parallel()
 	const method = v2.ResourceDeleterService_DeleteResourceV2_FullMethodName
 	conn := newEnding(serve(t, users(1)), method, 1)
@@ -97,7 +98,7 @@ func TestAChangeThatAProcessEndsUnderIsNotRepeated(t *testing.T) {
 	require.EqualError(t, err, `plugin "a": deleting user "u1": it broke off, and whether the app did it is not known: the process ended`)
 }
 
-func TestAListingWithoutRowsEnds(t *testing.T) {
+func TestListings_WithoutRowsEnd(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		limited bool // by the app, which does not count
@@ -134,7 +135,7 @@ func TestAListingWithoutRowsEnds(t *testing.T) {
 					return page, nil
 				}
 				a, err := aggregate.New([]aggregate.Plugin{{Instance: "a", Namespace: "a", Conn: serve(t, users(1), answer), IdleTimeout: 10 * time.Minute}},
-					aggregate.WithRetry(aggregate.RetryPolicy{MaxRateLimitWait: 24 * time.Hour}))
+					aggregate.WithRetry(policy.Retries{MaxRateLimitWait: 24 * time.Hour}))
 				require.NoError(t, err)
 				client := a.Client(t.Context())
 				token := ""

@@ -17,9 +17,10 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
-// log is an observer that keeps what it is told.
+// log is an observer that keeps what is reported to it.
 type log struct {
 	mu        sync.Mutex
 	pages     []aggregate.Page
@@ -50,7 +51,7 @@ func (l *log) Retrying(r aggregate.Retry) {
 }
 
 // quick retries without making a test wait.
-var quick = aggregate.RetryPolicy{MaxAttempts: 4, InitialDelay: time.Millisecond, MaxDelay: 2 * time.Millisecond}
+var quick = policy.Retries{MaxAttempts: 4, InitialDelay: time.Millisecond, MaxDelay: 2 * time.Millisecond}
 
 // failing answers calls of a method with the errors in turn, the last one for
 // ever; nil lets a call through.
@@ -91,7 +92,7 @@ func limited(c codes.Code, d time.Duration) func() error {
 
 const listResources = v2.ResourcesService_ListResources_FullMethodName
 
-func TestAnOutageThatPassesCostsNothing(t *testing.T) {
+func TestRetries_AnOutageThatPassesCostsNothing(t *testing.T) {
 	t.Parallel()
 	for _, workers := range []int{1, 4} {
 		seen := &log{}
@@ -109,7 +110,7 @@ func TestAnOutageThatPassesCostsNothing(t *testing.T) {
 	}
 }
 
-func TestTheObserverIsToldEveryPage(t *testing.T) {
+func TestObserver_SeesEveryPage(t *testing.T) {
 	t.Parallel()
 	seen := &log{}
 	client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(3)), "b": serve(t, typed("thing"))}, aggregate.WithObserver(seen))
@@ -122,8 +123,8 @@ func TestTheObserverIsToldEveryPage(t *testing.T) {
 	}, seen.pages)
 }
 
-// TestAnOutageThatStaysEndsTheSync: alone, the SDK's syncer would retry for ever.
-func TestAnOutageThatStaysEndsTheSync(t *testing.T) {
+// TestRetries_AnOutageThatStaysEndsTheSync: alone, the SDK's syncer would retry for ever.
+func TestRetries_AnOutageThatStaysEndsTheSync(t *testing.T) {
 	t.Parallel()
 	for _, method := range []string{
 		v2.ConnectorService_Validate_FullMethodName, v2.ResourceTypesService_ListResourceTypes_FullMethodName, listResources,
@@ -146,7 +147,7 @@ func TestAnOutageThatStaysEndsTheSync(t *testing.T) {
 	}
 }
 
-func TestAnotherErrorIsNotRetried(t *testing.T) {
+func TestRetries_AnotherErrorIsNotRetried(t *testing.T) {
 	t.Parallel()
 	for _, c := range []codes.Code{codes.PermissionDenied, codes.Internal, codes.ResourceExhausted, codes.Unknown} {
 		seen := &log{}
@@ -158,7 +159,7 @@ func TestAnotherErrorIsNotRetried(t *testing.T) {
 	}
 }
 
-func TestAChangeIsNeverRepeated(t *testing.T) {
+func TestRetries_AChangeIsNeverRepeated(t *testing.T) {
 	t.Parallel()
 	const method = v2.ResourceDeleterService_DeleteResourceV2_FullMethodName
 	seen := &log{}
@@ -172,7 +173,7 @@ func TestAChangeIsNeverRepeated(t *testing.T) {
 	require.Empty(t, seen.retries)
 }
 
-func TestCancellingEndsAWaitAtOnce(t *testing.T) {
+func TestRetries_CancelingEndsAWaitAtOnce(t *testing.T) {
 	t.Parallel()
 	for name, failure := range map[string]func() error{
 		"back-off":   code(codes.Unavailable, "down"),
@@ -184,7 +185,7 @@ func TestCancellingEndsAWaitAtOnce(t *testing.T) {
 			defer cancel()
 			// The wait is hours: the test ends only if cancelling ends it.
 			client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(1), failing(listResources, failure))},
-				aggregate.WithRetry(aggregate.RetryPolicy{InitialDelay: 10 * time.Hour, MaxDelay: 10 * time.Hour, MaxElapsed: 100 * time.Hour, MaxRateLimitWait: 100 * time.Hour}),
+				aggregate.WithRetry(policy.Retries{InitialDelay: 10 * time.Hour, MaxDelay: 10 * time.Hour, MaxElapsed: 100 * time.Hour, MaxRateLimitWait: 100 * time.Hour}),
 				aggregate.WithObserver(&log{onRetry: cancel}))
 			_, err := synced(ctx, t, client, 4)
 			require.Equal(t, codes.Canceled, status.Code(err))
@@ -195,7 +196,7 @@ func TestCancellingEndsAWaitAtOnce(t *testing.T) {
 }
 
 // list asks for the users of plugin a.
-func list(ctx context.Context, t *testing.T, policy aggregate.RetryPolicy, seen *log, interfere interference) error {
+func list(ctx context.Context, t *testing.T, policy policy.Retries, seen *log, interfere interference) error {
 	t.Helper()
 	conn := serve(t, users(1), interfere)
 	_, err := of(t, map[string]grpc.ClientConnInterface{"a": conn}, aggregate.WithRetry(policy), aggregate.WithObserver(seen)).
@@ -213,13 +214,13 @@ func (l *log) waits() []time.Duration {
 
 // The tests from here on run on a clock that jumps over every wait.
 
-func TestBackOffDoublesUpToItsLimit(t *testing.T) {
+func TestRetries_BackOffDoublesUpToItsLimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		seen := &log{}
-		var told []ratelimit.WaitEvent
-		ctx := ratelimit.WithWaitObserver(t.Context(), func(_ context.Context, e ratelimit.WaitEvent) { told = append(told, e) })
-		err := list(ctx, t, aggregate.RetryPolicy{}, seen, failing(listResources, code(codes.Unavailable, "down")))
+		var waited []ratelimit.WaitEvent
+		ctx := ratelimit.WithWaitObserver(t.Context(), func(_ context.Context, e ratelimit.WaitEvent) { waited = append(waited, e) })
+		err := list(ctx, t, policy.Retries{}, seen, failing(listResources, code(codes.Unavailable, "down")))
 		require.Equal(t, codes.Aborted, status.Code(err))
 		require.ErrorContains(t, err, `plugin "a": listing resources of type "user": gave up after 8 attempts in `)
 		waits := seen.waits()
@@ -229,27 +230,27 @@ func TestBackOffDoublesUpToItsLimit(t *testing.T) {
 			require.GreaterOrEqual(t, waits[i], longest/2)
 			require.LessOrEqual(t, waits[i], longest)
 		}
-		require.Len(t, told, 7, "the syncer's statistics know of the waits")
-		for i, e := range told {
+		require.Len(t, waited, 7, "the syncer's statistics know of the waits")
+		for i, e := range waited {
 			require.True(t, e.Retry)
 			require.Equal(t, waits[i], e.Duration)
 		}
 	})
 }
 
-func TestRetriesEndWithTheirTime(t *testing.T) {
+func TestRetries_EndWithTheirTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		seen := &log{}
 		start := time.Now()
-		err := list(t.Context(), t, aggregate.RetryPolicy{MaxAttempts: 1000, MaxElapsed: 5 * time.Minute}, seen, failing(listResources, code(codes.Unavailable, "down")))
+		err := list(t.Context(), t, policy.Retries{MaxAttempts: 1000, MaxElapsed: 5 * time.Minute}, seen, failing(listResources, code(codes.Unavailable, "down")))
 		require.Equal(t, codes.Aborted, status.Code(err))
 		require.LessOrEqual(t, time.Since(start), 5*time.Minute)
 		require.Greater(t, time.Since(start), 3*time.Minute)
 	})
 }
 
-func TestAnAttemptHasALimit(t *testing.T) {
+func TestRetries_AnAttemptHasALimit(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		hanging := func(ctx context.Context, method string, request any, handler grpc.UnaryHandler) (any, error) {
@@ -261,7 +262,7 @@ func TestAnAttemptHasALimit(t *testing.T) {
 		}
 		seen := &log{}
 		start := time.Now()
-		err := list(t.Context(), t, aggregate.RetryPolicy{}, seen, hanging)
+		err := list(t.Context(), t, policy.Retries{}, seen, hanging)
 		require.Equal(t, codes.Aborted, status.Code(err))
 		require.ErrorContains(t, err, "gave up after 3 attempts in 30m")
 		require.ErrorContains(t, err, "no answer within 10m0s")
@@ -269,18 +270,18 @@ func TestAnAttemptHasALimit(t *testing.T) {
 	})
 }
 
-func TestTheCallersOwnDeadlineKeepsItsCode(t *testing.T) {
+func TestRetries_TheCallersOwnDeadlineKeepsItsCode(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
-		err := list(ctx, t, aggregate.RetryPolicy{}, &log{}, failing(listResources, code(codes.Unavailable, "down")))
+		err := list(ctx, t, policy.Retries{}, &log{}, failing(listResources, code(codes.Unavailable, "down")))
 		require.Equal(t, codes.DeadlineExceeded, status.Code(err))
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})
 }
 
-func TestTheAppsRateLimitDecidesTheWait(t *testing.T) {
+func TestRateLimit_DecidesTheWait(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]codes.Code{"as the SDK says it": codes.Unavailable, "as others do": codes.ResourceExhausted} {
 		t.Run(name, func(t *testing.T) {
@@ -289,7 +290,7 @@ func TestTheAppsRateLimitDecidesTheWait(t *testing.T) {
 				seen := &log{}
 				start := time.Now()
 				// Far longer than the time for retries and the time for a call.
-				policy := aggregate.RetryPolicy{MaxAttempts: 1, MaxElapsed: time.Minute, CallTimeout: time.Minute, MaxRateLimitWait: 2 * time.Hour}
+				policy := policy.Retries{MaxAttempts: 1, MaxElapsed: time.Minute, CallTimeout: time.Minute, MaxRateLimitWait: 2 * time.Hour}
 				err := list(t.Context(), t, policy, seen, failing(listResources, limited(c, 50*time.Minute), limited(c, 20*time.Minute), fine))
 				require.NoError(t, err)
 				waits := seen.waits()
@@ -302,12 +303,12 @@ func TestTheAppsRateLimitDecidesTheWait(t *testing.T) {
 	}
 }
 
-func TestARateLimitThatAsksForTooMuchFails(t *testing.T) {
+func TestRateLimit_ThatAsksForTooMuchFails(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		seen := &log{}
 		start := time.Now()
-		err := list(t.Context(), t, aggregate.RetryPolicy{}, seen, failing(listResources, limited(codes.Unavailable, 24*time.Hour)))
+		err := list(t.Context(), t, policy.Retries{}, seen, failing(listResources, limited(codes.Unavailable, 24*time.Hour)))
 		require.Equal(t, codes.Aborted, status.Code(err))
 		require.ErrorContains(t, err, "gave up after 1 attempt in ")
 		require.ErrorContains(t, err, "as the app's rate limit asks for another 24h0m")
@@ -316,13 +317,13 @@ func TestARateLimitThatAsksForTooMuchFails(t *testing.T) {
 
 		// However often it asks for little.
 		start = time.Now()
-		err = list(t.Context(), t, aggregate.RetryPolicy{}, seen, failing(listResources, limited(codes.Unavailable, time.Minute)))
+		err = list(t.Context(), t, policy.Retries{}, seen, failing(listResources, limited(codes.Unavailable, time.Minute)))
 		require.Equal(t, codes.Aborted, status.Code(err))
 		require.LessOrEqual(t, time.Since(start), 90*time.Minute)
 	})
 }
 
-func TestARateLimitWithRequestsLeftIsNone(t *testing.T) {
+func TestRateLimit_WithRequestsLeftIsNone(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		seen := &log{}
@@ -333,12 +334,12 @@ func TestARateLimitWithRequestsLeftIsNone(t *testing.T) {
 			require.NoError(t, err)
 			return st.Err()
 		}
-		require.NoError(t, list(t.Context(), t, aggregate.RetryPolicy{}, seen, failing(listResources, left, fine)))
+		require.NoError(t, list(t.Context(), t, policy.Retries{}, seen, failing(listResources, left, fine)))
 		require.LessOrEqual(t, slices.Max(seen.waits()), time.Second)
 	})
 }
 
-func TestAPluginThatBreaksACallOffDoesNotPassForTheCaller(t *testing.T) {
+func TestPluginError_CanceledDoesNotPassForTheCaller(t *testing.T) {
 	t.Parallel()
 	err := list(t.Context(), t, quick, &log{}, failing(listResources, code(codes.Canceled, "context canceled")))
 	require.Equal(t, codes.Aborted, status.Code(err))

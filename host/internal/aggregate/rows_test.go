@@ -607,11 +607,11 @@ func refusals() []refusal {
 	}
 }
 
-// TestARowThatCannotBeSyncedFailsItsOwnPlugin: what ends a sync of the SDK, without a
+// TestRows_ThatCannotBeSyncedFailTheirOwnPlugin: what ends a sync of the SDK, without a
 // word of where it comes from, and what C1 would not take, is refused at the page. Of
 // each kind of listing one such row is also given to the SDK's own syncer, and falls
-// back; with TestLongARowThatCannotBeSyncedFailsItsOwnPlugin all of them are, and do.
-func TestARowThatCannotBeSyncedFailsItsOwnPlugin(t *testing.T) {
+// back; with TestLongRows_ThatCannotBeSyncedFailTheirOwnPlugin all of them are, and do.
+func TestRows_ThatCannotBeSyncedFailTheirOwnPlugin(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	aRowFailsItsOwnPlugin(t, func(tc refusal) bool {
@@ -663,7 +663,7 @@ func aRowFailsItsOwnPlugin(t *testing.T, whole func(tc refusal) bool) {
 			}
 
 			// on-plugin-failure: last-good
-			retail.LastGood = before.lastGood(t, "retail")
+			retail.Baseline = before.baseline(t, "retail")
 			a := aggregateOf(t, []aggregate.Plugin{clinic, retail}, aggregate.WithPackedProfiles())
 			path, err := written(t, a)
 			require.NoError(t, err)
@@ -677,9 +677,9 @@ func aRowFailsItsOwnPlugin(t *testing.T, whole func(tc refusal) bool) {
 	}
 }
 
-// TestPluginsWithoutANamespaceAreHeldAgainstEachOther: they share ids, and so what the
+// TestRows_WithoutANamespaceAreComparedWithEachOther: they share ids, and so what the
 // syncer refuses of two of them together.
-func TestPluginsWithoutANamespaceAreHeldAgainstEachOther(t *testing.T) {
+func TestRows_WithoutANamespaceAreComparedWithEachOther(t *testing.T) {
 	t.Parallel()
 	// club is an app of one type, apart from those of a shop.
 	club := func(annos ...proto.Message) *app {
@@ -712,10 +712,10 @@ func TestPluginsWithoutANamespaceAreHeldAgainstEachOther(t *testing.T) {
 	}
 }
 
-// TestARowOfTheLastGoodSyncThatNoLongerFitsFailsNobody: what the plugin listed before
+// TestRows_OfTheBaselineThatNoLongerFitFailNoPlugin: what the plugin listed before
 // it failed and what is stored of it are of different times, and the syncer would
 // refuse the two together.
-func TestARowOfTheLastGoodSyncThatNoLongerFitsFailsNobody(t *testing.T) {
+func TestRows_OfTheBaselineThatNoLongerFitFailNoPlugin(t *testing.T) {
 	t.Parallel()
 	expands := func(s shop, team string) {
 		moves := entitlement.NewAssignmentEntitlement(s.member(team).GetResource(), "moves")
@@ -765,7 +765,7 @@ func TestARowOfTheLastGoodSyncThatNoLongerFitsFailsNobody(t *testing.T) {
 			before := firstGeneration(t, []aggregate.Plugin{clinic, retail}, 2)
 			healthy := read(t, firstGeneration(t, []aggregate.Plugin{clinic}, 2).path).lines(t, "-")
 
-			retail.Conn, retail.LastGood = serve(t, is.app), before.lastGood(t, "retail")
+			retail.Conn, retail.Baseline = serve(t, is.app), before.baseline(t, "retail")
 			a := aggregateOf(t, []aggregate.Plugin{clinic, retail}, aggregate.WithPackedProfiles())
 			path, err := written(t, a)
 			require.NoError(t, err)
@@ -778,8 +778,8 @@ func TestARowOfTheLastGoodSyncThatNoLongerFitsFailsNobody(t *testing.T) {
 	}
 }
 
-// TestRowsThatTheSyncerTakesAreTaken: what looks like one of the refusals and is none.
-func TestRowsThatTheSyncerTakesAreTaken(t *testing.T) {
+// TestRows_ThatTheSyncerTakesPass: what looks like one of the refusals and is none.
+func TestRows_ThatTheSyncerTakesPass(t *testing.T) {
 	t.Parallel()
 	for _, tc := range []struct {
 		name      string

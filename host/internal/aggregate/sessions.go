@@ -40,10 +40,10 @@ func (c *sessionClient) SetSessionStore(ctx context.Context, store sessions.Sess
 }
 
 // join lets the plugin use the session store in a call of a sync.
-func (r *route) join(request proto.Message) {
+func (p *plugin) join(request proto.Message) {
 	of, ok := request.(interface{ GetActiveSyncId() string })
-	if ok && of.GetActiveSyncId() != "" && r.aggregate.sessions != nil {
-		r.aggregate.sessions.Join(r.instance, of.GetActiveSyncId())
+	if ok && of.GetActiveSyncId() != "" && p.aggregate.sessions != nil {
+		p.aggregate.sessions.Join(p.Instance, of.GetActiveSyncId())
 	}
 }
 

@@ -18,7 +18,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-func TestEqualIDsOfTwoAppsAreKeptApart(t *testing.T) {
+func TestSync_EqualIDsOfTwoAppsStayDistinct(t *testing.T) {
 	t.Parallel()
 	for _, workers := range []int{1, 4} {
 		t.Run(fmt.Sprintf("%d workers", workers), func(t *testing.T) {
@@ -170,7 +170,7 @@ func (c contents) lines(t testing.TB, namespace string) []string {
 	return all
 }
 
-func TestReferencesSurviveTheAggregate(t *testing.T) {
+func TestSync_ReferencesSurviveTheAggregate(t *testing.T) {
 	t.Parallel()
 	// The oracle: the same app, synced by the SDK without an aggregate.
 	path, err := synced(t.Context(), t, connectorclient.NewConnectorClient(t.Context(), serve(t, crm(t))), 1)
@@ -270,7 +270,7 @@ func (c contents) requireNothingDangles(t testing.TB) {
 	}
 }
 
-func TestGrantsExpandThroughTheAggregate(t *testing.T) {
+func TestSync_GrantsExpandThroughTheAggregate(t *testing.T) {
 	t.Parallel()
 	client := of(t, map[string]grpc.ClientConnInterface{"a": serve(t, users(2)), "c": serve(t, crm(t))})
 	path, err := synced(t.Context(), t, client, 4)

@@ -23,6 +23,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 )
 
@@ -75,7 +76,7 @@ func directory(t testing.TB) *app {
 }
 
 // clubs is an app whose type of accounts has no entitlements and whose other type has,
-// with a grant that brings a resource of its own.
+// with a grant that brings a resource.
 func clubs(t testing.TB) *app {
 	t.Helper()
 	people := users(5).types[0]
@@ -96,12 +97,12 @@ func clubs(t testing.TB) *app {
 	return &app{types: []*appType{people, club}}
 }
 
-// TestASyncFileHoldsWhatTheSDKsOwnSyncWould: with pages read ahead, profiles packed and
+// TestSyncFile_HasWhatTheSDKsOwnSyncWould: with pages read ahead, profiles packed and
 // the syncer's store spared, what is in the file is what the SDK writes by itself. Here
 // each app is read in the way that is usual, and all together in every scope, once as
-// usual and once as unlike it as can be. TestLongASyncFileHoldsWhatTheSDKsOwnSyncWould
+// usual and once as unlike it as can be. TestLongSyncFile_HasWhatTheSDKsOwnSyncWould
 // takes every app in every way.
-func TestASyncFileHoldsWhatTheSDKsOwnSyncWould(t *testing.T) {
+func TestSyncFile_HasWhatTheSDKsOwnSyncWould(t *testing.T) {
 	t.Parallel()
 	holdsWhatTheSDKWould(t, func(app, scope string, engine c1zstore.Engine, workers int) bool {
 		switch {
@@ -148,7 +149,7 @@ func holdsWhatTheSDKWould(t *testing.T, choose func(app, scope string, engine c1
 							name := string(rune('a' + i))
 							plugin := aggregate.Plugin{Instance: name, Namespace: name, Conn: serve(t, one)}
 							plain = append(plain, plugin)
-							plugin.ReadAhead = 1 + i%aggregate.MostReadAhead
+							plugin.ReadAhead = 1 + i%policy.MostReadAhead
 							plugins = append(plugins, plugin)
 						}
 						want, err := synced(t.Context(), t, aggregateOf(t, plain).Client(t.Context()), workers,
@@ -170,8 +171,8 @@ func holdsWhatTheSDKWould(t *testing.T, choose func(app, scope string, engine c1
 	}
 }
 
-// TestAPluginIsNotNeededAnyMoreOnceItIsRead: it may end while the file is packed.
-func TestAPluginIsNotNeededAnyMoreOnceItIsRead(t *testing.T) {
+// TestSyncFile_PluginIsNotNeededOnceItIsRead: it may end while the file is packed.
+func TestSyncFile_PluginIsNotNeededOnceItIsRead(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		fails string // a method

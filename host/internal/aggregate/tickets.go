@@ -11,6 +11,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
+	"github.com/batonhost/baton-host/host/internal/rename"
 )
 
 // maxPageToken is the longest page token, in bytes (validate rule of
@@ -36,7 +39,7 @@ func (at schemasAt) token() (string, error) {
 	return token, nil
 }
 
-// resume is the plugin that a page token has come to, by its place among all,
+// resume returns the plugin that a page token has come to, by its place among all,
 // and the plugin's own token.
 func (a *Aggregate) resume(token string) (place int, own string, err error) {
 	if token == "" {
@@ -48,14 +51,14 @@ func (a *Aggregate) resume(token string) (place int, own string, err error) {
 		err = json.Unmarshal(words, &at)
 	}
 	if err == nil {
-		for i, r := range a.routes {
+		for i, p := range a.plugins {
 			// Only what was given out is taken: the same JSON, byte by byte.
-			if again, err := at.token(); r.instance == at.Instance && err == nil && again == token {
+			if again, err := at.token(); p.Instance == at.Instance && err == nil && again == token {
 				return i, at.Token, nil
 			}
 		}
 	}
-	return 0, "", status.Error(codes.InvalidArgument, "listing ticket schemas: the page token is none that was given out for these plugins")
+	return 0, "", status.Error(codes.InvalidArgument, "listing ticket schemas: the page token was not issued for these plugins")
 }
 
 // listTicketSchemas reads the plugins' schemas one plugin after the other. A
@@ -67,11 +70,11 @@ func (a *Aggregate) listTicketSchemas(ctx context.Context, request *v2.TicketsSe
 		return err
 	}
 	var none []error
-	for i, r := range a.routes[place:] {
+	for i, p := range a.plugins[place:] {
 		asked := proto.CloneOf(request)
 		asked.SetPageToken(own)
 		page := &v2.TicketsServiceListTicketSchemasResponse{}
-		err := r.call(ctx, method, asked, page, opts)
+		err := p.call(ctx, method, asked, page, opts)
 		if status.Code(err) == codes.Unimplemented && own == "" {
 			none = append(none, err)
 			continue
@@ -79,44 +82,44 @@ func (a *Aggregate) listTicketSchemas(ctx context.Context, request *v2.TicketsSe
 		if err != nil {
 			return err
 		}
-		next := schemasAt{Instance: r.instance, Token: page.GetNextPageToken()}
+		next := schemasAt{Instance: p.Instance, Token: page.GetNextPageToken()}
 		if next.Token == "" {
-			if place+i+1 == len(a.routes) {
+			if place+i+1 == len(a.plugins) {
 				return into(reply, page)
 			}
-			next.Instance = a.routes[place+i+1].instance
+			next.Instance = a.plugins[place+i+1].Instance
 		}
 		token, err := next.token()
 		if err != nil {
-			return r.failed(codes.Internal, describe(method, asked), err, "its reply cannot be used")
+			return p.failed(codes.Internal, describe(method, asked), err, "its reply cannot be used")
 		}
 		page.SetNextPageToken(token)
 		return into(reply, page)
 	}
-	if len(none) == len(a.routes) {
+	if len(none) == len(a.plugins) {
 		return join(none)
 	}
 	return into(reply, &v2.TicketsServiceListTicketSchemasResponse{})
 }
 
 // bulkCreateTickets has each plugin create its own tickets. What one plugin
-// fails at stands in the error field of its tickets, so that the tickets which
+// fails at is in the error field of its tickets, so that the tickets which
 // others have created are not lost.
 func (a *Aggregate) bulkCreateTickets(ctx context.Context, request *v2.TicketsServiceBulkCreateTicketsRequest, reply proto.Message, opts []grpc.CallOption) error {
 	answers, err := bulk(ctx, a, bulkCall[*v2.TicketsServiceCreateTicketRequest, *v2.TicketsServiceCreateTicketResponse]{
 		method: v2.TicketsService_BulkCreateTickets_FullMethodName,
 		single: v2.TicketsService_CreateTicket_FullMethodName,
-		owner: func(one *v2.TicketsServiceCreateTicketRequest) (string, reference) {
-			return one.GetSchema().GetId(), toTicketSchema
+		owner: func(one *v2.TicketsServiceCreateTicketRequest) (string, rename.Reference) {
+			return one.GetSchema().GetId(), rename.ToTicketSchema
 		},
-		ask: func(ctx context.Context, r *route, own []*v2.TicketsServiceCreateTicketRequest) ([]*v2.TicketsServiceCreateTicketResponse, error) {
+		ask: func(ctx context.Context, p *plugin, own []*v2.TicketsServiceCreateTicketRequest) ([]*v2.TicketsServiceCreateTicketResponse, error) {
 			answer := &v2.TicketsServiceBulkCreateTicketsResponse{}
-			err := r.ask(ctx, v2.TicketsService_BulkCreateTickets_FullMethodName,
+			err := p.ask(ctx, v2.TicketsService_BulkCreateTickets_FullMethodName,
 				v2.TicketsServiceBulkCreateTicketsRequest_builder{TicketRequests: own}.Build(), answer, opts)
 			return answer.GetTickets(), err
 		},
 		failed: func(err error) *v2.TicketsServiceCreateTicketResponse {
-			return v2.TicketsServiceCreateTicketResponse_builder{Error: cleaned(err)}.Build()
+			return v2.TicketsServiceCreateTicketResponse_builder{Error: policy.Message(err)}.Build()
 		},
 	}, request.GetTicketRequests())
 	if err != nil {
@@ -130,17 +133,17 @@ func (a *Aggregate) bulkGetTickets(ctx context.Context, request *v2.TicketsServi
 	answers, err := bulk(ctx, a, bulkCall[*v2.TicketsServiceGetTicketRequest, *v2.TicketsServiceGetTicketResponse]{
 		method: v2.TicketsService_BulkGetTickets_FullMethodName,
 		single: v2.TicketsService_GetTicket_FullMethodName,
-		owner: func(one *v2.TicketsServiceGetTicketRequest) (string, reference) {
-			return one.GetId(), toTicket
+		owner: func(one *v2.TicketsServiceGetTicketRequest) (string, rename.Reference) {
+			return one.GetId(), rename.ToTicket
 		},
-		ask: func(ctx context.Context, r *route, own []*v2.TicketsServiceGetTicketRequest) ([]*v2.TicketsServiceGetTicketResponse, error) {
+		ask: func(ctx context.Context, p *plugin, own []*v2.TicketsServiceGetTicketRequest) ([]*v2.TicketsServiceGetTicketResponse, error) {
 			answer := &v2.TicketsServiceBulkGetTicketsResponse{}
-			err := r.ask(ctx, v2.TicketsService_BulkGetTickets_FullMethodName,
+			err := p.ask(ctx, v2.TicketsService_BulkGetTickets_FullMethodName,
 				v2.TicketsServiceBulkGetTicketsRequest_builder{TicketRequests: own}.Build(), answer, opts)
 			return answer.GetTickets(), err
 		},
 		failed: func(err error) *v2.TicketsServiceGetTicketResponse {
-			return v2.TicketsServiceGetTicketResponse_builder{Error: cleaned(err)}.Build()
+			return v2.TicketsServiceGetTicketResponse_builder{Error: policy.Message(err)}.Build()
 		},
 	}, request.GetTicketRequests())
 	if err != nil {
@@ -149,11 +152,11 @@ func (a *Aggregate) bulkGetTickets(ctx context.Context, request *v2.TicketsServi
 	return into(reply, v2.TicketsServiceBulkGetTicketsResponse_builder{Tickets: answers}.Build())
 }
 
-// bulkCall is a call that is many calls in one, each with an answer of its own.
+// bulkCall is a call that is many calls in one, each with its own answer.
 type bulkCall[Q, A proto.Message] struct {
 	method, single string
-	owner          func(Q) (id string, ref reference)
-	ask            func(ctx context.Context, r *route, own []Q) ([]A, error)
+	owner          func(Q) (id string, ref rename.Reference)
+	ask            func(ctx context.Context, p *plugin, own []Q) ([]A, error)
 	failed         func(error) A
 }
 
@@ -165,8 +168,8 @@ func bulk[Q, A proto.Message](ctx context.Context, a *Aggregate, call bulkCall[Q
 		places []int
 		own    []Q
 	}
-	shares := map[*route]*share{}
-	var asked []*route
+	shares := map[*plugin]*share{}
+	var asked []*plugin
 	var failures []error
 	refuse := func(place int, err error) {
 		answers[place] = call.failed(err)
@@ -174,13 +177,13 @@ func bulk[Q, A proto.Message](ctx context.Context, a *Aggregate, call bulkCall[Q
 	}
 	for place, request := range requests {
 		id, ref := call.owner(request)
-		r, err := a.ownerOf(ctx, describe(call.single, request), id, ref)
+		p, err := a.ownerOf(ctx, describe(call.single, request), id, ref)
 		if err == nil {
-			err = r.permitted(call.method, describe(call.single, request))
+			err = p.permitted(call.method, describe(call.single, request))
 		}
 		var own proto.Message
 		if err == nil {
-			own, err = r.own(call.single, request)
+			own, err = p.own(call.single, request)
 		}
 		if err != nil {
 			refuse(place, err)
@@ -191,22 +194,22 @@ func bulk[Q, A proto.Message](ctx context.Context, a *Aggregate, call bulkCall[Q
 			refuse(place, status.Errorf(codes.Internal, "%s: the request became a %T", call.single, own))
 			continue
 		}
-		if shares[r] == nil {
-			shares[r] = &share{}
-			asked = append(asked, r)
+		if shares[p] == nil {
+			shares[p] = &share{}
+			asked = append(asked, p)
 		}
-		shares[r].places = append(shares[r].places, place)
-		shares[r].own = append(shares[r].own, typed)
+		shares[p].places = append(shares[p].places, place)
+		shares[p].own = append(shares[p].own, typed)
 	}
 
 	type outcome struct {
 		answers []A
 		err     error
 	}
-	outcomes, err := fanOut(ctx, asked, func(ctx context.Context, r *route) (outcome, error) {
-		given, err := call.ask(ctx, r, shares[r].own)
-		if err == nil && len(given) != len(shares[r].own) {
-			err = r.refused(codes.Internal, describe(call.method, nil), "it answered with %d tickets to %d requests, so none can be told", len(given), len(shares[r].own))
+	outcomes, err := fanOut(ctx, asked, func(ctx context.Context, p *plugin) (outcome, error) {
+		given, err := call.ask(ctx, p, shares[p].own)
+		if err == nil && len(given) != len(shares[p].own) {
+			err = p.refused(codes.Internal, describe(call.method, nil), "it answered with %d tickets to %d requests, so none can be matched", len(given), len(shares[p].own))
 		}
 		return outcome{answers: given, err: err}, nil
 	})
@@ -215,16 +218,16 @@ func bulk[Q, A proto.Message](ctx context.Context, a *Aggregate, call bulkCall[Q
 	}
 	succeeded := len(requests) == 0
 	for i, o := range outcomes {
-		r := asked[i]
-		for j, place := range shares[r].places {
+		p := asked[i]
+		for j, place := range shares[p].places {
 			if o.err != nil {
 				answers[place] = call.failed(o.err)
 				continue
 			}
 			succeeded = true
 			answers[place] = o.answers[j]
-			if err := r.names.toAggregate(o.answers[j], nil); err != nil {
-				answers[place] = call.failed(r.failed(codes.Internal, describe(call.single, shares[r].own[j]), err, "its reply cannot be used"))
+			if err := p.names.ToAggregate(o.answers[j], nil); err != nil {
+				answers[place] = call.failed(p.failed(codes.Internal, describe(call.single, shares[p].own[j]), err, "its reply cannot be used"))
 			}
 		}
 		if o.err != nil {

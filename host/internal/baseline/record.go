@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -58,10 +59,38 @@ type Part struct {
 	Metadata *Metadata `json:"metadata,omitempty"`
 }
 
-// Elsewhere is that of the aggregate.
+// Elsewhere are the resource types of a plugin whose rows came in a listing of another
+// resource than the row's own: the grants of a role that is found in the grants of a
+// group, say. A sync file does not keep which listing a row came in, it files the row
+// under its own resource.
 type Elsewhere struct {
 	Entitlements []string `json:"entitlements,omitempty"`
 	Grants       []string `json:"grants,omitempty"`
+}
+
+// RowKind is what a listing under a resource is of.
+type RowKind string
+
+// The kinds of rows.
+const (
+	Entitlements RowKind = "entitlements"
+	Grants       RowKind = "grants"
+)
+
+// MayHold says whether rows of a resource of this type may have come in the listing of
+// another resource. What is not known may be.
+func (e *Elsewhere) MayHold(kind RowKind, typeID string) bool {
+	return e == nil || slices.Contains(e.of(kind), typeID)
+}
+
+// MayHoldAny says whether there may be any such rows.
+func (e *Elsewhere) MayHoldAny(kind RowKind) bool { return e == nil || len(e.of(kind)) > 0 }
+
+func (e *Elsewhere) of(kind RowKind) []string {
+	if kind == Grants {
+		return e.Grants
+	}
+	return e.Entitlements
 }
 
 // Entitlement is the SDK's, in protobuf's JSON.

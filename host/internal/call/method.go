@@ -12,7 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 
-	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -68,7 +68,7 @@ func methodsOf(service protoreflect.ServiceDescriptor) []Method {
 		path := fmt.Sprintf("/%s/%s", service.FullName(), method.Name())
 		methods = append(methods, Method{
 			Service: string(service.Name()), Name: string(method.Name()), Path: path,
-			Changes: service.ParentFile().Package() == packages[0] && aggregate.Changes(path),
+			Changes: service.ParentFile().Package() == packages[0] && policy.Changes(path),
 			Streams: method.IsStreamingServer(),
 			Fields:  fieldsOf(method.Input()),
 			request: request, answer: answer,

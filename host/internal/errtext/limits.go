@@ -1,6 +1,9 @@
 package errtext
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 // limits are what a system reports when one of its limits is reached, and what a
 // person does about it. The longer text comes first.
@@ -28,4 +31,13 @@ func WithLimitHint(text string) string {
 		return text
 	}
 	return text + "; " + hint
+}
+
+// The SDK puts a status inside a status, so that gRPC's prefix turns up anywhere.
+var statusPrefix = regexp.MustCompile(`rpc error: code = \w+ desc = `)
+
+// Plain is the text of an error for people: without gRPC's prefixes, and with what to
+// do about a limit of the system.
+func Plain(text string) string {
+	return WithLimitHint(statusPrefix.ReplaceAllString(text, ""))
 }

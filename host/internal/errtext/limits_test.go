@@ -46,3 +46,20 @@ func TestLimitHint(t *testing.T) {
 		})
 	}
 }
+
+func TestPlain_NamesWhatToDoAboutALimit(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ text, want string }{
+		"H15: a sync file":    {"open sync.c1z: too many open files", "LimitNOFILE="},
+		"H15: a call":         {"rpc error: code = Unavailable desc = dial unix: socket: too many open files", "LimitNOFILE="},
+		"H15: of the machine": {"pipe2: too many open files in system", "fs.file-max"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plain := errtext.Plain(c.text)
+			require.Contains(t, plain, c.want)
+			require.NotContains(t, plain, "rpc error")
+			require.Equal(t, plain, errtext.Plain(plain), "it is said once")
+		})
+	}
+}

@@ -29,3 +29,11 @@ func Lines(text string) string {
 	}
 	return strings.Join(lines, "\n  ")
 }
+
+// Cut cuts a text to a number of bytes, at a whole character.
+func Cut(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "")
+}

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
-	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 const (
@@ -96,7 +96,7 @@ func statusOf(err error) *spb.Status {
 	case errors.Is(err, context.DeadlineExceeded) && code == codes.Unknown:
 		code = codes.DeadlineExceeded
 	}
-	message := aggregate.Plain(err.Error())
+	message := errtext.Plain(err.Error())
 	if len(message) > longestMessage {
 		message = strings.ToValidUTF8(message[:longestMessage], "") + "…"
 	}

@@ -19,7 +19,7 @@ import (
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
 
-	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/backoff"
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/config"
@@ -71,7 +71,7 @@ type Options struct {
 	TempDir string
 	// Accept are the plugins whose deletions are accepted once, by instance name.
 	Accept []string
-	Retry  aggregate.RetryPolicy
+	Retry  policy.Retries
 	// Grace is how long work in hand may go on once the context has ended.
 	Grace time.Duration
 	// StallTimeout is how long C1 may neither take more of a sync file nor, once it has
@@ -85,7 +85,7 @@ type Service struct {
 	upload   *config.Upload
 	plugins  []*fleet.Plugin
 	sessions *session.Stores
-	baseline *baseline.Keep
+	baseline *baseline.Store
 	board    *status.Board
 	history  *history.File
 	options  Options

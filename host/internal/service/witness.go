@@ -11,7 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
-	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 )
 
 // witness sees what the plugin answers in a task that changes something, so that
@@ -31,7 +31,7 @@ func (w *witness) Invoke(ctx context.Context, method string, args, reply any, op
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.failure = err
-	if !aggregate.Changes(method) {
+	if !policy.Changes(method) {
 		return err
 	}
 	w.asked = true

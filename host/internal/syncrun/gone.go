@@ -91,7 +91,7 @@ func quoted(names []string) string {
 // a namespace may have are left out. There is none where there is no baseline. The
 // baseline is unpacked below tmpDir only if its record cannot rule out that there
 // is one.
-func Gone(ctx context.Context, keep *baseline.Keep, tmpDir, upload string, plugins []Plugin, owner func(typeID string) string) (gone []*GoneError, err error) {
+func Gone(ctx context.Context, keep *baseline.Store, tmpDir, upload string, plugins []Plugin, owner func(typeID string) string) (gone []*GoneError, err error) {
 	if known := keep.Known(); !known.StartedAt.IsZero() && nothingGone(plugins, known, owner) {
 		return nil, nil
 	}
@@ -171,7 +171,7 @@ func recordedOwner(known baseline.Sync, typeID string) string {
 	return ""
 }
 
-func goneFrom(upload string, plugins []Plugin, last *baseline.Good, owner func(string) string) []*GoneError {
+func goneFrom(upload string, plugins []Plugin, last *baseline.Baseline, owner func(string) string) []*GoneError {
 	gone := map[string]*GoneError{}
 	missing := func(instance string) *GoneError {
 		if gone[instance] == nil {

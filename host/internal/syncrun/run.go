@@ -16,6 +16,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
@@ -23,7 +24,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 )
 
-// Plugin is one plugin of an upload. Its LastGood is set here.
+// Plugin is one plugin of an upload. Its Baseline is set here.
 type Plugin struct {
 	aggregate.Plugin
 
@@ -60,14 +61,14 @@ type Spec struct {
 	// the upload, and those that it no longer has.
 	Accept map[string]bool
 	// Keep is where the last good sync is; nil if none is kept.
-	Keep *baseline.Keep
+	Keep *baseline.Store
 	// Dir is where files in work go: a directory on the file system on which the
 	// result is to be published.
 	Dir string
 
 	Scope    syncfile.Scope
 	Engine   c1zstore.Engine
-	Retry    aggregate.RetryPolicy
+	Retry    policy.Retries
 	Observer aggregate.Observer
 	// Sessions has the session store of the sync; nil: plugins have none.
 	Sessions *session.Stores
@@ -157,11 +158,11 @@ func concerned(spec Spec) []Plugin {
 type run struct {
 	Spec
 	started  time.Time
-	maxStale time.Duration  // how old what is used of the last good sync may be
-	last     *baseline.Good // nil: none
-	noLast   string         // why there is none, in words
-	first    bool           // there is none yet
-	gone     []*GoneError   // the plugins that only the last good sync has, as far as is known
+	maxStale time.Duration      // how old what is used of the last good sync may be
+	last     *baseline.Baseline // nil: none
+	noLast   string             // why there is none, in words
+	first    bool               // there is none yet
+	gone     []*GoneError       // the plugins that only the last good sync has, as far as is known
 }
 
 // openLast opens the last good sync. That there is none fails nothing yet.
@@ -185,9 +186,9 @@ func (r *run) openLast(ctx context.Context) {
 func (r *run) run(ctx context.Context) (*Result, error) {
 	plugins := make([]aggregate.Plugin, 0, len(r.Plugins))
 	for _, p := range r.Plugins {
-		p.LastGood = nil
+		p.Baseline = nil
 		if r.fallsBack() {
-			p.LastGood, _ = r.lastGood(p.Instance)
+			p.Baseline, _ = r.lastGood(p.Instance)
 		}
 		plugins = append(plugins, p.Plugin)
 	}
@@ -236,7 +237,7 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 func (r *run) fallsBack() bool { return r.Upload.LastGood && len(r.Scope.Resources) == 0 }
 
 // lastGood is what can be answered from for a plugin, or why there is nothing.
-func (r *run) lastGood(instance string) (*aggregate.LastGood, error) {
+func (r *run) lastGood(instance string) (*baseline.Plugin, error) {
 	if r.last == nil {
 		return nil, errors.New(r.noLast)
 	}
@@ -268,7 +269,7 @@ func (r *run) sync(ctx context.Context, plugins []aggregate.Plugin, observer agg
 
 // workers is how many listings the syncer works on at a time. From plugins it is as many
 // as it hands out at once (baton-sdk v0.25.0): one that waits for its plugin's limit
-// (aggregate.Listings) holds a worker, which is a goroutine and costs next to nothing,
+// (policy.ListingLimit) holds a worker, which is a goroutine and costs next to nothing,
 // and must leave others for the plugins that wait for nothing. Where everything is
 // answered from files the machine is the limit.
 func workers(plugins []aggregate.Plugin) int {
@@ -421,16 +422,13 @@ func (r *run) replaced(ctx context.Context, a *aggregate.Aggregate, first *syncf
 		replacement.Conn, replacement.ReadAhead = nil, 0
 		if failure, ok := again[p.Instance]; ok {
 			replacement.Err = failure
-			replacement.LastGood, err = r.lastGood(p.Instance)
+			replacement.Baseline, err = r.lastGood(p.Instance)
 			if err != nil {
 				return nil, nil, err
 			}
 		} else {
-			learned := a.Learned(p.Instance)
 			replacement.Err = errReadAlready
-			replacement.LastGood = &aggregate.LastGood{
-				Store: file, ResourceTypes: learned.ResourceTypes, Static: learned.Static, Elsewhere: learned.Elsewhere, AsOf: r.started,
-			}
+			replacement.Baseline = &baseline.Plugin{File: file, Facts: a.Facts(p.Instance), AsOf: r.started}
 		}
 		plugins = append(plugins, replacement)
 	}
@@ -458,7 +456,7 @@ func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggr
 				asOf, counts = one.AsOf, r.countedBefore(a, p.Instance)
 			}
 		}
-		part := baseline.PartOf(a.Learned(p.Instance), asOf, result.Accounts[p.Instance])
+		part := baseline.PartOf(a.Facts(p.Instance), asOf, result.Accounts[p.Instance])
 		part.Counts = counts
 		result.Sync.Plugins[p.Instance] = part
 		if r.Scope.Whole() && !p.Guard.Off && !r.compared(a, p.Instance) {

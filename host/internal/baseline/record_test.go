@@ -1,0 +1,101 @@
+package baseline
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/require"
+)
+
+// written is a record as hosts have written it since version 1 of its form, without the
+// values that protobuf's JSON writes with changing spaces.
+const written = `{
+  "version": 1,
+  "syncs": {
+    "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03": {
+      "started_at": "2026-11-01T08:00:00Z",
+      "uploaded_at": "2026-11-01T08:05:00Z",
+      "bytes": 4096,
+      "plugins": {
+        "crm": {
+          "as_of": "2026-11-01T08:00:00Z",
+          "accounts": 40,
+          "resource_types": [
+            "crm.role",
+            "crm.user"
+          ],
+          "found_elsewhere": {
+            "entitlements": [
+              "crm.seat"
+            ],
+            "grants": [
+              "crm.role"
+            ]
+          },
+          "counts": {
+            "crm.user": 41
+          }
+        },
+        "wiki": {
+          "as_of": "2026-10-31T08:00:00Z",
+          "accounts": 0,
+          "resource_types": null
+        }
+      }
+    }
+  }
+}`
+
+// TestRecord_KeepsItsForm: records outlive the version of the host that wrote them.
+func TestRecord_KeepsItsForm(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "sync.c1z.json")
+	require.NoError(t, os.WriteFile(path, []byte(written), 0o600))
+	r, err := readRecord(path)
+	require.NoError(t, err)
+	began := time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)
+	require.Equal(t, record{Version: 1, Syncs: map[string]Sync{"5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03": {
+		StartedAt: began, UploadedAt: began.Add(5 * time.Minute), Bytes: 4096,
+		Plugins: map[string]Part{
+			"crm": {
+				AsOf: began, Accounts: 40, ResourceTypes: []string{"crm.role", "crm.user"},
+				Elsewhere: &Elsewhere{Entitlements: []string{"crm.seat"}, Grants: []string{"crm.role"}}, Counts: map[string]int{"crm.user": 41},
+			},
+			"wiki": {AsOf: began.AddDate(0, 0, -1)},
+		},
+	}}}, r)
+
+	require.NoError(t, writeRecord(path, r))
+	again, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(written, string(again)), "to the byte")
+}
+
+// TestRecord_KeepsWhatIsTheSDKs: static entitlements and metadata are protobuf's JSON.
+func TestRecord_KeepsWhatIsTheSDKs(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "sync.c1z.json")
+	require.NoError(t, os.WriteFile(path, []byte(`{"version": 1, "syncs": {"s": {"started_at": "2026-11-01T08:00:00Z", "plugins": {"crm": {
+		"as_of": "2026-11-01T08:00:00Z", "accounts": 1, "resource_types": ["crm.role"],
+		"static_entitlements": {"crm.role": [{"displayName": "Member", "slug": "member"}]}, "metadata": {"displayName": "CRM"}}}}}}`), 0o600))
+	for range 2 {
+		r, err := readRecord(path)
+		require.NoError(t, err)
+		part := r.Syncs["s"].Plugins["crm"]
+		require.Equal(t, "member", part.Static["crm.role"][0].GetSlug())
+		require.Equal(t, "Member", part.Static["crm.role"][0].GetDisplayName())
+		require.Equal(t, "CRM", part.Metadata.GetDisplayName())
+		require.Nil(t, part.Elsewhere, "it is not known")
+		require.NoError(t, writeRecord(path, r))
+	}
+	for text, want := range map[string]string{
+		`{"version": 2}`: "is of version 2, which this baton-host does not know", `{`: "is damaged",
+	} {
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		_, err := readRecord(path)
+		require.ErrorContains(t, err, want)
+	}
+}

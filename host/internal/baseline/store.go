@@ -1,0 +1,228 @@
+package baseline
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	readerv2 "github.com/conductorone/baton-sdk/pb/c1/reader/v2"
+	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
+
+	"github.com/batonhost/baton-host/host/internal/syncfile"
+)
+
+// Store is where one upload's baseline is: a sync file, and a record of the same name
+// with ".json" after it. One process at a time may write there.
+//
+// Its methods may be called concurrently: a file is never seen with the record of
+// another.
+type Store struct {
+	path string
+	mu   sync.RWMutex
+}
+
+// At returns the store whose sync file is at path.
+func At(path string) *Store { return &Store{path: path} }
+
+func (s *Store) recordPath() string { return s.path + ".json" }
+
+// Baseline is the last sync file that C1 accepted, open. Close it.
+type Baseline struct {
+	// File is the sync file.
+	File *syncfile.File
+	// Sync is what is known of it. Without a record it knows no plugin.
+	Sync Sync
+	// Resources is how many resources there were by resource type id, Accounts the
+	// same for types of accounts only: as many as the file has, but of a plugin that
+	// the file has old resources of as many as its app had when it was last read.
+	Resources, Accounts map[string]int
+}
+
+// Open opens the baseline, unpacked below tmpDir. The error is
+// [os.ErrNotExist] where there is none yet, and otherwise says in a sentence what
+// is wrong with it: a file that is damaged, is no full sync or has another record.
+func (s *Store) Open(ctx context.Context, tmpDir string) (*Baseline, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	sum, err := sumOf(s.path)
+	if err != nil {
+		return nil, err
+	}
+	r, err := readRecord(s.recordPath())
+	if err != nil {
+		return nil, fmt.Errorf("the record of the baseline cannot be used: %w", err)
+	}
+	file, err := syncfile.Open(ctx, s.path, tmpDir)
+	if err != nil {
+		return nil, err
+	}
+	opened := &Baseline{File: file, Sync: r.Syncs[sum]}
+	if !file.Full {
+		err = fmt.Errorf("%s is no full sync", s.path)
+	} else {
+		opened.Resources, opened.Accounts, err = file.Count(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close(ctx))
+	}
+	for _, part := range opened.Sync.Plugins {
+		for typeID, n := range part.Counts {
+			for _, counts := range []map[string]int{opened.Resources, opened.Accounts} {
+				if _, counted := counts[typeID]; counted {
+					counts[typeID] = n
+				}
+			}
+		}
+	}
+	return opened, nil
+}
+
+// Close closes the file and removes what was unpacked.
+func (b *Baseline) Close(ctx context.Context) error { return b.File.Close(ctx) }
+
+// Plugin is what one plugin listed in an earlier sync: what is read in its place once
+// it has failed. All ids in it are those of the aggregate.
+type Plugin struct {
+	// File is the sync file, open for reading at the sync that is meant, and for as
+	// long as the Plugin is in use.
+	File Reader
+	// Facts are what must be known of the plugin's rows in the file.
+	Facts
+	// AsOf is when the app itself was last read completely.
+	AsOf time.Time
+}
+
+// Reader is what is read of a sync file; the SDK's c1zstore.Store has it.
+type Reader interface {
+	ListResourceTypes(context.Context, *connectorv2.ResourceTypesServiceListResourceTypesRequest) (*connectorv2.ResourceTypesServiceListResourceTypesResponse, error)
+	ListResources(context.Context, *connectorv2.ResourcesServiceListResourcesRequest) (*connectorv2.ResourcesServiceListResourcesResponse, error)
+	ListEntitlements(context.Context, *connectorv2.EntitlementsServiceListEntitlementsRequest) (*connectorv2.EntitlementsServiceListEntitlementsResponse, error)
+	GetResource(context.Context, *readerv2.ResourcesReaderServiceGetResourceRequest) (*readerv2.ResourcesReaderServiceGetResourceResponse, error)
+	Grants() c1zstore.GrantStore
+}
+
+// Facts are what a later sync needs to know of a plugin's rows in a sync file, and the
+// file does not say.
+type Facts struct {
+	// ResourceTypes are the ids of the plugin's resource types in the file.
+	ResourceTypes []string
+	// Static are the plugin's static entitlements by resource type. The file has
+	// them as entitlements of single resources only.
+	Static map[string][]*connectorv2.Entitlement
+	// Elsewhere is what the plugin listed under another resource than its own; nil if
+	// that is not known, as of a record that an older version wrote.
+	Elsewhere *Elsewhere
+}
+
+// Plugin returns a plugin's part of the baseline, or nil if nothing is known of it. It
+// can be used until the Baseline is closed.
+func (b *Baseline) Plugin(instance string) *Plugin {
+	part, ok := b.Sync.Plugins[instance]
+	if !ok || part.AsOf.IsZero() {
+		return nil
+	}
+	static := map[string][]*connectorv2.Entitlement{}
+	for typeID, rows := range part.Static {
+		for _, row := range rows {
+			static[typeID] = append(static[typeID], row.Entitlement)
+		}
+	}
+	return &Plugin{File: b.File, Facts: Facts{ResourceTypes: part.ResourceTypes, Static: static, Elsewhere: part.Elsewhere}, AsOf: part.AsOf}
+}
+
+// PartOf returns a plugin's part, to be recorded with a sync file.
+func PartOf(facts Facts, asOf time.Time, accounts int) Part {
+	part := Part{AsOf: asOf, Accounts: accounts, ResourceTypes: facts.ResourceTypes, Elsewhere: facts.Elsewhere}
+	for typeID, rows := range facts.Static {
+		for _, row := range rows {
+			if part.Static == nil {
+				part.Static = map[string][]Entitlement{}
+			}
+			part.Static[typeID] = append(part.Static[typeID], Entitlement{row})
+		}
+	}
+	return part
+}
+
+// Known returns what is known of the baseline, without opening its file; the
+// zero value if nothing is.
+func (s *Store) Known() Sync {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, known := s.recorded()
+	return known
+}
+
+// recorded returns the sum of the file that is there, and what is known of it. Nothing is
+// known where there is no file, or no record of it that can be read.
+func (s *Store) recorded() (sum string, known Sync) {
+	sum, err := sumOf(s.path)
+	if err != nil {
+		return "", Sync{}
+	}
+	r, err := readRecord(s.recordPath())
+	if err != nil {
+		return sum, Sync{}
+	}
+	return sum, r.Syncs[sum]
+}
+
+// Replace puts a draft in the place of the baseline. The draft must be on
+// the same file system. It is used up, unless there is an error.
+func (s *Store) Replace(draft *syncfile.Draft, of Sync) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum, known := s.recorded()
+	return s.replace(draft, of, sum, known)
+}
+
+// Advance is Replace for syncs that may end in another order than they began in:
+// a draft of one that began before the baseline is discarded.
+func (s *Store) Advance(draft *syncfile.Draft, of Sync) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	sum, known := s.recorded()
+	if known.StartedAt.After(of.StartedAt) {
+		draft.Discard()
+		return nil
+	}
+	return s.replace(draft, of, sum, known)
+}
+
+// replace is called with the lock held.
+func (s *Store) replace(draft *syncfile.Draft, of Sync, sum string, known Sync) error {
+	fresh, err := sumOf(draft.Path())
+	if err != nil {
+		return err
+	}
+	r := record{Version: recordVersion, Syncs: map[string]Sync{fresh: of}}
+	if !known.StartedAt.IsZero() && sum != fresh {
+		r.Syncs[sum] = known
+	}
+	if err := writeRecord(s.recordPath(), r); err != nil {
+		return fmt.Errorf("the record of the baseline cannot be written in %s: %w", filepath.Dir(s.path), err)
+	}
+	return draft.Publish(s.path)
+}
+
+// sumOf returns a file's SHA-256 in hexadecimal.
+func sumOf(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
+}
