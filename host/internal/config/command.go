@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"github.com/batonhost/baton-host/host/internal/files"
 )
 
 // command is a program with arguments: an interpreter and a script, say. The
@@ -22,7 +24,7 @@ func (l *loader) command(e entry, plugin *Plugin) {
 		case i > 0:
 			plugin.Args = append(plugin.Args, l.argument(text))
 		case strings.ContainsRune(text, filepath.Separator):
-			plugin.Path = within(l.dir, text)
+			plugin.Path = files.Within(l.dir, text)
 		default:
 			path, err := exec.LookPath(text)
 			if err != nil {
@@ -45,8 +47,8 @@ func (l *loader) argument(text string) string {
 		}
 		flag, value = name+"=", after
 	}
-	if _, err := os.Stat(within(l.dir, value)); value == "" || err != nil {
+	if _, err := os.Stat(files.Within(l.dir, value)); value == "" || err != nil {
 		return text
 	}
-	return flag + within(l.dir, value)
+	return flag + files.Within(l.dir, value)
 }

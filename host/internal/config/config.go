@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/batonhost/baton-host/host/internal/errtext"
+	"github.com/batonhost/baton-host/host/internal/secret"
 )
 
 // Config is a configuration without problems.
@@ -106,7 +107,7 @@ type Upload struct {
 	// WithoutCredentials.
 	ClientID string
 	// ClientSecret is given exactly if ClientID is.
-	ClientSecret Secret
+	ClientSecret secret.Text
 	// Plugins are the plugins that it aggregates, in the order of the file, at
 	// least one.
 	Plugins []*Plugin
@@ -201,14 +202,14 @@ func Load(ctx context.Context, path string, opts ...Option) (*Config, error) {
 	l := &loader{
 		walker:      walker{file: path},
 		dir:         dir,
-		resolver:    newResolver(dir, options.lookup),
+		resolver:    secret.NewResolver(dir, options.lookup),
 		credentials: options.credentials,
 		config:      &Config{Path: path},
 	}
 	if options.warn != nil {
-		l.exposure = &exposure{warn: options.warn, written: path, path: absolute, told: map[string]bool{}}
+		l.exposure = secret.NewExposure(options.warn, path, absolute)
 	}
-	l.resolver.blind = !options.references
+	l.resolver.Blind = !options.references
 	l.load(root)
 	if len(l.problems) > 0 {
 		return nil, l.problems.sorted()

@@ -11,6 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/batonhost/baton-host/host/internal/config/keys"
+	"github.com/batonhost/baton-host/host/internal/files"
+	"github.com/batonhost/baton-host/host/internal/secret"
 )
 
 const (
@@ -22,15 +24,18 @@ const (
 	DefaultMaxStale = 72 * time.Hour
 )
 
-var nameForm = regexp.MustCompile(keys.NameForm)
+var (
+	nameForm     = regexp.MustCompile(keys.NameForm)
+	variableForm = regexp.MustCompile(secret.VariableForm)
+)
 
 // loader makes a Config of the nodes of a file.
 type loader struct {
 	walker
 	dir         string // of the file
-	resolver    *resolver
+	resolver    *secret.Resolver
 	credentials bool
-	exposure    *exposure
+	exposure    *secret.Exposure
 	config      *Config
 }
 
@@ -50,13 +55,13 @@ func (l *loader) load(root *yaml.Node) {
 
 func (l *loader) stateDir(e entry) {
 	if dir, ok := l.plainText(e.value, "state-dir"); ok {
-		l.config.StateDir = within(l.dir, dir)
+		l.config.StateDir = files.Within(l.dir, dir)
 	}
 }
 
 func (l *loader) pluginDirs(e entry) {
 	for _, dir := range l.texts(e.value, "plugin-dirs") {
-		l.config.PluginDirs = append(l.config.PluginDirs, within(l.dir, dir.text))
+		l.config.PluginDirs = append(l.config.PluginDirs, files.Within(l.dir, dir.text))
 	}
 }
 
@@ -129,7 +134,7 @@ func (l *loader) app(e entry, plugin *Plugin) {
 
 func (l *loader) path(e entry, plugin *Plugin) {
 	if path, ok := l.plainText(e.value, "path"); ok {
-		plugin.Path = within(l.dir, path)
+		plugin.Path = files.Within(l.dir, path)
 	}
 }
 

@@ -1,5 +1,6 @@
 // Package files makes the private directories that a run works in and removes
-// those that dead runs left behind, and replaces files of the state whole.
+// those that dead runs left behind, replaces files of the state whole, and reads files
+// that people name within a limit, with errors in sentences.
 //
 // Whoever needs scratch space that must not stay behind calls it: the writer and
 // the reader of sync files, and the supervisor for its sockets. It must never

@@ -1,6 +1,10 @@
 package keys
 
-import "time"
+import (
+	"time"
+
+	"github.com/batonhost/baton-host/host/internal/secret"
+)
 
 //go:generate go run ./gen
 
@@ -11,9 +15,6 @@ const NameForm = `^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$`
 
 // MaxName is the greatest length of such a name, in bytes.
 const MaxName = 64
-
-// VariableForm is the form of the name of an environment variable.
-const VariableForm = `^[A-Za-z_][A-Za-z0-9_]*$`
 
 const (
 	second   = int64(time.Second)
@@ -78,7 +79,7 @@ var (
 		Meaning: "`\"\"` leaves this plugin's ids without the prefix, to take over from a stand-alone connector in place. Default: the instance name is the prefix",
 	}
 	Env = Key{
-		Name: "env", Kind: Texts, Names: VariableForm, Example: "[AWS_REGION]",
+		Name: "env", Kind: Texts, Names: secret.VariableForm, Example: "[AWS_REGION]",
 		Meaning: "names of environment variables that the plugin may see beyond `PATH`, `HOME`, proxies and certificates",
 	}
 	LogLevel = Key{

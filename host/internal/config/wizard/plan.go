@@ -8,8 +8,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/config/keys"
+	"github.com/batonhost/baton-host/host/internal/secret"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -59,7 +59,7 @@ type field struct {
 type secretFile struct {
 	field   string // that refers to it
 	path    string // from the configuration's directory, with slashes
-	content config.Secret
+	content secret.Text
 }
 
 var nameForm = regexp.MustCompile(keys.NameForm)
@@ -128,7 +128,7 @@ func (p *Plan) unset() []string {
 	var names []string
 	seen := map[string]bool{}
 	for _, text := range p.texts() {
-		variables, _, _ := config.References(text) // Their forms have been checked.
+		variables, _, _ := secret.References(text) // Their forms have been checked.
 		for _, name := range variables {
 			if value, ok := p.request.Lookup(name); (!ok || value == "") && !seen[name] {
 				seen[name] = true

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/secret"
 )
 
 // Written is what a plan became.
@@ -54,8 +55,8 @@ func (p *Plan) Write(ctx context.Context, path string) (_ *Written, err error) {
 		}
 	}()
 	written := &Written{Unset: p.unset(), Instance: p.request.Instance, Upload: p.request.Upload}
-	for _, secret := range p.secrets {
-		place, err := made.secret(secret)
+	for _, one := range p.secrets {
+		place, err := made.secret(one)
 		if err != nil {
 			return nil, err
 		}
@@ -124,7 +125,7 @@ func (p *Plan) resolvable() bool {
 		return false
 	}
 	for _, text := range p.texts() {
-		_, files, _ := config.References(text) // Their forms have been checked.
+		_, files, _ := secret.References(text) // Their forms have been checked.
 		for _, file := range files {
 			if !filepath.IsAbs(file) {
 				file = filepath.Join(p.request.Dir, file)
@@ -154,8 +155,8 @@ func (m *made) remove() {
 }
 
 // secret writes a secret into a file that only its owner may read.
-func (m *made) secret(secret secretFile) (string, error) {
-	path := filepath.Join(m.dir, filepath.FromSlash(secret.path))
+func (m *made) secret(one secretFile) (string, error) {
+	path := filepath.Join(m.dir, filepath.FromSlash(one.path))
 	dir := filepath.Dir(path)
 	err := os.Mkdir(dir, 0o700)
 	switch {
@@ -172,7 +173,7 @@ func (m *made) secret(secret secretFile) (string, error) {
 		return "", fmt.Errorf("the secret cannot be kept in %s: %w", path, err)
 	}
 	m.files = append(m.files, path)
-	_, err = file.WriteString(secret.content.Reveal() + "\n")
+	_, err = file.WriteString(one.content.Reveal() + "\n")
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return "", fmt.Errorf("the secret cannot be kept in %s: %w", path, err)
 	}
