@@ -4,8 +4,6 @@ import (
 	"strconv"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/batonhost/baton-host/host/internal/config/keys"
 )
 
 // DefaultDeletionGuard is the guard of a plugin whose entry does not say.
@@ -24,7 +22,7 @@ func (l *loader) deletionGuard(e entry, plugin *Plugin) {
 		return
 	}
 	var types entry
-	l.limits(e.value, "deletion-guard", &guard.Accounts, handlers{keys.ResourceTypes.Name: func(e entry) { types = e }})
+	l.limits(e.value, "deletion-guard", &guard.Accounts, handlers{KeyResourceTypes.Name: func(e entry) { types = e }})
 	for _, e := range l.entries(types.value, "resource-types") {
 		limits := guard.Accounts
 		l.limits(e.value, "the deletion-guard of resource type "+quotedName(e.key.Value), &limits, handlers{})
@@ -36,16 +34,16 @@ func (l *loader) deletionGuard(e entry, plugin *Plugin) {
 }
 
 func (l *loader) limits(n *yaml.Node, what string, limits *DeletionLimits, more handlers) {
-	more[keys.KeepPercent.Name] = func(e entry) { l.whole(e.value, keys.KeepPercent, &limits.KeepPercent) }
-	more[keys.MinMissing.Name] = func(e entry) {
-		l.whole(e.value, keys.MinMissing, &limits.MinMissing)
+	more[KeyKeepPercent.Name] = func(e entry) { l.whole(e.value, KeyKeepPercent, &limits.KeepPercent) }
+	more[KeyMinMissing.Name] = func(e entry) {
+		l.whole(e.value, KeyMinMissing, &limits.MinMissing)
 		limits.Explicit = !isNull(e.value)
 	}
 	l.mapping(n, what, "", more)
 }
 
 // whole is a whole number within the key's limits.
-func (l *loader) whole(n *yaml.Node, key keys.Key, into *int) {
+func (l *loader) whole(n *yaml.Node, key Key, into *int) {
 	text, ok := l.plainText(n, key.Name)
 	if !ok {
 		return

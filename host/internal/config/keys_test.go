@@ -12,20 +12,19 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host/internal/config"
-	"github.com/batonhost/baton-host/host/internal/config/keys"
 )
 
 // sections are a file with an unknown key in each section, by what the table has
 // for it.
 var sections = map[string]struct {
 	text string
-	keys []keys.Key
+	keys []config.Key
 }{
-	"the file":            {"frobnicate: 1\nplugins: { a: {} }\n", keys.File.Keys},
-	"a plugin":            {"plugins: { a: { frobnicate: 1 } }\n", keys.Plugins.Keys},
-	"a deletion guard":    {"plugins: { a: { deletion-guard: { frobnicate: 1 } } }\n", keys.Guard.Keys},
-	"a guard of one type": {"plugins: { a: { deletion-guard: { resource-types: { user: { frobnicate: 1 } } } } }\n", keys.ResourceTypes.Keys},
-	"an upload":           {"plugins: { a: {} }\nuploads: { u: { plugins: [a], frobnicate: 1 } }\n", keys.Uploads.Keys},
+	"the file":            {"frobnicate: 1\nplugins: { a: {} }\n", config.KeyFile.Keys},
+	"a plugin":            {"plugins: { a: { frobnicate: 1 } }\n", config.KeyPlugins.Keys},
+	"a deletion guard":    {"plugins: { a: { deletion-guard: { frobnicate: 1 } } }\n", config.KeyDeletionGuard.Keys},
+	"a guard of one type": {"plugins: { a: { deletion-guard: { resource-types: { user: { frobnicate: 1 } } } } }\n", config.KeyResourceTypes.Keys},
+	"an upload":           {"plugins: { a: {} }\nuploads: { u: { plugins: [a], frobnicate: 1 } }\n", config.KeyUploads.Keys},
 }
 
 var takes = regexp.MustCompile(`"frobnicate"; .* takes ([a-z, -]+)`)
@@ -53,7 +52,7 @@ func TestTheDefaultsOfTheTableAreThoseOfTheReader(t *testing.T) {
 	t.Parallel()
 	var plugin, guard, upload strings.Builder
 	count := 0
-	keys.File.Walk(func(path string, key keys.Key) {
+	config.KeyFile.Walk(func(path string, key config.Key) {
 		if key.Default == "" {
 			return
 		}
@@ -81,19 +80,19 @@ func TestTheDefaultsOfTheTableAreThoseOfTheReader(t *testing.T) {
 func TestEveryKeyHasAMeaningAndAForm(t *testing.T) {
 	t.Parallel()
 	var paths []string
-	keys.File.Walk(func(path string, key keys.Key) {
+	config.KeyFile.Walk(func(path string, key config.Key) {
 		paths = append(paths, path)
 		require.NotEmpty(t, key.Meaning, path)
 		require.NotRegexp(t, `\.$`, key.Meaning, path)
 		require.NotEmpty(t, key.Form(), path)
-		if key.Kind == keys.Duration || key.Kind == keys.Size {
+		if key.Kind == config.KindDuration || key.Kind == config.KindSize {
 			require.Less(t, key.Least, key.Most, path)
 			require.NotEmpty(t, key.Example, path)
 		}
 	})
 	require.Len(t, slices.Compact(slices.Sorted(slices.Values(paths))), len(paths))
 	require.Contains(t, paths, "plugins.NAME.deletion-guard.resource-types.TYPE.keep-percent")
-	require.Equal(t, "a duration from 1m to 2160h", keys.MaxStale.Form())
-	require.Equal(t, "a size from 64KiB to 32MiB", keys.MaxPageSize.Form())
-	require.Equal(t, "`off`, or a mapping", keys.Guard.Form())
+	require.Equal(t, "a duration from 1m to 2160h", config.KeyMaxStale.Form())
+	require.Equal(t, "a size from 64KiB to 32MiB", config.KeyMaxPageSize.Form())
+	require.Equal(t, "`off`, or a mapping", config.KeyDeletionGuard.Form())
 }

@@ -5,8 +5,6 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"go.yaml.in/yaml/v3"
-
-	"github.com/batonhost/baton-host/host/internal/config/keys"
 )
 
 // Limits are what one plugin may take, and how it is treated that takes more.
@@ -41,7 +39,7 @@ func DefaultLimits() Limits {
 		CallTimeout:   10 * time.Minute,
 		IdleTimeout:   30 * time.Minute,
 		HealthTimeout: 20 * time.Second,
-		PageSize:      keys.MostPageSize,
+		PageSize:      mostPageSize,
 		ReadAhead:     1,
 		MaxRows:       20_000_000,
 		Restarts:      5,
@@ -51,7 +49,7 @@ func DefaultLimits() Limits {
 
 // limitKeys are the keys of a plugin's entry that set its limits.
 func (l *loader) limitKeys(limits *Limits) handlers {
-	duration := func(key keys.Key, into *time.Duration) func(entry) {
+	duration := func(key Key, into *time.Duration) func(entry) {
 		return func(e entry) {
 			if d, ok := l.duration(e.value, key); ok {
 				*into = d
@@ -59,21 +57,21 @@ func (l *loader) limitKeys(limits *Limits) handlers {
 		}
 	}
 	return handlers{
-		keys.CallTimeout.Name:   duration(keys.CallTimeout, &limits.CallTimeout),
-		keys.IdleTimeout.Name:   duration(keys.IdleTimeout, &limits.IdleTimeout),
-		keys.HealthTimeout.Name: duration(keys.HealthTimeout, &limits.HealthTimeout),
-		keys.RestartWindow.Name: duration(keys.RestartWindow, &limits.RestartWindow),
-		keys.ReadAhead.Name:     func(e entry) { l.whole(e.value, keys.ReadAhead, &limits.ReadAhead) },
-		keys.Concurrency.Name:   func(e entry) { l.whole(e.value, keys.Concurrency, &limits.Concurrency) },
-		keys.MaxRows.Name:       func(e entry) { l.whole(e.value, keys.MaxRows, &limits.MaxRows) },
-		keys.RestartLimit.Name:  func(e entry) { l.whole(e.value, keys.RestartLimit, &limits.Restarts) },
-		keys.MemoryLimit.Name: func(e entry) {
-			if size, ok := l.size(e.value, keys.MemoryLimit); ok {
+		KeyCallTimeout.Name:   duration(KeyCallTimeout, &limits.CallTimeout),
+		KeyIdleTimeout.Name:   duration(KeyIdleTimeout, &limits.IdleTimeout),
+		KeyHealthTimeout.Name: duration(KeyHealthTimeout, &limits.HealthTimeout),
+		KeyRestartWindow.Name: duration(KeyRestartWindow, &limits.RestartWindow),
+		KeyReadAhead.Name:     func(e entry) { l.whole(e.value, KeyReadAhead, &limits.ReadAhead) },
+		KeyConcurrency.Name:   func(e entry) { l.whole(e.value, KeyConcurrency, &limits.Concurrency) },
+		KeyMaxRows.Name:       func(e entry) { l.whole(e.value, KeyMaxRows, &limits.MaxRows) },
+		KeyRestartLimit.Name:  func(e entry) { l.whole(e.value, KeyRestartLimit, &limits.Restarts) },
+		KeyMemoryLimit.Name: func(e entry) {
+			if size, ok := l.size(e.value, KeyMemoryLimit); ok {
 				limits.Memory = size
 			}
 		},
-		keys.MaxPageSize.Name: func(e entry) {
-			if size, ok := l.size(e.value, keys.MaxPageSize); ok {
+		KeyMaxPageSize.Name: func(e entry) {
+			if size, ok := l.size(e.value, KeyMaxPageSize); ok {
 				limits.PageSize = int(size) //nolint:gosec // It is within limits.
 			}
 		},
@@ -81,7 +79,7 @@ func (l *loader) limitKeys(limits *Limits) handlers {
 }
 
 // size is a number of bytes within the key's limits.
-func (l *loader) size(n *yaml.Node, key keys.Key) (uint64, bool) {
+func (l *loader) size(n *yaml.Node, key Key) (uint64, bool) {
 	text, ok := l.plainText(n, key.Name)
 	if !ok {
 		return 0, false

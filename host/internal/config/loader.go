@@ -10,7 +10,6 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/batonhost/baton-host/host/internal/config/keys"
 	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/secret"
 )
@@ -25,7 +24,7 @@ const (
 )
 
 var (
-	nameForm     = regexp.MustCompile(keys.NameForm)
+	nameForm     = regexp.MustCompile(NameForm)
 	variableForm = regexp.MustCompile(secret.VariableForm)
 )
 
@@ -43,10 +42,10 @@ func (l *loader) load(root *yaml.Node) {
 	l.structure(root, 0)
 	var plugins, uploads entry
 	l.mapping(root, "the file", "", handlers{
-		keys.PluginDirs.Name: l.pluginDirs,
-		keys.StateDir.Name:   l.stateDir,
-		keys.Plugins.Name:    func(e entry) { plugins = e },
-		keys.Uploads.Name:    func(e entry) { uploads = e },
+		KeyPluginDirs.Name: l.pluginDirs,
+		KeyStateDir.Name:   l.stateDir,
+		KeyPlugins.Name:    func(e entry) { plugins = e },
+		KeyUploads.Name:    func(e entry) { uploads = e },
 	})
 	// Uploads refer to plugins, wherever in the file the two stand.
 	declared := l.plugins(root, plugins)
@@ -98,17 +97,17 @@ func (l *loader) plugin(e entry) *Plugin {
 	var path, command entry
 	const hint = "the app's own fields belong under config"
 	known := handlers{
-		keys.App.Name:          func(e entry) { l.app(e, plugin) },
-		keys.Path.Name:         func(e entry) { path = e },
-		keys.Command.Name:      func(e entry) { command = e },
-		keys.Namespace.Name:    func(e entry) { l.namespace(e, plugin) },
-		keys.StartTimeout.Name: func(e entry) { l.startTimeout(e, plugin) },
-		keys.LogLevel.Name:     func(e entry) { l.logLevel(e, plugin) },
-		keys.Env.Name:          func(e entry) { l.env(e, plugin) },
-		keys.Provisioning.Name: func(e entry) { l.yes(e, keys.Provisioning, &plugin.Provisioning) },
-		keys.Unmodified.Name:   func(e entry) { l.yes(e, keys.Unmodified, &plugin.Unmodified) },
-		keys.Guard.Name:        func(e entry) { l.deletionGuard(e, plugin) },
-		keys.Config.Name:       func(e entry) { settings = e },
+		KeyApp.Name:           func(e entry) { l.app(e, plugin) },
+		KeyPath.Name:          func(e entry) { path = e },
+		KeyCommand.Name:       func(e entry) { command = e },
+		KeyNamespace.Name:     func(e entry) { l.namespace(e, plugin) },
+		KeyStartTimeout.Name:  func(e entry) { l.startTimeout(e, plugin) },
+		KeyLogLevel.Name:      func(e entry) { l.logLevel(e, plugin) },
+		KeyEnv.Name:           func(e entry) { l.env(e, plugin) },
+		KeyProvisioning.Name:  func(e entry) { l.yes(e, KeyProvisioning, &plugin.Provisioning) },
+		KeyUnmodified.Name:    func(e entry) { l.yes(e, KeyUnmodified, &plugin.Unmodified) },
+		KeyDeletionGuard.Name: func(e entry) { l.deletionGuard(e, plugin) },
+		KeyConfig.Name:        func(e entry) { settings = e },
 	}
 	maps.Copy(known, l.limitKeys(&plugin.Limits))
 	l.mapping(e.value, "plugin "+quotedName(name), hint, known)
@@ -139,7 +138,7 @@ func (l *loader) path(e entry, plugin *Plugin) {
 }
 
 // yes sets a switch that is off where the file does not say.
-func (l *loader) yes(e entry, key keys.Key, to *bool) {
+func (l *loader) yes(e entry, key Key, to *bool) {
 	switch text, ok := l.plainText(e.value, key.Name); {
 	case !ok || text == "false":
 	case text == "true":
@@ -158,7 +157,7 @@ func (l *loader) namespace(e entry, plugin *Plugin) {
 }
 
 func (l *loader) startTimeout(e entry, plugin *Plugin) {
-	if timeout, ok := l.duration(e.value, keys.StartTimeout); ok {
+	if timeout, ok := l.duration(e.value, KeyStartTimeout); ok {
 		plugin.StartTimeout = timeout
 	}
 }
@@ -167,7 +166,7 @@ func (l *loader) logLevel(e entry, plugin *Plugin) {
 	level, ok := l.plainText(e.value, "log-level")
 	switch {
 	case !ok:
-	case slices.Contains(keys.LogLevel.Allowed, level):
+	case slices.Contains(KeyLogLevel.Allowed, level):
 		plugin.LogLevel = level
 	default:
 		l.report(e.value, "log-level must be debug, info, warn or error")
@@ -186,18 +185,18 @@ func (l *loader) env(e entry, plugin *Plugin) {
 
 // checkName reports a name that is not allowed.
 func (l *loader) checkName(n *yaml.Node, what string) bool {
-	if len(n.Value) <= keys.MaxName && nameForm.MatchString(n.Value) {
+	if len(n.Value) <= MaxName && nameForm.MatchString(n.Value) {
 		return true
 	}
 	l.report(n, "the %s %s is not allowed: it must have lower-case letters, digits, - and _ only, begin and end with a letter or a digit, and have at most %d characters",
-		what, quotedName(n.Value), keys.MaxName)
+		what, quotedName(n.Value), MaxName)
 	return false
 }
 
 // quotedName is a name as a message may repeat it.
 func quotedName(name string) string {
-	if len(name) > keys.MaxName {
-		name = strings.ToValidUTF8(name[:keys.MaxName], "") + "…"
+	if len(name) > MaxName {
+		name = strings.ToValidUTF8(name[:MaxName], "") + "…"
 	}
 	return fmt.Sprintf("%q", name)
 }

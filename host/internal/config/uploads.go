@@ -11,7 +11,6 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/crypto"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/batonhost/baton-host/host/internal/config/keys"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/secret"
 )
@@ -28,11 +27,11 @@ func (l *loader) upload(e entry, declared map[string]*Plugin) *Upload {
 	l.checkName(e.key, "upload name")
 	var id, secret, plugins entry
 	l.mapping(e.value, what, "", handlers{
-		keys.ClientID.Name:        func(e entry) { id = e },
-		keys.ClientSecret.Name:    func(e entry) { secret = e },
-		keys.UploadPlugins.Name:   func(e entry) { plugins = e },
-		keys.OnPluginFailure.Name: func(e entry) { l.onPluginFailure(e, upload) },
-		keys.MaxStale.Name:        func(e entry) { l.maxStale(e, upload) },
+		KeyClientID.Name:        func(e entry) { id = e },
+		KeyClientSecret.Name:    func(e entry) { secret = e },
+		KeyUploadPlugins.Name:   func(e entry) { plugins = e },
+		KeyOnPluginFailure.Name: func(e entry) { l.onPluginFailure(e, upload) },
+		KeyMaxStale.Name:        func(e entry) { l.maxStale(e, upload) },
 	})
 	l.uploadCredentials(upload, what, id, secret)
 
@@ -112,13 +111,13 @@ func (l *loader) onPluginFailure(e entry, upload *Upload) {
 }
 
 func (l *loader) maxStale(e entry, upload *Upload) {
-	if d, ok := l.duration(e.value, keys.MaxStale); ok {
+	if d, ok := l.duration(e.value, KeyMaxStale); ok {
 		upload.MaxStale = d
 	}
 }
 
 // duration is a length of time within the key's limits.
-func (l *loader) duration(n *yaml.Node, key keys.Key) (time.Duration, bool) {
+func (l *loader) duration(n *yaml.Node, key Key) (time.Duration, bool) {
 	text, ok := l.plainText(n, key.Name)
 	if !ok {
 		return 0, false
@@ -126,7 +125,7 @@ func (l *loader) duration(n *yaml.Node, key keys.Key) (time.Duration, bool) {
 	d, err := time.ParseDuration(text)
 	if least, most := time.Duration(key.Least), time.Duration(key.Most); err != nil || d < least || d > most {
 		l.report(n, "%s must be a duration with its unit, such as %s, at least %s and at most %s",
-			key.Name, key.Example, keys.Shortly(least), keys.Shortly(most))
+			key.Name, key.Example, Shortly(least), Shortly(most))
 		return 0, false
 	}
 	return d, true

@@ -1,4 +1,4 @@
-package keys
+package config
 
 import (
 	"fmt"
@@ -12,29 +12,29 @@ import (
 type Kind int
 
 const (
-	// Text is a text on one line.
-	Text Kind = iota
-	// Switch is true or false.
-	Switch
-	// Whole is a whole number.
-	Whole
-	// Duration is a length of time with its unit.
-	Duration
-	// Size is a number of bytes with its unit.
-	Size
-	// Choice is one of the key's Allowed texts.
-	Choice
-	// Texts is a list of texts, each once.
-	Texts
-	// Words is a list of one or more texts: a program and its arguments.
-	Words
-	// Section is a mapping with the key's Keys, or one of its Allowed texts.
-	Section
-	// Named is a mapping from names that people choose to sections with the key's
+	// KindText is a text on one line.
+	KindText Kind = iota
+	// KindSwitch is true or false.
+	KindSwitch
+	// KindWhole is a whole number.
+	KindWhole
+	// KindDuration is a length of time with its unit.
+	KindDuration
+	// KindSize is a number of bytes with its unit.
+	KindSize
+	// KindChoice is one of the key's Allowed texts.
+	KindChoice
+	// KindTexts is a list of texts, each once.
+	KindTexts
+	// KindWords is a list of one or more texts: a program and its arguments.
+	KindWords
+	// KindSection is a mapping with the key's Keys, or one of its Allowed texts.
+	KindSection
+	// KindNamed is a mapping from names that people choose to sections with the key's
 	// Keys.
-	Named
-	// Fields is a mapping with the fields of a plugin.
-	Fields
+	KindNamed
+	// KindFields is a mapping with the fields of a plugin.
+	KindFields
 )
 
 // Key is a key that can stand in the file.
@@ -79,7 +79,7 @@ func (k Key) walk(prefix string, visit func(string, Key)) {
 		path := prefix + key.Name
 		visit(path, key)
 		below := path + "."
-		if key.Kind == Named {
+		if key.Kind == KindNamed {
 			below += key.Placeholder + "."
 		}
 		key.walk(below, visit)
@@ -89,26 +89,26 @@ func (k Key) walk(prefix string, visit func(string, Key)) {
 // Form is the form of the key's value in words: "a duration from 1s to 1h".
 func (k Key) Form() string {
 	switch k.Kind {
-	case Switch:
+	case KindSwitch:
 		return "`true` or `false`"
-	case Whole:
+	case KindWhole:
 		return fmt.Sprintf("a whole number from %d to %d", k.Least, k.Most)
-	case Duration:
+	case KindDuration:
 		return fmt.Sprintf("a duration from %s to %s", Shortly(time.Duration(k.Least)), Shortly(time.Duration(k.Most)))
-	case Size:
-		return fmt.Sprintf("a size from %s to %s", bytes(k.Least), bytes(k.Most))
-	case Choice:
+	case KindSize:
+		return fmt.Sprintf("a size from %s to %s", inBytes(k.Least), inBytes(k.Most))
+	case KindChoice:
 		return quoted(k.Allowed)
-	case Texts, Words:
+	case KindTexts, KindWords:
 		return "a list of texts"
-	case Section:
+	case KindSection:
 		if len(k.Allowed) > 0 {
 			return quoted(k.Allowed) + ", or a mapping"
 		}
 		return "a mapping"
-	case Named:
+	case KindNamed:
 		return "a mapping by name"
-	case Fields:
+	case KindFields:
 		return "a mapping of the plugin's fields"
 	default:
 		return "a text"
@@ -117,7 +117,7 @@ func (k Key) Form() string {
 
 func quoted(texts []string) string { return "`" + strings.Join(texts, "` or `") + "`" }
 
-func bytes(number int64) string {
+func inBytes(number int64) string {
 	return strings.ReplaceAll(humanize.IBytes(uint64(number)), " ", "") //nolint:gosec // No limit is negative.
 }
 
