@@ -70,12 +70,41 @@ func ByName(app string, lookup func(name string) (string, bool)) *Plugin {
 	return plugin
 }
 
-// newPlugin is an entry with every default.
+// newPlugin returns an entry with every default.
 func newPlugin(name string) *Plugin {
-	return &Plugin{
-		Name: name, App: name, Namespace: name, StartTimeout: DefaultStartTimeout,
-		DeletionGuard: DefaultDeletionGuard(), Limits: DefaultLimits(),
-	}
+	plugin := &Plugin{Name: name, App: name, Namespace: name}
+	setDefaults(pluginRows, plugin)
+	setDefaults(limitRows, &plugin.DeletionGuard.Accounts)
+	return plugin
+}
+
+// DefaultDeletionGuard returns the guard of a plugin whose entry does not say.
+func DefaultDeletionGuard() DeletionGuard { return newPlugin("").DeletionGuard }
+
+// Limits are what one plugin may take, and how it is treated that takes more.
+type Limits struct {
+	// CallTimeout is how long a call to the plugin may take before it counts as
+	// hanging.
+	CallTimeout time.Duration
+	// IdleTimeout is how long a listing may go on without a row.
+	IdleTimeout time.Duration
+	// HealthTimeout is how long the plugin may leave a health check unanswered.
+	HealthTimeout time.Duration
+	// Memory is how many bytes its processes may take; 0 is no limit.
+	Memory uint64
+	// PageSize is the size in bytes of the greatest page.
+	PageSize int
+	// ReadAhead is how many pages of its listings it is asked for before they are
+	// needed.
+	ReadAhead int
+	// Concurrency is how many of its listings are read at the same time; 0 is what it
+	// declares.
+	Concurrency int
+	// MaxRows is how many rows one of its listings may have.
+	MaxRows int
+	// Restarts is how often it is started again within RestartWindow.
+	Restarts      int
+	RestartWindow time.Duration
 }
 
 // DeletionGuard is when a plugin that lists fewer resources than in its last good
@@ -116,6 +145,13 @@ type Upload struct {
 	LastGood bool
 	// MaxStale is how old those answers may be.
 	MaxStale time.Duration
+}
+
+// NewUpload returns an upload with every default.
+func NewUpload(name string, plugins ...*Plugin) *Upload {
+	upload := &Upload{Name: name, Plugins: plugins}
+	setDefaults(uploadRows, upload)
+	return upload
 }
 
 // Plugin returns the plugin of this name, or an error that tells the names

@@ -113,7 +113,7 @@ func TestLoadReadsACompleteFile(t *testing.T) {
 	require.Equal(t, "fullstory", fullstory.Namespace)
 	require.Empty(t, fullstory.Path)
 	require.Empty(t, fullstory.Env)
-	require.Equal(t, config.DefaultStartTimeout, fullstory.StartTimeout)
+	require.Equal(t, 10*time.Second, fullstory.StartTimeout)
 	require.Equal(t, "design-tool", designTool.Name)
 	require.Equal(t, "scim", designTool.App)
 	require.Empty(t, designTool.Namespace)
@@ -135,7 +135,10 @@ func TestLoadReadsACompleteFile(t *testing.T) {
 	require.False(t, small.LastGood)
 	require.Equal(t, 72*time.Hour, small.MaxStale)
 	require.Equal(t, filepath.Join(dir, "state"), loaded.StateDir)
-	require.Equal(t, config.DefaultLimits(), fullstory.Limits)
+	require.Equal(t, config.Limits{
+		CallTimeout: 10 * time.Minute, IdleTimeout: 30 * time.Minute, HealthTimeout: 20 * time.Second,
+		PageSize: 32 << 20, ReadAhead: 1, MaxRows: 20_000_000, Restarts: 5, RestartWindow: 10 * time.Minute,
+	}, fullstory.Limits)
 	require.Equal(t, config.Limits{
 		Memory: 512 << 20, PageSize: 8 << 20, CallTimeout: 5 * time.Minute, IdleTimeout: time.Hour, HealthTimeout: 30 * time.Second, ReadAhead: 2, Concurrency: 5, MaxRows: 1000, RestartWindow: time.Minute,
 	}, designTool.Limits)

@@ -46,11 +46,15 @@ type Key struct {
 	// Default is the value that a file without the key means, as it would be
 	// written there; empty: there is none, or Meaning tells it.
 	Default string
+	// implied is a default that Meaning tells.
+	implied string
 	// Required says that the section cannot do without the key.
 	Required bool
 	// Needs and Excludes are keys of the same section that must, or must not, stand
 	// beside this one.
 	Needs, Excludes string
+	// Because says what this key and the one that it excludes are.
+	Because string
 	// Allowed are the only texts of a choice.
 	Allowed []string
 	// Least and Most are the limits of a number, of a duration in nanoseconds and of

@@ -14,6 +14,16 @@ import (
 	"github.com/batonhost/baton-host/host/internal/config"
 )
 
+// key is the key of a path, such as plugins.NAME.app.
+func key(path string) (found config.Key) {
+	config.KeyFile.Walk(func(at string, key config.Key) {
+		if at == path {
+			found = key
+		}
+	})
+	return found
+}
+
 // sections are a file with an unknown key in each section, by what the table has
 // for it.
 var sections = map[string]struct {
@@ -22,8 +32,8 @@ var sections = map[string]struct {
 }{
 	"the file":            {"frobnicate: 1\nplugins: { a: {} }\n", config.KeyFile.Keys},
 	"a plugin":            {"plugins: { a: { frobnicate: 1 } }\n", config.KeyPlugins.Keys},
-	"a deletion guard":    {"plugins: { a: { deletion-guard: { frobnicate: 1 } } }\n", config.KeyDeletionGuard.Keys},
-	"a guard of one type": {"plugins: { a: { deletion-guard: { resource-types: { user: { frobnicate: 1 } } } } }\n", config.KeyResourceTypes.Keys},
+	"a deletion guard":    {"plugins: { a: { deletion-guard: { frobnicate: 1 } } }\n", key("plugins.NAME.deletion-guard").Keys},
+	"a guard of one type": {"plugins: { a: { deletion-guard: { resource-types: { user: { frobnicate: 1 } } } } }\n", key("plugins.NAME.deletion-guard.resource-types").Keys},
 	"an upload":           {"plugins: { a: {} }\nuploads: { u: { plugins: [a], frobnicate: 1 } }\n", config.KeyUploads.Keys},
 }
 
@@ -92,7 +102,7 @@ func TestEveryKeyHasAMeaningAndAForm(t *testing.T) {
 	})
 	require.Len(t, slices.Compact(slices.Sorted(slices.Values(paths))), len(paths))
 	require.Contains(t, paths, "plugins.NAME.deletion-guard.resource-types.TYPE.keep-percent")
-	require.Equal(t, "a duration from 1m to 2160h", config.KeyMaxStale.Form())
-	require.Equal(t, "a size from 64KiB to 32MiB", config.KeyMaxPageSize.Form())
-	require.Equal(t, "`off`, or a mapping", config.KeyDeletionGuard.Form())
+	require.Equal(t, "a duration from 1m to 2160h", key("uploads.NAME.max-stale").Form())
+	require.Equal(t, "a size from 64KiB to 32MiB", key("plugins.NAME.max-page-size").Form())
+	require.Equal(t, "`off`, or a mapping", key("plugins.NAME.deletion-guard").Form())
 }

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"time"
 
 	"github.com/conductorone/baton-sdk/pkg/crypto"
 	"go.yaml.in/yaml/v3"
@@ -22,19 +21,13 @@ func (l *loader) uploads(n *yaml.Node, declared map[string]*Plugin) {
 }
 
 func (l *loader) upload(e entry, declared map[string]*Plugin) *Upload {
-	upload := &Upload{Name: e.key.Value, MaxStale: DefaultMaxStale}
+	upload := NewUpload(e.key.Value)
 	what := "upload " + quotedName(upload.Name)
 	l.checkName(e.key, "upload name")
-	var id, secret, plugins entry
-	l.mapping(e.value, what, "", handlers{
-		KeyClientID.Name:        func(e entry) { id = e },
-		KeyClientSecret.Name:    func(e entry) { secret = e },
-		KeyUploadPlugins.Name:   func(e entry) { plugins = e },
-		KeyOnPluginFailure.Name: func(e entry) { l.onPluginFailure(e, upload) },
-		KeyMaxStale.Name:        func(e entry) { l.maxStale(e, upload) },
-	})
-	l.uploadCredentials(upload, what, id, secret)
+	given := section(l, e.value, what, "", uploadRows, upload)
+	l.uploadCredentials(upload, what, given[NameClientID], given[NameClientSecret])
 
+	plugins := given[NameUploadPlugins]
 	if emptyCollection(plugins.value) {
 		l.report(e.key, "%s needs plugins: a list of at least one plugin name", what)
 		return upload
@@ -108,27 +101,6 @@ func (l *loader) onPluginFailure(e entry, upload *Upload) {
 	default:
 		l.report(e.value, `on-plugin-failure must be "fail" or "last-good"`)
 	}
-}
-
-func (l *loader) maxStale(e entry, upload *Upload) {
-	if d, ok := l.duration(e.value, KeyMaxStale); ok {
-		upload.MaxStale = d
-	}
-}
-
-// duration is a length of time within the key's limits.
-func (l *loader) duration(n *yaml.Node, key Key) (time.Duration, bool) {
-	text, ok := l.plainText(n, key.Name)
-	if !ok {
-		return 0, false
-	}
-	d, err := time.ParseDuration(text)
-	if least, most := time.Duration(key.Least), time.Duration(key.Most); err != nil || d < least || d > most {
-		l.report(n, "%s must be a duration with its unit, such as %s, at least %s and at most %s",
-			key.Name, key.Example, Shortly(least), Shortly(most))
-		return 0, false
-	}
-	return d, true
 }
 
 // clientIDForm is the form that C1 gives out: name@host[:port]/use.

@@ -109,7 +109,7 @@ func Run(ctx context.Context, spec Spec) (*Result, error) {
 	}
 	r := &run{Spec: spec, started: time.Now()}
 	r.Figures.begin(r.Plugins, r.Scope.Whole())
-	r.maxStale = cmp.Or(r.Upload.MaxStale, config.DefaultMaxStale)
+	r.maxStale = cmp.Or(r.Upload.MaxStale, config.NewUpload("").MaxStale)
 	r.openLast(ctx)
 	if r.last != nil {
 		defer func() { _ = r.last.Close(context.WithoutCancel(ctx)) }()

@@ -68,8 +68,8 @@ func Of(plugins []Plugin) Object {
 	file["type"] = "object"
 	file["$defs"] = definitions
 	if properties, ok := file["properties"].(Object); ok {
-		properties[config.KeyPlugins.Name] = named(config.KeyPlugins, reference(pluginDef), entries)
-		properties[config.KeyUploads.Name] = named(config.KeyUploads, reference(uploadDef), nil)
+		properties[config.NamePlugins] = named(config.KeyPlugins, reference(pluginDef), entries)
+		properties[config.NameUploads] = named(config.KeyUploads, reference(uploadDef), nil)
 	}
 	return file
 }
@@ -92,16 +92,16 @@ func reference(definition string) Object { return Object{"$ref": "#/$defs/" + de
 // startedBy holds of entries that say themselves what is started.
 func startedBy() Object {
 	return Object{"anyOf": []any{
-		Object{"required": []any{config.KeyPath.Name}},
-		Object{"required": []any{config.KeyCommand.Name}},
+		Object{"required": []any{config.NamePath}},
+		Object{"required": []any{config.NameCommand}},
 	}}
 }
 
 // configured is what holds of an entry whose plugin is known.
 func configured(definition string, manifest *pluginv1.Manifest) Object {
-	holds := Object{"properties": Object{config.KeyConfig.Name: reference(definition)}}
+	holds := Object{"properties": Object{config.NameConfig: reference(definition)}}
 	if len(required(manifest.GetConfiguration())) > 0 {
-		holds["required"] = []any{config.KeyConfig.Name}
+		holds["required"] = []any{config.NameConfig}
 	}
 	return holds
 }

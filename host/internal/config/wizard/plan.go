@@ -75,33 +75,33 @@ func checkName(what, name string) error {
 func (p *Plan) document() ([]byte, error) {
 	entry := mapping()
 	if p.request.Instance != p.request.App {
-		put(entry, config.KeyApp.Name, scalar(p.request.App))
+		put(entry, config.NameApp, scalar(p.request.App))
 	}
 	if len(p.fields) > 0 {
 		fields := mapping()
 		for _, one := range p.fields {
 			put(fields, one.name, one.value)
 		}
-		put(entry, config.KeyConfig.Name, fields)
+		put(entry, config.NameConfig, fields)
 	}
 	plugins := mapping()
 	put(plugins, p.request.Instance, entry)
 
 	upload := mapping()
-	put(upload, config.KeyUploadPlugins.Name, &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: []*yaml.Node{scalar(p.request.Instance)}})
+	put(upload, config.NameUploadPlugins, &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: []*yaml.Node{scalar(p.request.Instance)}})
 	if p.request.ClientID != "" {
-		put(upload, config.KeyClientID.Name, scalar(p.request.ClientID))
-		put(upload, config.KeyClientSecret.Name, scalar(p.request.ClientSecret))
+		put(upload, config.NameClientID, scalar(p.request.ClientID))
+		put(upload, config.NameClientSecret, scalar(p.request.ClientSecret))
 	}
 	uploads := mapping()
 	put(uploads, p.request.Upload, upload)
 
 	root := mapping()
 	if p.request.PluginDir != "" {
-		put(root, config.KeyPluginDirs.Name, &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{scalar(p.request.PluginDir)}})
+		put(root, config.NamePluginDirs, &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{scalar(p.request.PluginDir)}})
 	}
-	put(root, config.KeyPlugins.Name, plugins)
-	put(root, config.KeyUploads.Name, uploads)
+	put(root, config.NamePlugins, plugins)
+	put(root, config.NameUploads, uploads)
 	var text bytes.Buffer
 	encoder := yaml.NewEncoder(&text)
 	encoder.SetIndent(2)
