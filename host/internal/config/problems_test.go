@@ -12,6 +12,9 @@ import (
 	"github.com/batonhost/baton-host/host/internal/config"
 )
 
+// pluginTakes are the keys of a plugin's entry.
+const pluginTakes = "app, call-timeout, command, concurrency, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, max-rows, memory-limit, namespace, path, provisioning, read-ahead, restart-limit, restart-window, start-timeout, unmodified"
+
 func TestLoadReportsEveryProblemWithItsPlace(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -41,9 +44,9 @@ plugins:
     'spaced hunter2': x
 `, []string{
 			`baton-host.yaml:1:1: unknown key "extra"; the file takes plugin-dirs, plugins, state-dir, uploads`,
-			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes app, call-timeout, command, concurrency, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, max-rows, memory-limit, namespace, path, provisioning, read-ahead, restart-limit, restart-window, start-timeout, unmodified; the app's own fields belong under config`,
-			`baton-host.yaml:5:5: unknown key; plugin "a" takes app, call-timeout, command, concurrency, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, max-rows, memory-limit, namespace, path, provisioning, read-ahead, restart-limit, restart-window, start-timeout, unmodified; the app's own fields belong under config`,
-			`baton-host.yaml:6:5: unknown key; plugin "a" takes app, call-timeout, command, concurrency, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, max-rows, memory-limit, namespace, path, provisioning, read-ahead, restart-limit, restart-window, start-timeout, unmodified; the app's own fields belong under config`,
+			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,
+			`baton-host.yaml:5:5: unknown key; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,
+			`baton-host.yaml:6:5: unknown key; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,
 		}},
 		"everything at once": {`plugins:
   A:

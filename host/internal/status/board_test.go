@@ -12,6 +12,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/stretchr/testify/require"
@@ -83,7 +84,7 @@ func get(t *testing.T, b *status.Board, path string) *httptest.ResponseRecorder 
 // metricsOf are the board's metrics, as Prometheus' own parser reads them.
 func metricsOf(t *testing.T, b *status.Board) map[string]*dto.MetricFamily {
 	t.Helper()
-	var parser expfmt.TextParser
+	parser := expfmt.NewTextParser(model.LegacyValidation)
 	families, err := parser.TextToMetricFamilies(get(t, b, "/metrics").Body)
 	require.NoError(t, err)
 	return families
