@@ -13,10 +13,11 @@ func TestDoubling_WaitsBetweenHalfAndAllOfTwiceTheWaitBefore(t *testing.T) {
 	t.Parallel()
 	for range 1000 {
 		waits := backoff.Doubling(time.Second, 30*time.Second)
-		for _, d := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
+		for _, d := range []int{1, 2, 4, 8, 16, 30, 30} {
+			d := time.Duration(d) * time.Second
 			wait := waits.NextBackOff()
-			require.GreaterOrEqual(t, wait, d*time.Second/2)
-			require.LessOrEqual(t, wait, d*time.Second+1)
+			require.GreaterOrEqual(t, wait, d/2)
+			require.LessOrEqual(t, wait, d+1)
 		}
 		waits.Reset()
 		require.LessOrEqual(t, waits.NextBackOff(), time.Second+1)

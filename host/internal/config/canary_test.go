@@ -123,7 +123,7 @@ func TestNoMessageAboutVariablesHoldsASecret(t *testing.T) {
 	for _, value := range values {
 		for _, field := range strictSchema(true).GetFields() {
 			name := "BATON_" + strings.ToUpper(field.GetName())
-			_, err := config.FromEnvironment(strictSchema(true), environment(map[string]string{name: value}))
+			_, err := fromEnvironment(strictSchema(true), environment(map[string]string{name: value}))
 			if field.GetName() != "always" {
 				require.Error(t, err)
 			}

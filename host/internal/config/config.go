@@ -154,8 +154,7 @@ func NewUpload(name string, plugins ...*Plugin) *Upload {
 	return upload
 }
 
-// Plugin returns the plugin of this name, or an error that tells the names
-// there are.
+// Plugin returns the plugin of this name, or an error with the names that there are.
 func (c *Config) Plugin(name string) (*Plugin, error) {
 	names := make([]string, 0, len(c.Plugins))
 	for _, plugin := range c.Plugins {
@@ -164,20 +163,10 @@ func (c *Config) Plugin(name string) (*Plugin, error) {
 		}
 		names = append(names, plugin.Name)
 	}
-	return nil, fmt.Errorf("%s has no plugin %q; %s", c.Path, name, whichOnes(name, names))
-}
-
-// Upload returns the upload of this name, or an error that tells the names there
-// are.
-func (c *Config) Upload(name string) (*Upload, error) {
-	names := make([]string, 0, len(c.Uploads))
-	for _, upload := range c.Uploads {
-		if upload.Name == name {
-			return upload, nil
-		}
-		names = append(names, upload.Name)
+	if near := errtext.Nearest(name, names); near != "" {
+		return nil, fmt.Errorf("%s has no plugin %q; did you mean %q?", c.Path, name, near)
 	}
-	return nil, fmt.Errorf("%s has no upload %q; %s", c.Path, name, whichOnes(name, names))
+	return nil, fmt.Errorf("%s has no plugin %q; it has %s", c.Path, name, strings.Join(names, ", "))
 }
 
 // Option changes how Load reads a configuration.
@@ -251,14 +240,4 @@ func Load(ctx context.Context, path string, opts ...Option) (*Config, error) {
 		return nil, l.problems.sorted()
 	}
 	return l.config, nil
-}
-
-func whichOnes(name string, names []string) string {
-	if near := errtext.Nearest(name, names); near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
-	}
-	if len(names) == 0 {
-		return "it has none"
-	}
-	return "it has " + strings.Join(names, ", ")
 }

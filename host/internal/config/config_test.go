@@ -200,19 +200,11 @@ func TestLookingUpAPluginOrAnUpload(t *testing.T) {
 	plugin, err := loaded.Plugin("design-tool")
 	require.NoError(t, err)
 	require.Same(t, loaded.Plugins[1], plugin)
-	upload, err := loaded.Upload("small")
-	require.NoError(t, err)
-	require.Same(t, loaded.Uploads[1], upload)
 
 	_, err = loaded.Plugin("fulstory")
 	require.Equal(t, []string{`baton-host.yaml has no plugin "fulstory"; did you mean "fullstory"?`}, messages(dir, err))
-	_, err = loaded.Upload("nightly")
-	require.Equal(t, []string{`baton-host.yaml has no upload "nightly"; it has workforce, small`}, messages(dir, err))
-
-	none, dir, err := load(t, "plugins: { a: {} }", nil)
-	require.NoError(t, err)
-	_, err = none.Upload("x")
-	require.Equal(t, []string{`baton-host.yaml has no upload "x"; it has none`}, messages(dir, err))
+	_, err = loaded.Plugin("nightly")
+	require.Equal(t, []string{`baton-host.yaml has no plugin "nightly"; it has fullstory, design-tool, bare`}, messages(dir, err))
 }
 
 func TestAPluginThatIsInNoUploadIsUnused(t *testing.T) {

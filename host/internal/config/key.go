@@ -74,22 +74,6 @@ type Key struct {
 	Keys []Key
 }
 
-// Walk calls visit for a key's keys and for all below them, in the order of the
-// table, with their paths: "plugins.NAME.app".
-func (k Key) Walk(visit func(path string, key Key)) { k.walk("", visit) }
-
-func (k Key) walk(prefix string, visit func(string, Key)) {
-	for _, key := range k.Keys {
-		path := prefix + key.Name
-		visit(path, key)
-		below := path + "."
-		if key.Kind == KindNamed {
-			below += key.Placeholder + "."
-		}
-		key.walk(below, visit)
-	}
-}
-
 // Form is the form of the key's value in words: "a duration from 1s to 1h".
 func (k Key) Form() string {
 	switch k.Kind {

@@ -14,9 +14,23 @@ import (
 	"github.com/batonhost/baton-host/host/internal/config"
 )
 
+// walk calls visit for a key's keys and for all below them, in the order of the table,
+// with their paths: "plugins.NAME.app".
+func walk(prefix string, section config.Key, visit func(path string, key config.Key)) {
+	for _, key := range section.Keys {
+		path := prefix + key.Name
+		visit(path, key)
+		below := path + "."
+		if key.Kind == config.KindNamed {
+			below += key.Placeholder + "."
+		}
+		walk(below, key, visit)
+	}
+}
+
 // key is the key of a path, such as plugins.NAME.app.
 func key(path string) (found config.Key) {
-	config.KeyFile.Walk(func(at string, key config.Key) {
+	walk("", config.KeyFile, func(at string, key config.Key) {
 		if at == path {
 			found = key
 		}
@@ -62,7 +76,7 @@ func TestTheDefaultsOfTheTableAreThoseOfTheReader(t *testing.T) {
 	t.Parallel()
 	var plugin, guard, upload strings.Builder
 	count := 0
-	config.KeyFile.Walk(func(path string, key config.Key) {
+	walk("", config.KeyFile, func(path string, key config.Key) {
 		if key.Default == "" {
 			return
 		}
@@ -90,7 +104,7 @@ func TestTheDefaultsOfTheTableAreThoseOfTheReader(t *testing.T) {
 func TestEveryKeyHasAMeaningAndAForm(t *testing.T) {
 	t.Parallel()
 	var paths []string
-	config.KeyFile.Walk(func(path string, key config.Key) {
+	walk("", config.KeyFile, func(path string, key config.Key) {
 		paths = append(paths, path)
 		require.NotEmpty(t, key.Meaning, path)
 		require.NotRegexp(t, `\.$`, key.Meaning, path)

@@ -20,7 +20,7 @@ type Settings struct {
 	references []secret.Reference
 	exposure   *secret.Exposure
 
-	// environment is set for a plugin that no file configures (FromEnvironment); then
+	// environment is set for a plugin that no file configures (ByName); then
 	// nothing else is.
 	environment func(name string) (string, bool)
 }
