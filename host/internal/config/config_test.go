@@ -96,7 +96,7 @@ plugins:
     deletion-guard: off
 `
 
-func TestLoadReadsACompleteFile(t *testing.T) {
+func TestLoad_ReadsACompleteFile(t *testing.T) {
 	t.Parallel()
 	loaded, dir, err := load(t, complete, map[string]string{
 		"BATON_CLIENT_ID": "w@c1.example.com/pcc", "BATON_CLIENT_SECRET": strings.TrimPrefix(c1Secret, "secret-"), "FULLSTORY_SCIM_TOKEN": "t",
@@ -156,7 +156,7 @@ func TestLoadReadsACompleteFile(t *testing.T) {
 	require.Equal(t, []*config.Plugin{fullstory}, small.Plugins)
 }
 
-func TestLoadLooksReferencesUpInTheProcessEnvironment(t *testing.T) {
+func TestLoad_ResolvesReferencesInTheProcessEnvironment(t *testing.T) {
 	t.Setenv("CONFIG_TEST_CLIENT_ID", "from@the/process")
 	t.Setenv("CONFIG_TEST_CLIENT_SECRET", c1Secret)
 	dir := write(t, map[string]string{"c.yaml": `
@@ -172,7 +172,7 @@ uploads:
 	require.Equal(t, "from@the/process", loaded.Uploads[0].ClientID)
 }
 
-func TestWithoutCredentialsTheirReferencesNeedNotResolve(t *testing.T) {
+func TestWithoutCredentials_ResolvesNoReferenceOfCredentials(t *testing.T) {
 	t.Parallel()
 	variables := map[string]string{"FULLSTORY_SCIM_TOKEN": "t"}
 	_, _, err := load(t, complete, variables)
@@ -189,7 +189,7 @@ func TestWithoutCredentialsTheirReferencesNeedNotResolve(t *testing.T) {
 	}, messages(dir, err))
 }
 
-func TestLookingUpAPluginOrAnUpload(t *testing.T) {
+func TestConfig_FindsAPluginByName(t *testing.T) {
 	t.Parallel()
 	loaded, _, err := load(t, complete, nil, config.WithoutCredentials())
 	require.Error(t, err)
@@ -207,7 +207,7 @@ func TestLookingUpAPluginOrAnUpload(t *testing.T) {
 	require.Equal(t, []string{`baton-host.yaml has no plugin "nightly"; it has fullstory, design-tool, bare`}, messages(dir, err))
 }
 
-func TestAPluginThatIsInNoUploadIsUnused(t *testing.T) {
+func TestUnused_ReturnsPluginsOfNoUpload(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		text string

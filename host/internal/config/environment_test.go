@@ -19,7 +19,7 @@ func fromEnvironment(schema *pluginv1.ConfigurationSchema, lookup func(string) (
 	return bound, problems.Err()
 }
 
-func TestFromEnvironmentTakesTheVariablesOfTheStandAloneConnector(t *testing.T) {
+func TestByName_ReadsTheVariablesOfTheStandAloneConnector(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{"key": "\xff\n"})
 	for name, test := range map[string]struct {
@@ -46,7 +46,7 @@ func TestFromEnvironmentTakesTheVariablesOfTheStandAloneConnector(t *testing.T) 
 	}
 }
 
-func TestFromEnvironmentPartsSecretsFromValues(t *testing.T) {
+func TestByName_SeparatesSecretsFromValues(t *testing.T) {
 	t.Parallel()
 	bound, err := fromEnvironment(everyType(), environment(map[string]string{"BATON_TOKEN": "hunter2", "BATON_TEXT": "x"}))
 	require.NoError(t, err)
@@ -57,7 +57,7 @@ func TestFromEnvironmentPartsSecretsFromValues(t *testing.T) {
 	require.Equal(t, "broken: badly", bound.Problem(&pluginv1.Diagnostic{Summary: "broken", Detail: "badly"}).String())
 }
 
-func TestFromEnvironmentReportsEveryProblemWithItsVariable(t *testing.T) {
+func TestByName_ReportsEveryProblemWithItsVariable(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	schema := everyType()
@@ -96,7 +96,7 @@ func TestFromEnvironmentReportsEveryProblemWithItsVariable(t *testing.T) {
 	}, messages(dir, err))
 }
 
-func TestFromEnvironmentRefusesMapsThatAreNone(t *testing.T) {
+func TestByName_RefusesTextsThatAreNoMap(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"a", "a,b=c", "=a", `a="b`, "{", `{"a": }`, `{"a": "b"} c`, `["a"]`} {
 		_, err := fromEnvironment(everyType(), environment(map[string]string{"BATON_MAP": value}))

@@ -53,7 +53,7 @@ var sections = map[string]struct {
 
 var takes = regexp.MustCompile(`"frobnicate"; .* takes ([a-z, -]+)`)
 
-func TestTheTableHasTheKeysThatAreRead(t *testing.T) {
+func TestTable_HasTheKeysThatAreRead(t *testing.T) {
 	t.Parallel()
 	for name, section := range sections {
 		t.Run(name, func(t *testing.T) {
@@ -71,8 +71,8 @@ func TestTheTableHasTheKeysThatAreRead(t *testing.T) {
 	}
 }
 
-// TestTheDefaultsOfTheTableAreThoseOfTheReader writes every default out.
-func TestTheDefaultsOfTheTableAreThoseOfTheReader(t *testing.T) {
+// TestTable_HasTheDefaultsOfTheReader writes every default out.
+func TestTable_HasTheDefaultsOfTheReader(t *testing.T) {
 	t.Parallel()
 	var plugin, guard, upload strings.Builder
 	count := 0
@@ -101,7 +101,7 @@ func TestTheDefaultsOfTheTableAreThoseOfTheReader(t *testing.T) {
 	require.NotEmpty(t, cmp.Diff(usual, read(text("restart-limit: 6,", "", "")), ignore), "the comparison sees a difference")
 }
 
-func TestEveryKeyHasAMeaningAndAForm(t *testing.T) {
+func TestTable_HasAMeaningAndAFormForEveryKey(t *testing.T) {
 	t.Parallel()
 	var paths []string
 	walk("", config.KeyFile, func(path string, key config.Key) {

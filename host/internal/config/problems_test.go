@@ -15,7 +15,7 @@ import (
 // pluginTakes are the keys of a plugin's entry.
 const pluginTakes = "app, call-timeout, command, concurrency, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, max-rows, memory-limit, namespace, path, provisioning, read-ahead, restart-limit, restart-window, start-timeout, unmodified"
 
-func TestLoadReportsEveryProblemWithItsPlace(t *testing.T) {
+func TestLoad_ReportsEveryProblemWithItsPlace(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		yaml string
@@ -430,7 +430,7 @@ uploads:
 	}
 }
 
-func TestLoadSaysWhyAFileCannotBeRead(t *testing.T) {
+func TestLoad_ReportsWhyAFileCannotBeRead(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	_, err := config.Load(t.Context(), filepath.Join(dir, "no.yaml"))
@@ -440,14 +440,14 @@ func TestLoadSaysWhyAFileCannotBeRead(t *testing.T) {
 	require.Equal(t, []string{"d: this is a directory, not a file"}, messages(dir, err))
 }
 
-func TestAFileMayBeginWithAByteOrderMarkAndHaveCarriageReturns(t *testing.T) {
+func TestLoad_AcceptsAByteOrderMarkAndCarriageReturns(t *testing.T) {
 	t.Parallel()
 	loaded, _, err := load(t, "\xef\xbb\xbfplugins:\r\n  a:\r\n    app: scim\r\n", nil)
 	require.NoError(t, err)
 	require.Equal(t, "scim", loaded.Plugins[0].App)
 }
 
-func TestProblemsPrintInTheOrderOfTheFile(t *testing.T) {
+func TestProblems_PrintInTheOrderOfTheFile(t *testing.T) {
 	t.Parallel()
 	problems := config.Problems{
 		{File: "b", Line: 1, Column: 1, Message: "third"},
@@ -462,7 +462,7 @@ func TestProblemsPrintInTheOrderOfTheFile(t *testing.T) {
 	require.NoError(t, config.Problems{}.Err())
 }
 
-func TestManyProblemsAreAllReported(t *testing.T) {
+func TestLoad_ReportsThousandsOfProblems(t *testing.T) {
 	t.Parallel()
 	const count = 1000
 	var keys, names strings.Builder

@@ -51,7 +51,7 @@ type failure struct{ bytes.Buffer }
 
 func (f *failure) Errorf(format string, arguments ...any) { fmt.Fprintf(f, format, arguments...) }
 
-func TestASecretIsNotPrintedByAccident(t *testing.T) {
+func TestSecret_IsNotPrintedByAccident(t *testing.T) {
 	t.Parallel()
 	const canary = "hunter2-canary"
 	text := secret.New(canary)
@@ -88,7 +88,7 @@ func TestASecretIsNotPrintedByAccident(t *testing.T) {
 	require.Equal(t, "k: (secret)\n", string(encoded))
 }
 
-func TestALoadedConfigurationIsNotPrintedByAccident(t *testing.T) {
+func TestConfig_IsNotPrintedByAccident(t *testing.T) {
 	t.Parallel()
 	loaded, _, err := load(t, `
 plugins: { a: { config: { token: hunter2-literal, name: "${env:TOKEN}" } } }

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestLoadSaysWhereAFileIsNotAMappingInYAML(t *testing.T) {
+func TestLoad_ReportsTheFirstSyntaxErrorWithItsPlace(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ yaml, want string }{
 		"an empty file": {

@@ -189,7 +189,7 @@ func bytesOf(t *testing.T, path string) []byte {
 	return data
 }
 
-func TestAShorterListTripsTheGuard(t *testing.T) {
+func TestChangeGuard_RefusesAShorterList(t *testing.T) {
 	t.Parallel()
 	explicit := func(percent, missing int) config.DeletionGuard {
 		return config.DeletionGuard{Accounts: config.DeletionLimits{KeepPercent: percent, MinMissing: missing, Explicit: true}}
@@ -255,7 +255,7 @@ func TestAShorterListTripsTheGuard(t *testing.T) {
 	}
 }
 
-func TestAPluginThatIsGoneNeedsAnApproval(t *testing.T) {
+func TestChangeGuard_NeedsAnApprovalForAPluginThatIsGone(t *testing.T) {
 	t.Parallel()
 	guard := config.DefaultDeletionGuard()
 	off := config.DeletionGuard{Off: true}
@@ -351,7 +351,7 @@ func TestAPluginThatIsGoneNeedsAnApproval(t *testing.T) {
 	}
 }
 
-func TestAPluginThatIsGoneIsFoundBeforeASync(t *testing.T) {
+func TestChangeGuard_FindsAPluginThatIsGoneBeforeASync(t *testing.T) {
 	t.Parallel()
 	guard := config.DefaultDeletionGuard()
 	old, stays := member{name: "old", app: counted{"user": 4}, guard: guard}, member{name: "stays", app: counted{"user": 5}, guard: guard}
@@ -391,7 +391,7 @@ func TestAPluginThatIsGoneIsFoundBeforeASync(t *testing.T) {
 	}
 }
 
-func TestASyncWithoutABaselineSaysSo(t *testing.T) {
+func TestRun_ReportsThatThereIsNoBaseline(t *testing.T) {
 	t.Parallel()
 	guard := config.DefaultDeletionGuard()
 	one, other := member{name: "one", app: counted{"user": 4}, guard: guard}, member{name: "other", app: counted{"user": 5}, guard: guard}
@@ -433,7 +433,7 @@ func TestASyncWithoutABaselineSaysSo(t *testing.T) {
 	})
 }
 
-func TestZeroAccountsAreWarnedOf(t *testing.T) {
+func TestRun_WarnsOfZeroAccounts(t *testing.T) {
 	t.Parallel()
 	with := func(name string, app counted) member {
 		return member{name: name, app: app, guard: config.DefaultDeletionGuard()}
