@@ -23,7 +23,7 @@ type Config struct {
 	Plugins []*Plugin
 	// Uploads are the uploads in the order of the file. There may be none.
 	Uploads []*Upload
-	// StateDir is where the service keeps the last good syncs, as an absolute
+	// StateDir is where the service keeps the baselines, as an absolute
 	// path; empty if the file does not say.
 	StateDir string
 }
@@ -119,7 +119,7 @@ type DeletionGuard struct {
 }
 
 // DeletionLimits are exceeded by a listing that has less than KeepPercent of the
-// last good one and at least MinMissing fewer, by one that has nothing left, and by a
+// baseline and at least MinMissing fewer, by one that has nothing left, and by a
 // short one that loses half.
 type DeletionLimits struct {
 	KeepPercent int // 1 to 100
@@ -140,7 +140,7 @@ type Upload struct {
 	// Plugins are the plugins that it aggregates, in the order of the file, at
 	// least one.
 	Plugins []*Plugin
-	// LastGood answers for a plugin that fails from the last good sync, in place
+	// LastGood answers for a plugin that fails from the baseline, in place
 	// of failing the sync.
 	LastGood bool
 	// MaxStale is how old those answers may be.
@@ -191,7 +191,7 @@ func WithoutCredentials() Option {
 	return func(o *options) { o.credentials = false }
 }
 
-// WithWarnings gives the function that is told, in a sentence, of each file that
+// WithWarnings gives the function that gets a sentence for each file that
 // holds a secret and that others may read. It may be called until the last
 // [Settings.Bind] has returned, and concurrently.
 func WithWarnings(warn func(string)) Option {
@@ -205,7 +205,7 @@ func WithoutReferences() Option {
 }
 
 // Load reads a configuration of at most 1 MiB. It resolves all references. If
-// anything is wrong the error is [Problems] and tells everything that is. The
+// anything is wrong the error is [Problems] and has everything that is. The
 // file may be a pipe or a terminal; the context bounds the wait for it. Files
 // that it refers to must be regular files.
 func Load(ctx context.Context, path string, opts ...Option) (*Config, error) {

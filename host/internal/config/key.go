@@ -44,9 +44,9 @@ type Key struct {
 	// Meaning is for people, in Markdown, without a full stop at its end.
 	Meaning string
 	// Default is the value that a file without the key means, as it would be
-	// written there; empty: there is none, or Meaning tells it.
+	// written there; empty: there is none, or Meaning has it.
 	Default string
-	// implied is a default that Meaning tells.
+	// implied is a default that Meaning has.
 	implied string
 	// Required says that the section cannot do without the key.
 	Required bool

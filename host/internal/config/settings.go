@@ -10,7 +10,7 @@ import (
 )
 
 // Settings is the configuration of one plugin as the file gives it, with its
-// references resolved. What it means only the plugin's schema tells: see Bind.
+// references resolved. What it means only the plugin's schema knows: see Bind.
 // It prints as nothing but a placeholder.
 type Settings struct {
 	plugin     string

@@ -133,7 +133,7 @@ func CheckClientSecret(text string) error {
 }
 
 // TakeCredentials gives the upload credentials from the environment. The error
-// tells what is wrong with them and quotes neither.
+// says what is wrong with them and quotes neither.
 func (u *Upload) TakeCredentials(id, clientSecret string) error {
 	switch {
 	case id == "" || clientSecret == "":

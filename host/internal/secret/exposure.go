@@ -81,8 +81,8 @@ const (
 
 // exposed says whether somebody else may read a file, and can get at it. What a
 // container runtime or the kubelet mounts is left alone: its mode is theirs (0644
-// for a Kubernetes secret unless told otherwise, 0444 with Docker and Podman), and
-// nobody else is in the container, so that a warning at every start would only
+// for a Kubernetes secret unless set otherwise, 0444 with Docker and Podman), and
+// no one else is in the container, so that a warning at every start would only
 // teach people not to read warnings.
 func exposed(path string, who readers) (fs.FileMode, bool) {
 	resolved, err := filepath.EvalSymlinks(path)

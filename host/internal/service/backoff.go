@@ -24,7 +24,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // persistently makes a call until it succeeds, fails in a way that another attempt
-// does not mend, or the time is over.
+// does not fix, or the time is over.
 func persistently(ctx context.Context, within time.Duration, retrying func(error, time.Duration), attempt func(context.Context) error) error {
 	deadline := time.Now().Add(within)
 	pauses := backoff.Doubling(time.Second, 30*time.Second)

@@ -57,7 +57,7 @@ const (
 )
 
 // errStopping is why work in hand ends when the host stops.
-const errStopping = dropped("the host is stopping and has dropped this task; it can be given to another one")
+const errStopping = dropError("the host is stopping and has dropped this task; it can be given to another one")
 
 // DefaultStallTimeout is for a C1 that is merely slow.
 const DefaultStallTimeout = 5 * time.Minute
@@ -97,7 +97,7 @@ type Service struct {
 	log    *zap.Logger
 	free   chan struct{} // holds one for each task that is being done or asked for
 
-	told      atomic.Pointer[connectorv2.ConnectorMetadata] // at the last hello
+	announced atomic.Pointer[connectorv2.ConnectorMetadata] // at the last hello
 	connected bool                                          // the last call for a task was answered
 	proven    bool                                          // C1 has taken the credentials before
 

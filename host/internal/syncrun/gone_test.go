@@ -137,10 +137,10 @@ func newLine(t *testing.T) *line {
 	return &line{path: filepath.Join(t.TempDir(), "workforce.c1z")}
 }
 
-func plugins(t *testing.T, members ...member) []syncrun.Plugin {
+func plugins(t *testing.T, running ...member) []syncrun.Plugin {
 	t.Helper()
 	var all []syncrun.Plugin
-	for _, m := range members {
+	for _, m := range running {
 		all = append(all, m.plugin(t))
 	}
 	return all
@@ -443,7 +443,7 @@ func TestRun_WarnsOfZeroAccounts(t *testing.T) {
 		return m
 	}
 	for name, c := range map[string]struct {
-		members []member
+		running []member
 		want    []string
 	}{
 		"zero accounts: a plugin":              {[]member{with("a", counted{"user": 0}), with("b", counted{"user": 2})}, []string{`plugin "a" has not a single account`}},
@@ -456,17 +456,17 @@ func TestRun_WarnsOfZeroAccounts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLine(t)
-			made, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, c.members...)})
+			made, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, c.running...)})
 			require.NoError(t, err)
 			require.Equal(t, c.want, made.Warnings)
 			for _, warning := range c.want {
 				require.Equal(t, 1, l.log.FilterMessage(warning).Len())
 			}
 			// Also when it is no news.
-			again, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, c.members...)})
+			again, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, c.running...)})
 			require.NoError(t, err)
 			require.Equal(t, c.want, again.Warnings)
-			part, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, c.members...), Scope: syncfile.Scope{SkipGrants: true}})
+			part, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, c.running...), Scope: syncfile.Scope{SkipGrants: true}})
 			require.NoError(t, err)
 			require.False(t, slices.ContainsFunc(part.Warnings, func(w string) bool { return strings.Contains(w, "account") }))
 		})

@@ -355,7 +355,7 @@ func (a *asker) askFile(s question) (string, error) {
 	return "", nil
 }
 
-// askTyped asks for the secret itself, which goes into a file of its own.
+// askTyped asks for the secret itself, which goes into a separate file.
 func (a *asker) askTyped(s question) (string, error) {
 	text, err := a.d.AskSecret("Secret (not shown): ")
 	if err != nil || text == "" {

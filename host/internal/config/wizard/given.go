@@ -15,7 +15,7 @@ import (
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
-// Given makes a plan of what is known, and asks nobody. The error tells everything
+// Given makes a plan of what is known, and asks no one. The error reports everything
 // that is wrong or missing.
 func Given(request Request) (*Plan, error) {
 	if request.Instance == "" {

@@ -54,7 +54,7 @@ type field struct {
 	value *yaml.Node
 }
 
-// secretFile is a secret that was typed, and goes into a file of its own beside the
+// secretFile is a secret that was typed, and goes into a separate file beside the
 // configuration.
 type secretFile struct {
 	field   string // that refers to it

@@ -1,4 +1,4 @@
-// Package listen opens the address at which a host tells how it is, and stands
+// Package listen opens the address at which a host shows how it is, and stands
 // guard there.
 //
 // `baton-host run --listen` calls it. What is served has no login: so it must never
