@@ -107,8 +107,8 @@ type Limits struct {
 	RestartWindow time.Duration
 }
 
-// DeletionGuard is when a plugin that lists fewer resources than in its last good
-// sync counts as failed.
+// DeletionGuard is when a plugin that lists fewer resources than in its
+// baseline counts as failed.
 type DeletionGuard struct {
 	// Off switches it off.
 	Off bool
@@ -140,10 +140,10 @@ type Upload struct {
 	// Plugins are the plugins that it aggregates, in the order of the file, at
 	// least one.
 	Plugins []*Plugin
-	// LastGood answers for a plugin that fails from the baseline, in place
-	// of failing the sync.
+	// LastGood has a plugin that fails fall back to the baseline, in place of failing
+	// the sync.
 	LastGood bool
-	// MaxStale is how old those answers may be.
+	// MaxStale is how old the baseline may be then.
 	MaxStale time.Duration
 }
 

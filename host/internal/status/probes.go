@@ -20,8 +20,8 @@ import (
 //     configuration, that cannot even reach C1, instead of replacing one that could.
 //     After that, C1 or an app that goes away changes nothing: a host that waits for
 //     them does all it can, and its page is needed most then. Those who want to reach
-//     the page of a host that is not ready yet have the Service
-//     publishNotReadyAddresses.
+//     the page of a host that is not ready yet set
+//     publishNotReadyAddresses in the Service.
 //
 //   - /metrics is for Prometheus.
 func (b *Board) Handler() http.Handler {

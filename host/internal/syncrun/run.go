@@ -328,7 +328,7 @@ func contradicted(stale []aggregate.Stale) map[string]error {
 
 // guard finds the plugins that list too few resources, with the reason. It is an
 // error where nothing can replace them. A plugin that failed in the middle is
-// looked at too: what it had listed before, to its end, does not fall back. One whose
+// looked at too: what it had listed before, to its end, is of this sync. One whose
 // listing was rejected is not: nothing of it stays.
 func (r *run) guard(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale) (map[string]error, error) {
 	if r.last == nil || !r.Scope.Whole() {
