@@ -129,7 +129,7 @@ func Open(ctx context.Context, selection Selection, options Options) (*Host, err
 	case selection.App != "":
 		entry := config.ByName(selection.App, os.LookupEnv)
 		h.app = selection.App
-		h.uploads = []*config.Upload{{Name: selection.App, MaxStale: config.DefaultMaxStale, Plugins: []*config.Plugin{entry}}}
+		h.uploads = []*config.Upload{config.NewUpload(selection.App, entry)}
 		h.plugins = fleet.Of(h.uploads[0].Plugins)
 		return h, nil
 	}

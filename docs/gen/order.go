@@ -23,7 +23,7 @@ var order = []string{
 	"host/internal/syncrun",
 	"host/internal/fleet",
 	// What single commands do.
-	"host/internal/call host/internal/diff host/internal/explore host/internal/scaffold host/internal/config/wizard",
+	"host/internal/call host/internal/diff host/internal/explore host/internal/scaffold host/internal/config/wizard host/internal/config/schema host/internal/config/schema/gen",
 	"host/internal/aggregate",
 	"host/internal/aggregate/fallback",
 	"host/internal/aggregate/pagecheck host/internal/aggregate/policy",
@@ -35,8 +35,6 @@ var order = []string{
 	"host/internal/broker host/internal/pluginlog host/internal/pin host/internal/proc host/internal/session host/internal/password host/internal/config/lock",
 	"host/internal/registry",
 	"host/internal/config",
-	"host/internal/config/schema host/internal/config/keys/gen",
-	"host/internal/config/keys",
 	"host/internal/secret",
 	"host/internal/hostlog",
 	"host/internal/errtext host/internal/files host/internal/backoff",

@@ -2,9 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
-	"encoding/json"
-	"fmt"
 	"io"
 	"time"
 
@@ -34,69 +31,20 @@ func newAccountsCommand() *cobra.Command {
 	return cmd
 }
 
-var accountHeader = []string{"APP", "LOGIN", "NAME", "E-MAIL", "STATUS", "LAST LOGIN"}
-
 func writeAccounts(ctx context.Context, w io.Writer, path, output string) error {
-	switch output {
-	case outputJSON:
-		return writeAccountsJSON(ctx, w, path)
-	case outputCSV:
-		return writeAccountsCSV(ctx, w, path)
-	default:
-		var rows [][]string
-		err := syncfile.Accounts(ctx, path, func(account syncfile.Account) error {
-			rows = append(rows, []string{
-				account.App, account.Login, account.DisplayName, account.Email, account.Status, lastLogin(account, "-"),
-			})
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		return writeTable(w, accountHeader, rows)
-	}
-}
-
-// writeAccountsJSON writes one array without ever holding it.
-func writeAccountsJSON(ctx context.Context, w io.Writer, path string) error {
-	separator := "[\n  "
+	out := newStream(w, output, "app", "resource_type", "id", "login", "display_name", "email", "status", "last_login")
+	out.heads, out.compact = []string{"APP", "LOGIN", "NAME", "E-MAIL", "STATUS", "LAST LOGIN"}, true
 	err := syncfile.Accounts(ctx, path, func(account syncfile.Account) error {
-		encoded, err := json.Marshal(account)
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(w, "%s%s", separator, encoded)
-		separator = ",\n  "
-		return err
+		out.value(account)
+		out.row(account.App, account.Login, account.DisplayName, account.Email, account.Status, lastLogin(account, "-"))
+		out.record(account.App, account.ResourceType, account.ID, account.Login,
+			account.DisplayName, account.Email, account.Status, lastLogin(account, ""))
+		return out.err
 	})
 	if err != nil {
 		return err
 	}
-	end := "\n]"
-	if separator == "[\n  " {
-		end = "[]"
-	}
-	_, err = fmt.Fprintln(w, end)
-	return err
-}
-
-func writeAccountsCSV(ctx context.Context, w io.Writer, path string) error {
-	records := csv.NewWriter(w)
-	if err := records.Write([]string{"app", "resource_type", "id", "login", "display_name", "email", "status", "last_login"}); err != nil {
-		return err
-	}
-	err := syncfile.Accounts(ctx, path, func(account syncfile.Account) error {
-		record := []string{
-			account.App, account.ResourceType, account.ID, account.Login,
-			account.DisplayName, account.Email, account.Status, lastLogin(account, ""),
-		}
-		return records.Write(noFormulas(record))
-	})
-	if err != nil {
-		return err
-	}
-	records.Flush()
-	return records.Error()
+	return out.end()
 }
 
 func lastLogin(account syncfile.Account, none string) string {

@@ -3,8 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -111,15 +110,26 @@ func helpOrUnknown(cmd *cobra.Command, args []string) error {
 	return cmd.Help()
 }
 
-// excludes is the annotation of a flag that names those it cannot meet.
-const excludes = "excludes"
-
-// cannotMeet says which flags make no sense beside this one.
-func cannotMeet(cmd *cobra.Command, flag string, others ...string) {
-	_ = cmd.Flags().SetAnnotation(flag, excludes, others)
+// exclude has no flag of others stand beside this one.
+func exclude(cmd *cobra.Command, flag string, others ...string) {
 	for _, other := range others {
-		cmd.MarkFlagsMutuallyExclusive(flag, other) // For the completion, which leaves it out then.
+		cmd.MarkFlagsMutuallyExclusive(flag, other)
 	}
+}
+
+// wordsOfGroup finds the flags in cobra's error for two that exclude each other.
+var wordsOfGroup = regexp.MustCompile(`\[([a-z-]+) ([a-z-]+)\] were all set$`)
+
+// checkGroups returns cobra's finding about flags that make no sense together, in words.
+func checkGroups(cmd *cobra.Command) error {
+	err := cmd.ValidateFlagGroups()
+	if err == nil {
+		return nil
+	}
+	if found := wordsOfGroup.FindStringSubmatch(err.Error()); found != nil {
+		return fmt.Errorf("--%s and --%s exclude each other; leave one of them out", found[1], found[2])
+	}
+	return err
 }
 
 // requireValues refuses flags that were given without a value, as a script does
@@ -133,20 +143,4 @@ func requireValues(flags *pflag.FlagSet) error {
 		}
 	})
 	return errors.Join(errs...)
-}
-
-// refuseMeeting refuses flags that make no sense together.
-func refuseMeeting(flags *pflag.FlagSet) error {
-	met := map[string]error{}
-	flags.Visit(func(flag *pflag.Flag) {
-		for _, other := range flag.Annotations[excludes] {
-			if flags.Changed(other) {
-				met[flag.Name+other] = fmt.Errorf("--%s and --%s exclude each other; leave one of them out", flag.Name, other)
-			}
-		}
-	})
-	for _, pair := range slices.Sorted(maps.Keys(met)) {
-		return met[pair]
-	}
-	return nil
 }

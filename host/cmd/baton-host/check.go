@@ -69,18 +69,15 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 	if found == nil {
 		return err
 	}
-	results := listing{columns: []string{"plugin", "app", "result"}}
-	checked := make([]checkedPlugin, 0, len(found))
+	out := newStream(stdout, o.output, "plugin", "app", "result")
 	for _, p := range found {
 		one, outcome := checkedPlugin{Plugin: p.Name, App: p.App, OK: p.Err == nil}, "ok"
 		if p.Err != nil {
 			one.Error, outcome = wordsOf(p.Err), "FAILED"
 		}
-		checked = append(checked, one)
-		results.rows = append(results.rows, []string{p.Name, p.App, outcome})
+		out.add(one, p.Name, p.App, outcome)
 	}
-	results.value = checked
-	if failed := results.write(stdout, o.output); failed != nil {
+	if failed := out.end(); failed != nil {
 		err = errors.Join(err, fmt.Errorf("the results could not be written to standard output: %w", failed))
 	}
 	return err

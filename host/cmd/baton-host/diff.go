@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -57,25 +55,13 @@ gets an apostrophe in front; json is exact.`,
 	return cmd
 }
 
-// differences writes what is different in one of the forms.
-type differences interface {
-	each(diff.Difference) error
-	end(*diff.Result) error
-}
-
 func writeDifferences(ctx context.Context, w io.Writer, output, oldPath, newPath string) (different bool, err error) {
-	var out differences
-	switch output {
-	case outputJSON:
-		out = &jsonDifferences{w: w, separator: "{\n  \"differences\": [\n    "}
-	case outputCSV:
-		out = &csvDifferences{records: csv.NewWriter(w)}
-	default:
-		out = &tableDifferences{w: w}
-	}
+	out := newStream(w, output, "change", "app", "resource_type", "id", "login", "display_name", "field", "old", "new")
+	out.heads, out.member, out.compact = []string{"CHANGE", "APP", "LOGIN", "NAME", "WHAT"}, "differences", true
 	result, err := diff.Files(ctx, oldPath, newPath, func(one diff.Difference) error {
 		different = true
-		return out.each(one)
+		writeDifference(out, one)
+		return out.err
 	})
 	if err != nil {
 		return false, err
@@ -83,21 +69,47 @@ func writeDifferences(ctx context.Context, w io.Writer, output, oldPath, newPath
 	for _, note := range result.Notes {
 		_, _ = fmt.Fprintf(hostlog.Stderr, "baton-host: note: %s\n", printable(note))
 	}
-	if err := out.end(result); err != nil {
+	if err := endDifferences(out, result); err != nil {
 		return false, fmt.Errorf("the differences could not be written to standard output: %w", err)
 	}
 	return different, nil
 }
 
-// tableDifferences is a line for each account, and the figures at the end.
-type tableDifferences struct {
-	w    io.Writer
-	rows [][]string
+// writeDifference writes a row for an account; for csv a record for one that came or
+// went, and for each field that changed.
+func writeDifference(out *stream, one diff.Difference) {
+	out.value(one)
+	out.row(string(one.Change), one.Account.App, one.Account.Login, one.Account.DisplayName, fieldsInWords(one.Fields))
+	fields := one.Fields
+	if len(fields) == 0 {
+		fields = []diff.Field{{}}
+	}
+	for _, field := range fields {
+		out.record(string(one.Change), one.Account.App, one.Account.ResourceType, one.Account.ID, one.Account.Login, one.Account.DisplayName,
+			field.Field, field.Old, field.New)
+	}
 }
 
-func (t *tableDifferences) each(one diff.Difference) error {
-	t.rows = append(t.rows, []string{string(one.Change), one.Account.App, one.Account.Login, one.Account.DisplayName, fieldsInWords(one.Fields)})
-	return nil
+// endDifferences ends with the figures; csv has none.
+func endDifferences(out *stream, result *diff.Result) error {
+	if result.Counts == nil {
+		result.Counts = []diff.Count{}
+	}
+	if out.form != outputTable {
+		return out.end(member{"counts", result.Counts}, member{"old", result.Old}, member{"new", result.New})
+	}
+	if len(out.rows) > 0 {
+		_ = out.end() // It remembers its error.
+		out.print("\n")
+	}
+	for _, count := range result.Counts {
+		out.print(fmt.Sprintf("%s: %d added, %d removed, %d changed, %d the same\n",
+			printable(count.ResourceType), count.Added, count.Removed, count.Changed, count.Same))
+	}
+	if len(result.Counts) == 0 {
+		out.print("neither file has an account\n")
+	}
+	return out.err
 }
 
 func fieldsInWords(fields []diff.Field) string {
@@ -121,105 +133,4 @@ func orNone(text string) string {
 		return "(none)"
 	}
 	return text
-}
-
-func (t *tableDifferences) end(result *diff.Result) error {
-	if len(t.rows) > 0 {
-		if err := writeTable(t.w, []string{"CHANGE", "APP", "LOGIN", "NAME", "WHAT"}, t.rows); err != nil {
-			return err
-		}
-		if _, err := fmt.Fprintln(t.w); err != nil {
-			return err
-		}
-	}
-	for _, count := range result.Counts {
-		if _, err := fmt.Fprintf(t.w, "%s: %d added, %d removed, %d changed, %d the same\n",
-			printable(count.ResourceType), count.Added, count.Removed, count.Changed, count.Same); err != nil {
-			return err
-		}
-	}
-	if len(result.Counts) == 0 {
-		_, err := fmt.Fprintln(t.w, "neither file has an account")
-		return err
-	}
-	return nil
-}
-
-// csvDifferences is a record for each account that came or went, and for each field
-// that changed.
-type csvDifferences struct {
-	records *csv.Writer
-	begun   bool
-}
-
-func (c *csvDifferences) begin() {
-	if !c.begun {
-		c.begun = true
-		_ = c.records.Write([]string{"change", "app", "resource_type", "id", "login", "display_name", "field", "old", "new"}) // The writer remembers its error.
-	}
-}
-
-func (c *csvDifferences) each(one diff.Difference) error {
-	c.begin()
-	fields := one.Fields
-	if len(fields) == 0 {
-		fields = []diff.Field{{}}
-	}
-	for _, field := range fields {
-		record := []string{
-			string(one.Change), one.Account.App, one.Account.ResourceType, one.Account.ID, one.Account.Login, one.Account.DisplayName,
-			field.Field, field.Old, field.New,
-		}
-		if err := c.records.Write(noFormulas(record)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (c *csvDifferences) end(*diff.Result) error {
-	c.begin()
-	c.records.Flush()
-	return c.records.Error()
-}
-
-// jsonDifferences is one object, written as it comes.
-type jsonDifferences struct {
-	w         io.Writer
-	separator string
-	begun     bool
-}
-
-func (j *jsonDifferences) each(one diff.Difference) error {
-	encoded, err := json.Marshal(one)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(j.w, "%s%s", j.separator, encoded)
-	j.separator, j.begun = ",\n    ", true
-	return err
-}
-
-func (j *jsonDifferences) end(result *diff.Result) error {
-	closing := "\n  ],"
-	if !j.begun {
-		closing = "{\n  \"differences\": [],"
-	}
-	if result.Counts == nil {
-		result.Counts = []diff.Count{}
-	}
-	old, err := json.Marshal(result.Old)
-	if err != nil {
-		return err
-	}
-	now, err := json.Marshal(result.New)
-	if err != nil {
-		return err
-	}
-	counts, err := json.Marshal(result.Counts)
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(j.w, "%s\n  \"counts\": %s,\n  \"old\": %s,\n  \"new\": %s\n}\n", closing, counts, old, now)
-	return err
 }

@@ -68,12 +68,9 @@ type lockedPlugin struct {
 }
 
 func writeLocked(stdout io.Writer, output string, locked []host.LockedPlugin) error {
-	result := listing{columns: []string{"plugin", "version", "result"}}
-	rows := make([]lockedPlugin, 0, len(locked))
+	out := newStream(stdout, output, "plugin", "version", "result")
 	for _, one := range locked {
-		rows = append(rows, lockedPlugin{Plugin: one.Name, Version: one.Version, Result: one.Change})
-		result.rows = append(result.rows, []string{one.Name, one.Version, one.Change})
+		out.add(lockedPlugin{Plugin: one.Name, Version: one.Version, Result: one.Change}, one.Name, one.Version, one.Change)
 	}
-	result.value = rows
-	return result.write(stdout, output)
+	return out.end()
 }

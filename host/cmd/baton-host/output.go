@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
@@ -8,7 +9,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
+
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 const (
@@ -34,36 +38,169 @@ func addOutputFlag(cmd *cobra.Command, into *string, forms ...string) {
 	}
 }
 
-// listing is a result in rows, for any form of output.
-type listing struct {
-	// columns are the names of the columns as csv has them: lower case with
-	// underscores.
-	columns []string
+// stream writes a result piece by piece in one of the forms; only a table is held until
+// its end, for the widths of its columns. It remembers its first error.
+type stream struct {
+	w    io.Writer
+	form string
+	// heads are those of a table.
+	heads []string
+	// member is the name of the list in an object of json; empty: the list is the whole.
+	member string
+	// compact has each value of json on one line.
+	compact bool
+
 	rows    [][]string
-	// value is the same for json.
+	records *csv.Writer
+	begun   bool
+	err     error
+}
+
+// newStream returns a stream with these columns: lower case with underscores, as csv has
+// them.
+func newStream(w io.Writer, form string, columns ...string) *stream {
+	s := &stream{w: w, form: form, records: csv.NewWriter(w)}
+	for _, column := range columns {
+		s.heads = append(s.heads, strings.ToUpper(strings.ReplaceAll(column, "_", " ")))
+	}
+	if form == outputCSV {
+		s.err = s.records.Write(columns)
+	}
+	return s
+}
+
+// add writes what is one row of a table, one record of csv and one value of json.
+func (s *stream) add(value any, row ...string) {
+	s.value(value)
+	s.row(row...)
+	s.record(row...)
+}
+
+// row writes a row of a table, and nothing in other forms.
+func (s *stream) row(cells ...string) {
+	if s.form != outputJSON && s.form != outputCSV {
+		s.rows = append(s.rows, cells)
+	}
+}
+
+// record writes a record of csv, and nothing in other forms.
+func (s *stream) record(cells ...string) {
+	if s.form == outputCSV && s.err == nil {
+		s.err = s.records.Write(noFormulas(cells))
+	}
+}
+
+// value writes an element of the list of json, and nothing in other forms.
+func (s *stream) value(value any) {
+	if s.form != outputJSON || s.err != nil {
+		return
+	}
+	separator := ",\n"
+	if !s.begun {
+		separator = s.opening() + "\n"
+	}
+	s.begun = true
+	s.print(separator + s.indent() + "  ")
+	s.encode(value, s.indent()+"  ", s.compact)
+}
+
+// member is one more member of the object of json.
+type member struct {
+	name  string
 	value any
 }
 
-func (l listing) write(w io.Writer, output string) error {
-	switch output {
+// end writes what is still to be written, and after the list the other members of the
+// object of json.
+func (s *stream) end(members ...member) error {
+	switch s.form {
 	case outputJSON:
-		return writeJSON(w, l.value)
+		if s.begun {
+			s.print("\n" + s.indent() + "]")
+		} else {
+			s.print(s.opening() + "]")
+		}
+		for _, one := range members {
+			s.print(fmt.Sprintf(",\n  %q: ", one.name))
+			s.encode(one.value, "  ", true)
+		}
+		if s.member != "" {
+			s.print("\n}")
+		}
+		s.print("\n")
 	case outputCSV:
-		records := csv.NewWriter(w)
-		_ = records.Write(l.columns) // The writer remembers its error.
-		for _, row := range l.rows {
-			_ = records.Write(noFormulas(row))
-		}
-		records.Flush()
-		return records.Error()
+		s.records.Flush()
+		s.err = cmp.Or(s.err, s.records.Error())
 	default:
-		header := make([]string, len(l.columns))
-		for i, column := range l.columns {
-			header[i] = strings.ToUpper(strings.ReplaceAll(column, "_", " "))
+		if s.err == nil {
+			s.err = writeTable(s.w, s.heads, s.rows)
 		}
-		return writeTable(w, header, l.rows)
+	}
+	return s.err
+}
+
+// opening is what stands before the list of json.
+func (s *stream) opening() string {
+	if s.member == "" {
+		return "["
+	}
+	return fmt.Sprintf("{\n  %q: [", s.member)
+}
+
+func (s *stream) indent() string {
+	if s.member == "" {
+		return ""
+	}
+	return "  "
+}
+
+func (s *stream) print(text string) {
+	if s.err == nil {
+		_, s.err = io.WriteString(s.w, text)
 	}
 }
+
+func (s *stream) encode(value any, prefix string, compact bool) {
+	var text strings.Builder
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	if !compact {
+		encoder.SetIndent(prefix, "  ")
+	}
+	s.err = cmp.Or(s.err, encoder.Encode(value))
+	s.print(strings.TrimSuffix(text.String(), "\n"))
+}
+
+// writeTable writes rows under a header in aligned columns. Control characters,
+// which an app may send and a terminal would obey, are escaped.
+func writeTable(w io.Writer, header []string, rows [][]string) error {
+	widths := make([]int, len(header))
+	lines := append([][]string{header}, rows...)
+	for _, line := range lines {
+		for i, cell := range line {
+			line[i] = printable(cell)
+			widths[i] = max(widths[i], runewidth.StringWidth(line[i]))
+		}
+	}
+	for n, line := range lines {
+		var text strings.Builder
+		for i, cell := range line {
+			cell = runewidth.FillRight(cell, widths[i])
+			if n > 0 && stateColumns[header[i]] {
+				cell = coloured(cell)
+			}
+			text.WriteString(cell)
+			text.WriteString("  ")
+		}
+		if _, err := fmt.Fprintln(w, strings.TrimRight(text.String(), " ")); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printable is a text of others as it may be printed.
+func printable(text string) string { return errtext.Printable(text, "") }
 
 func writeJSON(w io.Writer, value any) error {
 	encoder := json.NewEncoder(w)

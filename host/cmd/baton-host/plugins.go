@@ -22,15 +22,15 @@ one is used.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			found := supervise.NewFinder(root.pluginDirs).List()
-			rows := make([][]string, 0, len(found))
+			out := newStream(cmd.OutOrStdout(), output, "app", "path", "note")
 			for _, binary := range found {
 				note := ""
 				if binary.Shadowed {
 					note = "not used: an earlier directory has one"
 				}
-				rows = append(rows, []string{binary.App, binary.Path, note})
+				out.add(listedPlugin(binary), binary.App, binary.Path, note)
 			}
-			return listing{[]string{"app", "path", "note"}, rows, pluginList(found)}.write(cmd.OutOrStdout(), output)
+			return out.end()
 		},
 	}
 	addOutputFlag(cmd, &output, outputTable, outputJSON, outputCSV)
@@ -41,12 +41,4 @@ type listedPlugin struct {
 	App      string `json:"app"`
 	Path     string `json:"path"`
 	Shadowed bool   `json:"shadowed"`
-}
-
-func pluginList(found []supervise.Found) []listedPlugin {
-	list := make([]listedPlugin, 0, len(found))
-	for _, binary := range found {
-		list = append(list, listedPlugin(binary))
-	}
-	return list
 }

@@ -55,7 +55,7 @@ upload (sync).`,
 		Args:          cobra.ArbitraryArgs,
 		RunE:          helpOrUnknown,
 		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error {
-			if err := errors.Join(requireValues(cmd.Flags()), refuseMeeting(cmd.Flags())); err != nil {
+			if err := errors.Join(requireValues(cmd.Flags()), checkGroups(cmd)); err != nil {
 				return err
 			}
 			if level, ok := cmd.Annotations[usualLevel]; ok {

@@ -69,7 +69,7 @@ It runs until it is stopped. SIGTERM and SIGINT let work in hand go on for
 	flags.BoolVar(&options.listenAny, "listen-any", false, "let --listen name an address that other machines reach; what is served has no login")
 	addAcceptFlag(flags, &options.accept)
 	addUnlockedFlag(flags, &options.unlocked)
-	cannotMeet(cmd, "plugin", "config", "upload")
+	exclude(cmd, "plugin", "config", "upload")
 	return cmd
 }
 

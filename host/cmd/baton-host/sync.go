@@ -60,8 +60,8 @@ refused; --accept-deletions lets that through.`,
 	addAcceptFlag(flags, &options.accept)
 	addUnlockedFlag(flags, &options.unlocked)
 	addOutputFlag(cmd, &options.output, outputTable, outputJSON, outputCSV)
-	cannotMeet(cmd, "plugin", "config", "upload", "output-dir")
-	cannotMeet(cmd, "file", "config", "upload", "output-dir")
+	exclude(cmd, "plugin", "config", "upload", "output-dir")
+	exclude(cmd, "file", "config", "upload", "output-dir")
 	return cmd
 }
 
@@ -104,15 +104,16 @@ type synced struct {
 }
 
 func writeSummary(w io.Writer, output string, results []*host.SyncResult) error {
-	summary := listing{columns: []string{"upload", "plugin", "accounts", "result"}}
-	parts := []synced{}
+	out := newStream(w, output, "upload", "plugin", "accounts", "result")
 	for _, result := range results {
 		whole := synced{Upload: result.Upload, Seconds: result.Took.Seconds()}
 		if result.Err != nil {
 			whole.Error = wordsOf(result.Err)
-			summary.rows = append(summary.rows, []string{result.Upload, joinNames(result.Plugins), "-", "FAILED: no file was written"})
+			failed := []string{result.Upload, joinNames(result.Plugins), "-", "FAILED: no file was written"}
+			out.row(failed...)
+			out.record(failed...)
 			for _, whole.Plugin = range result.Plugins {
-				parts = append(parts, whole)
+				out.value(whole)
 			}
 			continue
 		}
@@ -127,10 +128,8 @@ func writeSummary(w io.Writer, output string, results []*host.SyncResult) error 
 				part.Stale, part.AsOf = stale.Accounts, &stale.AsOf
 				said += fmt.Sprintf("; STALE: %d of these are as of %s", stale.Accounts, stale.AsOf.UTC().Format(time.RFC3339))
 			}
-			parts = append(parts, part)
-			summary.rows = append(summary.rows, []string{result.Upload, plugin, strconv.Itoa(part.Accounts), said})
+			out.add(part, result.Upload, plugin, strconv.Itoa(part.Accounts), said)
 		}
 	}
-	summary.value = parts
-	return summary.write(w, output)
+	return out.end()
 }

@@ -2,11 +2,12 @@ package aggregate
 
 import (
 	"context"
+	"strings"
 	"sync"
 
-	"github.com/Masterminds/semver/v3"
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/sdk"
+	"golang.org/x/mod/semver"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -45,7 +46,7 @@ func into(reply, answer proto.Message) error {
 
 // The syncer sends active_sync_id only to connectors of at least this version
 // of the SDK. Older ones do not mind: for them it is an unknown field.
-var activeSyncIDVersion = semver.MustParse("0.4.3")
+const activeSyncIDVersion = "v0.4.3"
 
 // validate has every plugin check its credentials and reports all that fail.
 func (a *Aggregate) validate(ctx context.Context, request *v2.ConnectorServiceValidateRequest, reply proto.Message, opts []grpc.CallOption) error {
@@ -71,23 +72,20 @@ func (a *Aggregate) validate(ctx context.Context, request *v2.ConnectorServiceVa
 // lowestVersion is the oldest of the SDK versions that can be read. Plugins
 // that are not built with the SDK have none.
 func lowestVersion(versions []string) string {
-	var lowest *semver.Version
+	lowest, original := "", ""
 	for _, text := range versions {
-		version, err := semver.NewVersion(text)
-		if err != nil {
-			continue
-		}
-		if lowest == nil || version.LessThan(lowest) {
-			lowest = version
+		version := "v" + strings.TrimPrefix(text, "v")
+		if semver.IsValid(version) && (lowest == "" || semver.Compare(version, lowest) < 0) {
+			lowest, original = version, text
 		}
 	}
 	switch {
-	case lowest == nil:
+	case lowest == "":
 		return sdk.Version
-	case lowest.LessThan(activeSyncIDVersion):
-		return "v" + activeSyncIDVersion.String()
+	case semver.Compare(lowest, activeSyncIDVersion) < 0:
+		return activeSyncIDVersion
 	default:
-		return lowest.Original()
+		return original
 	}
 }
 

@@ -6,12 +6,19 @@
 package backoff
 
 import (
-	"math/rand/v2"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
-// Jittered is a random time between half of d and all of it.
-func Jittered(d time.Duration) time.Duration {
-	half := d / 2
-	return half + rand.N(d-half+1) //nolint:gosec // Spreads load; nothing to guess.
+// Doubling returns waits that begin with first and double up to most; each is a random
+// time between half of that and all of it.
+func Doubling(first, most time.Duration) *backoff.ExponentialBackOff {
+	// The library spreads a wait around its middle, by the same share to both sides.
+	return &backoff.ExponentialBackOff{
+		InitialInterval: first / 4 * 3, MaxInterval: most / 4 * 3, Multiplier: 2, RandomizationFactor: 1.0 / 3,
+	}
 }
+
+// Jittered returns a random time between half of d and all of it.
+func Jittered(d time.Duration) time.Duration { return Doubling(d, d).NextBackOff() }

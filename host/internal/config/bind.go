@@ -14,7 +14,7 @@ const authMethod = "auth-method"
 // environment.
 type source interface {
 	// read returns a field's value, or nil where none is given or where
-	// something is wrong, which the problems tell.
+	// something is wrong, which the problems report.
 	read(field *pluginv1.Field) (*pluginv1.Value, Problems)
 	// label is what a person calls the field here.
 	label(field string) string

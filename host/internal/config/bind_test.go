@@ -84,7 +84,7 @@ func bind(t *testing.T, schema *pluginv1.ConfigurationSchema, lines ...string) (
 	return bound, messages(dir, problems.Err())
 }
 
-func TestBindTakesEveryFormOfAValue(t *testing.T) {
+func TestBind_ReadsEveryFormOfAValue(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		lines  []string
@@ -135,7 +135,7 @@ func TestBindTakesEveryFormOfAValue(t *testing.T) {
 	}
 }
 
-func TestBindTakesTheValuesOfAMapForWhatYAMLTakesThemFor(t *testing.T) {
+func TestBind_ReadsTheValuesOfAMapAsYAMLDoes(t *testing.T) {
 	t.Parallel()
 	bound, problems := bind(t, everyType(),
 		"map:",
@@ -158,7 +158,7 @@ func TestBindTakesTheValuesOfAMapForWhatYAMLTakesThemFor(t *testing.T) {
 	}), bound.Values["map"], protocmp.Transform()))
 }
 
-func TestBindPartsSecretsFromValues(t *testing.T) {
+func TestBind_SeparatesSecretsFromValues(t *testing.T) {
 	t.Parallel()
 	bound, problems := bind(t, everyType(), "text: open", "token: ${env:TEXT}", "secret-file: key.pem")
 	require.Empty(t, problems)
@@ -169,7 +169,7 @@ func TestBindPartsSecretsFromValues(t *testing.T) {
 	}, request, protocmp.Transform()))
 }
 
-func TestBindReportsEveryValueOfAWrongType(t *testing.T) {
+func TestBind_ReportsEveryValueOfAWrongType(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ lines, want []string }{
 		"text": {
@@ -246,7 +246,7 @@ func TestBindReportsEveryValueOfAWrongType(t *testing.T) {
 	}
 }
 
-func TestBindReportsAFieldThatThePluginDoesNotHave(t *testing.T) {
+func TestBind_ReportsAFieldThatThePluginDoesNotHave(t *testing.T) {
 	t.Parallel()
 	schema := schemaOf(textField("scim-base-url"), &pluginv1.Field{Name: "debug", Type: pluginv1.FieldType_FIELD_TYPE_BOOL, Hidden: true})
 	_, problems := bind(t, schema,
@@ -264,7 +264,7 @@ func TestBindReportsAFieldThatThePluginDoesNotHave(t *testing.T) {
 	require.Equal(t, []string{`baton-host.yaml:4:7: unknown key "a"; the configuration of plugin "app" takes no keys`}, problems)
 }
 
-func TestBindReportsAMissingFieldAtTheConfigurationOrThePlugin(t *testing.T) {
+func TestBind_ReportsAMissingFieldAtTheConfigurationOrThePlugin(t *testing.T) {
 	t.Parallel()
 	schema := schemaOf(
 		&pluginv1.Field{Name: "scim-base-url", Label: "SCIM Base URL", Type: pluginv1.FieldType_FIELD_TYPE_STRING, Required: true},
@@ -302,7 +302,7 @@ func TestBindReportsAMissingFieldAtTheConfigurationOrThePlugin(t *testing.T) {
 	}
 }
 
-func TestBindReportsFieldsOfTypesItDoesNotKnow(t *testing.T) {
+func TestBind_ReportsFieldsOfUnknownTypes(t *testing.T) {
 	t.Parallel()
 	schema := schemaOf(&pluginv1.Field{Name: "new", Type: 99})
 	_, problems := bind(t, schema, "new: x")
@@ -313,7 +313,7 @@ func TestBindReportsFieldsOfTypesItDoesNotKnow(t *testing.T) {
 	require.Empty(t, problems)
 }
 
-func TestFieldGroupsDecideWhichFieldsApply(t *testing.T) {
+func TestBind_AppliesTheFieldsOfTheChosenGroup(t *testing.T) {
 	t.Parallel()
 	required := func(name string) *pluginv1.Field {
 		return &pluginv1.Field{
@@ -368,7 +368,7 @@ func TestFieldGroupsDecideWhichFieldsApply(t *testing.T) {
 	}
 }
 
-func TestAPluginsFindingIsPutWhereItBelongs(t *testing.T) {
+func TestBound_PutsAPluginsFindingAtItsField(t *testing.T) {
 	t.Parallel()
 	schema := everyType()
 	schema.Fields = append(
@@ -417,7 +417,7 @@ func TestAPluginsFindingIsPutWhereItBelongs(t *testing.T) {
 	}
 }
 
-func TestAFileOfAFieldIsAtMostTwoMebibytes(t *testing.T) {
+func TestBind_RefusesAFileAboveTwoMebibytes(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{"baton-host.yaml": "plugins: { app: { config: { file: big } } }"})
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "big"), make([]byte, 2<<20), 0o600))
@@ -434,7 +434,7 @@ func TestAFileOfAFieldIsAtMostTwoMebibytes(t *testing.T) {
 	}, messages(dir, problems.Err()))
 }
 
-func TestTheContentOfAFileInSeveralReferencesIsAtMostTwoMebibytes(t *testing.T) {
+func TestBind_RefusesReferencesThatAreTogetherAboveTwoMebibytes(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{
 		"baton-host.yaml": "plugins: { app: { config: { file: '${file:big}${file:big}' } } }",
@@ -446,7 +446,7 @@ func TestTheContentOfAFileInSeveralReferencesIsAtMostTwoMebibytes(t *testing.T) 
 	require.Equal(t, []string{`baton-host.yaml:1:35: "file" is larger than 2 MiB`}, messages(dir, problems.Err()))
 }
 
-func TestBindDoesNotChangeTheSchema(t *testing.T) {
+func TestBind_LeavesTheSchemaUnchanged(t *testing.T) {
 	t.Parallel()
 	schema := everyType()
 	before := proto.Clone(schema)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/batonhost/baton-host/host/internal/secret"
 	"github.com/batonhost/baton-host/plugin/redact"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -17,7 +18,7 @@ type Bound struct {
 	Secrets SecretValues
 
 	source     source
-	references []reference
+	references []secret.Reference
 }
 
 // Request is the request with which the plugin is configured. Make it for the
@@ -72,7 +73,7 @@ func (b *Bound) Problem(d *pluginv1.Diagnostic) Problem {
 func (b *Bound) blank(message string) string {
 	var values []redact.Value
 	for _, reference := range b.references {
-		values = append(values, redact.Value{Text: reference.result.Reveal(), Instead: reference.source})
+		values = append(values, redact.Value{Text: reference.Result.Reveal(), Instead: reference.Source})
 	}
 	for _, secret := range b.Secrets.Reveal() {
 		for _, text := range redact.Texts(secret) {

@@ -43,7 +43,7 @@ func strictSchema(secret bool) *pluginv1.ConfigurationSchema {
 	return schema
 }
 
-func TestNoMessageHoldsASecret(t *testing.T) {
+func TestProblems_NeverHoldASecret(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{
 		"secret":    canary + "\n",
@@ -117,13 +117,13 @@ func TestNoMessageHoldsASecret(t *testing.T) {
 	}
 }
 
-func TestNoMessageAboutVariablesHoldsASecret(t *testing.T) {
+func TestProblems_OfVariablesNeverHoldASecret(t *testing.T) {
 	t.Parallel()
 	values := []string{canary, canary + "\xff", canary + ",\"", "{" + canary, canary + "=" + canary, "=" + canary, "/" + canary, "1" + canary, "\"" + canary}
 	for _, value := range values {
 		for _, field := range strictSchema(true).GetFields() {
 			name := "BATON_" + strings.ToUpper(field.GetName())
-			_, err := config.FromEnvironment(strictSchema(true), environment(map[string]string{name: value}))
+			_, err := fromEnvironment(strictSchema(true), environment(map[string]string{name: value}))
 			if field.GetName() != "always" {
 				require.Error(t, err)
 			}
@@ -134,7 +134,7 @@ func TestNoMessageAboutVariablesHoldsASecret(t *testing.T) {
 	}
 }
 
-func TestNoFindingOfAPluginHoldsASecret(t *testing.T) {
+func TestBound_BlanksSecretsInAPluginsFindings(t *testing.T) {
 	t.Parallel()
 	for _, secret := range []string{canary, canary + "\n", "a\n" + canary + "\nb", "a\t" + canary + "\"b", strings.Repeat(canary, 1000)} {
 		dir := write(t, map[string]string{

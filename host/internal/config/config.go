@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/batonhost/baton-host/host/internal/errtext"
+	"github.com/batonhost/baton-host/host/internal/secret"
 )
 
 // Config is a configuration without problems.
@@ -22,7 +23,7 @@ type Config struct {
 	Plugins []*Plugin
 	// Uploads are the uploads in the order of the file. There may be none.
 	Uploads []*Upload
-	// StateDir is where the service keeps the last good syncs, as an absolute
+	// StateDir is where the service keeps the baselines, as an absolute
 	// path; empty if the file does not say.
 	StateDir string
 }
@@ -69,16 +70,45 @@ func ByName(app string, lookup func(name string) (string, bool)) *Plugin {
 	return plugin
 }
 
-// newPlugin is an entry with every default.
+// newPlugin returns an entry with every default.
 func newPlugin(name string) *Plugin {
-	return &Plugin{
-		Name: name, App: name, Namespace: name, StartTimeout: DefaultStartTimeout,
-		DeletionGuard: DefaultDeletionGuard(), Limits: DefaultLimits(),
-	}
+	plugin := &Plugin{Name: name, App: name, Namespace: name}
+	setDefaults(pluginRows, plugin)
+	setDefaults(limitRows, &plugin.DeletionGuard.Accounts)
+	return plugin
 }
 
-// DeletionGuard is when a plugin that lists fewer resources than in its last good
-// sync counts as failed.
+// DefaultDeletionGuard returns the guard of a plugin whose entry does not say.
+func DefaultDeletionGuard() DeletionGuard { return newPlugin("").DeletionGuard }
+
+// Limits are what one plugin may take, and how it is treated that takes more.
+type Limits struct {
+	// CallTimeout is how long a call to the plugin may take before it counts as
+	// hanging.
+	CallTimeout time.Duration
+	// IdleTimeout is how long a listing may go on without a row.
+	IdleTimeout time.Duration
+	// HealthTimeout is how long the plugin may leave a health check unanswered.
+	HealthTimeout time.Duration
+	// Memory is how many bytes its processes may take; 0 is no limit.
+	Memory uint64
+	// PageSize is the size in bytes of the greatest page.
+	PageSize int
+	// ReadAhead is how many pages of its listings it is asked for before they are
+	// needed.
+	ReadAhead int
+	// Concurrency is how many of its listings are read at the same time; 0 is what it
+	// declares.
+	Concurrency int
+	// MaxRows is how many rows one of its listings may have.
+	MaxRows int
+	// Restarts is how often it is started again within RestartWindow.
+	Restarts      int
+	RestartWindow time.Duration
+}
+
+// DeletionGuard is when a plugin that lists fewer resources than in its
+// baseline counts as failed.
 type DeletionGuard struct {
 	// Off switches it off.
 	Off bool
@@ -89,7 +119,7 @@ type DeletionGuard struct {
 }
 
 // DeletionLimits are exceeded by a listing that has less than KeepPercent of the
-// last good one and at least MinMissing fewer, by one that has nothing left, and by a
+// baseline and at least MinMissing fewer, by one that has nothing left, and by a
 // short one that loses half.
 type DeletionLimits struct {
 	KeepPercent int // 1 to 100
@@ -106,19 +136,25 @@ type Upload struct {
 	// WithoutCredentials.
 	ClientID string
 	// ClientSecret is given exactly if ClientID is.
-	ClientSecret Secret
+	ClientSecret secret.Text
 	// Plugins are the plugins that it aggregates, in the order of the file, at
 	// least one.
 	Plugins []*Plugin
-	// LastGood answers for a plugin that fails from the last good sync, in place
-	// of failing the sync.
+	// LastGood has a plugin that fails fall back to the baseline, in place of failing
+	// the sync.
 	LastGood bool
-	// MaxStale is how old those answers may be.
+	// MaxStale is how old the baseline may be then.
 	MaxStale time.Duration
 }
 
-// Plugin returns the plugin of this name, or an error that tells the names
-// there are.
+// NewUpload returns an upload with every default.
+func NewUpload(name string, plugins ...*Plugin) *Upload {
+	upload := &Upload{Name: name, Plugins: plugins}
+	setDefaults(uploadRows, upload)
+	return upload
+}
+
+// Plugin returns the plugin of this name, or an error with the names that there are.
 func (c *Config) Plugin(name string) (*Plugin, error) {
 	names := make([]string, 0, len(c.Plugins))
 	for _, plugin := range c.Plugins {
@@ -127,20 +163,10 @@ func (c *Config) Plugin(name string) (*Plugin, error) {
 		}
 		names = append(names, plugin.Name)
 	}
-	return nil, fmt.Errorf("%s has no plugin %q; %s", c.Path, name, whichOnes(name, names))
-}
-
-// Upload returns the upload of this name, or an error that tells the names there
-// are.
-func (c *Config) Upload(name string) (*Upload, error) {
-	names := make([]string, 0, len(c.Uploads))
-	for _, upload := range c.Uploads {
-		if upload.Name == name {
-			return upload, nil
-		}
-		names = append(names, upload.Name)
+	if near := errtext.Nearest(name, names); near != "" {
+		return nil, fmt.Errorf("%s has no plugin %q; did you mean %q?", c.Path, name, near)
 	}
-	return nil, fmt.Errorf("%s has no upload %q; %s", c.Path, name, whichOnes(name, names))
+	return nil, fmt.Errorf("%s has no plugin %q; it has %s", c.Path, name, strings.Join(names, ", "))
 }
 
 // Option changes how Load reads a configuration.
@@ -165,7 +191,7 @@ func WithoutCredentials() Option {
 	return func(o *options) { o.credentials = false }
 }
 
-// WithWarnings gives the function that is told, in a sentence, of each file that
+// WithWarnings gives the function that gets a sentence for each file that
 // holds a secret and that others may read. It may be called until the last
 // [Settings.Bind] has returned, and concurrently.
 func WithWarnings(warn func(string)) Option {
@@ -179,7 +205,7 @@ func WithoutReferences() Option {
 }
 
 // Load reads a configuration of at most 1 MiB. It resolves all references. If
-// anything is wrong the error is [Problems] and tells everything that is. The
+// anything is wrong the error is [Problems] and has everything that is. The
 // file may be a pipe or a terminal; the context bounds the wait for it. Files
 // that it refers to must be regular files.
 func Load(ctx context.Context, path string, opts ...Option) (*Config, error) {
@@ -201,27 +227,17 @@ func Load(ctx context.Context, path string, opts ...Option) (*Config, error) {
 	l := &loader{
 		walker:      walker{file: path},
 		dir:         dir,
-		resolver:    newResolver(dir, options.lookup),
+		resolver:    secret.NewResolver(dir, options.lookup),
 		credentials: options.credentials,
 		config:      &Config{Path: path},
 	}
 	if options.warn != nil {
-		l.exposure = &exposure{warn: options.warn, written: path, path: absolute, told: map[string]bool{}}
+		l.exposure = secret.NewExposure(options.warn, path, absolute)
 	}
-	l.resolver.blind = !options.references
+	l.resolver.Blind = !options.references
 	l.load(root)
 	if len(l.problems) > 0 {
 		return nil, l.problems.sorted()
 	}
 	return l.config, nil
-}
-
-func whichOnes(name string, names []string) string {
-	if near := errtext.Nearest(name, names); near != "" {
-		return fmt.Sprintf("did you mean %q?", near)
-	}
-	if len(names) == 0 {
-		return "it has none"
-	}
-	return "it has " + strings.Join(names, ", ")
 }

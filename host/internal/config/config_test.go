@@ -96,7 +96,7 @@ plugins:
     deletion-guard: off
 `
 
-func TestLoadReadsACompleteFile(t *testing.T) {
+func TestLoad_ReadsACompleteFile(t *testing.T) {
 	t.Parallel()
 	loaded, dir, err := load(t, complete, map[string]string{
 		"BATON_CLIENT_ID": "w@c1.example.com/pcc", "BATON_CLIENT_SECRET": strings.TrimPrefix(c1Secret, "secret-"), "FULLSTORY_SCIM_TOKEN": "t",
@@ -113,7 +113,7 @@ func TestLoadReadsACompleteFile(t *testing.T) {
 	require.Equal(t, "fullstory", fullstory.Namespace)
 	require.Empty(t, fullstory.Path)
 	require.Empty(t, fullstory.Env)
-	require.Equal(t, config.DefaultStartTimeout, fullstory.StartTimeout)
+	require.Equal(t, 10*time.Second, fullstory.StartTimeout)
 	require.Equal(t, "design-tool", designTool.Name)
 	require.Equal(t, "scim", designTool.App)
 	require.Empty(t, designTool.Namespace)
@@ -135,7 +135,10 @@ func TestLoadReadsACompleteFile(t *testing.T) {
 	require.False(t, small.LastGood)
 	require.Equal(t, 72*time.Hour, small.MaxStale)
 	require.Equal(t, filepath.Join(dir, "state"), loaded.StateDir)
-	require.Equal(t, config.DefaultLimits(), fullstory.Limits)
+	require.Equal(t, config.Limits{
+		CallTimeout: 10 * time.Minute, IdleTimeout: 30 * time.Minute, HealthTimeout: 20 * time.Second,
+		PageSize: 32 << 20, ReadAhead: 1, MaxRows: 20_000_000, Restarts: 5, RestartWindow: 10 * time.Minute,
+	}, fullstory.Limits)
 	require.Equal(t, config.Limits{
 		Memory: 512 << 20, PageSize: 8 << 20, CallTimeout: 5 * time.Minute, IdleTimeout: time.Hour, HealthTimeout: 30 * time.Second, ReadAhead: 2, Concurrency: 5, MaxRows: 1000, RestartWindow: time.Minute,
 	}, designTool.Limits)
@@ -153,7 +156,7 @@ func TestLoadReadsACompleteFile(t *testing.T) {
 	require.Equal(t, []*config.Plugin{fullstory}, small.Plugins)
 }
 
-func TestLoadLooksReferencesUpInTheProcessEnvironment(t *testing.T) {
+func TestLoad_ResolvesReferencesInTheProcessEnvironment(t *testing.T) {
 	t.Setenv("CONFIG_TEST_CLIENT_ID", "from@the/process")
 	t.Setenv("CONFIG_TEST_CLIENT_SECRET", c1Secret)
 	dir := write(t, map[string]string{"c.yaml": `
@@ -169,7 +172,7 @@ uploads:
 	require.Equal(t, "from@the/process", loaded.Uploads[0].ClientID)
 }
 
-func TestWithoutCredentialsTheirReferencesNeedNotResolve(t *testing.T) {
+func TestWithoutCredentials_ResolvesNoReferenceOfCredentials(t *testing.T) {
 	t.Parallel()
 	variables := map[string]string{"FULLSTORY_SCIM_TOKEN": "t"}
 	_, _, err := load(t, complete, variables)
@@ -186,7 +189,7 @@ func TestWithoutCredentialsTheirReferencesNeedNotResolve(t *testing.T) {
 	}, messages(dir, err))
 }
 
-func TestLookingUpAPluginOrAnUpload(t *testing.T) {
+func TestConfig_FindsAPluginByName(t *testing.T) {
 	t.Parallel()
 	loaded, _, err := load(t, complete, nil, config.WithoutCredentials())
 	require.Error(t, err)
@@ -197,22 +200,14 @@ func TestLookingUpAPluginOrAnUpload(t *testing.T) {
 	plugin, err := loaded.Plugin("design-tool")
 	require.NoError(t, err)
 	require.Same(t, loaded.Plugins[1], plugin)
-	upload, err := loaded.Upload("small")
-	require.NoError(t, err)
-	require.Same(t, loaded.Uploads[1], upload)
 
 	_, err = loaded.Plugin("fulstory")
 	require.Equal(t, []string{`baton-host.yaml has no plugin "fulstory"; did you mean "fullstory"?`}, messages(dir, err))
-	_, err = loaded.Upload("nightly")
-	require.Equal(t, []string{`baton-host.yaml has no upload "nightly"; it has workforce, small`}, messages(dir, err))
-
-	none, dir, err := load(t, "plugins: { a: {} }", nil)
-	require.NoError(t, err)
-	_, err = none.Upload("x")
-	require.Equal(t, []string{`baton-host.yaml has no upload "x"; it has none`}, messages(dir, err))
+	_, err = loaded.Plugin("nightly")
+	require.Equal(t, []string{`baton-host.yaml has no plugin "nightly"; it has fullstory, design-tool, bare`}, messages(dir, err))
 }
 
-func TestAPluginThatIsInNoUploadIsUnused(t *testing.T) {
+func TestUnused_ReturnsPluginsOfNoUpload(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		text string

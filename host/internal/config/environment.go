@@ -26,37 +26,25 @@ type environment struct {
 	given string
 }
 
-// FromEnvironment takes a plugin's configuration from the variables that the
-// stand-alone connector takes it from: BATON_ and the field's name in upper case
-// with underscores. A variable that is empty counts as not set. A list is comma
-// separated (CSV); a map is key=value, comma separated, or a JSON object; a file
-// is the path of one. If anything is wrong the error is [Problems], without
-// places, and tells everything that is.
-func FromEnvironment(schema *pluginv1.ConfigurationSchema, lookup func(string) (string, bool)) (*Bound, error) {
-	return bindTexts(schema, variables(lookup))
-}
-
-// variables gives a plugin's fields from the variables of the stand-alone connector.
+// variables returns the source of a plugin's fields that the stand-alone connector takes
+// them from: the variables BATON_ and the field's name in upper case with underscores. A
+// variable that is empty counts as not set. A list is comma separated (CSV); a map is
+// key=value, comma separated, or a JSON object; a file is the path of one.
 func variables(lookup func(string) (string, bool)) *environment {
 	return &environment{lookup: lookup, labels: Variable, given: "set"}
 }
 
 // FromTexts takes a plugin's configuration from texts by field name, in the form
-// that [FromEnvironment] has for variables. An empty text counts as not given.
+// that variables have for [ByName]. An empty text counts as not given. If anything is
+// wrong the error is [Problems], without places, and has everything that is.
 func FromTexts(schema *pluginv1.ConfigurationSchema, texts map[string]string) (*Bound, error) {
 	lookup := func(field string) (string, bool) {
 		text, ok := texts[field]
 		return text, ok
 	}
-	return bindTexts(schema, &environment{lookup: lookup, labels: func(field string) string { return field }, given: "given"})
-}
-
-func bindTexts(schema *pluginv1.ConfigurationSchema, from *environment) (*Bound, error) {
+	from := &environment{lookup: lookup, labels: func(field string) string { return field }, given: "given"}
 	bound, problems := bind(schema, from)
-	if len(problems) > 0 {
-		return nil, problems
-	}
-	return bound, nil
+	return bound, problems.Err()
 }
 
 // Variable is the variable from which the stand-alone connector takes a field.

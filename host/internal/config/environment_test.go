@@ -13,7 +13,13 @@ import (
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
-func TestFromEnvironmentTakesTheVariablesOfTheStandAloneConnector(t *testing.T) {
+// fromEnvironment binds a plugin that no file configures.
+func fromEnvironment(schema *pluginv1.ConfigurationSchema, lookup func(string) (string, bool)) (*config.Bound, error) {
+	bound, problems := config.ByName("scim", lookup).Settings.Bind(schema)
+	return bound, problems.Err()
+}
+
+func TestByName_ReadsTheVariablesOfTheStandAloneConnector(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{"key": "\xff\n"})
 	for name, test := range map[string]struct {
@@ -32,7 +38,7 @@ func TestFromEnvironmentTakesTheVariablesOfTheStandAloneConnector(t *testing.T) 
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			bound, err := config.FromEnvironment(everyType(), environment(test.variables))
+			bound, err := fromEnvironment(everyType(), environment(test.variables))
 			require.NoError(t, err)
 			require.Empty(t, cmp.Diff(test.values, bound.Values, protocmp.Transform()))
 			require.Empty(t, bound.Secrets.Reveal())
@@ -40,9 +46,9 @@ func TestFromEnvironmentTakesTheVariablesOfTheStandAloneConnector(t *testing.T) 
 	}
 }
 
-func TestFromEnvironmentPartsSecretsFromValues(t *testing.T) {
+func TestByName_SeparatesSecretsFromValues(t *testing.T) {
 	t.Parallel()
-	bound, err := config.FromEnvironment(everyType(), environment(map[string]string{"BATON_TOKEN": "hunter2", "BATON_TEXT": "x"}))
+	bound, err := fromEnvironment(everyType(), environment(map[string]string{"BATON_TOKEN": "hunter2", "BATON_TEXT": "x"}))
 	require.NoError(t, err)
 	require.Equal(t, "hunter2", bound.Secrets.Reveal()["token"].GetStringValue())
 	require.Len(t, bound.Values, 1)
@@ -51,7 +57,7 @@ func TestFromEnvironmentPartsSecretsFromValues(t *testing.T) {
 	require.Equal(t, "broken: badly", bound.Problem(&pluginv1.Diagnostic{Summary: "broken", Detail: "badly"}).String())
 }
 
-func TestFromEnvironmentReportsEveryProblemWithItsVariable(t *testing.T) {
+func TestByName_ReportsEveryProblemWithItsVariable(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	schema := everyType()
@@ -66,7 +72,7 @@ func TestFromEnvironmentReportsEveryProblemWithItsVariable(t *testing.T) {
 		{Kind: pluginv1.RelationKind_RELATION_KIND_DEPENDS_ON, Fields: []string{"short"}, Needs: []string{"plain"}},
 		{Kind: pluginv1.RelationKind_RELATION_KIND_AT_LEAST_ONE, Fields: []string{"plain", "scim-base-url"}},
 	}
-	_, err := config.FromEnvironment(schema, environment(map[string]string{
+	_, err := fromEnvironment(schema, environment(map[string]string{
 		"BATON_TEXT": "\xff", "BATON_TRUTH": "yes", "BATON_NUMBER": "ten", "BATON_LIST": `a"b`, "BATON_MAP": "a",
 		"BATON_FILE": filepath.Join(dir, "none"), "BATON_SECRET_FILE": filepath.Join(dir, "hunter2"),
 		"BATON_SHORT": "hunter2", "BATON_NEW": "x",
@@ -90,10 +96,10 @@ func TestFromEnvironmentReportsEveryProblemWithItsVariable(t *testing.T) {
 	}, messages(dir, err))
 }
 
-func TestFromEnvironmentRefusesMapsThatAreNone(t *testing.T) {
+func TestByName_RefusesTextsThatAreNoMap(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"a", "a,b=c", "=a", `a="b`, "{", `{"a": }`, `{"a": "b"} c`, `["a"]`} {
-		_, err := config.FromEnvironment(everyType(), environment(map[string]string{"BATON_MAP": value}))
+		_, err := fromEnvironment(everyType(), environment(map[string]string{"BATON_MAP": value}))
 		require.Error(t, err, value)
 		require.EqualError(t, err, "BATON_MAP takes key=value pairs, comma separated, or a JSON object", value)
 	}

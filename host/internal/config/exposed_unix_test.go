@@ -68,7 +68,7 @@ func warned(t *testing.T, dir string, opts ...config.Option) []string {
 	return warnings
 }
 
-func TestFilesWithSecretsThatOthersMayReadAreWarnedAbout(t *testing.T) {
+func TestExposure_WarnsOfSecretsThatOthersMayRead(t *testing.T) {
 	t.Parallel()
 	const literal = "baton-host.yaml holds a secret as plain text (%s), and others may read the file (mode %m); refer to the secret with ${env:NAME} or ${file:PATH}, or run: chmod go-rwx baton-host.yaml"
 	const file = `everybody on this machine may read the file of a secret ("token" of plugin "a"): secret (mode %m); run: chmod o-rwx secret`
@@ -121,7 +121,7 @@ func TestFilesWithSecretsThatOthersMayReadAreWarnedAbout(t *testing.T) {
 	}
 }
 
-func TestASecretOfAnUploadIsLookedAtWhereItIsNotNeeded(t *testing.T) {
+func TestExposure_ChecksAnUploadsSecretThatIsNotNeeded(t *testing.T) {
 	t.Parallel()
 	dir := writeOpen(t, map[string]string{"secret": c1Secret, "baton-host.yaml": `
 plugins: { a: {} }
@@ -134,7 +134,7 @@ uploads:
 	require.Len(t, warned(t, dir, config.WithoutCredentials()), 2)
 }
 
-func TestNobodyIsWarnedOfAFileThatNobodyElseGetsAt(t *testing.T) {
+func TestExposure_IgnoresFilesThatOthersCannotReach(t *testing.T) {
 	t.Parallel()
 	for name, arrange := range map[string]func(t *testing.T, dir string){
 		"in a private directory": func(t *testing.T, dir string) {
@@ -162,9 +162,9 @@ func TestNobodyIsWarnedOfAFileThatNobodyElseGetsAt(t *testing.T) {
 	}
 }
 
-// TestAFileThatIsReadByTheGroupIsNotWarnedAbout has the file of a package: root's, for the
+// TestExposure_IgnoresFilesThatTheGroupMayRead has the file of a package: root's, for the
 // group of the service. Only root can give a file to somebody else.
-func TestAFileThatIsReadByTheGroupIsNotWarnedAbout(t *testing.T) {
+func TestExposure_IgnoresFilesThatTheGroupMayRead(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Logf("only root can give a file to somebody else; the rule for one's own files is tested above")

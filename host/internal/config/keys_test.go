@@ -12,25 +12,48 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host/internal/config"
-	"github.com/batonhost/baton-host/host/internal/config/keys"
 )
+
+// walk calls visit for a key's keys and for all below them, in the order of the table,
+// with their paths: "plugins.NAME.app".
+func walk(prefix string, section config.Key, visit func(path string, key config.Key)) {
+	for _, key := range section.Keys {
+		path := prefix + key.Name
+		visit(path, key)
+		below := path + "."
+		if key.Kind == config.KindNamed {
+			below += key.Placeholder + "."
+		}
+		walk(below, key, visit)
+	}
+}
+
+// key is the key of a path, such as plugins.NAME.app.
+func key(path string) (found config.Key) {
+	walk("", config.KeyFile, func(at string, key config.Key) {
+		if at == path {
+			found = key
+		}
+	})
+	return found
+}
 
 // sections are a file with an unknown key in each section, by what the table has
 // for it.
 var sections = map[string]struct {
 	text string
-	keys []keys.Key
+	keys []config.Key
 }{
-	"the file":            {"frobnicate: 1\nplugins: { a: {} }\n", keys.File.Keys},
-	"a plugin":            {"plugins: { a: { frobnicate: 1 } }\n", keys.Plugins.Keys},
-	"a deletion guard":    {"plugins: { a: { deletion-guard: { frobnicate: 1 } } }\n", keys.Guard.Keys},
-	"a guard of one type": {"plugins: { a: { deletion-guard: { resource-types: { user: { frobnicate: 1 } } } } }\n", keys.ResourceTypes.Keys},
-	"an upload":           {"plugins: { a: {} }\nuploads: { u: { plugins: [a], frobnicate: 1 } }\n", keys.Uploads.Keys},
+	"the file":            {"frobnicate: 1\nplugins: { a: {} }\n", config.KeyFile.Keys},
+	"a plugin":            {"plugins: { a: { frobnicate: 1 } }\n", config.KeyPlugins.Keys},
+	"a deletion guard":    {"plugins: { a: { deletion-guard: { frobnicate: 1 } } }\n", key("plugins.NAME.deletion-guard").Keys},
+	"a guard of one type": {"plugins: { a: { deletion-guard: { resource-types: { user: { frobnicate: 1 } } } } }\n", key("plugins.NAME.deletion-guard.resource-types").Keys},
+	"an upload":           {"plugins: { a: {} }\nuploads: { u: { plugins: [a], frobnicate: 1 } }\n", config.KeyUploads.Keys},
 }
 
 var takes = regexp.MustCompile(`"frobnicate"; .* takes ([a-z, -]+)`)
 
-func TestTheTableHasTheKeysThatAreRead(t *testing.T) {
+func TestTable_HasTheKeysThatAreRead(t *testing.T) {
 	t.Parallel()
 	for name, section := range sections {
 		t.Run(name, func(t *testing.T) {
@@ -48,12 +71,12 @@ func TestTheTableHasTheKeysThatAreRead(t *testing.T) {
 	}
 }
 
-// TestTheDefaultsOfTheTableAreThoseOfTheReader writes every default out.
-func TestTheDefaultsOfTheTableAreThoseOfTheReader(t *testing.T) {
+// TestTable_HasTheDefaultsOfTheReader writes every default out.
+func TestTable_HasTheDefaultsOfTheReader(t *testing.T) {
 	t.Parallel()
 	var plugin, guard, upload strings.Builder
 	count := 0
-	keys.File.Walk(func(path string, key keys.Key) {
+	walk("", config.KeyFile, func(path string, key config.Key) {
 		if key.Default == "" {
 			return
 		}
@@ -78,22 +101,22 @@ func TestTheDefaultsOfTheTableAreThoseOfTheReader(t *testing.T) {
 	require.NotEmpty(t, cmp.Diff(usual, read(text("restart-limit: 6,", "", "")), ignore), "the comparison sees a difference")
 }
 
-func TestEveryKeyHasAMeaningAndAForm(t *testing.T) {
+func TestTable_HasAMeaningAndAFormForEveryKey(t *testing.T) {
 	t.Parallel()
 	var paths []string
-	keys.File.Walk(func(path string, key keys.Key) {
+	walk("", config.KeyFile, func(path string, key config.Key) {
 		paths = append(paths, path)
 		require.NotEmpty(t, key.Meaning, path)
 		require.NotRegexp(t, `\.$`, key.Meaning, path)
 		require.NotEmpty(t, key.Form(), path)
-		if key.Kind == keys.Duration || key.Kind == keys.Size {
+		if key.Kind == config.KindDuration || key.Kind == config.KindSize {
 			require.Less(t, key.Least, key.Most, path)
 			require.NotEmpty(t, key.Example, path)
 		}
 	})
 	require.Len(t, slices.Compact(slices.Sorted(slices.Values(paths))), len(paths))
 	require.Contains(t, paths, "plugins.NAME.deletion-guard.resource-types.TYPE.keep-percent")
-	require.Equal(t, "a duration from 1m to 2160h", keys.MaxStale.Form())
-	require.Equal(t, "a size from 64KiB to 32MiB", keys.MaxPageSize.Form())
-	require.Equal(t, "`off`, or a mapping", keys.Guard.Form())
+	require.Equal(t, "a duration from 1m to 2160h", key("uploads.NAME.max-stale").Form())
+	require.Equal(t, "a size from 64KiB to 32MiB", key("plugins.NAME.max-page-size").Form())
+	require.Equal(t, "`off`, or a mapping", key("plugins.NAME.deletion-guard").Form())
 }

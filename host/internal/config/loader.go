@@ -2,62 +2,39 @@ package config
 
 import (
 	"fmt"
-	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
-	"time"
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/batonhost/baton-host/host/internal/config/keys"
+	"github.com/batonhost/baton-host/host/internal/files"
+	"github.com/batonhost/baton-host/host/internal/secret"
 )
 
-const (
-	// DefaultStartTimeout is how long a plugin may take to start where the
-	// configuration does not say.
-	DefaultStartTimeout = 10 * time.Second
-	// DefaultMaxStale is how old the answers of a last good sync may be where the
-	// configuration does not say.
-	DefaultMaxStale = 72 * time.Hour
+var (
+	nameForm     = regexp.MustCompile(NameForm)
+	variableForm = regexp.MustCompile(secret.VariableForm)
 )
-
-var nameForm = regexp.MustCompile(keys.NameForm)
 
 // loader makes a Config of the nodes of a file.
 type loader struct {
 	walker
 	dir         string // of the file
-	resolver    *resolver
+	resolver    *secret.Resolver
 	credentials bool
-	exposure    *exposure
+	exposure    *secret.Exposure
 	config      *Config
 }
 
 func (l *loader) load(root *yaml.Node) {
 	l.structure(root, 0)
-	var plugins, uploads entry
-	l.mapping(root, "the file", "", handlers{
-		keys.PluginDirs.Name: l.pluginDirs,
-		keys.StateDir.Name:   l.stateDir,
-		keys.Plugins.Name:    func(e entry) { plugins = e },
-		keys.Uploads.Name:    func(e entry) { uploads = e },
-	})
+	given := section(l, root, "the file", "", fileRows, l.config)
 	// Uploads refer to plugins, wherever in the file the two stand.
-	declared := l.plugins(root, plugins)
-	l.uploads(uploads.value, declared)
-}
-
-func (l *loader) stateDir(e entry) {
-	if dir, ok := l.plainText(e.value, "state-dir"); ok {
-		l.config.StateDir = within(l.dir, dir)
-	}
-}
-
-func (l *loader) pluginDirs(e entry) {
-	for _, dir := range l.texts(e.value, "plugin-dirs") {
-		l.config.PluginDirs = append(l.config.PluginDirs, within(l.dir, dir.text))
-	}
+	declared := l.plugins(root, given[NamePlugins])
+	l.uploads(given[NameUploads].value, declared)
 }
 
 // plugins returns the plugins by name, those with problems too, so that uploads
@@ -89,59 +66,13 @@ func (l *loader) plugin(e entry) *Plugin {
 	name := e.key.Value
 	l.checkName(e.key, "plugin name")
 	plugin := newPlugin(name)
-	settings := entry{key: e.key}
-	var path, command entry
-	const hint = "the app's own fields belong under config"
-	known := handlers{
-		keys.App.Name:          func(e entry) { l.app(e, plugin) },
-		keys.Path.Name:         func(e entry) { path = e },
-		keys.Command.Name:      func(e entry) { command = e },
-		keys.Namespace.Name:    func(e entry) { l.namespace(e, plugin) },
-		keys.StartTimeout.Name: func(e entry) { l.startTimeout(e, plugin) },
-		keys.LogLevel.Name:     func(e entry) { l.logLevel(e, plugin) },
-		keys.Env.Name:          func(e entry) { l.env(e, plugin) },
-		keys.Provisioning.Name: func(e entry) { l.yes(e, keys.Provisioning, &plugin.Provisioning) },
-		keys.Unmodified.Name:   func(e entry) { l.yes(e, keys.Unmodified, &plugin.Unmodified) },
-		keys.Guard.Name:        func(e entry) { l.deletionGuard(e, plugin) },
-		keys.Config.Name:       func(e entry) { settings = e },
-	}
-	maps.Copy(known, l.limitKeys(&plugin.Limits))
-	l.mapping(e.value, "plugin "+quotedName(name), hint, known)
-	if path.key != nil && command.key != nil {
-		l.report(command.key, "path and command are two ways to say what is started; give one of them")
-	} else {
-		l.path(path, plugin)
-		l.command(command, plugin)
+	given := section(l, e.value, "plugin "+quotedName(name), "the app's own fields belong under "+NameConfig, pluginRows, plugin)
+	settings, ok := given[NameConfig]
+	if !ok {
+		settings.key = e.key
 	}
 	plugin.Settings = l.settings(name, settings)
 	return plugin
-}
-
-func (l *loader) app(e entry, plugin *Plugin) {
-	app, ok := l.plainText(e.value, "app")
-	if !ok {
-		return
-	}
-	if l.checkName(e.value, "app") {
-		plugin.App = app
-	}
-}
-
-func (l *loader) path(e entry, plugin *Plugin) {
-	if path, ok := l.plainText(e.value, "path"); ok {
-		plugin.Path = within(l.dir, path)
-	}
-}
-
-// yes sets a switch that is off where the file does not say.
-func (l *loader) yes(e entry, key keys.Key, to *bool) {
-	switch text, ok := l.plainText(e.value, key.Name); {
-	case !ok || text == "false":
-	case text == "true":
-		*to = true
-	default:
-		l.report(e.value, "%s must be true or false", key.Name)
-	}
 }
 
 func (l *loader) namespace(e entry, plugin *Plugin) {
@@ -152,47 +83,93 @@ func (l *loader) namespace(e entry, plugin *Plugin) {
 	l.report(e.value, `namespace can only be "" (written with the quotes), which leaves resource types without a prefix; otherwise the prefix is the plugin's name`)
 }
 
-func (l *loader) startTimeout(e entry, plugin *Plugin) {
-	if timeout, ok := l.duration(e.value, keys.StartTimeout); ok {
-		plugin.StartTimeout = timeout
+// command is a program with arguments: an interpreter and a script, say. The
+// program is a path or found along PATH. An argument that names an existing file,
+// seen from the configuration, is that file.
+func (l *loader) command(e entry, plugin *Plugin) {
+	nodes := l.list(e.value, "command")
+	if e.key != nil && emptyCollection(e.value) {
+		l.report(e.key, "command needs the program to start, and its arguments if there are any")
 	}
-}
-
-func (l *loader) logLevel(e entry, plugin *Plugin) {
-	level, ok := l.plainText(e.value, "log-level")
-	switch {
-	case !ok:
-	case slices.Contains(keys.LogLevel.Allowed, level):
-		plugin.LogLevel = level
-	default:
-		l.report(e.value, "log-level must be debug, info, warn or error")
-	}
-}
-
-func (l *loader) env(e entry, plugin *Plugin) {
-	for _, variable := range l.texts(e.value, "env") {
-		if !variableForm.MatchString(variable.text) {
-			l.report(variable.node, "env takes names of environment variables (letters, digits and _), without values")
-			continue
+	for i, node := range nodes {
+		text, ok := l.plainText(node, "an item of command")
+		switch {
+		case !ok:
+		case i > 0:
+			plugin.Args = append(plugin.Args, l.argument(text))
+		case strings.ContainsRune(text, filepath.Separator):
+			plugin.Path = files.Within(l.dir, text)
+		default:
+			path, err := exec.LookPath(text)
+			if err != nil {
+				l.report(node, "there is no program %s along PATH; give its path", quotedName(text))
+				continue
+			}
+			plugin.Path = path
 		}
-		plugin.Env = append(plugin.Env, variable.text)
 	}
+}
+
+// argument is the argument, or what follows its "=", as an absolute path where it
+// names a file.
+func (l *loader) argument(text string) string {
+	flag, value := "", text
+	if strings.HasPrefix(text, "-") {
+		name, after, found := strings.Cut(text, "=")
+		if !found {
+			return text
+		}
+		flag, value = name+"=", after
+	}
+	if _, err := os.Stat(files.Within(l.dir, value)); value == "" || err != nil {
+		return text
+	}
+	return flag + files.Within(l.dir, value)
+}
+
+func (l *loader) deletionGuard(e entry, plugin *Plugin) {
+	guard := &plugin.DeletionGuard
+	if e.value.Kind == yaml.ScalarNode && !isNull(e.value) {
+		if e.value.Value != "off" {
+			l.report(e.value, `deletion-guard must be "off", or a mapping with keep-percent and min-missing`)
+			return
+		}
+		guard.Off = true
+		return
+	}
+	given := l.deletionLimits(e.value, nameDeletionGuard, guardRows, &guard.Accounts)
+	for _, e := range l.entries(given[nameResourceTypes].value, nameResourceTypes) {
+		limits := guard.Accounts
+		l.deletionLimits(e.value, "the deletion-guard of resource type "+quotedName(e.key.Value), limitRows, &limits)
+		if guard.ByType == nil {
+			guard.ByType = map[string]DeletionLimits{}
+		}
+		guard.ByType[e.key.Value] = limits
+	}
+}
+
+func (l *loader) deletionLimits(n *yaml.Node, what string, rows []row[DeletionLimits], into *DeletionLimits) map[string]entry {
+	given := section(l, n, what, "", rows, into)
+	if e, ok := given[nameMinMissing]; ok {
+		into.Explicit = !isNull(e.value)
+	}
+	return given
 }
 
 // checkName reports a name that is not allowed.
 func (l *loader) checkName(n *yaml.Node, what string) bool {
-	if len(n.Value) <= keys.MaxName && nameForm.MatchString(n.Value) {
+	if len(n.Value) <= MaxName && nameForm.MatchString(n.Value) {
 		return true
 	}
 	l.report(n, "the %s %s is not allowed: it must have lower-case letters, digits, - and _ only, begin and end with a letter or a digit, and have at most %d characters",
-		what, quotedName(n.Value), keys.MaxName)
+		what, quotedName(n.Value), MaxName)
 	return false
 }
 
 // quotedName is a name as a message may repeat it.
 func quotedName(name string) string {
-	if len(name) > keys.MaxName {
-		name = strings.ToValidUTF8(name[:keys.MaxName], "") + "…"
+	if len(name) > MaxName {
+		name = strings.ToValidUTF8(name[:MaxName], "") + "…"
 	}
 	return fmt.Sprintf("%q", name)
 }

@@ -22,7 +22,7 @@ func namedPipe(t *testing.T) string {
 	return path
 }
 
-func TestAConfigurationMayComeThroughAPipe(t *testing.T) {
+func TestLoad_ReadsFromAPipe(t *testing.T) {
 	t.Parallel()
 	path := namedPipe(t)
 	go func() { _ = os.WriteFile(path, []byte("plugins: { a: {} }"), 0o600) }()
@@ -31,7 +31,7 @@ func TestAConfigurationMayComeThroughAPipe(t *testing.T) {
 	require.Equal(t, "a", loaded.Plugins[0].Name)
 }
 
-func TestAPipeThatNobodyWritesToIsWaitedForUntilTheContextEnds(t *testing.T) {
+func TestLoad_WaitsForASilentPipeUntilTheContextEnds(t *testing.T) {
 	t.Parallel()
 	path := namedPipe(t)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -53,7 +53,7 @@ func TestAPipeThatNobodyWritesToIsWaitedForUntilTheContextEnds(t *testing.T) {
 	require.NoError(t, writer.Close())
 }
 
-func TestAReferenceToAPipeIsRefusedAtOnce(t *testing.T) {
+func TestReference_RefusesAPipeAtOnce(t *testing.T) {
 	t.Parallel()
 	_, _, err := load(t, "plugins: { a: { config: { token: \"${file:"+namedPipe(t)+"}\" } } }", nil)
 	require.ErrorContains(t, err, "not a regular file")

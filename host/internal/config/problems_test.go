@@ -12,7 +12,10 @@ import (
 	"github.com/batonhost/baton-host/host/internal/config"
 )
 
-func TestLoadReportsEveryProblemWithItsPlace(t *testing.T) {
+// pluginTakes are the keys of a plugin's entry.
+const pluginTakes = "app, call-timeout, command, concurrency, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, max-rows, memory-limit, namespace, path, provisioning, read-ahead, restart-limit, restart-window, start-timeout, unmodified"
+
+func TestLoad_ReportsEveryProblemWithItsPlace(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		yaml string
@@ -41,9 +44,9 @@ plugins:
     'spaced hunter2': x
 `, []string{
 			`baton-host.yaml:1:1: unknown key "extra"; the file takes plugin-dirs, plugins, state-dir, uploads`,
-			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes app, call-timeout, command, concurrency, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, max-rows, memory-limit, namespace, path, provisioning, read-ahead, restart-limit, restart-window, start-timeout, unmodified; the app's own fields belong under config`,
-			`baton-host.yaml:5:5: unknown key; plugin "a" takes app, call-timeout, command, concurrency, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, max-rows, memory-limit, namespace, path, provisioning, read-ahead, restart-limit, restart-window, start-timeout, unmodified; the app's own fields belong under config`,
-			`baton-host.yaml:6:5: unknown key; plugin "a" takes app, call-timeout, command, concurrency, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, max-rows, memory-limit, namespace, path, provisioning, read-ahead, restart-limit, restart-window, start-timeout, unmodified; the app's own fields belong under config`,
+			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,
+			`baton-host.yaml:5:5: unknown key; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,
+			`baton-host.yaml:6:5: unknown key; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,
 		}},
 		"everything at once": {`plugins:
   A:
@@ -427,7 +430,7 @@ uploads:
 	}
 }
 
-func TestLoadSaysWhyAFileCannotBeRead(t *testing.T) {
+func TestLoad_ReportsWhyAFileCannotBeRead(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	_, err := config.Load(t.Context(), filepath.Join(dir, "no.yaml"))
@@ -437,14 +440,14 @@ func TestLoadSaysWhyAFileCannotBeRead(t *testing.T) {
 	require.Equal(t, []string{"d: this is a directory, not a file"}, messages(dir, err))
 }
 
-func TestAFileMayBeginWithAByteOrderMarkAndHaveCarriageReturns(t *testing.T) {
+func TestLoad_AcceptsAByteOrderMarkAndCarriageReturns(t *testing.T) {
 	t.Parallel()
 	loaded, _, err := load(t, "\xef\xbb\xbfplugins:\r\n  a:\r\n    app: scim\r\n", nil)
 	require.NoError(t, err)
 	require.Equal(t, "scim", loaded.Plugins[0].App)
 }
 
-func TestProblemsPrintInTheOrderOfTheFile(t *testing.T) {
+func TestProblems_PrintInTheOrderOfTheFile(t *testing.T) {
 	t.Parallel()
 	problems := config.Problems{
 		{File: "b", Line: 1, Column: 1, Message: "third"},
@@ -459,7 +462,7 @@ func TestProblemsPrintInTheOrderOfTheFile(t *testing.T) {
 	require.NoError(t, config.Problems{}.Err())
 }
 
-func TestManyProblemsAreAllReported(t *testing.T) {
+func TestLoad_ReportsThousandsOfProblems(t *testing.T) {
 	t.Parallel()
 	const count = 1000
 	var keys, names strings.Builder

@@ -22,7 +22,7 @@ func textFields(names ...string) *pluginv1.ConfigurationSchema {
 	return schema
 }
 
-func TestReferencesAreReplaced(t *testing.T) {
+func TestReference_ResolvesVariablesAndFiles(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{
 		"token":     "from-file\r\n\n",
@@ -74,7 +74,7 @@ func TestReferencesAreReplaced(t *testing.T) {
 	}
 }
 
-func TestReferencesInKeysAreNotReplaced(t *testing.T) {
+func TestReference_IsTextInAKey(t *testing.T) {
 	t.Parallel()
 	loaded, _, err := load(t, "plugins: { a: { config: { map: { \"${env:X}\": \"${env:X}\" } } } }", map[string]string{"X": "x"})
 	require.NoError(t, err)
@@ -85,7 +85,7 @@ func TestReferencesInKeysAreNotReplaced(t *testing.T) {
 	require.Equal(t, map[string]any{"${env:X}": "x"}, bound.Values["map"].GetMapValue().AsMap())
 }
 
-func TestAReferenceThatCannotBeResolvedIsNamed(t *testing.T) {
+func TestReference_IsNamedWhereItDoesNotResolve(t *testing.T) {
 	t.Parallel()
 	dir := write(t, map[string]string{
 		"empty":  "\xef\xbb\xbf\n\n",

@@ -8,17 +8,22 @@ import (
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/batonhost/baton-host/host/internal/files"
 )
 
 // maxConfig is the greatest size of a configuration, in bytes.
 const maxConfig = 1 << 20
 
+// byteOrderMark is what some editors begin a UTF-8 file with.
+const byteOrderMark = "\xef\xbb\xbf"
+
 // readRoot reads the file and returns the mapping that it holds.
 func readRoot(ctx context.Context, path string) (*yaml.Node, *Problem) {
-	data, err := readPatiently(ctx, path, maxConfig)
+	data, err := files.ReadPatiently(ctx, path, maxConfig)
 	if err != nil {
 		message := err.Error()
-		if errors.Is(err, errNoFile) {
+		if errors.Is(err, files.ErrNoFile) {
 			message = "there is no such file; say where the configuration is with --config FILE, or write one with baton-host init"
 		}
 		return nil, &Problem{File: path, Message: message}

@@ -14,7 +14,7 @@ import (
 )
 
 // brokenRules returns the rules that a field's value, or nil for none, breaks:
-// the ends of sentences that begin with the field's name. They tell the rule and
+// the ends of sentences that begin with the field's name. They name the rule and
 // never the value. As in the SDK a text, list or number that is empty or zero
 // counts as not given.
 func brokenRules(field *pluginv1.Field, value *pluginv1.Value) []string {
@@ -86,7 +86,7 @@ func brokenTextRules(rules *pluginv1.Rules, text string) []string {
 	return broken
 }
 
-// formats are the well-known forms, as the SDK tells them.
+// formats are the well-known forms, as the SDK has them.
 var formats = map[pluginv1.StringFormat]stringFormat{
 	pluginv1.StringFormat_STRING_FORMAT_EMAIL:    {configv1.WellKnownString_WELL_KNOWN_STRING_EMAIL, "an e-mail address"},
 	pluginv1.StringFormat_STRING_FORMAT_HOSTNAME: {configv1.WellKnownString_WELL_KNOWN_STRING_HOSTNAME, "a host name or an IP address"},

@@ -10,7 +10,7 @@ import (
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
-func TestBindChecksTheRulesOfAField(t *testing.T) {
+func TestBind_ChecksTheRulesOfAField(t *testing.T) {
 	t.Parallel()
 	const (
 		texts   = pluginv1.FieldType_FIELD_TYPE_STRING
@@ -83,7 +83,7 @@ func TestBindChecksTheRulesOfAField(t *testing.T) {
 	}
 }
 
-func TestBindReportsEveryRuleThatIsBroken(t *testing.T) {
+func TestBind_ReportsEveryBrokenRule(t *testing.T) {
 	t.Parallel()
 	schema := schemaOf(&pluginv1.Field{
 		Name: "field", Type: pluginv1.FieldType_FIELD_TYPE_STRING,
@@ -97,7 +97,7 @@ func TestBindReportsEveryRuleThatIsBroken(t *testing.T) {
 	}, problems)
 }
 
-func TestAFieldWithADefaultValueNeedsNone(t *testing.T) {
+func TestBind_NeedsNoValueOfAFieldWithADefault(t *testing.T) {
 	t.Parallel()
 	schema := schemaOf(&pluginv1.Field{
 		Name: "field", Type: pluginv1.FieldType_FIELD_TYPE_STRING, Required: true, DefaultValue: text("eu"),
@@ -108,7 +108,7 @@ func TestAFieldWithADefaultValueNeedsNone(t *testing.T) {
 	require.Empty(t, bound.Values)
 }
 
-func TestBindChecksTheRelationsOfFields(t *testing.T) {
+func TestBind_ChecksTheRelationsOfFields(t *testing.T) {
 	t.Parallel()
 	relation := func(kind pluginv1.RelationKind, fields string, needs string) *pluginv1.Relation {
 		return &pluginv1.Relation{Kind: kind, Fields: strings.Fields(fields), Needs: strings.Fields(needs)}

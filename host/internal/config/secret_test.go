@@ -14,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/secret"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -50,44 +51,44 @@ type failure struct{ bytes.Buffer }
 
 func (f *failure) Errorf(format string, arguments ...any) { fmt.Fprintf(f, format, arguments...) }
 
-func TestASecretIsNotPrintedByAccident(t *testing.T) {
+func TestSecret_IsNotPrintedByAccident(t *testing.T) {
 	t.Parallel()
 	const canary = "hunter2-canary"
-	secret := config.NewSecret(canary)
-	require.Equal(t, canary, secret.Reveal())
-	require.Empty(t, config.Secret{}.Reveal())
-	require.Equal(t, "(secret)", secret.String())
-	require.Equal(t, "(secret)", secret.GoString())
+	text := secret.New(canary)
+	require.Equal(t, canary, text.Reveal())
+	require.Empty(t, secret.Text{}.Reveal())
+	require.Equal(t, "(secret)", text.String())
+	require.Equal(t, "(secret)", text.GoString())
 	require.Contains(t, printed(t, canary), canary)
 	require.Contains(t, dumped(struct{ hidden string }{canary}), canary)
 
 	type inside struct {
-		Exported config.Secret
-		hidden   config.Secret
+		Exported secret.Text
+		hidden   secret.Text
 	}
 	for name, value := range map[string]any{
-		"value":   secret,
-		"pointer": &secret,
-		"struct":  inside{secret, secret},
-		"list":    []config.Secret{secret},
-		"map":     map[string]config.Secret{"k": secret},
-		"upload":  config.Upload{ClientSecret: secret},
+		"value":   text,
+		"pointer": &text,
+		"struct":  inside{text, text},
+		"list":    []secret.Text{text},
+		"map":     map[string]secret.Text{"k": text},
+		"upload":  config.Upload{ClientSecret: text},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			text := printed(t, value)
-			require.Contains(t, text, "(secret)")
-			require.NotContains(t, text, canary)
-			require.NotContains(t, text, fmt.Sprintf("%x", canary))
+			shown := printed(t, value)
+			require.Contains(t, shown, "(secret)")
+			require.NotContains(t, shown, canary)
+			require.NotContains(t, shown, fmt.Sprintf("%x", canary))
 			require.NotContains(t, dumped(value), canary)
 		})
 	}
-	encoded, err := yaml.Marshal(map[string]any{"k": secret})
+	encoded, err := yaml.Marshal(map[string]any{"k": text})
 	require.NoError(t, err)
 	require.Equal(t, "k: (secret)\n", string(encoded))
 }
 
-func TestALoadedConfigurationIsNotPrintedByAccident(t *testing.T) {
+func TestConfig_IsNotPrintedByAccident(t *testing.T) {
 	t.Parallel()
 	loaded, _, err := load(t, `
 plugins: { a: { config: { token: hunter2-literal, name: "${env:TOKEN}" } } }

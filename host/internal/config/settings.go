@@ -5,20 +5,22 @@ import (
 	"io"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/batonhost/baton-host/host/internal/secret"
 )
 
 // Settings is the configuration of one plugin as the file gives it, with its
-// references resolved. What it means only the plugin's schema tells: see Bind.
+// references resolved. What it means only the plugin's schema knows: see Bind.
 // It prints as nothing but a placeholder.
 type Settings struct {
 	plugin     string
 	dir        string  // of the file; relative paths start there
 	place      Problem // of the key config, or of the plugin's name without one
 	entries    []setting
-	references []reference
-	exposure   *exposure
+	references []secret.Reference
+	exposure   *secret.Exposure
 
-	// environment is set for a plugin that no file configures (FromEnvironment); then
+	// environment is set for a plugin that no file configures (ByName); then
 	// nothing else is.
 	environment func(name string) (string, bool)
 }
@@ -41,10 +43,10 @@ type value struct {
 	// written says that the text was written down as one line without a
 	// reference in it.
 	written bool
-	text    Secret
+	text    secret.Text
 	content []setting
 	// references are those in the text.
-	references []reference
+	references []secret.Reference
 }
 
 // Format writes a placeholder, whatever the verb.
@@ -88,12 +90,12 @@ func (l *loader) value(n *yaml.Node, s *Settings) value {
 
 func (l *loader) scalar(n *yaml.Node, s *Settings, v *value) {
 	v.tag = n.Tag
-	text, references, errs := l.resolver.expand(n.Value)
+	text, references, errs := l.resolver.Expand(n.Value)
 	for _, err := range errs {
 		l.report(n, "%s", err.Error())
 	}
 	v.written = len(references) == 0 && n.Style&(yaml.LiteralStyle|yaml.FoldedStyle) == 0
-	v.text = NewSecret(text)
+	v.text = secret.New(text)
 	v.references = references
 	s.references = append(s.references, references...)
 }

@@ -3,12 +3,14 @@ package config
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
-	"sort"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+	yaml4 "go.yaml.in/yaml/v4"
 )
 
 // parseDocuments returns the documents of a YAML stream.
@@ -29,22 +31,52 @@ func parseDocuments(data []byte) ([]*yaml.Node, error) {
 }
 
 // syntaxProblem says where and why the parser gave up. The parser's own text is
-// not used: it tells the line of the enclosing block, if any, and may quote.
+// not used: it may quote. The place comes from that parser's successor, whose errors
+// have one; the values of a file never do.
 func syntaxProblem(file string, data []byte, err error) Problem {
-	// A parser that reads from left to right gives the same error for the
-	// shortest beginning of the file that holds the mistake, and for no shorter
-	// one. Twenty parses find it in a file of the greatest size.
-	end := sort.Search(len(data), func(n int) bool {
-		_, e := parseDocuments(data[:n])
-		return e != nil && e.Error() == err.Error()
-	})
-	at := max(end-1, 0)
-	text := err.Error()
-	if strings.Contains(text, "unknown anchor") {
-		at = max(bytes.LastIndexByte(data[:end], '*'), 0)
+	fault := fault(data)
+	if fault == nil {
+		line := 1 // What the parser knows by itself is a line, if that.
+		_, _ = fmt.Sscanf(err.Error(), "yaml: line %d:", &line)
+		return Problem{File: file, Line: line, Column: 1, Message: explainSyntax(err.Error(), "", "")}
 	}
-	line, column := position(data, at)
-	return Problem{File: file, Line: line, Column: column, Message: explainSyntax(text, data, at)}
+	place := fault.Mark
+	switch begun := fault.ContextMark; {
+	case place.Line == 0: // A character that no text can have.
+		place.Line, place.Column = position(data, min(place.Index, len(data)))
+	case strings.Contains(fault.Message, "hexadecimal number"), strings.Contains(fault.Message, "character escape code"):
+		place.Column -= len(`\x`) // To the backslash.
+	case strings.Contains(fault.Message, "expected ','") && place.Line == begun.Line:
+	case strings.Contains(fault.Message, "expected ','"), slices.ContainsFunc(beginnings, func(part string) bool { return strings.Contains(fault.Message, part) }):
+		place = begun
+	}
+	if breaks := strings.Count(lineBreaks.Replace(string(data)), "\n"); breaks < place.Line-1 {
+		place.Line, place.Column = position(data, len(data)) // The parser ends a last line that has no end.
+	}
+	line := lineOf(data, place.Line)
+	before, after := split(line, place.Column)
+	if strings.Contains(fault.Message, "expected ','") && strings.HasSuffix(before, "$") {
+		place.Column-- // To the beginning of the reference.
+	}
+	return Problem{File: file, Line: place.Line, Column: place.Column, Message: explainSyntax(fault.Message, line, after)}
+}
+
+// lineBreaks makes newlines of what YAML takes for the end of a line.
+var lineBreaks = strings.NewReplacer("\r\n", "\n", "\r", "\n", "\u0085", "\n", "\u2028", "\n", "\u2029", "\n")
+
+// beginnings are the mistakes that a person looks for where something begins: a
+// quoted value, a key, an alias.
+var beginnings = []string{"unexpected end of stream", "unexpected document indicator", "could not find expected ':'", "alphabetic or numeric character"}
+
+// fault is the first mistake of a YAML stream, or nil if there is none.
+func fault(data []byte) *yaml4.LoadError {
+	decoder := yaml4.NewDecoder(bytes.NewReader(data))
+	for {
+		if err := decoder.Decode(&yaml4.Node{}); err != nil {
+			fault, _ := errors.AsType[*yaml4.LoadError](err)
+			return fault
+		}
+	}
 }
 
 // position returns line and column, counted from 1, of a byte offset.
@@ -54,13 +86,25 @@ func position(data []byte, offset int) (line, column int) {
 	return bytes.Count(before, []byte{'\n'}) + 1, utf8.RuneCount(before[start:]) + 1
 }
 
-func explainSyntax(text string, data []byte, at int) string {
-	atTab := at < len(data) && data[at] == '\t'
-	inReference := bytes.Contains(lineAt(data, at), []byte("${"))
+// lineOf is a line, counted from 1.
+func lineOf(data []byte, number int) string {
+	lines := bytes.SplitN(data, []byte{'\n'}, number+1)
+	return string(lines[min(number, len(lines))-1])
+}
+
+// split parts a line before a column, counted from 1 in characters.
+func split(line string, column int) (before, after string) {
+	characters := []rune(line)
+	at := min(max(column-1, 0), len(characters))
+	return string(characters[:at]), string(characters[at:])
+}
+
+// explainSyntax says what is wrong with a line, and from where on.
+func explainSyntax(text, line, from string) string {
 	switch {
-	case atTab && strings.Contains(text, "cannot start any token"), strings.Contains(text, "found a tab character"):
+	case strings.HasPrefix(from, "\t") && strings.Contains(text, "cannot start any token"), strings.Contains(text, "found a tab character"):
 		return "a tab cannot indent in YAML; use spaces"
-	case strings.Contains(text, "expected ','") && inReference:
+	case strings.Contains(text, "expected ','") && strings.Contains(line, "${"):
 		return `inside { } and [ ] a reference needs quotes: "${env:NAME}"`
 	}
 	for _, known := range syntaxSentences {
@@ -69,12 +113,6 @@ func explainSyntax(text string, data []byte, at int) string {
 		}
 	}
 	return "this is not valid YAML"
-}
-
-func lineAt(data []byte, at int) []byte {
-	start := bytes.LastIndexByte(data[:at], '\n') + 1
-	line, _, _ := bytes.Cut(data[start:], []byte{'\n'})
-	return line
 }
 
 // syntaxSentences say what to do, by a part of the parser's message.
@@ -90,7 +128,7 @@ var syntaxSentences = []struct{ part, sentence string }{
 	{"unexpected end of stream", "a quoted value is not closed"},
 	{"unexpected document indicator", "a quoted value is not closed"},
 	{"unknown escape character", "YAML does not know this escape; a backslash is literal in single quotes"},
-	{"hexdecimal number", "YAML does not know this escape; a backslash is literal in single quotes"},
+	{"hexadecimal number", "YAML does not know this escape; a backslash is literal in single quotes"},
 	{"character escape code", "YAML does not know this escape; a backslash is literal in single quotes"},
 	{"unknown anchor", noAliases},
 	{"alphabetic or numeric character", noAliases},

@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestLoadSaysWhereAFileIsNotAMappingInYAML(t *testing.T) {
+func TestLoad_ReportsTheFirstSyntaxErrorWithItsPlace(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct{ yaml, want string }{
 		"an empty file": {
@@ -110,7 +110,7 @@ plugins: { b: }
   a: 'x
 ---
 `,
-			`baton-host.yaml:3:3: a quoted value is not closed`,
+			`baton-host.yaml:2:6: a quoted value is not closed`,
 		},
 		"an open list": {
 			`plugins:
@@ -118,13 +118,13 @@ plugins: { b: }
     env: [A, B
     app: x
 `,
-			`baton-host.yaml:3:11: a list in [ ] lacks a "," or its "]"`,
+			`baton-host.yaml:3:10: a list in [ ] lacks a "," or its "]"`,
 		},
 		"an open mapping": {
 			`plugins:
   a: { app: x
 `,
-			`baton-host.yaml:2:8: a mapping in { } lacks a "," or its "}"`,
+			`baton-host.yaml:2:6: a mapping in { } lacks a "," or its "}"`,
 		},
 		"an unknown alias": {
 			`plugins:
@@ -159,14 +159,14 @@ plugins: { b: }
   a:
     path: "C:\xyz"
 `,
-			`baton-host.yaml:3:15: YAML does not know this escape; a backslash is literal in single quotes`,
+			`baton-host.yaml:3:14: YAML does not know this escape; a backslash is literal in single quotes`,
 		},
 		"a bad surrogate": {
 			`plugins:
   a:
     path: "C:\ud800"
 `,
-			`baton-host.yaml:3:19: YAML does not know this escape; a backslash is literal in single quotes`,
+			`baton-host.yaml:3:14: YAML does not know this escape; a backslash is literal in single quotes`,
 		},
 		"text after a quote": {
 			`plugins:
@@ -187,7 +187,7 @@ plugins: { b: }
     - x
     app: y
 `,
-			`baton-host.yaml:4:8: this is not a list item, but the lines before are; a list item begins with "- "`,
+			`baton-host.yaml:4:5: this is not a list item, but the lines before are; a list item begins with "- "`,
 		},
 		"a list item after keys": {
 			`plugins:
@@ -210,7 +210,7 @@ plugins: { b: }
 ---
 plugins: { a: }
 `,
-			`baton-host.yaml:2:2: this is not valid YAML`,
+			`baton-host.yaml:1:1: this is not valid YAML`,
 		},
 		"a mistake after a byte order mark": {
 			"\ufeffplugins: { a: b: c }\n",

@@ -6,13 +6,12 @@ import (
 	"maps"
 	"regexp"
 	"slices"
-	"time"
 
 	"github.com/conductorone/baton-sdk/pkg/crypto"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/batonhost/baton-host/host/internal/config/keys"
 	"github.com/batonhost/baton-host/host/internal/errtext"
+	"github.com/batonhost/baton-host/host/internal/secret"
 )
 
 func (l *loader) uploads(n *yaml.Node, declared map[string]*Plugin) {
@@ -22,19 +21,13 @@ func (l *loader) uploads(n *yaml.Node, declared map[string]*Plugin) {
 }
 
 func (l *loader) upload(e entry, declared map[string]*Plugin) *Upload {
-	upload := &Upload{Name: e.key.Value, MaxStale: DefaultMaxStale}
+	upload := NewUpload(e.key.Value)
 	what := "upload " + quotedName(upload.Name)
 	l.checkName(e.key, "upload name")
-	var id, secret, plugins entry
-	l.mapping(e.value, what, "", handlers{
-		keys.ClientID.Name:        func(e entry) { id = e },
-		keys.ClientSecret.Name:    func(e entry) { secret = e },
-		keys.UploadPlugins.Name:   func(e entry) { plugins = e },
-		keys.OnPluginFailure.Name: func(e entry) { l.onPluginFailure(e, upload) },
-		keys.MaxStale.Name:        func(e entry) { l.maxStale(e, upload) },
-	})
-	l.uploadCredentials(upload, what, id, secret)
+	given := section(l, e.value, what, "", uploadRows, upload)
+	l.uploadCredentials(upload, what, given[NameClientID], given[NameClientSecret])
 
+	plugins := given[NameUploadPlugins]
 	if emptyCollection(plugins.value) {
 		l.report(e.key, "%s needs plugins: a list of at least one plugin name", what)
 		return upload
@@ -62,36 +55,36 @@ func (l *loader) undeclared(name item, declared map[string]*Plugin) {
 	l.report(name.node, "%s", message)
 }
 
-func (l *loader) uploadCredentials(upload *Upload, what string, id, secret entry) {
+func (l *loader) uploadCredentials(upload *Upload, what string, id, key entry) {
 	switch {
-	case isNull(id.value) && !isNull(secret.value):
-		l.report(secret.key, "%s has a client-secret but no client-id; give both or neither", what)
-	case !isNull(id.value) && isNull(secret.value):
+	case isNull(id.value) && !isNull(key.value):
+		l.report(key.key, "%s has a client-secret but no client-id; give both or neither", what)
+	case !isNull(id.value) && isNull(key.value):
 		l.report(id.key, "%s has a client-id but no client-secret; give both or neither", what)
 	}
 	upload.ClientID, _, _ = l.credential(id.value, "client-id")
-	text, references, ok := l.credential(secret.value, "client-secret")
+	text, references, ok := l.credential(key.value, "client-secret")
 	if text != "" {
-		upload.ClientSecret = NewSecret(text)
+		upload.ClientSecret = secret.New(text)
 	}
 	if ok {
-		l.exposure.secret("client-secret of "+what, len(references) == 0, references)
+		l.exposure.Secret("client-secret of "+what, len(references) == 0, references)
 	}
 	if upload.ClientID != "" && upload.ClientSecret.Reveal() != "" {
-		l.checkCredentials(upload, id.value, secret.value)
+		l.checkCredentials(upload, id.value, key.value)
 	}
 }
 
 // credential is empty, and its references are not resolved, where credentials are
 // not asked for. It is not ok where none is given or something is wrong.
-func (l *loader) credential(n *yaml.Node, what string) (text string, references []reference, ok bool) {
+func (l *loader) credential(n *yaml.Node, what string) (text string, references []secret.Reference, ok bool) {
 	text, ok = l.text(n, what)
 	if !ok {
 		return "", nil, false
 	}
-	expand := l.resolver.expand
+	expand := l.resolver.Expand
 	if !l.credentials {
-		expand = l.resolver.checkOnly
+		expand = l.resolver.Check
 	}
 	text, references, errs := expand(text)
 	for _, err := range errs {
@@ -108,27 +101,6 @@ func (l *loader) onPluginFailure(e entry, upload *Upload) {
 	default:
 		l.report(e.value, `on-plugin-failure must be "fail" or "last-good"`)
 	}
-}
-
-func (l *loader) maxStale(e entry, upload *Upload) {
-	if d, ok := l.duration(e.value, keys.MaxStale); ok {
-		upload.MaxStale = d
-	}
-}
-
-// duration is a length of time within the key's limits.
-func (l *loader) duration(n *yaml.Node, key keys.Key) (time.Duration, bool) {
-	text, ok := l.plainText(n, key.Name)
-	if !ok {
-		return 0, false
-	}
-	d, err := time.ParseDuration(text)
-	if least, most := time.Duration(key.Least), time.Duration(key.Most); err != nil || d < least || d > most {
-		l.report(n, "%s must be a duration with its unit, such as %s, at least %s and at most %s",
-			key.Name, key.Example, keys.Shortly(least), keys.Shortly(most))
-		return 0, false
-	}
-	return d, true
 }
 
 // clientIDForm is the form that C1 gives out: name@host[:port]/use.
@@ -161,17 +133,17 @@ func CheckClientSecret(text string) error {
 }
 
 // TakeCredentials gives the upload credentials from the environment. The error
-// tells what is wrong with them and quotes neither.
-func (u *Upload) TakeCredentials(id, secret string) error {
+// says what is wrong with them and quotes neither.
+func (u *Upload) TakeCredentials(id, clientSecret string) error {
 	switch {
-	case id == "" || secret == "":
+	case id == "" || clientSecret == "":
 		return fmt.Errorf("upload %q has no credentials for C1: set BATON_CLIENT_ID and BATON_CLIENT_SECRET, or client-id and client-secret in its entry", u.Name)
 	case !clientIDForm.MatchString(id):
 		return errors.New("BATON_CLIENT_ID " + badClientID)
-	case !goodClientSecret(secret):
+	case !goodClientSecret(clientSecret):
 		return errors.New("BATON_CLIENT_SECRET " + badClientSecret)
 	}
-	u.ClientID, u.ClientSecret = id, NewSecret(secret)
+	u.ClientID, u.ClientSecret = id, secret.New(clientSecret)
 	return nil
 }
 

@@ -11,6 +11,8 @@ import (
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"github.com/batonhost/baton-host/host/internal/files"
+	"github.com/batonhost/baton-host/host/internal/secret"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -45,10 +47,10 @@ func (s *Settings) watch(field *pluginv1.Field, given value) {
 		return
 	}
 	if path, ok := s.pathOf(field, given); ok {
-		s.exposure.file(what, path)
+		s.exposure.File(what, path)
 		return
 	}
-	s.exposure.secret(what, len(given.references) == 0, given.references)
+	s.exposure.Secret(what, len(given.references) == 0, given.references)
 }
 
 // pathOf is the path that the value of a file field is, if it is none of the
@@ -58,7 +60,7 @@ func (s *Settings) pathOf(field *pluginv1.Field, given value) (string, bool) {
 	if field.GetType() != pluginv1.FieldType_FIELD_TYPE_FILE || text == "" || !given.written || strings.Contains(text, "\n") {
 		return "", false
 	}
-	return within(s.dir, text), true
+	return files.Within(s.dir, text), true
 }
 
 func (s *Settings) unknownFields(schema *pluginv1.ConfigurationSchema) Problems {
@@ -175,8 +177,8 @@ func (s *Settings) readFile(field *pluginv1.Field, given value) (*pluginv1.Value
 	if path, ok := s.pathOf(field, given); ok {
 		return readFileValue(field, path, text)
 	}
-	if len(text) > maxFile {
-		return nil, fmt.Errorf("is larger than %d MiB", maxFile>>20)
+	if len(text) > secret.MaxFile {
+		return nil, fmt.Errorf("is larger than %d MiB", secret.MaxFile>>20)
 	}
 	return fileValue([]byte(text)), nil
 }
@@ -309,7 +311,7 @@ func fileValue(content []byte) *pluginv1.Value {
 // repeated in the error: somebody may have put the content where the path
 // belongs.
 func readFileValue(field *pluginv1.Field, path, written string) (*pluginv1.Value, error) {
-	content, err := readRegular(path, maxFile)
+	content, err := files.ReadRegular(path, secret.MaxFile)
 	switch {
 	case err == nil:
 		return fileValue(content), nil

@@ -2,11 +2,12 @@ package config
 
 import (
 	"fmt"
-	"maps"
-	"slices"
+	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 const (
@@ -97,22 +98,8 @@ func (w *walker) entries(n *yaml.Node, what string) []entry {
 	return entries
 }
 
-// handlers are what to do with the value of each key that a mapping may have.
-type handlers map[string]func(entry)
-
-// mapping calls the handler of every key and reports keys that have none. hint,
-// if any, is added where no near miss is found.
-func (w *walker) mapping(n *yaml.Node, what, hint string, known handlers) {
-	names := slices.Sorted(maps.Keys(known))
-	for _, e := range w.entries(n, what) {
-		if handle, ok := known[e.key.Value]; ok {
-			handle(e)
-			continue
-		}
-		w.unknown(e, names, what, hint)
-	}
-}
-
+// unknown reports a key that there is not. hint, if any, is added where no near miss
+// is found.
 func (w *walker) unknown(e entry, known []string, what, hint string) {
 	if len(w.problems) >= maxSuggestions {
 		w.report(e.key, "unknown key")
@@ -191,4 +178,32 @@ func (w *walker) texts(n *yaml.Node, what string) []item {
 type item struct {
 	node *yaml.Node
 	text string
+}
+
+// longestShown is the length up to which a key is repeated in a message.
+const longestShown = 40
+
+var keyForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
+
+// looksLikeKey says that a message may repeat a key. What does not look like one
+// may be a value in the wrong place, a secret even.
+func looksLikeKey(key string) bool {
+	return len(key) <= longestShown && keyForm.MatchString(key)
+}
+
+// unknownKey says that a key is not among the known ones, and which one may be
+// meant. A key without a value is repeated only if it is nearly a known one: it
+// may be a value whose key was forgotten.
+func unknownKey(key string, hasValue bool, known []string, owner string) string {
+	if near := errtext.Nearest(key, known); near != "" {
+		return fmt.Sprintf("unknown key %q; did you mean %q?", key, near)
+	}
+	name := "unknown key"
+	if hasValue && looksLikeKey(key) {
+		name = fmt.Sprintf("unknown key %q", key)
+	}
+	if len(known) == 0 {
+		return fmt.Sprintf("%s; %s takes no keys", name, owner)
+	}
+	return fmt.Sprintf("%s; %s takes %s", name, owner, strings.Join(known, ", "))
 }

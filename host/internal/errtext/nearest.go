@@ -1,6 +1,10 @@
 package errtext
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/lithammer/fuzzysearch/fuzzy"
+)
 
 // longest is the length, in bytes, beyond which a text is no mistyped name.
 const longest = 80
@@ -20,7 +24,7 @@ func Nearest(name string, candidates []string) string {
 	}
 	best, bestDistance := "", limit+1
 	for _, candidate := range candidates {
-		if d := distance(name, folded(candidate), bestDistance); d < bestDistance {
+		if d := fuzzy.LevenshteinDistance(name, folded(candidate)); d < bestDistance {
 			best, bestDistance = candidate, d
 		}
 	}
@@ -30,29 +34,4 @@ func Nearest(name string, candidates []string) string {
 // folded takes away what people mix up most: case, and underscores for dashes.
 func folded(name string) string {
 	return strings.ReplaceAll(strings.ToLower(name), "_", "-")
-}
-
-// distance is the least number of single characters to insert, delete or
-// replace to turn a into b, or the limit if it is not below.
-func distance(a, b string, limit int) int {
-	if max(len(a)-len(b), len(b)-len(a)) >= limit {
-		return limit
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			replaced := diagonal
-			if a[i] != b[j] {
-				replaced++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(replaced, row[j]+1, row[j+1]+1)
-		}
-	}
-	return min(row[len(b)], limit)
 }

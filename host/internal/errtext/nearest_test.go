@@ -9,7 +9,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
-func TestTheNearestNameIsFound(t *testing.T) {
+func TestNearest_FindsTheNearestName(t *testing.T) {
 	t.Parallel()
 	names := []string{"scim-token", "scim-base-url", "ListGrants", "ab"}
 	for typed, meant := range map[string]string{

@@ -1,5 +1,6 @@
-// Package files makes private directories, removes those that dead runs left behind, and
-// replaces files of the state whole.
+// Package files makes the private directories that a run works in and removes
+// those that dead runs left behind, replaces files of the state whole, and reads files
+// that people name within a limit, with errors in sentences.
 //
 // What needs scratch space or keeps state calls it: the writer and the reader of sync files,
 // the baseline, the history, and the supervisor for its sockets. It must never remove a

@@ -63,9 +63,9 @@ func set(t *testing.T, field reflect.Value, n int) {
 	}
 }
 
-// TestPluginCarriesEveryField: what an entry says reaches the process, the configuration
+// TestPlugin_CarriesEveryField: what an entry says reaches the process, the configuration
 // or the aggregate of its plugin. A field that is added and wired nowhere fails here.
-func TestPluginCarriesEveryField(t *testing.T) {
+func TestPlugin_CarriesEveryField(t *testing.T) {
 	t.Parallel()
 	base := func() *config.Plugin { return config.ByName("app", func(string) (string, bool) { return "", false }) }
 	before := reached(t.Context(), t, base())
@@ -131,8 +131,8 @@ func TestAttach(t *testing.T) {
 	}
 }
 
-// TestStartErrIsEveryPluginThatCannotBeCalled.
-func TestStartErrIsEveryPluginThatCannotBeCalled(t *testing.T) {
+// TestStartErr_HasEveryPluginThatCannotBeCalled.
+func TestStartErr_HasEveryPluginThatCannotBeCalled(t *testing.T) {
 	t.Parallel()
 	one, two := errors.New("one"), errors.New("two")
 	require.NoError(t, StartErr([]*Plugin{{}, {}}))
@@ -141,8 +141,8 @@ func TestStartErrIsEveryPluginThatCannotBeCalled(t *testing.T) {
 	require.ErrorIs(t, err, two)
 }
 
-// TestValidateNotesWhatFails: a plugin that cannot be called does not pass.
-func TestValidateNotesWhatFails(t *testing.T) {
+// TestValidate_RecordsWhatFails: a plugin that cannot be called does not pass.
+func TestValidate_RecordsWhatFails(t *testing.T) {
 	t.Parallel()
 	entry := config.ByName("app", func(string) (string, bool) { return "", false })
 	plugins := Of([]*config.Plugin{entry})

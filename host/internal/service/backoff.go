@@ -11,19 +11,6 @@ import (
 	"github.com/batonhost/baton-host/host/internal/backoff"
 )
 
-// waits are the pauses between attempts: each up to twice the one before, a
-// random time between half and all of it, so that many hosts do not come back at
-// once.
-type waits struct {
-	next, most time.Duration
-}
-
-func (w *waits) pause() time.Duration {
-	d := w.next
-	w.next = min(2*w.next, w.most)
-	return backoff.Jittered(d)
-}
-
 // sleep waits, and returns false if the context ended first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
@@ -37,16 +24,16 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // persistently makes a call until it succeeds, fails in a way that another attempt
-// does not mend, or the time is over.
+// does not fix, or the time is over.
 func persistently(ctx context.Context, within time.Duration, retrying func(error, time.Duration), attempt func(context.Context) error) error {
 	deadline := time.Now().Add(within)
-	pauses := waits{next: time.Second, most: 30 * time.Second}
+	pauses := backoff.Doubling(time.Second, 30*time.Second)
 	for {
 		err := attempt(ctx)
 		if err == nil || ctx.Err() != nil || final(err) {
 			return err
 		}
-		wait := pauses.pause()
+		wait := pauses.NextBackOff()
 		if time.Now().Add(wait).After(deadline) {
 			return err
 		}

@@ -37,12 +37,12 @@ const (
 	apiHostEnv = "BATON_C1_API_HOST"
 )
 
-// client is the connection to C1. It is one connection for all calls, made anew
-// where that may help; each upload has one of its own, so that nothing that
+// client is the connection to C1. It is one connection for all calls, made again
+// where that may help; each upload has a separate one, so that nothing that
 // happens to the others breaks it off.
 type client struct {
 	version string
-	creds   *bounded
+	creds   *callCredentials
 	name    string // of the client id
 	target  string // for gRPC
 	addr    string // for people
@@ -61,7 +61,7 @@ func newClient(upload *config.Upload, version string) (*client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the client id or secret is not one of C1: %w", err)
 	}
-	c.creds = &bounded{provider: provider, make: func() (credentials.PerRPCCredentials, error) {
+	c.creds = &callCredentials{provider: provider, make: func() (credentials.PerRPCCredentials, error) {
 		provider, _, _, err := ugrpc.NewC1CredentialProvider(ctx, upload.ClientID, upload.ClientSecret.Reveal())
 		return provider, err
 	}}

@@ -11,11 +11,11 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// bounded is the SDK's credential provider with three faults mended: it ignores
+// callCredentials is the SDK's credential provider with three faults fixed: it ignores
 // the context of the call, so that an endpoint that never answers holds the call
 // for minutes; it reports every failure as refused credentials; and it keeps a
 // token that C1 does not take any more until shortly before its end.
-type bounded struct {
+type callCredentials struct {
 	make func() (credentials.PerRPCCredentials, error)
 
 	mu       sync.Mutex
@@ -24,7 +24,7 @@ type bounded struct {
 }
 
 // current is the provider in use.
-func (b *bounded) current() credentials.PerRPCCredentials {
+func (b *callCredentials) current() credentials.PerRPCCredentials {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.provider
@@ -32,7 +32,7 @@ func (b *bounded) current() credentials.PerRPCCredentials {
 
 // renew has the next call get a new token, unless somebody has seen to that since
 // the provider was the current one.
-func (b *bounded) renew(seen credentials.PerRPCCredentials) error {
+func (b *callCredentials) renew(seen credentials.PerRPCCredentials) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.provider != seen {
@@ -46,11 +46,11 @@ func (b *bounded) renew(seen credentials.PerRPCCredentials) error {
 }
 
 // RequireTransportSecurity is true: tokens go over TLS only.
-func (*bounded) RequireTransportSecurity() bool { return true }
+func (*callCredentials) RequireTransportSecurity() bool { return true }
 
 // GetRequestMetadata fails with UNAUTHENTICATED only if C1 refused the
 // credentials, and with UNAVAILABLE if no token could be got for another reason.
-func (b *bounded) GetRequestMetadata(ctx context.Context, uri ...string) (map[string]string, error) {
+func (b *callCredentials) GetRequestMetadata(ctx context.Context, uri ...string) (map[string]string, error) {
 	type outcome struct {
 		metadata map[string]string
 		err      error
@@ -78,7 +78,7 @@ func (b *bounded) GetRequestMetadata(ctx context.Context, uri ...string) (map[st
 
 // refused is how C1 refused the credentials when it was last asked for a token;
 // nil if it did not.
-func (b *bounded) refused() error {
+func (b *callCredentials) refused() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.refusal

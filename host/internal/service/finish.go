@@ -19,11 +19,11 @@ import (
 )
 
 const (
-	// finishFor is how long a result is told to C1 that does not hear it.
+	// finishFor is how long a result is reported to a C1 that does not answer.
 	finishFor = 5 * time.Minute
-	// longestMessage is how much of an error C1 is told, in bytes.
+	// longestMessage is how much of an error is reported to C1, in bytes.
 	longestMessage = 8 << 10
-	// longestStatus is how large an error may be for its details to be told too, in
+	// longestStatus is how large an error may be for its details to be reported too, in
 	// bytes: an error that C1 refuses for its size would never be heard.
 	longestStatus = 64 << 10
 )
@@ -36,7 +36,7 @@ type outcome struct {
 	annotations []*anypb.Any
 }
 
-// finish tells C1 how a task ended, until it is heard. A C1 that does not know
+// finish reports to C1 how a task ended, until it is heard. A C1 that does not know
 // the task has heard it before, or has given the task to somebody else.
 func (s *Service) finish(ctx context.Context, task *v1.Task, result outcome) error {
 	log := ctxzap.Extract(ctx)
@@ -87,7 +87,7 @@ type taskError struct {
 func (e *taskError) Unwrap() error              { return e.error }
 func (e *taskError) GRPCStatus() *status.Status { return status.New(e.code, e.Error()) }
 
-// statusOf is an error as C1 is told it. Codes and details stay.
+// statusOf is an error as it is reported to C1. Codes and details stay.
 func statusOf(err error) *spb.Status {
 	code := status.Code(err)
 	switch {
@@ -100,9 +100,25 @@ func statusOf(err error) *spb.Status {
 	if len(message) > longestMessage {
 		message = strings.ToValidUTF8(message[:longestMessage], "") + "…"
 	}
-	told := &spb.Status{Code: int32(code), Message: strings.ToValidUTF8(message, "�")}
+	reported := &spb.Status{Code: int32(code), Message: strings.ToValidUTF8(message, "�")}
 	if converted, ok := status.FromError(err); ok && proto.Size(converted.Proto()) <= longestStatus {
-		told.Details = converted.Proto().GetDetails()
+		reported.Details = converted.Proto().GetDetails()
 	}
-	return told
+	return reported
+}
+
+// dropError is why a task ends about which nothing is decided: C1 does not want it
+// any more, or may give it to another host.
+type dropError string
+
+func (d dropError) Error() string { return string(d) }
+
+// Public is all of the error.
+func (d dropError) Public() string { return string(d) }
+
+// isDropped reports whether a task was dropped rather than failed: C1 has cancelled it
+// or taken it back, or the host is stopping.
+func isDropped(err error) bool {
+	_, ok := errors.AsType[dropError](err)
+	return ok
 }

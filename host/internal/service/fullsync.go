@@ -62,7 +62,7 @@ func (s *Service) fullSync(ctx context.Context, task *v1.Task, figures *syncrun.
 	return nil
 }
 
-// failed tells C1 why the task failed, unless C1 has taken it back.
+// failed reports to C1 why the task failed, unless C1 has taken it back.
 func (s *Service) failed(ctx context.Context, task *v1.Task, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause

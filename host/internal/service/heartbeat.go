@@ -23,9 +23,9 @@ const (
 
 var (
 	// errCancelled is why work ends that C1 does not want any more.
-	errCancelled error = dropped("C1 has cancelled the task")
+	errCancelled error = dropError("C1 has cancelled the task")
 	// errTaken is why work ends that C1 has given up on or given to another host.
-	errTaken error = dropped("C1 has taken the task back")
+	errTaken error = dropError("C1 has taken the task back")
 )
 
 // heartbeats says to C1 that the task is being worked on, at once and from then

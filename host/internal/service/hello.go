@@ -12,14 +12,14 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// hello tells C1 who is here and what it can do. taskID is the task that asked
+// hello reports to C1 who is here and what it can do. taskID is the task that asked
 // for it, or empty.
 func (s *Service) hello(ctx context.Context, taskID string) error {
 	metadata, err := s.describe(ctx)
 	if err != nil {
 		return err
 	}
-	return s.tell(ctx, taskID, metadata)
+	return s.announce(ctx, taskID, metadata)
 }
 
 // helloAgain says hello if what there is to say has changed: a plugin that could
@@ -29,10 +29,10 @@ func (s *Service) helloAgain(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if told := s.told.Load(); told != nil && proto.Equal(told, metadata) {
+	if last := s.announced.Load(); last != nil && proto.Equal(last, metadata) {
 		return nil
 	}
-	return s.tell(ctx, "", metadata)
+	return s.announce(ctx, "", metadata)
 }
 
 func (s *Service) describe(ctx context.Context) (*connectorv2.ConnectorMetadata, error) {
@@ -47,7 +47,7 @@ func (s *Service) describe(ctx context.Context) (*connectorv2.ConnectorMetadata,
 	return response.GetMetadata(), nil
 }
 
-func (s *Service) tell(ctx context.Context, taskID string, metadata *connectorv2.ConnectorMetadata) error {
+func (s *Service) announce(ctx context.Context, taskID string, metadata *connectorv2.ConnectorMetadata) error {
 	_, err := call(ctx, s.client, v1.BatonServiceHelloRequest_builder{
 		HostId:            s.hostID,
 		TaskId:            taskID,
@@ -56,7 +56,7 @@ func (s *Service) tell(ctx context.Context, taskID string, metadata *connectorv2
 		ConnectorMetadata: metadata,
 	}.Build(), v1.BatonServiceClient.Hello)
 	if err == nil {
-		s.told.Store(metadata)
+		s.announced.Store(metadata)
 	}
 	return err
 }
@@ -69,7 +69,7 @@ func buildInfo(version string) *v1.BatonServiceHelloRequest_BuildInfo {
 	return info
 }
 
-// osInfo is what the SDK tells too. C1 wants every field filled.
+// osInfo is what the SDK reports too. C1 wants every field filled.
 func osInfo(ctx context.Context) *v1.BatonServiceHelloRequest_OSInfo {
 	info, err := host.InfoWithContext(ctx)
 	if err != nil {

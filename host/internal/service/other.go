@@ -5,13 +5,17 @@ import (
 	"errors"
 	"fmt"
 
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 	"github.com/conductorone/baton-sdk/pkg/connectorclient"
+
+	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/fleet"
 )
 
-// other has the SDK's own handler do a task. The handler tells C1 the result
-// itself, once, and some tell it no failure at all. So if the handler returns an
-// error, C1 has not heard of the task's end and is told it here: a success if
+// other has the SDK's own handler do a task. The handler reports to C1 the result
+// itself, once, and some report no failure at all. So if the handler returns an
+// error, C1 has not heard of the task's end and gets it here: a success if
 // the plugin has done what was asked, so that nothing is done twice.
 func (s *Service) other(ctx context.Context, task *v1.Task) error {
 	connector, err := s.connector(ctx)
@@ -31,4 +35,32 @@ func (s *Service) other(ctx context.Context, task *v1.Task) error {
 		return fmt.Errorf("C1 does not hear how the task ended: %w", errors.Join(err, result.err))
 	}
 	return result.err
+}
+
+// connector is the upload's plugins as one connector, for tasks that are no full sync.
+// It is not closed, so it must leave nothing behind: no page that was read ahead, and
+// no listing that holds its place.
+func (s *Service) connector(ctx context.Context) (*aggregate.Aggregate, error) {
+	plugins := fleet.Aggregate(ctx, s.plugins, s.upload)
+	for i := range plugins {
+		plugins[i].ReadAhead, plugins[i].Listings = 0, nil
+		s.board.Name(plugins[i].Instance, plugins[i].DisplayName)
+	}
+	return aggregate.New(plugins, aggregate.WithRetry(s.options.Retry), aggregate.WithMetadataMemory(s),
+		aggregate.WithObserver(s.board.Sync(s.upload.Name, "")))
+}
+
+// Remember keeps what a plugin reports of itself for when it does not answer; see
+// [aggregate.WithMetadataMemory].
+func (s *Service) Remember(instance string, metadata *connectorv2.ConnectorMetadata) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.metadata[instance] = metadata
+}
+
+// Recall returns what was remembered, in this run or with the baseline.
+func (s *Service) Recall(instance string) *connectorv2.ConnectorMetadata {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.metadata[instance]
 }

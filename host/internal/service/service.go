@@ -50,13 +50,14 @@ const (
 
 	// handBackTime is how long, after the grace, dropped work is reported to C1.
 	handBackTime = 10 * time.Second
+
+	// The pauses while C1 does not answer.
+	firstPause = time.Second
+	lastPause  = time.Minute
 )
 
-// patience is how a C1 that does not answer is waited for.
-var patience = waits{next: time.Second, most: time.Minute}
-
 // errStopping is why work in hand ends when the host stops.
-const errStopping = dropped("the host is stopping and has dropped this task; it can be given to another one")
+const errStopping = dropError("the host is stopping and has dropped this task; it can be given to another one")
 
 // DefaultStallTimeout is for a C1 that is merely slow.
 const DefaultStallTimeout = 5 * time.Minute
@@ -96,7 +97,7 @@ type Service struct {
 	log    *zap.Logger
 	free   chan struct{} // holds one for each task that is being done or asked for
 
-	told      atomic.Pointer[connectorv2.ConnectorMetadata] // at the last hello
+	announced atomic.Pointer[connectorv2.ConnectorMetadata] // at the last hello
 	connected bool                                          // the last call for a task was answered
 	proven    bool                                          // C1 has taken the credentials before
 
@@ -251,7 +252,7 @@ func (s *Service) poll(ctx context.Context, begin func(*v1.Task)) error {
 	if err := s.greet(ctx); err != nil || ctx.Err() != nil {
 		return err
 	}
-	pauses := patience
+	pauses := backoff.Doubling(firstPause, lastPause)
 	for {
 		// A task that cannot be begun at once is better left to another host.
 		select {
@@ -264,10 +265,10 @@ func (s *Service) poll(ctx context.Context, begin func(*v1.Task)) error {
 		case ctx.Err() != nil && task == nil:
 			return nil
 		case err != nil:
-			wait = s.lost(ctx, err, &pauses)
+			wait = s.lost(ctx, err, pauses.NextBackOff())
 		default:
 			s.found(ctx)
-			pauses = patience
+			pauses.Reset()
 		}
 		if task != nil {
 			begin(task)
@@ -282,7 +283,7 @@ func (s *Service) poll(ctx context.Context, begin func(*v1.Task)) error {
 
 // greet says hello until C1 has heard it.
 func (s *Service) greet(ctx context.Context) error {
-	pauses := patience
+	pauses := backoff.Doubling(firstPause, lastPause)
 	for refusals := 0; ; {
 		err := s.hello(ctx, "")
 		if err == nil {
@@ -299,7 +300,7 @@ func (s *Service) greet(ctx context.Context) error {
 			s.log.Error("C1 refuses the credentials; this upload is stopped", zap.Error(err))
 			return &RefusedError{Upload: s.upload.Name, Cause: err}
 		}
-		if !sleep(ctx, s.lost(ctx, err, &pauses)) {
+		if !sleep(ctx, s.lost(ctx, err, pauses.NextBackOff())) {
 			return nil
 		}
 	}
@@ -317,8 +318,7 @@ func (s *Service) found(ctx context.Context) {
 }
 
 // lost says why, and how long to wait.
-func (s *Service) lost(ctx context.Context, err error, pauses *waits) time.Duration {
-	wait := pauses.pause()
+func (s *Service) lost(ctx context.Context, err error, wait time.Duration) time.Duration {
 	if s.proven && refused(err) {
 		wait = max(wait, backoff.Jittered(refusedPause))
 	}

@@ -42,7 +42,7 @@ func (w *witness) Invoke(ctx context.Context, method string, args, reply any, op
 }
 
 // failed is why the plugin did not do what the task asked for, which the SDK's
-// handlers tell C1 and not their caller.
+// handlers report to C1 and not their caller.
 func (w *witness) failed() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -56,7 +56,7 @@ func (w *witness) outcome(err error) outcome {
 	defer w.mu.Unlock()
 	if w.reply == nil {
 		// What was asked and failed is not to be tried again, as the SDK has it:
-		// nobody knows how far it went.
+		// it is unknown how far it went.
 		return outcome{err: err, permanent: w.asked}
 	}
 	response, wrapErr := anypb.New(w.reply)

@@ -12,6 +12,7 @@ import (
 
 	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"github.com/stretchr/testify/require"
@@ -83,7 +84,7 @@ func get(t *testing.T, b *status.Board, path string) *httptest.ResponseRecorder 
 // metricsOf are the board's metrics, as Prometheus' own parser reads them.
 func metricsOf(t *testing.T, b *status.Board) map[string]*dto.MetricFamily {
 	t.Helper()
-	var parser expfmt.TextParser
+	parser := expfmt.NewTextParser(model.LegacyValidation)
 	families, err := parser.TextToMetricFamilies(get(t, b, "/metrics").Body)
 	require.NoError(t, err)
 	return families
@@ -132,7 +133,7 @@ func busy() *status.Board {
 	return b
 }
 
-func TestMetricsAreAsPrometheusWantsThem(t *testing.T) {
+func TestMetrics_PassPrometheusLint(t *testing.T) {
 	t.Parallel()
 	for name, b := range map[string]*status.Board{"of a new host": newBoard(), "of a busy one": busy()} {
 		t.Run(name, func(t *testing.T) {
@@ -144,7 +145,7 @@ func TestMetricsAreAsPrometheusWantsThem(t *testing.T) {
 	}
 }
 
-func TestMetricsTellWhatHappened(t *testing.T) {
+func TestMetrics_CountWhatHappened(t *testing.T) {
 	t.Parallel()
 	families := metricsOf(t, busy())
 	up, fs, dt := "upload="+workforce, "plugin="+fullstory, "plugin="+designTool
@@ -188,7 +189,7 @@ func TestMetricsTellWhatHappened(t *testing.T) {
 	require.Positive(t, value(t, families, "go_goroutines"))
 }
 
-func TestWhatIsCountedBeginsAtZero(t *testing.T) {
+func TestMetrics_BeginAtZero(t *testing.T) {
 	t.Parallel()
 	families := metricsOf(t, newBoard())
 	require.Zero(t, value(t, families, "baton_host_connected", "upload="+workforce))
@@ -198,7 +199,7 @@ func TestWhatIsCountedBeginsAtZero(t *testing.T) {
 	require.NotContains(t, families, "baton_host_accounts", "and it is not known how many there are")
 }
 
-func TestWhenTheHostIsReady(t *testing.T) {
+func TestBoard_IsReadyOnceC1HasAnswered(t *testing.T) {
 	t.Parallel()
 	ready := func(b *status.Board) (int, string) {
 		answer := get(t, b, "/readyz")
@@ -227,7 +228,7 @@ func TestWhenTheHostIsReady(t *testing.T) {
 	require.Equal(t, http.StatusOK, get(t, b, "/healthz").Code, "a host that stops is not to be killed")
 }
 
-func TestAHostWhoseCredentialsAreRefusedIsReady(t *testing.T) {
+func TestBoard_IsReadyWithRefusedCredentials(t *testing.T) {
 	t.Parallel()
 	b := newBoard()
 	b.Ended(workforce, errors.New("no"))
@@ -249,7 +250,7 @@ func statesOf(u status.Upload) map[string]status.State {
 	return states
 }
 
-func TestTheStateOfAnUpload(t *testing.T) {
+func TestBoard_DerivesTheStateOfAnUpload(t *testing.T) {
 	t.Parallel()
 	outage := fmt.Errorf("sync: %w", grpcstatus.Error(codes.Unavailable, "answered 503 Service Unavailable"))
 	guard := &syncrun.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Before: 40, Now: 3, Since: time.Now()}
@@ -371,7 +372,7 @@ func TestTheStateOfAnUpload(t *testing.T) {
 	}
 }
 
-func TestASyncUnderWayIsSeen(t *testing.T) {
+func TestBoard_ShowsASyncUnderWay(t *testing.T) {
 	t.Parallel()
 	b := newBoard()
 	synced(b, firstTask, 40, 25, nil)
@@ -402,7 +403,7 @@ func TestASyncUnderWayIsSeen(t *testing.T) {
 	require.Empty(t, uploadOf(t, b).Syncing)
 }
 
-func TestHistoryHasTheLastSyncs(t *testing.T) {
+func TestBoard_KeepsTheLastSyncs(t *testing.T) {
 	t.Parallel()
 	b := newBoard()
 	for i := range 40 {
@@ -415,7 +416,7 @@ func TestHistoryHasTheLastSyncs(t *testing.T) {
 	require.Equal(t, 40, u.Last.Accounts)
 }
 
-func TestErrorsThatRepeatAreOne(t *testing.T) {
+func TestBoard_MergesErrorsThatRepeat(t *testing.T) {
 	t.Parallel()
 	b := newBoard()
 	for range 3 {
@@ -437,8 +438,8 @@ func TestErrorsThatRepeatAreOne(t *testing.T) {
 	require.Len(t, b.Snapshot().Errors, 20)
 }
 
-// TestNobodysNameIsOnTheBoard has everything that can carry a name carry one.
-func TestNobodysNameIsOnTheBoard(t *testing.T) {
+// TestBoard_HasNoNameOfAPerson has everything that can carry a name carry one.
+func TestBoard_HasNoNameOfAPerson(t *testing.T) {
 	t.Parallel()
 	b := busy()
 	b.Report(status.Event{Upload: workforce, Kind: status.Disconnected, Err: grpcstatus.Error(codes.Internal, ada)})
@@ -454,7 +455,7 @@ func TestNobodysNameIsOnTheBoard(t *testing.T) {
 	require.NotContains(t, text, lovelaceish)
 }
 
-func TestAPluginWithoutAccountsIsSaidToHaveNone(t *testing.T) {
+func TestBoard_ShowsAPluginWithoutAccounts(t *testing.T) {
 	t.Parallel()
 	b := newBoard()
 	begun(b, firstTask)
@@ -470,9 +471,9 @@ func TestAPluginWithoutAccountsIsSaidToHaveNone(t *testing.T) {
 	require.Empty(t, b.Snapshot().Uploads[0].Parts[0].Why)
 }
 
-// TestAPluginOfAnEarlierConfigurationIsNotOnTheBoard: what the record of a baseline and
+// TestBoard_DropsAPluginOfAnEarlierConfiguration: what the record of a baseline and
 // the history know of a plugin that no upload has would be "starting" for ever.
-func TestAPluginOfAnEarlierConfigurationIsNotOnTheBoard(t *testing.T) {
+func TestBoard_DropsAPluginOfAnEarlierConfiguration(t *testing.T) {
 	t.Parallel()
 	for name, report := range map[string]func(*status.Board){
 		"its app's name": func(b *status.Board) { b.Name("removed", "Removed") },
@@ -494,9 +495,9 @@ func TestAPluginOfAnEarlierConfigurationIsNotOnTheBoard(t *testing.T) {
 	}
 }
 
-// TestMetricsHaveEveryStateOfAPlugin: a state that the supervisor has and the metrics do
+// TestMetrics_HaveEveryStateOfAPlugin: a state that the supervisor has and the metrics do
 // not would leave the plugin in its old one.
-func TestMetricsHaveEveryStateOfAPlugin(t *testing.T) {
+func TestMetrics_HaveEveryStateOfAPlugin(t *testing.T) {
 	t.Parallel()
 	for _, state := range []supervise.State{supervise.Starting, supervise.Ready, supervise.Refusing, supervise.Failed, supervise.Stopped} {
 		t.Run(string(state), func(t *testing.T) {

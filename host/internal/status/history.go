@@ -49,7 +49,7 @@ func (u *uploadState) add(made Sync) {
 	}
 }
 
-// has tells whether a sync that began then, and that C1 has taken, is in the history.
+// has reports whether a sync that began then, and that C1 has taken, is in the history.
 func (u *uploadState) has(began Sync) bool {
 	return slices.ContainsFunc(u.history, func(made Sync) bool {
 		return made.State != Failed && !made.At.Before(began.At.Add(-began.Took))

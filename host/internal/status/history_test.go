@@ -10,7 +10,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/status"
 )
 
-func TestTheHistoryFromBeforeIsGoneOnWith(t *testing.T) {
+func TestBoard_ContinuesTheHistoryOfEarlierRuns(t *testing.T) {
 	t.Parallel()
 	began := time.Now().Add(-time.Hour)
 	good := status.Sync{At: began.Add(time.Minute), State: status.Fresh, Accounts: 40}
@@ -47,7 +47,7 @@ func TestTheHistoryFromBeforeIsGoneOnWith(t *testing.T) {
 	}
 }
 
-func TestAHistoryHasAnEnd(t *testing.T) {
+func TestBoard_BoundsItsHistory(t *testing.T) {
 	t.Parallel()
 	b := newBoard()
 	var many []status.Sync

@@ -11,7 +11,7 @@ import (
 // Handler serves what machines ask for:
 //
 //   - /healthz answers 200 for as long as the process can answer. Nothing that
-//     happens to C1 or to an app changes that: a restart would mend neither, and
+//     happens to C1 or to an app changes that: a restart would fix neither, and
 //     cost the syncs in hand. It is for liveness probes.
 //
 //   - /readyz answers 503, with the reasons one to a line, until every upload has
@@ -20,8 +20,8 @@ import (
 //     configuration, that cannot even reach C1, instead of replacing one that could.
 //     After that, C1 or an app that goes away changes nothing: a host that waits for
 //     them does all it can, and its page is needed most then. Those who want to reach
-//     the page of a host that is not ready yet tell the Service to
-//     publishNotReadyAddresses.
+//     the page of a host that is not ready yet set
+//     publishNotReadyAddresses in the Service.
 //
 //   - /metrics is for Prometheus.
 func (b *Board) Handler() http.Handler {

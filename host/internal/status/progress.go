@@ -36,13 +36,13 @@ func (b *Board) begin(u *uploadState, task string, whole bool) *progress {
 	return p
 }
 
-// Sync is to be told how the sync goes that a task of C1 asks for. For other tasks,
+// Sync receives how the sync goes that a task of C1 asks for. For other tasks,
 // "" stands for the task; then only what plugins had to repeat is counted.
 func (b *Board) Sync(upload, task string) aggregate.Observer {
 	return &watcher{board: b, upload: upload, task: task}
 }
 
-// watcher tells a board what a sync has done.
+// watcher reports to a board what a sync has done.
 type watcher struct {
 	board        *Board
 	upload, task string
@@ -100,7 +100,7 @@ func rounded(d time.Duration) time.Duration {
 	return d.Round(time.Second)
 }
 
-// FellBack says that a plugin is answered for.
+// FellBack says that a plugin falls back.
 func (w *watcher) FellBack(fallback aggregate.Fallback) {
 	why := sentence(fallback.Err, fmt.Sprintf("plugin %q failed", fallback.Instance))
 	w.part(fallback.Instance, func(part *PluginPart) { part.Waits, part.AnsweredFor = "", why })

@@ -31,8 +31,8 @@ const (
 	Fresh State = "fresh"
 	// Waiting: there has been no sync yet, or none that this host knows of.
 	Waiting State = "waiting"
-	// Stale: C1 has something older. A plugin was answered for from its last good
-	// sync, or there has been no sync for longer than max-stale.
+	// Stale: C1 has something older. A plugin fell back to its
+	// baseline, or there has been no sync for longer than max-stale.
 	Stale State = "stale"
 	// Failed: the last sync of everything failed, and C1 has what it had before.
 	Failed State = "failed"
@@ -74,7 +74,7 @@ type Part struct {
 	Why    string    `json:"why,omitempty"`  // also if it is fresh and has no account
 	AsOf   time.Time `json:"as_of,omitzero"` // when the app was last read completely
 	// Accounts is how many accounts C1 has of it, StaleAccounts how many of them
-	// came from the last good sync.
+	// came from the baseline.
 	Accounts      int `json:"accounts"`
 	StaleAccounts int `json:"stale_accounts"`
 
@@ -117,7 +117,7 @@ type PluginPart struct {
 	Before int `json:"before"`
 	// Waits is why it keeps the sync waiting, "" if it does not.
 	Waits string `json:"waits,omitempty"`
-	// AnsweredFor is why it is answered for from its last good sync; "" if it is
+	// AnsweredFor is why it fell back to its baseline; "" if it did
 	// not.
 	AnsweredFor string `json:"answered_for,omitempty"`
 }

@@ -87,7 +87,7 @@ func (b *Board) done(u *uploadState, event Event) {
 	}
 }
 
-// Remember takes in the last good sync of an upload, as it was kept before the host
+// Remember takes in the baseline of an upload, as it was kept before the host
 // was started.
 func (b *Board) Remember(upload string, known baseline.Sync) {
 	if known.StartedAt.IsZero() {

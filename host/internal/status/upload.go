@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/batonhost/baton-host/host/internal/baseline"
+
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // uploadState is what is known of an upload.
@@ -140,4 +142,16 @@ func (u *uploadState) state(now time.Time) (state State, since time.Time, why st
 	default:
 		return Fresh, u.last.At, ""
 	}
+}
+
+// sentence is an error without anything that came from outside; otherwise is for
+// one of which nothing can be said.
+func sentence(err error, otherwise string) string {
+	if err == nil {
+		return ""
+	}
+	if said := errtext.Public(err); said != "" {
+		return said
+	}
+	return otherwise + "; the host's log says why"
 }

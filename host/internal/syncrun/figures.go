@@ -19,7 +19,7 @@ const (
 	outcomeDropped = "dropped" // nothing is decided: C1 has taken the task back, or the host stops
 )
 
-// Figures are those of one sync, for the one line of the log that tells of it: also
+// Figures are those of one sync, for the one line of the log about it: also
 // of a sync that fails, as far as it came. [Make] fills them in where a [Spec] has
 // them. The zero value is ready, and belongs to one sync. Its methods may be called
 // concurrently.
@@ -181,13 +181,13 @@ func (p *pluginFigures) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	return nil
 }
 
-// counting tells figures what happens in a sync, and passes it on.
-type counting struct {
+// countingObserver counts what happens in a sync, and passes it on.
+type countingObserver struct {
 	aggregate.Observer
 	figures *Figures
 }
 
-func (c counting) plugin(instance string, count func(*pluginFigures)) {
+func (c countingObserver) plugin(instance string, count func(*pluginFigures)) {
 	c.figures.mu.Lock()
 	defer c.figures.mu.Unlock()
 	if one := c.figures.plugins[instance]; one != nil {
@@ -196,7 +196,7 @@ func (c counting) plugin(instance string, count func(*pluginFigures)) {
 }
 
 // Listed counts a page.
-func (c counting) Listed(page aggregate.Page) {
+func (c countingObserver) Listed(page aggregate.Page) {
 	c.plugin(page.Instance, func(one *pluginFigures) {
 		one.pages++
 		if page.Accounts {
@@ -207,7 +207,7 @@ func (c counting) Listed(page aggregate.Page) {
 }
 
 // Retrying counts a call that is repeated.
-func (c counting) Retrying(retry aggregate.Retry) {
+func (c countingObserver) Retrying(retry aggregate.Retry) {
 	c.plugin(retry.Instance, func(one *pluginFigures) { one.retries++ })
 	c.Observer.Retrying(retry)
 }

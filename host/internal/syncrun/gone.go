@@ -282,7 +282,7 @@ func (r *run) report(log *zap.Logger, result *Result) (warnings []string) {
 // firstSync is said of a sync without a baseline to compare it with.
 const firstSync = "First sync: there is no baseline yet, so the deletion guard had nothing to compare."
 
-// unguarded says which plugins the deletion guard had nothing to compare for, and why;
+// unguarded says which plugins the change guard had nothing to compare for, and why;
 // "" if there is none.
 func (r *run) unguarded(instances []string) string {
 	instances = slices.DeleteFunc(instances, func(name string) bool {

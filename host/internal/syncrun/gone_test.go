@@ -137,10 +137,10 @@ func newLine(t *testing.T) *line {
 	return &line{path: filepath.Join(t.TempDir(), "workforce.c1z")}
 }
 
-func plugins(t *testing.T, members ...member) []syncrun.Plugin {
+func plugins(t *testing.T, running ...member) []syncrun.Plugin {
 	t.Helper()
 	var all []syncrun.Plugin
-	for _, m := range members {
+	for _, m := range running {
 		all = append(all, m.plugin(t))
 	}
 	return all
@@ -189,7 +189,7 @@ func bytesOf(t *testing.T, path string) []byte {
 	return data
 }
 
-func TestAShorterListTripsTheGuard(t *testing.T) {
+func TestChangeGuard_RefusesAShorterList(t *testing.T) {
 	t.Parallel()
 	explicit := func(percent, missing int) config.DeletionGuard {
 		return config.DeletionGuard{Accounts: config.DeletionLimits{KeepPercent: percent, MinMissing: missing, Explicit: true}}
@@ -255,7 +255,7 @@ func TestAShorterListTripsTheGuard(t *testing.T) {
 	}
 }
 
-func TestAPluginThatIsGoneNeedsAnApproval(t *testing.T) {
+func TestChangeGuard_NeedsAnApprovalForAPluginThatIsGone(t *testing.T) {
 	t.Parallel()
 	guard := config.DefaultDeletionGuard()
 	off := config.DeletionGuard{Off: true}
@@ -351,7 +351,7 @@ func TestAPluginThatIsGoneNeedsAnApproval(t *testing.T) {
 	}
 }
 
-func TestAPluginThatIsGoneIsFoundBeforeASync(t *testing.T) {
+func TestChangeGuard_FindsAPluginThatIsGoneBeforeASync(t *testing.T) {
 	t.Parallel()
 	guard := config.DefaultDeletionGuard()
 	old, stays := member{name: "old", app: counted{"user": 4}, guard: guard}, member{name: "stays", app: counted{"user": 5}, guard: guard}
@@ -391,7 +391,7 @@ func TestAPluginThatIsGoneIsFoundBeforeASync(t *testing.T) {
 	}
 }
 
-func TestASyncWithoutABaselineSaysSo(t *testing.T) {
+func TestRun_ReportsThatThereIsNoBaseline(t *testing.T) {
 	t.Parallel()
 	guard := config.DefaultDeletionGuard()
 	one, other := member{name: "one", app: counted{"user": 4}, guard: guard}, member{name: "other", app: counted{"user": 5}, guard: guard}
@@ -433,7 +433,7 @@ func TestASyncWithoutABaselineSaysSo(t *testing.T) {
 	})
 }
 
-func TestZeroAccountsAreWarnedOf(t *testing.T) {
+func TestRun_WarnsOfZeroAccounts(t *testing.T) {
 	t.Parallel()
 	with := func(name string, app counted) member {
 		return member{name: name, app: app, guard: config.DefaultDeletionGuard()}
@@ -443,7 +443,7 @@ func TestZeroAccountsAreWarnedOf(t *testing.T) {
 		return m
 	}
 	for name, c := range map[string]struct {
-		members []member
+		running []member
 		want    []string
 	}{
 		"zero accounts: a plugin":              {[]member{with("a", counted{"user": 0}), with("b", counted{"user": 2})}, []string{`plugin "a" has not a single account`}},
@@ -456,17 +456,17 @@ func TestZeroAccountsAreWarnedOf(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLine(t)
-			made, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, c.members...)})
+			made, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, c.running...)})
 			require.NoError(t, err)
 			require.Equal(t, c.want, made.Warnings)
 			for _, warning := range c.want {
 				require.Equal(t, 1, l.log.FilterMessage(warning).Len())
 			}
 			// Also when it is no news.
-			again, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, c.members...)})
+			again, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, c.running...)})
 			require.NoError(t, err)
 			require.Equal(t, c.want, again.Warnings)
-			part, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, c.members...), Scope: syncfile.Scope{SkipGrants: true}})
+			part, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, c.running...), Scope: syncfile.Scope{SkipGrants: true}})
 			require.NoError(t, err)
 			require.False(t, slices.ContainsFunc(part.Warnings, func(w string) bool { return strings.Contains(w, "account") }))
 		})

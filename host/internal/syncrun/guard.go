@@ -59,7 +59,7 @@ type GuardError struct {
 	Instance     string
 	ResourceType string
 	Before, Now  int
-	// Since is when the last good sync was.
+	// Since is when the baseline was.
 	Since time.Time
 }
 
@@ -79,7 +79,7 @@ func (e *GuardError) Public() string { return e.Error() }
 // accounts.
 type counts struct{ resources, accounts map[string]int }
 
-// guarded compares a plugin's part of a new file with that of the last good one.
+// guarded compares a plugin's part of a new file with that of the baseline.
 // mine reports which resource types are the plugin's.
 func guarded(p Plugin, mine func(typeID string) bool, before, now counts, since time.Time) error {
 	var tripped []error

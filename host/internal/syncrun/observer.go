@@ -10,21 +10,21 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 )
 
-// logged tells the log what an operator has to know of a sync, and passes it on.
-type logged struct {
+// loggingObserver logs what an operator has to know of a sync, and passes it on.
+type loggingObserver struct {
 	aggregate.Observer
 	log *zap.Logger
 }
 
 func observed(ctx context.Context, observer aggregate.Observer, figures *Figures) aggregate.Observer {
 	if observer == nil {
-		observer = silent{}
+		observer = noObserver{}
 	}
-	return logged{Observer: counting{Observer: observer, figures: figures}, log: ctxzap.Extract(ctx)}
+	return loggingObserver{Observer: countingObserver{Observer: observer, figures: figures}, log: ctxzap.Extract(ctx)}
 }
 
 // FellBack is logged as a warning.
-func (l logged) FellBack(fallback aggregate.Fallback) {
+func (l loggingObserver) FellBack(fallback aggregate.Fallback) {
 	what := "the plugin failed; the rest of this sync has what it listed in the last good one"
 	if fallback.Contradicted {
 		what = "a listing of the plugin was rejected; this sync has what it listed in the last good one, and nothing else of it"
@@ -35,8 +35,8 @@ func (l logged) FellBack(fallback aggregate.Fallback) {
 	l.Observer.FellBack(fallback)
 }
 
-type silent struct{}
+type noObserver struct{}
 
-func (silent) Listed(aggregate.Page)       {}
-func (silent) Retrying(aggregate.Retry)    {}
-func (silent) FellBack(aggregate.Fallback) {}
+func (noObserver) Listed(aggregate.Page)       {}
+func (noObserver) Retrying(aggregate.Retry)    {}
+func (noObserver) FellBack(aggregate.Fallback) {}

@@ -28,17 +28,17 @@ import (
 type Plugin struct {
 	aggregate.Plugin
 
-	// Guard is its deletion guard, as it is configured.
+	// Guard is its change guard, as it is configured.
 	Guard config.DeletionGuard
 	// Process counts how often its process was started again; nil: nothing counts.
 	Process interface{ Restarts() int }
 }
 
 // Of returns plugins of a fleet for the sync of an upload, as they are now.
-func Of(ctx context.Context, members []*fleet.Plugin, upload *config.Upload) []Plugin {
-	plugins := make([]Plugin, 0, len(members))
-	for i, behind := range fleet.Aggregate(ctx, members, upload) {
-		plugins = append(plugins, Plugin{Plugin: behind, Guard: members[i].DeletionGuard, Process: members[i]})
+func Of(ctx context.Context, running []*fleet.Plugin, upload *config.Upload) []Plugin {
+	plugins := make([]Plugin, 0, len(running))
+	for i, behind := range fleet.Aggregate(ctx, running, upload) {
+		plugins = append(plugins, Plugin{Plugin: behind, Guard: running[i].DeletionGuard, Process: running[i]})
 	}
 	return plugins
 }
@@ -60,7 +60,7 @@ type Spec struct {
 	// Accept are the plugins whose deletions are accepted, by instance name: those of
 	// the upload, and those that it no longer has.
 	Accept map[string]bool
-	// Keep is where the last good sync is; nil if none is kept.
+	// Keep is where the baseline is; nil if none is kept.
 	Keep *baseline.Store
 	// Dir is where files in work go: a directory on the file system on which the
 	// result is to be published.
@@ -84,16 +84,16 @@ type Result struct {
 	Draft *syncfile.Draft
 	// Sync is what a Keep wants to know of it.
 	Sync baseline.Sync
-	// Whole says that it may become the last good sync.
+	// Whole says that it may become the baseline.
 	Whole bool
 	// Accounts is how many accounts the file has, by instance. Where several
 	// plugins have no namespace and one of them failed, theirs may be counted to
 	// one of them.
 	Accounts map[string]int
-	// Stale are the plugins that were answered for.
+	// Stale are the plugins that fell back.
 	Stale []aggregate.Stale
 	// Unguarded are the plugins whose numbers could not be compared with those of
-	// a last good sync, and why, in a sentence; "" if all were, or need not be.
+	// a baseline, and why, in a sentence; "" if all were, or need not be.
 	Unguarded string
 	// Warnings are sentences about what is right by all that is known, and yet must
 	// be looked at. They have been logged.
@@ -101,7 +101,7 @@ type Result struct {
 }
 
 // Run runs the sync. The error names the plugins that failed; it is a
-// [GuardError] where the deletion guard tripped, and a [GoneError] where the upload no
+// [GuardError] where the change guard tripped, and a [GoneError] where the upload no
 // longer has a plugin that the baseline has accounts of.
 func Run(ctx context.Context, spec Spec) (*Result, error) {
 	spec.Plugins = concerned(spec)
@@ -110,7 +110,7 @@ func Run(ctx context.Context, spec Spec) (*Result, error) {
 	}
 	r := &run{Spec: spec, started: time.Now()}
 	r.Figures.begin(r.Plugins, r.Scope.Whole())
-	r.maxStale = cmp.Or(r.Upload.MaxStale, config.DefaultMaxStale)
+	r.maxStale = cmp.Or(r.Upload.MaxStale, config.NewUpload("").MaxStale)
 	r.openLast(ctx)
 	if r.last != nil {
 		defer func() { _ = r.last.Close(context.WithoutCancel(ctx)) }()
@@ -158,14 +158,14 @@ func concerned(spec Spec) []Plugin {
 type run struct {
 	Spec
 	started  time.Time
-	maxStale time.Duration      // how old what is used of the last good sync may be
+	maxStale time.Duration      // how old what is used of the baseline may be
 	last     *baseline.Baseline // nil: none
 	noLast   string             // why there is none, in words
 	first    bool               // there is none yet
-	gone     []*GoneError       // the plugins that only the last good sync has, as far as is known
+	gone     []*GoneError       // the plugins that only the baseline has, as far as is known
 }
 
-// openLast opens the last good sync. That there is none fails nothing yet.
+// openLast opens the baseline. That there is none fails nothing yet.
 func (r *run) openLast(ctx context.Context) {
 	if r.Keep == nil {
 		r.noLast = "none is kept"
@@ -232,7 +232,7 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 	return r.result(a, draft, stale), nil
 }
 
-// fallsBack says that plugins that fail may be answered for: what is asked for
+// fallsBack says that plugins that fail may fall back: what is asked for
 // single resources is about how they are now.
 func (r *run) fallsBack() bool { return r.Upload.LastGood && len(r.Scope.Resources) == 0 }
 
@@ -328,8 +328,8 @@ func contradicted(stale []aggregate.Stale) map[string]error {
 }
 
 // guard finds the plugins that list too few resources, with the reason. It is an
-// error where nothing can stand in for them. A plugin that failed in the middle is
-// looked at too: what it had listed before, to its end, is not answered for. One whose
+// error where nothing can replace them. A plugin that failed in the middle is
+// looked at too: what it had listed before, to its end, is of this sync. One whose
 // listing was rejected is not: nothing of it stays.
 func (r *run) guard(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale) (map[string]error, error) {
 	if r.last == nil || !r.Scope.Whole() {
@@ -383,7 +383,7 @@ func prefixOf(p Plugin) string {
 	return p.Namespace + "."
 }
 
-// owner is the plugin of a resource type that may be of the last good sync only.
+// owner is the plugin of a resource type that may be of the baseline only.
 func (r *run) owner(a *aggregate.Aggregate, typeID string) string {
 	if instance := a.Owner(typeID); instance != "" {
 		return instance
@@ -407,7 +407,7 @@ func (r *run) owner(a *aggregate.Aggregate, typeID string) string {
 	return ""
 }
 
-// replaced makes the file again with the last good parts of the plugins that tripped
+// replaced makes the file again with the baseline's parts of the plugins that tripped
 // or whose listing was rejected, and everything else as the first file has it: no app
 // is asked twice.
 func (r *run) replaced(ctx context.Context, a *aggregate.Aggregate, first *syncfile.Draft, again map[string]error) (*aggregate.Aggregate, *syncfile.Draft, error) {
@@ -479,7 +479,7 @@ func (r *run) countedBefore(a *aggregate.Aggregate, instance string) map[string]
 	return counts
 }
 
-// countedAt is when the numbers of the last good sync were those of the app.
+// countedAt is when the numbers of the baseline were those of the app.
 func (r *run) countedAt(instance string) time.Time {
 	if part := r.last.Sync.Plugins[instance]; part.Counts != nil {
 		return part.AsOf
@@ -487,7 +487,7 @@ func (r *run) countedAt(instance string) time.Time {
 	return r.last.File.FinishedAt
 }
 
-// compared says that the last good sync has something of the plugin.
+// compared says that the baseline has something of the plugin.
 func (r *run) compared(a *aggregate.Aggregate, instance string) bool {
 	if r.last == nil {
 		return false

@@ -145,7 +145,7 @@ func given(schema, rules Object, checkEmpty bool) Object {
 	return schema
 }
 
-// textRules are the rules of a text that a JSON Schema can tell, none of them
+// textRules are the rules of a text that a JSON Schema can express, none of them
 // stricter than the host's. Lengths are in bytes there and in characters here.
 func textRules(rules *pluginv1.Rules) Object {
 	schema := Object{}

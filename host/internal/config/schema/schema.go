@@ -3,7 +3,7 @@ package schema
 import (
 	"strings"
 
-	"github.com/batonhost/baton-host/host/internal/config/keys"
+	"github.com/batonhost/baton-host/host/internal/config"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -33,8 +33,8 @@ const (
 // Of is the schema of a configuration file.
 func Of(plugins []Plugin) Object {
 	definitions := Object{
-		pluginDef: section(keys.Plugins),
-		uploadDef: section(keys.Uploads),
+		pluginDef: section(config.KeyPlugins),
+		uploadDef: section(config.KeyUploads),
 	}
 	entries := Object{}
 	var byApp []any
@@ -62,14 +62,14 @@ func Of(plugins []Plugin) Object {
 		definition["allOf"] = append(list(definition["allOf"]), byApp...)
 	}
 
-	file := section(keys.File)
+	file := section(config.KeyFile)
 	file["$schema"] = "https://json-schema.org/draft/2020-12/schema"
 	file["title"] = "baton-host.yaml"
 	file["type"] = "object"
 	file["$defs"] = definitions
 	if properties, ok := file["properties"].(Object); ok {
-		properties[keys.Plugins.Name] = named(keys.Plugins, reference(pluginDef), entries)
-		properties[keys.Uploads.Name] = named(keys.Uploads, reference(uploadDef), nil)
+		properties[config.NamePlugins] = named(config.KeyPlugins, reference(pluginDef), entries)
+		properties[config.NameUploads] = named(config.KeyUploads, reference(uploadDef), nil)
 	}
 	return file
 }
@@ -92,22 +92,22 @@ func reference(definition string) Object { return Object{"$ref": "#/$defs/" + de
 // startedBy holds of entries that say themselves what is started.
 func startedBy() Object {
 	return Object{"anyOf": []any{
-		Object{"required": []any{keys.Path.Name}},
-		Object{"required": []any{keys.Command.Name}},
+		Object{"required": []any{config.NamePath}},
+		Object{"required": []any{config.NameCommand}},
 	}}
 }
 
 // configured is what holds of an entry whose plugin is known.
 func configured(definition string, manifest *pluginv1.Manifest) Object {
-	holds := Object{"properties": Object{keys.Config.Name: reference(definition)}}
+	holds := Object{"properties": Object{config.NameConfig: reference(definition)}}
 	if len(required(manifest.GetConfiguration())) > 0 {
-		holds["required"] = []any{keys.Config.Name}
+		holds["required"] = []any{config.NameConfig}
 	}
 	return holds
 }
 
 // section is a mapping with the key's keys.
-func section(key keys.Key) Object {
+func section(key config.Key) Object {
 	properties, together, apart := Object{}, Object{}, Object{}
 	var needed []any
 	for _, one := range key.Keys {
@@ -138,13 +138,13 @@ func section(key keys.Key) Object {
 }
 
 // named is a mapping from names to one schema, with others for some names.
-func named(key keys.Key, each Object, special Object) Object {
+func named(key config.Key, each Object, special Object) Object {
 	schema := described(key, Object{"type": []any{"object", "null"}, "additionalProperties": each})
 	if len(special) > 0 {
 		schema["properties"] = special
 	}
 	if key.Names != "" {
-		schema["propertyNames"] = Object{"pattern": key.Names, "maxLength": keys.MaxName}
+		schema["propertyNames"] = Object{"pattern": key.Names, "maxLength": config.MaxName}
 	}
 	if key.Required {
 		schema["type"], schema["minProperties"] = "object", 1
@@ -153,7 +153,7 @@ func named(key keys.Key, each Object, special Object) Object {
 }
 
 // described is the schema with what an editor shows beside it.
-func described(key keys.Key, schema Object) Object {
+func described(key config.Key, schema Object) Object {
 	said := strings.ToUpper(key.Meaning[:1]) + key.Meaning[1:] + "."
 	if key.Default != "" {
 		said += " Default: `" + key.Default + "`."

@@ -208,7 +208,7 @@ var bad = map[string]string{
 	"a text that lacks something":     acmeWith(`code: ab`),
 }
 
-func TestAnEditorSeesWhatTheHostSees(t *testing.T) {
+func TestSchema_AgreesWithTheHost(t *testing.T) {
 	t.Parallel()
 	schema := compile(t, schema.Of([]schema.Plugin{{App: "acme", Manifest: acme}, {App: "none", Manifest: &pluginv1.Manifest{Name: "baton-none"}}}))
 	for name, file := range good {
@@ -227,7 +227,7 @@ func TestAnEditorSeesWhatTheHostSees(t *testing.T) {
 	}
 }
 
-func TestAnEntryThatNamesItsProgramHasThatProgramsFields(t *testing.T) {
+func TestSchema_HasTheFieldsOfAProgramThatAnEntryNames(t *testing.T) {
 	t.Parallel()
 	schema := compile(t, schema.Of([]schema.Plugin{{App: "acme", Manifest: acme}, {App: "acme", Instance: "mine", Manifest: acme}}))
 	require.NoError(t, inEditor(t, schema, "plugins: { mine: { path: ./x, config: { "+needed+" } } }\n"))
@@ -235,7 +235,7 @@ func TestAnEntryThatNamesItsProgramHasThatProgramsFields(t *testing.T) {
 	require.Error(t, inEditor(t, schema, "plugins: { mine: { pth: ./x, config: { "+needed+" } } }\n"))
 }
 
-func TestWhatAnEditorShowsBesideAKey(t *testing.T) {
+func TestSchema_DescribesEachKey(t *testing.T) {
 	t.Parallel()
 	encoded, err := json.Marshal(schema.Of([]schema.Plugin{{App: "acme", Manifest: acme}}))
 	require.NoError(t, err)

@@ -1,63 +1,63 @@
 package schema
 
 import (
-	"github.com/batonhost/baton-host/host/internal/config/keys"
+	"github.com/batonhost/baton-host/host/internal/config"
 )
 
 // value is what stands under a key.
-func value(key keys.Key) Object {
+func value(key config.Key) Object {
 	return described(key, form(key))
 }
 
-func form(key keys.Key) Object {
+func form(key config.Key) Object {
 	switch key.Kind {
-	case keys.Switch:
+	case config.KindSwitch:
 		return Object{"type": "boolean"}
-	case keys.Whole:
+	case config.KindWhole:
 		return Object{"type": []any{"integer", "string"}, "minimum": key.Least, "maximum": key.Most, "pattern": `^\+?[0-9]+$`}
-	case keys.Duration:
+	case config.KindDuration:
 		return Object{"type": "string", "pattern": durationForm}
-	case keys.Size:
+	case config.KindSize:
 		return Object{"type": []any{"string", "integer"}, "minimum": key.Least, "maximum": key.Most, "pattern": sizeForm}
-	case keys.Choice:
+	case config.KindChoice:
 		return Object{"enum": texts(key.Allowed)}
-	case keys.Texts, keys.Words:
+	case config.KindTexts, config.KindWords:
 		return textList(key)
-	case keys.Section:
+	case config.KindSection:
 		if len(key.Allowed) > 0 {
 			return Object{"anyOf": []any{Object{"enum": texts(key.Allowed)}, section(key)}}
 		}
 		return section(key)
-	case keys.Named:
+	case config.KindNamed:
 		return named(key, section(key), nil)
-	case keys.Fields:
+	case config.KindFields:
 		return Object{"type": []any{"object", "null"}}
 	default:
 		return text(key)
 	}
 }
 
-func text(key keys.Key) Object {
+func text(key config.Key) Object {
 	schema := Object{"type": "string", "minLength": 1}
 	switch {
 	case key.Names != "":
-		schema["pattern"], schema["maxLength"] = key.Names, keys.MaxName
+		schema["pattern"], schema["maxLength"] = key.Names, config.MaxName
 	case !key.References:
 		schema["pattern"] = noReference
 	}
 	return schema
 }
 
-func textList(key keys.Key) Object {
+func textList(key config.Key) Object {
 	item := Object{"type": "string", "minLength": 1, "pattern": noReference}
 	if key.Names != "" {
 		item["pattern"] = key.Names
 	}
 	schema := Object{"type": []any{"array", "null"}, "items": item}
-	if key.Kind == keys.Texts {
+	if key.Kind == config.KindTexts {
 		schema["uniqueItems"] = true
 	}
-	if key.Required || key.Kind == keys.Words {
+	if key.Required || key.Kind == config.KindWords {
 		schema["type"], schema["minItems"] = "array", 1
 	}
 	return schema

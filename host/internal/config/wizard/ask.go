@@ -11,6 +11,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/secret"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -305,7 +306,7 @@ func (a *asker) checkClientID(id string) error {
 	if !refers(id) {
 		return config.CheckClientID(id)
 	}
-	variables, _, err := config.References(id)
+	variables, _, err := secret.References(id)
 	if err != nil || len(variables) != 1 || !isReference(id) {
 		return err
 	}
@@ -335,7 +336,7 @@ func (a *asker) askCredentials() error {
 		request.ClientID = id
 		break
 	}
-	reference, err := a.askSecret(secret{
+	reference, err := a.askSecret(question{
 		name: "client-secret", label: "Client secret", file: request.Upload + "-client-secret", variable: clientSecretVariable,
 		check: config.CheckClientSecret,
 	})

@@ -12,6 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/secret"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -172,7 +173,7 @@ func textOf(value *pluginv1.Value) string {
 // part of it.
 func (a *asker) askSecretField(one *pluginv1.Field) (*yaml.Node, error) {
 	name := one.GetName()
-	s := secret{
+	s := question{
 		name: name, label: "It", file: a.plan.request.Instance + "-" + name, variable: config.Variable(name),
 		optional: !one.GetRequired(), wanted: a.wanted(one), path: one.GetType() == pluginv1.FieldType_FIELD_TYPE_FILE,
 		check: func(text string) error {
@@ -193,7 +194,7 @@ func (a *asker) askSecretField(one *pluginv1.Field) (*yaml.Node, error) {
 
 // askSecrets asks for the parts of a secret list, or of secret pairs, one after the
 // other.
-func (a *asker) askSecrets(one *pluginv1.Field, s secret) (*yaml.Node, error) {
+func (a *asker) askSecrets(one *pluginv1.Field, s question) (*yaml.Node, error) {
 	pairs := one.GetType() == pluginv1.FieldType_FIELD_TYPE_MAP
 	whole := &yaml.Node{Kind: yaml.SequenceNode}
 	if pairs {
@@ -233,8 +234,8 @@ func (a *asker) askSecrets(one *pluginv1.Field, s secret) (*yaml.Node, error) {
 	return whole, nil
 }
 
-// secret is one secret that is asked for.
-type secret struct {
+// question is a secret that is asked for.
+type question struct {
 	name, label string // of the field, and how it is called in a sentence
 	file        string // its name if it is typed
 	variable    string // that is offered
@@ -254,7 +255,7 @@ const (
 
 // askSecret asks where a secret is to come from, and returns the reference to it;
 // empty if it is left out.
-func (a *asker) askSecret(s secret) (string, error) {
+func (a *asker) askSecret(s question) (string, error) {
 	choices := []choice{{byVariable, "from an environment variable"}, {byFile, "from a file that is there"}}
 	usual := byVariable
 	if !s.path {
@@ -290,7 +291,7 @@ func (a *asker) askSecret(s secret) (string, error) {
 }
 
 // askVariable asks for the name of a variable. What it holds now is checked.
-func (a *asker) askVariable(s secret) (string, error) {
+func (a *asker) askVariable(s question) (string, error) {
 	for {
 		name, err := a.askOr("Name of the variable", s.variable)
 		if err != nil {
@@ -300,7 +301,7 @@ func (a *asker) askVariable(s secret) (string, error) {
 		if refers(name) {
 			reference = name // Somebody has typed the whole of it.
 		}
-		if _, _, err := config.References(reference); err != nil {
+		if _, _, err := secret.References(reference); err != nil {
 			a.d.Say(err.Error())
 			continue
 		}
@@ -317,7 +318,7 @@ func (a *asker) askVariable(s secret) (string, error) {
 }
 
 // checkFile checks what a file holds now.
-func (s secret) checkFile(place string) error {
+func (s question) checkFile(place string) error {
 	content, err := readFile(place)
 	if err != nil || s.path {
 		return err
@@ -329,7 +330,7 @@ func (s secret) checkFile(place string) error {
 }
 
 // askFile asks for the path of a file. What it holds now is checked.
-func (a *asker) askFile(s secret) (string, error) {
+func (a *asker) askFile(s question) (string, error) {
 	place, err := a.d.Ask("Path of the file: ")
 	if err != nil || place == "" {
 		return "", err
@@ -347,15 +348,15 @@ func (a *asker) askFile(s secret) (string, error) {
 		return "", err
 	}
 	reference := "${file:" + place + "}"
-	if _, files, err := config.References(reference); err == nil && slices.Equal(files, []string{place}) {
+	if _, files, err := secret.References(reference); err == nil && slices.Equal(files, []string{place}) {
 		return reference, nil
 	}
 	a.d.Say("A reference cannot name this path; choose another.")
 	return "", nil
 }
 
-// askTyped asks for the secret itself, which goes into a file of its own.
-func (a *asker) askTyped(s secret) (string, error) {
+// askTyped asks for the secret itself, which goes into a separate file.
+func (a *asker) askTyped(s question) (string, error) {
 	text, err := a.d.AskSecret("Secret (not shown): ")
 	if err != nil || text == "" {
 		return "", err
@@ -365,6 +366,6 @@ func (a *asker) askTyped(s secret) (string, error) {
 		return "", nil
 	}
 	place := path.Join(secretsDir, s.file)
-	a.plan.secrets = append(a.plan.secrets, secretFile{field: s.name, path: place, content: config.NewSecret(text)})
+	a.plan.secrets = append(a.plan.secrets, secretFile{field: s.name, path: place, content: secret.New(text)})
 	return "${file:" + place + "}", nil
 }

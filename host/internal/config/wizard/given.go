@@ -11,10 +11,11 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/errtext"
+	"github.com/batonhost/baton-host/host/internal/secret"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
-// Given makes a plan of what is known, and asks nobody. The error tells everything
+// Given makes a plan of what is known, and asks no one. The error reports everything
 // that is wrong or missing.
 func Given(request Request) (*Plan, error) {
 	if request.Instance == "" {
@@ -59,20 +60,20 @@ func (p *Plan) checkGiven() error {
 }
 
 func (p *Plan) checkCredentials() error {
-	id, secret := p.request.ClientID, p.request.ClientSecret
+	id, reference := p.request.ClientID, p.request.ClientSecret
 	switch {
-	case id == "" && secret == "":
+	case id == "" && reference == "":
 		return nil
-	case id == "" || secret == "":
+	case id == "" || reference == "":
 		return errors.New("an upload needs a client id and a client secret, or neither")
-	case !isReference(secret):
+	case !isReference(reference):
 		return errors.New("the client secret must be a reference, ${env:NAME} or ${file:PATH}, and not the secret itself")
 	}
-	if _, _, err := config.References(secret); err != nil {
+	if _, _, err := secret.References(reference); err != nil {
 		return err
 	}
 	if refers(id) {
-		_, _, err := config.References(id)
+		_, _, err := secret.References(id)
 		return err
 	}
 	return config.CheckClientID(id)
@@ -80,7 +81,7 @@ func (p *Plan) checkCredentials() error {
 
 // isReference says that a text is a reference and nothing else.
 func isReference(text string) bool {
-	variables, files, err := config.References(text)
+	variables, files, err := secret.References(text)
 	return err == nil && len(variables)+len(files) == 1 && strings.HasPrefix(text, "${") && strings.HasSuffix(text, "}")
 }
 

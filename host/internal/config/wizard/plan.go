@@ -9,7 +9,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/batonhost/baton-host/host/internal/config"
-	"github.com/batonhost/baton-host/host/internal/config/keys"
+	"github.com/batonhost/baton-host/host/internal/secret"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -54,19 +54,19 @@ type field struct {
 	value *yaml.Node
 }
 
-// secretFile is a secret that was typed, and goes into a file of its own beside the
+// secretFile is a secret that was typed, and goes into a separate file beside the
 // configuration.
 type secretFile struct {
 	field   string // that refers to it
 	path    string // from the configuration's directory, with slashes
-	content config.Secret
+	content secret.Text
 }
 
-var nameForm = regexp.MustCompile(keys.NameForm)
+var nameForm = regexp.MustCompile(config.NameForm)
 
 func checkName(what, name string) error {
-	if len(name) > keys.MaxName || !nameForm.MatchString(name) {
-		return fmt.Errorf("the %s must have lower-case letters, digits, - and _ only, begin and end with a letter or a digit, and have at most %d characters", what, keys.MaxName)
+	if len(name) > config.MaxName || !nameForm.MatchString(name) {
+		return fmt.Errorf("the %s must have lower-case letters, digits, - and _ only, begin and end with a letter or a digit, and have at most %d characters", what, config.MaxName)
 	}
 	return nil
 }
@@ -75,33 +75,33 @@ func checkName(what, name string) error {
 func (p *Plan) document() ([]byte, error) {
 	entry := mapping()
 	if p.request.Instance != p.request.App {
-		put(entry, keys.App.Name, scalar(p.request.App))
+		put(entry, config.NameApp, scalar(p.request.App))
 	}
 	if len(p.fields) > 0 {
 		fields := mapping()
 		for _, one := range p.fields {
 			put(fields, one.name, one.value)
 		}
-		put(entry, keys.Config.Name, fields)
+		put(entry, config.NameConfig, fields)
 	}
 	plugins := mapping()
 	put(plugins, p.request.Instance, entry)
 
 	upload := mapping()
-	put(upload, keys.UploadPlugins.Name, &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: []*yaml.Node{scalar(p.request.Instance)}})
+	put(upload, config.NameUploadPlugins, &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: []*yaml.Node{scalar(p.request.Instance)}})
 	if p.request.ClientID != "" {
-		put(upload, keys.ClientID.Name, scalar(p.request.ClientID))
-		put(upload, keys.ClientSecret.Name, scalar(p.request.ClientSecret))
+		put(upload, config.NameClientID, scalar(p.request.ClientID))
+		put(upload, config.NameClientSecret, scalar(p.request.ClientSecret))
 	}
 	uploads := mapping()
 	put(uploads, p.request.Upload, upload)
 
 	root := mapping()
 	if p.request.PluginDir != "" {
-		put(root, keys.PluginDirs.Name, &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{scalar(p.request.PluginDir)}})
+		put(root, config.NamePluginDirs, &yaml.Node{Kind: yaml.SequenceNode, Content: []*yaml.Node{scalar(p.request.PluginDir)}})
 	}
-	put(root, keys.Plugins.Name, plugins)
-	put(root, keys.Uploads.Name, uploads)
+	put(root, config.NamePlugins, plugins)
+	put(root, config.NameUploads, uploads)
 	var text bytes.Buffer
 	encoder := yaml.NewEncoder(&text)
 	encoder.SetIndent(2)
@@ -128,7 +128,7 @@ func (p *Plan) unset() []string {
 	var names []string
 	seen := map[string]bool{}
 	for _, text := range p.texts() {
-		variables, _, _ := config.References(text) // Their forms have been checked.
+		variables, _, _ := secret.References(text) // Their forms have been checked.
 		for _, name := range variables {
 			if value, ok := p.request.Lookup(name); (!ok || value == "") && !seen[name] {
 				seen[name] = true

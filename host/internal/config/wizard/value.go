@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/secret"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -21,7 +22,7 @@ func refers(text string) bool { return strings.Contains(text, "${") }
 // of the file. What a reference stands for is not known here.
 func valueOf(field *pluginv1.Field, text string) (*yaml.Node, error) {
 	if refers(text) {
-		if _, _, err := config.References(text); err != nil {
+		if _, _, err := secret.References(text); err != nil {
 			return nil, err
 		}
 		field = unruled(field)
@@ -101,8 +102,8 @@ func readFile(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s cannot be read: %w", path, err)
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is no regular file", path)
-	case info.Size() > largestFile:
-		return nil, fmt.Errorf("%s is larger than %d MiB", path, largestFile>>20)
+	case info.Size() > secret.MaxFile:
+		return nil, fmt.Errorf("%s is larger than %d MiB", path, secret.MaxFile>>20)
 	}
 	content, err := os.ReadFile(path)
 	if err != nil {
@@ -110,6 +111,3 @@ func readFile(path string) ([]byte, error) {
 	}
 	return content, nil
 }
-
-// largestFile is what a plugin takes of a file, in bytes.
-const largestFile = 2 << 20

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/secret"
 )
 
 // Written is what a plan became.
@@ -47,15 +48,15 @@ func (p *Plan) Write(ctx context.Context, path string) (_ *Written, err error) {
 	if err := CheckPlace(path); err != nil {
 		return nil, err
 	}
-	made := &made{dir: filepath.Dir(path)}
+	out := &output{dir: filepath.Dir(path)}
 	defer func() {
 		if err != nil {
-			made.remove()
+			out.remove()
 		}
 	}()
 	written := &Written{Unset: p.unset(), Instance: p.request.Instance, Upload: p.request.Upload}
-	for _, secret := range p.secrets {
-		place, err := made.secret(secret)
+	for _, one := range p.secrets {
+		place, err := out.secret(one)
 		if err != nil {
 			return nil, err
 		}
@@ -65,9 +66,9 @@ func (p *Plan) Write(ctx context.Context, path string) (_ *Written, err error) {
 	if err != nil {
 		return nil, err
 	}
-	draft, err := made.draft(append([]byte(header), document...))
+	draft, err := out.draft(append([]byte(header), document...))
 	if err != nil {
-		return nil, fmt.Errorf("the configuration cannot be written into %s: %w", made.dir, err)
+		return nil, fmt.Errorf("the configuration cannot be written into %s: %w", out.dir, err)
 	}
 	defer func() { _ = os.Remove(draft) }() // Its name has changed, or it goes.
 	if err := p.read(ctx, draft); err != nil {
@@ -124,7 +125,7 @@ func (p *Plan) resolvable() bool {
 		return false
 	}
 	for _, text := range p.texts() {
-		_, files, _ := config.References(text) // Their forms have been checked.
+		_, files, _ := secret.References(text) // Their forms have been checked.
 		for _, file := range files {
 			if !filepath.IsAbs(file) {
 				file = filepath.Join(p.request.Dir, file)
@@ -137,30 +138,30 @@ func (p *Plan) resolvable() bool {
 	return true
 }
 
-// made is what has been made, to be removed if the whole does not succeed.
-type made struct {
+// output is the files and directories of a plan, to be removed if the whole does not succeed.
+type output struct {
 	dir   string
 	files []string
 	dirs  []string
 }
 
-func (m *made) remove() {
-	for _, file := range m.files {
+func (o *output) remove() {
+	for _, file := range o.files {
 		_ = os.Remove(file)
 	}
-	for _, dir := range m.dirs {
+	for _, dir := range o.dirs {
 		_ = os.Remove(dir) // Unless somebody else has put something there.
 	}
 }
 
 // secret writes a secret into a file that only its owner may read.
-func (m *made) secret(secret secretFile) (string, error) {
-	path := filepath.Join(m.dir, filepath.FromSlash(secret.path))
+func (o *output) secret(one secretFile) (string, error) {
+	path := filepath.Join(o.dir, filepath.FromSlash(one.path))
 	dir := filepath.Dir(path)
 	err := os.Mkdir(dir, 0o700)
 	switch {
 	case err == nil:
-		m.dirs = append(m.dirs, dir)
+		o.dirs = append(o.dirs, dir)
 	case !errors.Is(err, fs.ErrExist):
 		return "", fmt.Errorf("the directory for secrets cannot be made: %w", err)
 	}
@@ -171,21 +172,21 @@ func (m *made) secret(secret secretFile) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("the secret cannot be kept in %s: %w", path, err)
 	}
-	m.files = append(m.files, path)
-	_, err = file.WriteString(secret.content.Reveal() + "\n")
+	o.files = append(o.files, path)
+	_, err = file.WriteString(one.content.Reveal() + "\n")
 	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
 		return "", fmt.Errorf("the secret cannot be kept in %s: %w", path, err)
 	}
 	return path, nil
 }
 
-// draft writes the configuration under a name that nobody reads.
-func (m *made) draft(content []byte) (string, error) {
-	file, err := os.CreateTemp(m.dir, ".baton-host-init-*.yaml") // Mode 0600.
+// draft writes the configuration under a name that nothing reads.
+func (o *output) draft(content []byte) (string, error) {
+	file, err := os.CreateTemp(o.dir, ".baton-host-init-*.yaml") // Mode 0600.
 	if err != nil {
 		return "", err
 	}
-	m.files = append(m.files, file.Name())
+	o.files = append(o.files, file.Name())
 	_, err = file.Write(content)
 	return file.Name(), errors.Join(err, file.Sync(), file.Close())
 }

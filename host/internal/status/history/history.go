@@ -38,12 +38,12 @@ func In(stateDir string) *File { return &File{path: filepath.Join(stateDir, "his
 
 // content is what is in the file.
 type content struct {
-	Version int              `json:"version"`
-	Uploads map[string][]one `json:"uploads"`
+	Version int                `json:"version"`
+	Uploads map[string][]entry `json:"uploads"`
 }
 
-// one is a sync that has ended.
-type one struct {
+// entry is a sync that has ended.
+type entry struct {
 	At       time.Time      `json:"at"`
 	State    status.State   `json:"state"`
 	Seconds  float64        `json:"seconds"`
@@ -91,10 +91,10 @@ func (f *File) Read() (map[string][]status.Sync, error) {
 func (f *File) Write(board *status.Board) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	kept := content{Version: version, Uploads: map[string][]one{}}
+	kept := content{Version: version, Uploads: map[string][]entry{}}
 	for upload, all := range board.History() {
 		for _, s := range all {
-			kept.Uploads[upload] = append(kept.Uploads[upload], one{
+			kept.Uploads[upload] = append(kept.Uploads[upload], entry{
 				At: s.At, State: s.State, Seconds: s.Took.Seconds(), Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin,
 			})
 		}

@@ -15,7 +15,7 @@ import (
 
 const upload = "workforce"
 
-func TestWhatIsWrittenIsReadAgain(t *testing.T) {
+func TestHistory_ReadsWhatItWrote(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	at := time.Date(2026, 11, 24, 0, 45, 24, 0, time.UTC)
@@ -40,14 +40,14 @@ func TestWhatIsWrittenIsReadAgain(t *testing.T) {
 	require.Zero(t, info.Mode().Perm()&0o077, "it is for its owner alone")
 }
 
-func TestWhereThereIsNoFileThereIsNoHistory(t *testing.T) {
+func TestHistory_IsEmptyWithoutAFile(t *testing.T) {
 	t.Parallel()
 	got, err := history.In(t.TempDir()).Read()
 	require.NoError(t, err)
 	require.Empty(t, got)
 }
 
-func TestGarbageIsAnErrorAndIsReplaced(t *testing.T) {
+func TestHistory_ReportsGarbageAndReplacesIt(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ text, want string }{
 		"nothing":        {"", "is damaged"},

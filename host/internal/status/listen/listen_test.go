@@ -11,7 +11,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/status/listen"
 )
 
-func TestWhereItListensAndWhereNot(t *testing.T) {
+func TestOpen_RefusesAddressesOfOthersUnlessAllowed(t *testing.T) {
 	t.Parallel()
 	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -57,9 +57,9 @@ func TestWhereItListensAndWhereNot(t *testing.T) {
 	}
 }
 
-// TestAPageOfSomebodyElseIsNotAnswered holds that a browser on this machine cannot
+// TestListen_RefusesRequestsOfOtherPages holds that a browser on this machine cannot
 // be used to read the page (DNS rebinding).
-func TestAPageOfSomebodyElseIsNotAnswered(t *testing.T) {
+func TestListen_RefusesRequestsOfOtherPages(t *testing.T) {
 	t.Parallel()
 	local := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 9400}
 	reachable := &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 9400}
@@ -106,7 +106,7 @@ func TestAPageOfSomebodyElseIsNotAnswered(t *testing.T) {
 	}
 }
 
-func TestItAnswersUntilItIsStopped(t *testing.T) {
+func TestListen_AnswersUntilItIsStopped(t *testing.T) {
 	t.Parallel()
 	listener, err := listen.Open(t.Context(), "127.0.0.1:0", false)
 	require.NoError(t, err)

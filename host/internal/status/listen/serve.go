@@ -58,7 +58,7 @@ func Guard(address net.Addr, handler http.Handler) http.Handler {
 	})
 }
 
-// loopbackName tells whether a request's Host names this machine to itself. A
+// loopbackName reports whether a request's Host names this machine to itself. A
 // client that names none (HTTP/1.0) is no browser.
 func loopbackName(host string) bool {
 	if host == "" {

@@ -88,7 +88,7 @@ func shown(t *testing.T, source page.Source) (text, title string) {
 	return spaces.ReplaceAllString(words.String(), " "), title
 }
 
-func TestWhatThePageSays(t *testing.T) {
+func TestPage_ShowsTheBoard(t *testing.T) {
 	t.Parallel()
 	guard := &syncrun.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Before: 40, Now: 3, Since: time.Now()}
 	for name, c := range map[string]struct {
@@ -197,9 +197,9 @@ func TestWhatThePageSays(t *testing.T) {
 	}
 }
 
-// TestWhatAPluginIsCalledIsNoMarkup has a plugin call itself by what would be
+// TestPage_EscapesPluginNames has a plugin call itself by what would be
 // markup.
-func TestWhatAPluginIsCalledIsNoMarkup(t *testing.T) {
+func TestPage_EscapesPluginNames(t *testing.T) {
 	t.Parallel()
 	b := newBoard()
 	b.Name(fullstory, `<script>alert(1)</script>`)
@@ -208,9 +208,9 @@ func TestWhatAPluginIsCalledIsNoMarkup(t *testing.T) {
 	require.Contains(t, body, "&lt;script&gt;alert(1)")
 }
 
-// TestThePageNeedsNothingFromElsewhere holds that every address on it is its own,
+// TestPage_LoadsNothingFromElsewhere holds that every address on it is its own,
 // and that no style or script stands in it, which its policy would forbid.
-func TestThePageNeedsNothingFromElsewhere(t *testing.T) {
+func TestPage_LoadsNothingFromElsewhere(t *testing.T) {
 	t.Parallel()
 	b := newBoard()
 	synced(b, workforce, 40, 25, 3*time.Hour)
@@ -241,7 +241,7 @@ func TestThePageNeedsNothingFromElsewhere(t *testing.T) {
 	}
 }
 
-func TestThereIsNothingElse(t *testing.T) {
+func TestPage_ServesNothingElse(t *testing.T) {
 	t.Parallel()
 	b := newBoard()
 	require.Equal(t, http.StatusNotFound, get(t, b, "/favicon.ico").Code)
@@ -251,7 +251,7 @@ func TestThereIsNothingElse(t *testing.T) {
 	require.Equal(t, http.StatusMethodNotAllowed, answer.Code)
 }
 
-func TestProgramsReadTheSame(t *testing.T) {
+func TestPage_GivesProgramsTheSameAsJSON(t *testing.T) {
 	t.Parallel()
 	b := newBoard()
 	synced(b, workforce, 40, 25, 3*time.Hour)
@@ -304,7 +304,7 @@ func (s *stream) next() string {
 	return ""
 }
 
-func TestThePageIsSentAgainWhenSomethingChanges(t *testing.T) {
+func TestPage_IsSentAgainAfterAChange(t *testing.T) {
 	t.Parallel()
 	b := newBoard()
 	server := httptest.NewServer(page.Handler(b))
@@ -321,7 +321,7 @@ func TestThePageIsSentAgainWhenSomethingChanges(t *testing.T) {
 	require.Equal(t, "Everything is fresh – baton-host", updates.next(), "times that pass are shown too")
 }
 
-func TestOnlySoManyPagesAreKeptUpToDate(t *testing.T) {
+func TestPage_BoundsTheOpenStreams(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(page.Handler(newBoard()))
 	t.Cleanup(server.Close)

@@ -76,8 +76,8 @@ type progressView struct {
 type pluginProgress struct {
 	Plugin string
 	Words  string
-	Note   string // why it waits, or is answered for
-	// Value and Most are how far it is; Most is 0 if nobody knows.
+	Note   string // why it waits, or falls back
+	// Value and Most are how far it is; Most is 0 if it is unknown.
 	Value, Most int
 }
 

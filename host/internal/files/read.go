@@ -1,4 +1,4 @@
-package config
+package files
 
 import (
 	"context"
@@ -7,22 +7,20 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
-// maxFile is the greatest content of a file that a reference or a file field
-// names, in bytes: what the plugin contract allows for a file.
-const maxFile = 2 << 20
-
 var (
-	errNoFile     = errors.New("the file does not exist")
+	// ErrNoFile says that there is no file of this name.
+	ErrNoFile     = errors.New("the file does not exist")
 	errNotAllowed = errors.New("the file may not be read; look at its permissions")
 	errDirectory  = errors.New("this is a directory, not a file")
 	errNotRegular = errors.New("this is not a regular file")
 )
 
-// readRegular reads a regular file of at most limit bytes. Its errors are
+// ReadRegular reads a regular file of at most limit bytes. Its errors are
 // sentences that do not name the file.
-func readRegular(path string, limit int64) ([]byte, error) {
+func ReadRegular(path string, limit int64) ([]byte, error) {
 	// Before opening: to open a named pipe can wait for ever.
 	info, err := os.Stat(path)
 	if err != nil {
@@ -31,11 +29,11 @@ func readRegular(path string, limit int64) ([]byte, error) {
 	if !info.IsDir() && !info.Mode().IsRegular() {
 		return nil, errNotRegular
 	}
-	return readAny(path, limit)
+	return Read(path, limit)
 }
 
-// readAny is readRegular for a file that may also be a pipe or a device.
-func readAny(path string, limit int64) ([]byte, error) {
+// Read is ReadRegular for a file that may also be a pipe or a device.
+func Read(path string, limit int64) ([]byte, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return nil, explainFile(err)
@@ -58,17 +56,17 @@ func readAny(path string, limit int64) ([]byte, error) {
 	return content, nil
 }
 
-// readPatiently is readAny for what may be a pipe or a terminal, which can take
+// ReadPatiently is Read for what may be a pipe or a terminal, which can take
 // its time for ever: it returns the context's error when that ends. The read
 // itself then stays behind until the process ends.
-func readPatiently(ctx context.Context, path string, limit int64) ([]byte, error) {
+func ReadPatiently(ctx context.Context, path string, limit int64) ([]byte, error) {
 	type outcome struct {
 		content []byte
 		err     error
 	}
 	done := make(chan outcome, 1)
 	go func() {
-		content, err := readAny(path, limit)
+		content, err := Read(path, limit)
 		done <- outcome{content, err}
 	}()
 	select {
@@ -79,10 +77,18 @@ func readPatiently(ctx context.Context, path string, limit int64) ([]byte, error
 	}
 }
 
+// Within returns the path, which may be relative to the directory.
+func Within(dir, path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(dir, path)
+}
+
 func explainFile(err error) error {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return errNoFile
+		return ErrNoFile
 	case errors.Is(err, fs.ErrPermission):
 		return errNotAllowed
 	}

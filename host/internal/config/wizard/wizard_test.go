@@ -107,7 +107,7 @@ func fieldsOf(t *testing.T, document string) string {
 // around are the answers before and after the fields: the names, and no credentials.
 func around(fields ...string) []string { return append(append([]string{""}, fields...), "", "") }
 
-func TestEachFieldIsAskedForInItsForm(t *testing.T) {
+func TestAsk_AsksForEachFieldInItsForm(t *testing.T) {
 	t.Parallel()
 	place := filepath.Join(t.TempDir(), "key.pem")
 	require.NoError(t, os.WriteFile(place, []byte("content\n"), 0o600))
@@ -191,7 +191,7 @@ func TestEachFieldIsAskedForInItsForm(t *testing.T) {
 	}
 }
 
-func TestASecretThatIsTypedIsInAFileOfItsOwnAndNowhereElse(t *testing.T) {
+func TestWrite_KeepsATypedSecretInASeparateFileOnly(t *testing.T) {
 	t.Parallel()
 	request := request(t, schema(url, token))
 	plan, err := wizard.Ask(&person{t: t, answers: around("https://acme.example.com", "3", "canary-77aa")}, request)
@@ -222,7 +222,7 @@ func TestASecretThatIsTypedIsInAFileOfItsOwnAndNowhereElse(t *testing.T) {
 	require.Len(t, entries, 2, "the configuration and the secrets")
 }
 
-func TestNamesAndCredentialsAreAskedFor(t *testing.T) {
+func TestAsk_AsksForNamesAndCredentials(t *testing.T) {
 	t.Parallel()
 	request := request(t, nil)
 	request.App = "scim"
@@ -243,7 +243,7 @@ uploads:
 `, written(t, request, plan))
 }
 
-func TestAClientSecretThatIsTypedIsChecked(t *testing.T) {
+func TestAsk_ChecksATypedClientSecret(t *testing.T) {
 	t.Parallel()
 	request := request(t, nil)
 	asked := &person{t: t, answers: []string{"", "", "name@acme.conductor.one/ccc", "3", "half-of-it", "3", c1Secret}}
@@ -254,8 +254,8 @@ func TestAClientSecretThatIsTypedIsChecked(t *testing.T) {
 	require.Contains(t, written(t, request, plan), "client-secret: ${file:secrets/workforce-client-secret}\n")
 }
 
-// TestFieldsThatBelongTogether: a token, or a name with a password.
-func TestFieldsThatBelongTogether(t *testing.T) {
+// TestAsk_AsksForFieldsThatBelongTogether: a token, or a name with a password.
+func TestAsk_AsksForFieldsThatBelongTogether(t *testing.T) {
 	t.Parallel()
 	secret := func(name string) *pluginv1.Field {
 		return &pluginv1.Field{Name: name, Type: pluginv1.FieldType_FIELD_TYPE_STRING, Secret: true}
@@ -297,7 +297,7 @@ func TestFieldsThatBelongTogether(t *testing.T) {
 	}
 }
 
-func TestOnlyTheFieldsOfTheChosenGroupAreAskedFor(t *testing.T) {
+func TestAsk_AsksForTheFieldsOfTheChosenGroupOnly(t *testing.T) {
 	t.Parallel()
 	method := &pluginv1.Field{Name: "auth-method", Type: pluginv1.FieldType_FIELD_TYPE_STRING}
 	configuration := schema(method, url, token)
@@ -313,7 +313,7 @@ func TestOnlyTheFieldsOfTheChosenGroupAreAskedFor(t *testing.T) {
 	require.Equal(t, "auth-method: bearer\nurl: https://acme.example.com\ntoken: ${env:TOKEN}\n", fieldsOf(t, written(t, request, plan)))
 }
 
-func TestWhatIsGivenIsNotAskedFor(t *testing.T) {
+func TestAsk_SkipsWhatIsGiven(t *testing.T) {
 	t.Parallel()
 	request := request(t, schema(url, token))
 	request.Fields = map[string]string{"url": "https://acme.example.com", "token": "${env:TOKEN}"}
@@ -329,7 +329,7 @@ func TestWhatIsGivenIsNotAskedFor(t *testing.T) {
 	require.Equal(t, document, written(t, request, given))
 }
 
-func TestWhatCannotBeWrittenWithoutAsking(t *testing.T) {
+func TestGiven_ReportsWhatIsMissingOrWrong(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		change func(*wizard.Request)
@@ -364,7 +364,7 @@ func TestWhatCannotBeWrittenWithoutAsking(t *testing.T) {
 	}
 }
 
-func TestNothingIsWrittenOverAndNothingStaysOfAFailure(t *testing.T) {
+func TestWrite_OverwritesNothingAndLeavesNothingOfAFailure(t *testing.T) {
 	t.Parallel()
 	planned := func(t *testing.T) (wizard.Request, *wizard.Plan) {
 		t.Helper()
@@ -439,7 +439,7 @@ func TestNothingIsWrittenOverAndNothingStaysOfAFailure(t *testing.T) {
 	})
 }
 
-func TestAPersonWhoGoesAwayLeavesNothing(t *testing.T) {
+func TestAsk_LeavesNothingIfTheInputEnds(t *testing.T) {
 	t.Parallel()
 	_, err := wizard.Ask(&person{t: t, answers: []string{"", "https://acme.example.com"}}, request(t, schema(url, token)))
 	require.ErrorIs(t, err, wizard.ErrEnded)

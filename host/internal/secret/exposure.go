@@ -1,4 +1,4 @@
-package config
+package secret
 
 import (
 	"fmt"
@@ -10,55 +10,63 @@ import (
 	"sync"
 )
 
-// exposure warns of files with secrets in them that others may read: once for
+// Exposure warns of files with secrets in them that others may read: once for
 // each file. nil warns of nothing.
-type exposure struct {
+type Exposure struct {
 	warn func(string)
 	// written is the path of the configuration as it was given, path where it is.
 	written, path string
 
-	mu   sync.Mutex
-	told map[string]bool // by path
+	mu     sync.Mutex
+	warned map[string]bool // by path
 }
 
-// secret is told of a secret's value, what being the value's place for people.
-func (e *exposure) secret(what string, literal bool, references []reference) {
+// NewExposure returns an exposure that warns by this function. The configuration is
+// at path, and was given as written.
+func NewExposure(warn func(string), written, path string) *Exposure {
+	return &Exposure{warn: warn, written: written, path: path, warned: map[string]bool{}}
+}
+
+// Secret checks the files that a secret comes from: the configuration, if its value is
+// written there literally, and those that it refers to. what is the value's place for
+// people.
+func (e *Exposure) Secret(what string, literal bool, references []Reference) {
 	if e == nil {
 		return
 	}
 	if literal {
-		e.tell(e.path, func(mode fs.FileMode) string {
+		e.check(e.path, func(mode fs.FileMode) string {
 			return fmt.Sprintf("%s holds a secret as plain text (%s), and others may read the file (mode %04o); refer to the secret with ${env:NAME} or ${file:PATH}, or run: chmod go-rwx %s",
 				e.written, what, mode.Perm(), e.written)
 		}, groupToo)
 	}
 	for _, reference := range references {
-		if reference.path != "" {
-			e.file(what, reference.path)
+		if reference.Path != "" {
+			e.File(what, reference.Path)
 		}
 	}
 }
 
-// file is told of a file that is a secret.
-func (e *exposure) file(what, path string) {
+// File checks a file that is a secret.
+func (e *Exposure) File(what, path string) {
 	if e == nil {
 		return
 	}
 	// That its group may read such a file is how Kubernetes (fsGroup) and packages
 	// give it to a service.
-	e.tell(path, func(mode fs.FileMode) string {
+	e.check(path, func(mode fs.FileMode) string {
 		return fmt.Sprintf("everybody on this machine may read the file of a secret (%s): %s (mode %04o); run: chmod o-rwx %s", what, path, mode.Perm(), path)
 	}, othersOnly)
 }
 
-func (e *exposure) tell(path string, sentence func(fs.FileMode) string, who readers) {
+func (e *Exposure) check(path string, sentence func(fs.FileMode) string, who readers) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.told[path] {
+	if e.warned[path] {
 		return
 	}
 	if mode, ok := exposed(path, who); ok {
-		e.told[path] = true
+		e.warned[path] = true
 		e.warn(sentence(mode))
 	}
 }
@@ -73,8 +81,8 @@ const (
 
 // exposed says whether somebody else may read a file, and can get at it. What a
 // container runtime or the kubelet mounts is left alone: its mode is theirs (0644
-// for a Kubernetes secret unless told otherwise, 0444 with Docker and Podman), and
-// nobody else is in the container, so that a warning at every start would only
+// for a Kubernetes secret unless set otherwise, 0444 with Docker and Podman), and
+// no one else is in the container, so that a warning at every start would only
 // teach people not to read warnings.
 func exposed(path string, who readers) (fs.FileMode, bool) {
 	resolved, err := filepath.EvalSymlinks(path)

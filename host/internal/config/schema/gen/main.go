@@ -7,12 +7,12 @@ import (
 	"os"
 	"strings"
 
-	"github.com/batonhost/baton-host/host/internal/config/keys"
+	"github.com/batonhost/baton-host/host/internal/config"
 )
 
-const target = "../../../../docs/configuration.md"
+const target = "../../../docs/configuration.md"
 
-const beginning = `<!-- Generated from host/internal/config/keys. Change that, then run: make generate -->
+const beginning = `<!-- Generated from host/internal/config/table.go. Change that, then run: make generate -->
 
 # The configuration file
 
@@ -27,7 +27,7 @@ plugins that are installed.
 func main() {
 	var text strings.Builder
 	text.WriteString(beginning)
-	write(&text, "The file", "", keys.File)
+	write(&text, "The file", "", config.KeyFile)
 	if err := os.WriteFile(target, []byte(text.String()), 0o644); err != nil { //nolint:gosec // A document.
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -35,14 +35,14 @@ func main() {
 }
 
 // write writes the keys of a section, and then each section in it.
-func write(to *strings.Builder, title, path string, section keys.Key) {
+func write(to *strings.Builder, title, path string, section config.Key) {
 	fmt.Fprintf(to, "\n## %s\n\n| key | value | default | meaning |\n| --- | --- | --- | --- |\n", title)
 	for _, key := range section.Keys {
 		fmt.Fprintf(to, "| `%s` | %s | %s | %s |\n", key.Name, cell(form(key)), cell(usual(key)), cell(key.Meaning))
 	}
 	for _, key := range section.Keys {
 		below := path + key.Name
-		if key.Kind == keys.Named {
+		if key.Kind == config.KindNamed {
 			below += "." + key.Placeholder
 		}
 		if len(key.Keys) > 0 {
@@ -51,8 +51,8 @@ func write(to *strings.Builder, title, path string, section keys.Key) {
 	}
 }
 
-func form(key keys.Key) string {
-	if key.Kind == keys.Choice && key.Example != "" {
+func form(key config.Key) string {
+	if key.Kind == config.KindChoice && key.Example != "" {
 		return "`" + key.Example + "`"
 	}
 	words := key.Form()
@@ -65,7 +65,7 @@ func form(key keys.Key) string {
 	return words
 }
 
-func usual(key keys.Key) string {
+func usual(key config.Key) string {
 	switch {
 	case key.Required:
 		return "required"

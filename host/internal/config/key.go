@@ -1,4 +1,4 @@
-package keys
+package config
 
 import (
 	"fmt"
@@ -12,29 +12,29 @@ import (
 type Kind int
 
 const (
-	// Text is a text on one line.
-	Text Kind = iota
-	// Switch is true or false.
-	Switch
-	// Whole is a whole number.
-	Whole
-	// Duration is a length of time with its unit.
-	Duration
-	// Size is a number of bytes with its unit.
-	Size
-	// Choice is one of the key's Allowed texts.
-	Choice
-	// Texts is a list of texts, each once.
-	Texts
-	// Words is a list of one or more texts: a program and its arguments.
-	Words
-	// Section is a mapping with the key's Keys, or one of its Allowed texts.
-	Section
-	// Named is a mapping from names that people choose to sections with the key's
+	// KindText is a text on one line.
+	KindText Kind = iota
+	// KindSwitch is true or false.
+	KindSwitch
+	// KindWhole is a whole number.
+	KindWhole
+	// KindDuration is a length of time with its unit.
+	KindDuration
+	// KindSize is a number of bytes with its unit.
+	KindSize
+	// KindChoice is one of the key's Allowed texts.
+	KindChoice
+	// KindTexts is a list of texts, each once.
+	KindTexts
+	// KindWords is a list of one or more texts: a program and its arguments.
+	KindWords
+	// KindSection is a mapping with the key's Keys, or one of its Allowed texts.
+	KindSection
+	// KindNamed is a mapping from names that people choose to sections with the key's
 	// Keys.
-	Named
-	// Fields is a mapping with the fields of a plugin.
-	Fields
+	KindNamed
+	// KindFields is a mapping with the fields of a plugin.
+	KindFields
 )
 
 // Key is a key that can stand in the file.
@@ -44,13 +44,17 @@ type Key struct {
 	// Meaning is for people, in Markdown, without a full stop at its end.
 	Meaning string
 	// Default is the value that a file without the key means, as it would be
-	// written there; empty: there is none, or Meaning tells it.
+	// written there; empty: there is none, or Meaning has it.
 	Default string
+	// implied is a default that Meaning has.
+	implied string
 	// Required says that the section cannot do without the key.
 	Required bool
 	// Needs and Excludes are keys of the same section that must, or must not, stand
 	// beside this one.
 	Needs, Excludes string
+	// Because says what this key and the one that it excludes are.
+	Because string
 	// Allowed are the only texts of a choice.
 	Allowed []string
 	// Least and Most are the limits of a number, of a duration in nanoseconds and of
@@ -70,45 +74,29 @@ type Key struct {
 	Keys []Key
 }
 
-// Walk calls visit for a key's keys and for all below them, in the order of the
-// table, with their paths: "plugins.NAME.app".
-func (k Key) Walk(visit func(path string, key Key)) { k.walk("", visit) }
-
-func (k Key) walk(prefix string, visit func(string, Key)) {
-	for _, key := range k.Keys {
-		path := prefix + key.Name
-		visit(path, key)
-		below := path + "."
-		if key.Kind == Named {
-			below += key.Placeholder + "."
-		}
-		key.walk(below, visit)
-	}
-}
-
 // Form is the form of the key's value in words: "a duration from 1s to 1h".
 func (k Key) Form() string {
 	switch k.Kind {
-	case Switch:
+	case KindSwitch:
 		return "`true` or `false`"
-	case Whole:
+	case KindWhole:
 		return fmt.Sprintf("a whole number from %d to %d", k.Least, k.Most)
-	case Duration:
+	case KindDuration:
 		return fmt.Sprintf("a duration from %s to %s", Shortly(time.Duration(k.Least)), Shortly(time.Duration(k.Most)))
-	case Size:
-		return fmt.Sprintf("a size from %s to %s", bytes(k.Least), bytes(k.Most))
-	case Choice:
+	case KindSize:
+		return fmt.Sprintf("a size from %s to %s", inBytes(k.Least), inBytes(k.Most))
+	case KindChoice:
 		return quoted(k.Allowed)
-	case Texts, Words:
+	case KindTexts, KindWords:
 		return "a list of texts"
-	case Section:
+	case KindSection:
 		if len(k.Allowed) > 0 {
 			return quoted(k.Allowed) + ", or a mapping"
 		}
 		return "a mapping"
-	case Named:
+	case KindNamed:
 		return "a mapping by name"
-	case Fields:
+	case KindFields:
 		return "a mapping of the plugin's fields"
 	default:
 		return "a text"
@@ -117,7 +105,7 @@ func (k Key) Form() string {
 
 func quoted(texts []string) string { return "`" + strings.Join(texts, "` or `") + "`" }
 
-func bytes(number int64) string {
+func inBytes(number int64) string {
 	return strings.ReplaceAll(humanize.IBytes(uint64(number)), " ", "") //nolint:gosec // No limit is negative.
 }
 

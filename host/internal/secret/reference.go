@@ -1,4 +1,4 @@
-package config
+package secret
 
 import (
 	"errors"
@@ -8,8 +8,16 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/batonhost/baton-host/host/internal/config/keys"
+	"github.com/batonhost/baton-host/host/internal/files"
 )
+
+// MaxFile is the greatest content of a file that a reference or a file field
+// names, in bytes: what the plugin contract allows for a file.
+const MaxFile = 2 << 20
+
+// VariableForm is the form of the name of an environment variable, as a regular
+// expression of RE2 and of JSON Schema.
+const VariableForm = `^[A-Za-z_][A-Za-z0-9_]*$`
 
 // maxResolved bounds what all references of a configuration resolve to, in
 // bytes: a small file may name the same large file many times.
@@ -18,21 +26,23 @@ const maxResolved = 32 << 20
 // byteOrderMark is what some editors begin a UTF-8 file with.
 const byteOrderMark = "\xef\xbb\xbf"
 
-var variableForm = regexp.MustCompile(keys.VariableForm)
+var variableForm = regexp.MustCompile(VariableForm)
 
-// reference is a ${...} in a configuration and what it stands for.
-type reference struct {
-	source string // as written
-	result Secret
-	path   string // of the file; empty for a variable
+// Reference is a ${...} in a configuration and what it stands for.
+type Reference struct {
+	Source string // as written
+	Result Text
+	Path   string // of the file; empty for a variable
 }
 
-// resolver replaces references in texts. A text is gone through once: what a
+// Resolver replaces references in texts. A text is gone through once: what a
 // reference resolves to is taken as it is.
-type resolver struct {
+type Resolver struct {
+	// Blind has Expand resolve nothing.
+	Blind bool
+
 	dir    string // of the configuration; relative paths start there
 	lookup func(string) (string, bool)
-	blind  bool // resolves nothing
 	files  map[string]resolvedFile
 	spent  int
 }
@@ -42,17 +52,19 @@ type resolvedFile struct {
 	err  error
 }
 
-func newResolver(dir string, lookup func(string) (string, bool)) *resolver {
-	return &resolver{dir: dir, lookup: lookup, files: map[string]resolvedFile{}}
+// NewResolver returns a resolver of a configuration in a directory, where relative
+// paths start, with the variables that lookup finds.
+func NewResolver(dir string, lookup func(string) (string, bool)) *Resolver {
+	return &Resolver{dir: dir, lookup: lookup, files: map[string]resolvedFile{}}
 }
 
-// expand replaces the references of a text. Its errors are sentences that name
+// Expand replaces the references of a text. Its errors are sentences that name
 // references and never hold what one resolved to.
-func (r *resolver) expand(text string) (string, []reference, []error) {
-	if r.blind {
-		return r.checkOnly(text)
+func (r *Resolver) Expand(text string) (string, []Reference, []error) {
+	if r.Blind {
+		return r.Check(text)
 	}
-	var references []reference
+	var references []Reference
 	result, errs := replaceReferences(text, func(source, scheme, name string) (string, error) {
 		resolved, err := r.resolve(scheme, name)
 		if err != nil {
@@ -67,7 +79,26 @@ func (r *resolver) expand(text string) (string, []reference, []error) {
 	return result, references, errs
 }
 
-func (r *resolver) resolve(scheme, name string) (string, error) {
+// Check is Expand for a text that is not needed: it finds malformed
+// references and resolves none.
+func (r *Resolver) Check(text string) (string, []Reference, []error) {
+	var references []Reference
+	_, errs := replaceReferences(text, func(source, scheme, name string) (string, error) {
+		references = append(references, r.reference(source, scheme, name, ""))
+		return "", nil
+	})
+	return "", references, errs
+}
+
+func (r *Resolver) reference(source, scheme, name, resolved string) Reference {
+	reference := Reference{Source: source, Result: New(resolved)}
+	if scheme == "file" {
+		reference.Path = files.Within(r.dir, name)
+	}
+	return reference
+}
+
+func (r *Resolver) resolve(scheme, name string) (string, error) {
 	if scheme == "env" {
 		return r.variable(name)
 	}
@@ -79,7 +110,7 @@ func (r *resolver) resolve(scheme, name string) (string, error) {
 	return file.text, file.err
 }
 
-func (r *resolver) variable(name string) (string, error) {
+func (r *Resolver) variable(name string) (string, error) {
 	value, ok := r.lookup(name)
 	value = withoutLineEnd(value)
 	switch {
@@ -93,9 +124,9 @@ func (r *resolver) variable(name string) (string, error) {
 	return value, nil
 }
 
-func (r *resolver) file(name string) (string, error) {
-	content, err := readRegular(within(r.dir, name), maxFile)
-	if errors.Is(err, errNoFile) && !filepath.IsAbs(name) {
+func (r *Resolver) file(name string) (string, error) {
+	content, err := files.ReadRegular(files.Within(r.dir, name), MaxFile)
+	if errors.Is(err, files.ErrNoFile) && !filepath.IsAbs(name) {
 		return "", fmt.Errorf("%w; a relative path starts at the directory of the configuration", err)
 	}
 	if err != nil {
@@ -115,14 +146,6 @@ func (r *resolver) file(name string) (string, error) {
 // files have too: a byte order mark and the ends of the last lines. No secret has them.
 func withoutLineEnd(text string) string {
 	return strings.TrimRight(strings.TrimPrefix(text, byteOrderMark), "\r\n")
-}
-
-// within is the path, which may be relative to the directory.
-func within(dir, path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(dir, path)
 }
 
 // replaceReferences copies the text with every reference replaced by what the
@@ -175,7 +198,7 @@ func parseReference(inside string) (scheme, name string, err error) {
 	return scheme, name, nil
 }
 
-// References are the variables and the files that a text refers to. The error says
+// References returns the variables and the files that a text refers to. The error says
 // what is wrong with the form of one.
 func References(text string) (variables, files []string, err error) {
 	_, errs := replaceReferences(text, func(_, scheme, name string) (string, error) {
@@ -187,23 +210,4 @@ func References(text string) (variables, files []string, err error) {
 		return "", nil
 	})
 	return variables, files, errors.Join(errs...)
-}
-
-// checkOnly is expand for a text that is not needed: it finds malformed
-// references and resolves none.
-func (r *resolver) checkOnly(text string) (string, []reference, []error) {
-	var references []reference
-	_, errs := replaceReferences(text, func(source, scheme, name string) (string, error) {
-		references = append(references, r.reference(source, scheme, name, ""))
-		return "", nil
-	})
-	return "", references, errs
-}
-
-func (r *resolver) reference(source, scheme, name, resolved string) reference {
-	made := reference{source: source, result: NewSecret(resolved)}
-	if scheme == "file" {
-		made.path = within(r.dir, name)
-	}
-	return made
 }

@@ -1,0 +1,212 @@
+package config
+
+import (
+	"slices"
+	"time"
+)
+
+//go:generate go run ./schema/gen
+
+// NameForm is the form of the names of plugins, apps and uploads, as a regular
+// expression of RE2 and of JSON Schema. They become parts of resource type ids and of
+// file names.
+const NameForm = `^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$`
+
+// MaxName is the greatest length of such a name, in bytes.
+const MaxName = 64
+
+const (
+	second   = int64(time.Second)
+	minute   = int64(time.Minute)
+	hour     = int64(time.Hour)
+	mebibyte = int64(1 << 20)
+)
+
+// Names of keys that other code speaks of.
+const (
+	NamePluginDirs    = "plugin-dirs"
+	NamePlugins       = "plugins"
+	NameUploads       = "uploads"
+	NameApp           = "app"
+	NamePath          = "path"
+	NameCommand       = "command"
+	NameConfig        = "config"
+	NameUploadPlugins = "plugins"
+	NameClientID      = "client-id"
+	NameClientSecret  = "client-secret"
+
+	nameDeletionGuard = "deletion-guard"
+	nameMinMissing    = "min-missing"
+	nameResourceTypes = "resource-types"
+)
+
+// KeyFile is the file itself, KeyPlugins and KeyUploads are its sections: what can
+// stand in a file, for those who describe it.
+var (
+	KeyFile    = Key{Kind: KindSection, Keys: keysOf(fileRows)}
+	KeyPlugins = Key{
+		Name: NamePlugins, Kind: KindNamed, Placeholder: "NAME", Names: NameForm, Required: true, Keys: keysOf(pluginRows),
+		Meaning: "the plugins, by instance name. A name is permanent: it becomes part of every id, `fullstory.user`",
+	}
+	KeyUploads = Key{
+		Name: NameUploads, Kind: KindNamed, Placeholder: "NAME", Names: NameForm, Keys: keysOf(uploadRows),
+		Meaning: "the uploads, by name: each is one sync file, `NAME.c1z`, or one connector of C1",
+	}
+)
+
+// The rows: a key of the file, and the field of the result that its value is read
+// into. A row of elsewhere is read by the code of its section, because it needs more
+// than its own value.
+
+var fileRows = []row[Config]{
+	paths(Key{
+		Name:    NamePluginDirs,
+		Meaning: "directories to look for plugin binaries in, before the host's own and `PATH`, from the directory of this file; `--plugin-dir` comes first",
+	}, func(c *Config) *[]string { return &c.PluginDirs }),
+	path(Key{
+		Name:    "state-dir",
+		Meaning: "where `run` keeps the last good syncs, from the directory of this file; `--state-dir` wins. Without it: `$STATE_DIRECTORY`, else the user's own directory for state",
+		Example: "/var/lib/baton-host",
+	}, func(c *Config) *string { return &c.StateDir }),
+	elsewhere[Config](KeyPlugins),
+	elsewhere[Config](KeyUploads),
+}
+
+var pluginRows = []row[Plugin]{
+	name(Key{
+		Name: NameApp, Example: "scim",
+		Meaning: "which app; the binary is `baton-<app>`. Default: the instance name",
+	}, func(p *Plugin) *string { return &p.App }),
+	path(Key{
+		Name: NamePath, Excludes: NameCommand, Because: "two ways to say what is started", Example: "./bin/baton-scim",
+		Meaning: "the plugin binary itself, from the directory of this file, instead of looking it up",
+	}, func(p *Plugin) *string { return &p.Path }),
+	special(Key{
+		Name: NameCommand, Kind: KindWords, Example: "[python3, plugin.py]",
+		Meaning: "the program and its arguments as a list, instead of `path`. Paths of existing files are taken from the directory of this file",
+	}, (*loader).command),
+	yesOrNo(Key{
+		Name: "unmodified", Default: "false",
+		Meaning: "`true` says that what is started is a Baton connector which knows no host, where that cannot be told from the binary (behind a script, say)",
+	}, func(p *Plugin) *bool { return &p.Unmodified }),
+	elsewhere[Plugin](Key{
+		Name: NameConfig, Kind: KindFields, References: true,
+		Meaning: "the plugin's own fields; `baton-host inspect APP` shows them",
+	}),
+	special(Key{
+		Name: "namespace", Kind: KindChoice, Allowed: []string{""}, Example: `""`,
+		Meaning: "`\"\"` leaves this plugin's ids without the prefix, to take over from a stand-alone connector in place. Default: the instance name is the prefix",
+	}, (*loader).namespace),
+	variableNames(Key{
+		Name: "env", Example: "[AWS_REGION]",
+		Meaning: "names of environment variables that the plugin may see beyond `PATH`, `HOME`, proxies and certificates",
+	}, func(p *Plugin) *[]string { return &p.Env }),
+	choice(Key{
+		Name: "log-level", Allowed: []string{"debug", "info", "warn", "error"},
+		Meaning: "what is logged of this plugin, whatever the host's own level is (also where a command logs nothing else). Default: the host's level",
+	}, func(p *Plugin) *string { return &p.LogLevel }),
+	duration(Key{
+		Name: "start-timeout", Default: "10s", Least: int64(time.Millisecond), Most: 10 * minute, Example: "10s or 1m30s",
+		Meaning: "how long the plugin may take to start. To take its configuration it has a minute, or this where it is longer",
+	}, func(p *Plugin) *time.Duration { return &p.StartTimeout }),
+	size(Key{
+		Name: "memory-limit", Least: 16 * mebibyte, Most: mebibyte * mebibyte, Example: "512MiB",
+		Meaning: "how much memory the plugin's processes may take, beyond which it is ended and started again. Default: no limit",
+	}, func(p *Plugin) *uint64 { return &p.Limits.Memory }),
+	duration(Key{
+		Name: "call-timeout", Default: "10m", Least: second, Most: hour, Example: "10m",
+		Meaning: "how long one call may take before the plugin counts as hanging; waits for the app's rate limit are between calls",
+	}, func(p *Plugin) *time.Duration { return &p.Limits.CallTimeout }),
+	duration(Key{
+		Name: "idle-timeout", Default: "30m", Least: second, Most: 24 * hour, Example: "30m",
+		Meaning: "how long a listing may go on without a row",
+	}, func(p *Plugin) *time.Duration { return &p.Limits.IdleTimeout }),
+	duration(Key{
+		Name: "health-timeout", Default: "20s", Least: second / 10, Most: 10 * minute, Example: "20s",
+		Meaning: "how long the plugin may leave a health check unanswered or take no connection",
+	}, func(p *Plugin) *time.Duration { return &p.Limits.HealthTimeout }),
+	size(Key{
+		Name: "max-page-size", Default: "32MiB", Least: mebibyte / 16, Most: mostPageSize, Example: "8MiB",
+		Meaning: "the greatest page",
+	}, func(p *Plugin) *int { return &p.Limits.PageSize }),
+	whole(Key{
+		Name: "read-ahead", Default: "1", Least: 0, Most: 2,
+		Meaning: "how many pages the plugin is asked for while the host stores another; each is held in memory, and `0` asks for one after the other",
+	}, func(p *Plugin) *int { return &p.Limits.ReadAhead }),
+	whole(Key{
+		Name: "concurrency", Least: 1, Most: 64,
+		Meaning: "how many listings of the plugin are read at the same time, over all syncs; raise it only if the connector's pages do not depend on each other. Default: what the plugin declares, else 1: one listing is read to its end before another begins",
+	}, func(p *Plugin) *int { return &p.Limits.Concurrency }),
+	whole(Key{
+		Name: "max-rows", Default: "20000000", Least: 1, Most: 1_000_000_000,
+		Meaning: "how many rows one listing may have before it is taken for one that never ends",
+	}, func(p *Plugin) *int { return &p.Limits.MaxRows }),
+	whole(Key{
+		Name: "restart-limit", Default: "5", Least: 0, Most: 1000,
+		Meaning: "how often a plugin that ends is started again within `restart-window` before it has failed; `0` never",
+	}, func(p *Plugin) *int { return &p.Limits.Restarts }),
+	duration(Key{
+		Name: "restart-window", Default: "10m", Least: second, Most: 24 * hour, Example: "10m",
+		Meaning: "the time within which restarts are counted",
+	}, func(p *Plugin) *time.Duration { return &p.Limits.RestartWindow }),
+	yesOrNo(Key{
+		Name: "provisioning", Default: "false",
+		Meaning: "`true` lets C1 change something in the app; without it everything that would is refused",
+	}, func(p *Plugin) *bool { return &p.Provisioning }),
+	special(Key{
+		Name: nameDeletionGuard, Kind: KindSection, Allowed: []string{"off"}, Keys: keysOf(guardRows),
+		Meaning: "when a plugin that lists fewer accounts than in the last good sync counts as failed; if none is left, it always does. `off` switches it off",
+	}, (*loader).deletionGuard),
+}
+
+// mostPageSize is what the wire between host and plugin carries, in bytes.
+const mostPageSize = 32 << 20
+
+// usualMinMissing is the default of min-missing, which its Meaning has to explain.
+const usualMinMissing = "10"
+
+var limitRows = []row[DeletionLimits]{
+	whole(Key{
+		Name: "keep-percent", Default: "50", Least: 1, Most: 100,
+		Meaning: "it fails only below this share of what it listed then, in percent; a list that had fewer than 20 fails at half of it too (at this share, where that is less)",
+	}, func(d *DeletionLimits) *int { return &d.KeepPercent }),
+	whole(Key{
+		Name: nameMinMissing, implied: usualMinMissing, Least: 1, Most: 1_000_000_000,
+		Meaning: "and only if at least this many are missing, but always if none is left. Default: " + usualMinMissing + "; for a list that had fewer than 20, 1",
+	}, func(d *DeletionLimits) *int { return &d.MinMissing }),
+}
+
+var guardRows = append(slices.Clone(limitRows), elsewhere[DeletionLimits](Key{
+	Name: nameResourceTypes, Kind: KindNamed, Placeholder: "TYPE", Keys: withoutDefaults(keysOf(limitRows)),
+	Meaning: "other numbers for one resource type, by the plugin's own id; also for one that holds no accounts. Default: those of the guard",
+}))
+
+var uploadRows = []row[Upload]{
+	elsewhere[Upload](Key{
+		Name: NameUploadPlugins, Kind: KindTexts, Names: NameForm, Required: true, Example: "[fullstory, design-tool]",
+		Meaning: "the plugins of this upload, by instance name",
+	}),
+	elsewhere[Upload](Key{
+		Name: NameClientID, Needs: NameClientSecret, References: true, Example: "${env:WORKFORCE_CLIENT_ID}",
+		Meaning: "the upload's client id at C1, for `run`; `sync` does not need it. The only upload without one takes `BATON_CLIENT_ID` and `BATON_CLIENT_SECRET`",
+	}),
+	elsewhere[Upload](Key{
+		Name: NameClientSecret, Needs: NameClientID, References: true, Example: "${file:/run/secrets/workforce}",
+		Meaning: "the secret that goes with `client-id`",
+	}),
+	special(Key{
+		Name: "on-plugin-failure", Kind: KindChoice, Allowed: []string{"fail", "last-good"}, Default: "fail",
+		Meaning: "`fail`: if one plugin cannot be read completely, there is no file. `last-good`: the last good sync answers for it",
+	}, (*loader).onPluginFailure),
+	duration(Key{
+		Name: "max-stale", Default: "72h", Least: minute, Most: 90 * 24 * hour, Example: "72h",
+		Meaning: "how old such answers may be",
+	}, func(u *Upload) *time.Duration { return &u.MaxStale }),
+}
+
+func withoutDefaults(keys []Key) []Key {
+	for i := range keys {
+		keys[i].Default = ""
+	}
+	return keys
+}
