@@ -205,7 +205,7 @@ func (p *Plugin) aggregate(ctx context.Context, upload *config.Upload) aggregate
 		IdleTimeout: p.Limits.IdleTimeout, MaxRows: int64(p.Limits.MaxRows),
 		ReadAhead: p.Limits.ReadAhead, Listings: p.running,
 		DisplayName: p.nameApp(ctx), Conn: p.running.Conn(), Err: p.running.Err(),
-		Passwords: p.key.For(upload.Name, upload.ClientSecret.Reveal, p.running.Conceal),
+		Passwords: p.key.For(upload.Name, upload.ClientSecret, p.running),
 	}
 }
 

@@ -2,7 +2,6 @@ package password
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"io"
 
@@ -38,13 +37,6 @@ func NewKey() (*Key, error) {
 
 // Private is the private key as Host.password_key has it, a JSON Web Key.
 func (k *Key) Private() string { return k.reveal() }
-
-// ClientSecret is a private key, as [Key.Private] has it, in the form of a client
-// secret of C1, which is where a connector that knows no host looks for it. It opens
-// nothing at C1.
-func ClientSecret(private string) string {
-	return "baton-host:plugin:v1:" + base64.RawURLEncoding.EncodeToString([]byte(private))
-}
 
 // Format writes "(secret)", whatever the verb.
 func (*Key) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, redact.Hidden) }

@@ -10,27 +10,34 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/crypto"
 	"github.com/conductorone/baton-sdk/pkg/crypto/providers/jwk"
 	"github.com/go-jose/go-jose/v4"
+
+	"github.com/batonhost/baton-host/host/internal/config"
 )
+
+// Concealer blanks texts in what a plugin says: in its log and in its errors.
+type Concealer interface {
+	Conceal(text string)
+}
 
 // Passage encrypts passwords of one upload for one plugin.
 type Passage struct {
-	upload  string
-	secret  func() string
-	conceal func(password string)
-	key     *Key
+	upload string
+	secret config.Secret
+	plugin Concealer
+	key    *Key
 }
 
-// For is the way to the plugin for passwords that are encrypted for an upload. The
-// client secret is asked for when it is needed. conceal is called with each password
-// before the plugin gets it: to blank it in what a careless plugin says.
-func (k *Key) For(upload string, clientSecret func() string, conceal func(password string)) *Passage {
-	return &Passage{upload: upload, secret: clientSecret, conceal: conceal, key: k}
+// For returns the passage to the plugin that has the key, for passwords that are
+// encrypted with the client secret of an upload. The plugin conceals each password
+// before it gets it: a careless one would repeat it.
+func (k *Key) For(upload string, clientSecret config.Secret, plugin Concealer) *Passage {
+	return &Passage{upload: upload, secret: clientSecret, plugin: plugin, key: k}
 }
 
 // Reencrypt opens the first of the passwords that is encrypted for the upload, as
 // the SDK does, and encrypts it for the plugin.
 func (p *Passage) Reencrypt(ctx context.Context, passwords []*v2.EncryptedData) ([]*v2.EncryptedData, error) {
-	secret, err := crypto.ParseClientSecret([]byte(p.secret()), true)
+	secret, err := crypto.ParseClientSecret([]byte(p.secret.Reveal()), true)
 	if err != nil {
 		return nil, fmt.Errorf("the password that C1 sends for upload %q cannot be decrypted: the upload's client secret is not one of C1", p.upload)
 	}
@@ -48,7 +55,7 @@ func (p *Passage) Reencrypt(ctx context.Context, passwords []*v2.EncryptedData) 
 	if err != nil {
 		return nil, fmt.Errorf("the password that C1 sends for upload %q cannot be encrypted for the plugin: %w", p.upload, err)
 	}
-	p.conceal(string(plain.GetBytes()))
+	p.plugin.Conceal(string(plain.GetBytes()))
 	return []*v2.EncryptedData{sealed}, nil
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
 
+	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/password"
 )
 
@@ -48,22 +49,27 @@ func opened(t *testing.T, key *jose.JSONWebKey, passwords []*v2.EncryptedData) s
 	return local.GetPlaintextPassword().GetPlaintextPassword()
 }
 
+// concealer is what a plugin was given to conceal.
+type concealer []string
+
+func (c *concealer) Conceal(text string) { *c = append(*c, text) }
+
 func TestAPluginOpensWithItsOwnKeyWhatC1EncryptedForTheUpload(t *testing.T) {
 	t.Parallel()
 	key, err := password.NewKey()
 	require.NoError(t, err)
 	mine, other := newUpload(t), newUpload(t)
-	var concealed []string
-	passwords, err := key.For("books", func() string { return mine.secret }, func(text string) { concealed = append(concealed, text) }).Reencrypt(t.Context(), []*v2.EncryptedData{other.encrypt(t), mine.encrypt(t)})
+	var concealed concealer
+	passwords, err := key.For("books", config.NewSecret(mine.secret), &concealed).Reencrypt(t.Context(), []*v2.EncryptedData{other.encrypt(t), mine.encrypt(t)})
 	require.NoError(t, err)
 	require.Len(t, passwords, 1)
-	require.Equal(t, []string{word}, concealed)
+	require.Equal(t, concealer{word}, concealed)
 
 	own := &jose.JSONWebKey{}
 	require.NoError(t, own.UnmarshalJSON([]byte(key.Private())))
 	require.Equal(t, word, opened(t, own, passwords))
 	// And as an unmodified connector is given the key.
-	own, err = crypto.ParseClientSecret([]byte(password.ClientSecret(key.Private())), true)
+	own, err = crypto.ParseClientSecret([]byte("baton-host:passwords:v1:"+base64.RawURLEncoding.EncodeToString([]byte(key.Private()))), true)
 	require.NoError(t, err)
 	require.Equal(t, word, opened(t, own, passwords))
 }
@@ -87,10 +93,12 @@ func TestAPasswordThatCannotBeOpenedSaysWhoseItIs(t *testing.T) {
 		"the secret is none":     {"a:b:v1:nothing", mine.encrypt(t), "the upload's client secret is not one of C1"},
 		"there is no secret yet": {"", mine.encrypt(t), "the upload's client secret is not one of C1"},
 	} {
-		_, err := key.For("books", func() string { return c.secret }, func(string) { t.Error("the plugin gets nothing") }).Reencrypt(t.Context(), []*v2.EncryptedData{c.password})
+		var concealed concealer
+		_, err := key.For("books", config.NewSecret(c.secret), &concealed).Reencrypt(t.Context(), []*v2.EncryptedData{c.password})
 		require.ErrorContains(t, err, c.want, name)
 		require.ErrorContains(t, err, `for upload "books"`, name)
 		require.NotContains(t, err.Error(), word, name)
+		require.Empty(t, concealed, "the plugin gets nothing: %s", name)
 	}
 }
 
@@ -105,7 +113,7 @@ func TestAKeyIsNotPrinted(t *testing.T) {
 	require.NotEmpty(t, private.D)
 	encoded, err := json.Marshal(map[string]any{"key": key})
 	require.NoError(t, err)
-	passage := key.For("books", func() string { return "the-client-secret" }, func(string) {})
+	passage := key.For("books", config.NewSecret("the-client-secret"), &concealer{})
 	for _, text := range []string{
 		fmt.Sprint(key), fmt.Sprintf("%+v %#v %s %q", key, key, key, key), fmt.Sprintf("%+v", passage), fmt.Sprintf("%#v", passage), string(encoded),
 	} {
