@@ -15,8 +15,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/broker"
 	"github.com/batonhost/baton-host/host/internal/config"
-	"github.com/batonhost/baton-host/host/internal/password"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
@@ -32,7 +32,7 @@ type Plugin struct {
 
 	options Options           // of its fleet, once it was started
 	running *supervise.Plugin // nil before Start
-	key     *password.Key     // which opens passwords; nil if keyErr says why not
+	key     *broker.Key       // which opens passwords; nil if keyErr says why not
 	keyErr  error
 	bound   *config.Bound // the configuration of the last process
 
@@ -99,7 +99,7 @@ func (p *Plugin) settings(options Options) supervise.Settings {
 		restarts = -1 // As Settings have it.
 	}
 	p.options = options
-	p.key, p.keyErr = password.NewKey()
+	p.key, p.keyErr = broker.NewKey()
 	spec := p.Spec()
 	spec.Telemetry = options.Telemetry
 	return supervise.Settings{

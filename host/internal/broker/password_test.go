@@ -1,4 +1,4 @@
-package password_test
+package broker_test
 
 import (
 	"encoding/base64"
@@ -12,8 +12,8 @@ import (
 	"github.com/go-jose/go-jose/v4"
 	"github.com/stretchr/testify/require"
 
+	"github.com/batonhost/baton-host/host/internal/broker"
 	"github.com/batonhost/baton-host/host/internal/config"
-	"github.com/batonhost/baton-host/host/internal/password"
 )
 
 const word = "pass-c4n4ry-word"
@@ -56,7 +56,7 @@ func (c *concealer) Conceal(text string) { *c = append(*c, text) }
 
 func TestAPluginOpensWithItsOwnKeyWhatC1EncryptedForTheUpload(t *testing.T) {
 	t.Parallel()
-	key, err := password.NewKey()
+	key, err := broker.NewKey()
 	require.NoError(t, err)
 	mine, other := newUpload(t), newUpload(t)
 	var concealed concealer
@@ -76,7 +76,7 @@ func TestAPluginOpensWithItsOwnKeyWhatC1EncryptedForTheUpload(t *testing.T) {
 
 func TestAPasswordThatCannotBeOpenedSaysWhoseItIs(t *testing.T) {
 	t.Parallel()
-	key, err := password.NewKey()
+	key, err := broker.NewKey()
 	require.NoError(t, err)
 	mine, other := newUpload(t), newUpload(t)
 	damaged, unmarked := mine.encrypt(t), mine.encrypt(t)
@@ -104,7 +104,7 @@ func TestAPasswordThatCannotBeOpenedSaysWhoseItIs(t *testing.T) {
 
 func TestAKeyIsNotPrinted(t *testing.T) {
 	t.Parallel()
-	key, err := password.NewKey()
+	key, err := broker.NewKey()
 	require.NoError(t, err)
 	var private struct {
 		D string `json:"d"`
@@ -120,7 +120,7 @@ func TestAKeyIsNotPrinted(t *testing.T) {
 		require.NotContains(t, text, private.D)
 		require.NotContains(t, text, "the-client-secret")
 	}
-	another, err := password.NewKey()
+	another, err := broker.NewKey()
 	require.NoError(t, err)
 	require.NotEqual(t, key.Private(), another.Private())
 }

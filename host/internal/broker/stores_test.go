@@ -1,4 +1,4 @@
-package session_test
+package broker_test
 
 import (
 	"bytes"
@@ -25,7 +25,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
-	"github.com/batonhost/baton-host/host/internal/session"
+	"github.com/batonhost/baton-host/host/internal/broker"
 )
 
 const (
@@ -49,10 +49,10 @@ type file struct {
 	store c1zstore.Store
 	id    string
 	path  string
-	sync  *session.Sync
+	sync  *broker.Sync
 }
 
-func begin(t *testing.T, stores *session.Stores, engine c1zstore.Engine, plugins ...string) *file {
+func begin(t *testing.T, stores *broker.Stores, engine c1zstore.Engine, plugins ...string) *file {
 	t.Helper()
 	f := &file{path: filepath.Join(t.TempDir(), "sync.c1z"), sync: stores.Begin()}
 	var err error
@@ -105,7 +105,7 @@ func TestEqualKeysOfTwoPluginsAreTwoNotes(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(t *testing.T, engine c1zstore.Engine) {
 		t.Helper()
-		stores := &session.Stores{}
+		stores := &broker.Stores{}
 		f := begin(t, stores, engine, "app", "app-2")
 		one, two := reached(t, stores.Plugin("app")), reached(t, stores.Plugin("app-2"))
 		for name, store := range map[string]sessions.SessionStore{"one": one, "two": two} {
@@ -137,7 +137,7 @@ func TestSyncsOverOneProcessKeepTheirNotesApart(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(t *testing.T, engine c1zstore.Engine) {
 		t.Helper()
-		stores := &session.Stores{}
+		stores := &broker.Stores{}
 		store := reached(t, stores.Plugin("app"))
 		first, second := begin(t, stores, engine, "app"), begin(t, stores, engine, "app")
 		require.NoError(t, store.Set(t.Context(), "key", []byte("first"), first.in("")...))
@@ -153,7 +153,7 @@ func TestLargeNotesArePagedAndBounded(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(t *testing.T, engine c1zstore.Engine) {
 		t.Helper()
-		stores := &session.Stores{}
+		stores := &broker.Stores{}
 		f := begin(t, stores, engine, "app", "other")
 		store := reached(t, stores.Plugin("app"))
 		require.NoError(t, reached(t, stores.Plugin("other")).Set(t.Context(), "key", []byte("not mine"), f.in("")...))
@@ -188,7 +188,7 @@ func TestLargeNotesArePagedAndBounded(t *testing.T) {
 
 func TestACallForASyncThatDoesNotRunSaysSo(t *testing.T) {
 	t.Parallel()
-	stores := &session.Stores{}
+	stores := &broker.Stores{}
 	store := reached(t, stores.Plugin("app"))
 	running := begin(t, stores, c1zstore.EnginePebble, "another")
 	ended, closed, broken := begin(t, stores, c1zstore.EnginePebble, "app"), begin(t, stores, c1zstore.EnginePebble, "app"), begin(t, stores, c1zstore.EnginePebble, "app")
@@ -223,7 +223,7 @@ func TestNothingIsLeftInTheFile(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(t *testing.T, engine c1zstore.Engine) {
 		t.Helper()
-		stores := &session.Stores{}
+		stores := &broker.Stores{}
 		f := begin(t, stores, engine, "app", "other")
 		for _, plugin := range []string{"app", "other"} {
 			require.NoError(t, reached(t, stores.Plugin(plugin)).Set(t.Context(), "key", []byte("a note"), f.in("")...))
@@ -246,7 +246,7 @@ func TestAFileIsNotClosedUnderACall(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(t *testing.T, engine c1zstore.Engine) {
 		t.Helper()
-		stores := &session.Stores{}
+		stores := &broker.Stores{}
 		f := begin(t, stores, engine, "app")
 		store := reached(t, stores.Plugin("app"))
 		var calling sync.WaitGroup
@@ -292,13 +292,13 @@ func (s *slowStore) Set(context.Context, string, []byte, ...sessions.SessionStor
 
 func TestAStoreIsGivenBackWhenNoCallIsInItAnyMore(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(*session.Sync){
-		"at the end":          func(s *session.Sync) { _ = s.End(context.Background()) },
-		"before it is closed": func(s *session.Sync) { s.SetSessionStore(context.Background(), nil) },
+	for name, end := range map[string]func(*broker.Sync){
+		"at the end":          func(s *broker.Sync) { _ = s.End(context.Background()) },
+		"before it is closed": func(s *broker.Sync) { s.SetSessionStore(context.Background(), nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			stores := &session.Stores{}
+			stores := &broker.Stores{}
 			slow := &slowStore{entered: make(chan struct{})}
 			f := &file{id: "abcdefghijklmnopqrstuvwxyz0", sync: stores.Begin()}
 			f.sync.SetSessionStore(t.Context(), slow)
