@@ -95,7 +95,7 @@ func (p *Process) askAll(ctx context.Context, made *image) (prebuilt.Told, error
 func (p *Process) ask(ctx context.Context, made *image, command []string) (string, error) {
 	spec := p.spec
 	spec.Args = slices.Concat(spec.Args, command)
-	logs := newLogWriter(zap.NewNop())
+	logs := newWriter(zap.NewNop(), nil)
 	var printed beginning
 	r := newRunner(spec, logs, made)
 	r.byInput = true
@@ -115,7 +115,7 @@ func (p *Process) ask(ctx context.Context, made *image, command []string) (strin
 		return "", ctx.Err()
 	}
 	if !r.state.Success() {
-		return "", fmt.Errorf("failed (%s)%s", r.state, logs.lastWords())
+		return "", fmt.Errorf("failed (%s)%s", r.state, logs.LastWords())
 	}
 	return printed.String(), nil
 }

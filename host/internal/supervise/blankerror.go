@@ -1,11 +1,6 @@
 package supervise
 
 import (
-	"context"
-	"errors"
-	"io"
-
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/reflect/protopath"
 	"google.golang.org/protobuf/reflect/protorange"
@@ -14,9 +9,10 @@ import (
 	"github.com/batonhost/baton-host/plugin/redact"
 )
 
-// blankError blanks the values of secrets in an error of a plugin: in its text,
+// BlankError blanks the values of secrets in an error of the plugin: in its text,
 // and in the texts of its details, whatever their type. Code and details stay.
-func blankError(secrets *redact.Redactor, err error) error {
+func (w *Writer) BlankError(err error) error {
+	secrets := w.redactor()
 	told := status.Convert(err).Proto()
 	b := blanker{secrets: secrets}
 	if protorange.Range(told.ProtoReflect(), b.value) != nil {
@@ -84,33 +80,4 @@ func (b *blanker) set(path protopath.Values, to protoreflect.Value) {
 	case protopath.MapIndexStep:
 		parent.Map().Set(last.Step.MapIndex(), to)
 	}
-}
-
-// explainStream is explainCall for a stream, whose end is no failure.
-func (p *Process) explainStream(ctx context.Context, err error) error {
-	if errors.Is(err, io.EOF) {
-		return err
-	}
-	return p.explainCall(ctx, err)
-}
-
-// explainedStream explains the errors of a stream as those of other calls.
-type explainedStream struct {
-	grpc.ClientStream
-	process *Process
-	method  string
-	// explain knows the context of who opened the stream: the stream's own ends with it.
-	explain func(error) error
-}
-
-// RecvMsg ends the process if the next message does not come within the call
-// timeout. The whole stream has none: a caller may leave it half-read, which is not
-// the plugin's fault.
-func (s explainedStream) RecvMsg(message any) error {
-	defer s.process.limitCall(s.method, nil).Stop()
-	return s.explain(s.ClientStream.RecvMsg(message))
-}
-
-func (s explainedStream) SendMsg(message any) error {
-	return s.explain(s.ClientStream.SendMsg(message))
 }

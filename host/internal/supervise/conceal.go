@@ -19,6 +19,6 @@ func (p *Plugin) Conceal(text string) {
 	kept := p.concealed[max(0, len(p.concealed)+1-mostConcealed):]
 	p.concealed = append(slices.Clone(kept), text)
 	if p.process != nil {
-		p.process.logs.conceal(p.concealed)
+		p.process.logs.Conceal(p.concealed)
 	}
 }

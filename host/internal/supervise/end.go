@@ -32,7 +32,7 @@ func (p *Process) exit() *ExitError {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return &ExitError{
-		Instance: p.spec.Instance, Reason: p.reason, LastLines: p.logs.lastLines(),
+		Instance: p.spec.Instance, Reason: p.reason, LastLines: p.logs.LastLines(),
 		State: p.runner.state.String(), ExitCode: p.runner.state.ExitCode(),
 	}
 }
@@ -66,7 +66,7 @@ func (p *Process) Stop(ctx context.Context) {
 		stopCtx, cancel := context.WithTimeout(ctx, stopTimeout)
 		defer cancel()
 		if _, err := p.client.Stop(stopCtx, &pluginv1.StopRequest{}); err != nil {
-			p.log.Debug("the plugin did not stop when asked", zap.Error(blankError(p.logs.redactor(), err)))
+			p.log.Debug("the plugin did not stop when asked", zap.Error(p.logs.BlankError(err)))
 		}
 		p.end()
 	})
@@ -87,3 +87,6 @@ func (p *Process) end() {
 	_ = p.runner.Kill(context.Background())
 	_ = p.socketDir.Remove()
 }
+
+// Kill ends the process at once, with all its group. Stop is called nevertheless.
+func (p *Process) Kill() { _ = p.runner.Kill(context.Background()) }

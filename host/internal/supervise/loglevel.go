@@ -7,10 +7,10 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// withLevel is a logger for a plugin that has a level of its own: it writes where
+// WithLevel is a logger for a plugin that has a level of its own: it writes where
 // the host's logger writes, whatever the host's level is. Without a name it is the
 // host's logger.
-func withLevel(log *zap.Logger, name string) (*zap.Logger, error) {
+func WithLevel(log *zap.Logger, name string) (*zap.Logger, error) {
 	if name == "" {
 		return log, nil
 	}

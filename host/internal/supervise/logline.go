@@ -16,9 +16,9 @@ import (
 // longestLine is how much of one line of a plugin's log is kept, in bytes.
 const longestLine = 16 << 10
 
-// logStream parts what a plugin writes into lines. What it keeps is bounded,
+// Stream parts what a plugin writes into lines. What it keeps is bounded,
 // whatever is written.
-type logStream struct {
+type Stream struct {
 	to func(line string, cut bool)
 
 	mu   sync.Mutex
@@ -27,7 +27,7 @@ type logStream struct {
 }
 
 // Write never fails.
-func (s *logStream) Write(p []byte) (int, error) {
+func (s *Stream) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	rest := p
@@ -43,13 +43,13 @@ func (s *logStream) Write(p []byte) (int, error) {
 }
 
 // flush ends an unfinished line.
-func (s *logStream) flush() {
+func (s *Stream) flush() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.emit()
 }
 
-func (s *logStream) append(part []byte) {
+func (s *Stream) append(part []byte) {
 	if room := longestLine - len(s.line); len(part) > room {
 		part = part[:room]
 		s.cut = true
@@ -57,7 +57,7 @@ func (s *logStream) append(part []byte) {
 	s.line = append(s.line, part...)
 }
 
-func (s *logStream) emit() {
+func (s *Stream) emit() {
 	cut := s.cut
 	if cut {
 		s.line = withoutHalfRune(s.line)
@@ -162,7 +162,7 @@ var panicBeginnings = []string{
 	"Traceback (most recent call last):",
 }
 
-func beginsPanic(text string) bool {
+func BeginsPanic(text string) bool {
 	return slices.ContainsFunc(panicBeginnings, func(beginning string) bool { return strings.HasPrefix(text, beginning) })
 }
 

@@ -47,7 +47,7 @@ func TestMemoryThatMayNotBeExecuted(t *testing.T) {
 			spec := Spec{Instance: "test", Path: path}.withDefaults()
 			made := inMemory(notExecutable(t, content), dir)
 			for range 2 {
-				r := newRunner(spec, newLogWriter(zap.NewNop()), made)
+				r := newRunner(spec, newWriter(zap.NewNop(), nil), made)
 				r.output = io.Discard
 				require.NoError(t, r.Start(t.Context()))
 				<-r.exited
@@ -66,7 +66,7 @@ func TestMemoryThatMayNotBeExecuted(t *testing.T) {
 		copied, err := made.onDisk()
 		require.NoError(t, err)
 		require.NoError(t, os.Chmod(copied, 0o600)) // As on a file system that allows no programs.
-		r := newRunner(Spec{Instance: "test", Path: "/bin/true"}.withDefaults(), newLogWriter(zap.NewNop()), made)
+		r := newRunner(Spec{Instance: "test", Path: "/bin/true"}.withDefaults(), newWriter(zap.NewNop(), nil), made)
 		err = r.Start(t.Context())
 		require.ErrorIs(t, err, os.ErrPermission)
 		require.Contains(t, fmt.Sprintf("%s%s", notStartable("/bin/true", err), err), "its verified copy may not be executed; set TMPDIR to a directory on a file system that allows programs")

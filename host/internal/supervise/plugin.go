@@ -175,7 +175,7 @@ func (p *Plugin) set(state State, process *Process, err error) {
 	p.status.State, p.status.PID, p.status.Err, p.status.Manifest = state, 0, err, p.manifest
 	if process != nil {
 		p.status.PID = process.PID()
-		process.logs.conceal(p.concealed)
+		process.logs.Conceal(p.concealed)
 	}
 	p.process = process
 	p.once = p.once || state == Ready

@@ -3,8 +3,10 @@ package supervise
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -30,19 +32,19 @@ const (
 	dropNotice = time.Second
 )
 
-// logWriter takes what a plugin writes to its log and to standard output and logs
+// Writer takes what a plugin writes to its log and to standard output and logs
 // it line by line under the plugin's name. Nothing that a plugin can write harms
 // it: a line is cut, not grown; what is no JSON is text; what a terminal would
 // take for a command is escaped; a flood is cut down; values of secrets are
 // blanked.
-type logWriter struct {
+type Writer struct {
 	// stderr is the log proper, and stdout what should not be there: standard
 	// output carries the handshake and nothing else. Both end with the process.
 	// synced is standard error as go-plugin brings it, and printed standard
 	// output: what is written to os.Stderr and os.Stdout once go-plugin serves.
-	stderr, stdout, synced, printed *logStream
+	Stderr, Stdout, Synced, Printed *Stream
 
-	observe func(Line) // is told every line; nil is nobody
+	observe func(Line) // receives every line; nil: nobody does
 
 	mu      sync.Mutex
 	log     *zap.Logger
@@ -56,39 +58,41 @@ type logWriter struct {
 	notice                *time.Timer // logs how many were dropped; nil while there are none
 }
 
-func newLogWriter(log *zap.Logger) *logWriter {
-	w := &logWriter{log: log, secrets: redact.Of(), allowed: rate.NewLimiter(linesPerSecond, linesAtOnce)}
-	w.stderr = &logStream{to: w.takeLog}
-	w.synced = &logStream{to: w.takeLog}
-	w.stdout = &logStream{to: w.takeOutput}
-	w.printed = &logStream{to: w.takeOutput}
+// newWriter returns a writer that logs to log. observe receives every line, at whatever
+// level, and must be quick; it may be nil.
+func newWriter(log *zap.Logger, observe func(Line)) *Writer {
+	w := &Writer{log: log, observe: observe, secrets: redact.Of(), allowed: rate.NewLimiter(linesPerSecond, linesAtOnce)}
+	w.Stderr = &Stream{to: w.takeLog}
+	w.Synced = &Stream{to: w.takeLog}
+	w.Stdout = &Stream{to: w.takeOutput}
+	w.Printed = &Stream{to: w.takeOutput}
 	return w
 }
 
-// setPID adds the process id to every line from now on.
-func (w *logWriter) setPID(pid int) {
+// SetPID adds the process id to every line from now on.
+func (w *Writer) SetPID(pid int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.log = w.log.With(zap.Int("pid", pid))
 }
 
-// logger is where lines about the process go.
-func (w *logWriter) logger() *zap.Logger {
+// Logger returns where lines about the process go.
+func (w *Writer) Logger() *zap.Logger {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.log
 }
 
-// redact blanks the secrets of the plugin's configuration in every line from now on.
-func (w *logWriter) redact(secrets []string) {
+// Redact blanks the secrets of the plugin's configuration in every line from now on.
+func (w *Writer) Redact(secrets []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.configured = secrets
 	w.secrets = redact.Of(slices.Concat(w.configured, w.concealed)...)
 }
 
-// conceal blanks these texts too, in place of those that it was last called with.
-func (w *logWriter) conceal(texts []string) {
+// Conceal blanks these texts too, in place of those that it was last called with.
+func (w *Writer) Conceal(texts []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.concealed = texts
@@ -96,15 +100,18 @@ func (w *logWriter) conceal(texts []string) {
 }
 
 // redactor blanks the values of secrets in what the plugin sends otherwise.
-func (w *logWriter) redactor() *redact.Redactor {
+func (w *Writer) redactor() *redact.Redactor {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.secrets
 }
 
-// flush logs unfinished last lines.
-func (w *logWriter) flush() {
-	for _, stream := range []*logStream{w.stderr, w.stdout, w.synced, w.printed} {
+// Blank returns a text of the plugin as it may be seen.
+func (w *Writer) Blank(text string) string { return printable(w.redactor().Blank(text)) }
+
+// Flush logs unfinished last lines.
+func (w *Writer) Flush() {
+	for _, stream := range []*Stream{w.Stderr, w.Stdout, w.Synced, w.Printed} {
 		stream.flush()
 	}
 	w.mu.Lock()
@@ -112,9 +119,9 @@ func (w *logWriter) flush() {
 	w.tellDropped()
 }
 
-// lastLines are the latest lines that a person would read, oldest first; after a
+// LastLines returns the latest lines that a person would read, oldest first; after a
 // panic those with which it began.
-func (w *logWriter) lastLines() []string {
+func (w *Writer) LastLines() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var lines []string
@@ -125,7 +132,7 @@ func (w *logWriter) lastLines() []string {
 }
 
 // takeLog logs a line of the plugin's log at the level that it says.
-func (w *logWriter) takeLog(raw string, cut bool) {
+func (w *Writer) takeLog(raw string, cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.tell(raw, cut, false)
@@ -138,7 +145,7 @@ func (w *logWriter) takeLog(raw string, cut bool) {
 		if l.chatter {
 			l.level = zapcore.DebugLevel
 		}
-	case w.panics || beginsPanic(raw):
+	case w.panics || BeginsPanic(raw):
 		w.panics = true
 		l.panics = true
 		l.level = zapcore.ErrorLevel
@@ -148,14 +155,14 @@ func (w *logWriter) takeLog(raw string, cut bool) {
 
 // takeOutput logs a line that was written to standard output, where a plugin has
 // nothing to write.
-func (w *logWriter) takeOutput(raw string, cut bool) {
+func (w *Writer) takeOutput(raw string, cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.tell(raw, cut, true)
 	w.emit(line{level: zapcore.WarnLevel, message: raw, size: len(raw), cut: cut, output: true})
 }
 
-func (w *logWriter) emit(l line) {
+func (w *Writer) emit(l line) {
 	w.keep(l)
 	if !w.log.Core().Enabled(l.level) {
 		return
@@ -180,7 +187,7 @@ func (w *logWriter) emit(l line) {
 // keep keeps a line for the message of a crash. The first lines of a panic stay
 // in place of its last ones, which are of goroutines that have nothing to do with
 // it.
-func (w *logWriter) keep(l line) {
+func (w *Writer) keep(l line) {
 	if l.chatter {
 		return
 	}
@@ -202,7 +209,7 @@ func (w *logWriter) keep(l line) {
 }
 
 // shown is a line's message as it may be seen.
-func (w *logWriter) shown(l line) string {
+func (w *Writer) shown(l line) string {
 	if l.cut {
 		return printable(w.secrets.BlankBeginning(l.message))
 	}
@@ -210,7 +217,7 @@ func (w *logWriter) shown(l line) string {
 }
 
 // shownFields are a line's fields as they may be seen.
-func (w *logWriter) shownFields(value any) any {
+func (w *Writer) shownFields(value any) any {
 	switch value := value.(type) {
 	case string:
 		return printable(w.secrets.Blank(value))
@@ -249,7 +256,7 @@ func holdsText(value any) bool {
 }
 
 // drop counts a line that is not logged.
-func (w *logWriter) drop() {
+func (w *Writer) drop() {
 	w.dropped++
 	if w.notice == nil {
 		w.notice = time.AfterFunc(dropNotice, func() {
@@ -261,7 +268,7 @@ func (w *logWriter) drop() {
 }
 
 // tellDropped logs how many lines were dropped since it was last told.
-func (w *logWriter) tellDropped() {
+func (w *Writer) tellDropped() {
 	if w.notice == nil {
 		return
 	}
@@ -271,4 +278,54 @@ func (w *logWriter) tellDropped() {
 		w.log.Warn("lines of the plugin's log were dropped: it logs too much", zap.Int("lines", w.dropped))
 	}
 	w.dropped = 0
+}
+
+// LastWords returns the end of a sentence with the last lines, or "".
+func (w *Writer) LastWords() string {
+	lines := w.LastLines()
+	if len(lines) == 0 {
+		return ""
+	}
+	return "; its last words: " + strings.Join(lines, " / ")
+}
+
+// Line is a line that a plugin wrote, as it may be shown.
+type Line struct {
+	// Text is the line without the values of secrets.
+	Text string
+	// Output says that it went to standard output.
+	Output bool
+	// Secret says that the value of a secret was in it, however written.
+	Secret bool
+}
+
+// tell tells the observer a line, whatever level it has. The caller holds the lock.
+func (w *Writer) tell(raw string, cut, output bool) {
+	if w.observe == nil {
+		return
+	}
+	text := w.secrets.Blank(raw)
+	if cut {
+		text = w.secrets.BlankBeginning(raw)
+	}
+	w.observe(Line{Text: printable(text), Output: output, Secret: w.secrets.Finds(raw)})
+}
+
+// tellingEnds are how the name of a field of the log ends whose value is nobody's
+// business, without case and punctuation: a password that a connector has made up
+// is in no configuration, and cannot be known by its value.
+var tellingEnds = []string{
+	"password", "passwd", "passphrase", "secret", "apikey", "accesskey", "privatekey", "authorization", "cookie",
+	"accesstoken", "apitoken", "authtoken", "bearertoken", "idtoken", "refreshtoken", "sessiontoken",
+}
+
+// tellsSecret says that the field of this name holds a secret. Page tokens are none.
+func tellsSecret(name string) bool {
+	name = strings.Map(func(r rune) rune {
+		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
+			return -1
+		}
+		return unicode.ToLower(r)
+	}, name)
+	return name == "token" || slices.ContainsFunc(tellingEnds, func(end string) bool { return strings.HasSuffix(name, end) })
 }

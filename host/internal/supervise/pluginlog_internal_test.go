@@ -18,10 +18,10 @@ func TestAFloodIsCutDownToSoManyLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const lines = 20000
 		core, logs := observer.New(zap.InfoLevel)
-		w := newLogWriter(zap.New(core))
+		w := newWriter(zap.New(core), nil)
 		for _, allowed := range []int{linesAtOnce, 3 * linesPerSecond} {
 			for i := range lines {
-				_, err := fmt.Fprintf(w.stderr, "{\"level\":\"info\",\"msg\":\"flood %d\"}\n", i)
+				_, err := fmt.Fprintf(w.Stderr, "{\"level\":\"info\",\"msg\":\"flood %d\"}\n", i)
 				require.NoError(t, err)
 			}
 			time.Sleep(3 * time.Second)

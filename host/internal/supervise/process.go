@@ -44,7 +44,7 @@ const (
 type Process struct {
 	spec      Spec
 	log       *zap.Logger
-	logs      *logWriter
+	logs      *Writer
 	runner    *runner
 	client    *plugin.Client
 	conn      grpc.ClientConnInterface // carries the connector's services
@@ -88,7 +88,7 @@ func (p *Process) Describe(ctx context.Context) (*pluginv1.Manifest, error) {
 // about it. The error is about the call, never about the configuration. From
 // now on the values of the request's secrets are blanked in the plugin's log.
 func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequest) ([]*pluginv1.Diagnostic, error) {
-	p.logs.redact(redact.Secrets(request))
+	p.logs.Redact(redact.Secrets(request))
 	within := p.spec.ConfigureTimeout
 	limited, cancel := context.WithTimeout(ctx, within)
 	defer cancel()

@@ -16,10 +16,10 @@ type goPluginLogger struct {
 	hclog.Logger
 	log *zap.Logger
 	// logs knows the secrets that a plugin's error could hold.
-	logs *logWriter
+	logs *Writer
 }
 
-func newGoPluginLogger(log *zap.Logger, logs *logWriter) hclog.Logger {
+func newGoPluginLogger(log *zap.Logger, logs *Writer) hclog.Logger {
 	return goPluginLogger{Logger: hclog.NewNullLogger(), log: log, logs: logs}
 }
 
@@ -37,9 +37,8 @@ func (l goPluginLogger) debug(message string, args []any) {
 	if !l.log.Core().Enabled(zap.DebugLevel) {
 		return
 	}
-	secrets := l.logs.redactor()
 	for i, arg := range args {
-		args[i] = printable(secrets.Blank(fmt.Sprint(arg)))
+		args[i] = l.logs.Blank(fmt.Sprint(arg))
 	}
-	l.log.Sugar().Debugw(printable(secrets.Blank(message)), args...)
+	l.log.Sugar().Debugw(l.logs.Blank(message), args...)
 }

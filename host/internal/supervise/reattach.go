@@ -90,7 +90,7 @@ func attach(ctx context.Context, spec Spec) (*Process, error) {
 
 	answers := spec.StartTimeout
 	spec.StartTimeout, spec.CallTimeout, spec.HealthTimeout = patience, patience, patience
-	logs := newLogWriter(log)
+	logs := newWriter(log, nil)
 	// There is nothing to kill: what is reaped is left alone.
 	attached := &runner{logs: logs, pid: spec.Attach.PID, reaped: true, exited: make(chan struct{})}
 	p := &Process{spec: spec, log: log, logs: logs, runner: attached, attached: true}

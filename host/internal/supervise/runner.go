@@ -47,7 +47,7 @@ type runner struct {
 	cmd      *exec.Cmd
 	image    *image
 	patience time.Duration // how long a program that is being written is waited for
-	logs     *logWriter
+	logs     *Writer
 	stdout   *os.File // our end
 	lifeline *os.File // our end: held open for as long as the host lives
 	// inherited are files that the process has from descriptor 3 on. They are
@@ -71,7 +71,7 @@ type runner struct {
 }
 
 // newRunner prepares the process that executes the image of a plugin.
-func newRunner(spec Spec, logs *logWriter, made *image) *runner {
+func newRunner(spec Spec, logs *Writer, made *image) *runner {
 	cmd := exec.Command(spec.Path, spec.Args...) //nolint:gosec,noctx // Starting what the operator configured is the purpose; stop bounds the life of the process.
 	if made.memory == nil {
 		cmd.Path = made.path
@@ -137,7 +137,7 @@ func (r *runner) Start(ctx context.Context) error {
 	}
 	r.stdout = stdout
 	r.lifeline = lifeline
-	r.logs.setPID(r.pid)
+	r.logs.SetPID(r.pid)
 	go r.watch(stderr)
 	return nil
 }
@@ -150,7 +150,7 @@ func (r *runner) launch(ctx context.Context) error {
 	defer cancel()
 	err := r.launchOnce()
 	if errors.Is(err, syscall.ETXTBSY) {
-		r.logs.logger().Warn("the plugin's program is being written; trying again", zap.Error(err))
+		r.logs.Logger().Warn("the plugin's program is being written; trying again", zap.Error(err))
 	}
 	again := time.NewTicker(busyPause)
 	defer again.Stop()
@@ -244,7 +244,7 @@ func drain(drained <-chan struct{}, read *atomic.Int64) {
 func (r *runner) watch(stderr *os.File) {
 	var reading sync.WaitGroup
 	var read atomic.Int64
-	reading.Go(func() { _, _ = io.Copy(r.logs.stderr, counted{stderr, &read}) })
+	reading.Go(func() { _, _ = io.Copy(r.logs.Stderr, counted{stderr, &read}) })
 	if r.output != nil {
 		reading.Go(func() { _, _ = io.Copy(r.output, counted{r.stdout, &read}) })
 	}
@@ -261,7 +261,7 @@ func (r *runner) watch(stderr *os.File) {
 		_ = r.stdout.Close()
 	}
 	<-drained
-	r.logs.flush()
+	r.logs.Flush()
 	_ = r.stdout.Close()
 	_ = r.lifeline.Close()
 	r.state = r.cmd.ProcessState
@@ -298,7 +298,7 @@ func (r *runner) running() bool {
 
 // Stdout carries the handshake; what follows it is logged.
 func (r *runner) Stdout() io.ReadCloser {
-	return &handshakeReader{from: r.stdout, rest: r.logs.stdout}
+	return &handshakeReader{from: r.stdout, rest: r.logs.Stdout}
 }
 
 // Stderr is empty for go-plugin: the log goes to our own reader.

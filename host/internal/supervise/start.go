@@ -51,7 +51,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		return nil, fmt.Errorf("start plugin %q: make the path of its program absolute: %w", spec.Instance, err)
 	}
 	log := ctxzap.Extract(ctx).With(zap.String("plugin", spec.Instance))
-	lines, err := withLevel(log, spec.LogLevel)
+	lines, err := WithLevel(log, spec.LogLevel)
 	if err != nil {
 		return nil, fmt.Errorf("start plugin %q: %w", spec.Instance, err)
 	}
@@ -59,8 +59,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	logs := newLogWriter(lines)
-	logs.observe = spec.Observe
+	logs := newWriter(lines, spec.Observe)
 	made := &image{path: spec.Path}
 	if spec.Pin != nil {
 		if made, err = verified(spec, socketDir.Path()); err != nil {
@@ -110,8 +109,8 @@ func (p *Process) openPlugin(ctx context.Context) error {
 		StartTimeout:     p.spec.StartTimeout,
 		GRPCDialOptions:  p.spec.dialOptions(),
 		Logger:           newGoPluginLogger(p.log, p.logs),
-		SyncStdout:       p.logs.printed,
-		SyncStderr:       p.logs.synced,
+		SyncStdout:       p.logs.Printed,
+		SyncStderr:       p.logs.Synced,
 	})
 	p.hangUp = client.Kill
 	if err := p.shakeHands(ctx, client); err != nil {
@@ -253,13 +252,4 @@ func notStartable(path string, err error) string {
 	}
 }
 
-func (p *Process) lastWords() string { return p.logs.lastWords() }
-
-// lastWords is the end of a sentence with the last lines, or "".
-func (w *logWriter) lastWords() string {
-	lines := w.lastLines()
-	if len(lines) == 0 {
-		return ""
-	}
-	return "; its last words: " + strings.Join(lines, " / ")
-}
+func (p *Process) lastWords() string { return p.logs.LastWords() }

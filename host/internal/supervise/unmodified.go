@@ -118,7 +118,7 @@ func (u *unmodified) serve(ctx context.Context, service *prebuilt.Service) error
 	r := p.runner
 	r.byInput = true
 	r.inherited = service.Inherited
-	r.output = p.logs.stdout
+	r.output = p.logs.Stdout
 	r.cmd.Args = append(r.cmd.Args, prebuilt.ServiceCommand)
 	r.cmd.Env = append(r.cmd.Env,
 		prebuilt.ConfigPathEnv+"="+service.Handover.Path(),
@@ -187,7 +187,7 @@ const mostLastWords = 5
 // field that they are about.
 func (u *unmodified) objection(exit *ExitError) *pluginv1.Diagnostic {
 	lines := exit.LastLines
-	if begins := slices.IndexFunc(lines, beginsPanic); begins >= 0 {
+	if begins := slices.IndexFunc(lines, BeginsPanic); begins >= 0 {
 		// What follows is where, from the inside out.
 		lines = lines[begins:min(begins+mostLastWords, len(lines))]
 	} else if len(lines) > mostLastWords {
