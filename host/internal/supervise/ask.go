@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/host/internal/supervise/prebuilt"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -95,7 +96,7 @@ func (p *Process) askAll(ctx context.Context, made *image) (prebuilt.Told, error
 func (p *Process) ask(ctx context.Context, made *image, command []string) (string, error) {
 	spec := p.spec
 	spec.Args = slices.Concat(spec.Args, command)
-	logs := newWriter(zap.NewNop(), nil)
+	logs := pluginlog.New(zap.NewNop(), nil)
 	var printed beginning
 	r := newRunner(spec, logs, made)
 	r.byInput = true

@@ -10,6 +10,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
 )
 
 // notExecutable is memory that the kernel does not execute, whatever is asked of it: what a
@@ -47,7 +49,7 @@ func TestMemoryThatMayNotBeExecuted(t *testing.T) {
 			spec := Spec{Instance: "test", Path: path}.withDefaults()
 			made := inMemory(notExecutable(t, content), dir)
 			for range 2 {
-				r := newRunner(spec, newWriter(zap.NewNop(), nil), made)
+				r := newRunner(spec, pluginlog.New(zap.NewNop(), nil), made)
 				r.output = io.Discard
 				require.NoError(t, r.Start(t.Context()))
 				<-r.exited
@@ -66,7 +68,7 @@ func TestMemoryThatMayNotBeExecuted(t *testing.T) {
 		copied, err := made.onDisk()
 		require.NoError(t, err)
 		require.NoError(t, os.Chmod(copied, 0o600)) // As on a file system that allows no programs.
-		r := newRunner(Spec{Instance: "test", Path: "/bin/true"}.withDefaults(), newWriter(zap.NewNop(), nil), made)
+		r := newRunner(Spec{Instance: "test", Path: "/bin/true"}.withDefaults(), pluginlog.New(zap.NewNop(), nil), made)
 		err = r.Start(t.Context())
 		require.ErrorIs(t, err, os.ErrPermission)
 		require.Contains(t, fmt.Sprintf("%s%s", notStartable("/bin/true", err), err), "its verified copy may not be executed; set TMPDIR to a directory on a file system that allows programs")

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
@@ -112,7 +113,7 @@ func keepsPlugins() error {
 	}
 	children := make(chan string, 1)
 	forking := spec("fork")
-	forking.Observe = func(line supervise.Line) {
+	forking.Observe = func(line pluginlog.Line) {
 		if pid, ok := strings.CutPrefix(line.Text, "child "); ok {
 			children <- pid
 		}

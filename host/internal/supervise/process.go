@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/files"
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/plugin/redact"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
@@ -44,7 +45,7 @@ const (
 type Process struct {
 	spec      Spec
 	log       *zap.Logger
-	logs      *Writer
+	logs      *pluginlog.Writer
 	runner    *runner
 	client    *plugin.Client
 	conn      grpc.ClientConnInterface // carries the connector's services

@@ -6,6 +6,8 @@ import (
 
 	hclog "github.com/hashicorp/go-hclog"
 	"go.uber.org/zap"
+
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
 )
 
 // goPluginLogger gives go-plugin's own diagnostics to our log at debug level.
@@ -16,10 +18,10 @@ type goPluginLogger struct {
 	hclog.Logger
 	log *zap.Logger
 	// logs knows the secrets that a plugin's error could hold.
-	logs *Writer
+	logs *pluginlog.Writer
 }
 
-func newGoPluginLogger(log *zap.Logger, logs *Writer) hclog.Logger {
+func newGoPluginLogger(log *zap.Logger, logs *pluginlog.Writer) hclog.Logger {
 	return goPluginLogger{Logger: hclog.NewNullLogger(), log: log, logs: logs}
 }
 

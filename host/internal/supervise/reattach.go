@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/connectivity"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/plugin"
 )
 
@@ -90,7 +91,7 @@ func attach(ctx context.Context, spec Spec) (*Process, error) {
 
 	answers := spec.StartTimeout
 	spec.StartTimeout, spec.CallTimeout, spec.HealthTimeout = patience, patience, patience
-	logs := newWriter(log, nil)
+	logs := pluginlog.New(log, nil)
 	// There is nothing to kill: what is reaped is left alone.
 	attached := &runner{logs: logs, pid: spec.Attach.PID, reaped: true, exited: make(chan struct{})}
 	p := &Process{spec: spec, log: log, logs: logs, runner: attached, attached: true}

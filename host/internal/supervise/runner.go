@@ -17,6 +17,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/plugin"
 )
 
@@ -47,7 +48,7 @@ type runner struct {
 	cmd      *exec.Cmd
 	image    *image
 	patience time.Duration // how long a program that is being written is waited for
-	logs     *Writer
+	logs     *pluginlog.Writer
 	stdout   *os.File // our end
 	lifeline *os.File // our end: held open for as long as the host lives
 	// inherited are files that the process has from descriptor 3 on. They are
@@ -71,7 +72,7 @@ type runner struct {
 }
 
 // newRunner prepares the process that executes the image of a plugin.
-func newRunner(spec Spec, logs *Writer, made *image) *runner {
+func newRunner(spec Spec, logs *pluginlog.Writer, made *image) *runner {
 	cmd := exec.Command(spec.Path, spec.Args...) //nolint:gosec,noctx // Starting what the operator configured is the purpose; stop bounds the life of the process.
 	if made.memory == nil {
 		cmd.Path = made.path

@@ -5,6 +5,7 @@ import (
 
 	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/internal/telemetry"
 	"github.com/batonhost/baton-host/plugin"
 )
@@ -56,7 +57,7 @@ type Spec struct {
 	Sessions v1.BatonSessionServiceServer
 	// Observe is told every line that the plugin writes, at whatever level. It must
 	// be quick. Nil observes nothing.
-	Observe func(Line)
+	Observe func(pluginlog.Line)
 	// Attach is a plugin that runs already, to be attached to in place of starting
 	// one: for development. Nil starts one.
 	Attach *plugin.Attachment

@@ -23,6 +23,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/batonhost/baton-host/host/internal/errtext"
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/internal/mutualtls"
 	"github.com/batonhost/baton-host/plugin"
 )
@@ -51,7 +52,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		return nil, fmt.Errorf("start plugin %q: make the path of its program absolute: %w", spec.Instance, err)
 	}
 	log := ctxzap.Extract(ctx).With(zap.String("plugin", spec.Instance))
-	lines, err := WithLevel(log, spec.LogLevel)
+	lines, err := pluginlog.WithLevel(log, spec.LogLevel)
 	if err != nil {
 		return nil, fmt.Errorf("start plugin %q: %w", spec.Instance, err)
 	}
@@ -59,7 +60,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	logs := newWriter(lines, spec.Observe)
+	logs := pluginlog.New(lines, spec.Observe)
 	made := &image{path: spec.Path}
 	if spec.Pin != nil {
 		if made, err = verified(spec, socketDir.Path()); err != nil {

@@ -18,6 +18,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/host/internal/supervise/prebuilt"
 	"github.com/batonhost/baton-host/internal/schema"
 	"github.com/batonhost/baton-host/plugin"
@@ -187,7 +188,7 @@ const mostLastWords = 5
 // field that they are about.
 func (u *unmodified) objection(exit *ExitError) *pluginv1.Diagnostic {
 	lines := exit.LastLines
-	if begins := slices.IndexFunc(lines, BeginsPanic); begins >= 0 {
+	if begins := slices.IndexFunc(lines, pluginlog.BeginsPanic); begins >= 0 {
 		// What follows is where, from the inside out.
 		lines = lines[begins:min(begins+mostLastWords, len(lines))]
 	} else if len(lines) > mostLastWords {

@@ -1,4 +1,4 @@
-package supervise
+package pluginlog
 
 import (
 	"fmt"
@@ -18,7 +18,7 @@ func TestAFloodIsCutDownToSoManyLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const lines = 20000
 		core, logs := observer.New(zap.InfoLevel)
-		w := newWriter(zap.New(core), nil)
+		w := New(zap.New(core), nil)
 		for _, allowed := range []int{linesAtOnce, 3 * linesPerSecond} {
 			for i := range lines {
 				_, err := fmt.Fprintf(w.Stderr, "{\"level\":\"info\",\"msg\":\"flood %d\"}\n", i)

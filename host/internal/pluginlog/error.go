@@ -1,4 +1,4 @@
-package supervise
+package pluginlog
 
 import (
 	"google.golang.org/grpc/status"

@@ -1,4 +1,11 @@
-package supervise
+// Package pluginlog takes what a plugin writes, to its log and to standard output, and
+// logs it line by line: cut, redacted, at a level.
+//
+// Package proc calls it with what a process writes, and package supervise to blank the
+// secrets of a plugin's configuration in its lines and its errors. It must never let
+// anything that a plugin writes harm the host, fill its disk, reach a terminal as a
+// command, or leak a secret.
+package pluginlog
 
 import (
 	"fmt"
@@ -58,9 +65,9 @@ type Writer struct {
 	notice                *time.Timer // logs how many were dropped; nil while there are none
 }
 
-// newWriter returns a writer that logs to log. observe receives every line, at whatever
+// New returns a writer that logs to log. observe receives every line, at whatever
 // level, and must be quick; it may be nil.
-func newWriter(log *zap.Logger, observe func(Line)) *Writer {
+func New(log *zap.Logger, observe func(Line)) *Writer {
 	w := &Writer{log: log, observe: observe, secrets: redact.Of(), allowed: rate.NewLimiter(linesPerSecond, linesAtOnce)}
 	w.Stderr = &Stream{to: w.takeLog}
 	w.Synced = &Stream{to: w.takeLog}
