@@ -31,17 +31,17 @@ var told = struct {
 // askManifest asks an unmodified connector what it is, by its own commands. It
 // returns what the toolchain wrote into the executable too, which is nothing in a
 // script.
-func (p *Process) askManifest(ctx context.Context, made *image) (*pluginv1.Manifest, prebuilt.Build, error) {
+func (p *Process) askManifest(ctx context.Context, command Command) (*pluginv1.Manifest, prebuilt.Build, error) {
 	build, ok := prebuilt.Read(p.spec.Path)
-	if ok && build.Platform != "" && build.Platform != here {
-		return nil, build, fmt.Errorf("it is built for %s, and this is %s; install the release for this system", build.Platform, here)
+	if ok && build.Platform != "" && build.Platform != Platform {
+		return nil, build, fmt.Errorf("it is built for %s, and this is %s; install the release for this system", build.Platform, Platform)
 	}
 	id := p.spec.fileID()
 	told.Lock()
 	answers, known := told.by[id]
 	told.Unlock()
 	if !known {
-		asked, err := p.askAll(ctx, made)
+		asked, err := p.askAll(ctx, command)
 		if err != nil {
 			return nil, build, err
 		}
@@ -71,15 +71,15 @@ func (s Spec) fileID() string {
 
 // askAll runs the commands that tell, at the same time. Only the first has to
 // work.
-func (p *Process) askAll(ctx context.Context, made *image) (prebuilt.Told, error) {
+func (p *Process) askAll(ctx context.Context, command Command) (prebuilt.Told, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.spec.StartTimeout)
 	defer cancel()
 	var answers prebuilt.Told
 	var failed error
 	var asking sync.WaitGroup
-	asking.Go(func() { answers.Schema, failed = p.ask(ctx, made, prebuilt.SchemaCommand) })
-	asking.Go(func() { answers.Version, _ = p.ask(ctx, made, prebuilt.VersionCommand) })
-	asking.Go(func() { answers.Capabilities, _ = p.ask(ctx, made, prebuilt.CapabilitiesCommand) })
+	asking.Go(func() { answers.Schema, failed = p.ask(ctx, command, prebuilt.SchemaCommand) })
+	asking.Go(func() { answers.Version, _ = p.ask(ctx, command, prebuilt.VersionCommand) })
+	asking.Go(func() { answers.Capabilities, _ = p.ask(ctx, command, prebuilt.CapabilitiesCommand) })
 	asking.Wait()
 	if _, notExecuted := errors.AsType[syscall.Errno](failed); notExecuted {
 		return prebuilt.Told{}, failed
@@ -93,30 +93,29 @@ func (p *Process) askAll(ctx context.Context, made *image) (prebuilt.Told, error
 
 // ask runs a command of the connector that prints something and ends. The
 // connector is given no configuration.
-func (p *Process) ask(ctx context.Context, made *image, command []string) (string, error) {
-	spec := p.spec
-	spec.Args = slices.Concat(spec.Args, command)
+func (p *Process) ask(ctx context.Context, command Command, args []string) (string, error) {
+	command.Args = slices.Concat(command.Args, args)
 	logs := pluginlog.New(zap.NewNop(), nil)
 	var printed beginning
-	r := newRunner(spec, logs, made)
-	r.byInput = true
-	r.output = &printed
-	r.cmd.Dir = p.socketDir.Path() // No configuration of its own is found here.
+	command.ByInput = true
+	command.Output = &printed
+	command.Dir = p.socketDir.Path() // No configuration of its own is found here.
+	r := newRunner(command, logs)
 	if err := r.Start(ctx); err != nil {
-		return "", fmt.Errorf("cannot be started: %s%w", notStartable(spec.Path, err), err)
+		return "", fmt.Errorf("cannot be started: %s%w", Obstacle(command.Path, err), err)
 	}
 	select {
-	case <-r.exited:
+	case <-r.Exited():
 	case <-ctx.Done():
-		_ = r.Kill(context.WithoutCancel(ctx))
-		<-r.exited
+		_ = r.Kill()
+		<-r.Exited()
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
 			return "", fmt.Errorf("did not end within %s", p.spec.StartTimeout)
 		}
 		return "", ctx.Err()
 	}
-	if !r.state.Success() {
-		return "", fmt.Errorf("failed (%s)%s", r.state, logs.LastWords())
+	if !r.State().Success() {
+		return "", fmt.Errorf("failed (%s)%s", r.State(), logs.LastWords())
 	}
 	return printed.String(), nil
 }

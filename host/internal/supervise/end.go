@@ -15,7 +15,7 @@ func (p *Process) waitExit(ctx context.Context, wait time.Duration) *ExitError {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	select {
-	case <-p.runner.exited:
+	case <-p.runner.Exited():
 	case <-ctx.Done():
 		if !p.gone() {
 			return nil
@@ -33,7 +33,7 @@ func (p *Process) exit() *ExitError {
 	defer p.mu.Unlock()
 	return &ExitError{
 		Instance: p.spec.Instance, Reason: p.reason, LastLines: p.logs.LastLines(),
-		State: p.runner.state.String(), ExitCode: p.runner.state.ExitCode(),
+		State: p.runner.State().String(), ExitCode: p.runner.State().ExitCode(),
 	}
 }
 
@@ -45,18 +45,11 @@ func (p *Process) condemn(reason string) {
 		p.reason = reason
 	}
 	p.mu.Unlock()
-	_ = p.runner.Kill(context.Background())
+	_ = p.runner.Kill()
 }
 
 // gone says that the process has ended.
-func (p *Process) gone() bool {
-	select {
-	case <-p.runner.exited:
-		return true
-	default:
-		return false
-	}
-}
+func (p *Process) gone() bool { return p.runner.IsGone() }
 
 // Stop asks the plugin to finish, gives its process a moment to end and then
 // ends it with what is left of its process group. It returns within about
@@ -79,14 +72,14 @@ func (p *Process) end() {
 		p.detach()
 		return
 	}
-	timer := time.AfterFunc(killAfter, func() { _ = p.runner.Kill(context.Background()) })
+	timer := time.AfterFunc(killAfter, func() { _ = p.runner.Kill() })
 	p.hangUp()
 	timer.Stop()
 	// After a start that failed go-plugin may know of no process, and its Kill does
 	// nothing.
-	_ = p.runner.Kill(context.Background())
+	_ = p.runner.Kill()
 	_ = p.socketDir.Remove()
 }
 
 // Kill ends the process at once, with all its group. Stop is called nevertheless.
-func (p *Process) Kill() { _ = p.runner.Kill(context.Background()) }
+func (p *Process) Kill() { _ = p.runner.Kill() }

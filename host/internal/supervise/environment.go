@@ -19,9 +19,9 @@ var allowedVariables = []string{
 	"SystemRoot", "TEMP", "TMP", "USERPROFILE",
 }
 
-// pluginEnvironment is the host's environment reduced to the allow-list and the
-// further names that the operator gave for this plugin.
-func pluginEnvironment(further []string) []string {
+// Environment returns the host's environment reduced to the allow-list and the further
+// names that the operator gave for a plugin.
+func Environment(further []string) []string {
 	var environment []string
 	for _, variable := range os.Environ() {
 		name, _, _ := strings.Cut(variable, "=")

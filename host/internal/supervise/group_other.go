@@ -19,5 +19,5 @@ func killGroup(pid int) error {
 	return process.Kill()
 }
 
-// inheritsDescriptors says whether a child can be given a lifeline.
-const inheritsDescriptors = false
+// InheritsDescriptors says whether a child can be given a lifeline.
+const InheritsDescriptors = false

@@ -18,5 +18,5 @@ func killGroup(pid int) error {
 	return syscall.Kill(-pid, syscall.SIGKILL)
 }
 
-// inheritsDescriptors says whether a child can be given a lifeline.
-const inheritsDescriptors = true
+// InheritsDescriptors says whether a child can be given a lifeline.
+const InheritsDescriptors = true

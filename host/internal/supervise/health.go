@@ -31,7 +31,7 @@ func (p *Process) watchHealth() {
 	reached := time.Now()
 	for {
 		select {
-		case <-p.runner.exited:
+		case <-p.runner.Exited():
 			return
 		case <-pause.C:
 		}
@@ -43,7 +43,7 @@ func (p *Process) watchHealth() {
 			p.condemn(fmt.Sprintf("did not answer a health check within %s", p.spec.HealthTimeout))
 		case code != codes.Unavailable:
 			reached = time.Now()
-		case time.Since(reached) > p.spec.HealthTimeout && p.runner.running():
+		case time.Since(reached) > p.spec.HealthTimeout && p.runner.IsRunning():
 			p.condemn(fmt.Sprintf("took no connection for %s", p.spec.HealthTimeout))
 		}
 	}

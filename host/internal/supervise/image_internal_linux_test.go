@@ -40,15 +40,15 @@ func TestAFileThatWasChangedIsReadAgain(t *testing.T) {
 			require.NoError(t, os.Chtimes(path, long, long))
 			sum, err := sumOf(path, io.Discard)
 			require.NoError(t, err)
-			spec := Spec{Instance: "test", Pin: &Pin{Executable: sum}}
+			pin, program := &Pin{Executable: sum}, Program{Instance: "test", Path: path}
 			remembered, err := inodeOf(path)
 			require.NoError(t, err)
 			known := &sealed{from: map[string]inode{path: remembered}}
-			require.NoError(t, known.verify(spec, path))
+			require.NoError(t, known.verify(pin, program))
 			require.Contains(t, known.from, path, "it was not read again")
 
 			change(t, path)
-			require.Error(t, known.verify(spec, path))
+			require.Error(t, known.verify(pin, program))
 			require.NotContains(t, known.from, path)
 		})
 	}
@@ -63,6 +63,6 @@ func TestAFileThatHasJustBeenWrittenIsNotRemembered(t *testing.T) {
 	sum, err := sumOf(path, io.Discard)
 	require.NoError(t, err)
 	known := &sealed{from: map[string]inode{}}
-	require.NoError(t, known.read(Spec{Instance: "test", Pin: &Pin{Executable: sum}}, path, io.Discard))
+	require.NoError(t, known.read(&Pin{Executable: sum}, Program{Instance: "test", Path: path}, io.Discard))
 	require.Empty(t, known.from)
 }

@@ -41,27 +41,27 @@ type inode struct {
 // further change: they are those of the system's clock, which goes in steps.
 const settledAfter = 2 * time.Second
 
-// imageOf puts the executable into memory, sealed, so that what was verified is
+// image puts the executable into memory, sealed, so that what was verified is
 // what is executed.
-func imageOf(spec Spec, path, dir string) (*image, error) {
+func (p *Pin) image(program Program, dir string) (*Image, error) {
 	images.Lock()
-	known := images.bySum[spec.Pin.Executable]
+	known := images.bySum[p.Executable]
 	if known == nil {
 		known = &sealed{from: map[string]inode{}}
-		images.bySum[spec.Pin.Executable] = known
+		images.bySum[p.Executable] = known
 	}
 	images.Unlock()
 
 	known.mu.Lock()
 	defer known.mu.Unlock()
 	if known.memory != nil {
-		return inMemory(known.memory, dir), known.verify(spec, path)
+		return InMemory(known.memory, dir), known.verify(p, program)
 	}
 	memory, err := memoryFile()
 	if err != nil {
-		return copied(spec, path, dir) // Not allowed here: by vm.memfd_noexec or seccomp, say.
+		return p.copied(program, dir) // Not allowed here: by vm.memfd_noexec or seccomp, say.
 	}
-	if err = known.read(spec, path, memory); err == nil {
+	if err = known.read(p, program, memory); err == nil {
 		_, err = unix.FcntlInt(memory.Fd(), unix.F_ADD_SEALS, unix.F_SEAL_WRITE|unix.F_SEAL_SHRINK|unix.F_SEAL_GROW|unix.F_SEAL_SEAL)
 	}
 	if err != nil {
@@ -69,32 +69,33 @@ func imageOf(spec Spec, path, dir string) (*image, error) {
 		if _, refused := errors.AsType[*PinError](err); refused {
 			return nil, err
 		}
-		return copied(spec, path, dir) // Memory cannot hold it, or cannot be sealed.
+		return p.copied(program, dir) // Memory cannot hold it, or cannot be sealed.
 	}
 	known.memory = memory
-	return inMemory(memory, dir), nil
+	return InMemory(memory, dir), nil
 }
 
-// verify says that the file is not the pinned one any more. It may have been replaced
+// verify fails if the file is not the pinned one any more. It may have been replaced
 // since it was read last.
-func (s *sealed) verify(spec Spec, path string) error {
-	now, err := inodeOf(path)
-	if err == nil && s.from[path] == now {
+func (s *sealed) verify(pin *Pin, program Program) error {
+	now, err := inodeOf(program.Path)
+	if err == nil && s.from[program.Path] == now {
 		return nil
 	}
-	return s.read(spec, path, io.Discard)
+	return s.read(pin, program, io.Discard)
 }
 
 // read copies the file, verifies what was copied, and remembers the file if a change of
 // it would be seen.
-func (s *sealed) read(spec Spec, path string, to io.Writer) error {
+func (s *sealed) read(pin *Pin, program Program, to io.Writer) error {
+	path := program.Path
 	delete(s.from, path)
 	before, lookErr := inodeOf(path)
 	sum, err := sumOf(path, to)
 	if err != nil {
-		return fmt.Errorf("verify plugin %q: %w", spec.Instance, err)
+		return fmt.Errorf("verify plugin %q: %w", program.Instance, err)
 	}
-	if err := spec.verify(path, sum, spec.Pin.Executable); err != nil {
+	if err := pin.verify(program.Instance, path, sum, pin.Executable); err != nil {
 		return err
 	}
 	after, err := inodeOf(path)

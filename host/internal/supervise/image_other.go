@@ -2,5 +2,5 @@
 
 package supervise
 
-// imageOf copies the executable to where nobody else can change it.
-func imageOf(spec Spec, path, dir string) (*image, error) { return copied(spec, path, dir) }
+// image copies the executable to where nobody else can change it.
+func (p *Pin) image(program Program, dir string) (*Image, error) { return p.copied(program, dir) }

@@ -19,7 +19,7 @@ func TestAPrivateCopyServesWhereMemoryCannotBeExecuted(t *testing.T) {
 	require.NoError(t, err)
 
 	dir := t.TempDir()
-	made, err := copied(Spec{Instance: "test", Pin: pin}, path, dir)
+	made, err := pin.copied(Program{Instance: "test", Path: path}, dir)
 	require.NoError(t, err)
 	require.Equal(t, dir, filepath.Dir(made.path))
 	info, err := os.Stat(made.path)
@@ -27,6 +27,6 @@ func TestAPrivateCopyServesWhereMemoryCannotBeExecuted(t *testing.T) {
 	require.Equal(t, os.FileMode(0o500), info.Mode().Perm())
 	require.NoError(t, exec.CommandContext(t.Context(), made.path).Run()) //nolint:gosec // It is true.
 
-	_, err = copied(Spec{Instance: "test", Pin: pin}, os.Args[0], t.TempDir())
+	_, err = pin.copied(Program{Instance: "test", Path: os.Args[0]}, t.TempDir())
 	require.ErrorContains(t, err, "is not started")
 }

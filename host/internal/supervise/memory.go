@@ -11,10 +11,6 @@ import (
 // memoryPause is how often the memory of a plugin with a limit is looked at.
 const memoryPause = 250 * time.Millisecond
 
-// softShare is how much of its limit a plugin in Go is told to keep to
-// (GOMEMLIMIT): it collects garbage harder before the host would end it.
-const softShare = 0.9
-
 // watchMemory ends the process if it and its children that stayed in its
 // process group take more memory than its limit. It returns when the process is
 // gone, or where nobody can tell.
@@ -23,11 +19,11 @@ func (p *Process) watchMemory() {
 	defer pause.Stop()
 	for {
 		select {
-		case <-p.runner.exited:
+		case <-p.runner.Exited():
 			return
 		case <-pause.C:
 		}
-		used, err := groupMemory(p.PID())
+		used, err := p.runner.Memory()
 		if err != nil {
 			p.log.Warn("the plugin's memory cannot be measured, so that only its soft limit (GOMEMLIMIT) holds", zap.Error(err))
 			return

@@ -6,10 +6,11 @@ import (
 	"github.com/prometheus/procfs"
 )
 
-// groupMemory is the memory, in bytes, that the processes of this group hold for
+// Memory returns the memory, in bytes, that the processes of the group hold for
 // themselves: not the pages of files, which the kernel can drop, nor those of an
-// executable that lies in memory (see image_linux.go).
-func groupMemory(group int) (uint64, error) {
+// executable that lies in memory (see Image).
+func (r *runner) Memory() (uint64, error) {
+	group := r.PID()
 	processes, err := procfs.AllProcs()
 	if err != nil {
 		return 0, fmt.Errorf("list processes: %w", err)

@@ -46,15 +46,13 @@ func TestMemoryThatMayNotBeExecuted(t *testing.T) {
 			dir := t.TempDir()
 			path := filepath.Join(dir, "baton-changed")
 			require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\nexit 1\n"), 0o700)) //nolint:gosec // It could be executed.
-			spec := Spec{Instance: "test", Path: path}.withDefaults()
-			made := inMemory(notExecutable(t, content), dir)
+			made := InMemory(notExecutable(t, content), dir)
 			for range 2 {
-				r := newRunner(spec, pluginlog.New(zap.NewNop(), nil), made)
-				r.output = io.Discard
+				r := newRunner(Command{Path: path, Image: made, Output: io.Discard}, pluginlog.New(zap.NewNop(), nil))
 				require.NoError(t, r.Start(t.Context()))
-				<-r.exited
-				require.True(t, r.state.Success(), "%s", r.state)
-				require.Equal(t, filepath.Join(dir, "plugin"), r.Name())
+				<-r.Exited()
+				require.True(t, r.State().Success(), "%s", r.State())
+				require.Equal(t, filepath.Join(dir, "plugin"), r.Executed())
 			}
 			copied, err := os.ReadFile(filepath.Join(dir, "plugin"))
 			require.NoError(t, err)
@@ -64,13 +62,13 @@ func TestMemoryThatMayNotBeExecuted(t *testing.T) {
 	t.Run("H12: neither memory nor its copy may be executed", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
-		made := inMemory(notExecutable(t, binary), dir)
+		made := InMemory(notExecutable(t, binary), dir)
 		copied, err := made.onDisk()
 		require.NoError(t, err)
 		require.NoError(t, os.Chmod(copied, 0o600)) // As on a file system that allows no programs.
-		r := newRunner(Spec{Instance: "test", Path: "/bin/true"}.withDefaults(), pluginlog.New(zap.NewNop(), nil), made)
+		r := newRunner(Command{Path: "/bin/true", Image: made}, pluginlog.New(zap.NewNop(), nil))
 		err = r.Start(t.Context())
 		require.ErrorIs(t, err, os.ErrPermission)
-		require.Contains(t, fmt.Sprintf("%s%s", notStartable("/bin/true", err), err), "its verified copy may not be executed; set TMPDIR to a directory on a file system that allows programs")
+		require.Contains(t, fmt.Sprintf("%s%s", Obstacle("/bin/true", err), err), "its verified copy may not be executed; set TMPDIR to a directory on a file system that allows programs")
 	})
 }

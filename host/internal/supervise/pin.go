@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"maps"
 	"os"
@@ -37,12 +38,12 @@ type PinError struct {
 }
 
 func (e *PinError) Error() string {
-	wanted := "says that it is " + e.Pinned
+	pinned := "says that it is " + e.Pinned
 	if e.Pinned == "" {
-		wanted = "does not know it"
+		pinned = "does not know it"
 	}
 	return fmt.Sprintf("plugin %q is not started: %s is %s, but %s %s; if it is to be trusted, accept it with: %s",
-		e.Instance, e.Path, e.Found, e.Source, wanted, e.Accept)
+		e.Instance, e.Path, e.Found, e.Source, pinned, e.Accept)
 }
 
 // Public is the error without paths.
@@ -103,47 +104,101 @@ func FileIn(arg string) (flag, path string) {
 	return arg, ""
 }
 
+// openFile opens a file that is to be measured.
+func openFile(path string) (*os.File, error) {
+	file, err := os.Open(path) //nolint:gosec // What is to be executed is what the operator configured.
+	if err != nil {
+		return nil, err
+	}
+	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
+		_ = file.Close()
+		return nil, errors.Join(err, fmt.Errorf("%s is not a file", path))
+	}
+	return file, nil
+}
+
 // sumOf copies a file and returns the sum of what was copied.
 func sumOf(path string, to io.Writer) (string, error) {
-	file, err := os.Open(path) //nolint:gosec // What is to be executed is what the operator configured.
+	file, err := openFile(path)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = file.Close() }()
-	if info, err := file.Stat(); err != nil || !info.Mode().IsRegular() {
-		return "", errors.Join(err, fmt.Errorf("%s is not a file", path))
-	}
 	hash := sha256.New()
 	if _, err := io.Copy(io.MultiWriter(hash, to), file); err != nil {
 		return "", fmt.Errorf("read %s: %w", path, err)
 	}
-	return "sha256:" + hex.EncodeToString(hash.Sum(nil)), nil
+	return sumText(hash), nil
 }
 
-// verifyFiles compares the files among the arguments with the pin.
-func (s Spec) verifyFiles() error {
-	found, err := measureFiles(s.Args)
+// sumText returns a sum as it is written.
+func sumText(hash hash.Hash) string { return "sha256:" + hex.EncodeToString(hash.Sum(nil)) }
+
+// Program is what is started for a plugin.
+type Program struct {
+	// Instance is the plugin's name in the configuration, for errors.
+	Instance string
+	// Path is the executable.
+	Path string
+	// Args are its arguments.
+	Args []string
+}
+
+// Open finds the executable, verifies it and the files among the arguments, and returns
+// an image of it. dir is the process's own.
+func (p *Pin) Open(program Program, dir string) (*Image, error) {
+	path, err := exec.LookPath(program.Path)
 	if err != nil {
-		return fmt.Errorf("plugin %q: %w", s.Instance, err)
+		return nil, fmt.Errorf("start plugin %q (%s): %s%w", program.Instance, program.Path, Obstacle(program.Path, err), err)
+	}
+	program.Path = path
+	image, err := p.image(program, dir)
+	if err != nil {
+		return nil, err
+	}
+	return image, p.VerifyFiles(program)
+}
+
+// copied returns the image where there is no memory that can be sealed: a copy in a
+// directory that only this user can enter.
+func (p *Pin) copied(program Program, dir string) (*Image, error) {
+	file, err := openFile(program.Path)
+	if err != nil {
+		return nil, fmt.Errorf("copy the executable to verify it: %w", err)
+	}
+	defer func() { _ = file.Close() }()
+	hash := sha256.New()
+	image, err := Copy(io.TeeReader(file, hash), dir)
+	if err != nil {
+		return nil, err
+	}
+	return image, p.verify(program.Instance, program.Path, sumText(hash), p.Executable)
+}
+
+// VerifyFiles compares the files among the arguments with the pin.
+func (p *Pin) VerifyFiles(program Program) error {
+	found, err := measureFiles(program.Args)
+	if err != nil {
+		return fmt.Errorf("plugin %q: %w", program.Instance, err)
 	}
 	for _, arg := range slices.Sorted(maps.Keys(found)) {
 		_, path := FileIn(arg)
-		if err := s.verify(path, found[arg], s.Pin.Files[arg]); err != nil {
+		if err := p.verify(program.Instance, path, found[arg], p.Files[arg]); err != nil {
 			return err
 		}
 	}
-	for _, arg := range slices.Sorted(maps.Keys(s.Pin.Files)) {
+	for _, arg := range slices.Sorted(maps.Keys(p.Files)) {
 		if _, ok := found[arg]; !ok {
-			return fmt.Errorf("plugin %q is not started: %s knows a file among its arguments that is not there: %s", s.Instance, s.Pin.Source, arg)
+			return fmt.Errorf("plugin %q is not started: %s knows a file among its arguments that is not there: %s", program.Instance, p.Source, arg)
 		}
 	}
 	return nil
 }
 
 // verify compares a sum that was found with the pinned one.
-func (s Spec) verify(path, found, pinned string) error {
+func (p *Pin) verify(instance, path, found, pinned string) error {
 	if found == pinned {
 		return nil
 	}
-	return &PinError{Instance: s.Instance, Path: path, Found: found, Pinned: pinned, Source: s.Pin.Source, Accept: s.Pin.Accept}
+	return &PinError{Instance: instance, Path: path, Found: found, Pinned: pinned, Source: p.Source, Accept: p.Accept}
 }

@@ -62,10 +62,10 @@ type Process struct {
 func (p *Process) Instance() string { return p.spec.Instance }
 
 // PID is the process id.
-func (p *Process) PID() int { return p.runner.pid }
+func (p *Process) PID() int { return p.runner.PID() }
 
 // Exited is closed when the process is gone.
-func (p *Process) Exited() <-chan struct{} { return p.runner.exited }
+func (p *Process) Exited() <-chan struct{} { return p.runner.Exited() }
 
 // Describe asks the plugin what it is.
 func (p *Process) Describe(ctx context.Context) (*pluginv1.Manifest, error) {

@@ -5,11 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -36,34 +37,57 @@ const (
 	busyPause = 20 * time.Millisecond
 )
 
-// firstExtraFile is the number that the first of a command's extra files has in
-// the process.
-const firstExtraFile = 3
+// FirstDescriptor is the number that the first of the inherited files has in the
+// process.
+const FirstDescriptor = 3
 
-// runner is one subprocess in the shape that go-plugin wants (runner.Runner).
-// It is ours, and not go-plugin's own, because that one gives the process the
-// host's standard input, parses its log in a way that a hostile line can crash
-// the host with, and does not notice an exit while a grandchild holds a pipe.
+// softShare is how much of its memory limit a program in Go is asked to keep to
+// (GOMEMLIMIT): it collects garbage harder before it would be ended.
+const softShare = 0.9
+
+// Command says what a process executes, and how.
+type Command struct {
+	// Path is the program, as an absolute path.
+	Path string
+	Args []string
+	// Dir is the directory that it is started in; empty is the host's own.
+	Dir string
+	// Env is its environment; see [Environment].
+	Env []string
+	// Image is executed in place of the file at Path, which may have changed; nil
+	// executes the file.
+	Image *Image
+	// MemoryLimit is how much memory, in bytes, a program in Go is asked to keep to;
+	// zero is no limit.
+	MemoryLimit uint64
+	// Patience is how long a program that is being written is waited for, within
+	// bounds.
+	Patience time.Duration
+	// Inherited are files that the process has from FirstDescriptor on. They are closed
+	// here once it has.
+	Inherited []*os.File
+	// ByInput makes standard input the lifeline, in place of a descriptor that the
+	// process finds in its environment.
+	ByInput bool
+	// Output receives standard output; nil leaves it to the reader of Stdout.
+	Output io.Writer
+}
+
+// runner is one process of the system with its group. Its methods may be called
+// concurrently.
 type runner struct {
-	cmd      *exec.Cmd
-	image    *image
-	patience time.Duration // how long a program that is being written is waited for
+	// Command may be changed until Start.
+	Command
+
 	logs     *pluginlog.Writer
 	stdout   *os.File // our end
 	lifeline *os.File // our end: held open for as long as the host lives
-	// inherited are files that the process has from descriptor 3 on. They are
-	// closed here once it has.
-	inherited []*os.File
-	// byInput makes standard input the lifeline, in place of a descriptor that the
-	// process is told of.
-	byInput bool
-	// output takes standard output; nil leaves it to the reader of Stdout.
-	output io.Writer
 
 	mu     sync.Mutex
-	pid    int  // 0 until started
-	killed bool // nothing may be started any more
-	reaped bool // pid may be another's by now
+	cmd    *exec.Cmd // nil until started
+	pid    int       // 0 until started
+	killed bool      // nothing may be started any more
+	reaped bool      // pid may be another's by now
 
 	// exited is closed when the process is gone and its log has been read;
 	// state may be read from then on.
@@ -71,30 +95,68 @@ type runner struct {
 	state  *os.ProcessState
 }
 
-// newRunner prepares the process that executes the image of a plugin.
-func newRunner(spec Spec, logs *pluginlog.Writer, made *image) *runner {
-	cmd := exec.Command(spec.Path, spec.Args...) //nolint:gosec,noctx // Starting what the operator configured is the purpose; stop bounds the life of the process.
-	if made.memory == nil {
-		cmd.Path = made.path
-	}
-	cmd.Env = append(pluginEnvironment(spec.Env), plugin.HostPIDEnv+"="+strconv.Itoa(os.Getpid()))
-	if spec.ScratchDir != "" {
-		cmd.Env = append(cmd.Env, plugin.ScratchEnv+"="+spec.ScratchDir)
-	}
-	cmd.Env = append(cmd.Env, spec.Telemetry.Environment()...)
-	if spec.MemoryLimit > 0 {
-		cmd.Env = append(cmd.Env, fmt.Sprintf("GOMEMLIMIT=%d", int64(softShare*float64(spec.MemoryLimit))))
-	}
-	ownGroup(cmd)
-	return &runner{
-		cmd: cmd, image: made, patience: min(mostPatience, spec.StartTimeout), logs: logs, exited: make(chan struct{}),
+// newRunner returns a process that is not started yet. What it writes goes to logs.
+func newRunner(command Command, logs *pluginlog.Writer) *runner {
+	return &runner{Command: command, logs: logs, exited: make(chan struct{})}
+}
+
+// attached returns a process that something else has started: nothing kills it, and
+// Leave declares it gone.
+func attached(pid int) *runner {
+	// There is nothing to kill: what is reaped is left alone.
+	return &runner{pid: pid, reaped: true, exited: make(chan struct{})}
+}
+
+// Leave declares an attached process gone. Call it once.
+func (r *runner) Leave() { close(r.exited) }
+
+// PID returns the process id, or 0 if it has not been started.
+func (r *runner) PID() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pid
+}
+
+// Exited is closed when the process is gone and its log has been read.
+func (r *runner) Exited() <-chan struct{} { return r.exited }
+
+// IsGone reports whether Exited is closed.
+func (r *runner) IsGone() bool {
+	select {
+	case <-r.exited:
+		return true
+	default:
+		return false
 	}
 }
 
-// Start starts the process with a pipe for its handshake, one for its log and
-// the lifeline.
+// State returns how the process ended. Call it after it has.
+func (r *runner) State() *os.ProcessState { return r.state }
+
+// Executed returns the path of what is executed, or is to be.
+func (r *runner) Executed() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.cmd == nil {
+		return r.Path
+	}
+	return r.cmd.Path
+}
+
+// Stdout returns our end of standard output. Call it after Start, and only where the
+// command has no Output.
+func (r *runner) Stdout() *os.File { return r.stdout }
+
+// Write writes to the lifeline, which is standard input if the command says so.
+func (r *runner) Write(p []byte) (int, error) { return r.lifeline.Write(p) }
+
+// CloseInput ends the lifeline, on which the process should end.
+func (r *runner) CloseInput() { _ = r.lifeline.Close() }
+
+// Start starts the process with a pipe for its output, one for its log and the
+// lifeline.
 func (r *runner) Start(ctx context.Context) error {
-	theirs := slices.Clone(r.inherited)
+	theirs := slices.Clone(r.Inherited)
 	defer func() {
 		for _, file := range theirs {
 			_ = file.Close()
@@ -120,17 +182,22 @@ func (r *runner) Start(ctx context.Context) error {
 	}
 	theirs = append(theirs, theirLifeline)
 
-	r.cmd.Stdout = theirStdout
-	r.cmd.Stderr = theirStderr
-	r.cmd.ExtraFiles = r.inherited
-	switch {
-	case r.byInput:
-		r.cmd.Stdin = theirLifeline
-	case inheritsDescriptors:
-		r.cmd.Env = append(r.cmd.Env, plugin.LifelineEnv+"="+strconv.Itoa(firstExtraFile+len(r.cmd.ExtraFiles)))
-		r.cmd.ExtraFiles = append(r.cmd.ExtraFiles, theirLifeline)
+	cmd := &exec.Cmd{
+		Path: r.Path, Args: slices.Concat([]string{r.Path}, r.Args), Dir: r.Dir, Env: slices.Clone(r.Env),
+		Stdout: theirStdout, Stderr: theirStderr, ExtraFiles: slices.Clone(r.Inherited),
 	}
-	if err := r.launch(ctx); err != nil {
+	ownGroup(cmd)
+	if r.MemoryLimit > 0 {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("GOMEMLIMIT=%d", int64(softShare*float64(r.MemoryLimit))))
+	}
+	switch {
+	case r.ByInput:
+		cmd.Stdin = theirLifeline
+	case InheritsDescriptors:
+		cmd.Env = append(cmd.Env, plugin.LifelineEnv+"="+strconv.Itoa(FirstDescriptor+len(cmd.ExtraFiles)))
+		cmd.ExtraFiles = append(cmd.ExtraFiles, theirLifeline)
+	}
+	if err := r.launch(ctx, cmd); err != nil {
 		_ = stdout.Close()
 		_ = stderr.Close()
 		_ = lifeline.Close()
@@ -146,10 +213,10 @@ func (r *runner) Start(ctx context.Context) error {
 // launch starts the process. A program that is being written is waited for, a
 // moment: by a build or an install, or by a fork of another program, which has the
 // files of its parent until it executes something itself.
-func (r *runner) launch(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, r.patience)
+func (r *runner) launch(ctx context.Context, cmd *exec.Cmd) error {
+	ctx, cancel := context.WithTimeout(ctx, min(mostPatience, r.Patience))
 	defer cancel()
-	err := r.launchOnce()
+	err := r.launchOnce(cmd)
 	if errors.Is(err, syscall.ETXTBSY) {
 		r.logs.Logger().Warn("the plugin's program is being written; trying again", zap.Error(err))
 	}
@@ -158,7 +225,7 @@ func (r *runner) launch(ctx context.Context) error {
 	for errors.Is(err, syscall.ETXTBSY) {
 		select {
 		case <-again.C:
-			err = r.launchOnce()
+			err = r.launchOnce(cmd)
 		case <-ctx.Done():
 			return err
 		}
@@ -167,13 +234,13 @@ func (r *runner) launch(ctx context.Context) error {
 }
 
 // launchOnce starts the process unless it has been killed before it was born.
-func (r *runner) launchOnce() error {
+func (r *runner) launchOnce(cmd *exec.Cmd) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.killed {
 		return errors.New("stopped before it was started")
 	}
-	started, err := r.execute()
+	started, err := r.execute(cmd)
 	if err != nil {
 		return err
 	}
@@ -185,21 +252,25 @@ func (r *runner) launchOnce() error {
 // (vm.memfd_noexec, a security module, no /proc), of which the error says little: a
 // private copy of it is executed then, and what fails with the copy too is the
 // program's own fault.
-func (r *runner) execute() (*exec.Cmd, error) {
-	cmd := unstarted(r.cmd)
-	if r.image.memory == nil {
+func (r *runner) execute(command *exec.Cmd) (*exec.Cmd, error) {
+	cmd := unstarted(command)
+	switch {
+	case r.Image == nil:
+		return cmd, launch(cmd)
+	case r.Image.memory == nil:
+		cmd.Path = r.Image.path
 		return cmd, launch(cmd)
 	}
-	cmd.Path = fmt.Sprintf("/proc/self/fd/%d", firstExtraFile+len(cmd.ExtraFiles))
-	cmd.ExtraFiles = append(cmd.ExtraFiles, r.image.memory)
+	cmd.Path = fmt.Sprintf("/proc/self/fd/%d", FirstDescriptor+len(cmd.ExtraFiles))
+	cmd.ExtraFiles = append(cmd.ExtraFiles, r.Image.memory)
 	if launch(cmd) == nil {
 		return cmd, nil
 	}
-	path, err := r.image.onDisk()
+	path, err := r.Image.onDisk()
 	if err != nil {
 		return nil, err
 	}
-	cmd = unstarted(r.cmd)
+	cmd = unstarted(command)
 	cmd.Path = path
 	return cmd, launch(cmd)
 }
@@ -246,8 +317,8 @@ func (r *runner) watch(stderr *os.File) {
 	var reading sync.WaitGroup
 	var read atomic.Int64
 	reading.Go(func() { _, _ = io.Copy(r.logs.Stderr, counted{stderr, &read}) })
-	if r.output != nil {
-		reading.Go(func() { _, _ = io.Copy(r.output, counted{r.stdout, &read}) })
+	if r.Output != nil {
+		reading.Go(func() { _, _ = io.Copy(r.Output, counted{r.stdout, &read}) })
 	}
 	drained := make(chan struct{})
 	go func() {
@@ -258,7 +329,7 @@ func (r *runner) watch(stderr *os.File) {
 	r.reap()
 	drain(drained, &read)
 	_ = stderr.Close()
-	if r.output != nil {
+	if r.Output != nil {
 		_ = r.stdout.Close()
 	}
 	<-drained
@@ -269,17 +340,8 @@ func (r *runner) watch(stderr *os.File) {
 	close(r.exited)
 }
 
-// Wait returns when the process is gone.
-func (r *runner) Wait(context.Context) error {
-	<-r.exited
-	if !r.state.Success() {
-		return fmt.Errorf("%s", r.state)
-	}
-	return nil
-}
-
 // Kill ends the process and those of its children that stayed in its group.
-func (r *runner) Kill(context.Context) error {
+func (r *runner) Kill() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.killed = true
@@ -289,44 +351,36 @@ func (r *runner) Kill(context.Context) error {
 	return killGroup(r.pid)
 }
 
-// running says that the process has not ended; the end of its log may be still to
-// come otherwise.
-func (r *runner) running() bool {
+// IsRunning reports whether the process has not ended; the end of its log may be still
+// to come otherwise.
+func (r *runner) IsRunning() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.pid != 0 && !r.reaped
 }
 
-// Stdout carries the handshake; what follows it is logged.
-func (r *runner) Stdout() io.ReadCloser {
-	return &handshakeReader{from: r.stdout, rest: r.logs.Stdout}
-}
+// Platform is the system that this program runs on.
+const Platform = runtime.GOOS + "/" + runtime.GOARCH
 
-// Stderr is empty for go-plugin: the log goes to our own reader.
-func (r *runner) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader("")) }
-
-// Name is the binary's path.
-func (r *runner) Name() string { return r.cmd.Path }
-
-// ID is the process id.
-func (r *runner) ID() string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.pid == 0 {
+// Obstacle returns the beginning of a sentence about a path that the system would not
+// execute; the system's own error follows.
+func Obstacle(path string, err error) string {
+	info, statErr := os.Stat(path)
+	executed, _ := errors.AsType[*fs.PathError](err)
+	switch {
+	case errors.Is(err, syscall.ETXTBSY):
+		return "it is still being written, by a build or an install; let that end, and install by replacing the file (mv), not by writing into it: "
+	case errors.Is(err, fs.ErrPermission) && executed != nil && executed.Op == "fork/exec" && executed.Path != path:
+		return "its verified copy may not be executed; set TMPDIR to a directory on a file system that allows programs (mounted without noexec), or allow programs in memory (vm.memfd_noexec below 2): "
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is no such program, or not the interpreter that it names: "
+	case statErr == nil && info.IsDir():
+		return "it is a directory, not a program; name the plugin binary in it: "
+	case errors.Is(err, syscall.ENOEXEC):
+		return "it is no program for this system (" + Platform + "): "
+	case errors.Is(err, fs.ErrPermission):
+		return "it may not be executed; make it executable (chmod +x), and see that its file system allows programs: "
+	default:
 		return ""
 	}
-	return strconv.Itoa(r.pid)
-}
-
-// Diagnose adds nothing: Start's caller tells the person what happened.
-func (r *runner) Diagnose(context.Context) string { return "" }
-
-// PluginToHost leaves addresses alone: both sides see the same ones.
-func (r *runner) PluginToHost(network, address string) (string, string, error) {
-	return network, address, nil
-}
-
-// HostToPlugin leaves addresses alone.
-func (r *runner) HostToPlugin(network, address string) (string, string, error) {
-	return network, address, nil
 }

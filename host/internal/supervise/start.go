@@ -2,16 +2,14 @@ package supervise
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
@@ -61,16 +59,16 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		return nil, err
 	}
 	logs := pluginlog.New(lines, spec.Observe)
-	made := &image{path: spec.Path}
+	command := spec.command()
 	if spec.Pin != nil {
-		if made, err = verified(spec, socketDir.Path()); err != nil {
+		if command.Image, err = spec.Pin.Open(spec.program(), socketDir.Path()); err != nil {
 			_ = socketDir.Remove()
 			return nil, err
 		}
 	}
-	p := &Process{spec: spec, log: log, logs: logs, runner: newRunner(spec, logs, made), socketDir: socketDir}
+	p := &Process{spec: spec, log: log, logs: logs, runner: newRunner(command, logs), socketDir: socketDir}
 	if spec.unmodified() {
-		err = p.openConnector(ctx, made)
+		err = p.openConnector(ctx, command)
 	} else {
 		err = p.openPlugin(ctx)
 	}
@@ -81,7 +79,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	if spec.Pin != nil {
 		// What an interpreter reads cannot be held fast. It has read it by now, and
 		// has been given no secret yet.
-		if err := spec.verifyFiles(); err != nil {
+		if err := spec.Pin.VerifyFiles(spec.program()); err != nil {
 			p.end()
 			return nil, err
 		}
@@ -99,9 +97,9 @@ func (p *Process) openPlugin(ctx context.Context) error {
 		HandshakeConfig:  plugin.Handshake,
 		VersionedPlugins: plugin.HostPlugins(),
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (pluginrunner.Runner, error) {
-			p.runner.cmd.Env = append(p.runner.cmd.Env, cmd.Env...)
-			p.runner.cmd.Env = append(p.runner.cmd.Env, mutualtls.CertificateEnv+"="+identity.PEM())
-			return p.runner, nil
+			p.runner.Env = append(p.runner.Env, cmd.Env...)
+			p.runner.Env = append(p.runner.Env, mutualtls.CertificateEnv+"="+identity.PEM())
+			return goPluginRunner{p.runner, p.logs}, nil
 		},
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: p.socketDir.Path()},
 		SkipHostEnv:      true,
@@ -133,6 +131,22 @@ func (p *Process) started() {
 	go p.watchHealth()
 	if p.spec.MemoryLimit > 0 {
 		go p.watchMemory()
+	}
+}
+
+// program is what is started, for its pin.
+func (s Spec) program() Program { return Program{Instance: s.Instance, Path: s.Path, Args: s.Args} }
+
+// command is what is executed. The process finds out from its environment who its host
+// is, where its directory is, and where traces go.
+func (s Spec) command() Command {
+	environment := append(Environment(s.Env), plugin.HostPIDEnv+"="+strconv.Itoa(os.Getpid()))
+	if s.ScratchDir != "" {
+		environment = append(environment, plugin.ScratchEnv+"="+s.ScratchDir)
+	}
+	return Command{
+		Path: s.Path, Args: s.Args, Env: append(environment, s.Telemetry.Environment()...),
+		MemoryLimit: s.MemoryLimit, Patience: s.StartTimeout,
 	}
 }
 
@@ -185,7 +199,7 @@ func (p *Process) shakeHands(ctx context.Context, from *goplugin.Client) error {
 		p.client, p.conn = client, client.Conn
 		return nil
 	case <-ctx.Done():
-		_ = p.runner.Kill(ctx)
+		_ = p.runner.Kill()
 		<-done
 		return ctx.Err()
 	}
@@ -197,8 +211,8 @@ func (p *Process) explainStart(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", at, ctx.Err())
 	}
-	if p.runner.ID() == "" {
-		return &startError{fmt.Errorf("%s: %s%w", at, notStartable(p.spec.Path, err), err), p.cannot(strings.TrimSuffix("its program cannot be executed: "+errtext.Public(err), ": "))}
+	if p.runner.PID() == 0 {
+		return &startError{fmt.Errorf("%s: %s%w", at, Obstacle(p.spec.Path, err), err), p.cannot(strings.TrimSuffix("its program cannot be executed: "+errtext.Public(err), ": "))}
 	}
 	text := err.Error()
 	switch {
@@ -225,32 +239,6 @@ func (p *Process) explainStart(ctx context.Context, err error) error {
 
 func (p *Process) cannot(why string) string {
 	return fmt.Sprintf("plugin %q cannot be started: %s", p.spec.Instance, why)
-}
-
-// here is the system that this program runs on.
-const here = runtime.GOOS + "/" + runtime.GOARCH
-
-// notStartable begins the sentence about a path that the system would not execute;
-// what the system says of it follows.
-func notStartable(path string, err error) string {
-	info, statErr := os.Stat(path)
-	executed, _ := errors.AsType[*fs.PathError](err)
-	switch {
-	case errors.Is(err, syscall.ETXTBSY):
-		return "it is still being written, by a build or an install; let that end, and install by replacing the file (mv), not by writing into it: "
-	case errors.Is(err, fs.ErrPermission) && executed != nil && executed.Op == "fork/exec" && executed.Path != path:
-		return "its verified copy may not be executed; set TMPDIR to a directory on a file system that allows programs (mounted without noexec), or allow programs in memory (vm.memfd_noexec below 2): "
-	case errors.Is(err, fs.ErrNotExist):
-		return "there is no such program, or not the interpreter that it names: "
-	case statErr == nil && info.IsDir():
-		return "it is a directory, not a program; name the plugin binary in it: "
-	case errors.Is(err, syscall.ENOEXEC):
-		return "it is no program for this system (" + here + "): "
-	case errors.Is(err, fs.ErrPermission):
-		return "it may not be executed; make it executable (chmod +x), and see that its file system allows programs: "
-	default:
-		return ""
-	}
 }
 
 func (p *Process) lastWords() string { return p.logs.LastWords() }

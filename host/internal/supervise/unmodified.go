@@ -53,15 +53,15 @@ func (s Spec) unmodified() bool {
 }
 
 // openConnector asks an unmodified connector what it is.
-func (p *Process) openConnector(ctx context.Context, made *image) error {
+func (p *Process) openConnector(ctx context.Context, command Command) error {
 	u := &unmodified{process: p, inside: semaphore.NewWeighted(allCalls)}
 	p.client, p.conn = &plugin.Client{PluginServiceClient: u}, u
 	p.hangUp = u.hangUp
-	if !inheritsDescriptors {
+	if !InheritsDescriptors {
 		return fmt.Errorf("start plugin %q (%s): it is an unmodified Baton connector, which can be loaded on Linux and macOS only; on this system use one that is built as a plugin",
 			p.spec.Instance, p.spec.Path)
 	}
-	manifest, build, err := p.askManifest(ctx, made)
+	manifest, build, err := p.askManifest(ctx, command)
 	if err != nil {
 		return fmt.Errorf("start plugin %q (%s), an unmodified Baton connector: %w", p.spec.Instance, p.spec.Path, err)
 	}
@@ -105,7 +105,7 @@ func (u *unmodified) Configure(ctx context.Context, request *pluginv1.ConfigureR
 		// It serves, so it has read everything.
 		return &pluginv1.ConfigureResponse{}, service.Handover.Discard()
 	}
-	_ = u.process.runner.Kill(ctx)
+	_ = u.process.runner.Kill()
 	_ = service.Handover.Discard()
 	if exit := u.refusal(); exit != nil {
 		return &pluginv1.ConfigureResponse{Diagnostics: []*pluginv1.Diagnostic{u.objection(exit)}}, nil
@@ -117,17 +117,17 @@ func (u *unmodified) Configure(ctx context.Context, request *pluginv1.ConfigureR
 func (u *unmodified) serve(ctx context.Context, service *prebuilt.Service) error {
 	p := u.process
 	r := p.runner
-	r.byInput = true
-	r.inherited = service.Inherited
-	r.output = p.logs.Stdout
-	r.cmd.Args = append(r.cmd.Args, prebuilt.ServiceCommand)
-	r.cmd.Env = append(r.cmd.Env,
+	r.ByInput = true
+	r.Inherited = service.Inherited
+	r.Output = p.logs.Stdout
+	r.Args = slices.Concat(r.Args, []string{prebuilt.ServiceCommand})
+	r.Env = append(r.Env,
 		prebuilt.ConfigPathEnv+"="+service.Handover.Path(),
 		fmt.Sprintf("%s=%d", prebuilt.ListenerEnv, prebuilt.FirstDescriptor))
 	if err := r.Start(ctx); err != nil {
-		return fmt.Errorf("%s%w", notStartable(p.spec.Path, err), err)
+		return fmt.Errorf("%s%w", Obstacle(p.spec.Path, err), err)
 	}
-	if _, err := r.lifeline.Write(service.Input); err != nil {
+	if _, err := r.Write(service.Input); err != nil {
 		return fmt.Errorf("write to its standard input: %w", err)
 	}
 	conn, err := service.Dial(p.spec.dialOptions()...)
@@ -150,7 +150,7 @@ func (u *unmodified) await(ctx context.Context, conn *grpc.ClientConn) error {
 	defer cancel()
 	go func() {
 		select {
-		case <-p.runner.exited:
+		case <-p.runner.Exited():
 			cancel()
 		case <-waiting.Done():
 		}
@@ -260,9 +260,9 @@ func (u *unmodified) hangUp() {
 		defer service.EndSessions()
 	}
 	r := u.process.runner
-	if r.ID() == "" {
+	if r.PID() == 0 {
 		return
 	}
-	_ = r.lifeline.Close()
-	<-r.exited
+	r.CloseInput()
+	<-r.Exited()
 }
