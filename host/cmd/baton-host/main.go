@@ -1,4 +1,4 @@
-// Command baton-host runs identity connectors as plugins: it loads them,
+// proc.Command baton-host runs identity connectors as plugins: it loads them,
 // aggregates their accounts and writes or uploads sync files.
 //
 // People and schedulers call it. Results go to standard output, everything else
@@ -21,7 +21,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
-	"github.com/batonhost/baton-host/host/internal/supervise"
+	"github.com/batonhost/baton-host/host/internal/proc"
 )
 
 // version is set by the build.
@@ -29,7 +29,7 @@ var version = "dev"
 
 func main() {
 	leaveNoCore()
-	supervise.ReapOrphans()
+	proc.ReapOrphans()
 	ctx, stop := untilSignalled()
 	// A reader that has gone away is an error of the write, which the command
 	// reports, and no reason to leave work and plugins lying. Caught and not

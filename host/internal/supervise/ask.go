@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
+	"github.com/batonhost/baton-host/host/internal/proc"
 	"github.com/batonhost/baton-host/host/internal/supervise/prebuilt"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -31,10 +32,10 @@ var told = struct {
 // askManifest asks an unmodified connector what it is, by its own commands. It
 // returns what the toolchain wrote into the executable too, which is nothing in a
 // script.
-func (p *Process) askManifest(ctx context.Context, command Command) (*pluginv1.Manifest, prebuilt.Build, error) {
+func (p *Process) askManifest(ctx context.Context, command proc.Command) (*pluginv1.Manifest, prebuilt.Build, error) {
 	build, ok := prebuilt.Read(p.spec.Path)
-	if ok && build.Platform != "" && build.Platform != Platform {
-		return nil, build, fmt.Errorf("it is built for %s, and this is %s; install the release for this system", build.Platform, Platform)
+	if ok && build.Platform != "" && build.Platform != proc.Platform {
+		return nil, build, fmt.Errorf("it is built for %s, and this is %s; install the release for this system", build.Platform, proc.Platform)
 	}
 	id := p.spec.fileID()
 	told.Lock()
@@ -71,7 +72,7 @@ func (s Spec) fileID() string {
 
 // askAll runs the commands that tell, at the same time. Only the first has to
 // work.
-func (p *Process) askAll(ctx context.Context, command Command) (prebuilt.Told, error) {
+func (p *Process) askAll(ctx context.Context, command proc.Command) (prebuilt.Told, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.spec.StartTimeout)
 	defer cancel()
 	var answers prebuilt.Told
@@ -93,16 +94,16 @@ func (p *Process) askAll(ctx context.Context, command Command) (prebuilt.Told, e
 
 // ask runs a command of the connector that prints something and ends. The
 // connector is given no configuration.
-func (p *Process) ask(ctx context.Context, command Command, args []string) (string, error) {
+func (p *Process) ask(ctx context.Context, command proc.Command, args []string) (string, error) {
 	command.Args = slices.Concat(command.Args, args)
 	logs := pluginlog.New(zap.NewNop(), nil)
 	var printed beginning
 	command.ByInput = true
 	command.Output = &printed
 	command.Dir = p.socketDir.Path() // No configuration of its own is found here.
-	r := newRunner(command, logs)
+	r := proc.New(command, logs)
 	if err := r.Start(ctx); err != nil {
-		return "", fmt.Errorf("cannot be started: %s%w", Obstacle(command.Path, err), err)
+		return "", fmt.Errorf("cannot be started: %s%w", proc.Obstacle(command.Path, err), err)
 	}
 	select {
 	case <-r.Exited():

@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
+	"github.com/batonhost/baton-host/host/internal/proc"
 )
 
 // goPluginRunner is a process in the shape that go-plugin wants (runner.Runner). It is
@@ -21,7 +22,7 @@ import (
 // log in a way that a hostile line can crash the host with, and does not notice an exit
 // while a grandchild holds a pipe.
 type goPluginRunner struct {
-	*runner
+	*proc.Process
 	logs *pluginlog.Writer
 }
 
@@ -35,11 +36,11 @@ func (r goPluginRunner) Wait(context.Context) error {
 }
 
 // Kill ends the process with its group.
-func (r goPluginRunner) Kill(context.Context) error { return r.runner.Kill() }
+func (r goPluginRunner) Kill(context.Context) error { return r.Process.Kill() }
 
 // Stdout carries the handshake; what follows it is logged.
 func (r goPluginRunner) Stdout() io.ReadCloser {
-	return &handshakeReader{from: r.runner.Stdout(), rest: r.logs.Stdout}
+	return &handshakeReader{from: r.Process.Stdout(), rest: r.logs.Stdout}
 }
 
 // Stderr is empty for go-plugin: the log goes to our own reader.

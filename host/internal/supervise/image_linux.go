@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/batonhost/baton-host/host/internal/proc"
 )
 
 // images are the executables in memory, by sum, for as long as the host lives:
@@ -43,7 +45,7 @@ const settledAfter = 2 * time.Second
 
 // image puts the executable into memory, sealed, so that what was verified is
 // what is executed.
-func (p *Pin) image(program Program, dir string) (*Image, error) {
+func (p *Pin) image(program Program, dir string) (*proc.Image, error) {
 	images.Lock()
 	known := images.bySum[p.Executable]
 	if known == nil {
@@ -55,7 +57,7 @@ func (p *Pin) image(program Program, dir string) (*Image, error) {
 	known.mu.Lock()
 	defer known.mu.Unlock()
 	if known.memory != nil {
-		return InMemory(known.memory, dir), known.verify(p, program)
+		return proc.InMemory(known.memory, dir), known.verify(p, program)
 	}
 	memory, err := memoryFile()
 	if err != nil {
@@ -72,7 +74,7 @@ func (p *Pin) image(program Program, dir string) (*Image, error) {
 		return p.copied(program, dir) // Memory cannot hold it, or cannot be sealed.
 	}
 	known.memory = memory
-	return InMemory(memory, dir), nil
+	return proc.InMemory(memory, dir), nil
 }
 
 // verify fails if the file is not the pinned one any more. It may have been replaced

@@ -2,5 +2,7 @@
 
 package supervise
 
+import "github.com/batonhost/baton-host/host/internal/proc"
+
 // image copies the executable to where nobody else can change it.
-func (p *Pin) image(program Program, dir string) (*Image, error) { return p.copied(program, dir) }
+func (p *Pin) image(program Program, dir string) (*proc.Image, error) { return p.copied(program, dir) }

@@ -1,12 +1,17 @@
 package supervise
 
 import (
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
+	"github.com/batonhost/baton-host/host/internal/proc"
 )
 
 // TestAPrivateCopyServesWhereMemoryCannotBeExecuted is for systems that forbid
@@ -21,11 +26,14 @@ func TestAPrivateCopyServesWhereMemoryCannotBeExecuted(t *testing.T) {
 	dir := t.TempDir()
 	made, err := pin.copied(Program{Instance: "test", Path: path}, dir)
 	require.NoError(t, err)
-	require.Equal(t, dir, filepath.Dir(made.path))
-	info, err := os.Stat(made.path)
+	process := proc.New(proc.Command{Path: path, Image: made, Output: io.Discard}, pluginlog.New(zap.NewNop(), nil))
+	require.NoError(t, process.Start(t.Context()))
+	<-process.Exited()
+	require.True(t, process.State().Success())
+	require.Equal(t, dir, filepath.Dir(process.Executed()))
+	info, err := os.Stat(process.Executed())
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o500), info.Mode().Perm())
-	require.NoError(t, exec.CommandContext(t.Context(), made.path).Run()) //nolint:gosec // It is true.
 
 	_, err = pin.copied(Program{Instance: "test", Path: os.Args[0]}, t.TempDir())
 	require.ErrorContains(t, err, "is not started")

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
+	"github.com/batonhost/baton-host/host/internal/proc"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
@@ -31,7 +32,7 @@ func init() {
 			} else if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 				return err
 			}
-			supervise.ReapOrphans()
+			proc.ReapOrphans()
 			return do()
 		}
 	}

@@ -15,6 +15,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/host/internal/proc"
 )
 
 // Pin is what a plugin must be made of, as SHA-256 sums of the form "sha256:" and
@@ -146,10 +148,10 @@ type Program struct {
 
 // Open finds the executable, verifies it and the files among the arguments, and returns
 // an image of it. dir is the process's own.
-func (p *Pin) Open(program Program, dir string) (*Image, error) {
+func (p *Pin) Open(program Program, dir string) (*proc.Image, error) {
 	path, err := exec.LookPath(program.Path)
 	if err != nil {
-		return nil, fmt.Errorf("start plugin %q (%s): %s%w", program.Instance, program.Path, Obstacle(program.Path, err), err)
+		return nil, fmt.Errorf("start plugin %q (%s): %s%w", program.Instance, program.Path, proc.Obstacle(program.Path, err), err)
 	}
 	program.Path = path
 	image, err := p.image(program, dir)
@@ -161,14 +163,14 @@ func (p *Pin) Open(program Program, dir string) (*Image, error) {
 
 // copied returns the image where there is no memory that can be sealed: a copy in a
 // directory that only this user can enter.
-func (p *Pin) copied(program Program, dir string) (*Image, error) {
+func (p *Pin) copied(program Program, dir string) (*proc.Image, error) {
 	file, err := openFile(program.Path)
 	if err != nil {
 		return nil, fmt.Errorf("copy the executable to verify it: %w", err)
 	}
 	defer func() { _ = file.Close() }()
 	hash := sha256.New()
-	image, err := Copy(io.TeeReader(file, hash), dir)
+	image, err := proc.Copy(io.TeeReader(file, hash), dir)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
+	"github.com/batonhost/baton-host/host/internal/proc"
 	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/plugin/redact"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
@@ -46,7 +47,7 @@ type Process struct {
 	spec      Spec
 	log       *zap.Logger
 	logs      *pluginlog.Writer
-	runner    *runner
+	runner    *proc.Process
 	client    *plugin.Client
 	conn      grpc.ClientConnInterface // carries the connector's services
 	hangUp    func()                   // asks the process to end, and returns when it has

@@ -20,6 +20,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
+	"github.com/batonhost/baton-host/host/internal/proc"
 	"github.com/batonhost/baton-host/plugin"
 )
 
@@ -92,7 +93,7 @@ func attach(ctx context.Context, spec Spec) (*Process, error) {
 	answers := spec.StartTimeout
 	spec.StartTimeout, spec.CallTimeout, spec.HealthTimeout = patience, patience, patience
 	logs := pluginlog.New(log, nil)
-	process := attached(spec.Attach.PID)
+	process := proc.Attached(spec.Attach.PID)
 	p := &Process{spec: spec, log: log, logs: logs, runner: process, attached: true}
 	client := goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig: plugin.Handshake,

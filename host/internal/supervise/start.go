@@ -22,6 +22,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
+	"github.com/batonhost/baton-host/host/internal/proc"
 	"github.com/batonhost/baton-host/internal/mutualtls"
 	"github.com/batonhost/baton-host/plugin"
 )
@@ -66,7 +67,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 			return nil, err
 		}
 	}
-	p := &Process{spec: spec, log: log, logs: logs, runner: newRunner(command, logs), socketDir: socketDir}
+	p := &Process{spec: spec, log: log, logs: logs, runner: proc.New(command, logs), socketDir: socketDir}
 	if spec.unmodified() {
 		err = p.openConnector(ctx, command)
 	} else {
@@ -139,12 +140,12 @@ func (s Spec) program() Program { return Program{Instance: s.Instance, Path: s.P
 
 // command is what is executed. The process finds out from its environment who its host
 // is, where its directory is, and where traces go.
-func (s Spec) command() Command {
-	environment := append(Environment(s.Env), plugin.HostPIDEnv+"="+strconv.Itoa(os.Getpid()))
+func (s Spec) command() proc.Command {
+	environment := append(proc.Environment(s.Env), plugin.HostPIDEnv+"="+strconv.Itoa(os.Getpid()))
 	if s.ScratchDir != "" {
 		environment = append(environment, plugin.ScratchEnv+"="+s.ScratchDir)
 	}
-	return Command{
+	return proc.Command{
 		Path: s.Path, Args: s.Args, Env: append(environment, s.Telemetry.Environment()...),
 		MemoryLimit: s.MemoryLimit, Patience: s.StartTimeout,
 	}
@@ -212,7 +213,7 @@ func (p *Process) explainStart(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: %w", at, ctx.Err())
 	}
 	if p.runner.PID() == 0 {
-		return &startError{fmt.Errorf("%s: %s%w", at, Obstacle(p.spec.Path, err), err), p.cannot(strings.TrimSuffix("its program cannot be executed: "+errtext.Public(err), ": "))}
+		return &startError{fmt.Errorf("%s: %s%w", at, proc.Obstacle(p.spec.Path, err), err), p.cannot(strings.TrimSuffix("its program cannot be executed: "+errtext.Public(err), ": "))}
 	}
 	text := err.Error()
 	switch {

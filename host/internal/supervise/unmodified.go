@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
+	"github.com/batonhost/baton-host/host/internal/proc"
 	"github.com/batonhost/baton-host/host/internal/supervise/prebuilt"
 	"github.com/batonhost/baton-host/internal/schema"
 	"github.com/batonhost/baton-host/plugin"
@@ -53,11 +54,11 @@ func (s Spec) unmodified() bool {
 }
 
 // openConnector asks an unmodified connector what it is.
-func (p *Process) openConnector(ctx context.Context, command Command) error {
+func (p *Process) openConnector(ctx context.Context, command proc.Command) error {
 	u := &unmodified{process: p, inside: semaphore.NewWeighted(allCalls)}
 	p.client, p.conn = &plugin.Client{PluginServiceClient: u}, u
 	p.hangUp = u.hangUp
-	if !InheritsDescriptors {
+	if !proc.InheritsDescriptors {
 		return fmt.Errorf("start plugin %q (%s): it is an unmodified Baton connector, which can be loaded on Linux and macOS only; on this system use one that is built as a plugin",
 			p.spec.Instance, p.spec.Path)
 	}
@@ -125,7 +126,7 @@ func (u *unmodified) serve(ctx context.Context, service *prebuilt.Service) error
 		prebuilt.ConfigPathEnv+"="+service.Handover.Path(),
 		fmt.Sprintf("%s=%d", prebuilt.ListenerEnv, prebuilt.FirstDescriptor))
 	if err := r.Start(ctx); err != nil {
-		return fmt.Errorf("%s%w", Obstacle(p.spec.Path, err), err)
+		return fmt.Errorf("%s%w", proc.Obstacle(p.spec.Path, err), err)
 	}
 	if _, err := r.Write(service.Input); err != nil {
 		return fmt.Errorf("write to its standard input: %w", err)

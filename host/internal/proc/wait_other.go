@@ -1,9 +1,9 @@
 //go:build !linux
 
-package supervise
+package proc
 
 // reap waits for the process to end and ends what is left of its group.
-func (r *runner) reap() {
+func (r *Process) reap() {
 	_ = r.cmd.Wait()
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -1,10 +1,10 @@
 //go:build !linux
 
-package supervise
+package proc
 
 import "errors"
 
 // Memory fails: it is known on Linux only.
-func (*runner) Memory() (uint64, error) {
+func (*Process) Memory() (uint64, error) {
 	return 0, errors.New("this system has no /proc")
 }

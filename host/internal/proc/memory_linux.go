@@ -1,4 +1,4 @@
-package supervise
+package proc
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 // Memory returns the memory, in bytes, that the processes of the group hold for
 // themselves: not the pages of files, which the kernel can drop, nor those of an
 // executable that lies in memory (see Image).
-func (r *runner) Memory() (uint64, error) {
+func (r *Process) Memory() (uint64, error) {
 	group := r.PID()
 	processes, err := procfs.AllProcs()
 	if err != nil {

@@ -1,4 +1,4 @@
-package supervise
+package proc
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 
 // reap waits for the process to end and ends what is left of its group before
 // its number is given back: until it is, the kernel gives it to no other group.
-func (r *runner) reap() {
+func (r *Process) reap() {
 	for errors.Is(unix.Waitid(unix.P_PID, r.pid, nil, unix.WEXITED|unix.WNOWAIT, nil), unix.EINTR) {
 		continue
 	}

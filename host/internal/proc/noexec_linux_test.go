@@ -1,4 +1,4 @@
-package supervise
+package proc
 
 import (
 	"fmt"
@@ -48,7 +48,7 @@ func TestMemoryThatMayNotBeExecuted(t *testing.T) {
 			require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\nexit 1\n"), 0o700)) //nolint:gosec // It could be executed.
 			made := InMemory(notExecutable(t, content), dir)
 			for range 2 {
-				r := newRunner(Command{Path: path, Image: made, Output: io.Discard}, pluginlog.New(zap.NewNop(), nil))
+				r := New(Command{Path: path, Image: made, Output: io.Discard}, pluginlog.New(zap.NewNop(), nil))
 				require.NoError(t, r.Start(t.Context()))
 				<-r.Exited()
 				require.True(t, r.State().Success(), "%s", r.State())
@@ -66,7 +66,7 @@ func TestMemoryThatMayNotBeExecuted(t *testing.T) {
 		copied, err := made.onDisk()
 		require.NoError(t, err)
 		require.NoError(t, os.Chmod(copied, 0o600)) // As on a file system that allows no programs.
-		r := newRunner(Command{Path: "/bin/true", Image: made}, pluginlog.New(zap.NewNop(), nil))
+		r := New(Command{Path: "/bin/true", Image: made}, pluginlog.New(zap.NewNop(), nil))
 		err = r.Start(t.Context())
 		require.ErrorIs(t, err, os.ErrPermission)
 		require.Contains(t, fmt.Sprintf("%s%s", Obstacle("/bin/true", err), err), "its verified copy may not be executed; set TMPDIR to a directory on a file system that allows programs")

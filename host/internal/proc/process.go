@@ -1,4 +1,11 @@
-package supervise
+// Package proc runs one process of the operating system: it launches it, in a group and
+// on a lifeline of its own, and ends it with all of its group.
+//
+// Package supervise calls it for the processes of plugins, package pin makes images
+// that it executes, and the command line has it reap orphans in a container. It must
+// never give a process more of the host's environment than is allowed, leave a process
+// behind, or lose the last lines of one that has ended.
+package proc
 
 import (
 	"context"
@@ -73,9 +80,9 @@ type Command struct {
 	Output io.Writer
 }
 
-// runner is one process of the system with its group. Its methods may be called
+// Process is one process of the system with its group. Its methods may be called
 // concurrently.
-type runner struct {
+type Process struct {
 	// Command may be changed until Start.
 	Command
 
@@ -95,33 +102,33 @@ type runner struct {
 	state  *os.ProcessState
 }
 
-// newRunner returns a process that is not started yet. What it writes goes to logs.
-func newRunner(command Command, logs *pluginlog.Writer) *runner {
-	return &runner{Command: command, logs: logs, exited: make(chan struct{})}
+// New returns a process that is not started yet. What it writes goes to logs.
+func New(command Command, logs *pluginlog.Writer) *Process {
+	return &Process{Command: command, logs: logs, exited: make(chan struct{})}
 }
 
-// attached returns a process that something else has started: nothing kills it, and
+// Attached returns a process that something else has started: nothing kills it, and
 // Leave declares it gone.
-func attached(pid int) *runner {
+func Attached(pid int) *Process {
 	// There is nothing to kill: what is reaped is left alone.
-	return &runner{pid: pid, reaped: true, exited: make(chan struct{})}
+	return &Process{pid: pid, reaped: true, exited: make(chan struct{})}
 }
 
 // Leave declares an attached process gone. Call it once.
-func (r *runner) Leave() { close(r.exited) }
+func (r *Process) Leave() { close(r.exited) }
 
 // PID returns the process id, or 0 if it has not been started.
-func (r *runner) PID() int {
+func (r *Process) PID() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.pid
 }
 
 // Exited is closed when the process is gone and its log has been read.
-func (r *runner) Exited() <-chan struct{} { return r.exited }
+func (r *Process) Exited() <-chan struct{} { return r.exited }
 
 // IsGone reports whether Exited is closed.
-func (r *runner) IsGone() bool {
+func (r *Process) IsGone() bool {
 	select {
 	case <-r.exited:
 		return true
@@ -131,10 +138,10 @@ func (r *runner) IsGone() bool {
 }
 
 // State returns how the process ended. Call it after it has.
-func (r *runner) State() *os.ProcessState { return r.state }
+func (r *Process) State() *os.ProcessState { return r.state }
 
 // Executed returns the path of what is executed, or is to be.
-func (r *runner) Executed() string {
+func (r *Process) Executed() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.cmd == nil {
@@ -145,17 +152,17 @@ func (r *runner) Executed() string {
 
 // Stdout returns our end of standard output. Call it after Start, and only where the
 // command has no Output.
-func (r *runner) Stdout() *os.File { return r.stdout }
+func (r *Process) Stdout() *os.File { return r.stdout }
 
 // Write writes to the lifeline, which is standard input if the command says so.
-func (r *runner) Write(p []byte) (int, error) { return r.lifeline.Write(p) }
+func (r *Process) Write(p []byte) (int, error) { return r.lifeline.Write(p) }
 
 // CloseInput ends the lifeline, on which the process should end.
-func (r *runner) CloseInput() { _ = r.lifeline.Close() }
+func (r *Process) CloseInput() { _ = r.lifeline.Close() }
 
 // Start starts the process with a pipe for its output, one for its log and the
 // lifeline.
-func (r *runner) Start(ctx context.Context) error {
+func (r *Process) Start(ctx context.Context) error {
 	theirs := slices.Clone(r.Inherited)
 	defer func() {
 		for _, file := range theirs {
@@ -213,7 +220,7 @@ func (r *runner) Start(ctx context.Context) error {
 // launch starts the process. A program that is being written is waited for, a
 // moment: by a build or an install, or by a fork of another program, which has the
 // files of its parent until it executes something itself.
-func (r *runner) launch(ctx context.Context, cmd *exec.Cmd) error {
+func (r *Process) launch(ctx context.Context, cmd *exec.Cmd) error {
 	ctx, cancel := context.WithTimeout(ctx, min(mostPatience, r.Patience))
 	defer cancel()
 	err := r.launchOnce(cmd)
@@ -234,7 +241,7 @@ func (r *runner) launch(ctx context.Context, cmd *exec.Cmd) error {
 }
 
 // launchOnce starts the process unless it has been killed before it was born.
-func (r *runner) launchOnce(cmd *exec.Cmd) error {
+func (r *Process) launchOnce(cmd *exec.Cmd) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.killed {
@@ -252,7 +259,7 @@ func (r *runner) launchOnce(cmd *exec.Cmd) error {
 // (vm.memfd_noexec, a security module, no /proc), of which the error says little: a
 // private copy of it is executed then, and what fails with the copy too is the
 // program's own fault.
-func (r *runner) execute(command *exec.Cmd) (*exec.Cmd, error) {
+func (r *Process) execute(command *exec.Cmd) (*exec.Cmd, error) {
 	cmd := unstarted(command)
 	switch {
 	case r.Image == nil:
@@ -313,7 +320,7 @@ func drain(drained <-chan struct{}, read *atomic.Int64) {
 }
 
 // watch reads the log to its end and notices the exit.
-func (r *runner) watch(stderr *os.File) {
+func (r *Process) watch(stderr *os.File) {
 	var reading sync.WaitGroup
 	var read atomic.Int64
 	reading.Go(func() { _, _ = io.Copy(r.logs.Stderr, counted{stderr, &read}) })
@@ -341,7 +348,7 @@ func (r *runner) watch(stderr *os.File) {
 }
 
 // Kill ends the process and those of its children that stayed in its group.
-func (r *runner) Kill() error {
+func (r *Process) Kill() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.killed = true
@@ -353,7 +360,7 @@ func (r *runner) Kill() error {
 
 // IsRunning reports whether the process has not ended; the end of its log may be still
 // to come otherwise.
-func (r *runner) IsRunning() bool {
+func (r *Process) IsRunning() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.pid != 0 && !r.reaped
