@@ -10,8 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/batonhost/baton-host/host/internal/config/lock"
-	"github.com/batonhost/baton-host/host/internal/supervise"
+	"github.com/batonhost/baton-host/host/internal/pin"
 )
 
 // Platform is this system, as a lock file names it.
@@ -25,8 +24,8 @@ var ErrUnlocked = errors.New("the lock file is ignored")
 // lock file, ErrUnlocked where it is to be ignored, and else an error for every plugin
 // that the file does not cover; accept is the command that adds one.
 func Pin(configFile, accept string, plugins []*Plugin, unlocked bool) error {
-	path := lock.PathFor(configFile)
-	file, err := lock.Read(path)
+	path := pin.PathFor(configFile)
+	file, err := pin.Read(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return err
@@ -51,7 +50,7 @@ func Pin(configFile, accept string, plugins []*Plugin, unlocked bool) error {
 				p.Name, path, strings.Join(slices.Sorted(maps.Keys(locked.Platforms)), ", "), Platform, accept))
 			continue
 		}
-		p.pin = &supervise.Pin{
+		p.pin = &pin.Pin{
 			Executable: sums.Executable, Files: pinnedFiles(configFile, p.Args, sums.Files),
 			Source: path, Accept: accept,
 		}
@@ -62,7 +61,7 @@ func Pin(configFile, accept string, plugins []*Plugin, unlocked bool) error {
 // LockName is how a lock file names a file among a plugin's arguments: relative to the
 // configuration where it is below it.
 func LockName(configFile, arg string) string {
-	flag, path := supervise.FileIn(arg)
+	flag, path := pin.FileIn(arg)
 	dir, err := filepath.Abs(filepath.Dir(configFile))
 	if err != nil {
 		return arg

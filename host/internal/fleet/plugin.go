@@ -17,6 +17,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/broker"
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
@@ -27,7 +28,7 @@ import (
 type Plugin struct {
 	*config.Plugin
 
-	pin    *supervise.Pin     // nil: not pinned
+	pin    *pin.Pin           // nil: not pinned
 	attach *plugin.Attachment // nil: started
 
 	options Options           // of its fleet, once it was started

@@ -58,7 +58,7 @@ func TestAProgramThatIsBeingWritten(t *testing.T) {
 		t.Parallel()
 		ctx, _ := logged(t)
 		s := plugin(t)
-		s.Pin = pin(t, s)
+		s.Pin = pinned(t, s)
 		defer beginWriting(t, s.Path)()
 		process := started(t, ctx, s)
 		require.NoError(t, validate(ctx, process))

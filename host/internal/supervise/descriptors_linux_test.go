@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/batonhost/baton-host/host/internal/errtext"
+	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
@@ -37,11 +38,11 @@ func startsWithFewDescriptors(s supervise.Spec, pinned bool) error {
 		return err
 	}
 	if pinned {
-		pin, err := supervise.Measure(s.Path, s.Args)
+		found, err := pin.Measure(s.Path, s.Args)
 		if err != nil {
 			return err
 		}
-		s.Pin = pin
+		s.Pin = found
 	}
 	for spare := range enough {
 		taken, err := takeAllBut(spare)

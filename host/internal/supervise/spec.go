@@ -5,6 +5,7 @@ import (
 
 	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 
+	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/internal/telemetry"
 	"github.com/batonhost/baton-host/plugin"
@@ -22,7 +23,7 @@ type Spec struct {
 	// plugin. Executables that are recognized need not say so.
 	Unmodified bool
 	// Pin is what it must be made of; nil starts what is there.
-	Pin *Pin
+	Pin *pin.Pin
 	// Env names the variables of the host's environment that the plugin sees
 	// beside the allow-list.
 	Env []string

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/batonhost/baton-host/host/internal/errtext"
+	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/host/internal/proc"
 	"github.com/batonhost/baton-host/internal/mutualtls"
@@ -136,7 +137,9 @@ func (p *Process) started() {
 }
 
 // program is what is started, for its pin.
-func (s Spec) program() Program { return Program{Instance: s.Instance, Path: s.Path, Args: s.Args} }
+func (s Spec) program() pin.Program {
+	return pin.Program{Instance: s.Instance, Path: s.Path, Args: s.Args}
+}
 
 // command is what is executed. The process finds out from its environment who its host
 // is, where its directory is, and where traces go.

@@ -1,4 +1,4 @@
-package lock
+package pin
 
 import (
 	"bytes"
@@ -30,11 +30,11 @@ const header = `# What the plugins of this configuration are: written by "baton-
 // File is a lock file.
 type File struct {
 	// Plugins are the plugins by instance name.
-	Plugins map[string]Plugin
+	Plugins map[string]Entry
 }
 
-// Plugin is what one plugin was.
-type Plugin struct {
+// Entry is what one plugin was.
+type Entry struct {
 	// Version is what the plugin said that it is.
 	Version string `yaml:"version"`
 	// Protocol is the version of the plugin protocol that it speaks.
@@ -66,8 +66,8 @@ func PathFor(config string) string {
 
 // written is a lock file as it is written.
 type written struct {
-	Version int               `yaml:"version"`
-	Plugins map[string]Plugin `yaml:"plugins"`
+	Version int              `yaml:"version"`
+	Plugins map[string]Entry `yaml:"plugins"`
 }
 
 // Read reads a lock file. The error is os.ErrNotExist if there is none, and
@@ -138,18 +138,18 @@ func plain(err error) string {
 	return typeNames.ReplaceAllString(strings.Join(strings.Fields(text), " "), "")
 }
 
-var typeNames = regexp.MustCompile(` (in|into) (type )?(lock\.\w+|map\[\S+|string|int)`)
+var typeNames = regexp.MustCompile(` (in|into) (type )?(pin\.\w+|map\[\S+|string|int)`)
 
 var (
 	sumForm      = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 	platformForm = regexp.MustCompile(`^[a-z0-9]+/[a-z0-9]+$`)
 )
 
-func (p Plugin) check() error {
-	if len(p.Platforms) == 0 {
+func (e Entry) check() error {
+	if len(e.Platforms) == 0 {
 		return errors.New("it has no platforms")
 	}
-	for platform, sums := range p.Platforms {
+	for platform, sums := range e.Platforms {
 		if !platformForm.MatchString(platform) {
 			return fmt.Errorf("%q is not a platform such as linux/amd64", platform)
 		}

@@ -1,4 +1,4 @@
-package lock_test
+package pin_test
 
 import (
 	"os"
@@ -8,18 +8,18 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/batonhost/baton-host/host/internal/config/lock"
+	"github.com/batonhost/baton-host/host/internal/pin"
 )
 
 const sum = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-func sample() *lock.File {
-	return &lock.File{Plugins: map[string]lock.Plugin{
-		"wiki": {Version: "v1.2.3", Protocol: 1, Platforms: map[string]lock.Sums{
+func sample() *pin.File {
+	return &pin.File{Plugins: map[string]pin.Entry{
+		"wiki": {Version: "v1.2.3", Protocol: 1, Platforms: map[string]pin.Sums{
 			"linux/arm64": {Executable: sum},
 			"linux/amd64": {Executable: sum, Files: map[string]string{"plugin.py": sum, "--conf=a b.json": sum}},
 		}},
-		"apps": {Version: "dev", Protocol: 1, Platforms: map[string]lock.Sums{"darwin/arm64": {Executable: sum}}},
+		"apps": {Version: "dev", Protocol: 1, Platforms: map[string]pin.Sums{"darwin/arm64": {Executable: sum}}},
 	}}
 }
 
@@ -35,7 +35,7 @@ func TestALockFileIsWrittenTheSameEveryTimeAndReadBack(t *testing.T) {
 	require.Less(t, strings.Index(string(first), "apps:"), strings.Index(string(first), "wiki:"))
 	require.Less(t, strings.Index(string(first), "linux/amd64:"), strings.Index(string(first), "linux/arm64:"))
 
-	file, err := lock.Read(path)
+	file, err := pin.Read(path)
 	require.NoError(t, err)
 	require.Equal(t, sample(), file)
 	for range 10 {
@@ -78,16 +78,16 @@ func TestWhatIsNoLockFileIsExplained(t *testing.T) {
 			t.Parallel()
 			path := filepath.Join(t.TempDir(), "baton-host.lock")
 			require.NoError(t, os.WriteFile(path, []byte(c.text), 0o600))
-			_, err := lock.Read(path)
+			_, err := pin.Read(path)
 			require.ErrorContains(t, err, c.want)
 			require.ErrorContains(t, err, path)
-			require.NotContains(t, err.Error(), "lock.")
+			require.NotContains(t, err.Error(), "pin.")
 			require.NotContains(t, err.Error(), "\n")
 		})
 	}
-	_, err := lock.Read(filepath.Join(t.TempDir(), "none.lock"))
+	_, err := pin.Read(filepath.Join(t.TempDir(), "none.lock"))
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, err = lock.Read(t.TempDir())
+	_, err = pin.Read(t.TempDir())
 	require.ErrorContains(t, err, "it is not a file")
 }
 
@@ -96,6 +96,6 @@ func TestTheLockFileIsBesideTheConfiguration(t *testing.T) {
 	for config, want := range map[string]string{
 		"baton-host.yaml": "baton-host.lock", "/etc/x/prod.yml": "/etc/x/prod.lock", "noext": "noext.lock", "a.b.yaml": "a.b.lock",
 	} {
-		require.Equal(t, want, lock.PathFor(config))
+		require.Equal(t, want, pin.PathFor(config))
 	}
 }

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package supervise
+package pin
 
 import "github.com/batonhost/baton-host/host/internal/proc"
 

@@ -1,4 +1,12 @@
-package supervise
+// Package pin holds plugins to what they were when somebody looked at them: it measures
+// their programs, reads and writes the lock file with what was measured, and makes
+// images of what has been verified.
+//
+// Package host calls it to lock, package fleet to pin plugins to the lock file, and
+// package supervise to verify what it starts. It must never have anything executed but
+// what was verified, and never write a secret, or anything of this machine but its
+// operating system and architecture, into the file, which is meant for version control.
+package pin
 
 import (
 	"crypto/sha256"
@@ -30,8 +38,8 @@ type Pin struct {
 	Source, Accept string
 }
 
-// PinError says that a file is not the one that is pinned.
-type PinError struct {
+// Error says that a file is not the one that is pinned.
+type Error struct {
 	Instance string
 	Path     string
 	// Found and Pinned are the sums. Pinned is "" for a file that has none.
@@ -39,7 +47,7 @@ type PinError struct {
 	Source, Accept string
 }
 
-func (e *PinError) Error() string {
+func (e *Error) Error() string {
 	pinned := "says that it is " + e.Pinned
 	if e.Pinned == "" {
 		pinned = "does not know it"
@@ -49,12 +57,12 @@ func (e *PinError) Error() string {
 }
 
 // Public is the error without paths.
-func (e *PinError) Public() string {
+func (e *Error) Public() string {
 	return fmt.Sprintf("plugin %q is not started: its program is not the one that is pinned in the lock file", e.Instance)
 }
 
 // GRPCStatus makes the error FAILED_PRECONDITION.
-func (e *PinError) GRPCStatus() *status.Status {
+func (e *Error) GRPCStatus() *status.Status {
 	return status.New(codes.FailedPrecondition, e.Error())
 }
 
@@ -202,5 +210,5 @@ func (p *Pin) verify(instance, path, found, pinned string) error {
 	if found == pinned {
 		return nil
 	}
-	return &PinError{Instance: instance, Path: path, Found: found, Pinned: pinned, Source: p.Source, Accept: p.Accept}
+	return &Error{Instance: instance, Path: path, Found: found, Pinned: pinned, Source: p.Source, Accept: p.Accept}
 }

@@ -1,4 +1,4 @@
-package supervise
+package pin
 
 import (
 	"errors"
@@ -68,7 +68,7 @@ func (p *Pin) image(program Program, dir string) (*proc.Image, error) {
 	}
 	if err != nil {
 		_ = memory.Close()
-		if _, refused := errors.AsType[*PinError](err); refused {
+		if _, refused := errors.AsType[*Error](err); refused {
 			return nil, err
 		}
 		return p.copied(program, dir) // Memory cannot hold it, or cannot be sealed.
