@@ -21,9 +21,6 @@ type LockedPlugin struct {
 	Change  string // in words
 }
 
-// unchanged is the change of an entry that is as it was.
-const unchanged = "unchanged"
-
 // Lock measures the binaries of all plugins and writes what they are into the lock file
 // beside the configuration. With check it starts and writes nothing: what differs is the
 // error.
@@ -53,9 +50,12 @@ func (h *Host) Lock(ctx context.Context, check bool) ([]LockedPlugin, error) {
 			continue
 		}
 		now.Plugins[one.Name] = found
-		change := changed(locked, found, known)
+		change := "new"
+		if known {
+			change = locked.Change(found)
+		}
 		looked = append(looked, LockedPlugin{one.Name, found.Version, change})
-		if check && change != unchanged {
+		if check && change != pin.Unchanged {
 			failed = append(failed, fmt.Errorf("plugin %q differs from %s: %s", one.Name, path, change))
 		}
 	}
@@ -96,9 +96,9 @@ func (h *Host) look(ctx context.Context, one *config.Plugin, locked pin.Entry, c
 	if err != nil {
 		return pin.Entry{}, fmt.Errorf("%s cannot be locked: %w", path, err)
 	}
-	sums := pin.Sums{Executable: measured.Executable, Files: named(h.cfg.Path, measured.Files)}
-	if check || locked.Platforms[fleet.Platform].Equal(sums) {
-		return pin.Entry{Version: locked.Version, Protocol: locked.Protocol, Platforms: withPlatform(locked.Platforms, sums)}, nil
+	sums := measured.Sums(h.cfg.Path)
+	if check || locked.IsMadeOf(sums) {
+		return locked.With(sums), nil
 	}
 
 	measured.Source, measured.Accept = "what was measured a moment ago", acceptCommand(h.cfg.Path)
@@ -108,43 +108,9 @@ func (h *Host) look(ctx context.Context, one *config.Plugin, locked pin.Entry, c
 	if err != nil {
 		return pin.Entry{}, err
 	}
-	others := locked.Platforms
 	if locked.Version != manifest.GetVersion() {
-		others = nil // They are of another release.
+		locked.Platforms = nil // They are of another release.
 	}
-	return pin.Entry{Version: manifest.GetVersion(), Protocol: plugin.ProtocolVersion, Platforms: withPlatform(others, sums)}, nil
-}
-
-func withPlatform(others map[string]pin.Sums, sums pin.Sums) map[string]pin.Sums {
-	all := map[string]pin.Sums{}
-	maps.Copy(all, others)
-	all[fleet.Platform] = sums
-	return all
-}
-
-// changed says in words what is different.
-func changed(before, now pin.Entry, known bool) string {
-	locked, here := before.Platforms[fleet.Platform]
-	switch sums := now.Platforms[fleet.Platform]; {
-	case !known:
-		return "new"
-	case !here:
-		return "new for " + fleet.Platform
-	case locked.Executable != sums.Executable:
-		return fmt.Sprintf("the executable was %s and is %s", locked.Executable, sums.Executable)
-	case !locked.Equal(sums):
-		return "the files among its arguments are others"
-	default:
-		return unchanged
-	}
-}
-
-// named are sums by the names that the lock file has for files: relative to the
-// configuration where they are below it.
-func named(configFile string, files map[string]string) map[string]string {
-	names := map[string]string{}
-	for arg, sum := range files {
-		names[fleet.LockName(configFile, arg)] = sum
-	}
-	return names
+	locked.Version, locked.Protocol = manifest.GetVersion(), plugin.ProtocolVersion
+	return locked.With(sums), nil
 }

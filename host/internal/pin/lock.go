@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/batonhost/baton-host/host/internal/proc"
 )
 
 const (
@@ -56,6 +58,89 @@ type Sums struct {
 // Equal says whether two plugins are the same files.
 func (s Sums) Equal(other Sums) bool {
 	return s.Executable == other.Executable && maps.Equal(s.Files, other.Files)
+}
+
+// IsMadeOf reports whether the plugin had these sums on this system.
+func (e Entry) IsMadeOf(sums Sums) bool { return e.Platforms[proc.Platform].Equal(sums) }
+
+// With returns the entry with these sums for this system.
+func (e Entry) With(sums Sums) Entry {
+	all := map[string]Sums{}
+	maps.Copy(all, e.Platforms)
+	all[proc.Platform] = sums
+	e.Platforms = all
+	return e
+}
+
+// Unchanged is the change of an entry that is as it was.
+const Unchanged = "unchanged"
+
+// Change returns in words how the plugin differs now, on this system.
+func (e Entry) Change(now Entry) string {
+	locked, here := e.Platforms[proc.Platform]
+	switch sums := now.Platforms[proc.Platform]; {
+	case !here:
+		return "new for " + proc.Platform
+	case locked.Executable != sums.Executable:
+		return fmt.Sprintf("the executable was %s and is %s", locked.Executable, sums.Executable)
+	case !locked.Equal(sums):
+		return "the files among its arguments are others"
+	default:
+		return Unchanged
+	}
+}
+
+// Pin returns the pin of a plugin with these arguments. accept is the command that
+// adds one which the file does not cover.
+func (f *File) Pin(instance string, args []string, configFile, accept string) (*Pin, error) {
+	path := PathFor(configFile)
+	entry, ok := f.Plugins[instance]
+	if !ok {
+		return nil, fmt.Errorf("plugin %q is not in %s; add it with: %s", instance, path, accept)
+	}
+	sums, ok := entry.Platforms[proc.Platform]
+	if !ok {
+		return nil, fmt.Errorf("plugin %q is locked in %s for %s only, not for %s; add it, on such a machine, with: %s",
+			instance, path, strings.Join(slices.Sorted(maps.Keys(entry.Platforms)), ", "), proc.Platform, accept)
+	}
+	return &Pin{Executable: sums.Executable, Files: pinnedFiles(configFile, args, sums.Files), Source: path, Accept: accept}, nil
+}
+
+// Sums returns the pin's sums as the lock file of a configuration has them.
+func (p *Pin) Sums(configFile string) Sums {
+	files := map[string]string{}
+	for arg, sum := range p.Files {
+		files[lockName(configFile, arg)] = sum
+	}
+	return Sums{Executable: p.Executable, Files: files}
+}
+
+// lockName returns how a lock file names a file among a plugin's arguments: relative to the
+// configuration where it is below it.
+func lockName(configFile, arg string) string {
+	flag, path := FileIn(arg)
+	dir, err := filepath.Abs(filepath.Dir(configFile))
+	if err != nil {
+		return arg
+	}
+	relative, err := filepath.Rel(dir, path)
+	if err != nil || !filepath.IsLocal(relative) {
+		return arg
+	}
+	return flag + filepath.ToSlash(relative)
+}
+
+// pinnedFiles returns the sums of a lock file by the plugin's arguments.
+func pinnedFiles(configFile string, args []string, sums map[string]string) map[string]string {
+	files := maps.Clone(sums)
+	for _, arg := range args {
+		name := lockName(configFile, arg)
+		if sum, ok := sums[name]; ok && name != arg {
+			delete(files, name)
+			files[arg] = sum
+		}
+	}
+	return files
 }
 
 // PathFor is where the lock file of a configuration is: beside it, baton-host.lock
