@@ -32,17 +32,17 @@ var told = struct {
 // askManifest asks an unmodified connector what it is, by its own commands. It
 // returns what the toolchain wrote into the executable too, which is nothing in a
 // script.
-func (p *Process) askManifest(ctx context.Context, command proc.Command) (*pluginv1.Manifest, prebuilt.Build, error) {
-	build, ok := prebuilt.Read(p.spec.Path)
+func (s connectorSettings) askManifest(ctx context.Context) (*pluginv1.Manifest, prebuilt.Build, error) {
+	build, ok := prebuilt.Read(s.Command.Path)
 	if ok && build.Platform != "" && build.Platform != proc.Platform {
 		return nil, build, fmt.Errorf("it is built for %s, and this is %s; install the release for this system", build.Platform, proc.Platform)
 	}
-	id := p.spec.fileID()
+	id := s.fileID()
 	told.Lock()
 	answers, known := told.by[id]
 	told.Unlock()
 	if !known {
-		asked, err := p.askAll(ctx, command)
+		asked, err := s.askAll(ctx)
 		if err != nil {
 			return nil, build, err
 		}
@@ -53,34 +53,31 @@ func (p *Process) askManifest(ctx context.Context, command proc.Command) (*plugi
 			told.Unlock()
 		}
 	}
-	manifest, err := prebuilt.Manifest(p.spec.Path, build, answers)
+	manifest, err := prebuilt.Manifest(s.Command.Path, build, answers)
 	return manifest, build, err
 }
 
-// fileID tells one state of a program from another; "" if that cannot be said.
-func (s Spec) fileID() string {
-	info, err := os.Stat(s.Path)
+// fileID returns what differs between two states of a program; "" if that cannot be
+// said.
+func (s connectorSettings) fileID() string {
+	info, err := os.Stat(s.Command.Path)
 	if err != nil {
 		return ""
 	}
-	sum := ""
-	if s.Pin != nil {
-		sum = s.Pin.Executable
-	}
-	return fmt.Sprintf("%s\x00%q\x00%d\x00%d\x00%s", s.Path, s.Args, info.Size(), info.ModTime().UnixNano(), sum)
+	return fmt.Sprintf("%s\x00%q\x00%d\x00%d\x00%s", s.Command.Path, s.Command.Args, info.Size(), info.ModTime().UnixNano(), s.Sum)
 }
 
 // askAll runs the commands that tell, at the same time. Only the first has to
 // work.
-func (p *Process) askAll(ctx context.Context, command proc.Command) (prebuilt.Told, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.spec.StartTimeout)
+func (s connectorSettings) askAll(ctx context.Context) (prebuilt.Told, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.AskTimeout)
 	defer cancel()
 	var answers prebuilt.Told
 	var failed error
 	var asking sync.WaitGroup
-	asking.Go(func() { answers.Schema, failed = p.ask(ctx, command, prebuilt.SchemaCommand) })
-	asking.Go(func() { answers.Version, _ = p.ask(ctx, command, prebuilt.VersionCommand) })
-	asking.Go(func() { answers.Capabilities, _ = p.ask(ctx, command, prebuilt.CapabilitiesCommand) })
+	asking.Go(func() { answers.Schema, failed = s.ask(ctx, prebuilt.SchemaCommand) })
+	asking.Go(func() { answers.Version, _ = s.ask(ctx, prebuilt.VersionCommand) })
+	asking.Go(func() { answers.Capabilities, _ = s.ask(ctx, prebuilt.CapabilitiesCommand) })
 	asking.Wait()
 	if _, notExecuted := errors.AsType[syscall.Errno](failed); notExecuted {
 		return prebuilt.Told{}, failed
@@ -94,13 +91,14 @@ func (p *Process) askAll(ctx context.Context, command proc.Command) (prebuilt.To
 
 // ask runs a command of the connector that prints something and ends. The
 // connector is given no configuration.
-func (p *Process) ask(ctx context.Context, command proc.Command, args []string) (string, error) {
+func (s connectorSettings) ask(ctx context.Context, args []string) (string, error) {
+	command := s.Command
 	command.Args = slices.Concat(command.Args, args)
 	logs := pluginlog.New(zap.NewNop(), nil)
 	var printed beginning
 	command.ByInput = true
 	command.Output = &printed
-	command.Dir = p.socketDir.Path() // No configuration of its own is found here.
+	command.Dir = s.Dir // No configuration of its own is found here.
 	r := proc.New(command, logs)
 	if err := r.Start(ctx); err != nil {
 		return "", fmt.Errorf("cannot be started: %s%w", proc.Obstacle(command.Path, err), err)
@@ -111,7 +109,7 @@ func (p *Process) ask(ctx context.Context, command proc.Command, args []string) 
 		_ = r.Kill()
 		<-r.Exited()
 		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-			return "", fmt.Errorf("did not end within %s", p.spec.StartTimeout)
+			return "", fmt.Errorf("did not end within %s", s.AskTimeout)
 		}
 		return "", ctx.Err()
 	}

@@ -13,7 +13,7 @@ import (
 // it is. A plugin that does not speak go-plugin's broker gets none, and refuses its
 // configuration if it needs one.
 func (p *Process) offer(ctx context.Context, request *pluginv1.ConfigureRequest) *pluginv1.ConfigureRequest {
-	if _, ok := p.client.PluginServiceClient.(*unmodified); ok || p.spec.Sessions == nil {
+	if p.connector != nil || p.spec.Sessions == nil {
 		return request // An unmodified connector is offered it as the SDK does.
 	}
 	logged := ctxzap.ToContext(ctx, p.log.Named("sessions"))

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -49,6 +50,7 @@ type Process struct {
 	logs      *pluginlog.Writer
 	runner    *proc.Process
 	client    *plugin.Client
+	connector *connector               // of an unmodified connector; nil for a plugin
 	conn      grpc.ClientConnInterface // carries the connector's services
 	hangUp    func()                   // asks the process to end, and returns when it has
 	socketDir *files.Dir
@@ -98,8 +100,14 @@ func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequ
 	if late(err, ctx, limited) {
 		return nil, fmt.Errorf("plugin %q has not taken its configuration within %s; if it needs longer, raise its start-timeout%s", p.spec.Instance, within, p.lastWords())
 	}
+	if errors.Is(err, errEnded) {
+		err = p.exit()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("plugin %q cannot be configured: %w", p.spec.Instance, p.explainCall(ctx, err))
+	}
+	if p.connector != nil && len(response.GetDiagnostics()) == 0 {
+		p.started()
 	}
 	return response.GetDiagnostics(), nil
 }

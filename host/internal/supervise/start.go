@@ -24,6 +24,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/host/internal/proc"
+	"github.com/batonhost/baton-host/host/internal/supervise/prebuilt"
 	"github.com/batonhost/baton-host/internal/mutualtls"
 	"github.com/batonhost/baton-host/plugin"
 )
@@ -69,8 +70,8 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		}
 	}
 	p := &Process{spec: spec, log: log, logs: logs, runner: proc.New(command, logs), socketDir: socketDir}
-	if spec.unmodified() {
-		err = p.openConnector(ctx, command)
+	if spec.isUnmodified() {
+		err = p.openConnector(ctx)
 	} else {
 		err = p.openPlugin(ctx)
 	}
@@ -87,6 +88,32 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		}
 	}
 	return p, nil
+}
+
+// isUnmodified reports whether the program is a connector without a plugin's side.
+func (s Spec) isUnmodified() bool {
+	if s.Unmodified {
+		return true
+	}
+	build, ok := prebuilt.Read(s.Path)
+	return ok && build.Unmodified()
+}
+
+// openConnector asks an unmodified connector what it is.
+func (p *Process) openConnector(ctx context.Context) error {
+	settings := connectorSettings{
+		Command: p.runner.Command, Dir: p.socketDir.Path(), AskTimeout: p.spec.StartTimeout,
+		Sessions: p.spec.Sessions, Log: p.log.Named("sessions"), DialOptions: p.spec.dialOptions(),
+	}
+	if p.spec.Pin != nil {
+		settings.Sum = p.spec.Pin.Executable
+	}
+	p.connector = newConnector(p.runner, p.logs, settings)
+	p.client, p.conn, p.hangUp = &plugin.Client{PluginServiceClient: p.connector}, p.connector, p.connector.HangUp
+	if err := p.connector.Open(ctx); err != nil {
+		return fmt.Errorf("start plugin %q (%s), an unmodified Baton connector: %w", p.spec.Instance, p.spec.Path, err)
+	}
+	return nil
 }
 
 // openPlugin starts a plugin and shakes hands with it.

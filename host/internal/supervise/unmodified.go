@@ -2,15 +2,19 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
+	batonv1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	goplugin "github.com/hashicorp/go-plugin"
+	"go.uber.org/zap"
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -22,14 +26,34 @@ import (
 	"github.com/batonhost/baton-host/host/internal/proc"
 	"github.com/batonhost/baton-host/host/internal/supervise/prebuilt"
 	"github.com/batonhost/baton-host/internal/schema"
-	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
-// unmodified is a connector that knows no host, seen as a plugin: what a plugin
+// Settings say how a connector is asked what it is, and started.
+type connectorSettings struct {
+	// Command is what is executed, without the arguments of the SDK's own commands.
+	Command proc.Command
+	// Sum is the sum of the executable, where it is pinned.
+	Sum string
+	// Dir is a directory that no other user can enter, and that is there for as long as
+	// the connector runs.
+	Dir string
+	// AskTimeout is how long the commands may take by which it describes itself.
+	AskTimeout time.Duration
+	// Sessions is the session store that is served to the connector; nil: none.
+	Sessions batonv1.BatonSessionServiceServer
+	// Log is where it is logged what the connector asks of that.
+	Log *zap.Logger
+	// DialOptions are those of the connection to the process.
+	DialOptions []grpc.DialOption
+}
+
+// Connector is a connector that knows no host, seen as a plugin: what a plugin
 // answers itself is answered here, and the connector services are the process's.
-type unmodified struct {
-	process  *Process
+type connector struct {
+	settings connectorSettings
+	process  *proc.Process
+	logs     *pluginlog.Writer
 	manifest *pluginv1.Manifest
 	receiver prebuilt.Receiver
 
@@ -44,35 +68,32 @@ type unmodified struct {
 
 const allCalls = math.MaxInt64
 
-// unmodified says that the program is a connector without a plugin's side.
-func (s Spec) unmodified() bool {
-	if s.Unmodified {
-		return true
-	}
-	build, ok := prebuilt.Read(s.Path)
-	return ok && build.Unmodified()
+// errEnded says that the process ended before it served, and not as one that refuses
+// its configuration does.
+var errEnded = errors.New("the process of the connector ended before it served")
+
+// newConnector returns a connector whose process Configure starts. What the process
+// writes goes to logs.
+func newConnector(process *proc.Process, logs *pluginlog.Writer, settings connectorSettings) *connector {
+	return &connector{settings: settings, process: process, logs: logs, inside: semaphore.NewWeighted(allCalls)}
 }
 
-// openConnector asks an unmodified connector what it is.
-func (p *Process) openConnector(ctx context.Context, command proc.Command) error {
-	u := &unmodified{process: p, inside: semaphore.NewWeighted(allCalls)}
-	p.client, p.conn = &plugin.Client{PluginServiceClient: u}, u
-	p.hangUp = u.hangUp
+// Open asks the connector what it is, by its own commands.
+func (u *connector) Open(ctx context.Context) error {
 	if !proc.InheritsDescriptors {
-		return fmt.Errorf("start plugin %q (%s): it is an unmodified Baton connector, which can be loaded on Linux and macOS only; on this system use one that is built as a plugin",
-			p.spec.Instance, p.spec.Path)
+		return errors.New("one can be loaded on Linux and macOS only; on this system use one that is built as a plugin")
 	}
-	manifest, build, err := p.askManifest(ctx, command)
+	manifest, build, err := u.settings.askManifest(ctx)
 	if err != nil {
-		return fmt.Errorf("start plugin %q (%s), an unmodified Baton connector: %w", p.spec.Instance, p.spec.Path, err)
+		return err
 	}
 	u.manifest = manifest
 	u.receiver = prebuilt.Receiver{Build: build, Schema: manifest.GetConfiguration()}
 	return nil
 }
 
-// Describe tells what the connector's commands told.
-func (u *unmodified) Describe(context.Context, *pluginv1.DescribeRequest, ...grpc.CallOption) (*pluginv1.DescribeResponse, error) {
+// Describe returns what the connector's commands said.
+func (u *connector) Describe(context.Context, *pluginv1.DescribeRequest, ...grpc.CallOption) (*pluginv1.DescribeResponse, error) {
 	if u.stopping.Load() {
 		return nil, errStopping
 	}
@@ -82,7 +103,7 @@ func (u *unmodified) Describe(context.Context, *pluginv1.DescribeRequest, ...grp
 // Configure starts the connector with its configuration. One that ends by itself
 // before it serves refuses its configuration; its last words are what it says
 // about it.
-func (u *unmodified) Configure(ctx context.Context, request *pluginv1.ConfigureRequest, _ ...grpc.CallOption) (*pluginv1.ConfigureResponse, error) {
+func (u *connector) Configure(ctx context.Context, request *pluginv1.ConfigureRequest, _ ...grpc.CallOption) (*pluginv1.ConfigureResponse, error) {
 	if u.stopping.Load() {
 		return nil, errStopping
 	}
@@ -95,8 +116,8 @@ func (u *unmodified) Configure(ctx context.Context, request *pluginv1.ConfigureR
 	if !u.configured.CompareAndSwap(false, true) {
 		return nil, status.Error(codes.FailedPrecondition, "an unmodified connector takes one configuration for each start")
 	}
-	logged := ctxzap.ToContext(context.WithoutCancel(ctx), u.process.log.Named("sessions"))
-	service, err := u.receiver.Prepare(logged, u.process.socketDir.Path(), request, u.process.spec.Sessions)
+	logged := ctxzap.ToContext(context.WithoutCancel(ctx), u.settings.Log)
+	service, err := u.receiver.Prepare(logged, u.settings.Dir, request, u.settings.Sessions)
 	if err != nil {
 		return nil, err
 	}
@@ -106,52 +127,46 @@ func (u *unmodified) Configure(ctx context.Context, request *pluginv1.ConfigureR
 		// It serves, so it has read everything.
 		return &pluginv1.ConfigureResponse{}, service.Handover.Discard()
 	}
-	_ = u.process.runner.Kill()
+	_ = u.process.Kill()
 	_ = service.Handover.Discard()
-	if exit := u.refusal(); exit != nil {
-		return &pluginv1.ConfigureResponse{Diagnostics: []*pluginv1.Diagnostic{u.objection(exit)}}, nil
+	if u.hasRefused() {
+		return &pluginv1.ConfigureResponse{Diagnostics: []*pluginv1.Diagnostic{u.objection()}}, nil
 	}
 	return nil, err
 }
 
 // serve starts the process and returns when it answers.
-func (u *unmodified) serve(ctx context.Context, service *prebuilt.Service) error {
-	p := u.process
-	r := p.runner
+func (u *connector) serve(ctx context.Context, service *prebuilt.Service) error {
+	r := u.process
 	r.ByInput = true
 	r.Inherited = service.Inherited
-	r.Output = p.logs.Stdout
+	r.Output = u.logs.Stdout
 	r.Args = slices.Concat(r.Args, []string{prebuilt.ServiceCommand})
 	r.Env = append(r.Env,
 		prebuilt.ConfigPathEnv+"="+service.Handover.Path(),
 		fmt.Sprintf("%s=%d", prebuilt.ListenerEnv, prebuilt.FirstDescriptor))
 	if err := r.Start(ctx); err != nil {
-		return fmt.Errorf("%s%w", proc.Obstacle(p.spec.Path, err), err)
+		return fmt.Errorf("%s%w", proc.Obstacle(r.Path, err), err)
 	}
 	if _, err := r.Write(service.Input); err != nil {
 		return fmt.Errorf("write to its standard input: %w", err)
 	}
-	conn, err := service.Dial(p.spec.dialOptions()...)
+	conn, err := service.Dial(u.settings.DialOptions...)
 	if err != nil {
 		return fmt.Errorf("reach it: %w", err)
 	}
 	u.conn.Store(conn)
-	if err := u.await(ctx, conn); err != nil {
-		return err
-	}
-	p.started()
-	return nil
+	return u.await(ctx, conn)
 }
 
 // await returns when the process answers a call. It has no health service, and
 // says so.
-func (u *unmodified) await(ctx context.Context, conn *grpc.ClientConn) error {
-	p := u.process
+func (u *connector) await(ctx context.Context, conn *grpc.ClientConn) error {
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		select {
-		case <-p.runner.Exited():
+		case <-u.process.Exited():
 			cancel()
 		case <-waiting.Done():
 		}
@@ -160,8 +175,8 @@ func (u *unmodified) await(ctx context.Context, conn *grpc.ClientConn) error {
 	switch {
 	case err == nil, status.Code(err) == codes.Unimplemented:
 		return nil
-	case p.gone():
-		return p.exit()
+	case u.process.IsGone():
+		return errEnded
 	case ctx.Err() != nil:
 		return status.FromContextError(ctx.Err()).Err()
 	default:
@@ -169,17 +184,9 @@ func (u *unmodified) await(ctx context.Context, conn *grpc.ClientConn) error {
 	}
 }
 
-// refusal is the end of a process that ended by itself, with a status that says
-// that it failed, before it served; or nil.
-func (u *unmodified) refusal() *ExitError {
-	if !u.process.gone() {
-		return nil
-	}
-	if exit := u.process.exit(); exit.ExitCode > 0 {
-		return exit
-	}
-	return nil
-}
+// hasRefused reports whether the process ended by itself, with a status that says
+// that it failed, before it served.
+func (u *connector) hasRefused() bool { return u.process.IsGone() && u.process.State().ExitCode() > 0 }
 
 // mostLastWords is how many of a connector's last lines are taken for what it has
 // against its configuration.
@@ -187,8 +194,8 @@ const mostLastWords = 5
 
 // objection is a refusal as a plugin would say it. The SDK's own messages name the
 // field that they are about.
-func (u *unmodified) objection(exit *ExitError) *pluginv1.Diagnostic {
-	lines := exit.LastLines
+func (u *connector) objection() *pluginv1.Diagnostic {
+	lines := u.logs.LastLines()
 	if begins := slices.IndexFunc(lines, pluginlog.BeginsPanic); begins >= 0 {
 		// What follows is where, from the inside out.
 		lines = lines[begins:min(begins+mostLastWords, len(lines))]
@@ -198,7 +205,7 @@ func (u *unmodified) objection(exit *ExitError) *pluginv1.Diagnostic {
 	words := strings.Join(lines, " / ")
 	diagnostic := &pluginv1.Diagnostic{
 		Severity: pluginv1.Severity_SEVERITY_ERROR,
-		Summary:  fmt.Sprintf("the connector does not start with this configuration (%s): %s", exit.State, words),
+		Summary:  fmt.Sprintf("the connector does not start with this configuration (%s): %s", u.process.State(), words),
 	}
 	for _, field := range u.manifest.GetConfiguration().GetFields() {
 		// `field x: value must be …` and `required flag(s) "x" not set`.
@@ -210,13 +217,13 @@ func (u *unmodified) objection(exit *ExitError) *pluginv1.Diagnostic {
 }
 
 // Stop waits for running calls until the context ends, and lets none in any more.
-func (u *unmodified) Stop(ctx context.Context, _ *pluginv1.StopRequest, _ ...grpc.CallOption) (*pluginv1.StopResponse, error) {
+func (u *connector) Stop(ctx context.Context, _ *pluginv1.StopRequest, _ ...grpc.CallOption) (*pluginv1.StopResponse, error) {
 	u.stopping.Store(true)
 	return &pluginv1.StopResponse{}, u.inside.Acquire(ctx, allCalls)
 }
 
 // Invoke calls the process.
-func (u *unmodified) Invoke(ctx context.Context, method string, request, reply any, options ...grpc.CallOption) error {
+func (u *connector) Invoke(ctx context.Context, method string, request, reply any, options ...grpc.CallOption) error {
 	conn := u.conn.Load()
 	if conn == nil {
 		return errNotConfigured
@@ -230,7 +237,7 @@ func (u *unmodified) Invoke(ctx context.Context, method string, request, reply a
 
 // NewStream opens a stream to the process. Streams, which carry pictures, are not
 // waited for when it stops.
-func (u *unmodified) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
+func (u *connector) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
 	conn := u.conn.Load()
 	if conn == nil {
 		return nil, errNotConfigured
@@ -244,7 +251,7 @@ var (
 )
 
 // GetState is the state of the connection. Before there is one, none is broken.
-func (u *unmodified) GetState() connectivity.State {
+func (u *connector) GetState() connectivity.State {
 	conn := u.conn.Load()
 	if conn == nil {
 		return connectivity.Ready
@@ -252,15 +259,15 @@ func (u *unmodified) GetState() connectivity.State {
 	return conn.GetState()
 }
 
-// hangUp ends the connection and the process's standard input, on which it ends.
-func (u *unmodified) hangUp() {
+// HangUp ends the connection and the process's standard input, on which it ends.
+func (u *connector) HangUp() {
 	if conn := u.conn.Load(); conn != nil {
 		_ = conn.Close()
 	}
 	if service := u.service.Load(); service != nil {
 		defer service.EndSessions()
 	}
-	r := u.process.runner
+	r := u.process
 	if r.PID() == 0 {
 		return
 	}
