@@ -15,6 +15,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/host/internal/proc"
+	"github.com/batonhost/baton-host/host/internal/supervise/unmodified"
 	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/plugin/redact"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
@@ -50,7 +51,7 @@ type Process struct {
 	logs      *pluginlog.Writer
 	runner    *proc.Process
 	client    *plugin.Client
-	connector *connector               // of an unmodified connector; nil for a plugin
+	connector *unmodified.Connector    // of an unmodified connector; nil for a plugin
 	conn      grpc.ClientConnInterface // carries the connector's services
 	hangUp    func()                   // asks the process to end, and returns when it has
 	socketDir *files.Dir
@@ -100,7 +101,7 @@ func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequ
 	if late(err, ctx, limited) {
 		return nil, fmt.Errorf("plugin %q has not taken its configuration within %s; if it needs longer, raise its start-timeout%s", p.spec.Instance, within, p.lastWords())
 	}
-	if errors.Is(err, errEnded) {
+	if errors.Is(err, unmodified.ErrEnded) {
 		err = p.exit()
 	}
 	if err != nil {

@@ -24,7 +24,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/host/internal/proc"
-	"github.com/batonhost/baton-host/host/internal/supervise/prebuilt"
+	"github.com/batonhost/baton-host/host/internal/supervise/unmodified"
 	"github.com/batonhost/baton-host/internal/mutualtls"
 	"github.com/batonhost/baton-host/plugin"
 )
@@ -95,20 +95,20 @@ func (s Spec) isUnmodified() bool {
 	if s.Unmodified {
 		return true
 	}
-	build, ok := prebuilt.Read(s.Path)
+	build, ok := unmodified.Read(s.Path)
 	return ok && build.Unmodified()
 }
 
 // openConnector asks an unmodified connector what it is.
 func (p *Process) openConnector(ctx context.Context) error {
-	settings := connectorSettings{
+	settings := unmodified.Settings{
 		Command: p.runner.Command, Dir: p.socketDir.Path(), AskTimeout: p.spec.StartTimeout,
 		Sessions: p.spec.Sessions, Log: p.log.Named("sessions"), DialOptions: p.spec.dialOptions(),
 	}
 	if p.spec.Pin != nil {
 		settings.Sum = p.spec.Pin.Executable
 	}
-	p.connector = newConnector(p.runner, p.logs, settings)
+	p.connector = unmodified.New(p.runner, p.logs, settings)
 	p.client, p.conn, p.hangUp = &plugin.Client{PluginServiceClient: p.connector}, p.connector, p.connector.HangUp
 	if err := p.connector.Open(ctx); err != nil {
 		return fmt.Errorf("start plugin %q (%s), an unmodified Baton connector: %w", p.spec.Instance, p.spec.Path, err)

@@ -1,6 +1,6 @@
 //go:build !linux
 
-package prebuilt
+package unmodified
 
 import (
 	"fmt"

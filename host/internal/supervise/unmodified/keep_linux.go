@@ -1,4 +1,4 @@
-package prebuilt
+package unmodified
 
 import (
 	"fmt"

@@ -1,5 +1,5 @@
 //go:build !unix
 
-package prebuilt
+package unmodified
 
 func hand(path string, content []byte) (handed, error) { return handOnDisk(path, content) }

@@ -1,4 +1,4 @@
-package supervise
+package unmodified
 
 import (
 	"context"
@@ -24,13 +24,12 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/host/internal/proc"
-	"github.com/batonhost/baton-host/host/internal/supervise/prebuilt"
 	"github.com/batonhost/baton-host/internal/schema"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 // Settings say how a connector is asked what it is, and started.
-type connectorSettings struct {
+type Settings struct {
 	// Command is what is executed, without the arguments of the SDK's own commands.
 	Command proc.Command
 	// Sum is the sum of the executable, where it is pinned.
@@ -50,17 +49,17 @@ type connectorSettings struct {
 
 // Connector is a connector that knows no host, seen as a plugin: what a plugin
 // answers itself is answered here, and the connector services are the process's.
-type connector struct {
-	settings connectorSettings
+type Connector struct {
+	settings Settings
 	process  *proc.Process
 	logs     *pluginlog.Writer
 	manifest *pluginv1.Manifest
-	receiver prebuilt.Receiver
+	receiver Receiver
 
 	configured atomic.Bool
 	stopping   atomic.Bool
-	conn       atomic.Pointer[grpc.ClientConn]  // nil until it serves
-	service    atomic.Pointer[prebuilt.Service] // nil until it is configured
+	conn       atomic.Pointer[grpc.ClientConn] // nil until it serves
+	service    atomic.Pointer[Service]         // nil until it is configured
 	// inside has a unit for each call in the process, and all of them once it is
 	// to stop.
 	inside *semaphore.Weighted
@@ -68,18 +67,18 @@ type connector struct {
 
 const allCalls = math.MaxInt64
 
-// errEnded says that the process ended before it served, and not as one that refuses
+// ErrEnded says that the process ended before it served, and not as one that refuses
 // its configuration does.
-var errEnded = errors.New("the process of the connector ended before it served")
+var ErrEnded = errors.New("the process of the connector ended before it served")
 
-// newConnector returns a connector whose process Configure starts. What the process
+// New returns a connector whose process Configure starts. What the process
 // writes goes to logs.
-func newConnector(process *proc.Process, logs *pluginlog.Writer, settings connectorSettings) *connector {
-	return &connector{settings: settings, process: process, logs: logs, inside: semaphore.NewWeighted(allCalls)}
+func New(process *proc.Process, logs *pluginlog.Writer, settings Settings) *Connector {
+	return &Connector{settings: settings, process: process, logs: logs, inside: semaphore.NewWeighted(allCalls)}
 }
 
 // Open asks the connector what it is, by its own commands.
-func (u *connector) Open(ctx context.Context) error {
+func (u *Connector) Open(ctx context.Context) error {
 	if !proc.InheritsDescriptors {
 		return errors.New("one can be loaded on Linux and macOS only; on this system use one that is built as a plugin")
 	}
@@ -88,12 +87,12 @@ func (u *connector) Open(ctx context.Context) error {
 		return err
 	}
 	u.manifest = manifest
-	u.receiver = prebuilt.Receiver{Build: build, Schema: manifest.GetConfiguration()}
+	u.receiver = Receiver{Build: build, Schema: manifest.GetConfiguration()}
 	return nil
 }
 
 // Describe returns what the connector's commands said.
-func (u *connector) Describe(context.Context, *pluginv1.DescribeRequest, ...grpc.CallOption) (*pluginv1.DescribeResponse, error) {
+func (u *Connector) Describe(context.Context, *pluginv1.DescribeRequest, ...grpc.CallOption) (*pluginv1.DescribeResponse, error) {
 	if u.stopping.Load() {
 		return nil, errStopping
 	}
@@ -103,7 +102,7 @@ func (u *connector) Describe(context.Context, *pluginv1.DescribeRequest, ...grpc
 // Configure starts the connector with its configuration. One that ends by itself
 // before it serves refuses its configuration; its last words are what it says
 // about it.
-func (u *connector) Configure(ctx context.Context, request *pluginv1.ConfigureRequest, _ ...grpc.CallOption) (*pluginv1.ConfigureResponse, error) {
+func (u *Connector) Configure(ctx context.Context, request *pluginv1.ConfigureRequest, _ ...grpc.CallOption) (*pluginv1.ConfigureResponse, error) {
 	if u.stopping.Load() {
 		return nil, errStopping
 	}
@@ -136,15 +135,15 @@ func (u *connector) Configure(ctx context.Context, request *pluginv1.ConfigureRe
 }
 
 // serve starts the process and returns when it answers.
-func (u *connector) serve(ctx context.Context, service *prebuilt.Service) error {
+func (u *Connector) serve(ctx context.Context, service *Service) error {
 	r := u.process
 	r.ByInput = true
 	r.Inherited = service.Inherited
 	r.Output = u.logs.Stdout
-	r.Args = slices.Concat(r.Args, []string{prebuilt.ServiceCommand})
+	r.Args = slices.Concat(r.Args, []string{ServiceCommand})
 	r.Env = append(r.Env,
-		prebuilt.ConfigPathEnv+"="+service.Handover.Path(),
-		fmt.Sprintf("%s=%d", prebuilt.ListenerEnv, prebuilt.FirstDescriptor))
+		ConfigPathEnv+"="+service.Handover.Path(),
+		fmt.Sprintf("%s=%d", ListenerEnv, FirstDescriptor))
 	if err := r.Start(ctx); err != nil {
 		return fmt.Errorf("%s%w", proc.Obstacle(r.Path, err), err)
 	}
@@ -161,7 +160,7 @@ func (u *connector) serve(ctx context.Context, service *prebuilt.Service) error 
 
 // await returns when the process answers a call. It has no health service, and
 // says so.
-func (u *connector) await(ctx context.Context, conn *grpc.ClientConn) error {
+func (u *Connector) await(ctx context.Context, conn *grpc.ClientConn) error {
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -176,7 +175,7 @@ func (u *connector) await(ctx context.Context, conn *grpc.ClientConn) error {
 	case err == nil, status.Code(err) == codes.Unimplemented:
 		return nil
 	case u.process.IsGone():
-		return errEnded
+		return ErrEnded
 	case ctx.Err() != nil:
 		return status.FromContextError(ctx.Err()).Err()
 	default:
@@ -186,7 +185,7 @@ func (u *connector) await(ctx context.Context, conn *grpc.ClientConn) error {
 
 // hasRefused reports whether the process ended by itself, with a status that says
 // that it failed, before it served.
-func (u *connector) hasRefused() bool { return u.process.IsGone() && u.process.State().ExitCode() > 0 }
+func (u *Connector) hasRefused() bool { return u.process.IsGone() && u.process.State().ExitCode() > 0 }
 
 // mostLastWords is how many of a connector's last lines are taken for what it has
 // against its configuration.
@@ -194,7 +193,7 @@ const mostLastWords = 5
 
 // objection is a refusal as a plugin would say it. The SDK's own messages name the
 // field that they are about.
-func (u *connector) objection() *pluginv1.Diagnostic {
+func (u *Connector) objection() *pluginv1.Diagnostic {
 	lines := u.logs.LastLines()
 	if begins := slices.IndexFunc(lines, pluginlog.BeginsPanic); begins >= 0 {
 		// What follows is where, from the inside out.
@@ -217,13 +216,13 @@ func (u *connector) objection() *pluginv1.Diagnostic {
 }
 
 // Stop waits for running calls until the context ends, and lets none in any more.
-func (u *connector) Stop(ctx context.Context, _ *pluginv1.StopRequest, _ ...grpc.CallOption) (*pluginv1.StopResponse, error) {
+func (u *Connector) Stop(ctx context.Context, _ *pluginv1.StopRequest, _ ...grpc.CallOption) (*pluginv1.StopResponse, error) {
 	u.stopping.Store(true)
 	return &pluginv1.StopResponse{}, u.inside.Acquire(ctx, allCalls)
 }
 
 // Invoke calls the process.
-func (u *connector) Invoke(ctx context.Context, method string, request, reply any, options ...grpc.CallOption) error {
+func (u *Connector) Invoke(ctx context.Context, method string, request, reply any, options ...grpc.CallOption) error {
 	conn := u.conn.Load()
 	if conn == nil {
 		return errNotConfigured
@@ -237,7 +236,7 @@ func (u *connector) Invoke(ctx context.Context, method string, request, reply an
 
 // NewStream opens a stream to the process. Streams, which carry pictures, are not
 // waited for when it stops.
-func (u *connector) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
+func (u *Connector) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, options ...grpc.CallOption) (grpc.ClientStream, error) {
 	conn := u.conn.Load()
 	if conn == nil {
 		return nil, errNotConfigured
@@ -251,7 +250,7 @@ var (
 )
 
 // GetState is the state of the connection. Before there is one, none is broken.
-func (u *connector) GetState() connectivity.State {
+func (u *Connector) GetState() connectivity.State {
 	conn := u.conn.Load()
 	if conn == nil {
 		return connectivity.Ready
@@ -260,7 +259,7 @@ func (u *connector) GetState() connectivity.State {
 }
 
 // HangUp ends the connection and the process's standard input, on which it ends.
-func (u *connector) HangUp() {
+func (u *Connector) HangUp() {
 	if conn := u.conn.Load(); conn != nil {
 		_ = conn.Close()
 	}

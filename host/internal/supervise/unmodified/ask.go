@@ -1,4 +1,4 @@
-package supervise
+package unmodified
 
 import (
 	"bytes"
@@ -15,7 +15,6 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/host/internal/proc"
-	"github.com/batonhost/baton-host/host/internal/supervise/prebuilt"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -26,14 +25,14 @@ const mostTold = 4 << 20
 // connector that is started again is not asked again.
 var told = struct {
 	sync.Mutex
-	by map[string]prebuilt.Told
-}{by: map[string]prebuilt.Told{}}
+	by map[string]Told
+}{by: map[string]Told{}}
 
 // askManifest asks an unmodified connector what it is, by its own commands. It
 // returns what the toolchain wrote into the executable too, which is nothing in a
 // script.
-func (s connectorSettings) askManifest(ctx context.Context) (*pluginv1.Manifest, prebuilt.Build, error) {
-	build, ok := prebuilt.Read(s.Command.Path)
+func (s Settings) askManifest(ctx context.Context) (*pluginv1.Manifest, Build, error) {
+	build, ok := Read(s.Command.Path)
 	if ok && build.Platform != "" && build.Platform != proc.Platform {
 		return nil, build, fmt.Errorf("it is built for %s, and this is %s; install the release for this system", build.Platform, proc.Platform)
 	}
@@ -53,13 +52,13 @@ func (s connectorSettings) askManifest(ctx context.Context) (*pluginv1.Manifest,
 			told.Unlock()
 		}
 	}
-	manifest, err := prebuilt.Manifest(s.Command.Path, build, answers)
+	manifest, err := Manifest(s.Command.Path, build, answers)
 	return manifest, build, err
 }
 
 // fileID returns what differs between two states of a program; "" if that cannot be
 // said.
-func (s connectorSettings) fileID() string {
+func (s Settings) fileID() string {
 	info, err := os.Stat(s.Command.Path)
 	if err != nil {
 		return ""
@@ -69,29 +68,29 @@ func (s connectorSettings) fileID() string {
 
 // askAll runs the commands that tell, at the same time. Only the first has to
 // work.
-func (s connectorSettings) askAll(ctx context.Context) (prebuilt.Told, error) {
+func (s Settings) askAll(ctx context.Context) (Told, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.AskTimeout)
 	defer cancel()
-	var answers prebuilt.Told
+	var answers Told
 	var failed error
 	var asking sync.WaitGroup
-	asking.Go(func() { answers.Schema, failed = s.ask(ctx, prebuilt.SchemaCommand) })
-	asking.Go(func() { answers.Version, _ = s.ask(ctx, prebuilt.VersionCommand) })
-	asking.Go(func() { answers.Capabilities, _ = s.ask(ctx, prebuilt.CapabilitiesCommand) })
+	asking.Go(func() { answers.Schema, failed = s.ask(ctx, SchemaCommand) })
+	asking.Go(func() { answers.Version, _ = s.ask(ctx, VersionCommand) })
+	asking.Go(func() { answers.Capabilities, _ = s.ask(ctx, CapabilitiesCommand) })
 	asking.Wait()
 	if _, notExecuted := errors.AsType[syscall.Errno](failed); notExecuted {
-		return prebuilt.Told{}, failed
+		return Told{}, failed
 	}
 	if failed != nil {
-		return prebuilt.Told{}, fmt.Errorf("its %s command, by which it says what configuration it takes, %w; use a release of it that is built with a later baton-sdk",
-			strings.Join(prebuilt.SchemaCommand, " "), failed)
+		return Told{}, fmt.Errorf("its %s command, by which it says what configuration it takes, %w; use a release of it that is built with a later baton-sdk",
+			strings.Join(SchemaCommand, " "), failed)
 	}
 	return answers, nil
 }
 
 // ask runs a command of the connector that prints something and ends. The
 // connector is given no configuration.
-func (s connectorSettings) ask(ctx context.Context, args []string) (string, error) {
+func (s Settings) ask(ctx context.Context, args []string) (string, error) {
 	command := s.Command
 	command.Args = slices.Concat(command.Args, args)
 	logs := pluginlog.New(zap.NewNop(), nil)

@@ -1,6 +1,6 @@
 //go:build unix
 
-package prebuilt
+package unmodified
 
 import (
 	"os"
