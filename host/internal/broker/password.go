@@ -3,6 +3,7 @@ package broker
 import (
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/go-jose/go-jose/v4"
 
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/plugin/redact"
 )
 
 // Concealer blanks texts in what a plugin says: in its log and in its errors.
@@ -74,3 +76,36 @@ func (p *Passage) own(secret *jose.JSONWebKey, passwords []*v2.EncryptedData) (*
 	return nil, fmt.Errorf("the password that C1 sends for upload %q cannot be decrypted with the upload's client secret: it is encrypted for the key %s, and the secret's is %s; "+
 		"if the upload has got new credentials, restart the host with them", p.upload, strings.Join(others, ", "), secret.KeyID)
 }
+
+// Key is a plugin's key pair. It is one for all processes of the plugin: a password
+// may be on its way while a process is replaced. It prints as "(secret)".
+type Key struct {
+	// A function, because packages that print by reflection go through unexported
+	// fields and around the methods below.
+	reveal func() string
+
+	public *v2.EncryptionConfig
+}
+
+// NewKey makes a key pair.
+func NewKey() (*Key, error) {
+	public, private, err := (&jwk.JWKEncryptionProvider{}).GenerateKey(context.Background())
+	if err != nil {
+		return nil, fmt.Errorf("make a key for a plugin's passwords: %w", err)
+	}
+	private.KeyID = public.GetKeyId()
+	encoded, err := private.MarshalJSON()
+	if err != nil {
+		return nil, fmt.Errorf("make a key for a plugin's passwords: %w", err)
+	}
+	return &Key{reveal: func() string { return string(encoded) }, public: public}, nil
+}
+
+// Private is the private key as Host.password_key has it, a JSON Web Key.
+func (k *Key) Private() string { return k.reveal() }
+
+// Format writes "(secret)", whatever the verb.
+func (*Key) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, redact.Hidden) }
+
+// MarshalJSON returns "(secret)" as a JSON string.
+func (*Key) MarshalJSON() ([]byte, error) { return []byte(`"` + redact.Hidden + `"`), nil }

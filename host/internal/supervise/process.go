@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -120,3 +121,94 @@ func late(err error, caller, limited context.Context) bool { //nolint:revive // 
 	until, _ := limited.Deadline()
 	return status.Code(err) == codes.DeadlineExceeded && time.Until(until) < time.Second && caller.Err() == nil
 }
+
+// offer serves the session store to the process and returns the request with where
+// it is. A plugin that does not speak go-plugin's broker gets none, and refuses its
+// configuration if it needs one.
+func (p *Process) offer(ctx context.Context, request *pluginv1.ConfigureRequest) *pluginv1.ConfigureRequest {
+	if p.connector != nil || p.spec.Sessions == nil {
+		return request // An unmodified connector is offered it as the SDK does.
+	}
+	logged := ctxzap.ToContext(ctx, p.log.Named("sessions"))
+	offered, err := p.client.OfferSessions(logged, request, p.spec.Sessions)
+	if err != nil {
+		p.log.Debug("the plugin is offered no session store", zap.Error(err))
+		return request
+	}
+	return offered
+}
+
+// waitExit returns how the process ended, or nil if it still runs after the
+// time given, or when nobody waits any more.
+func (p *Process) waitExit(ctx context.Context, wait time.Duration) *ExitError {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	select {
+	case <-p.runner.Exited():
+	case <-ctx.Done():
+		if !p.gone() {
+			return nil
+		}
+	}
+	return p.exit()
+}
+
+// exit is how the process ended. Call it after it has.
+func (p *Process) exit() *ExitError {
+	if p.attached {
+		return p.detached()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return &ExitError{
+		Instance: p.spec.Instance, Reason: p.reason, LastLines: p.logs.LastLines(),
+		State: p.runner.State().String(), ExitCode: p.runner.State().ExitCode(),
+	}
+}
+
+// condemn ends the process at once, with all its group, for a reason: the rest
+// of a sentence that begins with "it". The first reason counts.
+func (p *Process) condemn(reason string) {
+	p.mu.Lock()
+	if p.reason == "" {
+		p.reason = reason
+	}
+	p.mu.Unlock()
+	_ = p.runner.Kill()
+}
+
+// gone says that the process has ended.
+func (p *Process) gone() bool { return p.runner.IsGone() }
+
+// Stop asks the plugin to finish, gives its process a moment to end and then
+// ends it with what is left of its process group. It returns within about
+// eleven seconds, whatever the plugin does, and earlier if the context ends.
+func (p *Process) Stop(ctx context.Context) {
+	p.stopOnce.Do(func() {
+		stopCtx, cancel := context.WithTimeout(ctx, stopTimeout)
+		defer cancel()
+		if _, err := p.client.Stop(stopCtx, &pluginv1.StopRequest{}); err != nil {
+			p.log.Debug("the plugin did not stop when asked", zap.Error(p.logs.BlankError(err)))
+		}
+		p.end()
+	})
+}
+
+// end makes the process go: what asks it to, go-plugin's Kill above all, can wait
+// for ever for a process that does not answer.
+func (p *Process) end() {
+	if p.attached {
+		p.detach()
+		return
+	}
+	timer := time.AfterFunc(killAfter, func() { _ = p.runner.Kill() })
+	p.hangUp()
+	timer.Stop()
+	// After a start that failed go-plugin may know of no process, and its Kill does
+	// nothing.
+	_ = p.runner.Kill()
+	_ = p.socketDir.Remove()
+}
+
+// Kill ends the process at once, with all its group. Stop is called nevertheless.
+func (p *Process) Kill() { _ = p.runner.Kill() }

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	goplugin "github.com/hashicorp/go-plugin"
+	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
@@ -45,6 +47,33 @@ func (p *Process) watchHealth() {
 			reached = time.Now()
 		case time.Since(reached) > p.spec.HealthTimeout && p.runner.IsRunning():
 			p.condemn(fmt.Sprintf("took no connection for %s", p.spec.HealthTimeout))
+		}
+	}
+}
+
+// memoryPause is how often the memory of a plugin with a limit is looked at.
+const memoryPause = 250 * time.Millisecond
+
+// watchMemory ends the process if it and its children that stayed in its
+// process group take more memory than its limit. It returns when the process is
+// gone, or where nobody can tell.
+func (p *Process) watchMemory() {
+	pause := time.NewTicker(memoryPause)
+	defer pause.Stop()
+	for {
+		select {
+		case <-p.runner.Exited():
+			return
+		case <-pause.C:
+		}
+		used, err := p.runner.Memory()
+		if err != nil {
+			p.log.Warn("the plugin's memory cannot be measured, so that only its soft limit (GOMEMLIMIT) holds", zap.Error(err))
+			return
+		}
+		if used > p.spec.MemoryLimit {
+			p.condemn(fmt.Sprintf("took %s of memory, which is more than its memory-limit of %s",
+				humanize.IBytes(used), humanize.IBytes(p.spec.MemoryLimit)))
 		}
 	}
 }
