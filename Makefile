@@ -149,7 +149,7 @@ fuzz: ## each fuzz target for FUZZTIME; what it finds goes to testdata/fuzz
 
 .PHONY: kill
 kill: ## a plugin killed in each of 100 syncs, 50 hosts killed; make long does the first 20, with the race detector
-	go test -count 1 -v -tags long -run 'TestLongAKilledPlugin|TestLongNoProcessOutlives' ./host/cmd/baton-host ./host/internal/supervise
+	go test -count 1 -v -tags long -run 'TestLongAKilledPlugin|TestLongProcess_EndsWithAKilledHost' ./host/cmd/baton-host ./host/internal/supervise
 
 .PHONY: vuln
 vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities in what is built; needs the network

@@ -54,7 +54,7 @@ type concealer []string
 
 func (c *concealer) Conceal(text string) { *c = append(*c, text) }
 
-func TestAPluginOpensWithItsOwnKeyWhatC1EncryptedForTheUpload(t *testing.T) {
+func TestPassage_EncryptsForThePluginWhatC1EncryptedForTheUpload(t *testing.T) {
 	t.Parallel()
 	key, err := broker.NewKey()
 	require.NoError(t, err)
@@ -74,7 +74,7 @@ func TestAPluginOpensWithItsOwnKeyWhatC1EncryptedForTheUpload(t *testing.T) {
 	require.Equal(t, word, opened(t, own, passwords))
 }
 
-func TestAPasswordThatCannotBeOpenedSaysWhoseItIs(t *testing.T) {
+func TestPassage_ExplainsAPasswordThatCannotBeOpened(t *testing.T) {
 	t.Parallel()
 	key, err := broker.NewKey()
 	require.NoError(t, err)
@@ -102,7 +102,7 @@ func TestAPasswordThatCannotBeOpenedSaysWhoseItIs(t *testing.T) {
 	}
 }
 
-func TestAKeyIsNotPrinted(t *testing.T) {
+func TestKey_IsNotPrinted(t *testing.T) {
 	t.Parallel()
 	key, err := broker.NewKey()
 	require.NoError(t, err)

@@ -101,7 +101,7 @@ func all(t *testing.T, store sessions.SessionStore, options []sessions.SessionSt
 	return texts
 }
 
-func TestEqualKeysOfTwoPluginsAreTwoNotes(t *testing.T) {
+func TestStores_KeepEqualKeysOfPluginsApart(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(t *testing.T, engine c1zstore.Engine) {
 		t.Helper()
@@ -133,7 +133,7 @@ func TestEqualKeysOfTwoPluginsAreTwoNotes(t *testing.T) {
 	})
 }
 
-func TestSyncsOverOneProcessKeepTheirNotesApart(t *testing.T) {
+func TestStores_KeepSyncsOfOneProcessApart(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(t *testing.T, engine c1zstore.Engine) {
 		t.Helper()
@@ -148,8 +148,8 @@ func TestSyncsOverOneProcessKeepTheirNotesApart(t *testing.T) {
 	})
 }
 
-// TestLargeNotesArePagedAndBounded holds the limits of the SDK's own server.
-func TestLargeNotesArePagedAndBounded(t *testing.T) {
+// TestStores_PageAndBoundLargeNotes holds the limits of the SDK's own server.
+func TestStores_PageAndBoundLargeNotes(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(t *testing.T, engine c1zstore.Engine) {
 		t.Helper()
@@ -186,7 +186,7 @@ func TestLargeNotesArePagedAndBounded(t *testing.T) {
 	})
 }
 
-func TestACallForASyncThatDoesNotRunSaysSo(t *testing.T) {
+func TestStores_FailForASyncThatDoesNotRun(t *testing.T) {
 	t.Parallel()
 	stores := &broker.Stores{}
 	store := reached(t, stores.Plugin("app"))
@@ -217,9 +217,9 @@ func TestACallForASyncThatDoesNotRunSaysSo(t *testing.T) {
 	}
 }
 
-// TestNothingIsLeftInTheFile: what a plugin does not clear, because it failed or
+// TestSync_LeavesNothingInTheFile: what a plugin does not clear, because it failed or
 // notes something late, is cleared for it.
-func TestNothingIsLeftInTheFile(t *testing.T) {
+func TestSync_LeavesNothingInTheFile(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(t *testing.T, engine c1zstore.Engine) {
 		t.Helper()
@@ -240,9 +240,9 @@ func TestNothingIsLeftInTheFile(t *testing.T) {
 	})
 }
 
-// TestAFileIsNotClosedUnderACall: the SDK's engine panics when it is used after it
+// TestSync_DoesNotCloseAFileUnderACall: the SDK's engine panics when it is used after it
 // was closed.
-func TestAFileIsNotClosedUnderACall(t *testing.T) {
+func TestSync_DoesNotCloseAFileUnderACall(t *testing.T) {
 	t.Parallel()
 	onEngines(t, func(t *testing.T, engine c1zstore.Engine) {
 		t.Helper()
@@ -290,7 +290,7 @@ func (s *slowStore) Set(context.Context, string, []byte, ...sessions.SessionStor
 	return nil
 }
 
-func TestAStoreIsGivenBackWhenNoCallIsInItAnyMore(t *testing.T) {
+func TestSync_ReturnsTheStoreAfterTheLastCall(t *testing.T) {
 	t.Parallel()
 	for name, end := range map[string]func(*broker.Sync){
 		"at the end":          func(s *broker.Sync) { _ = s.End(context.Background()) },

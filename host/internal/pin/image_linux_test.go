@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAFileThatWasChangedIsReadAgain changes a file in ways that leave no other trace
+// TestImage_ReadsAChangedFileAgain changes a file in ways that leave no other trace
 // than the times of its inode: those that an attacker would choose.
-func TestAFileThatWasChangedIsReadAgain(t *testing.T) {
+func TestImage_ReadsAChangedFileAgain(t *testing.T) {
 	t.Parallel()
 	long := time.Now().Add(-time.Hour)
 	for name, change := range map[string]func(t *testing.T, path string){
@@ -54,9 +54,9 @@ func TestAFileThatWasChangedIsReadAgain(t *testing.T) {
 	}
 }
 
-// TestAFileThatHasJustBeenWrittenIsNotRemembered is about a change in the same step of
+// TestImage_DoesNotRememberAFreshFile is about a change in the same step of
 // the clock, which leaves no trace.
-func TestAFileThatHasJustBeenWrittenIsNotRemembered(t *testing.T) {
+func TestImage_DoesNotRememberAFreshFile(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "plugin")
 	require.NoError(t, os.WriteFile(path, []byte("good"), 0o600))

@@ -23,7 +23,7 @@ func sample() *pin.File {
 	}}
 }
 
-func TestALockFileIsWrittenTheSameEveryTimeAndReadBack(t *testing.T) {
+func TestFile_IsWrittenTheSameAndReadBack(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "baton-host.lock")
 	changed, err := sample().Write(path)
@@ -51,7 +51,7 @@ func TestALockFileIsWrittenTheSameEveryTimeAndReadBack(t *testing.T) {
 	require.Len(t, entries, 1)
 }
 
-func TestWhatIsNoLockFileIsExplained(t *testing.T) {
+func TestRead_ExplainsWhatIsNoLockFile(t *testing.T) {
 	t.Parallel()
 	plugin := func(platform, executable string) string {
 		return "version: 1\nplugins:\n  a:\n    version: v1\n    protocol: 1\n    platforms:\n      " + platform + ": { executable: \"" + executable + "\" }\n"
@@ -91,7 +91,7 @@ func TestWhatIsNoLockFileIsExplained(t *testing.T) {
 	require.ErrorContains(t, err, "it is not a file")
 }
 
-func TestTheLockFileIsBesideTheConfiguration(t *testing.T) {
+func TestPathFor_IsBesideTheConfiguration(t *testing.T) {
 	t.Parallel()
 	for config, want := range map[string]string{
 		"baton-host.yaml": "baton-host.lock", "/etc/x/prod.yml": "/etc/x/prod.lock", "noext": "noext.lock", "a.b.yaml": "a.b.lock",

@@ -14,9 +14,9 @@ import (
 	"github.com/batonhost/baton-host/host/internal/proc"
 )
 
-// TestAPrivateCopyServesWhereMemoryCannotBeExecuted is for systems that forbid
+// TestImage_IsAPrivateCopyWithoutMemory is for systems that forbid
 // it, which the tests' need not.
-func TestAPrivateCopyServesWhereMemoryCannotBeExecuted(t *testing.T) {
+func TestImage_IsAPrivateCopyWithoutMemory(t *testing.T) {
 	t.Parallel()
 	path, err := exec.LookPath("true")
 	require.NoError(t, err)

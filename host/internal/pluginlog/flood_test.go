@@ -11,9 +11,9 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 )
 
-// TestAFloodIsCutDownToSoManyLines writes all of it at one instant, and again a while
+// TestWriter_CutsAFloodToSoManyLines writes all of it at one instant, and again a while
 // later.
-func TestAFloodIsCutDownToSoManyLines(t *testing.T) {
+func TestWriter_CutsAFloodToSoManyLines(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const lines = 20000

@@ -9,9 +9,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestDrainReadsALogToItsEnd: the last lines of a process that has gone are waited for
+// TestDrain_ReadsALogToItsEnd: the last lines of a process that has gone are waited for
 // as long as they come, and no longer.
-func TestDrainReadsALogToItsEnd(t *testing.T) {
+func TestDrain_ReadsALogToItsEnd(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		reads int // half a second apart

@@ -31,9 +31,9 @@ func notExecutable(t *testing.T, content []byte) *os.File {
 	return memory
 }
 
-// TestMemoryThatMayNotBeExecuted: what is executed in place of it is a private copy of
+// TestProcess_ExecutesACopyOfMemory: what is executed in place of it is a private copy of
 // the memory, whatever has become of the file since it was verified.
-func TestMemoryThatMayNotBeExecuted(t *testing.T) {
+func TestProcess_ExecutesACopyOfMemory(t *testing.T) {
 	t.Parallel()
 	binary, err := os.ReadFile("/bin/true")
 	require.NoError(t, err)

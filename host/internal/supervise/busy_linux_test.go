@@ -10,8 +10,8 @@ import (
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
-// TestAProgramThatIsBeingWritten: the kernel executes no file that is open for writing.
-func TestAProgramThatIsBeingWritten(t *testing.T) {
+// TestStart_WaitsForAProgramThatIsBeingWritten: the kernel executes no file that is open for writing.
+func TestStart_WaitsForAProgramThatIsBeingWritten(t *testing.T) {
 	t.Parallel()
 	unmodified := func(t *testing.T) supervise.Spec {
 		t.Helper()

@@ -46,9 +46,9 @@ func init() {
 	}
 }
 
-// TestAPinnedPluginRunsWhereMemoryIsNotExecuted makes the system refuse, in a process
+// TestPin_RunsWhereMemoryIsNotExecuted makes the system refuse, in a process
 // that it does so for.
-func TestAPinnedPluginRunsWhereMemoryIsNotExecuted(t *testing.T) {
+func TestPin_RunsWhereMemoryIsNotExecuted(t *testing.T) {
 	t.Parallel()
 	for _, r := range refusals {
 		t.Run("H12: "+r.name, func(t *testing.T) {

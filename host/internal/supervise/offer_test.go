@@ -34,7 +34,7 @@ func brokerless(options []grpc.ServerOption) *grpc.Server {
 	}))...)
 }
 
-func TestAPluginThatCannotTakeASessionStoreIsConfiguredWithoutOne(t *testing.T) {
+func TestSessions_AreNotOfferedWithoutABroker(t *testing.T) {
 	t.Parallel()
 	for _, role := range []string{"good", "foreign", "brokerless"} {
 		ctx, _ := logged(t)
@@ -51,9 +51,9 @@ func TestAPluginThatCannotTakeASessionStoreIsConfiguredWithoutOne(t *testing.T) 
 	}
 }
 
-// TestAHostThatDetachesLeavesNoSocket: that of the session store is where go-plugin
+// TestAttached_LeavesNoSocket: that of the session store is where go-plugin
 // puts it, among the temporary files.
-func TestAHostThatDetachesLeavesNoSocket(t *testing.T) {
+func TestAttached_LeavesNoSocket(t *testing.T) {
 	sockets := shortDir(t)
 	t.Setenv("TMPDIR", sockets)
 	ctx, _ := logged(t)

@@ -34,7 +34,7 @@ func pinned(t *testing.T, spec supervise.Spec) *pin.Pin {
 	return found
 }
 
-func TestAPinnedPluginRuns(t *testing.T) {
+func TestPin_RunsWhatIsPinned(t *testing.T) {
 	t.Parallel()
 	interpreted := scripted(t, goodScript())
 	interpreted.Path, interpreted.Args = "/bin/sh", []string{interpreted.Path}
@@ -59,7 +59,7 @@ func TestAPinnedPluginRuns(t *testing.T) {
 	}
 }
 
-func TestAPluginThatIsNotThePinnedOneIsRefused(t *testing.T) {
+func TestPin_RefusesWhatIsNotPinned(t *testing.T) {
 	t.Parallel()
 	mark := filepath.Join(t.TempDir(), "mark")
 	evil := fmt.Sprintf("#!/bin/sh\ntouch '%s'\n", mark)
@@ -115,9 +115,9 @@ func TestAPluginThatIsNotThePinnedOneIsRefused(t *testing.T) {
 	}
 }
 
-// TestWhatWasVerifiedIsWhatIsExecuted replaces the binary, as fast as it can and
+// TestPin_ExecutesWhatWasVerified replaces the binary, as fast as it can and
 // in two ways, while the plugin is started again and again.
-func TestWhatWasVerifiedIsWhatIsExecuted(t *testing.T) {
+func TestPin_ExecutesWhatWasVerified(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	mark := filepath.Join(t.TempDir(), "mark")
@@ -176,7 +176,7 @@ func TestWhatWasVerifiedIsWhatIsExecuted(t *testing.T) {
 	require.FileExists(t, mark)
 }
 
-func TestWhatCannotBePinnedIsExplained(t *testing.T) {
+func TestMeasure_ExplainsWhatCannotBePinned(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for name, c := range map[string]struct {

@@ -106,7 +106,7 @@ func mapValue(t *testing.T, items map[string]any) *pluginv1.Value {
 	return &pluginv1.Value{Kind: &pluginv1.Value_MapValue{MapValue: value}}
 }
 
-func TestAConnectorOfEachSDKReadsAListAsItIsGiven(t *testing.T) {
+func TestReceiver_ListArrivesInEachSDKAsGiven(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		list    []string
@@ -160,7 +160,7 @@ func TestAConnectorOfEachSDKReadsAListAsItIsGiven(t *testing.T) {
 	}
 }
 
-func TestAConnectorOfEachSDKReadsAMapAsItIsGiven(t *testing.T) {
+func TestReceiver_MapArrivesInEachSDKAsGiven(t *testing.T) {
 	t.Parallel()
 	// A map is refused by the readings for which there is a reason.
 	type refusals map[reading]string
@@ -277,7 +277,7 @@ func asJSON(t *testing.T, value any) any {
 
 // Every list of two and every map of up to two keys that can be made of awkward
 // texts either arrives as it is given or is refused.
-func TestNoAwkwardValueArrivesDifferently(t *testing.T) {
+func TestReceiver_AwkwardValuesArriveAsGiven(t *testing.T) {
 	t.Parallel()
 	awkward := []string{"", "B", ",", "=", `"`, "[", "\n", "\r\n", "a=b", "a,b=c", ` x`, `x]`, `"a=b"`, `{"a":"b"}`, "a.B", "\u00a0"}
 	for as, version := range map[reading]string{readingText: "v0.8.18", readingFlat: "v0.11.1", readingNested: "v0.25.0"} {
