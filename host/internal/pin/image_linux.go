@@ -32,14 +32,14 @@ type sealed struct {
 	from map[string]inode
 }
 
-// inode is what tells of a file that it has not been changed or replaced.
+// inode is what differs once a file has been changed or replaced.
 type inode struct {
 	device, number  uint64
 	size            int64
 	modified, since unix.Timespec // since is when anything of it was changed last
 }
 
-// settledAfter is how long a file must have been left alone for its times to tell of a
+// settledAfter is how long a file must have been left alone for its times to show a
 // further change: they are those of the system's clock, which goes in steps.
 const settledAfter = 2 * time.Second
 

@@ -4,5 +4,5 @@ package pin
 
 import "github.com/batonhost/baton-host/host/internal/proc"
 
-// image copies the executable to where nobody else can change it.
+// image copies the executable to where no one else can change it.
 func (p *Pin) image(program Program, dir string) (*proc.Image, error) { return p.copied(program, dir) }

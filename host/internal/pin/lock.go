@@ -167,7 +167,7 @@ func Read(path string) (*File, error) {
 	}
 	file, err := parse(data)
 	if err != nil {
-		return nil, fmt.Errorf("%s is not a lock file that this baton-host understands: %w; restore it from version control, or remove it and write it anew with \"baton-host lock\"", path, err)
+		return nil, fmt.Errorf("%s is not a lock file that this baton-host understands: %w; restore it from version control, or remove it and write it again with \"baton-host lock\"", path, err)
 	}
 	return file, nil
 }

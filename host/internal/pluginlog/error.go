@@ -13,19 +13,19 @@ import (
 // and in the texts of its details, whatever their type. Code and details stay.
 func (w *Writer) BlankError(err error) error {
 	secrets := w.redactor()
-	told := status.Convert(err).Proto()
+	blanked := status.Convert(err).Proto()
 	b := blanker{secrets: secrets}
-	if protorange.Range(told.ProtoReflect(), b.value) != nil {
+	if protorange.Range(blanked.ProtoReflect(), b.value) != nil {
 		// Not even looked through to the end, for example because a detail is
 		// malformed: then without details.
-		told.Details = nil
-		told.Message = secrets.Blank(told.GetMessage())
-		return status.ErrorProto(told)
+		blanked.Details = nil
+		blanked.Message = secrets.Blank(blanked.GetMessage())
+		return status.ErrorProto(blanked)
 	}
 	if !b.changed {
 		return err
 	}
-	return status.ErrorProto(told)
+	return status.ErrorProto(blanked)
 }
 
 // blanker blanks secrets in the values of a message.
@@ -46,8 +46,8 @@ func (b *blanker) value(path protopath.Values) error {
 	case protoreflect.Map:
 		b.keys(value)
 	case string:
-		if blanked := b.secrets.Blank(value); blanked != value {
-			b.set(path, protoreflect.ValueOfString(blanked))
+		if text := b.secrets.Blank(value); text != value {
+			b.set(path, protoreflect.ValueOfString(text))
 		}
 	case []byte:
 		// The content of an Any of a type that is not known here is among these,

@@ -7,7 +7,7 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// WithLevel is a logger for a plugin that has a level of its own: it writes where
+// WithLevel returns a logger for a plugin that has its own level: it writes where
 // the host's logger writes, whatever the host's level is. Without a name it is the
 // host's logger.
 func WithLevel(log *zap.Logger, name string) (*zap.Logger, error) {
@@ -23,7 +23,7 @@ func WithLevel(log *zap.Logger, name string) (*zap.Logger, error) {
 	})), nil
 }
 
-// leveled is a core with a level of its own, in place of that of the core that it
+// leveled is a core with its own level, in place of that of the core that it
 // writes to.
 type leveled struct {
 	zapcore.Core

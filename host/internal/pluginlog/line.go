@@ -118,7 +118,7 @@ func parseLine(text string) (parsed line, structured bool) {
 	return line{level: levelOf(level), message: message, fields: object}, true
 }
 
-// isChatter says that gRPC tells of a server or a connection that it has made, which
+// isChatter says that gRPC logs a server or a connection that it has made, which
 // it does at each start of an unmodified connector, or the SDK of the use of its cache,
 // which it does at the end of each sync, or of the end of a call, whose error the host
 // gets with its answer and reports.

@@ -51,7 +51,7 @@ type Writer struct {
 	// output: what is written to os.Stderr and os.Stdout once go-plugin serves.
 	Stderr, Stdout, Synced, Printed *Stream
 
-	observe func(Line) // receives every line; nil: nobody does
+	observe func(Line) // receives every line; nil: none does
 
 	mu      sync.Mutex
 	log     *zap.Logger
@@ -123,7 +123,7 @@ func (w *Writer) Flush() {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.tellDropped()
+	w.reportDropped()
 }
 
 // LastLines returns the latest lines that a person would read, oldest first; after a
@@ -142,7 +142,7 @@ func (w *Writer) LastLines() []string {
 func (w *Writer) takeLog(raw string, cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.tell(raw, cut, false)
+	w.show(raw, cut, false)
 	l, structured := parseLine(raw)
 	l.cut, l.size = cut, len(raw)
 	switch {
@@ -165,7 +165,7 @@ func (w *Writer) takeLog(raw string, cut bool) {
 func (w *Writer) takeOutput(raw string, cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.tell(raw, cut, true)
+	w.show(raw, cut, true)
 	w.emit(line{level: zapcore.WarnLevel, message: raw, size: len(raw), cut: cut, output: true})
 }
 
@@ -231,7 +231,7 @@ func (w *Writer) shownFields(value any) any {
 	case map[string]any:
 		shown := make(map[string]any, len(value))
 		for key, item := range value {
-			if tellsSecret(key) && holdsText(item) {
+			if isSecretName(key) && holdsText(item) {
 				item = redact.Hidden
 			}
 			shown[printable(w.secrets.Blank(key))] = w.shownFields(item)
@@ -269,13 +269,13 @@ func (w *Writer) drop() {
 		w.notice = time.AfterFunc(dropNotice, func() {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			w.tellDropped()
+			w.reportDropped()
 		})
 	}
 }
 
-// tellDropped logs how many lines were dropped since it was last told.
-func (w *Writer) tellDropped() {
+// reportDropped logs how many lines were dropped since the last report.
+func (w *Writer) reportDropped() {
 	if w.notice == nil {
 		return
 	}
@@ -306,8 +306,8 @@ type Line struct {
 	Secret bool
 }
 
-// tell tells the observer a line, whatever level it has. The caller holds the lock.
-func (w *Writer) tell(raw string, cut, output bool) {
+// show gives the observer a line, whatever level it has. The caller holds the lock.
+func (w *Writer) show(raw string, cut, output bool) {
 	if w.observe == nil {
 		return
 	}
@@ -318,21 +318,21 @@ func (w *Writer) tell(raw string, cut, output bool) {
 	w.observe(Line{Text: printable(text), Output: output, Secret: w.secrets.Finds(raw)})
 }
 
-// tellingEnds are how the name of a field of the log ends whose value is nobody's
-// business, without case and punctuation: a password that a connector has made up
+// secretEnds are how the name of a field of the log ends whose value must not be
+// logged, without case and punctuation: a password that a connector has made up
 // is in no configuration, and cannot be known by its value.
-var tellingEnds = []string{
+var secretEnds = []string{
 	"password", "passwd", "passphrase", "secret", "apikey", "accesskey", "privatekey", "authorization", "cookie",
 	"accesstoken", "apitoken", "authtoken", "bearertoken", "idtoken", "refreshtoken", "sessiontoken",
 }
 
-// tellsSecret says that the field of this name holds a secret. Page tokens are none.
-func tellsSecret(name string) bool {
+// isSecretName reports whether the field of this name holds a secret. Page tokens are none.
+func isSecretName(name string) bool {
 	name = strings.Map(func(r rune) rune {
 		if !unicode.IsLetter(r) && !unicode.IsDigit(r) {
 			return -1
 		}
 		return unicode.ToLower(r)
 	}, name)
-	return name == "token" || slices.ContainsFunc(tellingEnds, func(end string) bool { return strings.HasSuffix(name, end) })
+	return name == "token" || slices.ContainsFunc(secretEnds, func(end string) bool { return strings.HasSuffix(name, end) })
 }

@@ -1,5 +1,5 @@
-// Package proc runs one process of the operating system: it launches it, in a group and
-// on a lifeline of its own, and ends it with all of its group.
+// Package proc runs one process of the operating system: it launches it, on a lifeline, as the
+// leader of a group, and ends it with all of that group.
 //
 // Package supervise calls it for the processes of plugins, package pin makes images
 // that it executes, and the command line has it reap orphans in a container. It must

@@ -77,7 +77,7 @@ func (r *Process) Memory() (uint64, error) {
 		}
 		own := status.RssAnon
 		if own == 0 {
-			own = status.VmRSS // A kernel that does not tell them apart.
+			own = status.VmRSS // A kernel that does not list them apart.
 		}
 		sum += own + status.VmSwap
 	}

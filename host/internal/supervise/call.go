@@ -35,7 +35,7 @@ func (c connection) Invoke(ctx context.Context, method string, request, reply an
 		return p.tooLarge(request, err)
 	}
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		// A caller that gives up now is no sign that the process cannot be killed.
+		// A caller that is cancelled now is no sign that the process cannot be killed.
 		if exit := p.waitExit(context.WithoutCancel(ctx), killAfter); exit != nil {
 			return exit
 		}

@@ -34,7 +34,7 @@ type Plugin struct {
 	status   Status
 	once     bool               // it has been ready
 	process  *Process           // nil or the last one
-	manifest *pluginv1.Manifest // of the last process that told
+	manifest *pluginv1.Manifest // of the last process that described itself
 	changed  chan struct{}      // closed at the next change
 
 	concealed []string

@@ -117,7 +117,7 @@ func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequ
 // late says that a call failed because of the limit that was put on it, and not for
 // a reason of its caller's or the plugin's. The plugin's end of the connection keeps
 // the limit too, and may be a moment earlier.
-func late(err error, caller, limited context.Context) bool { //nolint:revive // It tells two contexts apart.
+func late(err error, caller, limited context.Context) bool { //nolint:revive // It compares two contexts.
 	until, _ := limited.Deadline()
 	return status.Code(err) == codes.DeadlineExceeded && time.Until(until) < time.Second && caller.Err() == nil
 }
@@ -139,7 +139,7 @@ func (p *Process) offer(ctx context.Context, request *pluginv1.ConfigureRequest)
 }
 
 // waitExit returns how the process ended, or nil if it still runs after the
-// time given, or when nobody waits any more.
+// time given, or when the caller's context ends.
 func (p *Process) waitExit(ctx context.Context, wait time.Duration) *ExitError {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()

@@ -141,7 +141,7 @@ func there(ctx context.Context, attachment plugin.Attachment, listens net.Addr) 
 	case errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("its socket is gone: %w", err)
 	case err != nil:
-		return fmt.Errorf("nobody listens any more: %w", err)
+		return fmt.Errorf("nothing listens any more: %w", err)
 	}
 	_ = conn.Close()
 	return nil
@@ -168,7 +168,7 @@ func (p *Process) answers(ctx context.Context, within time.Duration) error {
 	}
 }
 
-// watchConnection takes the process for gone when nobody listens any more. A
+// watchConnection takes the process for gone when nothing listens any more. A
 // connection that is merely idle is closed by gRPC, and made again.
 func (p *Process) watchConnection(listens net.Addr) {
 	defer p.runner.Leave()

@@ -191,7 +191,7 @@ func (r *restarts) refused() time.Duration {
 	return backoff.Jittered(r.pause)
 }
 
-// forget lets a plugin that has failed begin anew.
+// forget lets a plugin that has failed begin again.
 func (r *restarts) forget() {
 	r.ends, r.pause = nil, 0
 }

@@ -57,7 +57,7 @@ type Spec struct {
 	Telemetry telemetry.Settings
 	// Sessions is the session store that is served to the plugin; nil: none.
 	Sessions v1.BatonSessionServiceServer
-	// Observe is told every line that the plugin writes, at whatever level. It must
+	// Observe receives every line that the plugin writes, at whatever level. It must
 	// be quick. Nil observes nothing.
 	Observe func(pluginlog.Line)
 	// Attach is a plugin that runs already, to be attached to in place of starting

@@ -24,7 +24,7 @@ const (
 
 // watchHealth ends the process if it leaves a health check unanswered: it hangs
 // as a whole. So it does if it cannot be reached for as long although it is there:
-// its socket is gone, or nobody takes connections. go-plugin's own Ping has no
+// its socket is gone, or nothing takes connections. go-plugin's own Ping has no
 // deadline. It returns when the process is gone.
 func (p *Process) watchHealth() {
 	health := healthpb.NewHealthClient(p.conn)
@@ -56,7 +56,7 @@ const memoryPause = 250 * time.Millisecond
 
 // watchMemory ends the process if it and its children that stayed in its
 // process group take more memory than its limit. It returns when the process is
-// gone, or where nobody can tell.
+// gone, or where memory cannot be measured.
 func (p *Process) watchMemory() {
 	pause := time.NewTicker(memoryPause)
 	defer pause.Stop()

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// The modules by which an unmodified connector is told from a plugin.
+// The modules by which an unmodified connector differs from a plugin.
 const (
 	sdkModule  = "github.com/conductorone/baton-sdk"
 	hostModule = "github.com/batonhost/baton-host"

@@ -7,7 +7,7 @@ import (
 )
 
 // Handover is a configuration on its way to a connector: a file in a directory that
-// nobody else can enter. Where the system has them, it is a pipe with a name: what
+// no one else can enter. Where the system has them, it is a pipe with a name: what
 // is written to one is never on a disk, and is gone once it was read.
 type Handover struct {
 	dir  string

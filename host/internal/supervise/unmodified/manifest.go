@@ -24,15 +24,15 @@ import (
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
-// mostTold is how much of what a command prints is read, in bytes.
-const mostTold = 4 << 20
+// mostPrinted is how much of what a command prints is read, in bytes.
+const mostPrinted = 4 << 20
 
-// told is what connectors said of themselves, by what they are made of: a
+// known is what connectors said of themselves, by what they are made of: a
 // connector that is started again is not asked again.
-var told = struct {
+var known = struct {
 	sync.Mutex
-	by map[string]Told
-}{by: map[string]Told{}}
+	by map[string]Answers
+}{by: map[string]Answers{}}
 
 // askManifest asks an unmodified connector what it is, by its own commands. It
 // returns what the toolchain wrote into the executable too, which is nothing in a
@@ -43,19 +43,19 @@ func (s Settings) askManifest(ctx context.Context) (*pluginv1.Manifest, Build, e
 		return nil, build, fmt.Errorf("it is built for %s, and this is %s; install the release for this system", build.Platform, proc.Platform)
 	}
 	id := s.fileID()
-	told.Lock()
-	answers, known := told.by[id]
-	told.Unlock()
-	if !known {
+	known.Lock()
+	answers, ok := known.by[id]
+	known.Unlock()
+	if !ok {
 		asked, err := s.askAll(ctx)
 		if err != nil {
 			return nil, build, err
 		}
 		answers = asked
 		if id != "" {
-			told.Lock()
-			told.by[id] = answers
-			told.Unlock()
+			known.Lock()
+			known.by[id] = answers
+			known.Unlock()
 		}
 	}
 	manifest, err := Manifest(s.Command.Path, build, answers)
@@ -72,12 +72,12 @@ func (s Settings) fileID() string {
 	return fmt.Sprintf("%s\x00%q\x00%d\x00%d\x00%s", s.Command.Path, s.Command.Args, info.Size(), info.ModTime().UnixNano(), s.Sum)
 }
 
-// askAll runs the commands that tell, at the same time. Only the first has to
+// askAll runs the commands that describe the connector, at the same time. Only the first has to
 // work.
-func (s Settings) askAll(ctx context.Context) (Told, error) {
+func (s Settings) askAll(ctx context.Context) (Answers, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.AskTimeout)
 	defer cancel()
-	var answers Told
+	var answers Answers
 	var failed error
 	var asking sync.WaitGroup
 	asking.Go(func() { answers.Schema, failed = s.ask(ctx, SchemaCommand) })
@@ -85,10 +85,10 @@ func (s Settings) askAll(ctx context.Context) (Told, error) {
 	asking.Go(func() { answers.Capabilities, _ = s.ask(ctx, CapabilitiesCommand) })
 	asking.Wait()
 	if _, notExecuted := errors.AsType[syscall.Errno](failed); notExecuted {
-		return Told{}, failed
+		return Answers{}, failed
 	}
 	if failed != nil {
-		return Told{}, fmt.Errorf("its %s command, by which it says what configuration it takes, %w; use a release of it that is built with a later baton-sdk",
+		return Answers{}, fmt.Errorf("its %s command, by which it says what configuration it takes, %w; use a release of it that is built with a later baton-sdk",
 			strings.Join(SchemaCommand, " "), failed)
 	}
 	return answers, nil
@@ -128,13 +128,13 @@ func (s Settings) ask(ctx context.Context, args []string) (string, error) {
 type beginning struct{ bytes.Buffer }
 
 func (b *beginning) Write(p []byte) (int, error) {
-	if room := mostTold - b.Len(); room > 0 {
+	if room := mostPrinted - b.Len(); room > 0 {
 		_, _ = b.Buffer.Write(p[:min(room, len(p))])
 	}
 	return len(p), nil
 }
 
-// The commands of a connector that tell what it is. They are run without its
+// The commands of a connector that say what it is. They are run without its
 // configuration.
 var (
 	// SchemaCommand prints the configuration schema; every connector of a
@@ -147,8 +147,8 @@ var (
 	CapabilitiesCommand = []string{"capabilities"}
 )
 
-// Told is what these commands of one connector printed; "" for one that failed.
-type Told struct {
+// Answers is what these commands of one connector printed; "" for one that failed.
+type Answers struct {
 	Schema, Version, Capabilities string
 }
 
@@ -158,15 +158,15 @@ var ownFields = []string{
 	"health-check", "health-check-port", "health-check-bind-address",
 }
 
-// Manifest puts what a connector tells of itself into the contract's words. path
+// Manifest puts what a connector says of itself into the contract's words. path
 // is its executable, after which it is named if it does not say how.
-func Manifest(path string, build Build, told Told) (*pluginv1.Manifest, error) {
-	if told.Schema == "" {
+func Manifest(path string, build Build, answers Answers) (*pluginv1.Manifest, error) {
+	if answers.Schema == "" {
 		return nil, errors.New("its config command, by which an unmodified connector says what configuration it takes, does not work; " +
 			"use a release of the connector that is built with a later baton-sdk")
 	}
 	encoded := &configv1.Configuration{}
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal([]byte(told.Schema), encoded); err != nil {
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal([]byte(answers.Schema), encoded); err != nil {
 		return nil, fmt.Errorf("its config command does not print a configuration schema: %w", err)
 	}
 	encoded.SetFields(slices.DeleteFunc(encoded.GetFields(), func(f *configv1.Field) bool {
@@ -177,7 +177,7 @@ func Manifest(path string, build Build, told Told) (*pluginv1.Manifest, error) {
 		return nil, fmt.Errorf("its configuration schema: %w", err)
 	}
 
-	name, version := nameAndVersion(told.Version)
+	name, version := nameAndVersion(answers.Version)
 	if name == "" {
 		name = strings.TrimSuffix(filepath.Base(path), ".exe")
 	}
@@ -186,14 +186,14 @@ func Manifest(path string, build Build, told Told) (*pluginv1.Manifest, error) {
 		DisplayName: encoded.GetDisplayName(), HelpUrl: encoded.GetHelpUrl(), IconUrl: encoded.GetIconUrl(),
 		Configuration: configuration,
 	}
-	if capabilities := readCapabilities(told.Capabilities); capabilities != nil {
+	if capabilities := readCapabilities(answers.Capabilities); capabilities != nil {
 		manifest.Capabilities = schema.Capabilities(capabilities)
 	}
 	return manifest, nil
 }
 
 // readCapabilities reads what the capabilities command prints. It returns nil for
-// what it does not understand: the configured connector tells it too.
+// what it does not understand: the configured connector says it too.
 func readCapabilities(printed string) *connectorv2.ConnectorCapabilities {
 	if printed == "" {
 		return nil
@@ -206,7 +206,7 @@ func readCapabilities(printed string) *connectorv2.ConnectorCapabilities {
 	return capabilities
 }
 
-// unknownVersion is the version of a connector that tells none: a manifest has
+// unknownVersion is the version of a connector that says none: a manifest has
 // one.
 const unknownVersion = "unknown"
 

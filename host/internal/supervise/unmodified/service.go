@@ -136,7 +136,7 @@ func (s *Service) Dial(options ...grpc.DialOption) (*grpc.ClientConn, error) {
 	return grpc.NewClient("passthrough:///"+s.address, append(options, grpc.WithTransportCredentials(credentials.NewTLS(s.tls)))...)
 }
 
-// serveSessions serves a session store to the connector and to nobody else, as the
+// serveSessions serves a session store to the connector alone, as the
 // SDK's own parent process does, and returns the port. What is served logs to the
 // context's logger.
 func (s *Service) serveSessions(ctx context.Context, store batonv1.BatonSessionServiceServer, credential *tlsv1.Credential) (uint32, error) {
