@@ -162,6 +162,7 @@ var panicBeginnings = []string{
 	"Traceback (most recent call last):",
 }
 
+// BeginsPanic reports whether a line begins the text of a crash.
 func BeginsPanic(text string) bool {
 	return slices.ContainsFunc(panicBeginnings, func(beginning string) bool { return strings.HasPrefix(text, beginning) })
 }
