@@ -78,8 +78,8 @@ CROSS := $(addprefix cross-,linux-arm64 darwin-amd64 darwin-arm64 windows-amd64 
 
 .PHONY: cross
 cross: $(CROSS) ## build what is released for every other system, and vet what differs; minutes the first time
-	GOOS=windows go vet ./plugin/... ./host/internal/supervise/... ./host/internal/files/... ./host/internal/secret/... ./host/internal/config/...
-	GOOS=darwin go vet ./plugin/... ./host/internal/supervise/... ./host/internal/files/... ./host/internal/secret/... ./host/internal/config/...
+	GOOS=windows go vet ./plugin/... ./host/internal/supervise/... ./host/internal/proc/... ./host/internal/pin/... ./host/internal/files/... ./host/internal/secret/... ./host/internal/config/...
+	GOOS=darwin go vet ./plugin/... ./host/internal/supervise/... ./host/internal/proc/... ./host/internal/pin/... ./host/internal/files/... ./host/internal/secret/... ./host/internal/config/...
 
 .PHONY: $(CROSS)
 $(CROSS): cross-%: # into build/cross/
@@ -158,7 +158,7 @@ fuzz-briefly:
 
 .PHONY: kill
 kill: ## a plugin killed in each of 100 syncs, 50 hosts killed; make long does the first 20, with the race detector
-	go test -count 1 -v -tags long -run 'TestLongAKilledPlugin|TestLongNoProcessOutlives' ./host/cmd/baton-host ./host/internal/supervise
+	go test -count 1 -v -tags long -run 'TestLongAKilledPlugin|TestLongProcess_EndsWithAKilledHost' ./host/cmd/baton-host ./host/internal/supervise
 
 .PHONY: vuln
 vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities in what is built; needs the network

@@ -14,9 +14,9 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 
 	"github.com/batonhost/baton-host/host/internal/config"
-	"github.com/batonhost/baton-host/host/internal/config/lock"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/internal/telemetry"
 	"github.com/batonhost/baton-host/plugin"
@@ -289,7 +289,7 @@ func (h *Host) prepare(ctx context.Context, plugins []*fleet.Plugin) error {
 		ctxzap.Extract(ctx).Debug("there is no lock file, so the plugins' binaries are not verified")
 		return nil
 	case errors.Is(err, fleet.ErrUnlocked):
-		h.warn(ctx, fmt.Sprintf("%s is ignored (--unlocked): any binary is started and given secrets", lock.PathFor(h.cfg.Path)))
+		h.warn(ctx, fmt.Sprintf("%s is ignored (--unlocked): any binary is started and given secrets", pin.PathFor(h.cfg.Path)))
 		return nil
 	}
 	return err

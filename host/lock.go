@@ -9,9 +9,8 @@ import (
 	"slices"
 
 	"github.com/batonhost/baton-host/host/internal/config"
-	"github.com/batonhost/baton-host/host/internal/config/lock"
 	"github.com/batonhost/baton-host/host/internal/fleet"
-	"github.com/batonhost/baton-host/host/internal/supervise"
+	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/plugin"
 )
 
@@ -22,9 +21,6 @@ type LockedPlugin struct {
 	Change  string // in words
 }
 
-// unchanged is the change of an entry that is as it was.
-const unchanged = "unchanged"
-
 // Lock measures the binaries of all plugins and writes what they are into the lock file
 // beside the configuration. With check it starts and writes nothing: what differs is the
 // error.
@@ -32,18 +28,18 @@ func (h *Host) Lock(ctx context.Context, check bool) ([]LockedPlugin, error) {
 	if h.cfg == nil {
 		return nil, errors.New("there is nothing to lock: a lock file is that of a configuration file, and none was selected")
 	}
-	path := lock.PathFor(h.cfg.Path)
-	before, err := lock.Read(path)
+	path := pin.PathFor(h.cfg.Path)
+	before, err := pin.Read(path)
 	if errors.Is(err, os.ErrNotExist) {
 		if check {
 			return nil, fmt.Errorf("there is no lock file %s; write it with: %s", path, acceptCommand(h.cfg.Path))
 		}
-		before = &lock.File{}
+		before = &pin.File{}
 	} else if err != nil {
 		return nil, err
 	}
 
-	now := &lock.File{Plugins: map[string]lock.Plugin{}}
+	now := &pin.File{Plugins: map[string]pin.Entry{}}
 	looked := []LockedPlugin{}
 	var failed []error
 	for _, one := range h.cfg.Plugins {
@@ -54,9 +50,12 @@ func (h *Host) Lock(ctx context.Context, check bool) ([]LockedPlugin, error) {
 			continue
 		}
 		now.Plugins[one.Name] = found
-		change := changed(locked, found, known)
+		change := "new"
+		if known {
+			change = locked.Change(found)
+		}
 		looked = append(looked, LockedPlugin{one.Name, found.Version, change})
-		if check && change != unchanged {
+		if check && change != pin.Unchanged {
 			failed = append(failed, fmt.Errorf("plugin %q differs from %s: %s", one.Name, path, change))
 		}
 	}
@@ -84,68 +83,34 @@ func (h *Host) Lock(ctx context.Context, check bool) ([]LockedPlugin, error) {
 
 // look is what a plugin is now, with what is locked of other platforms. To check
 // starts nothing: what has the locked sums has the locked version.
-func (h *Host) look(ctx context.Context, one *config.Plugin, locked lock.Plugin, check bool) (lock.Plugin, error) {
+func (h *Host) look(ctx context.Context, one *config.Plugin, locked pin.Entry, check bool) (pin.Entry, error) {
 	path := one.Path
 	if path == "" {
 		found, err := h.finder.Find(one.App)
 		if err != nil {
-			return lock.Plugin{}, err
+			return pin.Entry{}, err
 		}
 		path = found
 	}
-	pin, err := supervise.Measure(path, one.Args)
+	measured, err := pin.Measure(path, one.Args)
 	if err != nil {
-		return lock.Plugin{}, fmt.Errorf("%s cannot be locked: %w", path, err)
+		return pin.Entry{}, fmt.Errorf("%s cannot be locked: %w", path, err)
 	}
-	sums := lock.Sums{Executable: pin.Executable, Files: named(h.cfg.Path, pin.Files)}
-	if check || locked.Platforms[fleet.Platform].Equal(sums) {
-		return lock.Plugin{Version: locked.Version, Protocol: locked.Protocol, Platforms: withPlatform(locked.Platforms, sums)}, nil
+	sums := measured.Sums(h.cfg.Path)
+	if check || locked.IsMadeOf(sums) {
+		return locked.With(sums), nil
 	}
 
-	pin.Source, pin.Accept = "what was measured a moment ago", acceptCommand(h.cfg.Path)
+	measured.Source, measured.Accept = "what was measured a moment ago", acceptCommand(h.cfg.Path)
 	spec := fleet.Of([]*config.Plugin{one})[0].Spec()
-	spec.Path, spec.Pin = path, pin
+	spec.Path, spec.Pin = path, measured
 	manifest, err := describe(ctx, spec)
 	if err != nil {
-		return lock.Plugin{}, err
+		return pin.Entry{}, err
 	}
-	others := locked.Platforms
 	if locked.Version != manifest.GetVersion() {
-		others = nil // They are of another release.
+		locked.Platforms = nil // They are of another release.
 	}
-	return lock.Plugin{Version: manifest.GetVersion(), Protocol: plugin.ProtocolVersion, Platforms: withPlatform(others, sums)}, nil
-}
-
-func withPlatform(others map[string]lock.Sums, sums lock.Sums) map[string]lock.Sums {
-	all := map[string]lock.Sums{}
-	maps.Copy(all, others)
-	all[fleet.Platform] = sums
-	return all
-}
-
-// changed says in words what is different.
-func changed(before, now lock.Plugin, known bool) string {
-	locked, here := before.Platforms[fleet.Platform]
-	switch sums := now.Platforms[fleet.Platform]; {
-	case !known:
-		return "new"
-	case !here:
-		return "new for " + fleet.Platform
-	case locked.Executable != sums.Executable:
-		return fmt.Sprintf("the executable was %s and is %s", locked.Executable, sums.Executable)
-	case !locked.Equal(sums):
-		return "the files among its arguments are others"
-	default:
-		return unchanged
-	}
-}
-
-// named are sums by the names that the lock file has for files: relative to the
-// configuration where they are below it.
-func named(configFile string, files map[string]string) map[string]string {
-	names := map[string]string{}
-	for arg, sum := range files {
-		names[fleet.LockName(configFile, arg)] = sum
-	}
-	return names
+	locked.Version, locked.Protocol = manifest.GetVersion(), plugin.ProtocolVersion
+	return locked.With(sums), nil
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/call"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/plugin/conformance"
@@ -207,7 +208,7 @@ func (h *Host) subject(spec supervise.Spec) conformance.Subject {
 	return conformance.Subject{
 		Start: func(ctx context.Context, written func(conformance.Line)) (conformance.Process, error) {
 			spec := spec
-			spec.Observe = func(line supervise.Line) { written(conformance.Line(line)) }
+			spec.Observe = func(line pluginlog.Line) { written(conformance.Line(line)) }
 			process, err := supervise.Start(ctx, spec)
 			if err != nil {
 				return nil, err

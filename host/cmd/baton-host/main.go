@@ -20,7 +20,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
-	"github.com/batonhost/baton-host/host/internal/supervise"
+	"github.com/batonhost/baton-host/host/internal/proc"
 )
 
 // version is set by the build.
@@ -28,7 +28,7 @@ var version = "dev"
 
 func main() {
 	leaveNoCore()
-	supervise.ReapOrphans()
+	proc.ReapOrphans()
 	ctx, stop := untilSignalled()
 	// A reader that has gone away is an error of the write, which the command
 	// reports, and no reason to leave work and plugins lying. Caught and not

@@ -11,7 +11,7 @@ import (
 
 const (
 	// lockName is a file in every directory; its maker holds a lock on it, which
-	// the kernel gives up when the maker dies, however it dies.
+	// the kernel releases when the maker dies, however it dies.
 	lockName = ".lock"
 	// unfinished ends the name of a directory that is not locked yet, behind the
 	// process id of its maker.
@@ -114,9 +114,9 @@ func isOurDir(root *os.Root, name string) bool {
 // not finished, and that the process which made this one is gone.
 func leftUnfinished(prefix, name string) bool {
 	name, unlocked := strings.CutSuffix(name, unfinished)
-	name, maker, told := strings.Cut(name, ".")
+	name, maker, named := strings.Cut(name, ".")
 	pid, err := strconv.Atoi(maker)
-	return unlocked && told && err == nil && madeWith(prefix, name) && !alive(pid)
+	return unlocked && named && err == nil && madeWith(prefix, name) && !alive(pid)
 }
 
 // madeWith says that Make gives such names with this prefix.

@@ -59,7 +59,7 @@ func startMaker(t *testing.T, parent string) (path string, kill func()) {
 	return path, kill
 }
 
-func TestADirectoryIsPrivateAndGoesWhole(t *testing.T) {
+func TestDir_IsPrivateAndRemovedWhole(t *testing.T) {
 	t.Parallel()
 	parent := t.TempDir()
 	dir, err := files.Make(parent, prefix)
@@ -76,7 +76,7 @@ func TestADirectoryIsPrivateAndGoesWhole(t *testing.T) {
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
 
-func TestWhatADeadRunLeftIsSweptAndALivingRunsIsNot(t *testing.T) {
+func TestSweep_RemovesWhatDeadRunsLeft(t *testing.T) {
 	t.Parallel()
 	parent := t.TempDir()
 	dead, kill := startMaker(t, parent)
@@ -99,7 +99,7 @@ func TestWhatADeadRunLeftIsSweptAndALivingRunsIsNot(t *testing.T) {
 	files.Sweep(filepath.Join(parent, "none"), prefix)
 }
 
-func TestWhatADeadRunDidNotFinishIsSwept(t *testing.T) {
+func TestSweep_RemovesWhatADeadRunDidNotFinish(t *testing.T) {
 	t.Parallel()
 	gone := exec.CommandContext(t.Context(), "true")
 	require.NoError(t, gone.Run())
@@ -116,7 +116,7 @@ func TestWhatADeadRunDidNotFinishIsSwept(t *testing.T) {
 	requireEntries(t, parent, living)
 }
 
-func TestOnlyWhatWasMadeHereIsSwept(t *testing.T) {
+func TestSweep_RemovesOnlyWhatMakeMade(t *testing.T) {
 	t.Parallel()
 	elsewhere := t.TempDir()
 	dead, kill := startMaker(t, elsewhere)
@@ -141,7 +141,7 @@ func TestOnlyWhatWasMadeHereIsSwept(t *testing.T) {
 	require.FileExists(t, filepath.Join(dead, "names"))
 }
 
-func TestALinkInADeadRunsDirectoryIsNotFollowed(t *testing.T) {
+func TestSweep_DoesNotFollowLinks(t *testing.T) {
 	t.Parallel()
 	parent, precious := t.TempDir(), t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(precious, "file"), nil, 0o600))
@@ -153,9 +153,9 @@ func TestALinkInADeadRunsDirectoryIsNotFollowed(t *testing.T) {
 	require.FileExists(t, filepath.Join(precious, "file"))
 }
 
-// TestManyRunsAtOnceKeepTheirDirectories makes and sweeps in one place from
+// TestSweep_KeepsDirectoriesOfManyRuns makes and sweeps in one place from
 // many goroutines: a directory is there until its maker removes it.
-func TestManyRunsAtOnceKeepTheirDirectories(t *testing.T) {
+func TestSweep_KeepsDirectoriesOfManyRuns(t *testing.T) {
 	t.Parallel()
 	parent := t.TempDir()
 	var makers, sweepers sync.WaitGroup
@@ -206,9 +206,9 @@ func requireEntries(t *testing.T, dir string, want ...string) {
 	require.ElementsMatch(t, want, got)
 }
 
-// TestALockEndsWithItsRelease: also where processes are being started meanwhile, each of
+// TestLock_EndsWithItsRelease: also where processes are being started meanwhile, each of
 // which has the files of this one until it executes its program.
-func TestALockEndsWithItsRelease(t *testing.T) {
+func TestLock_EndsWithItsRelease(t *testing.T) {
 	t.Parallel()
 	var starting sync.WaitGroup
 	ctx, stop := context.WithCancel(t.Context())

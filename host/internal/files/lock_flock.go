@@ -9,7 +9,7 @@ import (
 	"syscall"
 )
 
-// lockNew makes and locks the file of a directory that nobody else looks at yet.
+// lockNew makes and locks the file of a directory that no one else looks at yet.
 // Without a lock there is no file either: what has no file is never swept.
 func lockNew(path string) *os.File {
 	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
@@ -52,7 +52,7 @@ func isOurs(info fs.FileInfo) bool {
 	return ok && int(stat.Uid) == os.Geteuid()
 }
 
-// alive says that there is a process of this number, whoever it is.
+// alive says that there is a process of this number, of whatever user.
 func alive(pid int) bool {
 	return !errors.Is(syscall.Kill(pid, 0), syscall.ESRCH)
 }

@@ -11,8 +11,8 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/broker"
 	"github.com/batonhost/baton-host/host/internal/config"
-	"github.com/batonhost/baton-host/host/internal/session"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/internal/telemetry"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
@@ -44,7 +44,7 @@ type Observer interface {
 // Fleet is the plugins of one command, in the order of their entries.
 type Fleet struct {
 	plugins  []*Plugin
-	sessions *session.Stores
+	sessions *broker.Stores
 	abandon  context.CancelFunc // first starts that are under way
 	starting sync.WaitGroup
 	stopOnce sync.Once
@@ -56,7 +56,7 @@ type Fleet struct {
 func Start(ctx context.Context, plugins []*Plugin, options Options) *Fleet {
 	supervise.Sweep()
 	ctx, abandon := context.WithCancel(ctx)
-	f := &Fleet{plugins: plugins, sessions: &session.Stores{}, abandon: abandon}
+	f := &Fleet{plugins: plugins, sessions: &broker.Stores{}, abandon: abandon}
 	for _, p := range plugins {
 		settings := p.settings(options)
 		settings.Sessions = f.sessions.Plugin(p.Name)
@@ -192,4 +192,4 @@ func StartErr(plugins []*Plugin) error {
 }
 
 // Sessions has the session stores of the fleet's syncs.
-func (f *Fleet) Sessions() *session.Stores { return f.sessions }
+func (f *Fleet) Sessions() *broker.Stores { return f.sessions }

@@ -15,8 +15,9 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/broker"
 	"github.com/batonhost/baton-host/host/internal/config"
-	"github.com/batonhost/baton-host/host/internal/password"
+	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
@@ -27,12 +28,12 @@ import (
 type Plugin struct {
 	*config.Plugin
 
-	pin    *supervise.Pin     // nil: not pinned
+	pin    *pin.Pin           // nil: not pinned
 	attach *plugin.Attachment // nil: started
 
 	options Options           // of its fleet, once it was started
 	running *supervise.Plugin // nil before Start
-	key     *password.Key     // which opens passwords; nil if keyErr says why not
+	key     *broker.Key       // which opens passwords; nil if keyErr says why not
 	keyErr  error
 	bound   *config.Bound // the configuration of the last process
 
@@ -99,7 +100,7 @@ func (p *Plugin) settings(options Options) supervise.Settings {
 		restarts = -1 // As Settings have it.
 	}
 	p.options = options
-	p.key, p.keyErr = password.NewKey()
+	p.key, p.keyErr = broker.NewKey()
 	spec := p.Spec()
 	spec.Telemetry = options.Telemetry
 	return supervise.Settings{
@@ -205,7 +206,7 @@ func (p *Plugin) aggregate(ctx context.Context, upload *config.Upload) aggregate
 		IdleTimeout: p.Limits.IdleTimeout, MaxRows: int64(p.Limits.MaxRows),
 		ReadAhead: p.Limits.ReadAhead, Listings: p.running,
 		DisplayName: p.nameApp(ctx), Conn: p.running.Conn(), Err: p.running.Err(),
-		Passwords: p.key.For(upload.Name, upload.ClientSecret.Reveal, p.running.Conceal),
+		Passwords: p.key.For(upload.Name, upload.ClientSecret, p.running),
 	}
 }
 

@@ -22,9 +22,9 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/backoff"
 	"github.com/batonhost/baton-host/host/internal/baseline"
+	"github.com/batonhost/baton-host/host/internal/broker"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
-	"github.com/batonhost/baton-host/host/internal/session"
 	"github.com/batonhost/baton-host/host/internal/status"
 	"github.com/batonhost/baton-host/host/internal/status/history"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
@@ -85,7 +85,7 @@ type Options struct {
 type Service struct {
 	upload   *config.Upload
 	plugins  []*fleet.Plugin
-	sessions *session.Stores
+	sessions *broker.Stores
 	baseline *baseline.Store
 	board    *status.Board
 	history  *history.File

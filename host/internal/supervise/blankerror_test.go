@@ -125,7 +125,7 @@ func (s *foreignServer) GetAsset(request *connectorv2.AssetServiceGetAssetReques
 	return nil
 }
 
-func TestASecretInTheDetailsOfAnErrorIsBlanked(t *testing.T) {
+func TestProcess_BlanksSecretsInErrorDetails(t *testing.T) {
 	t.Parallel()
 	planted := prototext.Format(status.Convert(leakyDetails("s3cr3tcanarytok")).Proto())
 	require.Greater(t, strings.Count(planted, "s3cr3tcanarytok"), 8, "the search finds it")
@@ -153,7 +153,7 @@ func TestASecretInTheDetailsOfAnErrorIsBlanked(t *testing.T) {
 	require.Equal(t, "kept", details[7].(*wrapperspb.StringValue).GetValue())
 }
 
-func TestASecretInTheErrorOfAStreamIsBlanked(t *testing.T) {
+func TestProcess_BlanksSecretsInStreamErrors(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	process := started(t, ctx, spec("foreign"))

@@ -10,8 +10,8 @@ import (
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
-// TestAProgramThatIsBeingWritten: the kernel executes no file that is open for writing.
-func TestAProgramThatIsBeingWritten(t *testing.T) {
+// TestStart_WaitsForAProgramThatIsBeingWritten: the kernel executes no file that is open for writing.
+func TestStart_WaitsForAProgramThatIsBeingWritten(t *testing.T) {
 	t.Parallel()
 	unmodified := func(t *testing.T) supervise.Spec {
 		t.Helper()
@@ -58,7 +58,7 @@ func TestAProgramThatIsBeingWritten(t *testing.T) {
 		t.Parallel()
 		ctx, _ := logged(t)
 		s := plugin(t)
-		s.Pin = pin(t, s)
+		s.Pin = pinned(t, s)
 		defer beginWriting(t, s.Path)()
 		process := started(t, ctx, s)
 		require.NoError(t, validate(ctx, process))

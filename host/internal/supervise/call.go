@@ -2,7 +2,9 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"path"
 	"regexp"
 	"time"
@@ -33,7 +35,7 @@ func (c connection) Invoke(ctx context.Context, method string, request, reply an
 		return p.tooLarge(request, err)
 	}
 	if err != nil && limited.Err() != nil && ctx.Err() == nil {
-		// A caller that gives up now is no sign that the process cannot be killed.
+		// A caller that is cancelled now is no sign that the process cannot be killed.
 		if exit := p.waitExit(context.WithoutCancel(ctx), killAfter); exit != nil {
 			return exit
 		}
@@ -118,5 +120,34 @@ func (p *Process) explainCall(ctx context.Context, err error) error {
 			return p.exit()
 		}
 	}
-	return blankError(p.logs.redactor(), err)
+	return p.logs.BlankError(err)
+}
+
+// explainStream is explainCall for a stream, whose end is no failure.
+func (p *Process) explainStream(ctx context.Context, err error) error {
+	if errors.Is(err, io.EOF) {
+		return err
+	}
+	return p.explainCall(ctx, err)
+}
+
+// explainedStream explains the errors of a stream as those of other calls.
+type explainedStream struct {
+	grpc.ClientStream
+	process *Process
+	method  string
+	// explain knows the context of who opened the stream: the stream's own ends with it.
+	explain func(error) error
+}
+
+// RecvMsg ends the process if the next message does not come within the call
+// timeout. The whole stream has none: a caller may leave it half-read, which is not
+// the plugin's fault.
+func (s explainedStream) RecvMsg(message any) error {
+	defer s.process.limitCall(s.method, nil).Stop()
+	return s.explain(s.ClientStream.RecvMsg(message))
+}
+
+func (s explainedStream) SendMsg(message any) error {
+	return s.explain(s.ClientStream.SendMsg(message))
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/batonhost/baton-host/host/internal/errtext"
+	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
@@ -17,9 +18,9 @@ func init() {
 	aloneIn["descriptors unmodified"] = func() error { return startsWithFewDescriptors(unmodifiedSpec("good"), false) }
 }
 
-// TestTooManyOpenFiles starts plugins with no descriptor to spare, with one, with two,
+// TestStart_ExplainsTooManyOpenFiles starts plugins with no descriptor to spare, with one, with two,
 // until they start: wherever the limit is met, it is what the error speaks of.
-func TestTooManyOpenFiles(t *testing.T) {
+func TestStart_ExplainsTooManyOpenFiles(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{"plugin", "pinned", "unmodified"} {
 		t.Run("H15: too many open files, at any moment of a start: "+kind, func(t *testing.T) {
@@ -37,11 +38,11 @@ func startsWithFewDescriptors(s supervise.Spec, pinned bool) error {
 		return err
 	}
 	if pinned {
-		pin, err := supervise.Measure(s.Path, s.Args)
+		found, err := pin.Measure(s.Path, s.Args)
 		if err != nil {
 			return err
 		}
-		s.Pin = pin
+		s.Pin = found
 	}
 	for spare := range enough {
 		taken, err := takeAllBut(spare)

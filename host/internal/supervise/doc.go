@@ -1,10 +1,9 @@
-// Package supervise finds plugin binaries, verifies them, starts them as
-// subprocesses, configures them, watches them, replaces processes that end and
-// stops them.
+// Package supervise keeps one plugin running over as many processes as it takes: it
+// finds its program, starts, configures and watches a process, restarts it when it ends,
+// and stops it.
 //
-// The command line calls it for every plugin of a run; what it hands on is a
-// [Plugin], whose connection package aggregate routes to. It must never pass a
-// secret in arguments or the environment, never let anything a plugin writes or
-// does harm the host, fill its disk or leak a secret into its log or its errors,
-// and never leave a process or a socket behind.
+// Package fleet calls it for every plugin of a configuration, and package host for a
+// single one; the connection of a [Plugin] is what package aggregate routes to. It must
+// never pass a secret in arguments or the environment, let anything a plugin does harm
+// the host, or leave a process or a socket behind.
 package supervise

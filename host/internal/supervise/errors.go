@@ -11,7 +11,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
-// ExitError says that a plugin's process is gone although nobody wanted it to
+// ExitError says that a plugin's process is gone although it was not to
 // stop: it ended by itself, somebody else ended it, or the host did because it
 // hung or took too much.
 type ExitError struct {
@@ -57,8 +57,8 @@ func (e *ExitError) GRPCStatus() *status.Status {
 	return status.New(codes.Aborted, e.Error())
 }
 
-// Replaced says that the next call finds another process, or is told that there
-// will be none.
+// Replaced says that the next call finds another process, or fails because
+// there will be none.
 func (e *ExitError) Replaced() bool { return e.replaced }
 
 // RefusedError says that a plugin does not take its configuration. Its process
@@ -66,7 +66,7 @@ func (e *ExitError) Replaced() bool { return e.replaced }
 // cannot be reached.
 type RefusedError struct {
 	Instance string
-	// Err is what the plugin says, for a person to mend.
+	// Err is what the plugin says, for a person to fix.
 	Err error
 }
 

@@ -156,7 +156,7 @@ func appOf(name string) (string, bool) {
 	return app, ok && app != "" && !slices.Contains(notPlugins, name)
 }
 
-// isExecutable says whether the path can be started, as far as its mode tells.
+// isExecutable says whether the path can be started, as far as its mode says.
 func isExecutable(path string) bool {
 	_, err := exec.LookPath(path)
 	return err == nil

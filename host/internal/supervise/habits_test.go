@@ -32,14 +32,14 @@ func metadata(ctx context.Context, process *supervise.Process) (*connectorv2.Con
 	return response.GetMetadata(), err
 }
 
-func TestAPluginDoesNotHaveTheHostsInput(t *testing.T) {
+func TestProcess_HasNoInputOfTheHost(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	// The role reads its standard input to its end before it answers.
 	require.NoError(t, validate(ctx, started(t, ctx, spec("reads-input"))))
 }
 
-func TestAMessageThatIsTooLargeFailsItsCallOnly(t *testing.T) {
+func TestConn_TooLargeMessageFailsItsCallOnly(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	// To make 100 MB takes a busy machine longer than a health check may.
@@ -78,9 +78,9 @@ func TestAMessageThatIsTooLargeFailsItsCallOnly(t *testing.T) {
 	require.NoError(t, validate(ctx, process))
 }
 
-// TestAnErrorOfTheAppAboutASizeStaysTheApps: it is no message of gRPC's, and may
+// TestConn_KeepsTheAppsErrorAboutASize: it is no message of gRPC's, and may
 // hold a secret like any other.
-func TestAnErrorOfTheAppAboutASizeStaysTheApps(t *testing.T) {
+func TestConn_KeepsTheAppsErrorAboutASize(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	err := validate(ctx, started(t, ctx, spec("leaky-size")))
@@ -91,7 +91,7 @@ func TestAnErrorOfTheAppAboutASizeStaysTheApps(t *testing.T) {
 	require.Len(t, status.Convert(err).Details(), 1, "the aggregate reads rate limits there")
 }
 
-func TestOneSpecServesManyStartsAtOnce(t *testing.T) {
+func TestSpec_ServesManyStartsAtOnce(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	same := spec("good")
@@ -115,7 +115,7 @@ func TestOneSpecServesManyStartsAtOnce(t *testing.T) {
 	starting.Wait()
 }
 
-func TestNobodyElseIsServedOnAPluginsSocket(t *testing.T) {
+func TestSocket_ServesTheHostOnly(t *testing.T) {
 	ctx, _ := logged(t)
 	dir := shortDir(t)
 	t.Setenv("TMPDIR", dir)
@@ -140,7 +140,7 @@ func TestNobodyElseIsServedOnAPluginsSocket(t *testing.T) {
 	}
 }
 
-func TestALineThatDoesNotEndBeforeTheHandshakeFailsTheStart(t *testing.T) {
+func TestStart_FailsOnALineWithoutEnd(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	long := spec("long-line")
@@ -149,7 +149,7 @@ func TestALineThatDoesNotEndBeforeTheHandshakeFailsTheStart(t *testing.T) {
 	require.ErrorContains(t, err, `start plugin "test"`)
 }
 
-func TestAPluginThatHangsBeforeItDescribesItselfIsGivenUp(t *testing.T) {
+func TestDescribe_FailsForAStoppedProcess(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	slow := spec("good")
@@ -164,7 +164,7 @@ func TestAPluginThatHangsBeforeItDescribesItselfIsGivenUp(t *testing.T) {
 	require.ErrorContains(t, err, `plugin "test" does not describe itself`)
 }
 
-func TestAPluginThatHangsInDescribeIsGivenUpAndEnded(t *testing.T) {
+func TestDescribe_EndsAPluginThatHangs(t *testing.T) {
 	t.Parallel()
 	ctx, logs := logged(t)
 	p := made(t, ctx, settings("hangs-in-describe"))
@@ -174,7 +174,7 @@ func TestAPluginThatHangsInDescribeIsGivenUpAndEnded(t *testing.T) {
 	require.ErrorIs(t, syscall.Kill(int(pid), 0), syscall.ESRCH, "it does not stay behind")
 }
 
-func TestAnAssetThatHangsEndsTheProcess(t *testing.T) {
+func TestConn_HangingAssetEndsTheProcess(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	s := spec("foreign")
@@ -188,9 +188,9 @@ func TestAnAssetThatHangsEndsTheProcess(t *testing.T) {
 	require.Equal(t, "did not answer GetAsset within its call-timeout of 300ms", exit.Reason)
 }
 
-// TestAPluginThatListsAnothersResourcesIsRefused is about one without a namespace:
+// TestAggregate_RefusesResourcesOfAnotherPlugin is about one without a namespace:
 // what the others list bears their names.
-func TestAPluginThatListsAnothersResourcesIsRefused(t *testing.T) {
+func TestAggregate_RefusesResourcesOfAnotherPlugin(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	a, err := aggregate.New([]aggregate.Plugin{
@@ -206,7 +206,7 @@ func TestAPluginThatListsAnothersResourcesIsRefused(t *testing.T) {
 	require.ErrorContains(t, list("user"), `the resource "1" is of type "a.user", which the plugin does not list among its resource types`)
 }
 
-func TestAPluginThatHangsWhenItIsStoppedIsEnded(t *testing.T) {
+func TestStop_EndsAPluginThatHangs(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	process := started(t, ctx, spec("hangs-in-stop"))

@@ -4,7 +4,7 @@ package supervise_test
 
 import "testing"
 
-func TestLongNoProcessOutlivesAHostThatIsKilled(t *testing.T) {
+func TestLongProcess_EndsWithAKilledHost(t *testing.T) {
 	t.Parallel()
 	killHosts(t, 50)
 }

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
@@ -45,9 +46,9 @@ func init() {
 	}
 }
 
-// TestAPinnedPluginRunsWhereMemoryIsNotExecuted makes the system refuse, in a process
+// TestPin_RunsWhereMemoryIsNotExecuted makes the system refuse, in a process
 // that it does so for.
-func TestAPinnedPluginRunsWhereMemoryIsNotExecuted(t *testing.T) {
+func TestPin_RunsWhereMemoryIsNotExecuted(t *testing.T) {
 	t.Parallel()
 	for _, r := range refusals {
 		t.Run("H12: "+r.name, func(t *testing.T) {
@@ -62,7 +63,7 @@ func TestAPinnedPluginRunsWhereMemoryIsNotExecuted(t *testing.T) {
 func runsPinned(s supervise.Spec) error {
 	ctx := context.Background()
 	var err error
-	if s.Pin, err = supervise.Measure(s.Path, s.Args); err != nil {
+	if s.Pin, err = pin.Measure(s.Path, s.Args); err != nil {
 		return err
 	}
 	process, err := supervise.Start(ctx, s)
@@ -76,7 +77,7 @@ func runsPinned(s supervise.Spec) error {
 	if err := validate(ctx, process); err != nil {
 		return err
 	}
-	executed, err := supervise.Measure(fmt.Sprintf("/proc/%d/exe", process.PID()), nil)
+	executed, err := pin.Measure(fmt.Sprintf("/proc/%d/exe", process.PID()), nil)
 	if err == nil && executed.Executable != s.Pin.Executable {
 		return fmt.Errorf("what is executed is not what is pinned: %s", executed.Executable)
 	}

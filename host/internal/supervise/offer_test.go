@@ -17,7 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"github.com/batonhost/baton-host/host/internal/session"
+	"github.com/batonhost/baton-host/host/internal/broker"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
@@ -34,12 +34,12 @@ func brokerless(options []grpc.ServerOption) *grpc.Server {
 	}))...)
 }
 
-func TestAPluginThatCannotTakeASessionStoreIsConfiguredWithoutOne(t *testing.T) {
+func TestSessions_AreNotOfferedWithoutABroker(t *testing.T) {
 	t.Parallel()
 	for _, role := range []string{"good", "foreign", "brokerless"} {
 		ctx, _ := logged(t)
 		spec := spec(role)
-		spec.Sessions = (&session.Stores{}).Plugin("test")
+		spec.Sessions = (&broker.Stores{}).Plugin("test")
 		process, err := supervise.Start(ctx, spec)
 		require.NoError(t, err, role)
 		t.Cleanup(func() { process.Stop(ctx) })
@@ -51,9 +51,9 @@ func TestAPluginThatCannotTakeASessionStoreIsConfiguredWithoutOne(t *testing.T) 
 	}
 }
 
-// TestAHostThatDetachesLeavesNoSocket: that of the session store is where go-plugin
+// TestAttached_LeavesNoSocket: that of the session store is where go-plugin
 // puts it, among the temporary files.
-func TestAHostThatDetachesLeavesNoSocket(t *testing.T) {
+func TestAttached_LeavesNoSocket(t *testing.T) {
 	sockets := shortDir(t)
 	t.Setenv("TMPDIR", sockets)
 	ctx, _ := logged(t)
@@ -63,7 +63,7 @@ func TestAHostThatDetachesLeavesNoSocket(t *testing.T) {
 		})
 	require.NoError(t, err)
 	own := entriesOf(t, sockets)
-	attached := supervise.Spec{Instance: "test", Sessions: (&session.Stores{}).Plugin("test"), Attach: &plugin.Attachment{
+	attached := supervise.Spec{Instance: "test", Sessions: (&broker.Stores{}).Plugin("test"), Attach: &plugin.Attachment{
 		Protocol: reattach.Protocol, ProtocolVersion: reattach.ProtocolVersion, PID: reattach.Pid,
 		Addr: plugin.Address{Network: reattach.Addr.Network(), Text: reattach.Addr.String()},
 	}}

@@ -63,9 +63,9 @@ func habitualRole() {
 	}
 }
 
-// TestNoProcessOutlivesAHostThatIsKilled kills hosts at random moments: while they start
-// plugins, use them or stop them. TestLongNoProcessOutlivesAHostThatIsKilled kills more.
-func TestNoProcessOutlivesAHostThatIsKilled(t *testing.T) {
+// TestProcess_EndsWithAKilledHost kills hosts at random moments: while they start
+// plugins, use them or stop them. TestLongProcess_EndsWithAKilledHost kills more.
+func TestProcess_EndsWithAKilledHost(t *testing.T) {
 	t.Parallel()
 	killHosts(t, 4)
 }
@@ -208,8 +208,8 @@ func commandsOf(pids []int) []string {
 	return commands
 }
 
-// TestNothingIsLeftOfAPluginThatIsStopped is about plugins that are hard to stop.
-func TestNothingIsLeftOfAPluginThatIsStopped(t *testing.T) {
+// TestStop_LeavesNothing is about plugins that are hard to stop.
+func TestStop_LeavesNothing(t *testing.T) {
 	for _, habit := range []string{"busy", "fork-happy", "fork", "deaf"} {
 		t.Run(habit, func(t *testing.T) {
 			ctx, _ := logged(t)
@@ -227,9 +227,9 @@ func TestNothingIsLeftOfAPluginThatIsStopped(t *testing.T) {
 	}
 }
 
-// TestASignalToEndIsLeftToTheHost: whoever signals a whole group, as systemd and
+// TestProcess_LeavesSignalsToTheHost: whoever signals a whole group, as systemd and
 // a terminal do, must not end a plugin in the middle of its work.
-func TestASignalToEndIsLeftToTheHost(t *testing.T) {
+func TestProcess_LeavesSignalsToTheHost(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGHUP, syscall.SIGINT} {
 		t.Run(sig.String(), func(t *testing.T) {

@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
+	"github.com/batonhost/baton-host/host/internal/proc"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
@@ -30,7 +32,7 @@ func init() {
 			} else if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 				return err
 			}
-			supervise.ReapOrphans()
+			proc.ReapOrphans()
 			return do()
 		}
 	}
@@ -112,7 +114,7 @@ func keepsPlugins() error {
 	}
 	children := make(chan string, 1)
 	forking := spec("fork")
-	forking.Observe = func(line supervise.Line) {
+	forking.Observe = func(line pluginlog.Line) {
 		if pid, ok := strings.CutPrefix(line.Text, "child "); ok {
 			children <- pid
 		}

@@ -12,9 +12,9 @@ import (
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
-// TestManyPluginsStartSideBySideButNotAllAtOnce starts plugins that never get
+// TestStart_RunsSeveralButNotAllAtOnce starts plugins that never get
 // ready, so that the processes that are there are those that start.
-func TestManyPluginsStartSideBySideButNotAllAtOnce(t *testing.T) {
+func TestStart_RunsSeveralButNotAllAtOnce(t *testing.T) {
 	dir := shortDir(t)
 	t.Setenv("TMPDIR", dir)
 	logging, _ := logged(t)

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
@@ -25,15 +26,15 @@ func scripted(t *testing.T, text string) supervise.Spec {
 
 func goodScript() string { return fmt.Sprintf("#!/bin/sh\nexec '%s' role-good\n", os.Args[0]) }
 
-func pin(t *testing.T, spec supervise.Spec) *supervise.Pin {
+func pinned(t *testing.T, spec supervise.Spec) *pin.Pin {
 	t.Helper()
-	pin, err := supervise.Measure(spec.Path, spec.Args)
+	found, err := pin.Measure(spec.Path, spec.Args)
 	require.NoError(t, err)
-	pin.Source, pin.Accept = "the.lock", "baton-host lock"
-	return pin
+	found.Source, found.Accept = "the.lock", "baton-host lock"
+	return found
 }
 
-func TestAPinnedPluginRuns(t *testing.T) {
+func TestPin_RunsWhatIsPinned(t *testing.T) {
 	t.Parallel()
 	interpreted := scripted(t, goodScript())
 	interpreted.Path, interpreted.Args = "/bin/sh", []string{interpreted.Path}
@@ -45,7 +46,7 @@ func TestAPinnedPluginRuns(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx, _ := logged(t)
-			s.Pin = pin(t, s)
+			s.Pin = pinned(t, s)
 			for range 2 {
 				process := started(t, ctx, s)
 				require.NoError(t, validate(ctx, process))
@@ -58,7 +59,7 @@ func TestAPinnedPluginRuns(t *testing.T) {
 	}
 }
 
-func TestAPluginThatIsNotThePinnedOneIsRefused(t *testing.T) {
+func TestPin_RefusesWhatIsNotPinned(t *testing.T) {
 	t.Parallel()
 	mark := filepath.Join(t.TempDir(), "mark")
 	evil := fmt.Sprintf("#!/bin/sh\ntouch '%s'\n", mark)
@@ -100,11 +101,11 @@ func TestAPluginThatIsNotThePinnedOneIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx, _ := logged(t)
-			c.spec.Pin = pin(t, c.spec)
+			c.spec.Pin = pinned(t, c.spec)
 			c.change(t, &c.spec)
 			_, err := supervise.Start(ctx, c.spec)
 			require.ErrorContains(t, err, c.want)
-			if refused, ok := errors.AsType[*supervise.PinError](err); ok {
+			if refused, ok := errors.AsType[*pin.Error](err); ok {
 				require.Contains(t, err.Error(), "accept it with: baton-host lock")
 				require.NotEqual(t, refused.Found, refused.Pinned)
 				require.Equal(t, codes.FailedPrecondition, status.Code(err))
@@ -114,16 +115,16 @@ func TestAPluginThatIsNotThePinnedOneIsRefused(t *testing.T) {
 	}
 }
 
-// TestWhatWasVerifiedIsWhatIsExecuted replaces the binary, as fast as it can and
+// TestPin_ExecutesWhatWasVerified replaces the binary, as fast as it can and
 // in two ways, while the plugin is started again and again.
-func TestWhatWasVerifiedIsWhatIsExecuted(t *testing.T) {
+func TestPin_ExecutesWhatWasVerified(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	mark := filepath.Join(t.TempDir(), "mark")
 	// As long as the good one, so that a mix of both is one of them or none.
 	evil := fmt.Sprintf("#!/bin/sh\ntouch '%s'; exec '%s' role-good\n", mark, os.Args[0])
 	s := scripted(t, goodScript())
-	s.Pin = pin(t, s)
+	s.Pin = pinned(t, s)
 
 	stop := make(chan struct{})
 	var swapping sync.WaitGroup
@@ -175,7 +176,7 @@ func TestWhatWasVerifiedIsWhatIsExecuted(t *testing.T) {
 	require.FileExists(t, mark)
 }
 
-func TestWhatCannotBePinnedIsExplained(t *testing.T) {
+func TestMeasure_ExplainsWhatCannotBePinned(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for name, c := range map[string]struct {
@@ -187,10 +188,10 @@ func TestWhatCannotBePinnedIsExplained(t *testing.T) {
 		"nothing":                 {path: filepath.Join(dir, "none"), want: "no such file"},
 		"a directory as argument": {path: "/bin/sh", args: []string{dir}, want: "is a directory, which cannot be locked"},
 	} {
-		_, err := supervise.Measure(c.path, c.args)
+		_, err := pin.Measure(c.path, c.args)
 		require.ErrorContains(t, err, c.want, name)
 	}
-	pin, err := supervise.Measure("/bin/sh", []string{"-c", "true", "/dev/null", "--x=" + os.Args[0]})
+	found, err := pin.Measure("/bin/sh", []string{"-c", "true", "/dev/null", "--x=" + os.Args[0]})
 	require.NoError(t, err)
-	require.Len(t, pin.Files, 1, "a device is no file")
+	require.Len(t, found.Files, 1, "a device is no file")
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"sync"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
@@ -12,6 +13,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/batonhost/baton-host/host/internal/files"
+	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -32,7 +34,7 @@ type Plugin struct {
 	status   Status
 	once     bool               // it has been ready
 	process  *Process           // nil or the last one
-	manifest *pluginv1.Manifest // of the last process that told
+	manifest *pluginv1.Manifest // of the last process that described itself
 	changed  chan struct{}      // closed at the next change
 
 	concealed []string
@@ -175,7 +177,7 @@ func (p *Plugin) set(state State, process *Process, err error) {
 	p.status.State, p.status.PID, p.status.Err, p.status.Manifest = state, 0, err, p.manifest
 	if process != nil {
 		p.status.PID = process.PID()
-		process.logs.conceal(p.concealed)
+		process.logs.Conceal(p.concealed)
 	}
 	p.process = process
 	p.once = p.once || state == Ready
@@ -194,4 +196,53 @@ func (p *Plugin) startedAgain() int {
 
 func (p *Plugin) logger() *zap.Logger {
 	return ctxzap.Extract(p.ctx).With(zap.String("plugin", p.settings.Instance))
+}
+
+// mostConcealed is how many texts are concealed at a time: more than there can be
+// in what a process has logged last.
+const mostConcealed = 100
+
+// Conceal blanks a text from now on in what the plugin logs and in its errors, as
+// the secrets of its configuration are: a password that is on its way to it. The
+// latest hundred are.
+func (p *Plugin) Conceal(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if slices.Contains(p.concealed, text) {
+		return
+	}
+	// A new list: the one before is in use.
+	kept := p.concealed[max(0, len(p.concealed)+1-mostConcealed):]
+	p.concealed = append(slices.Clone(kept), text)
+	if p.process != nil {
+		p.process.logs.Conceal(p.concealed)
+	}
+}
+
+// wholeCapacity is the weight of all listings that a plugin serves at the same time. It
+// is more than the square of plugin.MaxConcurrency, so that a part of it, rounded down,
+// fits exactly as often as it should.
+const wholeCapacity = 1 << 20
+
+// BeginListing waits until another listing of the plugin may begin, in the order of the
+// calls, and returns what ends it; end must be called once. All syncs of the plugin
+// count towards one limit: a connector may bind the pages of a listing to a cursor or a
+// connection of the app that the next listing takes over. The limit is the operator's,
+// else the one that the plugin declares, else one listing at a time, which is what the
+// SDK does stand-alone. It returns the context's error if that ends first.
+func (p *Plugin) BeginListing(ctx context.Context) (end func(), err error) {
+	weight := int64(wholeCapacity / p.concurrency())
+	if err := p.listings.Acquire(ctx, weight); err != nil {
+		return nil, err
+	}
+	return func() { p.listings.Release(weight) }, nil
+}
+
+// concurrency is how many listings are read at the same time.
+func (p *Plugin) concurrency() int {
+	declared := p.settings.Concurrency
+	if declared == 0 {
+		declared = int(p.Manifest().GetListingConcurrency())
+	}
+	return min(max(declared, 1), plugin.MaxConcurrency)
 }

@@ -147,7 +147,7 @@ func ask(ctx context.Context, p *supervise.Plugin) error {
 	return err
 }
 
-func TestAPluginThatEndsInACallIsReplacedAndConfiguredAgain(t *testing.T) {
+func TestPlugin_RestartsAfterAnEndInACall(t *testing.T) {
 	t.Setenv(markVariable, filepath.Join(t.TempDir(), "mark"))
 	ctx, _ := logged(t)
 	seen := &states{}
@@ -178,7 +178,7 @@ func TestAPluginThatEndsInACallIsReplacedAndConfiguredAgain(t *testing.T) {
 	require.ErrorContains(t, ask(ctx, p), "has been stopped")
 }
 
-func TestAPluginThatEndsTooOftenHasFailedUntilItIsRevived(t *testing.T) {
+func TestPlugin_FailsAfterTooManyEndsUntilRevived(t *testing.T) {
 	t.Parallel()
 	ctx, logs := logged(t)
 	s := settings("crash")
@@ -206,9 +206,9 @@ func TestAPluginThatEndsTooOftenHasFailedUntilItIsRevived(t *testing.T) {
 	require.True(t, ok, "it runs again, and ends as it did before")
 }
 
-// TestAPluginIsNotRevivedByAnEarlierWord: who revives a plugin that is just
+// TestRevive_DoesNotHoldForALaterFailure: who revives a plugin that is just
 // starting has not spoken about its next failure.
-func TestAPluginIsNotRevivedByAnEarlierWord(t *testing.T) {
+func TestRevive_DoesNotHoldForALaterFailure(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	s := settings("crash")
@@ -229,7 +229,7 @@ func awaitCall(t *testing.T, ctx context.Context, p *supervise.Plugin) error { /
 	return ask(ctx, p)
 }
 
-func TestAPluginThatMayNotBeStartedAgainFailsAtItsFirstEnd(t *testing.T) {
+func TestPlugin_FailsAtItsFirstEndWithoutRestarts(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	s := settings("crash")
@@ -241,7 +241,7 @@ func TestAPluginThatMayNotBeStartedAgainFailsAtItsFirstEnd(t *testing.T) {
 	require.True(t, ok)
 }
 
-func TestAHangingProcessIsEndedAndReplaced(t *testing.T) {
+func TestPlugin_RestartsAHangingProcess(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	s := settings("good")
@@ -263,7 +263,7 @@ func TestAHangingProcessIsEndedAndReplaced(t *testing.T) {
 	require.NotEqual(t, first, p.Status().PID)
 }
 
-func TestAProcessThatCannotBeReachedIsEndedAndReplaced(t *testing.T) {
+func TestPlugin_RestartsAnUnreachableProcess(t *testing.T) {
 	t.Parallel()
 	ctx, logs := logged(t)
 	s := settings("unreachable")
@@ -279,7 +279,7 @@ func TestAProcessThatCannotBeReachedIsEndedAndReplaced(t *testing.T) {
 	require.NotEqual(t, first, p.Status().PID)
 }
 
-func TestACallThatHangsEndsTheProcess(t *testing.T) {
+func TestConn_HangingCallEndsTheProcess(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	s := settings("hang")
@@ -293,7 +293,7 @@ func TestACallThatHangsEndsTheProcess(t *testing.T) {
 	require.True(t, exit.Replaced())
 }
 
-func TestAPageThatHangsEndsTheProcess(t *testing.T) {
+func TestConn_HangingPageEndsTheProcess(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	s := settings("hangs-in-page")
@@ -306,7 +306,7 @@ func TestAPageThatHangsEndsTheProcess(t *testing.T) {
 	require.NoError(t, ask(ctx, p), "by the next process")
 }
 
-func TestAPluginOverItsMemoryLimitIsEnded(t *testing.T) {
+func TestMemoryLimit_EndsTheProcess(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		t.Skip("memory is measured where there is /proc")
@@ -325,8 +325,8 @@ func TestAPluginOverItsMemoryLimitIsEnded(t *testing.T) {
 	}
 }
 
-// TestCallsThatWaitTogetherGetOneStart makes many calls while there is no process.
-func TestCallsThatWaitTogetherGetOneStart(t *testing.T) {
+// TestPlugin_WaitingCallsShareOneStart makes many calls while there is no process.
+func TestPlugin_WaitingCallsShareOneStart(t *testing.T) {
 	t.Setenv(markVariable, filepath.Join(t.TempDir(), "mark"))
 	ctx, logs := logged(t)
 	s := settings("crash-once")
@@ -363,7 +363,7 @@ func (i *installing) Find() (string, error) {
 	}
 }
 
-func TestAPersistentPluginIsTriedAgainThatDoesNotStart(t *testing.T) {
+func TestPlugin_PersistentRetriesItsFirstStart(t *testing.T) {
 	t.Parallel()
 	ctx, logs := logged(t)
 	s := settings("good")
@@ -381,7 +381,7 @@ func TestAPersistentPluginIsTriedAgainThatDoesNotStart(t *testing.T) {
 	require.NoError(t, awaitCall(t, ctx, p))
 }
 
-func TestAPluginThatRefusesItsConfigurationIsAskedAgain(t *testing.T) {
+func TestPlugin_RetriesARefusedConfiguration(t *testing.T) {
 	t.Setenv(markVariable, filepath.Join(t.TempDir(), "mark"))
 	ctx, logs := logged(t)
 	s := settings("refuse-once")
@@ -399,7 +399,7 @@ func TestAPluginThatRefusesItsConfigurationIsAskedAgain(t *testing.T) {
 	require.NoError(t, awaitCall(t, ctx, p))
 }
 
-func TestStoppingDoesNotWaitForTheNextStart(t *testing.T) {
+func TestStop_DoesNotWaitForTheNextStart(t *testing.T) {
 	t.Parallel()
 	ctx, logs := logged(t)
 	s := settings("silent") // A start takes as long as it may.

@@ -56,7 +56,7 @@ func isOfTheSDK(entry observer.LoggedEntry) bool {
 	return hasCaller
 }
 
-func TestALineIsUnderstoodAsFarAsPossible(t *testing.T) {
+func TestLog_UnderstandsALineAsFarAsPossible(t *testing.T) {
 	t.Parallel()
 	deep := strings.Repeat("[", 10000)
 	for name, c := range map[string]struct {
@@ -120,7 +120,7 @@ func TestALineIsUnderstoodAsFarAsPossible(t *testing.T) {
 	}
 }
 
-func TestNoLineReachesATerminalAsACommand(t *testing.T) {
+func TestLog_SendsATerminalNoCommands(t *testing.T) {
 	t.Parallel()
 	for name, encoder := range map[string]zapcore.Encoder{
 		"console": zapcore.NewConsoleEncoder(zap.NewDevelopmentEncoderConfig()),
@@ -142,7 +142,7 @@ func TestNoLineReachesATerminalAsACommand(t *testing.T) {
 	}
 }
 
-func TestWhatAPluginPrintsIsInTheLog(t *testing.T) {
+func TestLog_HasWhatAPluginPrints(t *testing.T) {
 	t.Parallel()
 	for _, way := range []string{"print", "write"} {
 		t.Run(way, func(t *testing.T) {
@@ -159,9 +159,9 @@ func TestWhatAPluginPrintsIsInTheLog(t *testing.T) {
 	}
 }
 
-// TestAFloodIsCutDown floods the log with one plugin, while another goes on
-// saying little. TestAFloodIsCutDownToSoManyLines counts them.
-func TestAFloodIsCutDown(t *testing.T) {
+// TestLog_CutsAFlood floods the log with one plugin, while another goes on
+// saying little. TestWriter_CutsAFloodToSoManyLines counts them.
+func TestLog_CutsAFlood(t *testing.T) {
 	t.Parallel()
 	const lines, quietLines = 20000, 500
 	begins := time.Now()
@@ -204,7 +204,7 @@ func TestAFloodIsCutDown(t *testing.T) {
 	require.GreaterOrEqual(t, logged+dropped, lines, "each line is logged or counted")
 }
 
-func TestTheLastLinesOfAFloodExplainACrash(t *testing.T) {
+func TestLog_LastLinesOfAFloodExplainACrash(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	process := started(t, ctx, spec("crash-in-flood"))
@@ -216,7 +216,7 @@ func TestTheLastLinesOfAFloodExplainACrash(t *testing.T) {
 	require.Equal(t, strings.Repeat("ü", 506)+"-(secret)", exit.LastLines[18], "the beginning of a line, and none of a secret")
 }
 
-func TestAPanicIsShown(t *testing.T) {
+func TestLog_ShowsAPanic(t *testing.T) {
 	t.Parallel()
 	ctx, logs := logged(t)
 	process := started(t, ctx, spec("panic-in-call"))
@@ -243,7 +243,7 @@ func TestAPanicIsShown(t *testing.T) {
 	require.Equal(t, zap.ErrorLevel, awaitLine(t, logs, "panic: ").Level)
 }
 
-func TestAPluginHasALogLevelOfItsOwn(t *testing.T) {
+func TestLog_HasALevelPerPlugin(t *testing.T) {
 	t.Parallel()
 	text := `{"level":"debug","msg":"a debug"}` + "\n" + `{"level":"info","msg":"an info"}` + "\n" + `{"level":"warn","msg":"a warn"}` + "\n" + `{"level":"error","msg":"an error"}`
 	all := []string{"a debug", "an info", "a warn", "an error"}

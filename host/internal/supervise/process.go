@@ -2,16 +2,21 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/files"
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
+	"github.com/batonhost/baton-host/host/internal/proc"
+	"github.com/batonhost/baton-host/host/internal/supervise/unmodified"
 	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/plugin/redact"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
@@ -44,9 +49,10 @@ const (
 type Process struct {
 	spec      Spec
 	log       *zap.Logger
-	logs      *logWriter
-	runner    *runner
+	logs      *pluginlog.Writer
+	runner    *proc.Process
 	client    *plugin.Client
+	connector *unmodified.Connector    // of an unmodified connector; nil for a plugin
 	conn      grpc.ClientConnInterface // carries the connector's services
 	hangUp    func()                   // asks the process to end, and returns when it has
 	socketDir *files.Dir
@@ -61,10 +67,10 @@ type Process struct {
 func (p *Process) Instance() string { return p.spec.Instance }
 
 // PID is the process id.
-func (p *Process) PID() int { return p.runner.pid }
+func (p *Process) PID() int { return p.runner.PID() }
 
 // Exited is closed when the process is gone.
-func (p *Process) Exited() <-chan struct{} { return p.runner.exited }
+func (p *Process) Exited() <-chan struct{} { return p.runner.Exited() }
 
 // Describe asks the plugin what it is.
 func (p *Process) Describe(ctx context.Context) (*pluginv1.Manifest, error) {
@@ -88,7 +94,7 @@ func (p *Process) Describe(ctx context.Context) (*pluginv1.Manifest, error) {
 // about it. The error is about the call, never about the configuration. From
 // now on the values of the request's secrets are blanked in the plugin's log.
 func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequest) ([]*pluginv1.Diagnostic, error) {
-	p.logs.redact(redact.Secrets(request))
+	p.logs.Redact(redact.Secrets(request))
 	within := p.spec.ConfigureTimeout
 	limited, cancel := context.WithTimeout(ctx, within)
 	defer cancel()
@@ -96,8 +102,14 @@ func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequ
 	if late(err, ctx, limited) {
 		return nil, fmt.Errorf("plugin %q has not taken its configuration within %s; if it needs longer, raise its start-timeout%s", p.spec.Instance, within, p.lastWords())
 	}
+	if errors.Is(err, unmodified.ErrEnded) {
+		err = p.exit()
+	}
 	if err != nil {
 		return nil, fmt.Errorf("plugin %q cannot be configured: %w", p.spec.Instance, p.explainCall(ctx, err))
+	}
+	if p.connector != nil && len(response.GetDiagnostics()) == 0 {
+		p.started()
 	}
 	return response.GetDiagnostics(), nil
 }
@@ -105,7 +117,98 @@ func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequ
 // late says that a call failed because of the limit that was put on it, and not for
 // a reason of its caller's or the plugin's. The plugin's end of the connection keeps
 // the limit too, and may be a moment earlier.
-func late(err error, caller, limited context.Context) bool { //nolint:revive // It tells two contexts apart.
+func late(err error, caller, limited context.Context) bool { //nolint:revive // It compares two contexts.
 	until, _ := limited.Deadline()
 	return status.Code(err) == codes.DeadlineExceeded && time.Until(until) < time.Second && caller.Err() == nil
 }
+
+// offer serves the session store to the process and returns the request with where
+// it is. A plugin that does not speak go-plugin's broker gets none, and refuses its
+// configuration if it needs one.
+func (p *Process) offer(ctx context.Context, request *pluginv1.ConfigureRequest) *pluginv1.ConfigureRequest {
+	if p.connector != nil || p.spec.Sessions == nil {
+		return request // An unmodified connector is offered it as the SDK does.
+	}
+	logged := ctxzap.ToContext(ctx, p.log.Named("sessions"))
+	offered, err := p.client.OfferSessions(logged, request, p.spec.Sessions)
+	if err != nil {
+		p.log.Debug("the plugin is offered no session store", zap.Error(err))
+		return request
+	}
+	return offered
+}
+
+// waitExit returns how the process ended, or nil if it still runs after the
+// time given, or when the caller's context ends.
+func (p *Process) waitExit(ctx context.Context, wait time.Duration) *ExitError {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	select {
+	case <-p.runner.Exited():
+	case <-ctx.Done():
+		if !p.gone() {
+			return nil
+		}
+	}
+	return p.exit()
+}
+
+// exit is how the process ended. Call it after it has.
+func (p *Process) exit() *ExitError {
+	if p.attached {
+		return p.detached()
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return &ExitError{
+		Instance: p.spec.Instance, Reason: p.reason, LastLines: p.logs.LastLines(),
+		State: p.runner.State().String(), ExitCode: p.runner.State().ExitCode(),
+	}
+}
+
+// condemn ends the process at once, with all its group, for a reason: the rest
+// of a sentence that begins with "it". The first reason counts.
+func (p *Process) condemn(reason string) {
+	p.mu.Lock()
+	if p.reason == "" {
+		p.reason = reason
+	}
+	p.mu.Unlock()
+	_ = p.runner.Kill()
+}
+
+// gone says that the process has ended.
+func (p *Process) gone() bool { return p.runner.IsGone() }
+
+// Stop asks the plugin to finish, gives its process a moment to end and then
+// ends it with what is left of its process group. It returns within about
+// eleven seconds, whatever the plugin does, and earlier if the context ends.
+func (p *Process) Stop(ctx context.Context) {
+	p.stopOnce.Do(func() {
+		stopCtx, cancel := context.WithTimeout(ctx, stopTimeout)
+		defer cancel()
+		if _, err := p.client.Stop(stopCtx, &pluginv1.StopRequest{}); err != nil {
+			p.log.Debug("the plugin did not stop when asked", zap.Error(p.logs.BlankError(err)))
+		}
+		p.end()
+	})
+}
+
+// end makes the process go: what asks it to, go-plugin's Kill above all, can wait
+// for ever for a process that does not answer.
+func (p *Process) end() {
+	if p.attached {
+		p.detach()
+		return
+	}
+	timer := time.AfterFunc(killAfter, func() { _ = p.runner.Kill() })
+	p.hangUp()
+	timer.Stop()
+	// After a start that failed go-plugin may know of no process, and its Kill does
+	// nothing.
+	_ = p.runner.Kill()
+	_ = p.socketDir.Remove()
+}
+
+// Kill ends the process at once, with all its group. Stop is called nevertheless.
+func (p *Process) Kill() { _ = p.runner.Kill() }

@@ -23,7 +23,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
-func TestAPluginIsStartedDescribedConfiguredAndStopped(t *testing.T) {
+func TestProcess_StartsDescribesConfiguresAndStops(t *testing.T) {
 	ctx, _ := logged(t)
 	sockets := shortDir(t)
 	t.Setenv("TMPDIR", sockets)
@@ -52,7 +52,7 @@ func TestAPluginIsStartedDescribedConfiguredAndStopped(t *testing.T) {
 	require.Empty(t, dirs, "the socket's directory must go with the process")
 }
 
-func TestWhatCannotBeStartedIsExplained(t *testing.T) {
+func TestStart_ExplainsWhatCannotBeStarted(t *testing.T) {
 	t.Parallel()
 	empty := t.TempDir()
 	text := filepath.Join(empty, "baton-text")
@@ -87,7 +87,7 @@ func TestWhatCannotBeStartedIsExplained(t *testing.T) {
 	}
 }
 
-func TestACancelledStartEndsAtOnce(t *testing.T) {
+func TestStart_EndsAtOnceWhenCancelled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
@@ -106,7 +106,7 @@ func TestACancelledStartEndsAtOnce(t *testing.T) {
 	}
 }
 
-func TestAPluginSeesOnlyTheAllowedEnvironment(t *testing.T) {
+func TestProcess_SeesOnlyTheAllowedEnvironment(t *testing.T) {
 	ctx, _ := logged(t)
 	allowed := []string{
 		"PATH", "HOME", "TMPDIR", "TZ", "LANG", "SSL_CERT_FILE", "SSL_CERT_DIR",
@@ -141,7 +141,7 @@ func TestAPluginSeesOnlyTheAllowedEnvironment(t *testing.T) {
 	require.ElementsMatch(t, append(allowed, "APP_REGION"), slices.Collect(maps.Keys(seen)))
 }
 
-func TestACrashInACallIsOneTypedErrorWithTheLastWords(t *testing.T) {
+func TestExitError_HasTheLastWordsOfACrash(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	process := started(t, ctx, spec("crash"))
@@ -155,9 +155,9 @@ func TestACrashInACallIsOneTypedErrorWithTheLastWords(t *testing.T) {
 	require.Equal(t, `the process of plugin "test" ended (exit status 7)`, errtext.Public(err), "its last words may name anybody")
 }
 
-// TestACrashIsTheProcesssAlsoIfItEndsLongAfterItsConnection: a failure of the app
+// TestExitError_WaitsForAProcessAfterItsConnection: a failure of the app
 // would be retried on the same process, and would not tell its last words.
-func TestACrashIsTheProcesssAlsoIfItEndsLongAfterItsConnection(t *testing.T) {
+func TestExitError_WaitsForAProcessAfterItsConnection(t *testing.T) {
 	t.Parallel()
 	for name, slow := range map[string]supervise.Spec{
 		"plugin":               spec("crash-slowly"),
@@ -174,8 +174,8 @@ func TestACrashIsTheProcesssAlsoIfItEndsLongAfterItsConnection(t *testing.T) {
 	}
 }
 
-// TestNobodyWhoGaveUpWaitsForTheEndOfAProcess, which would explain a call that failed.
-func TestNobodyWhoGaveUpWaitsForTheEndOfAProcess(t *testing.T) {
+// TestExitError_IsNotAwaitedByACancelledCall, which would explain a call that failed.
+func TestExitError_IsNotAwaitedByACancelledCall(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	process := started(t, ctx, spec("unreachable"))
@@ -192,7 +192,7 @@ func TestNobodyWhoGaveUpWaitsForTheEndOfAProcess(t *testing.T) {
 	}
 }
 
-func TestACallToAHangingPluginEndsWithItsContext(t *testing.T) {
+func TestConn_CallEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	process := started(t, ctx, spec("hang"))
@@ -204,7 +204,7 @@ func TestACallToAHangingPluginEndsWithItsContext(t *testing.T) {
 	require.NotErrorAs(t, err, &exit)
 }
 
-func TestASecretDoesNotReachTheLog(t *testing.T) {
+func TestLog_HasNoSecret(t *testing.T) {
 	t.Parallel()
 	ctx, logs := logged(t)
 	process := started(t, ctx, spec("leaky-log"))
@@ -220,7 +220,7 @@ func TestASecretDoesNotReachTheLog(t *testing.T) {
 	}
 }
 
-func TestASecretInAPluginsErrorIsBlanked(t *testing.T) {
+func TestProcess_BlanksSecretsInErrors(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	err := validate(ctx, started(t, ctx, spec("leaky-error")))
@@ -229,7 +229,7 @@ func TestASecretInAPluginsErrorIsBlanked(t *testing.T) {
 	require.NotContains(t, err.Error(), "s3cr3t")
 }
 
-func TestFinderTakesTheFirstDirectoryThatHasTheApp(t *testing.T) {
+func TestFinder_PrefersTheFirstDirectory(t *testing.T) {
 	t.Parallel()
 	first, second := t.TempDir(), t.TempDir()
 	for path, mode := range map[string]os.FileMode{
@@ -269,7 +269,7 @@ func TestFinderTakesTheFirstDirectoryThatHasTheApp(t *testing.T) {
 	}, finder.List())
 }
 
-func TestADeepTemporaryDirectoryDoesNotBreakTheSocket(t *testing.T) {
+func TestSocket_WorksInADeepTemporaryDirectory(t *testing.T) {
 	ctx, _ := logged(t)
 	deep := filepath.Join(t.TempDir(), strings.Repeat("d", 100))
 	require.NoError(t, os.Mkdir(deep, 0o700))

@@ -19,6 +19,8 @@ import (
 	"google.golang.org/grpc/connectivity"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
+	"github.com/batonhost/baton-host/host/internal/proc"
 	"github.com/batonhost/baton-host/plugin"
 )
 
@@ -90,16 +92,15 @@ func attach(ctx context.Context, spec Spec) (*Process, error) {
 
 	answers := spec.StartTimeout
 	spec.StartTimeout, spec.CallTimeout, spec.HealthTimeout = patience, patience, patience
-	logs := newLogWriter(log)
-	// There is nothing to kill: what is reaped is left alone.
-	attached := &runner{logs: logs, pid: spec.Attach.PID, reaped: true, exited: make(chan struct{})}
-	p := &Process{spec: spec, log: log, logs: logs, runner: attached, attached: true}
+	logs := pluginlog.New(log, nil)
+	process := proc.Attached(spec.Attach.PID)
+	p := &Process{spec: spec, log: log, logs: logs, runner: process, attached: true}
 	client := goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig: plugin.Handshake,
 		Plugins:         plugin.HostPlugins()[plugin.ProtocolVersion],
 		Reattach: &goplugin.ReattachConfig{
 			Protocol: spec.Attach.Protocol, ProtocolVersion: spec.Attach.ProtocolVersion, Pid: spec.Attach.PID, Addr: listens,
-			ReattachFunc: func() (pluginrunner.AttachedRunner, error) { return leftAlone{attached}, nil },
+			ReattachFunc: func() (pluginrunner.AttachedRunner, error) { return leftAlone{goPluginRunner{process, logs}}, nil },
 			Test:         true,
 		},
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
@@ -111,27 +112,17 @@ func attach(ctx context.Context, spec Spec) (*Process, error) {
 		p.client, err = plugin.Dispense(protocol)
 	}
 	if err != nil {
-		close(attached.exited)
+		process.Leave()
 		return nil, fmt.Errorf("%s: %w; %s", at, err, reattachHint)
 	}
 	p.conn = p.client.Conn
 	if err := p.answers(ctx, answers); err != nil {
 		_ = p.client.Conn.Close()
-		close(attached.exited)
+		process.Leave()
 		return nil, fmt.Errorf("%s: %w", at, err)
 	}
 	go p.watchConnection(listens) //nolint:gosec // It lasts as long as the connection does.
 	return p, nil
-}
-
-// leftAlone is an attached process as go-plugin knows it.
-type leftAlone struct{ *runner }
-
-// Wait returns when nobody listens any more. How the process ended, only its
-// parent knows.
-func (l leftAlone) Wait(context.Context) error {
-	<-l.exited
-	return nil
 }
 
 // there says why there is nothing to attach to.
@@ -150,7 +141,7 @@ func there(ctx context.Context, attachment plugin.Attachment, listens net.Addr) 
 	case errors.Is(err, os.ErrNotExist):
 		return fmt.Errorf("its socket is gone: %w", err)
 	case err != nil:
-		return fmt.Errorf("nobody listens any more: %w", err)
+		return fmt.Errorf("nothing listens any more: %w", err)
 	}
 	_ = conn.Close()
 	return nil
@@ -177,10 +168,10 @@ func (p *Process) answers(ctx context.Context, within time.Duration) error {
 	}
 }
 
-// watchConnection takes the process for gone when nobody listens any more. A
+// watchConnection takes the process for gone when nothing listens any more. A
 // connection that is merely idle is closed by gRPC, and made again.
 func (p *Process) watchConnection(listens net.Addr) {
-	defer close(p.runner.exited)
+	defer p.runner.Leave()
 	conn := p.client.Conn
 	for {
 		state := conn.GetState()
@@ -210,7 +201,7 @@ func (p *Process) detached() *ExitError {
 // detach leaves an attached process alone.
 func (p *Process) detach() {
 	p.client.HangUp()
-	<-p.runner.exited
+	<-p.runner.Exited()
 }
 
 // lose gives an attached plugin up that is gone, until Stop.

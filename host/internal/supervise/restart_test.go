@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestPausesDoubleUntilACleanRunAndEndWithTheLimit(t *testing.T) {
+func TestRestarts_PausesDoubleUntilACleanRun(t *testing.T) {
 	t.Parallel()
 	policy := restarts{limit: 5, window: 10 * time.Minute}
 	now := time.Now()
@@ -27,7 +27,7 @@ func TestPausesDoubleUntilACleanRunAndEndWithTheLimit(t *testing.T) {
 	require.LessOrEqual(t, pause, time.Second)
 }
 
-func TestWhatEndedBeforeTheWindowDoesNotCount(t *testing.T) {
+func TestRestarts_CountOnlyEndsWithinTheWindow(t *testing.T) {
 	t.Parallel()
 	policy := restarts{limit: 1, window: 10 * time.Minute}
 	now := time.Now()
@@ -41,7 +41,7 @@ func TestWhatEndedBeforeTheWindowDoesNotCount(t *testing.T) {
 	require.False(t, ok)
 }
 
-func TestPausesHaveALimit(t *testing.T) {
+func TestRestarts_PausesHaveALimit(t *testing.T) {
 	t.Parallel()
 	policy := restarts{limit: 100, window: time.Hour}
 	for range 50 {

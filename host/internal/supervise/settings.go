@@ -3,8 +3,85 @@ package supervise
 import (
 	"time"
 
+	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
+
+	"github.com/batonhost/baton-host/host/internal/pin"
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
+	"github.com/batonhost/baton-host/internal/telemetry"
+	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
+
+// Spec says what to start.
+type Spec struct {
+	// Instance is the plugin's name in the configuration, for logs and errors.
+	Instance string
+	// Path is the binary. A relative path is seen from the current directory.
+	Path string
+	// Args are its arguments; by convention there are none.
+	Args []string
+	// Unmodified says that it is a Baton connector as the SDK alone makes it, and no
+	// plugin. Executables that are recognized need not say so.
+	Unmodified bool
+	// Pin is what it must be made of; nil starts what is there.
+	Pin *pin.Pin
+	// Env names the variables of the host's environment that the plugin sees
+	// beside the allow-list.
+	Env []string
+	// ScratchDir is a directory of the plugin's own that outlives its processes;
+	// empty is none.
+	ScratchDir string
+	// LogLevel is the least level at which the plugin's lines are logged, whatever
+	// the host's own is: debug, info, warn or error. Empty is the host's own.
+	LogLevel string
+	// StartTimeout bounds the start; zero is DefaultStartTimeout.
+	StartTimeout time.Duration
+	// ConfigureTimeout is how long the plugin may take to take its configuration;
+	// zero is DefaultConfigureTimeout, or StartTimeout if that is longer.
+	ConfigureTimeout time.Duration
+	// CallTimeout is how long a call may take; a plugin that takes longer hangs
+	// and is ended. Zero is DefaultCallTimeout. Waits for an app's rate limit are
+	// between calls.
+	CallTimeout time.Duration
+	// HealthTimeout is how long the plugin may leave a health check unanswered;
+	// zero is DefaultHealthTimeout.
+	HealthTimeout time.Duration
+	// MemoryLimit is how much memory, in bytes, the plugin's process group may
+	// take; zero is no limit. Beside Linux it is a request to the plugin only.
+	MemoryLimit uint64
+	// MaxAnswer is the size, in bytes, of the greatest message that is taken from
+	// the plugin, a page of a listing above all; zero is plugin.MaxMessageBytes,
+	// which is also the most.
+	MaxAnswer int
+	// Telemetry is where the plugin sends its part of the traces.
+	Telemetry telemetry.Settings
+	// Sessions is the session store that is served to the plugin; nil: none.
+	Sessions v1.BatonSessionServiceServer
+	// Observe receives every line that the plugin writes, at whatever level. It must
+	// be quick. Nil observes nothing.
+	Observe func(pluginlog.Line)
+	// Attach is a plugin that runs already, to be attached to in place of starting
+	// one: for development. Nil starts one.
+	Attach *plugin.Attachment
+}
+
+func (s Spec) withDefaults() Spec {
+	s.StartTimeout = orDefault(s.StartTimeout, DefaultStartTimeout)
+	s.ConfigureTimeout = orDefault(s.ConfigureTimeout, max(DefaultConfigureTimeout, s.StartTimeout))
+	s.CallTimeout = orDefault(s.CallTimeout, DefaultCallTimeout)
+	s.HealthTimeout = orDefault(s.HealthTimeout, DefaultHealthTimeout)
+	if s.MaxAnswer <= 0 || s.MaxAnswer > plugin.MaxMessageBytes {
+		s.MaxAnswer = plugin.MaxMessageBytes
+	}
+	return s
+}
+
+func orDefault(d, usual time.Duration) time.Duration {
+	if d <= 0 {
+		return usual
+	}
+	return d
+}
 
 // Owner knows how a plugin is configured, and follows its state.
 type Owner interface {

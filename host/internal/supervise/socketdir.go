@@ -34,6 +34,10 @@ func Sweep() {
 	}
 }
 
+// MakeScratch makes a scratch directory for processes that Start starts; a Plugin
+// has its own. Whoever makes it removes it.
+func MakeScratch() (*files.Dir, error) { return files.Make(os.TempDir(), scratchPrefix) }
+
 // newSocketDir makes a directory that only this user can enter (0700), for the
 // sockets of one plugin process.
 func newSocketDir() (*files.Dir, error) {

@@ -2,16 +2,14 @@ package supervise
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
@@ -23,6 +21,10 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/batonhost/baton-host/host/internal/errtext"
+	"github.com/batonhost/baton-host/host/internal/pin"
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
+	"github.com/batonhost/baton-host/host/internal/proc"
+	"github.com/batonhost/baton-host/host/internal/supervise/unmodified"
 	"github.com/batonhost/baton-host/internal/mutualtls"
 	"github.com/batonhost/baton-host/plugin"
 )
@@ -51,7 +53,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 		return nil, fmt.Errorf("start plugin %q: make the path of its program absolute: %w", spec.Instance, err)
 	}
 	log := ctxzap.Extract(ctx).With(zap.String("plugin", spec.Instance))
-	lines, err := withLevel(log, spec.LogLevel)
+	lines, err := pluginlog.WithLevel(log, spec.LogLevel)
 	if err != nil {
 		return nil, fmt.Errorf("start plugin %q: %w", spec.Instance, err)
 	}
@@ -59,18 +61,17 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	logs := newLogWriter(lines)
-	logs.observe = spec.Observe
-	made := &image{path: spec.Path}
+	logs := pluginlog.New(lines, spec.Observe)
+	command := spec.command()
 	if spec.Pin != nil {
-		if made, err = verified(spec, socketDir.Path()); err != nil {
+		if command.Image, err = spec.Pin.Open(spec.program(), socketDir.Path()); err != nil {
 			_ = socketDir.Remove()
 			return nil, err
 		}
 	}
-	p := &Process{spec: spec, log: log, logs: logs, runner: newRunner(spec, logs, made), socketDir: socketDir}
-	if spec.unmodified() {
-		err = p.openConnector(ctx, made)
+	p := &Process{spec: spec, log: log, logs: logs, runner: proc.New(command, logs), socketDir: socketDir}
+	if spec.isUnmodified() {
+		err = p.openConnector(ctx)
 	} else {
 		err = p.openPlugin(ctx)
 	}
@@ -81,12 +82,38 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	if spec.Pin != nil {
 		// What an interpreter reads cannot be held fast. It has read it by now, and
 		// has been given no secret yet.
-		if err := spec.verifyFiles(); err != nil {
+		if err := spec.Pin.VerifyFiles(spec.program()); err != nil {
 			p.end()
 			return nil, err
 		}
 	}
 	return p, nil
+}
+
+// isUnmodified reports whether the program is a connector without a plugin's side.
+func (s Spec) isUnmodified() bool {
+	if s.Unmodified {
+		return true
+	}
+	build, ok := unmodified.Read(s.Path)
+	return ok && build.Unmodified()
+}
+
+// openConnector asks an unmodified connector what it is.
+func (p *Process) openConnector(ctx context.Context) error {
+	settings := unmodified.Settings{
+		Command: p.runner.Command, Dir: p.socketDir.Path(), AskTimeout: p.spec.StartTimeout,
+		Sessions: p.spec.Sessions, Log: p.log.Named("sessions"), DialOptions: p.spec.dialOptions(),
+	}
+	if p.spec.Pin != nil {
+		settings.Sum = p.spec.Pin.Executable
+	}
+	p.connector = unmodified.New(p.runner, p.logs, settings)
+	p.client, p.conn, p.hangUp = &plugin.Client{PluginServiceClient: p.connector}, p.connector, p.connector.HangUp
+	if err := p.connector.Open(ctx); err != nil {
+		return fmt.Errorf("start plugin %q (%s), an unmodified Baton connector: %w", p.spec.Instance, p.spec.Path, err)
+	}
+	return nil
 }
 
 // openPlugin starts a plugin and shakes hands with it.
@@ -99,9 +126,9 @@ func (p *Process) openPlugin(ctx context.Context) error {
 		HandshakeConfig:  plugin.Handshake,
 		VersionedPlugins: plugin.HostPlugins(),
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, _ string) (pluginrunner.Runner, error) {
-			p.runner.cmd.Env = append(p.runner.cmd.Env, cmd.Env...)
-			p.runner.cmd.Env = append(p.runner.cmd.Env, mutualtls.CertificateEnv+"="+identity.PEM())
-			return p.runner, nil
+			p.runner.Env = append(p.runner.Env, cmd.Env...)
+			p.runner.Env = append(p.runner.Env, mutualtls.CertificateEnv+"="+identity.PEM())
+			return goPluginRunner{p.runner, p.logs}, nil
 		},
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: p.socketDir.Path()},
 		SkipHostEnv:      true,
@@ -110,8 +137,8 @@ func (p *Process) openPlugin(ctx context.Context) error {
 		StartTimeout:     p.spec.StartTimeout,
 		GRPCDialOptions:  p.spec.dialOptions(),
 		Logger:           newGoPluginLogger(p.log, p.logs),
-		SyncStdout:       p.logs.printed,
-		SyncStderr:       p.logs.synced,
+		SyncStdout:       p.logs.Printed,
+		SyncStderr:       p.logs.Synced,
 	})
 	p.hangUp = client.Kill
 	if err := p.shakeHands(ctx, client); err != nil {
@@ -133,6 +160,24 @@ func (p *Process) started() {
 	go p.watchHealth()
 	if p.spec.MemoryLimit > 0 {
 		go p.watchMemory()
+	}
+}
+
+// program is what is started, for its pin.
+func (s Spec) program() pin.Program {
+	return pin.Program{Instance: s.Instance, Path: s.Path, Args: s.Args}
+}
+
+// command is what is executed. The process finds out from its environment who its host
+// is, where its directory is, and where traces go.
+func (s Spec) command() proc.Command {
+	environment := append(proc.Environment(s.Env), plugin.HostPIDEnv+"="+strconv.Itoa(os.Getpid()))
+	if s.ScratchDir != "" {
+		environment = append(environment, plugin.ScratchEnv+"="+s.ScratchDir)
+	}
+	return proc.Command{
+		Path: s.Path, Args: s.Args, Env: append(environment, s.Telemetry.Environment()...),
+		MemoryLimit: s.MemoryLimit, Patience: s.StartTimeout,
 	}
 }
 
@@ -185,7 +230,7 @@ func (p *Process) shakeHands(ctx context.Context, from *goplugin.Client) error {
 		p.client, p.conn = client, client.Conn
 		return nil
 	case <-ctx.Done():
-		_ = p.runner.Kill(ctx)
+		_ = p.runner.Kill()
 		<-done
 		return ctx.Err()
 	}
@@ -197,8 +242,8 @@ func (p *Process) explainStart(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", at, ctx.Err())
 	}
-	if p.runner.ID() == "" {
-		return &startError{fmt.Errorf("%s: %s%w", at, notStartable(p.spec.Path, err), err), p.cannot(strings.TrimSuffix("its program cannot be executed: "+errtext.Public(err), ": "))}
+	if p.runner.PID() == 0 {
+		return &startError{fmt.Errorf("%s: %s%w", at, proc.Obstacle(p.spec.Path, err), err), p.cannot(strings.TrimSuffix("its program cannot be executed: "+errtext.Public(err), ": "))}
 	}
 	text := err.Error()
 	switch {
@@ -227,39 +272,4 @@ func (p *Process) cannot(why string) string {
 	return fmt.Sprintf("plugin %q cannot be started: %s", p.spec.Instance, why)
 }
 
-// here is the system that this program runs on.
-const here = runtime.GOOS + "/" + runtime.GOARCH
-
-// notStartable begins the sentence about a path that the system would not execute;
-// what the system says of it follows.
-func notStartable(path string, err error) string {
-	info, statErr := os.Stat(path)
-	executed, _ := errors.AsType[*fs.PathError](err)
-	switch {
-	case errors.Is(err, syscall.ETXTBSY):
-		return "it is still being written, by a build or an install; let that end, and install by replacing the file (mv), not by writing into it: "
-	case errors.Is(err, fs.ErrPermission) && executed != nil && executed.Op == "fork/exec" && executed.Path != path:
-		return "its verified copy may not be executed; set TMPDIR to a directory on a file system that allows programs (mounted without noexec), or allow programs in memory (vm.memfd_noexec below 2): "
-	case errors.Is(err, fs.ErrNotExist):
-		return "there is no such program, or not the interpreter that it names: "
-	case statErr == nil && info.IsDir():
-		return "it is a directory, not a program; name the plugin binary in it: "
-	case errors.Is(err, syscall.ENOEXEC):
-		return "it is no program for this system (" + here + "): "
-	case errors.Is(err, fs.ErrPermission):
-		return "it may not be executed; make it executable (chmod +x), and see that its file system allows programs: "
-	default:
-		return ""
-	}
-}
-
-func (p *Process) lastWords() string { return p.logs.lastWords() }
-
-// lastWords is the end of a sentence with the last lines, or "".
-func (w *logWriter) lastWords() string {
-	lines := w.lastLines()
-	if len(lines) == 0 {
-		return ""
-	}
-	return "; its last words: " + strings.Join(lines, " / ")
-}
+func (p *Process) lastWords() string { return p.logs.LastWords() }

@@ -24,7 +24,7 @@ func gone(pid int) bool {
 	return strings.HasPrefix(state, "Z")
 }
 
-func TestStopEndsWhateverThePluginDoes(t *testing.T) {
+func TestStop_EndsWhateverThePluginDoes(t *testing.T) {
 	t.Parallel()
 	cases := map[string]func(t *testing.T, process *supervise.Process){
 		"it is stopped by a signal": func(t *testing.T, process *supervise.Process) {
@@ -53,7 +53,7 @@ func TestStopEndsWhateverThePluginDoes(t *testing.T) {
 	}
 }
 
-func TestStopTakesTheChildrenThatHoldThePipes(t *testing.T) {
+func TestStop_EndsChildrenThatHoldThePipes(t *testing.T) {
 	t.Parallel()
 	ctx, logs := logged(t)
 	process := started(t, ctx, spec("fork"))
@@ -67,7 +67,7 @@ func TestStopTakesTheChildrenThatHoldThePipes(t *testing.T) {
 	require.Eventually(t, func() bool { return gone(child) }, 10*time.Second, 5*time.Millisecond)
 }
 
-func TestAPluginDoesNotOutliveAKilledHost(t *testing.T) {
+func TestProcess_DoesNotOutliveAKilledHost(t *testing.T) {
 	t.Parallel()
 	host := exec.Command(os.Args[0], "role-host") //nolint:gosec,noctx // The test's own binary, killed below.
 	host.Env = append(os.Environ(), "TMPDIR="+shortDir(t))

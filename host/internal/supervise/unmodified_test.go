@@ -95,7 +95,7 @@ func unmodifiedSpec(role string) supervise.Spec {
 	return supervise.Spec{Instance: "test", Path: os.Args[0], Args: []string{"unmodified-" + role}, Unmodified: true}
 }
 
-func TestAnUnmodifiedConnectorIsDescribedByItsOwnCommands(t *testing.T) {
+func TestUnmodified_IsDescribedByItsCommands(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	process, err := supervise.Start(ctx, unmodifiedSpec("good"))
@@ -124,7 +124,7 @@ func TestAnUnmodifiedConnectorIsDescribedByItsOwnCommands(t *testing.T) {
 	require.Equal(t, codes.FailedPrecondition, status.Code(validate(ctx, process)), "it is not configured")
 }
 
-func TestABinaryIsFoundAndStartedByARelativePath(t *testing.T) {
+func TestFinder_StartsABinaryInARelativeDirectory(t *testing.T) {
 	program, err := filepath.Abs(os.Args[0])
 	require.NoError(t, err)
 	dir := t.TempDir()
@@ -171,7 +171,7 @@ func TestABinaryIsFoundAndStartedByARelativePath(t *testing.T) {
 	}
 }
 
-func TestAnUnmodifiedConnectorIsGivenItsConfigurationInPrivate(t *testing.T) {
+func TestUnmodified_GetsItsConfigurationInPrivate(t *testing.T) {
 	told := filepath.Join(t.TempDir(), "told")
 	t.Setenv("TMPDIR", shortDir(t))
 	ctx, logs := logged(t)
@@ -218,7 +218,7 @@ func TestAnUnmodifiedConnectorIsGivenItsConfigurationInPrivate(t *testing.T) {
 	}
 }
 
-func TestAnUnmodifiedConnectorReceivesListsAndMapsAsWrittenOrRefusesThem(t *testing.T) {
+func TestUnmodified_ReceivesListsAndMapsAsWrittenOrRefuses(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		// A script does not say with which SDK the connector is built. Nor does a test
@@ -286,7 +286,7 @@ func TestAnUnmodifiedConnectorReceivesListsAndMapsAsWrittenOrRefusesThem(t *test
 	}
 }
 
-func TestWhatAnUnmodifiedConnectorCannotDoIsExplained(t *testing.T) {
+func TestUnmodified_ExplainsWhatItCannotDo(t *testing.T) {
 	t.Parallel()
 	script := filepath.Join(t.TempDir(), "baton-script")
 	require.NoError(t, os.WriteFile(script, []byte("#!/bin/sh\necho no >&2\nexit 1\n"), 0o700)) //nolint:gosec // A program.
@@ -333,7 +333,7 @@ func builtElsewhere(t *testing.T) string {
 	return path
 }
 
-func TestAnUnmodifiedConnectorRefusesItsConfigurationInWords(t *testing.T) {
+func TestUnmodified_RefusesItsConfigurationInWords(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		role    string
@@ -381,7 +381,7 @@ func TestAnUnmodifiedConnectorRefusesItsConfigurationInWords(t *testing.T) {
 	}
 }
 
-func TestAnUnmodifiedConnectorThatDoesNotServeInTimeIsEnded(t *testing.T) {
+func TestUnmodified_EndsWhenItDoesNotServeInTime(t *testing.T) {
 	t.Parallel()
 	ctx, _ := logged(t)
 	slow := unmodifiedSpec("slow")
@@ -394,7 +394,7 @@ func TestAnUnmodifiedConnectorThatDoesNotServeInTimeIsEnded(t *testing.T) {
 	<-process.Exited()
 }
 
-func TestAnUnmodifiedConnectorIsReplacedLikeAPlugin(t *testing.T) {
+func TestUnmodified_RestartsLikeAPlugin(t *testing.T) {
 	t.Parallel()
 	for name, signal := range map[string]syscall.Signal{"killed": syscall.SIGKILL, "stopped": syscall.SIGSTOP} {
 		t.Run(name, func(t *testing.T) {
@@ -415,7 +415,7 @@ func TestAnUnmodifiedConnectorIsReplacedLikeAPlugin(t *testing.T) {
 	}
 }
 
-func TestAnUnmodifiedConnectorEndsWhenItIsStopped(t *testing.T) {
+func TestUnmodified_EndsWhenStopped(t *testing.T) {
 	t.Parallel()
 	for _, role := range []string{"good", "hang", "deaf", "fork"} {
 		t.Run(role, func(t *testing.T) {

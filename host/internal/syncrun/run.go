@@ -18,9 +18,9 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/baseline"
+	"github.com/batonhost/baton-host/host/internal/broker"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
-	"github.com/batonhost/baton-host/host/internal/session"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 )
 
@@ -71,7 +71,7 @@ type Spec struct {
 	Retry    policy.Retries
 	Observer aggregate.Observer
 	// Sessions has the session store of the sync; nil: plugins have none.
-	Sessions *session.Stores
+	Sessions *broker.Stores
 	// Read is that of [syncfile.Settings]; its capacity is 1.
 	Read chan<- struct{}
 	// Figures are filled in, also if the sync fails; nil: they are not needed.

@@ -1,0 +1,11 @@
+// Package broker stands between a plugin and what it may use but must not own: the
+// session stores of the syncs that run, and passwords that somebody has chosen for an
+// account at C1, which encrypts them for an upload.
+//
+// Package fleet calls it: it serves [Stores.Plugin] to each plugin's processes, makes
+// a [Key] for each plugin, and puts [Key.For] into the aggregates of an upload; package
+// syncrun begins a [Sync] for each sync file. It must never let a plugin see or clear
+// what another one has noted, mix up syncs that overlap, touch a sync file that is
+// closed, give a plugin the upload's client secret, or have a password in an error or a
+// log.
+package broker

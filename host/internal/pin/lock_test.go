@@ -1,0 +1,101 @@
+package pin_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/host/internal/pin"
+)
+
+const sum = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+func sample() *pin.File {
+	return &pin.File{Plugins: map[string]pin.Entry{
+		"wiki": {Version: "v1.2.3", Protocol: 1, Platforms: map[string]pin.Sums{
+			"linux/arm64": {Executable: sum},
+			"linux/amd64": {Executable: sum, Files: map[string]string{"plugin.py": sum, "--conf=a b.json": sum}},
+		}},
+		"apps": {Version: "dev", Protocol: 1, Platforms: map[string]pin.Sums{"darwin/arm64": {Executable: sum}}},
+	}}
+}
+
+func TestFile_IsWrittenTheSameAndReadBack(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "baton-host.lock")
+	changed, err := sample().Write(path)
+	require.NoError(t, err)
+	require.True(t, changed)
+	first, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(string(first), "# What the plugins"))
+	require.Less(t, strings.Index(string(first), "apps:"), strings.Index(string(first), "wiki:"))
+	require.Less(t, strings.Index(string(first), "linux/amd64:"), strings.Index(string(first), "linux/arm64:"))
+
+	file, err := pin.Read(path)
+	require.NoError(t, err)
+	require.Equal(t, sample(), file)
+	for range 10 {
+		changed, err = file.Write(path)
+		require.NoError(t, err)
+		require.False(t, changed)
+	}
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o644), info.Mode().Perm())
+	entries, err := os.ReadDir(filepath.Dir(path))
+	require.NoError(t, err)
+	require.Len(t, entries, 1)
+}
+
+func TestRead_ExplainsWhatIsNoLockFile(t *testing.T) {
+	t.Parallel()
+	plugin := func(platform, executable string) string {
+		return "version: 1\nplugins:\n  a:\n    version: v1\n    protocol: 1\n    platforms:\n      " + platform + ": { executable: \"" + executable + "\" }\n"
+	}
+	for name, c := range map[string]struct{ text, want string }{
+		"empty":                 {"", "it is empty"},
+		"binary":                {"\x00\xff\xfe", "control characters are not allowed"},
+		"no YAML":               {"version: [1\n", "did not find expected"},
+		"another tool's":        {"provider:\n  registry: x\n", "line 1: field provider not found"},
+		"of another version":    {"version: 2\nplugins: {}\n", "its version is 2, not 1"},
+		"a list":                {"- a\n", "line 1: cannot unmarshal !!seq"},
+		"a merge conflict":      {"version: 1\n<<<<<<< HEAD\nplugins: {}\n", "line"},
+		"two documents":         {"version: 1\nplugins: {}\n---\nversion: 1\n", "there is something behind its end"},
+		"no platforms":          {"version: 1\nplugins: { a: { version: v1, protocol: 1 } }\n", `plugin "a": it has no platforms`},
+		"no sum":                {plugin("linux/amd64", ""), `plugin "a": the executable of linux/amd64 has no sum`},
+		"a short sum":           {plugin("linux/amd64", sum[:20]), "has no sum of the form"},
+		"capitals":              {plugin("linux/amd64", strings.ToUpper(sum)), "has no sum of the form"},
+		"another kind of sum":   {plugin("linux/amd64", "md5:0123"), "has no sum of the form"},
+		"no platform's name":    {plugin("linux", sum), `"linux" is not a platform such as linux/amd64`},
+		"the same plugin twice": {"version: 1\nplugins:\n  a: {}\n  a: {}\n", "already defined"},
+		"too large":             {"# " + strings.Repeat("x", 1<<20), "larger than 1 MiB"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "baton-host.lock")
+			require.NoError(t, os.WriteFile(path, []byte(c.text), 0o600))
+			_, err := pin.Read(path)
+			require.ErrorContains(t, err, c.want)
+			require.ErrorContains(t, err, path)
+			require.NotContains(t, err.Error(), "pin.")
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+	_, err := pin.Read(filepath.Join(t.TempDir(), "none.lock"))
+	require.ErrorIs(t, err, os.ErrNotExist)
+	_, err = pin.Read(t.TempDir())
+	require.ErrorContains(t, err, "it is not a file")
+}
+
+func TestPathFor_IsBesideTheConfiguration(t *testing.T) {
+	t.Parallel()
+	for config, want := range map[string]string{
+		"baton-host.yaml": "baton-host.lock", "/etc/x/prod.yml": "/etc/x/prod.lock", "noext": "noext.lock", "a.b.yaml": "a.b.lock",
+	} {
+		require.Equal(t, want, pin.PathFor(config))
+	}
+}

@@ -1,0 +1,28 @@
+//go:build !linux
+
+package proc
+
+import (
+	"errors"
+	"os/exec"
+)
+
+// ReapOrphans does nothing: it is for the first process of a container.
+func ReapOrphans() {}
+
+// launch starts the process.
+func launch(cmd *exec.Cmd) error { return cmd.Start() }
+
+// reap waits for the process to end and ends what is left of its group.
+func (r *Process) reap() {
+	_ = r.cmd.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_ = killGroup(r.pid)
+	r.reaped = true
+}
+
+// Memory fails: it is known on Linux only.
+func (*Process) Memory() (uint64, error) {
+	return 0, errors.New("this system has no /proc")
+}

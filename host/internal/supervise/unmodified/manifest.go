@@ -1,0 +1,222 @@
+package unmodified
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+
+	configv1 "github.com/conductorone/baton-sdk/pb/c1/config/v1"
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"go.uber.org/zap"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
+	"github.com/batonhost/baton-host/host/internal/proc"
+	"github.com/batonhost/baton-host/internal/schema"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+// mostPrinted is how much of what a command prints is read, in bytes.
+const mostPrinted = 4 << 20
+
+// known is what connectors said of themselves, by what they are made of: a
+// connector that is started again is not asked again.
+var known = struct {
+	sync.Mutex
+	by map[string]Answers
+}{by: map[string]Answers{}}
+
+// askManifest asks an unmodified connector what it is, by its own commands. It
+// returns what the toolchain wrote into the executable too, which is nothing in a
+// script.
+func (s Settings) askManifest(ctx context.Context) (*pluginv1.Manifest, Build, error) {
+	build, ok := Read(s.Command.Path)
+	if ok && build.Platform != "" && build.Platform != proc.Platform {
+		return nil, build, fmt.Errorf("it is built for %s, and this is %s; install the release for this system", build.Platform, proc.Platform)
+	}
+	id := s.fileID()
+	known.Lock()
+	answers, ok := known.by[id]
+	known.Unlock()
+	if !ok {
+		asked, err := s.askAll(ctx)
+		if err != nil {
+			return nil, build, err
+		}
+		answers = asked
+		if id != "" {
+			known.Lock()
+			known.by[id] = answers
+			known.Unlock()
+		}
+	}
+	manifest, err := Manifest(s.Command.Path, build, answers)
+	return manifest, build, err
+}
+
+// fileID returns what differs between two states of a program; "" if that cannot be
+// said.
+func (s Settings) fileID() string {
+	info, err := os.Stat(s.Command.Path)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%s\x00%q\x00%d\x00%d\x00%s", s.Command.Path, s.Command.Args, info.Size(), info.ModTime().UnixNano(), s.Sum)
+}
+
+// askAll runs the commands that describe the connector, at the same time. Only the first has to
+// work.
+func (s Settings) askAll(ctx context.Context) (Answers, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.AskTimeout)
+	defer cancel()
+	var answers Answers
+	var failed error
+	var asking sync.WaitGroup
+	asking.Go(func() { answers.Schema, failed = s.ask(ctx, SchemaCommand) })
+	asking.Go(func() { answers.Version, _ = s.ask(ctx, VersionCommand) })
+	asking.Go(func() { answers.Capabilities, _ = s.ask(ctx, CapabilitiesCommand) })
+	asking.Wait()
+	if _, notExecuted := errors.AsType[syscall.Errno](failed); notExecuted {
+		return Answers{}, failed
+	}
+	if failed != nil {
+		return Answers{}, fmt.Errorf("its %s command, by which it says what configuration it takes, %w; use a release of it that is built with a later baton-sdk",
+			strings.Join(SchemaCommand, " "), failed)
+	}
+	return answers, nil
+}
+
+// ask runs a command of the connector that prints something and ends. The
+// connector is given no configuration.
+func (s Settings) ask(ctx context.Context, args []string) (string, error) {
+	command := s.Command
+	command.Args = slices.Concat(command.Args, args)
+	logs := pluginlog.New(zap.NewNop(), nil)
+	var printed beginning
+	command.ByInput = true
+	command.Output = &printed
+	command.Dir = s.Dir // No configuration of its own is found here.
+	r := proc.New(command, logs)
+	if err := r.Start(ctx); err != nil {
+		return "", fmt.Errorf("cannot be started: %s%w", proc.Obstacle(command.Path, err), err)
+	}
+	select {
+	case <-r.Exited():
+	case <-ctx.Done():
+		_ = r.Kill()
+		<-r.Exited()
+		if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+			return "", fmt.Errorf("did not end within %s", s.AskTimeout)
+		}
+		return "", ctx.Err()
+	}
+	if !r.State().Success() {
+		return "", fmt.Errorf("failed (%s)%s", r.State(), logs.LastWords())
+	}
+	return printed.String(), nil
+}
+
+// beginning keeps the beginning of what is written to it.
+type beginning struct{ bytes.Buffer }
+
+func (b *beginning) Write(p []byte) (int, error) {
+	if room := mostPrinted - b.Len(); room > 0 {
+		_, _ = b.Buffer.Write(p[:min(room, len(p))])
+	}
+	return len(p), nil
+}
+
+// The commands of a connector that say what it is. They are run without its
+// configuration.
+var (
+	// SchemaCommand prints the configuration schema; every connector of a
+	// recent SDK has it.
+	SchemaCommand = []string{"config"}
+	// VersionCommand prints a line with the version.
+	VersionCommand = []string{"--version"}
+	// CapabilitiesCommand prints what the connector can do. It fails where the
+	// author did not say so for a connector without configuration.
+	CapabilitiesCommand = []string{"capabilities"}
+)
+
+// Answers is what these commands of one connector printed; "" for one that failed.
+type Answers struct {
+	Schema, Version, Capabilities string
+}
+
+// ownFields are fields of every connector that the host decides on by itself.
+var ownFields = []string{
+	"log-level", "log-level-debug-expires-at", "log-format", "client-id", "client-secret", "provisioning", "ticketing",
+	"health-check", "health-check-port", "health-check-bind-address",
+}
+
+// Manifest puts what a connector says of itself into the contract's words. path
+// is its executable, after which it is named if it does not say how.
+func Manifest(path string, build Build, answers Answers) (*pluginv1.Manifest, error) {
+	if answers.Schema == "" {
+		return nil, errors.New("its config command, by which an unmodified connector says what configuration it takes, does not work; " +
+			"use a release of the connector that is built with a later baton-sdk")
+	}
+	encoded := &configv1.Configuration{}
+	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal([]byte(answers.Schema), encoded); err != nil {
+		return nil, fmt.Errorf("its config command does not print a configuration schema: %w", err)
+	}
+	encoded.SetFields(slices.DeleteFunc(encoded.GetFields(), func(f *configv1.Field) bool {
+		return f.GetIsOps() && slices.Contains(ownFields, f.GetName())
+	}))
+	configuration, err := schema.Translate(encoded)
+	if err != nil {
+		return nil, fmt.Errorf("its configuration schema: %w", err)
+	}
+
+	name, version := nameAndVersion(answers.Version)
+	if name == "" {
+		name = strings.TrimSuffix(filepath.Base(path), ".exe")
+	}
+	manifest := &pluginv1.Manifest{
+		Name: name, Version: version, SdkVersion: build.SDKVersion,
+		DisplayName: encoded.GetDisplayName(), HelpUrl: encoded.GetHelpUrl(), IconUrl: encoded.GetIconUrl(),
+		Configuration: configuration,
+	}
+	if capabilities := readCapabilities(answers.Capabilities); capabilities != nil {
+		manifest.Capabilities = schema.Capabilities(capabilities)
+	}
+	return manifest, nil
+}
+
+// readCapabilities reads what the capabilities command prints. It returns nil for
+// what it does not understand: the configured connector says it too.
+func readCapabilities(printed string) *connectorv2.ConnectorCapabilities {
+	if printed == "" {
+		return nil
+	}
+	packed := &anypb.Any{}
+	capabilities := &connectorv2.ConnectorCapabilities{}
+	if protojson.Unmarshal([]byte(printed), packed) != nil || packed.UnmarshalTo(capabilities) != nil {
+		return nil
+	}
+	return capabilities
+}
+
+// unknownVersion is the version of a connector that says none: a manifest has
+// one.
+const unknownVersion = "unknown"
+
+// nameAndVersion reads "baton-github version v1.2.3", which is what the SDK's
+// command line prints.
+func nameAndVersion(printed string) (name, version string) {
+	line, _, _ := strings.Cut(strings.TrimSpace(printed), "\n")
+	name, version, found := strings.Cut(line, " version ")
+	if !found || strings.ContainsRune(name, ' ') || strings.TrimSpace(version) == "" {
+		return "", unknownVersion
+	}
+	return name, strings.TrimSpace(version)
+}
