@@ -18,9 +18,9 @@ import (
 	secretcanary "github.com/batonhost/baton-host/sandbox/canary"
 )
 
-// TestServingSaysNothingOfASecret reads what the SDK, gRPC and this package say by
+// TestServe_LogsNoSecret reads what the SDK, gRPC and this package say by
 // themselves in a plugin, at their chattiest and before any host blanks it.
-func TestServingSaysNothingOfASecret(t *testing.T) {
+func TestServe_LogsNoSecret(t *testing.T) {
 	t.Parallel()
 	const token = "tok-c4n4ry/9f8e7d+51c2 b60"
 	said := &buffer{}

@@ -422,8 +422,8 @@ func TestNestedAttributes(t *testing.T) {
 	})
 }
 
-// TestNoUserName: a list in which no user has a name to sign in with is not read right.
-func TestNoUserName(t *testing.T) {
+// TestUserName_MissingEverywhere: a list in which no user has a name to sign in with is not read right.
+func TestUserName_MissingEverywhere(t *testing.T) {
 	t.Parallel()
 	// without is a list of which the user at a place, from 0, alone has a userName.
 	without := func(users, but int) *app {

@@ -109,9 +109,9 @@ func TestConfirmingPass(t *testing.T) {
 	}
 }
 
-// TestUnstable: a list that never stands still is refused, and the message says
+// TestList_Unstable: a list that never stands still is refused, and the message says
 // what happened.
-func TestUnstable(t *testing.T) {
+func TestList_Unstable(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		hook func(a *app, r listRequest)
@@ -152,8 +152,8 @@ func TestUnstable(t *testing.T) {
 	}
 }
 
-// TestNoOverlap: where pages cannot overlap, a second pass is always made.
-func TestNoOverlap(t *testing.T) {
+// TestPaging_NoOverlap: where pages cannot overlap, a second pass is always made.
+func TestPaging_NoOverlap(t *testing.T) {
 	t.Parallel()
 	round := func(up int, told bool) func(a *app) {
 		return func(a *app) {
@@ -205,9 +205,9 @@ func TestNoOverlap(t *testing.T) {
 	})
 }
 
-// TestResumed: a listing that goes on in another process does not read the
+// TestList_Resumed: a listing that goes on in another process does not read the
 // earlier pages again before its end, and is confirmed then.
-func TestResumed(t *testing.T) {
+func TestList_Resumed(t *testing.T) {
 	t.Parallel()
 	a := newApp(2500)
 	baseURL := start(t, a)

@@ -271,8 +271,8 @@ func TestPageToken(t *testing.T) {
 	}
 }
 
-// TestCancelled: a listing ends at once when nobody waits for it any more.
-func TestCancelled(t *testing.T) {
+// TestList_Cancelled: a listing ends at once when nobody waits for it any more.
+func TestList_Cancelled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	a := newApp(500)

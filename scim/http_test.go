@@ -30,8 +30,8 @@ const oneUserList = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResp
 
 const scimError = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":%s,"scimType":"invalidValue","detail":"count is\n too\u0007 large"}`
 
-// TestAccepted: answers that are good in spite of their looks (H: HTTP).
-func TestAccepted(t *testing.T) {
+// TestResponse_Accepted: answers that are good in spite of their looks (H: HTTP).
+func TestResponse_Accepted(t *testing.T) {
 	t.Parallel()
 	for name, handler := range map[string]http.Handler{
 		"H1 application/scim+json":                serve(200, "application/scim+json;charset=UTF-8", oneUserList),
@@ -96,9 +96,9 @@ func moved(to string) http.Handler {
 	})
 }
 
-// TestRefused: every answer that is no list of users is an error that says what
+// TestResponse_Refused: every answer that is no list of users is an error that says what
 // to look at.
-func TestRefused(t *testing.T) {
+func TestResponse_Refused(t *testing.T) {
 	t.Parallel()
 	const (
 		lookAtURL   = `"SCIM Base URL"`
@@ -201,8 +201,8 @@ func huge() http.Handler {
 	})
 }
 
-// TestUnreachable: what can go wrong before there is an answer.
-func TestUnreachable(t *testing.T) {
+// TestRequest_Unreachable: what can go wrong before there is an answer.
+func TestRequest_Unreachable(t *testing.T) {
 	t.Parallel()
 
 	fails := func(t *testing.T, ctx context.Context, baseURL string) *status.Status {
@@ -300,8 +300,8 @@ func silent(t *testing.T) http.Handler {
 	return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 }
 
-// TestRedirect: the token goes to the configured origin only.
-func TestRedirect(t *testing.T) {
+// TestRequest_Redirect: the token goes to the configured origin only.
+func TestRequest_Redirect(t *testing.T) {
 	t.Parallel()
 	for name, target := range map[string]func(origin string) string{
 		"H8 to another host": func(origin string) string { return strings.Replace(origin, "127.0.0.1", "localhost", 1) },
@@ -421,8 +421,8 @@ func TestRetryAfter(t *testing.T) {
 	})
 }
 
-// TestNoCache: each call asks the app anew.
-func TestNoCache(t *testing.T) {
+// TestRequest_NeverCached: each call asks the app anew.
+func TestRequest_NeverCached(t *testing.T) {
 	t.Parallel()
 	t.Run("H12 a revoked token is noticed", func(t *testing.T) {
 		t.Parallel()

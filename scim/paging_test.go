@@ -416,9 +416,9 @@ func TestPagingRefused(t *testing.T) {
 	}
 }
 
-// TestPastTheEnd: the request that makes sure that there are no more users may
+// TestPagingPastTheEnd: the request that makes sure that there are no more users may
 // be refused.
-func TestPastTheEnd(t *testing.T) {
+func TestPagingPastTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, httpStatus := range []int{http.StatusNoContent, http.StatusBadRequest, http.StatusNotFound, http.StatusRequestedRangeNotSatisfiable} {
 		t.Run(fmt.Sprintf("P5 nothing after a first full page is answered %d", httpStatus), func(t *testing.T) {

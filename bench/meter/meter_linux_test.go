@@ -108,7 +108,7 @@ func command(dir, as string) meter.Command {
 	return meter.Command{Args: []string{os.Args[0], as}, Env: os.Environ(), Dir: dir}
 }
 
-func TestAProcessThatItsParentKillsWithoutWaitingCounts(t *testing.T) {
+func TestMeter_CountsAProcessThatItsParentDoesNotWaitFor(t *testing.T) {
 	t.Parallel()
 	taken, err := meter.Measure(t.Context(), meter.Work{Commands: []meter.Command{command(t.TempDir(), "kill")}, Limit: time.Minute})
 	require.NoError(t, err)
@@ -118,7 +118,7 @@ func TestAProcessThatItsParentKillsWithoutWaitingCounts(t *testing.T) {
 	require.Zero(t, taken.Left)
 }
 
-func TestCommandsRunAtOnceOrOneByOne(t *testing.T) {
+func TestMeter_RunsCommandsTogetherOrInTurn(t *testing.T) {
 	t.Parallel()
 	for name, oneByOne := range map[string]bool{"at once": false, "one by one": true} {
 		t.Run(name, func(t *testing.T) {
@@ -131,7 +131,7 @@ func TestCommandsRunAtOnceOrOneByOne(t *testing.T) {
 	}
 }
 
-func TestNoProcessIsLeftBehind(t *testing.T) {
+func TestMeter_LeavesNoProcessBehind(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	taken, err := meter.Measure(t.Context(), meter.Work{Commands: []meter.Command{command(dir, "leave")}, Limit: time.Minute})
@@ -150,7 +150,7 @@ func requireGone(t *testing.T, dir string) {
 	}
 }
 
-func TestWhatDoesNotEndIsEnded(t *testing.T) {
+func TestMeter_EndsCommandsAtTheirDeadline(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	_, err := meter.Measure(t.Context(), meter.Work{
@@ -160,7 +160,7 @@ func TestWhatDoesNotEndIsEnded(t *testing.T) {
 	requireGone(t, dir)
 }
 
-func TestAFailureIsToldWithWhatTheCommandSaid(t *testing.T) {
+func TestMeter_ReportsAFailureWithItsOutput(t *testing.T) {
 	t.Parallel()
 	for name, oneByOne := range map[string]bool{"at once": false, "one by one": true} {
 		t.Run(name, func(t *testing.T) {
@@ -173,7 +173,7 @@ func TestAFailureIsToldWithWhatTheCommandSaid(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoProgramIsAnError(t *testing.T) {
+func TestMeter_RefusesAMissingProgram(t *testing.T) {
 	t.Parallel()
 	_, err := meter.Measure(t.Context(), meter.Work{
 		Commands: []meter.Command{{Args: []string{"/does/not/exist"}, Dir: t.TempDir()}, command(t.TempDir(), "hang")}, Limit: time.Minute,
@@ -181,7 +181,7 @@ func TestWhatIsNoProgramIsAnError(t *testing.T) {
 	require.ErrorContains(t, err, "/does/not/exist")
 }
 
-func TestTheCallersContextEndsTheWork(t *testing.T) {
+func TestMeter_EndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -72,7 +72,7 @@ func fileOf(t *testing.T, resourceType string, people ...person) same.File {
 	return files[0]
 }
 
-func TestEveryDifferenceOfAnAccountIsSeen(t *testing.T) {
+func TestDiffer_FindsEveryDifferenceOfAnAccount(t *testing.T) {
 	t.Parallel()
 	theirs := []same.File{fileOf(t, "user", ada())}
 	for name, c := range map[string]struct {
@@ -105,7 +105,7 @@ func TestEveryDifferenceOfAnAccountIsSeen(t *testing.T) {
 	}
 }
 
-func TestEveryAppIsComparedWithItsOwnBaseline(t *testing.T) {
+func TestDiffer_ComparesEachAppWithItsBaseline(t *testing.T) {
 	t.Parallel()
 	other := ada()
 	other.id = "2"
@@ -117,7 +117,7 @@ func TestEveryAppIsComparedWithItsOwnBaseline(t *testing.T) {
 	require.ErrorContains(t, same.Differ(product, []string{"app02.user"}, []same.File{one}), "has the resource types [app01.user]")
 }
 
-func TestAFileWithoutAFullSyncIsRefused(t *testing.T) {
+func TestDiffer_RefusesAFileWithoutAFullSync(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ path, says string }{
 		"none":       {filepath.Join(t.TempDir(), "none.c1z"), "none.c1z"},

@@ -54,7 +54,7 @@ func volume(t *testing.T, pod corev1.PodSpec, name string) corev1.Volume {
 	return corev1.Volume{}
 }
 
-func TestTheHostFindsItsConfigurationAndSecrets(t *testing.T) {
+func TestHost_FindsItsConfigurationAndSecrets(t *testing.T) {
 	t.Parallel()
 	w := loadWorkload(t, host)
 	pod, container := w.template.Spec, w.container(t)
@@ -82,7 +82,7 @@ func TestTheHostFindsItsConfigurationAndSecrets(t *testing.T) {
 	require.Empty(t, unused, "keys that the configuration does not name")
 }
 
-func TestTheHostWritesToVolumesOnly(t *testing.T) {
+func TestHost_WritesToVolumesOnly(t *testing.T) {
 	t.Parallel()
 	w := loadWorkload(t, host)
 	pod, container := w.template.Spec, w.container(t)
@@ -122,7 +122,7 @@ func variable(t *testing.T, container corev1.Container, name string) corev1.EnvV
 	return corev1.EnvVar{}
 }
 
-func TestEachReplicaIsAHostOfItsOwn(t *testing.T) {
+func TestReplicas_AreSeparateHosts(t *testing.T) {
 	t.Parallel()
 	w := loadWorkload(t, host)
 	set := the[*appsv1.StatefulSet](t, w.objects)
@@ -135,7 +135,7 @@ func TestEachReplicaIsAHostOfItsOwn(t *testing.T) {
 	require.True(t, labels.SelectorFromSet(service.Spec.Selector).Matches(labels.Set(w.template.Labels)))
 }
 
-func TestTheProbesAskWhereTheHostListens(t *testing.T) {
+func TestProbes_MatchTheListenAddress(t *testing.T) {
 	t.Parallel()
 	w := loadWorkload(t, host)
 	container := w.container(t)
@@ -153,7 +153,7 @@ func TestTheProbesAskWhereTheHostListens(t *testing.T) {
 	require.Equal(t, intstr.FromString(port.Name), service.Spec.Ports[0].TargetPort)
 }
 
-func TestTheHostHasTimeToStop(t *testing.T) {
+func TestHost_HasTimeToStop(t *testing.T) {
 	t.Parallel()
 	w := loadWorkload(t, host)
 	grace, err := time.ParseDuration(flag(t, w.container(t).Args, "grace"))
@@ -162,7 +162,7 @@ func TestTheHostHasTimeToStop(t *testing.T) {
 	require.GreaterOrEqual(t, allowed, grace+afterGrace)
 }
 
-func TestOneReplicaAtATimeMayBeAway(t *testing.T) {
+func TestReplicas_StopOneAtATime(t *testing.T) {
 	t.Parallel()
 	w := loadWorkload(t, host)
 	budget := the[*policyv1.PodDisruptionBudget](t, w.objects)

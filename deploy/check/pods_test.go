@@ -47,7 +47,7 @@ func loadWorkload(t *testing.T, dir string) workload {
 	return w
 }
 
-func TestNamesAndLabelsAreValid(t *testing.T) {
+func TestManifests_HaveValidNamesAndLabels(t *testing.T) {
 	t.Parallel()
 	for name, dir := range both {
 		w := loadWorkload(t, dir)
@@ -75,7 +75,7 @@ func TestNamesAndLabelsAreValid(t *testing.T) {
 	}
 }
 
-func TestSelectorsFindThePods(t *testing.T) {
+func TestSelectors_FindThePods(t *testing.T) {
 	t.Parallel()
 	for name, dir := range both {
 		w := loadWorkload(t, dir)
@@ -92,7 +92,7 @@ func TestSelectorsFindThePods(t *testing.T) {
 	}
 }
 
-func TestEveryMountHasAVolumeAndEveryVolumeIsMounted(t *testing.T) {
+func TestVolumes_MatchTheirMounts(t *testing.T) {
 	t.Parallel()
 	for name, dir := range both {
 		w := loadWorkload(t, dir)
@@ -124,7 +124,7 @@ func keys(objects []runtime.Object) (secrets, configMaps map[string][]string) {
 	return secrets, configMaps
 }
 
-func TestWhatPodsReferToIsThere(t *testing.T) {
+func TestPods_ReferToWhatExists(t *testing.T) {
 	t.Parallel()
 	for name, dir := range both {
 		w := loadWorkload(t, dir)
@@ -160,7 +160,7 @@ func TestWhatPodsReferToIsThere(t *testing.T) {
 	}
 }
 
-func TestSecretsHoldPlaceholdersOnly(t *testing.T) {
+func TestSecrets_HoldPlaceholdersOnly(t *testing.T) {
 	t.Parallel()
 	for name, dir := range both {
 		secret := the[*corev1.Secret](t, load(t, dir))
@@ -171,7 +171,7 @@ func TestSecretsHoldPlaceholdersOnly(t *testing.T) {
 	}
 }
 
-func TestPodsArePlainUsersWithoutRights(t *testing.T) {
+func TestPods_RunAsPlainUsersWithoutRights(t *testing.T) {
 	t.Parallel()
 	for name, dir := range both {
 		w := loadWorkload(t, dir)

@@ -55,7 +55,7 @@ func list(t *testing.T, arguments ...string) []listed {
 	return packages
 }
 
-func TestReleasedProgramsAreProgramsWithAVersion(t *testing.T) {
+func TestRelease_ProgramsHaveAVersion(t *testing.T) {
 	t.Parallel()
 	for main, name := range programs {
 		found := list(t, main)
@@ -70,8 +70,8 @@ func TestReleasedProgramsAreProgramsWithAVersion(t *testing.T) {
 	}
 }
 
-// TestTheBuildContextHoldsWhatIsCompiled and nothing that should not leave a checkout.
-func TestTheBuildContextHoldsWhatIsCompiled(t *testing.T) {
+// TestBuildContext_HoldsWhatIsCompiled and nothing that should not leave a checkout.
+func TestBuildContext_HoldsWhatIsCompiled(t *testing.T) {
 	t.Parallel()
 	patterns, err := ignorefile.ReadAll(strings.NewReader(string(read(t, root+"/.dockerignore"))))
 	require.NoError(t, err)
@@ -123,7 +123,7 @@ type release struct {
 	Archives []struct{ Files []string }
 }
 
-func TestReleasesHaveEveryProgramForEverySystem(t *testing.T) {
+func TestRelease_HasEveryProgramForEverySystem(t *testing.T) {
 	t.Parallel()
 	var r release
 	require.NoError(t, yaml.Unmarshal(read(t, root+"/.goreleaser.yaml"), &r))
@@ -143,8 +143,8 @@ func TestReleasesHaveEveryProgramForEverySystem(t *testing.T) {
 	}
 }
 
-// TestCrossCompilesWhatIsReleased so that a release cannot be the first to try it.
-func TestCrossCompilesWhatIsReleased(t *testing.T) {
+// TestCross_CompilesWhatIsReleased so that a release cannot be the first to try it.
+func TestCross_CompilesWhatIsReleased(t *testing.T) {
 	t.Parallel()
 	var mains []string
 	for main := range programs {

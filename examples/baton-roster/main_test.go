@@ -64,7 +64,7 @@ func (b *bench) host(t *testing.T, args ...string) (stdout, stderr string, statu
 	return out.String(), errors.String(), cmd.ProcessState.ExitCode()
 }
 
-func TestTheHostSyncsRoster(t *testing.T) {
+func TestRoster_SyncsUnderTheHost(t *testing.T) {
 	t.Parallel()
 	roster, err := app.New("canary-9c2e")
 	require.NoError(t, err)
@@ -106,7 +106,7 @@ func TestTheHostSyncsRoster(t *testing.T) {
 	require.Equal(t, map[string]bool{"p-2": true, "p-5": true, "p-6": true, "p-7": true}, members)
 }
 
-func TestWhatIsWrongIsSaidInASentence(t *testing.T) {
+func TestRoster_ReportsMistakesInASentence(t *testing.T) {
 	t.Parallel()
 	roster, err := app.New("another")
 	require.NoError(t, err)

@@ -52,7 +52,7 @@ func meet(t *testing.T, server, client *tls.Config) (ofServer, ofClient error) {
 	return <-done, ofClient
 }
 
-func TestTheTwoSidesKnowEachOtherAndNobodyElse(t *testing.T) {
+func TestIdentity_TrustsTheOtherSideOnly(t *testing.T) {
 	t.Parallel()
 	host, plugin, stranger := identity(t), identity(t), identity(t)
 	serves, err := plugin.Plugin(host.PEM())
@@ -90,7 +90,7 @@ func requireWords(t *testing.T, err error, words string) {
 	require.ErrorContains(t, err, words)
 }
 
-func TestAPluginServesNobodyWithoutAHostsCertificate(t *testing.T) {
+func TestIdentity_RefusesAPluginWithoutAHostCertificate(t *testing.T) {
 	t.Parallel()
 	for _, pem := range []string{"", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"} {
 		_, err := identity(t).Plugin(pem)

@@ -58,7 +58,7 @@ func measured(t *testing.T, args ...string) (stdout, stderr string, err error) {
 // programs is where the programs are, and those of the product.
 func programs(product string) []string { return []string{"-product", product, "-tools", built} }
 
-func TestASideThatFailsMakesNoTable(t *testing.T) {
+func TestBench_WritesNoTableIfASideFails(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ script, says string }{
 		"it says so":          {"echo the reason >&2; exit 3", "baton-host ended with status 3: the reason"},
@@ -80,7 +80,7 @@ func TestASideThatFailsMakesNoTable(t *testing.T) {
 	}
 }
 
-func TestFlagsThatCannotBeMeantAreRefused(t *testing.T) {
+func TestFlags_RefusesImpossibleOnes(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		args []string
@@ -103,7 +103,7 @@ func TestFlagsThatCannotBeMeantAreRefused(t *testing.T) {
 	}
 }
 
-func TestAResultGoesBetweenTheMarkersOnly(t *testing.T) {
+func TestWrite_ReplacesOnlyBetweenTheMarkers(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "document.md")
 	require.NoError(t, os.WriteFile(path, []byte("before\n"+beginMarker+"old\n"+endMarker+"after\n"), 0o600))
@@ -117,7 +117,7 @@ func TestAResultGoesBetweenTheMarkersOnly(t *testing.T) {
 	require.ErrorContains(t, writeInto(path, "new\n"), "no place for the result")
 }
 
-func TestTheDocumentHasAPlaceForTheResult(t *testing.T) {
+func TestMeasurements_HavePlaceForTheResult(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile("../../../docs/measurements.md")
 	require.NoError(t, err)

@@ -23,7 +23,7 @@ func withProduct(t *testing.T) string {
 	return built
 }
 
-func TestLongSidesThatWriteTheSameMakeATable(t *testing.T) {
+func TestLongBench_WritesATableIfSidesAgree(t *testing.T) {
 	t.Parallel()
 	stdout, stderr, err := measured(t, append(programs(withProduct(t)), "-rows", "2x200,1x150-1ms,1x0", "-n", "2", "-v")...)
 	require.NoError(t, err, stderr)
@@ -42,7 +42,7 @@ func TestLongSidesThatWriteTheSameMakeATable(t *testing.T) {
 	require.NotContains(t, stdout+stderr, "bench-token")
 }
 
-func TestLongADifferenceMakesNoTable(t *testing.T) {
+func TestLongBench_WritesNoTableIfSidesDiffer(t *testing.T) {
 	t.Parallel()
 	for side, says := range map[string]string{
 		"product":  "baton-host wrote 99 accounts, and the services have 100",

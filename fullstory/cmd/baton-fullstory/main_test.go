@@ -164,8 +164,8 @@ func requireAccount(t *testing.T, person sandbox.Account, account *v2.Resource) 
 	}
 }
 
-// TestRefused: what is wrong is said in a sentence and by the exit status.
-func TestRefused(t *testing.T) {
+// TestSync_RefusesWrongSettings: what is wrong is said in a sentence and by the exit status.
+func TestSync_RefusesWrongSettings(t *testing.T) {
 	t.Parallel()
 	baseURL, _ := organization(t, 3)
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -105,9 +105,9 @@ func requireService(t *testing.T, more ...string) {
 	require.Equal(t, "exit status 0", state.String(), output)
 }
 
-// TestASignalEndsTheServiceAtOnce tells what operators may rely on: either signal
+// TestService_EndsAtOnceOnASignal tells what operators may rely on: either signal
 // ends a sync that is under way, and ConductorOne is not told.
-func TestASignalEndsTheServiceAtOnce(t *testing.T) {
+func TestService_EndsAtOnceOnASignal(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		signal syscall.Signal

@@ -105,7 +105,7 @@ type page struct {
 	}
 }
 
-func TestTheServiceRunsUntilItIsSignalled(t *testing.T) {
+func TestSCIM_RunsUntilASignal(t *testing.T) {
 	t.Parallel()
 	for name, signal := range map[string]os.Signal{"interrupt": os.Interrupt, "terminate": syscall.SIGTERM} {
 		t.Run(name, func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestTheServiceRunsUntilItIsSignalled(t *testing.T) {
 	}
 }
 
-func TestTheTokenFlagGoesBeforeTheEnvironment(t *testing.T) {
+func TestTokenFlag_OverridesTheEnvironment(t *testing.T) {
 	t.Parallel()
 	s := startService(t, []string{tokenVariable + "=environment"}, "--token", "flag", "--addr", "localhost:0")
 	var got page
@@ -151,7 +151,7 @@ func TestTheTokenFlagGoesBeforeTheEnvironment(t *testing.T) {
 	s.stop(t, syscall.SIGTERM)
 }
 
-func TestBadInputIsOneSentenceAndStatusOne(t *testing.T) {
+func TestSCIM_RefusesBadInputInOneSentence(t *testing.T) {
 	t.Parallel()
 	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -193,7 +193,7 @@ func TestBadInputIsOneSentenceAndStatusOne(t *testing.T) {
 	}
 }
 
-func TestAccountsArePrintedAsSeeded(t *testing.T) {
+func TestAccounts_ArePrintedAsSeeded(t *testing.T) {
 	t.Parallel()
 	args := []string{"scim", "accounts", "--app", "design-tool", "--seed", "2", "--accounts", "25"}
 	want, err := scim.People("design-tool", 2, 25)
