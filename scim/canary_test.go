@@ -134,7 +134,7 @@ func TestCanary(t *testing.T) {
 	})
 }
 
-// record writes everything an error tells, as it is printed and on the wire.
+// record writes everything that an error holds, as it is printed and on the wire.
 func record(written *sink, err error) {
 	fmt.Fprintf(written, "%v %+v %#v %v", err, err, status.Convert(err).Proto(), status.Convert(err).Details())
 }

@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// TestStableCost: a list that nobody changes is read once, with one user of
+// TestStableCost: a list that does not change is read once, with one user of
 // overlap a page.
 func TestStableCost(t *testing.T) {
 	t.Parallel()
@@ -38,7 +38,7 @@ func TestStableCost(t *testing.T) {
 	}
 }
 
-// TestChanges: whoever is there throughout is found, whatever happens to the
+// TestChanges: every user who is there throughout is found, whatever happens to the
 // others while the list is read.
 func TestChanges(t *testing.T) {
 	t.Parallel()
@@ -109,7 +109,7 @@ func TestConfirmingPass(t *testing.T) {
 	}
 }
 
-// TestList_Unstable: a list that never stands still is refused, and the message says
+// TestList_Unstable: a list that never stands still is refused, and the message gives
 // what happened.
 func TestList_Unstable(t *testing.T) {
 	t.Parallel()
@@ -155,12 +155,12 @@ func TestList_Unstable(t *testing.T) {
 // TestPaging_NoOverlap: where pages cannot overlap, a second pass is always made.
 func TestPaging_NoOverlap(t *testing.T) {
 	t.Parallel()
-	round := func(up int, told bool) func(a *app) {
+	round := func(up int, sent bool) func(a *app) {
 		return func(a *app) {
 			a.answer = func(r listRequest, _ map[string]any) map[string]any {
 				at := (r.start-1+up)/100*100 + 1
 				answer := listAnswer(a.page(at, 100), len(a.ids), at)
-				if !told {
+				if !sent {
 					delete(answer, "startIndex")
 				}
 				return answer
@@ -169,10 +169,10 @@ func TestPaging_NoOverlap(t *testing.T) {
 	}
 	for name, change := range map[string]func(a *app){
 		"one user a page":                       func(a *app) { a.cap, a.ids = 1, a.ids[:17] },
-		"startIndex is rounded down, told":      round(0, true),
-		"startIndex is rounded down, not told":  round(0, false),
-		"startIndex is rounded up, told":        round(99, true),
-		"startIndex is rounded up and not told": round(99, false),
+		"startIndex is rounded down, sent":      round(0, true),
+		"startIndex is rounded down, not sent":  round(0, false),
+		"startIndex is rounded up, sent":        round(99, true),
+		"startIndex is rounded up and not sent": round(99, false),
 	} {
 		t.Run("P14 "+name, func(t *testing.T) {
 			t.Parallel()

@@ -227,7 +227,7 @@ func TestGroups(t *testing.T) {
 		},
 		"P9 empty below the total": {
 			func(w http.ResponseWriter) { fmt.Fprint(w, `{"totalResults":5,"Resources":[]}`) },
-			codes.DataLoss, "says that there are 5 groups but lists none",
+			codes.DataLoss, "reports 5 groups but lists none",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,7 +22,7 @@ func process(t *testing.T, baseURL, scratch string) types.ConnectorServer {
 	return serveConnector(t, client)
 }
 
-// batches reads all batches from a token on, each in a process of its own.
+// batches reads all batches from a token on, each in a separate process.
 func batches(t *testing.T, baseURL, scratch, token string) (ids []string) {
 	t.Helper()
 	for {
@@ -91,7 +91,7 @@ func TestJournal_ContinuesFromARepeatedToken(t *testing.T) {
 }
 
 // TestJournal_FindsAUserOnTwoPagesAcrossProcesses: the list changes between two
-// processes so that nothing but a user who is there twice can tell.
+// processes so that only a user who is there twice shows it.
 func TestJournal_FindsAUserOnTwoPagesAcrossProcesses(t *testing.T) {
 	t.Parallel()
 	a, scratch := newApp(3000), t.TempDir()

@@ -165,7 +165,7 @@ func TestClientCredentials_AreRefused(t *testing.T) {
 		says   string
 	}{
 		"another secret":   {change: func(o *scim.Options) { o.ClientSecret = "wrong-secret" }, code: codes.Unauthenticated, says: `answered 401 Unauthorized to the request for a token: it does not issue a token to this client. Put valid values into "Client ID" (scim-client-id) and "Client Secret" (scim-client-secret)`},
-		"400":              {answer: says(400, "", `{"error":"invalid_client"}`), code: codes.Unauthenticated, says: "It said: invalid_client"},
+		"400":              {answer: says(400, "", `{"error":"invalid_client"}`), code: codes.Unauthenticated, says: "It answered: invalid_client"},
 		"no such grant":    {answer: says(400, "", `{"error":"unsupported_grant_type"}`), code: codes.Unauthenticated, says: "unsupported_grant_type"},
 		"scopes":           {answer: says(400, "", `{"error":"invalid_scope"}`), code: codes.InvalidArgument, says: `Check "Scopes" (scim-scopes).`},
 		"not there":        {answer: says(404, "", `nothing`), code: codes.FailedPrecondition, says: `it issues no tokens there. Check "Token URL" (scim-token-url).`},

@@ -20,7 +20,7 @@ func TestPagingComplete(t *testing.T) {
 	t.Parallel()
 	with := func(a *app, change func(*app)) *app { change(a); return a }
 	for name, a := range map[string]*app{
-		"P1 startIndex is told as 0 on the first page": with(newApp(250), func(a *app) {
+		"P1 startIndex is sent as 0 on the first page": with(newApp(250), func(a *app) {
 			a.answer = func(r listRequest, answer map[string]any) map[string]any {
 				if r.start == 1 {
 					answer["startIndex"] = 0
@@ -28,7 +28,7 @@ func TestPagingComplete(t *testing.T) {
 				return answer
 			}
 		}),
-		"P1 startIndex is told as 1 on every page": with(newApp(250), func(a *app) {
+		"P1 startIndex is sent as 1 on every page": with(newApp(250), func(a *app) {
 			a.answer = func(_ listRequest, answer map[string]any) map[string]any {
 				answer["startIndex"] = 1
 				return answer
@@ -127,7 +127,7 @@ func TestPagingComplete(t *testing.T) {
 				return listAnswer(a.page(1, 100), 100, 1)
 			}
 		}),
-		"P7 past the end the server begins anew": with(newApp(100), func(a *app) {
+		"P7 past the end the server starts again": with(newApp(100), func(a *app) {
 			a.answer = func(r listRequest, answer map[string]any) map[string]any {
 				if r.start > 100 {
 					return listAnswer(a.page(1, 100), 100, r.start)
@@ -242,7 +242,7 @@ func TestPagingRefused(t *testing.T) {
 			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {
 				return listAnswer(a.page(r.start+1, 100), 250, r.start)
 			},
-			code: codes.DataLoss, says: "says that there are 250 users but lists none from startIndex 250 on",
+			code: codes.DataLoss, says: "reports 250 users but lists none from startIndex 250 on",
 		},
 		"P6 startIndex is ignored": {
 			answer: func(a *app, _ listRequest, _ map[string]any) map[string]any {
@@ -303,7 +303,7 @@ func TestPagingRefused(t *testing.T) {
 			},
 			code: codes.FailedPrecondition, says: "asked for users from startIndex 1092 on and sent again",
 		},
-		"P7 begins anew below the total, in a later batch": {
+		"P7 starts again below the total, in a later batch": {
 			users: 2500,
 			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {
 				return listAnswer(a.page((r.start-1)%1200+1, 100), 2500, r.start)
@@ -327,7 +327,7 @@ func TestPagingRefused(t *testing.T) {
 				}
 				return answer
 			},
-			code: codes.DataLoss, says: "says that there are 250 users but lists none from startIndex 200 on",
+			code: codes.DataLoss, says: "reports 250 users but lists none from startIndex 200 on",
 		},
 		"P9 Resources is null below the total": {
 			answer: func(a *app, r listRequest, answer map[string]any) map[string]any {
@@ -343,7 +343,7 @@ func TestPagingRefused(t *testing.T) {
 				delete(answer, "Resources")
 				return answer
 			},
-			code: codes.DataLoss, says: "says that there are 250 users but lists none from startIndex 1 on",
+			code: codes.DataLoss, says: "reports 250 users but lists none from startIndex 1 on",
 		},
 		"P9 empty and without a total below the total": {
 			answer: func(_ *app, r listRequest, answer map[string]any) map[string]any {
@@ -353,9 +353,9 @@ func TestPagingRefused(t *testing.T) {
 				}
 				return answer
 			},
-			code: codes.DataLoss, says: "said that there are 250 users but lists none from startIndex 200 on",
+			code: codes.DataLoss, says: "reported 250 users but lists none from startIndex 200 on",
 		},
-		"P9 empty below a total told on the first page only": {
+		"P9 empty below a total sent on the first page only": {
 			answer: func(a *app, r listRequest, answer map[string]any) map[string]any {
 				if r.start > 190 {
 					answer["Resources"] = []any{}
@@ -365,7 +365,7 @@ func TestPagingRefused(t *testing.T) {
 				}
 				return answer
 			},
-			code: codes.DataLoss, says: "said that there are 250 users but lists none from startIndex 200 on",
+			code: codes.DataLoss, says: "reported 250 users but lists none from startIndex 200 on",
 		},
 		"P10 Resources comes twice": {
 			answer: func(a *app, r listRequest, answer map[string]any) map[string]any {
@@ -387,7 +387,7 @@ func TestPagingRefused(t *testing.T) {
 				answer["Resources"] = []any{}
 				return answer
 			},
-			code: codes.FailedPrecondition, says: "does not say that there are none",
+			code: codes.FailedPrecondition, says: "does not report how many there are",
 		},
 		"P14 users keep going away": {
 			users: 500,
@@ -449,7 +449,7 @@ func TestPagingPastTheEnd(t *testing.T) {
 				a.ServeHTTP(w, r)
 			}))
 			require.Equal(t, codes.DataLoss, st.Code())
-			require.Contains(t, st.Message(), fmt.Sprintf("says that there are %d users and refuses to go on from there", users))
+			require.Contains(t, st.Message(), fmt.Sprintf("reports %d users and refuses to go on from there", users))
 		})
 	}
 	t.Run("P14 pages that begin elsewhere than a page before ended are refused", func(t *testing.T) {

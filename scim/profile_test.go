@@ -10,7 +10,7 @@ import (
 )
 
 // TestProfile_PacksAsTheSDKDoes: encoded as the SDK's store encodes it, it is
-// the same, byte for byte. It looks inside because whoever receives it cannot tell.
+// the same, byte for byte. It looks inside because its receiver cannot see the difference.
 func TestProfile_PacksAsTheSDKDoes(t *testing.T) {
 	t.Parallel()
 	for name, attributes := range map[string][]attribute{

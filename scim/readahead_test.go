@@ -206,7 +206,7 @@ func TestReadAheadEnds(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, first, 298)
 
-		// The server may not have noticed yet that nobody waits for some answers.
+		// The server may not have noticed yet that some answers are not awaited.
 		for inFlight.Load() > 0 {
 			runtime.Gosched()
 		}
