@@ -47,7 +47,7 @@ func TestConfigure_DeliversTypedValuesAndDefaults(t *testing.T) {
 	}, trait.GetProfile().AsMap()) //nolint:staticcheck // The trait's profile is what the connector filled.
 }
 
-// canary stands in every secret of the bad configurations below.
+// canary is in every secret of the bad configurations below.
 const canary = "c4n4ry/+ \"value\""
 
 func TestConfigure_NamesTheFieldOfEveryFinding(t *testing.T) {
@@ -130,7 +130,7 @@ func TestConfigure_NamesTheFieldOfEveryFinding(t *testing.T) {
 			request: `
 				values { key: "base-url" value { string_value: "https://panic.example.com" } }
 				secrets { key: "api-token" value { string_value: "tok-CANARY" } }`,
-			want: []string{": the connector could not be built from this configuration: it panicked: nobody has thought of (secret); the log has the stack"},
+			want: []string{": the connector could not be built from this configuration: it panicked: an oversight about (secret); the log has the stack"},
 		},
 		"the default group's field is missing": {
 			role: "groups",

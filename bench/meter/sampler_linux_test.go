@@ -11,7 +11,7 @@ import (
 )
 
 // TestSampler_AddsTheMemoryOfAllDescendants looks at a process and its child, of which
-// each has 16 MiB of its own.
+// each has 16 MiB to itself.
 func TestSampler_AddsTheMemoryOfAllDescendants(t *testing.T) {
 	t.Parallel()
 	const (

@@ -122,12 +122,12 @@ func TestService_HidesAUserFromOneSide(t *testing.T) {
 func TestService_RunsUntilItsInputEnds(t *testing.T) {
 	t.Setenv(tokenVariable, token)
 	input, lifeline := io.Pipe()
-	output, said := io.Pipe()
+	reader, writer := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(t.Context(), []string{"-apps", "2", "-users", "5", "-latency", "20ms", "-cap", "3"}, input, said)
+		ended <- run(t.Context(), []string{"-apps", "2", "-users", "5", "-latency", "20ms", "-cap", "3"}, input, writer)
 	}()
-	address, err := bufio.NewReader(output).ReadString('\n')
+	address, err := bufio.NewReader(reader).ReadString('\n')
 	require.NoError(t, err)
 
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address[:len(address)-1]+"/baseline/2/scim/v2/Users", nil)

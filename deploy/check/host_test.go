@@ -88,7 +88,7 @@ func TestHost_WritesToVolumesOnly(t *testing.T) {
 	pod, container := w.template.Spec, w.container(t)
 	require.Equal(t, new(true), container.SecurityContext.ReadOnlyRootFilesystem)
 
-	// Each replica has a volume of its own that outlives its pod. The directory in it
+	// Each replica has a separate volume that outlives its pod. The directory in it
 	// is made by the host, for itself alone.
 	state, inside := mounted(t, container, flag(t, container.Args, "state-dir"))
 	require.NotEmpty(t, inside)
@@ -131,7 +131,7 @@ func TestReplicas_AreSeparateHosts(t *testing.T) {
 
 	service := the[*corev1.Service](t, w.objects)
 	require.Equal(t, service.Name, set.Spec.ServiceName)
-	require.Equal(t, corev1.ClusterIPNone, service.Spec.ClusterIP, "the service of a StatefulSet has no address of its own")
+	require.Equal(t, corev1.ClusterIPNone, service.Spec.ClusterIP, "the service of a StatefulSet has no cluster address")
 	require.True(t, labels.SelectorFromSet(service.Spec.Selector).Matches(labels.Set(w.template.Labels)))
 }
 
@@ -143,7 +143,7 @@ func TestProbes_MatchTheListenAddress(t *testing.T) {
 	port := container.Ports[0]
 	require.Equal(t, "0.0.0.0:9400", flag(t, container.Args, "listen"))
 	require.Equal(t, int32(9400), port.ContainerPort)
-	require.Contains(t, container.Args, "--listen-any", "the host serves other machines only if it is told to")
+	require.Contains(t, container.Args, "--listen-any", "the host serves other machines only with this flag")
 	require.Equal(t, intstr.FromString(port.Name), container.LivenessProbe.HTTPGet.Port)
 	require.Equal(t, "/healthz", container.LivenessProbe.HTTPGet.Path)
 	require.Equal(t, intstr.FromString(port.Name), container.ReadinessProbe.HTTPGet.Port)

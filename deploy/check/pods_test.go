@@ -149,13 +149,13 @@ func TestPods_ReferToWhatExists(t *testing.T) {
 			}
 		}
 		for secret, its := range secrets {
-			require.True(t, used[secret], "%s: nobody uses secret %s", name, secret)
+			require.True(t, used[secret], "%s: nothing uses secret %s", name, secret)
 			for _, key := range its {
 				require.Empty(t, validation.IsConfigMapKey(key), name)
 			}
 		}
 		for configMap := range configMaps {
-			require.True(t, used[configMap], "%s: nobody uses configuration %s", name, configMap)
+			require.True(t, used[configMap], "%s: nothing uses configuration %s", name, configMap)
 		}
 	}
 }

@@ -30,8 +30,8 @@ func programsIn(text string) []string {
 	return slices.Compact(found)
 }
 
-// listed is what the go command says of a package.
-type listed struct {
+// goPackage is what the go command reports of a package.
+type goPackage struct {
 	Dir, Name, ImportPath string
 	Standard              bool
 	Module                *struct{ Main bool }
@@ -39,16 +39,16 @@ type listed struct {
 }
 
 // list asks the go command about packages of the main module, for Linux.
-func list(t *testing.T, arguments ...string) []listed {
+func list(t *testing.T, arguments ...string) []goPackage {
 	t.Helper()
 	arguments = append([]string{"-C", root, "list", "-json=Dir,Name,ImportPath,Standard,Module,GoFiles,EmbedFiles"}, arguments...)
 	cmd := exec.CommandContext(t.Context(), "go", arguments...) //nolint:gosec // Fixed arguments.
 	cmd.Env = append(cmd.Environ(), "GOOS=linux", "CGO_ENABLED=0")
 	out, err := cmd.Output()
 	require.NoError(t, err)
-	var packages []listed
+	var packages []goPackage
 	for decoder := json.NewDecoder(strings.NewReader(string(out))); decoder.More(); {
-		var one listed
+		var one goPackage
 		require.NoError(t, decoder.Decode(&one))
 		packages = append(packages, one)
 	}

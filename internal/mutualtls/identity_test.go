@@ -60,7 +60,7 @@ func TestIdentity_TrustsTheOtherSideOnly(t *testing.T) {
 
 	for name, c := range map[string]struct {
 		server, client         *tls.Config
-		serverSays, clientSays string // what they say; "" for nothing
+		serverSays, clientSays string // what they report; "" for nothing
 	}{
 		"a host and its plugin":                 {serves, trusting(t, host, plugin), "", ""},
 		"a plugin that calls its host":          {trusting(t, host, plugin), serves, "", ""},

@@ -42,7 +42,7 @@ func serveHere[T field.Configurable](
 		return nil, err
 	}
 	// It is not by its process that this plugin is known to be there.
-	reattach.ReattachFunc = func() (pluginrunner.AttachedRunner, error) { return attached{gone}, nil }
+	reattach.ReattachFunc = func() (pluginrunner.AttachedRunner, error) { return attachedRunner{gone}, nil }
 	protocol, err := goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig: plugin.Handshake,
 		// Nothing is negotiated where a client attaches.
@@ -79,16 +79,16 @@ func (h *here) Kill() { h.end() }
 // Exited is closed when nothing is served any more.
 func (h *here) Exited() <-chan struct{} { return h.gone }
 
-// attached is what is served here, as go-plugin knows a process.
-type attached struct{ gone <-chan struct{} }
+// attachedRunner is what is served here, as go-plugin knows a process.
+type attachedRunner struct{ gone <-chan struct{} }
 
-func (a attached) Wait(context.Context) error { <-a.gone; return nil }
-func (attached) Kill(context.Context) error   { return nil }
-func (attached) ID() string                   { return "in process" }
-func (attached) PluginToHost(network, address string) (string, string, error) {
+func (a attachedRunner) Wait(context.Context) error { <-a.gone; return nil }
+func (attachedRunner) Kill(context.Context) error   { return nil }
+func (attachedRunner) ID() string                   { return "in process" }
+func (attachedRunner) PluginToHost(network, address string) (string, string, error) {
 	return network, address, nil
 }
 
-func (attached) HostToPlugin(network, address string) (string, string, error) {
+func (attachedRunner) HostToPlugin(network, address string) (string, string, error) {
 	return network, address, nil
 }

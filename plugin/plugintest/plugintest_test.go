@@ -84,7 +84,7 @@ func checked(t *testing.T, subject conformance.Subject) *conformance.Report {
 	return report
 }
 
-// failed are the checks that failed, with what they say.
+// failed are the checks that failed, with their sentences.
 func failed(report *conformance.Report) (names []string, sentences string) {
 	for _, outcome := range report.Checks {
 		if outcome.Result == conformance.Failed {
@@ -102,7 +102,7 @@ var ofProcesses = []habit{
 }
 
 // TestChecks_FailABadHabit has connectors that do one thing that they must not, and
-// wants that one check to fail, and to say why. Those that need no process of their own
+// wants that one check to fail, and to report why. Those that need no separate process
 // have one in TestLongChecks_FailABadHabit.
 func TestChecks_FailABadHabit(t *testing.T) {
 	t.Parallel()

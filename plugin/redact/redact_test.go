@@ -114,7 +114,7 @@ func TestBlank_BlanksPlantedSecrets(t *testing.T) {
 	redactor := redact.Of(secret)
 	for _, planted := range canary.Planted(secret) {
 		if strings.Contains(planted, secret[:len(secret)*2/3]) && !strings.Contains(planted, secret) || planted == strings.ToUpper(secret) {
-			continue // half of it, or in capitals, nobody writes by accident
+			continue // half of it, or in capitals, is not written by accident
 		}
 		require.NotEmpty(t, canary.Find([]byte(planted), secret))
 		require.Empty(t, canary.Find([]byte(redactor.Blank(planted)), secret), planted)

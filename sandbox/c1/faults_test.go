@@ -112,7 +112,7 @@ func TestFault_StallsAnUpload(t *testing.T) {
 				defer close(sent)
 				for i := 0; i < size; i += 512 << 10 {
 					if stream.Send(data(content[i:i+512<<10])) != nil {
-						break // The answer tells why.
+						break // The answer holds the reason.
 					}
 					sent <- i
 				}

@@ -61,8 +61,8 @@ func (s *Server) authenticate(ctx context.Context, method string) (*client, erro
 // hostIDs is what every message but an upload's has.
 type hostIDs interface{ GetHostId() string }
 
-// validated is what protoc-gen-validate gives each message.
-type validated interface{ ValidateAll() error }
+// validator is what protoc-gen-validate gives each message.
+type validator interface{ ValidateAll() error }
 
 func (s *Server) interceptUnary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 	method := path.Base(info.FullMethod)
@@ -74,7 +74,7 @@ func (s *Server) interceptUnary(ctx context.Context, request any, info *grpc.Una
 	if of, ok := request.(hostIDs); ok {
 		host = of.GetHostId()
 	}
-	if message, ok := request.(validated); ok {
+	if message, ok := request.(validator); ok {
 		if err := message.ValidateAll(); err != nil {
 			return nil, s.breach(codes.InvalidArgument, c.name, host, "", method+": "+err.Error())
 		}
@@ -172,14 +172,14 @@ func (v *service) Hello(ctx context.Context, request *v1.BatonServiceHelloReques
 	return &v1.BatonServiceHelloResponse{}, nil
 }
 
-// greeted checks that the host said hello before it asks for work.
+// greeted checks that the host sent Hello before it asks for work.
 func (s *Server) greeted(method string, c *client, host string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.greeted[host] {
 		return nil
 	}
-	return s.breachLocked(codes.FailedPrecondition, c.name, host, "", method+": the host did not say hello first")
+	return s.breachLocked(codes.FailedPrecondition, c.name, host, "", method+": the host did not send Hello first")
 }
 
 func (v *service) GetTask(ctx context.Context, request *v1.BatonServiceGetTaskRequest) (*v1.BatonServiceGetTaskResponse, error) {

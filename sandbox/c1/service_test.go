@@ -124,7 +124,7 @@ func TestProtocol_RefusesAndRecordsABreach(t *testing.T) {
 			_ = r.send(ctx, r.metadata(task))
 			return r.finish(ctx, task)
 		}, codes.FailedPrecondition, "without an eof"},
-		"an end that says nothing": {func(r *remote, ctx context.Context, task string) error {
+		"an end without a result": {func(r *remote, ctx context.Context, task string) error {
 			_, err := r.rpc.FinishTask(ctx, v1.BatonServiceFinishTaskRequest_builder{HostId: r.host, TaskId: task}.Build())
 			return err
 		}, codes.InvalidArgument, "FinalState"},
@@ -135,7 +135,7 @@ func TestProtocol_RefusesAndRecordsABreach(t *testing.T) {
 		"work before hello": {func(r *remote, ctx context.Context, task string) error {
 			_, err := r.on("host-b").getTask(ctx)
 			return err
-		}, codes.FailedPrecondition, "say hello first"},
+		}, codes.FailedPrecondition, "send Hello first"},
 		"a hello for a full sync": {func(r *remote, ctx context.Context, task string) error { return r.hello(ctx, task) }, codes.FailedPrecondition, "does not ask for a hello"},
 		"a hello for a short id":  {func(r *remote, ctx context.Context, task string) error { return r.hello(ctx, task[1:]) }, codes.InvalidArgument, "27 letters"},
 		"a hello without metadata": {func(r *remote, ctx context.Context, task string) error {

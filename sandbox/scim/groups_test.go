@@ -84,7 +84,7 @@ func TestGroups_AreServedWithTheirMembers(t *testing.T) {
 		})
 	}
 
-	t.Run("without saying what a member is", func(t *testing.T) {
+	t.Run("without the types of members", func(t *testing.T) {
 		t.Parallel()
 		service := start(t, scim.Options{Accounts: 1, Groups: 1, OmitMemberTypes: true})
 		var group wireGroup

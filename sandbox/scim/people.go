@@ -16,7 +16,7 @@ import (
 // One person in ten is inactive. Among the first twenty, and among every twenty
 // after them, each odd kind occurs: no e-mail address, several of them, a user
 // name that is no address, only a display name, only the parts of a name, only a
-// given name, nothing said about being active, a name that is not ASCII, no
+// given name, nothing sent about being active, a name that is not ASCII, no
 // role, several roles.
 //
 // It fails if the count is negative.
@@ -79,7 +79,7 @@ func (c *casting) person(number int) Account {
 	return account
 }
 
-// login is a name for addresses: ASCII, and nobody else's.
+// login is a name for addresses: ASCII, and no other person's.
 func (c *casting) login(name fullName) string {
 	login := name.given.ascii + "." + name.family.ascii
 	c.logins[login]++

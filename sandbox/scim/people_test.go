@@ -114,7 +114,7 @@ func TestPeople_IncludeEveryOddKindFromTwentyOn(t *testing.T) {
 	t.Parallel()
 	kinds := map[string]func(scim.Account) bool{
 		"inactive":          func(a scim.Account) bool { return !a.Active },
-		"active not said":   func(a scim.Account) bool { return a.OmitActive },
+		"active not sent":   func(a scim.Account) bool { return a.OmitActive },
 		"no e-mail":         func(a scim.Account) bool { return len(a.Emails) == 0 && isAddress(a.UserName) },
 		"nothing like one":  func(a scim.Account) bool { return len(a.Emails) == 0 && !isAddress(a.UserName) },
 		"several e-mails":   func(a scim.Account) bool { return len(a.Emails) > 1 },
@@ -145,7 +145,7 @@ func TestPeople_OneInTenIsInactive(t *testing.T) {
 	for _, account := range people(t, "fullstory", 1, 1000) {
 		if !account.Active {
 			inactive++
-			require.False(t, account.OmitActive, "the service says so")
+			require.False(t, account.OmitActive, "the service sends it")
 		}
 	}
 	require.Equal(t, 100, inactive)

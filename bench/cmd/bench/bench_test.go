@@ -61,9 +61,9 @@ func programs(product string) []string { return []string{"-product", product, "-
 func TestBench_WritesNoTableIfASideFails(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ script, says string }{
-		"it says so":          {"echo the reason >&2; exit 3", "baton-host ended with status 3: the reason"},
-		"it says all is well": {"exit 0", "baton-host wrote no sync file"},
-		"its file is none":    {`echo no sync file > bench.c1z`, "reading what was written"},
+		"it reports why":     {"echo the reason >&2; exit 3", "baton-host ended with status 3: the reason"},
+		"it reports success": {"exit 0", "baton-host wrote no sync file"},
+		"its file is none":   {`echo no sync file > bench.c1z`, "reading what was written"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -64,7 +64,7 @@ func fullRows() []row {
 	}
 }
 
-// quickRows are small: their ratios have much of the start in them, and say little
+// quickRows are small: their ratios have much of the start in them, and mean little
 // about the full ones.
 func quickRows() []row {
 	const ms20 = 20 * time.Millisecond

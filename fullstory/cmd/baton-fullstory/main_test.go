@@ -50,7 +50,7 @@ type outcome struct {
 	err            error
 }
 
-// run runs the program in a directory of its own and with nothing in its
+// run runs the program in a separate directory and with nothing in its
 // environment but env.
 func run(t *testing.T, env []string, args ...string) *outcome {
 	t.Helper()
@@ -101,7 +101,7 @@ func readSyncFile(t *testing.T, path string) map[string]*v2.Resource {
 	return accounts
 }
 
-// TestSync runs the program as the user guide says and compares the file with
+// TestSync runs the program as the user guide describes and compares the file with
 // the people of the organization.
 func TestSync(t *testing.T) {
 	t.Parallel()
@@ -140,7 +140,7 @@ func requireAccount(t *testing.T, person sandbox.Account, account *v2.Resource) 
 
 	status := v2.Status_RESOURCE_STATUS_DISABLED
 	switch {
-	case person.OmitActive: // the service says it of others
+	case person.OmitActive: // the service sends it for others
 		status = v2.Status_RESOURCE_STATUS_UNSPECIFIED
 	case person.Active:
 		status = v2.Status_RESOURCE_STATUS_ENABLED
@@ -164,7 +164,7 @@ func requireAccount(t *testing.T, person sandbox.Account, account *v2.Resource) 
 	}
 }
 
-// TestSync_RefusesWrongSettings: what is wrong is said in a sentence and by the exit status.
+// TestSync_RefusesWrongSettings: what is wrong is reported in a sentence and by the exit status.
 func TestSync_RefusesWrongSettings(t *testing.T) {
 	t.Parallel()
 	baseURL, _ := organization(t, 3)
