@@ -126,7 +126,7 @@ func TestCharset(t *testing.T) {
 	for name, c := range map[string]struct {
 		contentType, body string
 		code              codes.Code
-		says              string
+		message           string
 	}{
 		"not declared":                            {"application/json", latin1, codes.DataLoss, "not valid UTF-8"},
 		"no content type":                         {"", latin1, codes.DataLoss, "not valid UTF-8"},
@@ -170,7 +170,7 @@ func TestCharset(t *testing.T) {
 			t.Parallel()
 			st := listFails(t, serve(http.StatusOK, c.contentType, c.body))
 			require.Equal(t, c.code, st.Code(), st.Message())
-			require.Contains(t, st.Message(), c.says)
+			require.Contains(t, st.Message(), c.message)
 		})
 	}
 

@@ -114,14 +114,14 @@ func TestConfirmingPass(t *testing.T) {
 func TestList_Unstable(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		hook func(a *app, r listRequest)
-		says string
+		hook    func(a *app, r listRequest)
+		message string
 	}{
 		"P14 one goes, one comes, for each page": {
 			hook: func(a *app, r listRequest) {
 				a.ids = append(slices.Delete(a.ids, 0, 1), fmt.Sprintf("new-%d", r.number))
 			},
-			says: "the last time: a page did not begin where the one before ended",
+			message: "the last time: a page did not begin where the one before ended",
 		},
 		"P14 two change places, in each pass": {
 			hook: func(a *app, r listRequest) {
@@ -129,7 +129,7 @@ func TestList_Unstable(t *testing.T) {
 					a.ids[20], a.ids[180] = a.ids[180], a.ids[20]
 				}
 			},
-			says: "the last time: a user was on two pages",
+			message: "the last time: a user was on two pages",
 		},
 		"P5 the total changes for each page": {
 			hook: func(a *app, r listRequest) {
@@ -137,7 +137,7 @@ func TestList_Unstable(t *testing.T) {
 					a.ids = append(a.ids, fmt.Sprintf("new-%d", r.number))
 				}
 			},
-			says: "the last time: the number of users changed",
+			message: "the last time: the number of users changed",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestList_Unstable(t *testing.T) {
 			st := listFails(t, a)
 			require.Equal(t, codes.Aborted, st.Code())
 			require.Contains(t, st.Message(), "changed while it was read, 3 times in a row")
-			require.Contains(t, st.Message(), c.says)
+			require.Contains(t, st.Message(), c.message)
 		})
 	}
 }
@@ -285,8 +285,8 @@ func TestCursor(t *testing.T) {
 		require.Equal(t, "c/1001", a.requests[10].http.URL.Query().Get("cursor"))
 	})
 	for title, c := range map[string]struct {
-		next func(at, following int) string
-		says string
+		next    func(at, following int) string
+		message string
 	}{
 		"a cursor names itself":          {func(at, _ int) string { return fmt.Sprintf("c/%d", max(at, 101)) }, "as the cursor of the next page, one it had named before"},
 		"cursors go round in a circle":   {func(_, following int) string { return fmt.Sprintf("c/%d", (following-1)%200+1) }, "go round in a circle"},
@@ -296,7 +296,7 @@ func TestCursor(t *testing.T) {
 		t.Run("P15 "+title, func(t *testing.T) {
 			t.Parallel()
 			st := listFails(t, byCursor(newApp(450), c.next))
-			require.Contains(t, st.Message(), c.says)
+			require.Contains(t, st.Message(), c.message)
 		})
 	}
 	t.Run("P15 pages without users for ever", func(t *testing.T) {
@@ -308,7 +308,7 @@ func TestCursor(t *testing.T) {
 		}
 		require.Contains(t, listFails(t, a).Message(), "sent 100 pages without users")
 	})
-	for scimType, says := range map[string]string{
+	for scimType, message := range map[string]string{
 		"expiredCursor": "its cursor expired",
 		"invalidCursor": "does not accept the cursor that it gave itself",
 		"invalidCount":  "refuses pages of 100 users",
@@ -325,7 +325,7 @@ func TestCursor(t *testing.T) {
 				}
 				paged.ServeHTTP(w, r)
 			}))))
-			require.Contains(t, requireFailure(t, err).Message(), says)
+			require.Contains(t, requireFailure(t, err).Message(), message)
 		})
 	}
 }

@@ -108,7 +108,7 @@ func TestResponse_Refused(t *testing.T) {
 	for name, c := range map[string]struct {
 		handler http.Handler
 		code    codes.Code
-		says    []string
+		message []string
 	}{
 		"H2 200 with HTML":                {serve(200, "text/html", html), codes.FailedPrecondition, []string{"web page (HTML)", lookAtURL, "/scim/v2"}},
 		"H2 200 with HTML called JSON":    {serve(200, "application/json", "\n"+html), codes.FailedPrecondition, []string{"web page (HTML)", lookAtURL}},
@@ -159,8 +159,8 @@ func TestResponse_Refused(t *testing.T) {
 			_, _, err := listOnce(t.Context(), connector, "")
 			st := requireFailure(t, err)
 			require.Equal(t, c.code, st.Code(), st.Message())
-			for _, says := range c.says {
-				require.Contains(t, st.Message(), says)
+			for _, message := range c.message {
+				require.Contains(t, st.Message(), message)
 			}
 			require.NotContains(t, st.Message(), "hidden-words", "a body is not repeated")
 			require.NotContains(t, st.Message(), "\n")

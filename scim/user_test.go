@@ -290,9 +290,9 @@ func TestUserVersion(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		users []string
-		says  string
-		count int64
+		users   []string
+		message string
+		count   int64
 	}{
 		"U3 active is neither":     {[]string{`{"id":"1","userName":"a","active":"maybe"}`, `{"id":"2","active":"maybe"}`, `{"id":"3","active":true}`}, "neither true nor false", 2},
 		"U17 listed twice":         {[]string{`{"id":"1","userName":"a","title":"maybe"}`, `{"id":"1","title":"VP"}`}, "listed twice with different attributes", 1},
@@ -305,12 +305,12 @@ func TestWarnings(t *testing.T) {
 			ctx := ctxzap.ToContext(t.Context(), zap.New(core))
 			_, _, err := listOnce(ctx, newConnector(t, start(t, userList(c.users...))), "")
 			require.NoError(t, err)
-			if c.says == "" {
+			if c.message == "" {
 				require.Empty(t, logged.All())
 				return
 			}
 			require.Len(t, logged.All(), 1)
-			require.Contains(t, logged.All()[0].Message, c.says)
+			require.Contains(t, logged.All()[0].Message, c.message)
 			require.Equal(t, map[string]any{"resources": c.count}, logged.All()[0].ContextMap())
 		})
 	}

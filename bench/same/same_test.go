@@ -76,8 +76,8 @@ func TestDiffer_FindsEveryDifferenceOfAnAccount(t *testing.T) {
 	t.Parallel()
 	theirs := []same.File{fileOf(t, "user", ada())}
 	for name, c := range map[string]struct {
-		change func(*person)
-		says   string
+		change  func(*person)
+		message string
 	}{
 		"none":           {func(*person) {}, ""},
 		"kept elsewhere": {func(p *person) { p.inTrait = true }, ""},
@@ -96,11 +96,11 @@ func TestDiffer_FindsEveryDifferenceOfAnAccount(t *testing.T) {
 			changed := ada()
 			c.change(&changed)
 			err := same.Differ(fileOf(t, "app01.user", changed), []string{"app01.user"}, theirs)
-			if c.says == "" {
+			if c.message == "" {
 				require.NoError(t, err)
 				return
 			}
-			require.ErrorContains(t, err, c.says)
+			require.ErrorContains(t, err, c.message)
 		})
 	}
 }
@@ -119,7 +119,7 @@ func TestDiffer_ComparesEachAppWithItsBaseline(t *testing.T) {
 
 func TestDiffer_RefusesAFileWithoutAFullSync(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ path, says string }{
+	for name, c := range map[string]struct{ path, message string }{
 		"none":       {filepath.Join(t.TempDir(), "none.c1z"), "none.c1z"},
 		"unfinished": {write(t, "user", connectorstore.SyncTypeFull, false, ada()), "no finished sync"},
 		"not full":   {write(t, "user", connectorstore.SyncTypeResourcesOnly, true, ada()), "is not full"},
@@ -127,7 +127,7 @@ func TestDiffer_RefusesAFileWithoutAFullSync(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := same.Files(t.Context(), []string{c.path}, t.TempDir())
-			require.ErrorContains(t, err, c.says)
+			require.ErrorContains(t, err, c.message)
 		})
 	}
 }

@@ -59,8 +59,8 @@ func TestIdentity_TrustsTheOtherSideOnly(t *testing.T) {
 	require.NoError(t, err)
 
 	for name, c := range map[string]struct {
-		server, client         *tls.Config
-		serverSays, clientSays string // what they report; "" for nothing
+		server, client           *tls.Config
+		serverError, clientError string // what they report; "" for nothing
 	}{
 		"a host and its plugin":                 {serves, trusting(t, host, plugin), "", ""},
 		"a plugin that calls its host":          {trusting(t, host, plugin), serves, "", ""},
@@ -75,8 +75,8 @@ func TestIdentity_TrustsTheOtherSideOnly(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ofServer, ofClient := meet(t, c.server, c.client)
-			requireWords(t, ofServer, c.serverSays)
-			requireWords(t, ofClient, c.clientSays)
+			requireWords(t, ofServer, c.serverError)
+			requireWords(t, ofClient, c.clientError)
 		})
 	}
 }

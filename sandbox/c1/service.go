@@ -127,8 +127,8 @@ func (s *Server) breachLocked(code codes.Code, client, host, taskID, why string)
 	return status.Error(code, why)
 }
 
-// held returns the task if the client and the host hold its lease. s.mu is held.
-func (s *Server) held(method, client, host, taskID string) (*task, error) {
+// leasedTask returns the task if the client and the host hold its lease. s.mu is held.
+func (s *Server) leasedTask(method, client, host, taskID string) (*task, error) {
 	t := s.tasks[taskID]
 	if t == nil || t.outcome.Client != client || !t.given[host] {
 		return nil, s.breachLocked(codes.NotFound, client, host, taskID, method+": the task was never given to this client and host")
@@ -153,7 +153,7 @@ func (v *service) Hello(ctx context.Context, request *v1.BatonServiceHelloReques
 		return nil, s.breachLocked(codes.InvalidArgument, c.name, host, id, "Hello: the task id is not 27 letters and digits")
 	}
 	if id != "" {
-		t, err := s.held("Hello", c.name, host, id)
+		t, err := s.leasedTask("Hello", c.name, host, id)
 		if err != nil {
 			return nil, err
 		}
@@ -215,7 +215,7 @@ func (v *service) Heartbeat(ctx context.Context, request *v1.BatonServiceHeartbe
 	defer s.mu.Unlock()
 	answer := v1.BatonServiceHeartbeatResponse_builder{NextHeartbeat: durationpb.New(s.opts.NextHeartbeat)}
 	for _, id := range append([]string{request.GetTaskId()}, request.GetTaskIds()...) {
-		t, err := s.held("Heartbeat", c.name, host, id)
+		t, err := s.leasedTask("Heartbeat", c.name, host, id)
 		if err != nil {
 			return nil, err
 		}
@@ -233,7 +233,7 @@ func (v *service) FinishTask(ctx context.Context, request *v1.BatonServiceFinish
 	s, c, host, id := v.server, caller(ctx), request.GetHostId(), request.GetTaskId()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, err := s.held("FinishTask", c.name, host, id)
+	t, err := s.leasedTask("FinishTask", c.name, host, id)
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,7 @@ func programs(product string) []string { return []string{"-product", product, "-
 
 func TestBench_WritesNoTableIfASideFails(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ script, says string }{
+	for name, c := range map[string]struct{ script, message string }{
 		"it reports why":     {"echo the reason >&2; exit 3", "baton-host ended with status 3: the reason"},
 		"it reports success": {"exit 0", "baton-host wrote no sync file"},
 		"its file is none":   {`echo no sync file > bench.c1z`, "reading what was written"},
@@ -74,7 +74,7 @@ func TestBench_WritesNoTableIfASideFails(t *testing.T) {
 			stdout, stderr, err := measured(t, append(programs(product), "-rows", "1x5", "-n", "1")...)
 			require.Error(t, err)
 			require.Equal(t, "exit status 1", err.Error())
-			require.Contains(t, stderr, c.says)
+			require.Contains(t, stderr, c.message)
 			require.Empty(t, stdout)
 		})
 	}
@@ -83,8 +83,8 @@ func TestBench_WritesNoTableIfASideFails(t *testing.T) {
 func TestFlags_RefusesImpossibleOnes(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		args []string
-		says string
+		args    []string
+		message string
 	}{
 		"an unknown row":              {[]string{"-only", "3x3"}, `no row "3x3"`},
 		"a row that is none":          {[]string{"-rows", "many"}, `"many" is no row`},
@@ -97,7 +97,7 @@ func TestFlags_RefusesImpossibleOnes(t *testing.T) {
 			t.Parallel()
 			stdout, stderr, err := measured(t, c.args...)
 			require.Error(t, err)
-			require.Contains(t, stderr, c.says)
+			require.Contains(t, stderr, c.message)
 			require.Empty(t, stdout)
 		})
 	}

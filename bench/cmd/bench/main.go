@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err != nil {
 		return err
 	}
-	rows, err := o.chosen()
+	rows, err := o.selectedRows()
 	if err != nil {
 		return err
 	}

@@ -86,8 +86,8 @@ func names(rows []row) []string {
 	return names
 }
 
-// chosen is the rows that the flags ask for.
-func (o *options) chosen() ([]row, error) {
+// selectedRows returns the rows that the flags ask for.
+func (o *options) selectedRows() ([]row, error) {
 	rows := fullRows()
 	switch {
 	case o.sizes != "":

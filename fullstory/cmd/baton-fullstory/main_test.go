@@ -175,7 +175,7 @@ func TestSync_RefusesWrongSettings(t *testing.T) {
 	const where = "In Fullstory both are under Settings > Account Management > SSO"
 	for name, c := range map[string]struct {
 		baseURL, token string
-		says           []string
+		message        []string
 	}{
 		"wrong token":    {baseURL, token[:20], []string{"answered 401 Unauthorized", `"SCIM Token" (scim-token)`, where}},
 		"wrong path":     {baseURL + "/wrong", token, []string{"answered 404 Not Found", `"SCIM Base URL" (scim-base-url)`, where}},
@@ -192,8 +192,8 @@ func TestSync_RefusesWrongSettings(t *testing.T) {
 			// The SDK (v0.25.0) ends the process while it reports a failed sync: then
 			// the error is only in the log, where JSON escapes its quotation marks.
 			printed := strings.ReplaceAll(o.stderr.String()+o.stdout.String(), `\"`, `"`)
-			for _, says := range c.says {
-				require.Contains(t, printed, says)
+			for _, message := range c.message {
+				require.Contains(t, printed, message)
 			}
 		})
 	}
@@ -208,8 +208,8 @@ func TestCommands(t *testing.T) {
 		t.Parallel()
 		o := run(t, nil, "--help")
 		require.NoError(t, o.err)
-		for _, says := range []string{"--scim-base-url", "$BATON_SCIM_BASE_URL", "--scim-token", "$BATON_SCIM_TOKEN", "Settings > Account Management > SSO"} {
-			require.Contains(t, o.stdout.String(), says)
+		for _, message := range []string{"--scim-base-url", "$BATON_SCIM_BASE_URL", "--scim-token", "$BATON_SCIM_TOKEN", "Settings > Account Management > SSO"} {
+			require.Contains(t, o.stdout.String(), message)
 		}
 	})
 

@@ -19,8 +19,8 @@ import (
 // stopTimeout is how long a plugin may take to answer Stop.
 const stopTimeout = 10 * time.Second
 
-// here is a connector that is served from this process.
-type here struct {
+// localConnector is a connector that is served from this process.
+type localConnector struct {
 	connection
 	end  context.CancelFunc
 	gone <-chan struct{}
@@ -34,7 +34,7 @@ func serveHere[T field.Configurable](
 	schema field.Configuration,
 	newConnector cli.NewConnector[T],
 	options ...connectorrunner.Option,
-) (*here, error) {
+) (*localConnector, error) {
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
 	reattach, gone, err := plugin.InProcess(ctx, connectorName, version, schema, newConnector, options...)
 	if err != nil {
@@ -61,23 +61,23 @@ func serveHere[T field.Configurable](
 		end()
 		return nil, err
 	}
-	return &here{connection: connection{client, sessions}, end: end, gone: gone}, nil
+	return &localConnector{connection: connection{client, sessions}, end: end, gone: gone}, nil
 }
 
 // Stop asks, and ends the serving.
-func (h *here) Stop(ctx context.Context) error {
-	err := h.stop(ctx)
-	h.client.HangUp()
-	h.end()
-	<-h.gone
+func (c *localConnector) Stop(ctx context.Context) error {
+	err := c.stop(ctx)
+	c.client.HangUp()
+	c.end()
+	<-c.gone
 	return err
 }
 
 // Kill is for processes.
-func (h *here) Kill() { h.end() }
+func (c *localConnector) Kill() { c.end() }
 
 // Exited is closed when nothing is served any more.
-func (h *here) Exited() <-chan struct{} { return h.gone }
+func (c *localConnector) Exited() <-chan struct{} { return c.gone }
 
 // attachedRunner is what is served here, as go-plugin knows a process.
 type attachedRunner struct{ gone <-chan struct{} }
