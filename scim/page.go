@@ -76,7 +76,7 @@ func decodeList[T any](body []byte) (listHead, []T, error) {
 
 // list asks for the page at p: by its cursor if the server gave one, else by
 // index. What comes back may be any number of users; what that means is for the
-// listing to say.
+// listing to decide.
 //
 // Both startIndex and count are always sent: some servers list nothing without
 // them. Only a cursor takes the place of startIndex (RFC 9865 section 2).
