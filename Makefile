@@ -6,7 +6,7 @@ RELEASED := ./host/cmd/baton-host ./host/cmd/baton-host-explore ./fullstory/cmd/
 
 BINARIES := $(RELEASED) ./sandbox/cmd/baton-sandbox
 
-# Modules of their own. Those of connectors are built by tests as their authors
+# Separate modules. Those of connectors are built by tests as their authors
 # would build them: with what the main module pins, and nothing else.
 CONNECTORS := host/cmd/baton-host/testdata/baton-workspace host/cmd/baton-host/testdata/baton-workspace-plugin
 # What holds deploy/ against the libraries of those who will read it.
@@ -31,7 +31,7 @@ build: ## build the binaries into bin/
 	go build -trimpath -buildvcs=false -ldflags '-X main.version=$(VERSION)' -o bin/ $(BINARIES)
 
 # A process that is built with the race detector sleeps a second at its end, unless it is
-# told not to: with so many packages that is half a minute.
+# set not to: with so many packages that is half a minute.
 RACE := atexit_sleep_ms=0
 
 # Packages that are tested at the same time: two for each core, since many wait for
@@ -60,13 +60,13 @@ lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint,
 	@diff=$$($(TOOLS)/gofumpt -d .) && test -z "$$diff" || \
 		{ echo "$$diff"; echo "lint: these files are not formatted. Run: make fmt" >&2; exit 1; }
 	@$(TOOLS)/buf lint || \
-		{ echo "lint: mend the .proto files named above, then run: make proto" >&2; exit 1; }
+		{ echo "lint: fix the .proto files named above, then run: make proto" >&2; exit 1; }
 	@$(TOOLS)/golangci-lint run ./... || \
-		{ echo "lint: mend the findings above, then run: make lint" >&2; exit 1; }
+		{ echo "lint: fix the findings above, then run: make lint" >&2; exit 1; }
 	@go test ./docs/gen || \
-		{ echo "lint: an import breaks the order of docs/gen/order.go; the sentences above say which, and what to do" >&2; exit 1; }
+		{ echo "lint: an import breaks the order of docs/gen/order.go; the sentences above name it, and what to do" >&2; exit 1; }
 	@set -e; for module in $(CONNECTORS) $(DEPLOY); do (cd $$module && $(CURDIR)/$(TOOLS)/golangci-lint run ./...) || \
-		{ echo "lint: mend the findings in $$module, then run: make lint" >&2; exit 1; }; done
+		{ echo "lint: fix the findings in $$module, then run: make lint" >&2; exit 1; }; done
 
 # C1 hosts a connector in the form that the SDK's build tag turns on.
 .PHONY: lambda
@@ -96,7 +96,7 @@ fmt: $(TOOLS)/gofumpt ## format the Go code
 	$(TOOLS)/gofumpt -w .
 
 .PHONY: proto
-proto: $(PROTO_TOOLS) ## generate the Go code of the .proto files anew
+proto: $(PROTO_TOOLS) ## generate the Go code of the .proto files
 	$(TOOLS)/buf build
 	find proto -name '*.pb.go' -delete
 	$(TOOLS)/buf generate

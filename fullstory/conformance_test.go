@@ -12,7 +12,7 @@ import (
 	sandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
-func TestItConforms(t *testing.T) {
+func TestConnector_Conforms(t *testing.T) {
 	t.Parallel()
 	const token = "canary-c40d7a91e6b24f83"
 	service, err := sandbox.New(sandbox.Options{App: "fullstory", Accounts: 1234, Seed: 5, Token: token})

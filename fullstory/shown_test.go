@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// TestShownSettings: config_schema.json says what the user guide shows under
+// TestShownSettings: config_schema.json holds what the user guide shows under
 // Settings.
 func TestShownSettings(t *testing.T) {
 	t.Parallel()

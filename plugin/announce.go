@@ -53,7 +53,7 @@ func announce(certificate string) error {
 		from := bufio.NewReader(line)
 		handshake, err := from.ReadString('\n')
 		if err != nil {
-			return // go-plugin has said why on standard error.
+			return // go-plugin has written why to standard error.
 		}
 		_, _ = io.WriteString(host, withCertificate(handshake, certificate))
 		_, _ = io.Copy(host, from)

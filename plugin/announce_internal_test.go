@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTheHandshakeCarriesTheCertificate(t *testing.T) {
+func TestHandshake_CarriesTheCertificate(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ line, want string }{
 		"as go-plugin writes it":   {"1|1|unix|/tmp/p|grpc|\n", "1|1|unix|/tmp/p|grpc|CERT\n"},

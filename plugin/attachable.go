@@ -33,7 +33,7 @@ func serveAttachable(ctx context.Context, service *service) (*goplugin.ReattachC
 	reattach := make(chan *goplugin.ReattachConfig, 1)
 	gone := make(chan struct{})
 	config := serveConfig(service)
-	// What go-plugin says explains why it does not serve. Of its end it says that a
+	// What go-plugin logs explains why it does not serve. Of its end it logs that a
 	// listener was closed, which is what was wanted.
 	var words bytes.Buffer
 	config.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Warn, Output: &words})

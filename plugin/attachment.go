@@ -28,7 +28,7 @@ type Address struct {
 	Text string `json:"String"`
 }
 
-// attachmentOf is what go-plugin says of a plugin that it serves.
+// attachmentOf is what go-plugin reports of a plugin that it serves.
 func attachmentOf(reattach *goplugin.ReattachConfig) Attachment {
 	return Attachment{
 		Protocol:        reattach.Protocol,

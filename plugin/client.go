@@ -22,8 +22,8 @@ type Client struct {
 
 	broker *goplugin.GRPCBroker
 
-	mu      sync.Mutex
-	offered []*grpc.Server // serve session stores
+	mu     sync.Mutex
+	stores []*grpc.Server // serve session stores
 }
 
 // HangUp ends the connection, and what is served to the plugin beside it, whose sockets
@@ -31,10 +31,10 @@ type Client struct {
 func (c *Client) HangUp() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, server := range c.offered {
+	for _, server := range c.stores {
 		server.Stop()
 	}
-	c.offered = nil
+	c.stores = nil
 	_ = c.Conn.Close()
 }
 

@@ -12,7 +12,7 @@ import (
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
-// OfferSessions serves a session store to the plugin, and to nobody else, until the
+// OfferSessions serves a session store to the plugin, and to no other, until the
 // connection ends. It returns the request with where the store is
 // (Host.session_store_broker_id). The plugin has five seconds to dial it, so call
 // Configure with it at once. What is served logs to the context's logger; the
@@ -41,7 +41,7 @@ func (c *Client) serveSessions(ctx context.Context, store v1.BatonSessionService
 			server := grpc.NewServer(options...)
 			v1.RegisterBatonSessionServiceServer(server, store)
 			c.mu.Lock()
-			c.offered = append(c.offered, server)
+			c.stores = append(c.stores, server)
 			c.mu.Unlock()
 			close(serving)
 			return server

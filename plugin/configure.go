@@ -26,18 +26,18 @@ import (
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
-// configured is the connector that a configuration made.
-type configured struct {
+// instance is the connector that a configuration made.
+type instance struct {
 	connector types.ConnectorServer
-	offered   *offered
+	services  *hostServices
 	closeOnce sync.Once
 	closeErr  error
 }
 
 // close releases what the connector holds, once.
-func (c *configured) close(ctx context.Context) error {
+func (c *instance) close(ctx context.Context) error {
 	c.closeOnce.Do(func() {
-		defer c.offered.close()
+		defer c.services.close()
 		connector := c.connector
 		if wrapped, ok := connector.(*validatedOnce); ok {
 			connector = wrapped.ConnectorServer
@@ -56,7 +56,7 @@ func (c *configured) close(ctx context.Context) error {
 
 // configure builds the connector from a host's values. It returns nil and at
 // least one ERROR diagnostic where that is not possible.
-func (a *author[T]) configure(ctx context.Context, request *pluginv1.ConfigureRequest, dial dialer) (*configured, []*pluginv1.Diagnostic) {
+func (a *author[T]) configure(ctx context.Context, request *pluginv1.ConfigureRequest, dial dialer) (*instance, []*pluginv1.Diagnostic) {
 	if err := logging.SetLogLevel(request.GetHost().GetLogLevel()); err != nil {
 		return nil, []*pluginv1.Diagnostic{finding("", "the host asked for an unknown log level", err.Error())}
 	}
@@ -77,31 +77,31 @@ func (a *author[T]) configure(ctx context.Context, request *pluginv1.ConfigureRe
 		return nil, diagnostics
 	}
 
-	offered, diagnostic := a.accept(ctx, request.GetHost(), dial)
+	services, diagnostic := a.accept(ctx, request.GetHost(), dial)
 	if diagnostic != nil {
 		return nil, []*pluginv1.Diagnostic{diagnostic}
 	}
-	connector, err := a.build(ctx, decoded, authMethod, a.settle(values), offered)
+	connector, err := a.build(ctx, decoded, authMethod, a.sdkSettings(values), services)
 	if err != nil {
-		offered.close()
+		services.close()
 		summary := "the connector could not be built from this configuration"
 		return nil, []*pluginv1.Diagnostic{finding("", summary, redact.Request(request).Blank(message(err)))}
 	}
-	return &configured{connector: connector, offered: offered}, nil
+	return &instance{connector: connector, services: services}, nil
 }
 
 // build is what the SDK's command line does with a decoded configuration. Of the
 // options that the SDK knows for a connector, the token source and the egress policy
 // are of connectors that C1 hosts itself; and which resource types are synced is not
 // known yet: each sync may want others.
-func (a *author[T]) build(ctx context.Context, decoded T, authMethod string, settled settled, from *offered) (server types.ConnectorServer, err error) {
+func (a *author[T]) build(ctx context.Context, decoded T, authMethod string, settings sdkSettings, from *hostServices) (server types.ConnectorServer, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
 			server, err = nil, panicked(ctx, cause)
 		}
 	}()
-	server, validator, err := a.connect(from.surround(ctx, settled), decoded, cli.RunTimeOpts{
-		SelectedAuthMethod: authMethod, SessionStore: from.store(settled),
+	server, validator, err := a.connect(from.surround(ctx, settings), decoded, cli.RunTimeOpts{
+		SelectedAuthMethod: authMethod, SessionStore: from.store(settings),
 	})
 	if err != nil {
 		return nil, err
@@ -173,7 +173,7 @@ func decode[T field.Configurable](schema field.Configuration, values map[string]
 
 	// The decoder's messages quote values. Without the secrets it cannot quote
 	// one; if it is then content, the fault lies in a secret, and all that may
-	// be said is that.
+	// be reported is that.
 	open := maps.Clone(values)
 	for _, f := range schema.Fields {
 		if f.Secret {

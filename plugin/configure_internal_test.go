@@ -20,7 +20,7 @@ func (s *mapSettings[M]) GetInt(string) int                  { return 0 }
 func (s *mapSettings[M]) GetStringSlice(string) []string     { return nil }
 func (s *mapSettings[M]) GetStringMap(string) map[string]any { return nil }
 
-func TestAMapReachesTheAuthorAsWritten(t *testing.T) {
+func TestConfigure_DeliversAMapAsWritten(t *testing.T) {
 	t.Parallel()
 	schema := field.NewConfiguration([]field.SchemaField{
 		field.StringMapField("labels", field.WithDefaultValue(map[string]any{"default": "x"})), field.StringField("other"),

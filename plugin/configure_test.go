@@ -16,7 +16,7 @@ import (
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
-func TestConfigureGivesTheAuthorTypedValuesAndDefaults(t *testing.T) {
+func TestConfigure_DeliversTypedValuesAndDefaults(t *testing.T) {
 	t.Parallel()
 	client := start(t, "plain")
 	request := &pluginv1.ConfigureRequest{}
@@ -47,10 +47,10 @@ func TestConfigureGivesTheAuthorTypedValuesAndDefaults(t *testing.T) {
 	}, trait.GetProfile().AsMap()) //nolint:staticcheck // The trait's profile is what the connector filled.
 }
 
-// canary stands in every secret of the bad configurations below.
+// canary is in every secret of the bad configurations below.
 const canary = "c4n4ry/+ \"value\""
 
-func TestConfigureNamesTheFieldOfEveryFinding(t *testing.T) {
+func TestConfigure_NamesTheFieldOfEveryFinding(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		role    string
@@ -130,7 +130,7 @@ func TestConfigureNamesTheFieldOfEveryFinding(t *testing.T) {
 			request: `
 				values { key: "base-url" value { string_value: "https://panic.example.com" } }
 				secrets { key: "api-token" value { string_value: "tok-CANARY" } }`,
-			want: []string{": the connector could not be built from this configuration: it panicked: nobody has thought of (secret); the log has the stack"},
+			want: []string{": the connector could not be built from this configuration: it panicked: an oversight about (secret); the log has the stack"},
 		},
 		"the default group's field is missing": {
 			role: "groups",
@@ -186,7 +186,7 @@ func TestConfigureNamesTheFieldOfEveryFinding(t *testing.T) {
 	}
 }
 
-func TestConfigureMayBeTriedAgainUntilItSucceeds(t *testing.T) {
+func TestConfigure_CanBeRetriedUntilItSucceeds(t *testing.T) {
 	t.Parallel()
 	client := start(t, "plain")
 	require.NotEmpty(t, configure(t, client, &pluginv1.ConfigureRequest{}))
@@ -201,9 +201,9 @@ func TestConfigureMayBeTriedAgainUntilItSucceeds(t *testing.T) {
 	require.Equal(t, codes.FailedPrecondition, status.Code(err))
 }
 
-// TestAConnectorIsMadeAsOnTheSDKsCommandLine: what the SDK puts into the context, by
+// TestConnector_IsBuiltAsOnTheSDKsCommandLine: what the SDK puts into the context, by
 // its defaults and by those of its fields that an author has exported.
-func TestAConnectorIsMadeAsOnTheSDKsCommandLine(t *testing.T) {
+func TestConnector_IsBuiltAsOnTheSDKsCommandLine(t *testing.T) {
 	t.Parallel()
 	_, key, err := (&jwk.JWKEncryptionProvider{}).GenerateKey(t.Context())
 	require.NoError(t, err)
@@ -235,7 +235,7 @@ func TestAConnectorIsMadeAsOnTheSDKsCommandLine(t *testing.T) {
 	}
 }
 
-func TestConfigureTellsTheConnectorWhichGroupWasChosen(t *testing.T) {
+func TestConfigure_DeliversTheSelectedFieldGroup(t *testing.T) {
 	t.Parallel()
 	client := start(t, "groups")
 	request := &pluginv1.ConfigureRequest{Values: map[string]*pluginv1.Value{"auth-method": text("user"), "mode": text("fast")}}

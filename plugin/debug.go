@@ -36,27 +36,27 @@ func explainDebugFlag() {
 // debugVariable is the variable that the SDK's command line has for the flag.
 const debugVariable = "BATON_DEBUG_PLUGIN"
 
-// wantsDebug says that the flag is among the arguments, or set as a variable, and
+// wantsDebug reports whether the flag is among the arguments, or set as a variable, and
 // whether it is alone.
-func wantsDebug(args []string) (wanted, alone bool) {
-	wanted, _ = strconv.ParseBool(os.Getenv(debugVariable))
+func wantsDebug(args []string) (isSet, alone bool) {
+	isSet, _ = strconv.ParseBool(os.Getenv(debugVariable))
 	alone = true
 	for _, arg := range args {
 		switch arg {
 		case "--" + debugFlag, "--" + debugFlag + "=true":
-			wanted = true
+			isSet = true
 		default:
 			alone = false
 		}
 	}
-	return wanted, alone
+	return isSet, alone
 }
 
 // serveDebugger serves the contract to any number of hosts, one after the other, until a
 // person ends it. Each Configure makes a fresh connector.
 func serveDebugger(ctx context.Context, connectorName string, author connectorAuthor, alone bool) {
 	if !alone {
-		// Which one is not said: it may be a secret.
+		// Which one is not shown: it may be a secret.
 		fail("--%s (or %s) goes with no other argument: the configuration comes from the host that attaches", debugFlag, debugVariable)
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
@@ -64,7 +64,7 @@ func serveDebugger(ctx context.Context, connectorName string, author connectorAu
 	// The second signal ends the process as it would have without the first.
 	context.AfterFunc(ctx, stop)
 
-	// Nobody else may come in: MkdirTemp's directories are the user's own (0700).
+	// No other user may come in: MkdirTemp's directories are the user's own (0700).
 	sockets, err := os.MkdirTemp("", "baton-debug-")
 	if err != nil {
 		fail("a private directory for its socket: %v", err)

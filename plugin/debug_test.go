@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestDebugPluginStandsInTheHelpAndGoesAlone(t *testing.T) {
+func TestDebugPlugin_IsInTheHelpAndExclusive(t *testing.T) {
 	t.Parallel()
 	help, output := standAlone(t, "--help")
 	require.NoError(t, help.Run())

@@ -23,7 +23,7 @@ func describe(t *testing.T, role string) *pluginv1.Manifest {
 	return first.GetManifest()
 }
 
-func TestDescribeTellsTheAuthorsSchemaInTheWordsOfTheContract(t *testing.T) {
+func TestDescribe_ReturnsTheSchemaInTheTermsOfTheContract(t *testing.T) {
 	t.Parallel()
 	manifest := describe(t, "plain")
 	// A test binary carries no module versions; the host's tests see the SDK's
@@ -62,7 +62,7 @@ func TestDescribeTellsTheAuthorsSchemaInTheWordsOfTheContract(t *testing.T) {
 	require.Empty(t, cmp.Diff(want, manifest, protocmp.Transform()))
 }
 
-func TestDescribeOffersTheChoiceBetweenFieldGroups(t *testing.T) {
+func TestDescribe_OffersTheFieldGroups(t *testing.T) {
 	t.Parallel()
 	manifest := describe(t, "groups")
 	require.Nil(t, manifest.GetCapabilities(), "without a default connector the capabilities are not known yet")
@@ -75,9 +75,9 @@ func TestDescribeOffersTheChoiceBetweenFieldGroups(t *testing.T) {
 	require.Equal(t, []string{"token", "user"}, choice.GetRules().GetAllowedValues())
 }
 
-// TestEveryCapabilityOfTheSDKHasAName keeps the contract's enum complete when
+// TestCapabilities_HaveANameForEachOfTheSDK keeps the contract's enum complete when
 // the SDK's grows.
-func TestEveryCapabilityOfTheSDKHasAName(t *testing.T) {
+func TestCapabilities_HaveANameForEachOfTheSDK(t *testing.T) {
 	t.Parallel()
 	for _, name := range connectorv2.Capability_name {
 		require.Contains(t, pluginv1.Capability_value, name)

@@ -31,7 +31,7 @@ var connectorServices = []grpc.ServiceDesc{
 	connectorv2.TicketsService_ServiceDesc,
 }
 
-// gate stands in front of the connector, which exists only once the plugin is
+// gate is in front of the connector, which exists only once the plugin is
 // configured, while gRPC wants every service registered before it serves. It
 // also counts the calls inside, so that a stop can wait for them, and gives memory
 // back where a listing has ended and nothing follows it for a while.
@@ -47,7 +47,7 @@ type gate struct {
 	empty     chan struct{} // closed when stopped and inside is 0
 }
 
-// newGate has rest called where a listing has ended and nothing follows it. It says
+// newGate has rest called where a listing has ended and nothing follows it. It logs
 // whether it did something, which it then does again after a while at the earliest.
 func newGate(rest func() bool) *gate {
 	g := &gate{empty: make(chan struct{})}
@@ -95,7 +95,7 @@ func (g *gate) stop(ctx context.Context) {
 	}
 }
 
-// reset makes the gate as if nobody had opened or stopped it. Calls inside go on.
+// reset makes the gate as if it had never been opened or stopped. Calls inside go on.
 func (g *gate) reset() {
 	g.mu.Lock()
 	defer g.mu.Unlock()

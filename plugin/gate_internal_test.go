@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestAfterAListingAPluginRests: memory is given back where nothing follows the last
+// TestGate_ReleasesMemoryAfterAListing: memory is given back where nothing follows the last
 // page, and not in the middle of a listing, which would slow it down.
-func TestAfterAListingAPluginRests(t *testing.T) {
+func TestGate_ReleasesMemoryAfterAListing(t *testing.T) {
 	t.Parallel()
 	page := func(next string) *connectorv2.ResourcesServiceListResourcesResponse {
 		return connectorv2.ResourcesServiceListResourcesResponse_builder{NextPageToken: next}.Build()
@@ -62,8 +62,8 @@ func TestAfterAListingAPluginRests(t *testing.T) {
 	}
 }
 
-// TestTheLastPageWhileAnotherCallIsInside: that is waited for.
-func TestTheLastPageWhileAnotherCallIsInside(t *testing.T) {
+// TestGate_WaitsForOtherCallsAfterTheLastPage: that is waited for.
+func TestGate_WaitsForOtherCallsAfterTheLastPage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var rests atomic.Int32
@@ -84,8 +84,8 @@ func TestTheLastPageWhileAnotherCallIsInside(t *testing.T) {
 	})
 }
 
-// TestTheHeapIsMeasured: a name that this version of Go does not know would panic.
-func TestTheHeapIsMeasured(t *testing.T) {
+// TestHeap_IsMeasured: a name that this version of Go does not know would panic.
+func TestHeap_IsMeasured(t *testing.T) {
 	t.Parallel()
 	require.Greater(t, heapBytes(), uint64(100<<10))
 }

@@ -24,7 +24,7 @@ const MaxMessageBytes = 32 << 20
 const LifelineEnv = "BATON_PLUGIN_LIFELINE_FD"
 
 // HostPIDEnv names the environment variable that holds the host's process id, by
-// which a plugin tells whether its parent is still the host, and on Windows
+// which a plugin sees whether its parent is still the host, and on Windows
 // watches it.
 const HostPIDEnv = "BATON_PLUGIN_HOST_PID"
 

@@ -21,7 +21,7 @@ const (
 
 // giveMemoryBack returns to the system what a plugin that waits for its next call does
 // not need: after a listing, a process has twice the memory of one that is new, and
-// keeps it for minutes. A host has many that wait. It says whether there was any.
+// keeps it for minutes. A host has many that wait. It reports whether there was any.
 func giveMemoryBack() bool {
 	if heapBytes() < idleHeap {
 		return false

@@ -7,7 +7,7 @@ import "context"
 // returned is not used here.
 const returned = 0
 
-// Here nothing is judged: what the SDK says holds.
+// Here nothing is judged: what the SDK returns holds.
 
 func beingJudged() bool { return true }
 

@@ -15,12 +15,12 @@ import (
 const (
 	// judgedVariable marks the process of a sync whose parent judges it.
 	judgedVariable = "BATON_HOST_JUDGED"
-	// returned is the status with which such a process says that the SDK came
+	// returned is the status with which such a process reports that the SDK came
 	// back without an error. The SDK's own statuses are gRPC codes.
 	returned = 100
 )
 
-// beingJudged says that this process is a sync's own, and makes it die with the
+// beingJudged reports whether this process is a sync's own, and makes it die with the
 // one that judges it.
 func beingJudged() bool {
 	if os.Getenv(judgedVariable) == "" {
@@ -35,13 +35,13 @@ func beingJudged() bool {
 	return true
 }
 
-// judge runs this very command line in a process of its own and exits with a
-// status that tells whether the sync into the file came to its end.
+// judge runs this very command line in a separate process and exits with a
+// status that reports whether the sync into the file came to its end.
 //
 // When a sync fails, the SDK (v0.25.0) kills the process that it started for the
 // connector, and the goroutine that sees it go ends this one with status 0,
 // unless the goroutine with the error is faster. After a sync without error the
-// same happens. So a bare 0 says nothing: then the file decides.
+// same happens. So a bare 0 means nothing: then the file decides.
 func judge(ctx context.Context, path string) {
 	start := time.Now()
 	// The process dies with us when the kernel closes our end.

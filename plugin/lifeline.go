@@ -41,7 +41,7 @@ func followLifeline() error {
 
 // outliveSignals leaves the signals that ask a process to end to the host: a
 // terminal and systemd send them to every process of a group, while it is for the
-// host to say when the work in hand is over. They count if the host is gone.
+// host to decide when the work in hand is over. They count if the host is gone.
 func outliveSignals() {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGTERM, syscall.SIGHUP)

@@ -44,7 +44,7 @@ func (a *author[T]) manifest(ctx context.Context) (*pluginv1.Manifest, error) {
 }
 
 // SDKVersion is the version of the SDK's module in this binary. The SDK's own
-// constant is not used: in v0.25.0 it still says v0.24.6.
+// constant is not used: in v0.25.0 it is still v0.24.6.
 func SDKVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
@@ -58,8 +58,8 @@ func SDKVersion() string {
 	return ""
 }
 
-// defaultCapabilities are what the connector says it can do without
-// configuration, or nil where the author gave no option that tells.
+// defaultCapabilities are what the connector reports it can do without
+// configuration, or nil where the author gave no option for it.
 func defaultCapabilities(ctx context.Context, options []connectorrunner.Option) (*pluginv1.Capabilities, error) {
 	connector, err := defaultConnector(ctx, options)
 	if err != nil || connector == nil {

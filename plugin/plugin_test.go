@@ -147,7 +147,7 @@ type testConnector struct {
 
 func newTestConnector(_ context.Context, s *settings, opts *cli.ConnectorOpts) (connectorbuilder.ConnectorBuilderV2, []connectorbuilder.Opt, error) {
 	if s.BaseURL == panicURL {
-		panic("nobody has thought of " + s.APIToken)
+		panic("an oversight about " + s.APIToken)
 	}
 	if s.Mode == "slow" {
 		return nil, nil, status.Errorf(codes.InvalidArgument, "the app refuses %s at %s", s.APIToken, s.BaseURL)

@@ -18,12 +18,12 @@ import (
 	secretcanary "github.com/batonhost/baton-host/sandbox/canary"
 )
 
-// TestServingSaysNothingOfASecret reads what the SDK, gRPC and this package say by
+// TestServe_LogsNoSecret reads what the SDK, gRPC and this package log by
 // themselves in a plugin, at their chattiest and before any host blanks it.
-func TestServingSaysNothingOfASecret(t *testing.T) {
+func TestServe_LogsNoSecret(t *testing.T) {
 	t.Parallel()
 	const token = "tok-c4n4ry/9f8e7d+51c2 b60"
-	said := &buffer{}
+	output := &buffer{}
 	cmd := exec.Command(os.Args[0]) //nolint:gosec,noctx // The test's own binary, ended by Kill.
 	cmd.Env = []string{
 		roleVariable + "=plain", "HOME=" + t.TempDir(), "GORACE=" + os.Getenv("GORACE"),
@@ -33,13 +33,13 @@ func TestServingSaysNothingOfASecret(t *testing.T) {
 		HandshakeConfig:  plugin.Handshake,
 		VersionedPlugins: plugin.HostPlugins(),
 		Cmd:              cmd,
-		Stderr:           said,
-		SyncStdout:       said,
-		SyncStderr:       said,
+		Stderr:           output,
+		SyncStdout:       output,
+		SyncStderr:       output,
 		SkipHostEnv:      true,
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		GRPCDialOptions:  plugin.DialOptions(),
-		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: said}),
+		Logger:           hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: output}),
 	})
 	t.Cleanup(host.Kill)
 	protocol, err := host.Client()
@@ -78,10 +78,10 @@ func TestServingSaysNothingOfASecret(t *testing.T) {
 	host.Kill()
 
 	for _, planted := range secretcanary.Planted(token) {
-		require.NotEmpty(t, secretcanary.Find([]byte(said.String()+planted), token), "the search finds what is planted")
+		require.NotEmpty(t, secretcanary.Find([]byte(output.String()+planted), token), "the search finds what is planted")
 	}
-	require.Contains(t, said.String(), "PluginService", "the calls were logged")
-	require.Empty(t, secretcanary.Find([]byte(said.String()), token), said.String())
+	require.Contains(t, output.String(), "PluginService", "the calls were logged")
+	require.Empty(t, secretcanary.Find([]byte(output.String()), token), output.String())
 	require.Contains(t, answers.String(), "the app refuses (secret)")
 	require.Empty(t, secretcanary.Find([]byte(answers.String()), token), answers.String())
 }

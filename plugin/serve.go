@@ -24,7 +24,7 @@ import (
 // connector's configuration.
 type connectorAuthor interface {
 	manifest(ctx context.Context) (*pluginv1.Manifest, error)
-	configure(ctx context.Context, request *pluginv1.ConfigureRequest, dial dialer) (*configured, []*pluginv1.Diagnostic)
+	configure(ctx context.Context, request *pluginv1.ConfigureRequest, dial dialer) (*instance, []*pluginv1.Diagnostic)
 }
 
 // serve speaks the contract until the host ends it. It returns when the host
@@ -38,7 +38,7 @@ func serve(ctx context.Context, author connectorAuthor) {
 	}
 
 	// The logger keeps the real standard error, which go-plugin replaces later
-	// by a pipe of its own. The level is set again when the host configures.
+	// by a separate pipe. The level is set again when the host configures.
 	ctx, err := logging.Init(ctx, logging.WithLogFormat(logging.LogFormatJSON), logging.WithLogLevel("info"))
 	if err != nil {
 		fail("the logger: %v", err)
@@ -56,7 +56,7 @@ func serve(ctx context.Context, author connectorAuthor) {
 	endGroup()
 }
 
-// serveConfig is how go-plugin serves the contract, whoever started the process.
+// serveConfig is how go-plugin serves the contract, whatever started the process.
 func serveConfig(service *service, more ...grpc.ServerOption) *goplugin.ServeConfig {
 	return &goplugin.ServeConfig{
 		HandshakeConfig:  Handshake,
@@ -67,7 +67,7 @@ func serveConfig(service *service, more ...grpc.ServerOption) *goplugin.ServeCon
 	}
 }
 
-// trace begins to send spans where the host has said to where.
+// trace begins to send spans where the host has named an endpoint.
 func trace(ctx context.Context, author connectorAuthor) (traced context.Context, settings telemetry.Settings, stop func()) {
 	settings, err := telemetry.FromEnvironment()
 	if err == nil && !settings.Traces() {

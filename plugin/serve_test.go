@@ -20,7 +20,7 @@ import (
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
-func TestEveryConnectorServiceIsServedAndAnswersFailedPreconditionUntilConfigured(t *testing.T) {
+func TestServe_RefusesEveryServiceUntilConfigured(t *testing.T) {
 	t.Parallel()
 	client := start(t, "plain")
 	services := []grpc.ServiceDesc{
@@ -51,7 +51,7 @@ func TestEveryConnectorServiceIsServedAndAnswersFailedPreconditionUntilConfigure
 	}
 }
 
-func TestAPanicOfTheConnectorFailsOneCallAndNotThePlugin(t *testing.T) {
+func TestServe_FailsOnlyTheCallThatPanics(t *testing.T) {
 	t.Parallel()
 	client := start(t, "plain")
 	require.Empty(t, configure(t, client, goodRequest()))
@@ -61,7 +61,7 @@ func TestAPanicOfTheConnectorFailsOneCallAndNotThePlugin(t *testing.T) {
 	require.NoError(t, err)
 }
 
-func TestAnAppThatIsAwayIsAskedOnceAndTheHostRetries(t *testing.T) {
+func TestServe_LeavesRetriesToTheHost(t *testing.T) {
 	t.Parallel()
 	client := start(t, "plain")
 	require.Empty(t, configure(t, client, &pluginv1.ConfigureRequest{Values: map[string]*pluginv1.Value{"base-url": text(awayURL)}}))
@@ -90,7 +90,7 @@ func hang(ctx context.Context, t *testing.T, client *plugin.Client) <-chan error
 	return ended
 }
 
-func TestStopWaitsForRunningCallsAndRefusesNewOnes(t *testing.T) {
+func TestStop_WaitsForRunningCallsAndRefusesNewOnes(t *testing.T) {
 	t.Parallel()
 	client := start(t, "plain")
 	require.Empty(t, configure(t, client, goodRequest()))
@@ -118,7 +118,7 @@ func TestStopWaitsForRunningCallsAndRefusesNewOnes(t *testing.T) {
 	require.NoError(t, err, "Stop may come more than once")
 }
 
-func TestStopComesBackAtItsDeadlineWhateverRuns(t *testing.T) {
+func TestStop_ReturnsAtItsDeadline(t *testing.T) {
 	t.Parallel()
 	client := start(t, "plain")
 	require.Empty(t, configure(t, client, goodRequest()))
@@ -138,7 +138,7 @@ func TestStopComesBackAtItsDeadlineWhateverRuns(t *testing.T) {
 	}
 }
 
-func TestAPluginDiesWithItsHost(t *testing.T) {
+func TestLifeline_EndsThePluginWithItsHost(t *testing.T) {
 	t.Parallel()
 	theirs, ours, err := os.Pipe()
 	require.NoError(t, err)
@@ -153,7 +153,7 @@ func TestAPluginDiesWithItsHost(t *testing.T) {
 	require.Eventually(t, host.Exited, 10*time.Second, time.Millisecond)
 }
 
-func TestStartedByAPersonItIsTheSDKsCommandLine(t *testing.T) {
+func TestRun_IsTheSDKsCommandLineWithoutAHost(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		args []string

@@ -25,8 +25,8 @@ type service struct {
 	// its own: for a debugger.
 	again bool
 
-	mu         sync.Mutex
-	configured *configured
+	mu       sync.Mutex
+	instance *instance
 }
 
 func newService(base context.Context, author connectorAuthor) *service {
@@ -47,7 +47,7 @@ func (s *service) Configure(_ context.Context, request *pluginv1.ConfigureReques
 	if s.again {
 		s.forget(s.base)
 	}
-	if s.configured != nil {
+	if s.instance != nil {
 		return nil, status.Error(codes.FailedPrecondition, "the plugin is configured already: a process takes one configuration")
 	}
 
@@ -60,7 +60,7 @@ func (s *service) Configure(_ context.Context, request *pluginv1.ConfigureReques
 		s.closeConnector(s.base, built)
 		return nil, status.Error(codes.Unavailable, "the plugin is stopping")
 	}
-	s.configured = built
+	s.instance = built
 	return response, nil
 }
 
@@ -83,22 +83,22 @@ func (s *service) release(ctx context.Context) {
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.configured != nil {
-		s.closeConnector(ctx, s.configured)
+	if s.instance != nil {
+		s.closeConnector(ctx, s.instance)
 	}
 }
 
 // forget makes the service as if it had never been configured. The caller holds
 // the lock.
 func (s *service) forget(ctx context.Context) {
-	if s.configured != nil {
-		s.closeConnector(ctx, s.configured)
-		s.configured = nil
+	if s.instance != nil {
+		s.closeConnector(ctx, s.instance)
+		s.instance = nil
 	}
 	s.gate.reset()
 }
 
-func (s *service) closeConnector(ctx context.Context, connector *configured) {
+func (s *service) closeConnector(ctx context.Context, connector *instance) {
 	if err := connector.close(ctx); err != nil {
 		ctxzap.Extract(s.base).Warn("closing the connector", zap.Error(err))
 	}

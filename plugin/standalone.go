@@ -48,7 +48,7 @@ func isOneShotSync(settings *viper.Viper) bool {
 	return settings.GetString("file") != "" && !slices.ContainsFunc(otherWork, isOther)
 }
 
-// holdsSyncSince says that the file holds a sync that was finished at that time
+// holdsSyncSince reports whether the file holds a sync that was finished at that time
 // or later.
 func holdsSyncSince(ctx context.Context, path string, start time.Time) bool {
 	store, err := dotc1z.NewStore(ctx, path, dotc1z.WithReadOnly(true))

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestAFileTellsWhenItsSyncWasFinished(t *testing.T) {
+func TestSyncFile_HoldsTheTimeItsSyncEnded(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "out.c1z")
 	before := time.Now()

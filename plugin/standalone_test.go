@@ -26,7 +26,7 @@ func standAloneAs(t *testing.T, role string, args ...string) (*exec.Cmd, *bytes.
 	return cmd, output
 }
 
-func TestAOneShotSyncEndsWithStatus0OnlyIfItIsComplete(t *testing.T) {
+func TestOneShotSync_ExitsZeroOnlyIfComplete(t *testing.T) {
 	t.Parallel()
 	// The SDK loses the status sometimes, more often where much runs at once.
 	for range 6 {

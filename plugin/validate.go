@@ -11,8 +11,8 @@ import (
 
 // validatedOnce is the SDK's server of a connector, but for Validate, which asks
 // the author's code once. The SDK's tries an app that is away six times within
-// the call, for fifteen seconds or as long as the app's rate limit says, and
-// nobody sees why it takes so long. Under a host it is the host that retries.
+// the call, for fifteen seconds or as long as the app's rate limit requires, and
+// no one sees why it takes so long. Under a host it is the host that retries.
 type validatedOnce struct {
 	types.ConnectorServer
 	author connectorbuilder.ValidateProvider

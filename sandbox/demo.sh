@@ -10,7 +10,7 @@ bin=$PWD/bin
 out=${DEMO_OUT:-demo-out}
 
 # The tokens of the two services. They are made up here, given to the services
-# and to baton-host by environment, and stand in no file.
+# and to baton-host by environment, and are in no file.
 export FULLSTORY_SCIM_TOKEN="demo-fullstory-$RANDOM$RANDOM"
 export DESIGN_TOOL_SCIM_TOKEN="demo-design-tool-$RANDOM$RANDOM"
 
@@ -35,10 +35,10 @@ trap 'exit 129' HUP
 rm -rf "$out"
 mkdir -p "$out"
 
-# `set -m` gives what is started a process group of its own: Ctrl-C then reaches
+# `set -m` gives what is started a separate process group: Ctrl-C then reaches
 # this script alone, and each process gets one signal to stop, not two.
 
-# start_scim TOKEN ARGUMENTS... starts a service on a port of its own choice
+# start_scim TOKEN ARGUMENTS... starts a service on a port of its choice
 # and leaves its SCIM base URL in $url.
 start_scim() {
   local token=$1
@@ -54,10 +54,10 @@ start_scim() {
   rm -f "$out/.ready"
 }
 
-say() { printf '\n\033[1m%s\033[0m\n' "$*"; }
-if [ ! -t 1 ] || [ -n "${NO_COLOR:-}" ]; then say() { printf '\n%s\n' "$*"; }; fi
+heading() { printf '\n\033[1m%s\033[0m\n' "$*"; }
+if [ ! -t 1 ] || [ -n "${NO_COLOR:-}" ]; then heading() { printf '\n%s\n' "$*"; }; fi
 
-say "Two SCIM services, seeded with 40 and 25 people whose ids are the same in both"
+heading "Two SCIM services, seeded with 40 and 25 people whose ids are the same in both"
 start_scim "$FULLSTORY_SCIM_TOKEN" --app fullstory --seed 1 --accounts 40 --page-cap 10
 fullstory=$url
 start_scim "$DESIGN_TOOL_SCIM_TOKEN" --app design-tool --seed 2 --accounts 25 --groups 6 --page-cap 10
@@ -81,22 +81,22 @@ uploads:
   workforce:
     plugins: [fullstory, design-tool]
 YAML
-say "The configuration, $out/baton-host.yaml"
+heading "The configuration, $out/baton-host.yaml"
 cat "$out/baton-host.yaml"
 
-say "baton-host check --config $out/baton-host.yaml"
+heading "baton-host check --config $out/baton-host.yaml"
 "$bin/baton-host" check --config "$out/baton-host.yaml"
 
-say "baton-host sync --config $out/baton-host.yaml --output-dir $out"
+heading "baton-host sync --config $out/baton-host.yaml --output-dir $out"
 "$bin/baton-host" sync --config "$out/baton-host.yaml" --output-dir "$out" >"$out/summary.txt"
 
-say "baton-host accounts $out/workforce.c1z"
+heading "baton-host accounts $out/workforce.c1z"
 "$bin/baton-host" accounts "$out/workforce.c1z"
 
-say "The summary of the sync"
+heading "The summary of the sync"
 cat "$out/summary.txt"
 
-say "C1's stand-in has a full sync to do, and credentials for the one who does it"
+heading "C1's stand-in has a full sync to do, and credentials for the one who does it"
 mkfifo "$out/.ready"
 set -m
 "$bin/baton-sandbox" c1 --dir "$out/c1" --client workforce --exit-after 1 >"$out/.ready" 2>>"$out/services.log" &
@@ -108,7 +108,7 @@ if ! read -r -t 30 c1 <&3; then
 fi
 echo "C1           $c1"
 
-say "baton-host run --config $out/baton-host.yaml --state-dir $out/state"
+heading "baton-host run --config $out/baton-host.yaml --state-dir $out/state"
 set -m
 (
   # BATON_CLIENT_ID and BATON_CLIENT_SECRET, as the stand-in made them.
@@ -126,10 +126,10 @@ fi
 echo "C1 received, and checked against the SHA-256 that came with it:"
 echo "$received"
 
-say "The accounts in what C1 received, by app"
+heading "The accounts in what C1 received, by app"
 "$bin/baton-host" accounts "$out"/c1/uploads/workforce/*.c1z --output csv | tail -n +2 | cut -d, -f1 | sort | uniq -c
 
-say "SIGTERM to baton-host run"
+heading "SIGTERM to baton-host run"
 kill "$host"
 status=0
 wait "$host" || status=$?

@@ -31,8 +31,8 @@ const maxName = 1024
 //
 // The profile and the creation time are set on the resource alone: that is
 // where the SDK's readers look first, and a second copy in the trait would cost
-// a fifth of a sync. The status is set on both: a trait without one says
-// "enabled" to whoever reads the trait.
+// a fifth of a sync. The status is set on both: a trait without one means
+// "enabled" to every reader of the trait.
 func (u *user) resource(othersActive bool) (*v2.Resource, error) {
 	status, details := u.status(othersActive)
 	traits := []resource.UserTraitOption{
@@ -64,7 +64,7 @@ func (u *user) resource(othersActive bool) (*v2.Resource, error) {
 	return resource.NewUserResource(cut(u.masked.mask(u.shownName(email)), maxName), accountType, string(u.ID.text), traits, attributes...)
 }
 
-// status is what active says. In a list in which no user has it, every user counts as
+// status is the state that active gives. In a list in which no user has it, every user counts as
 // enabled: the app knows no others. Where other users have it, a user without it may
 // be one that the app has disabled: some apps send active only if it is true.
 func (u *user) status(othersActive bool) (v2.UserTrait_Status_Status, string) {

@@ -175,7 +175,7 @@ func activeOfSome(t *testing.T, reads func(list, way int) bool) {
 	}
 }
 
-// TestActiveOfNone: where an app says nothing of anyone, all are enabled, until it does.
+// TestActiveOfNone: where an app sends active for no user, all are enabled, until it does.
 func TestActiveOfNone(t *testing.T) {
 	t.Parallel()
 	for name, active := range map[string]map[int]string{
@@ -422,8 +422,8 @@ func TestNestedAttributes(t *testing.T) {
 	})
 }
 
-// TestNoUserName: a list in which no user has a name to sign in with is not read right.
-func TestNoUserName(t *testing.T) {
+// TestUserName_MissingEverywhere: a list in which no user has a name to sign in with is not read right.
+func TestUserName_MissingEverywhere(t *testing.T) {
 	t.Parallel()
 	// without is a list of which the user at a place, from 0, alone has a userName.
 	without := func(users, but int) *app {
@@ -508,31 +508,31 @@ func TestMembersOfAThirdKind(t *testing.T) {
 		member string
 		want   string // "" is left out
 	}{
-		"a type":                           {`{"value":"u3","type":"ServicePrincipal"}`, ""},
-		"a type in lower case":             {`{"value":"u3","type":"serviceprincipal"}`, ""},
-		"a device":                         {`{"value":"u3","type":"Device"}`, ""},
-		"a URN as type":                    {`{"value":"u3","type":"urn:x:schemas:core:2.0:Device"}`, ""},
-		"a type of a group's own":          {`{"value":"h","type":"ServicePrincipal"}`, ""},
-		"a number as type":                 {`{"value":"u3","type":3}`, ""},
-		"a reference":                      {`{"value":"u3","$ref":"ServicePrincipals/u3"}`, ""},
-		"a reference to a role":            {`{"value":"u3","$ref":"https://x.org/scim/v2/Roles/u3"}`, ""},
-		"a reference with a slash":         {`{"value":"u3","$ref":"https://x.org/scim/v2/Devices/u3/"}`, ""},
-		"a reference with a query":         {`{"value":"u3","$ref":"../ServicePrincipals/u3?a=/Users/u3#/Users/u3"}`, ""},
-		"a reference in lower case":        {`{"value":"u3","$ref":"/scim/v2/serviceprincipals/u3"}`, ""},
-		"a reference with two slashes":     {`{"value":"u3","$ref":"/scim/v2/ServicePrincipals//u3"}`, ""},
-		"an escaped reference":             {`{"value":"u3","$ref":"https%3A%2F%2Fx.org%2Fscim%2Fv2%2FServicePrincipals%2Fu3"}`, ""},
-		"an escaped endpoint":              {`{"value":"u3","$ref":"/v2/Service%50rincipals/u3"}`, ""},
-		"a reference without the id":       {`{"value":"u3","$ref":"https://x.org/scim/v2/ServicePrincipals"}`, ""},
-		"a reference alone":                {`{"$ref":"https://x.org/scim/v2/ServicePrincipals/u3"}`, ""},
-		"an id with a slash":               {`{"value":"a/b","$ref":"https://x.org/scim/v2/Devices/a/b"}`, ""},
-		"both":                             {`{"value":"u3","type":"ServicePrincipal","$ref":"ServicePrincipals/u3"}`, ""},
-		"a third kind, said to be a user":  {`{"value":"u3","type":"User","$ref":"ServicePrincipals/u3"}`, ""},
-		"a user, said to be a third kind":  {`{"value":"u3","type":"ServicePrincipal","$ref":"Users/u3"}`, ""},
-		"a group, said to be a third kind": {`{"value":"h","type":"Role","$ref":"Groups/h"}`, ""},
-		"a group, said to be a user":       {`{"value":"h","type":"User","$ref":"Groups/h"}`, ""},
-		"a user, said to be a group":       {`{"value":"u3","type":"Group","$ref":"Users/u3"}`, ""},
-		"without an id":                    {`{"type":"Device"}`, ""},
-		"an id that is too long":           {`{"type":"Device","value":"` + strings.Repeat("x", 2000) + `"}`, ""},
+		"a type":                            {`{"value":"u3","type":"ServicePrincipal"}`, ""},
+		"a type in lower case":              {`{"value":"u3","type":"serviceprincipal"}`, ""},
+		"a device":                          {`{"value":"u3","type":"Device"}`, ""},
+		"a URN as type":                     {`{"value":"u3","type":"urn:x:schemas:core:2.0:Device"}`, ""},
+		"a type of a group's own":           {`{"value":"h","type":"ServicePrincipal"}`, ""},
+		"a number as type":                  {`{"value":"u3","type":3}`, ""},
+		"a reference":                       {`{"value":"u3","$ref":"ServicePrincipals/u3"}`, ""},
+		"a reference to a role":             {`{"value":"u3","$ref":"https://x.org/scim/v2/Roles/u3"}`, ""},
+		"a reference with a slash":          {`{"value":"u3","$ref":"https://x.org/scim/v2/Devices/u3/"}`, ""},
+		"a reference with a query":          {`{"value":"u3","$ref":"../ServicePrincipals/u3?a=/Users/u3#/Users/u3"}`, ""},
+		"a reference in lower case":         {`{"value":"u3","$ref":"/scim/v2/serviceprincipals/u3"}`, ""},
+		"a reference with two slashes":      {`{"value":"u3","$ref":"/scim/v2/ServicePrincipals//u3"}`, ""},
+		"an escaped reference":              {`{"value":"u3","$ref":"https%3A%2F%2Fx.org%2Fscim%2Fv2%2FServicePrincipals%2Fu3"}`, ""},
+		"an escaped endpoint":               {`{"value":"u3","$ref":"/v2/Service%50rincipals/u3"}`, ""},
+		"a reference without the id":        {`{"value":"u3","$ref":"https://x.org/scim/v2/ServicePrincipals"}`, ""},
+		"a reference alone":                 {`{"$ref":"https://x.org/scim/v2/ServicePrincipals/u3"}`, ""},
+		"an id with a slash":                {`{"value":"a/b","$ref":"https://x.org/scim/v2/Devices/a/b"}`, ""},
+		"both":                              {`{"value":"u3","type":"ServicePrincipal","$ref":"ServicePrincipals/u3"}`, ""},
+		"a third kind, declared as a user":  {`{"value":"u3","type":"User","$ref":"ServicePrincipals/u3"}`, ""},
+		"a user, declared as a third kind":  {`{"value":"u3","type":"ServicePrincipal","$ref":"Users/u3"}`, ""},
+		"a group, declared as a third kind": {`{"value":"h","type":"Role","$ref":"Groups/h"}`, ""},
+		"a group, declared as a user":       {`{"value":"h","type":"User","$ref":"Groups/h"}`, ""},
+		"a user, declared as a group":       {`{"value":"u3","type":"Group","$ref":"Users/u3"}`, ""},
+		"without an id":                     {`{"type":"Device"}`, ""},
+		"an id that is too long":            {`{"type":"Device","value":"` + strings.Repeat("x", 2000) + `"}`, ""},
 
 		"a list of one as type":                 {`{"value":"u3","type":["ServicePrincipal"]}`, ``},
 		"a third kind with a slash":             {`{"value":"u3","type":"ServicePrincipal/Member"}`, ""},
@@ -548,7 +548,7 @@ func TestMembersOfAThirdKind(t *testing.T) {
 		"resourceType":                          {`{"value":"u3","resourceType":"ServicePrincipal"}`, ``},
 		"meta":                                  {`{"value":"u3","meta":{"resourceType":"ServicePrincipal"}}`, ``},
 		"meta in a list":                        {`{"value":"u3","meta":[{"resourceType":"ServicePrincipal"}]}`, ``},
-		"meta, said to be a user":               {`{"value":"u3","type":"User","meta":{"resourceType":"ServicePrincipal"}}`, ``},
+		"meta, declared as a user":              {`{"value":"u3","type":"User","meta":{"resourceType":"ServicePrincipal"}}`, ``},
 		"a URL as value":                        {`{"value":"https://x.org/scim/v2/ServicePrincipals/u3"}`, ``},
 		"a path as value":                       {`{"value":"ServicePrincipals/u3"}`, ``},
 		"a path as id":                          {`"Devices/u3"`, ``},
@@ -565,7 +565,7 @@ func TestMembersOfAThirdKind(t *testing.T) {
 		"a fragment":                            {`{"value":"u3","$ref":"https://x.org/#/ServicePrincipals/u3"}`, ``},
 		"any principal":                         {`{"value":"u3","$ref":"https://x.org/v2/Principals/u3"}`, ``},
 		"an escape of an escape":                {`{"value":"u3","$ref":"ServicePrincipals%252Fu3"}`, ``},
-		"no endpoint, said to be a device":      {`{"value":"u3","type":"Device","$ref":"https://x.org/scim/tenant42/u3"}`, ``},
+		"no endpoint, declared as a device":     {`{"value":"u3","type":"Device","$ref":"https://x.org/scim/tenant42/u3"}`, ``},
 
 		"a user, the id in another case":            {`{"value":"u3","$ref":"https://x.org/scim/v2/Users/U3","type":"User"}`, `user/u3`},
 		"a user by login, the reference has the id": {`{"value":"ann@x.org","$ref":"https://x.org/scim/v2/Users/42","type":"User"}`, `user/ann@x.org`},
@@ -595,7 +595,7 @@ func TestMembersOfAThirdKind(t *testing.T) {
 		"Employee":                                  {`{"value":"u3","type":"Employee"}`, `user/u3`},
 		"a user, a list of one":                     {`{"value":"u3","type":["User"],"$ref":["../Users/u3"]}`, `user/u3`},
 		"a user, empty lists":                       {`{"value":"u3","type":[],"$ref":[],"meta":null}`, `user/u3`},
-		"a user, said five times":                   {`{"value":"u3","type":"User","$ref":"Users/u3","ref":"/Users/u3","resourceType":"User","meta":{"resourceType":"User"}}`, `user/u3`},
+		"a user, declared five times":               {`{"value":"u3","type":"User","$ref":"Users/u3","ref":"/Users/u3","resourceType":"User","meta":{"resourceType":"User"}}`, `user/u3`},
 		"a user by ref alone":                       {`{"ref":"https://x.org/scim/v2/Users/u3"}`, `user/u3`},
 		"a user with a backslash in the id":         {`{"value":"x\\ann","$ref":"../Users/x\\ann"}`, `user/x\ann`},
 		"a user with a backslash, reference alone":  {`{"$ref":"../Users/x\\ann"}`, `user/x\ann`},

@@ -13,7 +13,7 @@ const (
 // acquaintance is what the caller knows of the users of a page from other pages
 // of the same pass, the overlap apart.
 type acquaintance struct {
-	// some and all say how many of them were on other pages. Both are false for
+	// some and all are whether some and all of them were on other pages. Both are false for
 	// a page without users besides the overlap.
 	some, all bool
 }
@@ -28,10 +28,10 @@ type step struct {
 	complete bool
 }
 
-// advance says what follows from the page received at p, or that the listing
+// advance returns what follows from the page received at p, or that the listing
 // cannot be completed.
 //
-// Nothing a server says is believed alone. The position moves by what was
+// Nothing a server reports is believed alone. The position moves by what was
 // received, never by count or itemsPerPage. The total is not the end: totals
 // count the page, or stop counting at some limit. Once as many users are received
 // as were promised, the next page is asked for too, and only if it has nothing
@@ -40,7 +40,7 @@ type step struct {
 //
 // Each page begins with the user that ended the one before. As long as the app
 // keeps its users in some order, that proves that none is lost between two
-// pages: whoever was there throughout was before or behind that user all the
+// pages: every user who was there throughout was before or behind that user all the
 // time, and it was at the same place both times. It holds whichever page is read
 // first, so pages may be read ahead. Apps without an order show by users that
 // are on two pages.
@@ -67,7 +67,7 @@ func (c *endpoint) advance(p position, pg *page, known acquaintance) (step, erro
 	if p.Start > 1 && pg.repeats(p, known) {
 		if !isEnd(p, pg) {
 			return step{}, c.failf(codes.FailedPrecondition,
-				"%s was asked for {users} from startIndex %d on and sent again those it had sent before. It ignores startIndex, or begins anew at the end, so its list cannot be read completely.",
+				"%s was asked for {users} from startIndex %d on and sent again those it had sent before. It ignores startIndex, or starts again at the end, so its list cannot be read completely.",
 				c.place(), p.Start)
 		}
 		return c.finishRepeated(p, pg)
@@ -92,7 +92,7 @@ func (c *endpoint) advance(p position, pg *page, known acquaintance) (step, erro
 
 // advanceOverlap is advance for a page that is to begin with the last user of
 // the one before. Where it does not, it is asked for once more without overlap:
-// what comes then tells a list that moved from a server that cannot overlap.
+// what comes then separates a list that moved from a server that cannot overlap.
 func (c *endpoint) advanceOverlap(p position, pg *page, known acquaintance) (step, error) {
 	nothing := func(why fallback) (step, error) {
 		return step{from: len(pg.entries), next: p.bare(why, pg.sequence)}, nil
@@ -103,7 +103,7 @@ func (c *endpoint) advanceOverlap(p position, pg *page, known acquaintance) (ste
 	case len(pg.entries) == 0:
 		return nothing(fallbackOdd)
 	case matches && len(pg.entries) == 1:
-		if total, _ := p.total(); p.probing() && (!pg.total.told || pg.total.value == total) {
+		if total, _ := p.total(); p.probing() && (!pg.total.known || pg.total.value == total) {
 			return c.finish(p, 1)
 		}
 		return nothing(fallbackShort)
@@ -127,27 +127,27 @@ func (c *endpoint) progress(p position, pg *page, known acquaintance, overlap in
 	}
 
 	next := p.past(pg, overlap)
-	told := pg.total.value
+	sent := pg.total.value
 	switch {
 	case p.Endless:
 		return step{from: overlap, next: next}, nil
-	case !pg.total.told:
+	case !pg.total.known:
 		next.Endless = !knownTotal // what an earlier page promised still holds
 		return step{from: overlap, next: next}, nil
-	case knownTotal && total != told && total >= received:
+	case knownTotal && total != sent && total >= received:
 		next = next.signed(signTotal)
 		next.Changes++
 		if next.Changes > maxChanges {
 			return step{}, c.failf(codes.Aborted,
-				"the number of {users} that %s tells changed %d times while they were read, so the list may never end and is not used. Run the sync again at a quieter time.",
+				"the number of {users} that %s reports changed %d times while they were read, so the list may never end and is not used. Run the sync again at a quieter time.",
 				c.place(), next.Changes)
 		}
 	}
-	if told < received {
+	if sent < received {
 		next.Endless = true
 		return step{from: overlap, next: next}, nil
 	}
-	next.Total = &told
+	next.Total = &sent
 	return step{from: overlap, next: next}, nil
 }
 
@@ -165,7 +165,7 @@ func (p position) past(pg *page, overlap int) position {
 		switch e := pg.entries[i]; {
 		case e.foreign():
 			p.Others++
-		case !e.activeTold():
+		case !e.hasActive():
 			p.Silent++
 		}
 	}
@@ -203,7 +203,7 @@ func (c *endpoint) advanceCursor(p position, pg *page, known acquaintance) (step
 	}
 	p = p.past(pg, overlap)
 	p.Cursor, p.Blank = pg.cursor, blank
-	if pg.total.told {
+	if pg.total.known {
 		p.Total = &pg.total.value
 	}
 	if p.Cursor != "" {
@@ -215,20 +215,20 @@ func (c *endpoint) advanceCursor(p position, pg *page, known acquaintance) (step
 	return c.finish(p, overlap)
 }
 
-// elsewhere says whether a page says that it begins at another index than the
+// elsewhere reports whether a page reports that it begins at another index than the
 // one asked for. Whether the first page is 0 or 1, and a 1 on every page, mean
 // nothing.
 func (pg *page) elsewhere(index int) bool {
-	return pg.start.told && pg.start.value > 1 && index > 1 && pg.start.value != index
+	return pg.start.known && pg.start.value > 1 && index > 1 && pg.start.value != index
 }
 
-// repeats says whether a page holds what was received already.
+// repeats reports whether a page holds what was received already.
 func (pg *page) repeats(p position, known acquaintance) bool {
 	return known.all || pg.digest == p.Previous || pg.digest == p.First
 }
 
-// isEnd says whether a page that repeats others is what the server answers past
-// the end: some begin anew, or send the only page they know. One that is larger
+// isEnd reports whether a page that repeats others is what the server answers past
+// the end: some start again, or send the only page they know. One that is larger
 // than was asked for, and has no total, is from a server that knows no pages and
 // sent everyone.
 func isEnd(p position, pg *page) bool {
@@ -273,7 +273,7 @@ func (c *endpoint) afterRefusal(p position, refusal error) (step, error) {
 		return step{next: p.bare(fallbackRefused, 0)}, nil
 	case p.probing() && p.Bare == fallbackRefused:
 		return step{}, c.failf(codes.DataLoss,
-			"%s says that there are %d {users} and refuses to go on from there, even to repeat the last of them, so there may be more. The list is not used. Ask the app's support whether SCIM shows all of its {users}.",
+			"%s reports %d {users} and refuses to go on from there, even to repeat the last of them, so there may be more. The list is not used. Ask the app's support whether SCIM shows all of its {users}.",
 			c.place(), p.Start-1)
 	case p.probing():
 		return c.finish(p, 0)
@@ -285,26 +285,26 @@ func (c *endpoint) afterRefusal(p position, refusal error) (step, error) {
 func (c *endpoint) afterEmptyPage(p position, pg *page) (step, error) {
 	total, known := p.total()
 	switch {
-	case pg.total.told && pg.total.value >= p.Start:
+	case pg.total.known && pg.total.value >= p.Start:
 		return step{}, c.failf(codes.DataLoss,
-			"%s says that there are %d {users} but lists none from startIndex %d on. The list is incomplete, so it is not used.",
+			"%s reports %d {users} but lists none from startIndex %d on. The list is incomplete, so it is not used.",
 			c.place(), pg.total.value, p.Start)
-	case p.Start == 1 && !pg.total.told:
+	case p.Start == 1 && !pg.total.known:
 		return step{}, c.failf(codes.FailedPrecondition,
-			"%s lists no {users} and does not say that there are none (totalResults is missing). Is %s right?%s",
+			"%s lists no {users} and does not report how many there are (totalResults is missing). Is %s right?%s",
 			c.place(), baseURLField, c.pathHint())
-	case known && pg.total.told && pg.total.value < total && (pg.total.value > 0 || !p.probing()):
+	case known && pg.total.known && pg.total.value < total && (pg.total.value > 0 || !p.probing()):
 		p = p.signed(signShort)
 	case known && !p.probing():
 		return step{}, c.failf(codes.DataLoss,
-			"%s said that there are %d {users} but lists none from startIndex %d on. The list is incomplete, so it is not used.",
+			"%s reported %d {users} but lists none from startIndex %d on. The list is incomplete, so it is not used.",
 			c.place(), total, p.Start)
 	}
 	return c.finish(p, 0)
 }
 
 // finish ends a pass. A pass without signs is the proof that the list is
-// complete. Where users certainly moved, only another pass can be. Where nobody
+// complete. Where users certainly moved, only another pass can be. Where nothing
 // would have noticed, two passes that found the same users have to do.
 //
 // Where users were delivered as enabled because no user had the attribute active so

@@ -33,8 +33,8 @@ type choice struct {
 	profile      map[string]*filter.Path
 }
 
-// chosen is what a choice found in one user.
-type chosen struct {
+// attributeValues is what a choice found in one user.
+type attributeValues struct {
 	login   string
 	emails  []string
 	profile map[string]string
@@ -95,7 +95,7 @@ func parsePath(field, written string) (*filter.Path, error) {
 	return &path, nil
 }
 
-// judged says whether matches can judge an expression.
+// judged reports whether matches can judge an expression.
 func judged(expression filter.Expression) bool {
 	if expression == nil {
 		return true
@@ -119,7 +119,7 @@ func readChosen(body []byte, users []user, c choice) {
 	}
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
-	// What is wrong with the list was said when it was first decoded.
+	// What is wrong with the list was reported when it was first decoded.
 	_ = decoder.Decode(&list)
 	if len(list.Resources) != len(users) {
 		return

@@ -30,8 +30,8 @@ var canaries = map[string]string{
 // findSecret is the first trace of a secret in what was written.
 func findSecret(written, secret string) string { return canary.Find([]byte(written), secret) }
 
-// TestFindSecret plants a canary in every form: the search must find it.
-func TestFindSecret(t *testing.T) {
+// TestCanary_FindsASecretInEveryForm plants a canary in every form: the search must find it.
+func TestCanary_FindsASecretInEveryForm(t *testing.T) {
 	t.Parallel()
 	for name, secret := range canaries {
 		t.Run(name, func(t *testing.T) {
@@ -134,7 +134,7 @@ func TestCanary(t *testing.T) {
 	})
 }
 
-// record writes everything an error tells, as it is printed and on the wire.
+// record writes everything that an error holds, as it is printed and on the wire.
 func record(written *sink, err error) {
 	fmt.Fprintf(written, "%v %+v %#v %v", err, err, status.Convert(err).Proto(), status.Convert(err).Details())
 }

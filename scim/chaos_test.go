@@ -211,7 +211,7 @@ func readChaos(t *testing.T, seed uint64, fired *[chaosKinds]int, blind bool) ch
 }
 
 // TestChaos: no account that was there throughout is lost, unless the reader
-// fails and says so. With the detector off, the same test finds lost accounts.
+// fails with an error. With the detector off, the same test finds lost accounts.
 // TestLongChaos takes more seeds.
 func TestChaos(t *testing.T) {
 	t.Parallel()

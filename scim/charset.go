@@ -58,7 +58,7 @@ func decodeText(body []byte, header http.Header) ([]byte, error) {
 		known, err := encodingOf(name)
 		// A set of several bytes is believed. Text in one of single bytes is practically
 		// never valid UTF-8 if there is more than ASCII in it, and a set that does not
-		// exist says nothing.
+		// exist means nothing.
 		if err != nil || isSingleByte(known) {
 			return validUTF8(body, utf8Name)
 		}
@@ -100,7 +100,7 @@ func isSingleByte(known encoding.Encoding) bool {
 	return single
 }
 
-// isCoded says whether ASCII may mean something else in a character set that cannot be
+// isCoded reports whether ASCII may mean something else in a character set that cannot be
 // decoded: in UTF-7 and ISO 2022 it does, and one of four bytes has zeros.
 func isCoded(body []byte, name string) bool {
 	name = strings.ToLower(name)
@@ -125,7 +125,7 @@ func decodeWith(known encoding.Encoding, name string, body []byte) ([]byte, erro
 	return decoded, nil
 }
 
-// halfPair finds an escape of half of a pair of surrogates in JSON, and says where it is.
+// halfPair finds an escape of half of a pair of surrogates in JSON, and returns where it is.
 // Such an escape is no character: encoding/json reads each as U+FFFD, so that different
 // texts become the same.
 func halfPair(body []byte) (at int, found bool) {

@@ -126,7 +126,7 @@ func TestCharset(t *testing.T) {
 	for name, c := range map[string]struct {
 		contentType, body string
 		code              codes.Code
-		says              string
+		message           string
 	}{
 		"not declared":                            {"application/json", latin1, codes.DataLoss, "not valid UTF-8"},
 		"no content type":                         {"", latin1, codes.DataLoss, "not valid UTF-8"},
@@ -170,7 +170,7 @@ func TestCharset(t *testing.T) {
 			t.Parallel()
 			st := listFails(t, serve(http.StatusOK, c.contentType, c.body))
 			require.Equal(t, c.code, st.Code(), st.Message())
-			require.Contains(t, st.Message(), c.says)
+			require.Contains(t, st.Message(), c.message)
 		})
 	}
 
@@ -202,7 +202,7 @@ func TestCharset(t *testing.T) {
 		a := &groupApp{groups: map[string]string{"g": `{"id":"g","displayName":"Büro","members":[{"value":"ü","type":"User"}]}`}}
 		charset := "; charset=ISO-8859-1"
 		handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			a.ServeHTTP(translated{w, charset, charmap.ISO8859_1}, r)
+			a.ServeHTTP(translator{w, charset, charmap.ISO8859_1}, r)
 		})
 		connector := groupConnector(t, start(t, handler))
 		groups, err := listGroups(t, connector)
@@ -214,7 +214,7 @@ func TestCharset(t *testing.T) {
 		require.Equal(t, []string{"user/ü"}, got)
 
 		undeclared := groupConnector(t, start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			a.ServeHTTP(translated{w, "", charmap.ISO8859_1}, r)
+			a.ServeHTTP(translator{w, "", charmap.ISO8859_1}, r)
 		})))
 		_, err = listGroups(t, undeclared)
 		require.Equal(t, codes.DataLoss, requireFailure(t, err).Code())
@@ -256,14 +256,14 @@ func TestCharset(t *testing.T) {
 	})
 }
 
-// translated writes what is written to it in another character set.
-type translated struct {
+// translator writes what is written to it in another character set.
+type translator struct {
 	http.ResponseWriter
 	charset string
 	as      encoding.Encoding
 }
 
-func (w translated) Write(text []byte) (int, error) {
+func (w translator) Write(text []byte) (int, error) {
 	w.Header().Set("Content-Type", "application/scim+json"+w.charset)
 	written, err := w.as.NewEncoder().Bytes(text)
 	if err != nil {

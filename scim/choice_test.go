@@ -12,7 +12,7 @@ import (
 	"github.com/batonhost/baton-host/scim"
 )
 
-// TestAuthentication: what the options say is sent with each request, and nothing
+// TestAuthentication: what the options hold is sent with each request, and nothing
 // besides.
 func TestAuthentication(t *testing.T) {
 	t.Parallel()
@@ -61,7 +61,7 @@ func TestAuthentication(t *testing.T) {
 	const secret = "hidden-7f3a9c51d2e8"
 	for name, c := range map[string]struct {
 		options scim.Options
-		says    string
+		message string
 	}{
 		"both":                           {scim.Options{Token: secret, Username: "ann", Password: secret}, "are both given"},
 		"neither":                        {scim.Options{}, `"SCIM Token" (scim-token) is empty`},
@@ -91,7 +91,7 @@ func TestAuthentication(t *testing.T) {
 			_, err := scim.NewClient(t.Context(), c.options)
 			st := requireFailure(t, err)
 			require.Equal(t, codes.InvalidArgument, st.Code())
-			require.Contains(t, st.Message(), c.says)
+			require.Contains(t, st.Message(), c.message)
 			require.NotContains(t, st.Message(), secret)
 		})
 	}
@@ -177,7 +177,7 @@ func TestFilter(t *testing.T) {
 	_, err = listAll(t, serveConnector(t, client))
 	st := requireFailure(t, err)
 	require.Equal(t, codes.InvalidArgument, st.Code())
-	require.Contains(t, st.Message(), `Check "User Filter" (scim-filter). It said: no such attribute (invalidFilter)`)
+	require.Contains(t, st.Message(), `Check "User Filter" (scim-filter). It answered: no such attribute (invalidFilter)`)
 }
 
 // TestAttributes: what becomes login, e-mail and profile can be chosen.

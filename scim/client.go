@@ -77,7 +77,7 @@ type Options struct {
 	// notes nothing. It must outlive the process and be this connector's own.
 	ScratchDir string
 
-	// Hint is a sentence that says where in the app both values are found. It
+	// Hint is a sentence that explains where in the app both values are found. It
 	// ends the messages about either being wrong. May be empty.
 	Hint string
 }
@@ -93,11 +93,11 @@ type Client struct {
 	readAhead  int
 	scratch    string
 	lastBody   *atomic.Int64 // bytes of the last answer
-	// dials says that a request may take a connection of its own, with TLS: the SDK's
+	// dials means that a request may take a separate connection, with TLS: the SDK's
 	// transport keeps two of HTTP/1.1.
 	dials *atomic.Bool
 
-	// filter limits the users that are listed, choice says what else is read of
+	// filter limits the users that are listed, choice is what else is read of
 	// them.
 	filter string
 	choice choice
@@ -154,7 +154,7 @@ func NewClient(ctx context.Context, options Options) (*Client, error) {
 }
 
 // get fetches one document below the base URL. The body it returns is JSON as
-// far as its first character tells, and holds no secret.
+// far as its first character shows, and holds no secret.
 func (c *endpoint) get(ctx context.Context, path []string, query url.Values) ([]byte, http.Header, error) {
 	escaped := make([]string, len(path))
 	for i, segment := range path {

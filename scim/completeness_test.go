@@ -12,7 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// TestStableCost: a list that nobody changes is read once, with one user of
+// TestStableCost: a list that does not change is read once, with one user of
 // overlap a page.
 func TestStableCost(t *testing.T) {
 	t.Parallel()
@@ -38,7 +38,7 @@ func TestStableCost(t *testing.T) {
 	}
 }
 
-// TestChanges: whoever is there throughout is found, whatever happens to the
+// TestChanges: every user who is there throughout is found, whatever happens to the
 // others while the list is read.
 func TestChanges(t *testing.T) {
 	t.Parallel()
@@ -109,19 +109,19 @@ func TestConfirmingPass(t *testing.T) {
 	}
 }
 
-// TestUnstable: a list that never stands still is refused, and the message says
+// TestList_Unstable: a list that never stands still is refused, and the message gives
 // what happened.
-func TestUnstable(t *testing.T) {
+func TestList_Unstable(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		hook func(a *app, r listRequest)
-		says string
+		hook    func(a *app, r listRequest)
+		message string
 	}{
 		"P14 one goes, one comes, for each page": {
 			hook: func(a *app, r listRequest) {
 				a.ids = append(slices.Delete(a.ids, 0, 1), fmt.Sprintf("new-%d", r.number))
 			},
-			says: "the last time: a page did not begin where the one before ended",
+			message: "the last time: a page did not begin where the one before ended",
 		},
 		"P14 two change places, in each pass": {
 			hook: func(a *app, r listRequest) {
@@ -129,7 +129,7 @@ func TestUnstable(t *testing.T) {
 					a.ids[20], a.ids[180] = a.ids[180], a.ids[20]
 				}
 			},
-			says: "the last time: a user was on two pages",
+			message: "the last time: a user was on two pages",
 		},
 		"P5 the total changes for each page": {
 			hook: func(a *app, r listRequest) {
@@ -137,7 +137,7 @@ func TestUnstable(t *testing.T) {
 					a.ids = append(a.ids, fmt.Sprintf("new-%d", r.number))
 				}
 			},
-			says: "the last time: the number of users changed",
+			message: "the last time: the number of users changed",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -147,20 +147,20 @@ func TestUnstable(t *testing.T) {
 			st := listFails(t, a)
 			require.Equal(t, codes.Aborted, st.Code())
 			require.Contains(t, st.Message(), "changed while it was read, 3 times in a row")
-			require.Contains(t, st.Message(), c.says)
+			require.Contains(t, st.Message(), c.message)
 		})
 	}
 }
 
-// TestNoOverlap: where pages cannot overlap, a second pass is always made.
-func TestNoOverlap(t *testing.T) {
+// TestPaging_NoOverlap: where pages cannot overlap, a second pass is always made.
+func TestPaging_NoOverlap(t *testing.T) {
 	t.Parallel()
-	round := func(up int, told bool) func(a *app) {
+	round := func(up int, sent bool) func(a *app) {
 		return func(a *app) {
 			a.answer = func(r listRequest, _ map[string]any) map[string]any {
 				at := (r.start-1+up)/100*100 + 1
 				answer := listAnswer(a.page(at, 100), len(a.ids), at)
-				if !told {
+				if !sent {
 					delete(answer, "startIndex")
 				}
 				return answer
@@ -169,10 +169,10 @@ func TestNoOverlap(t *testing.T) {
 	}
 	for name, change := range map[string]func(a *app){
 		"one user a page":                       func(a *app) { a.cap, a.ids = 1, a.ids[:17] },
-		"startIndex is rounded down, told":      round(0, true),
-		"startIndex is rounded down, not told":  round(0, false),
-		"startIndex is rounded up, told":        round(99, true),
-		"startIndex is rounded up and not told": round(99, false),
+		"startIndex is rounded down, sent":      round(0, true),
+		"startIndex is rounded down, not sent":  round(0, false),
+		"startIndex is rounded up, sent":        round(99, true),
+		"startIndex is rounded up and not sent": round(99, false),
 	} {
 		t.Run("P14 "+name, func(t *testing.T) {
 			t.Parallel()
@@ -205,9 +205,9 @@ func TestNoOverlap(t *testing.T) {
 	})
 }
 
-// TestResumed: a listing that goes on in another process does not read the
+// TestList_Resumed: a listing that goes on in another process does not read the
 // earlier pages again before its end, and is confirmed then.
-func TestResumed(t *testing.T) {
+func TestList_Resumed(t *testing.T) {
 	t.Parallel()
 	a := newApp(2500)
 	baseURL := start(t, a)
@@ -285,8 +285,8 @@ func TestCursor(t *testing.T) {
 		require.Equal(t, "c/1001", a.requests[10].http.URL.Query().Get("cursor"))
 	})
 	for title, c := range map[string]struct {
-		next func(at, following int) string
-		says string
+		next    func(at, following int) string
+		message string
 	}{
 		"a cursor names itself":          {func(at, _ int) string { return fmt.Sprintf("c/%d", max(at, 101)) }, "as the cursor of the next page, one it had named before"},
 		"cursors go round in a circle":   {func(_, following int) string { return fmt.Sprintf("c/%d", (following-1)%200+1) }, "go round in a circle"},
@@ -296,7 +296,7 @@ func TestCursor(t *testing.T) {
 		t.Run("P15 "+title, func(t *testing.T) {
 			t.Parallel()
 			st := listFails(t, byCursor(newApp(450), c.next))
-			require.Contains(t, st.Message(), c.says)
+			require.Contains(t, st.Message(), c.message)
 		})
 	}
 	t.Run("P15 pages without users for ever", func(t *testing.T) {
@@ -308,7 +308,7 @@ func TestCursor(t *testing.T) {
 		}
 		require.Contains(t, listFails(t, a).Message(), "sent 100 pages without users")
 	})
-	for scimType, says := range map[string]string{
+	for scimType, message := range map[string]string{
 		"expiredCursor": "its cursor expired",
 		"invalidCursor": "does not accept the cursor that it gave itself",
 		"invalidCount":  "refuses pages of 100 users",
@@ -325,7 +325,7 @@ func TestCursor(t *testing.T) {
 				}
 				paged.ServeHTTP(w, r)
 			}))))
-			require.Contains(t, requireFailure(t, err).Message(), says)
+			require.Contains(t, requireFailure(t, err).Message(), message)
 		})
 	}
 }

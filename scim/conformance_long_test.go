@@ -14,7 +14,7 @@ import (
 	"github.com/batonhost/baton-host/scim"
 )
 
-func TestLongItConforms(t *testing.T) {
+func TestLongConnector_Conforms(t *testing.T) {
 	t.Parallel()
 	const token = "canary-c40d7a91e6b24f83"
 	service, err := sandbox.New(sandbox.Options{App: "design-tool", Accounts: 1234, Groups: 4, Seed: 5, Token: token})

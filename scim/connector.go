@@ -10,7 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 )
 
-// App is what a connector says about the app it reads.
+// App is what a connector reports about the app it reads.
 type App struct {
 	// DisplayName is the app's name as people write it. Required.
 	DisplayName string
@@ -18,7 +18,7 @@ type App struct {
 	Description string
 	// HelpURL is where a person reads how to set it up, https. May be empty.
 	HelpURL string
-	// Groups says that the app's groups are read too, and who is in them.
+	// Groups means that the app's groups are read too, and who is in them.
 	Groups bool
 }
 
@@ -33,7 +33,7 @@ type Connector struct {
 var _ connectorbuilder.ConnectorBuilderV2 = (*Connector)(nil)
 
 // NewConnector makes the connector of an app that client reads. Without a client
-// (nil) the connector can say what it is and can do, which the SDK's
+// (nil) the connector can report what it is and can do, which the SDK's
 // "capabilities" command needs; reading fails with FailedPrecondition.
 func NewConnector(app App, client *Client) *Connector {
 	users, groups := &userSyncer{}, &groupSyncer{}
@@ -45,7 +45,7 @@ func NewConnector(app App, client *Client) *Connector {
 	return &Connector{app: app, users: users, groups: groups}
 }
 
-// Metadata says what the connector is.
+// Metadata reports what the connector is.
 func (c *Connector) Metadata(context.Context) (*v2.ConnectorMetadata, error) {
 	return v2.ConnectorMetadata_builder{
 		DisplayName: c.app.DisplayName,
@@ -64,7 +64,7 @@ func (c *Connector) Validate(ctx context.Context) (annotations.Annotations, erro
 }
 
 // ResourceSyncers lists what the connector reads: accounts, and groups if the app
-// is said to have them.
+// is reported to have them.
 func (c *Connector) ResourceSyncers(context.Context) []connectorbuilder.ResourceSyncerV2 {
 	if c.app.Groups {
 		return []connectorbuilder.ResourceSyncerV2{c.users, c.groups}
@@ -100,7 +100,7 @@ func (s *userSyncer) List(ctx context.Context, parent *v2.ResourceId, opts resou
 		return nil, nil, errNotConfigured()
 	}
 	if parent != nil {
-		return nil, &resource.SyncOpResults{}, nil // users are nobody's children
+		return nil, &resource.SyncOpResults{}, nil // users have no parent
 	}
 	b, err := s.listing.read(ctx, opts.PageToken.Token)
 	if err != nil {
@@ -108,7 +108,7 @@ func (s *userSyncer) List(ctx context.Context, parent *v2.ResourceId, opts resou
 	}
 	return b.resources, &resource.SyncOpResults{
 		NextPageToken: b.next,
-		Annotations:   rateLimitTold(b.header),
+		Annotations:   rateLimitOf(b.header),
 	}, nil
 }
 

@@ -61,7 +61,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// TestDescribe: a connector without configuration says what it is and reads
+// TestDescribe: a connector without configuration reports what it is and reads
 // nothing.
 func TestDescribe(t *testing.T) {
 	t.Parallel()
@@ -271,8 +271,8 @@ func TestPageToken(t *testing.T) {
 	}
 }
 
-// TestCancelled: a listing ends at once when nobody waits for it any more.
-func TestCancelled(t *testing.T) {
+// TestList_Cancelled: a listing ends at once when its caller has gone.
+func TestList_Cancelled(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	a := newApp(500)

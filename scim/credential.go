@@ -47,7 +47,7 @@ func (c *credential) authorize(ctx context.Context, request *http.Request) (toke
 	return c.tokens.authorize(ctx, request)
 }
 
-// occursIn reports whether text holds a secret or a telling part of it, plain,
+// occursIn reports whether text holds a secret or a significant part of it, plain,
 // URL-encoded or in base64.
 func (c *credential) occursIn(text string) bool {
 	return c.secrets.occurIn(text) || c.tokens != nil && (c.tokens.texts().occurIn(text) || c.tokens.issuer.credential.occursIn(text))
@@ -58,7 +58,7 @@ func (c *credential) fillsIn(body []byte) bool {
 	return c.secrets.fillIn(body) || c.tokens != nil && (c.tokens.texts().fillIn(body) || c.tokens.issuer.credential.fillsIn(body))
 }
 
-// newCredential makes what Options say that requests are to carry.
+// newCredential makes what requests carry according to Options.
 func newCredential(ctx context.Context, options Options) (credential, error) {
 	headers := http.Header{}
 	secrets := []string{}
@@ -221,7 +221,7 @@ func unquote(s string) string {
 	return s
 }
 
-// writtenForms lists the forms of secrets that tell them, each once. What base64
+// writtenForms lists the forms that reveal secrets, each once. What base64
 // leaves of a very short one would occur in any text.
 func writtenForms(secrets []string) []string {
 	var forms []string
@@ -236,7 +236,7 @@ func writtenForms(secrets []string) []string {
 	return slices.Compact(forms)
 }
 
-// sharePart says whether text holds length characters of secret in a row, or
+// sharePart reports whether text holds length characters of secret in a row, or
 // all of it if it is shorter.
 func sharePart(text, secret string, length int) bool {
 	if secret == "" {

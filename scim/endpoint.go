@@ -12,25 +12,25 @@ import (
 type entry interface {
 	// id is unique among the app's resources and never changes.
 	id() string
-	// name tells people which one it is; "" if it has none.
+	// name identifies it for people; "" if it has none.
 	name() string
-	// foreign says whether it is none of the kind that was asked for.
+	// foreign reports whether it is none of the kind that was asked for.
 	foreign() bool
-	// unclear says whether the status had to be guessed.
+	// unclear reports whether the status had to be guessed.
 	unclear() bool
-	// isMasked says that a text of the resource that was made of it was masked.
+	// isMasked means that a text of the resource that was made of it was masked.
 	isMasked() bool
-	// loginTold says whether there is something to sign in with, and activeTold
-	// whether the app says if it is active. Both are true of what has neither.
-	loginTold() bool
-	activeTold() bool
-	// disputed says why the entry cannot be believed, such as an attribute that names
+	// hasLogin reports whether there is something to sign in with, and hasActive
+	// whether the app sends its state. Both are true of what has neither.
+	hasLogin() bool
+	hasActive() bool
+	// disputed is why the entry cannot be believed, such as an attribute that names
 	// it and has two different values; "" if it can.
 	disputed() string
 	// garbled is an attribute that names the entry and is no valid text; "" if there
 	// is none.
 	garbled() string
-	// resource makes the SDK's resource of it. othersActive says that other entries
+	// resource makes the SDK's resource of it. othersActive means that other entries
 	// of the list have the attribute active.
 	resource(othersActive bool) (*v2.Resource, error)
 }

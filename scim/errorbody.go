@@ -10,8 +10,8 @@ import (
 	"golang.org/x/text/encoding/charmap"
 )
 
-// errorBody is what a server says about an error (RFC 7644 section 3.12). Some
-// send the status as a number, or an object of their own.
+// errorBody is what a server reports about an error (RFC 7644 section 3.12). Some
+// send the status as a number, or as another object.
 type errorBody struct {
 	Status   text   `json:"status"`
 	ScimType string `json:"scimType"`
@@ -19,10 +19,10 @@ type errorBody struct {
 }
 
 // decodeErrorBody reads the members of a SCIM error, as far as there are any.
-// Anything else, HTML above all, counts as having said nothing: bodies are not
+// Anything else, HTML above all, counts as no report: bodies are not
 // repeated whole.
 func decodeErrorBody(body []byte) errorBody {
-	var said errorBody
+	var sent errorBody
 	if !utf8.Valid(body) {
 		// What people read in an error need not be certain.
 		if decoded, err := charmap.Windows1252.NewDecoder().Bytes(body); err == nil {
@@ -30,8 +30,8 @@ func decodeErrorBody(body []byte) errorBody {
 		}
 	}
 	// A member of the wrong type is left out, the others are read.
-	_ = json.Unmarshal(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), &said)
-	return said
+	_ = json.Unmarshal(bytes.TrimPrefix(body, []byte("\xef\xbb\xbf")), &sent)
+	return sent
 }
 
 func (e errorBody) text() string {

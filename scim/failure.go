@@ -11,12 +11,12 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// maxDetail is how much of what a server says is repeated in a message, in
+// maxDetail is how much of a server's text is repeated in a message, in
 // characters.
 const maxDetail = 500
 
 // failure is every error of this package: a sentence a person can act on and
-// the gRPC code that tells the caller whether a retry makes sense.
+// the gRPC code from which the caller knows whether a retry makes sense.
 //
 // No code is ever NotFound: the SDK's syncer takes NOT_FOUND from a listing for
 // a warning, drops the rest of the listing and calls the sync complete.
@@ -40,7 +40,7 @@ func (f *failure) GRPCStatus() *status.Status { return f.status }
 
 func (f *failure) Unwrap() error { return f.cause }
 
-// answered says whether an error is about an answer with one of these statuses.
+// answered reports whether an error is about an answer with one of these statuses.
 func answered(err error, httpStatuses ...int) bool {
 	f, ok := errors.AsType[*failure](err)
 	return ok && slices.Contains(httpStatuses, f.httpStatus)

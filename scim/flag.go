@@ -6,10 +6,10 @@ import "strings"
 type flag uint8
 
 const (
-	flagAbsent flag = iota // not told, or null
+	flagAbsent flag = iota // not sent, or null
 	flagTrue
 	flagFalse
-	flagUnclear // told, but neither true nor false, or both
+	flagUnclear // sent, but neither true nor false, or both
 )
 
 // UnmarshalJSON reads every form of a boolean; one that is none is unclear, and so is

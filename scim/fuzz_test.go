@@ -135,7 +135,7 @@ func FuzzAttributes(f *testing.F) {
 	})
 }
 
-// FuzzErrorBody: what a server says about an error never hides its status, and a
+// FuzzErrorBody: what a server reports about an error never hides its status, and a
 // message never repeats the token nor grows long.
 func FuzzErrorBody(f *testing.F) {
 	f.Add(400, []byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"400","scimType":"expiredCursor","detail":"x"}`))

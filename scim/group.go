@@ -17,7 +17,7 @@ type group struct {
 	Meta        meta       `json:"meta"`
 	UserName    string     `json:"userName"`
 
-	// masked says whether a text of the resource was masked.
+	// masked reports whether a text of the resource was masked.
 	masked masking
 	// dispute is what disputed returns.
 	dispute string
@@ -51,9 +51,9 @@ func (g *group) unclear() bool { return false }
 
 func (g *group) isMasked() bool { return bool(g.masked) }
 
-func (g *group) loginTold() bool { return true }
+func (g *group) hasLogin() bool { return true }
 
-func (g *group) activeTold() bool { return true }
+func (g *group) hasActive() bool { return true }
 
 func (g *group) disputed() string {
 	switch {
@@ -69,7 +69,7 @@ func (g *group) disputed() string {
 
 func (g *group) garbled() string { return "" }
 
-// foreign says whether a resource in a list of groups is a user.
+// foreign reports whether a resource in a list of groups is a user.
 func (g *group) foreign() bool {
 	return strings.EqualFold(g.Meta.ResourceType, "User") && g.UserName != ""
 }

@@ -212,9 +212,9 @@ func TestGroups(t *testing.T) {
 	})
 
 	for name, c := range map[string]struct {
-		answer func(w http.ResponseWriter)
-		code   codes.Code
-		says   string
+		answer  func(w http.ResponseWriter)
+		code    codes.Code
+		message string
 	}{
 		"H5 there are none": {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotFound) }, codes.FailedPrecondition, `there are no SCIM groups below http://127.0.0.1`},
 		"H5 what to do":     {func(w http.ResponseWriter) { w.WriteHeader(http.StatusNotImplemented) }, codes.Unimplemented, `If the app has none, switch "Sync Groups" (scim-groups) off`},
@@ -227,7 +227,7 @@ func TestGroups(t *testing.T) {
 		},
 		"P9 empty below the total": {
 			func(w http.ResponseWriter) { fmt.Fprint(w, `{"totalResults":5,"Resources":[]}`) },
-			codes.DataLoss, "says that there are 5 groups but lists none",
+			codes.DataLoss, "reports 5 groups but lists none",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -236,7 +236,7 @@ func TestGroups(t *testing.T) {
 			_, err := listGroups(t, groupConnector(t, start(t, a)))
 			st := requireFailure(t, err)
 			require.Equal(t, c.code, st.Code())
-			require.Contains(t, st.Message(), c.says)
+			require.Contains(t, st.Message(), c.message)
 		})
 	}
 }

@@ -88,7 +88,7 @@ func (s *groupSyncer) List(ctx context.Context, parent *v2.ResourceId, opts reso
 		s.known = b.seen
 		s.mu.Unlock()
 	}
-	return b.resources, &resource.SyncOpResults{NextPageToken: b.next, Annotations: rateLimitTold(b.header)}, nil
+	return b.resources, &resource.SyncOpResults{NextPageToken: b.next, Annotations: rateLimitOf(b.header)}, nil
 }
 
 // StaticEntitlements are those that every group has: its membership.
@@ -116,7 +116,7 @@ type memberToken struct {
 }
 
 // Grants delivers up to 1,000 members of a group, or 2 MiB. If the group has
-// changed since the part before, it begins anew: a member that is granted twice
+// changed since the part before, it starts again: a member that is granted twice
 // is granted once.
 func (s *groupSyncer) Grants(ctx context.Context, of *v2.Resource, opts resource.SyncOpAttrs) ([]*v2.Grant, *resource.SyncOpResults, error) {
 	if s.listing == nil {
@@ -195,9 +195,9 @@ func (s *groupSyncer) grant(ctx context.Context, group *v2.Resource, m memberVal
 	}.Build())), nil
 }
 
-// userOrGroup says what a member is that has the id of a group. Ids should differ
+// userOrGroup returns what a member is that has the id of a group. Ids should differ
 // among all resources (RFC 7643 section 3.1); where there is a user of that id too,
-// the app cannot mean a group: it has no way to say so.
+// the app cannot mean a group: it has no way to express that.
 func (s *groupSyncer) userOrGroup(ctx context.Context, id string) (memberKind, error) {
 	found, err := s.users.has(ctx, id)
 	if err != nil || !found {

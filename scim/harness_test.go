@@ -27,7 +27,7 @@ import (
 const testToken = "6rT0-q9Zs.Vd_7pLm~Xw3"
 
 // app is a SCIM service of which each oddity can be switched on. Without any it
-// does what RFC 7644 says.
+// does what RFC 7644 requires.
 type app struct {
 	ids []string
 	cap int // most users a page holds, 0 for no cap

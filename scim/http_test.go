@@ -30,8 +30,8 @@ const oneUserList = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResp
 
 const scimError = `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":%s,"scimType":"invalidValue","detail":"count is\n too\u0007 large"}`
 
-// TestAccepted: answers that are good in spite of their looks (H: HTTP).
-func TestAccepted(t *testing.T) {
+// TestResponse_Accepted: answers that are good in spite of their looks (H: HTTP).
+func TestResponse_Accepted(t *testing.T) {
 	t.Parallel()
 	for name, handler := range map[string]http.Handler{
 		"H1 application/scim+json":                serve(200, "application/scim+json;charset=UTF-8", oneUserList),
@@ -96,9 +96,9 @@ func moved(to string) http.Handler {
 	})
 }
 
-// TestRefused: every answer that is no list of users is an error that says what
+// TestResponse_Refused: every answer that is no list of users is an error that names what
 // to look at.
-func TestRefused(t *testing.T) {
+func TestResponse_Refused(t *testing.T) {
 	t.Parallel()
 	const (
 		lookAtURL   = `"SCIM Base URL"`
@@ -108,7 +108,7 @@ func TestRefused(t *testing.T) {
 	for name, c := range map[string]struct {
 		handler http.Handler
 		code    codes.Code
-		says    []string
+		message []string
 	}{
 		"H2 200 with HTML":                {serve(200, "text/html", html), codes.FailedPrecondition, []string{"web page (HTML)", lookAtURL, "/scim/v2"}},
 		"H2 200 with HTML called JSON":    {serve(200, "application/json", "\n"+html), codes.FailedPrecondition, []string{"web page (HTML)", lookAtURL}},
@@ -122,7 +122,7 @@ func TestRefused(t *testing.T) {
 		"H3 Resources is an object":       {serve(200, "application/json", `{"totalResults":0,"Resources":{"id":"1"}}`), codes.FailedPrecondition, []string{"not a SCIM list"}},
 		"H3 Resources is a text":          {serve(200, "application/json", `{"totalResults":0,"Resources":"none"}`), codes.FailedPrecondition, []string{"not a SCIM list"}},
 		"H3 Resources is null, no total":  {serve(200, "application/json", `{"Resources":null}`), codes.FailedPrecondition, []string{"not a SCIM list"}},
-		"H3 only schemas":                 {serve(200, "application/json", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"]}`), codes.FailedPrecondition, []string{"does not say that there are none"}},
+		"H3 only schemas":                 {serve(200, "application/json", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"]}`), codes.FailedPrecondition, []string{"does not report how many there are"}},
 		"H3 an error with 200":            {serve(200, "application/json", fmt.Sprintf(scimError, `"403"`)), codes.PermissionDenied, []string{"403 Forbidden", "count is too large (invalidValue)"}},
 		"H3 an error with 200, no status": {serve(200, "application/json", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"]}`), codes.InvalidArgument, []string{"400 Bad Request"}},
 		"H3 malformed JSON":               {serve(200, "application/json", oneUserList[:80]), codes.DataLoss, []string{"malformed JSON", "at byte 80"}},
@@ -130,8 +130,8 @@ func TestRefused(t *testing.T) {
 		"H4 status is a text":             {serve(400, "application/json", fmt.Sprintf(scimError, `"400"`)), codes.InvalidArgument, []string{"400 Bad Request", "count is too large (invalidValue)"}},
 		"H4 status is a number":           {serve(400, "application/json", fmt.Sprintf(scimError, `400`)), codes.InvalidArgument, []string{"count is too large (invalidValue)"}},
 		"H4 detail is long":               {serve(400, "application/json", `{"detail":"`+strings.Repeat("é ", 5000)+`"}`), codes.InvalidArgument, []string{strings.Repeat("é ", 250) + "…"}},
-		"H4 detail is odd":                {serve(400, "application/json", `{"detail":["hidden-words"],"scimType":"tooMany"}`), codes.InvalidArgument, []string{"It said: tooMany"}},
-		"H4 an error of its own":          {serve(400, "application/json", `{"error":"hidden-words"}`), codes.InvalidArgument, []string{"400 Bad Request"}},
+		"H4 detail is odd":                {serve(400, "application/json", `{"detail":["hidden-words"],"scimType":"tooMany"}`), codes.InvalidArgument, []string{"It answered: tooMany"}},
+		"H4 an error in no form":          {serve(400, "application/json", `{"error":"hidden-words"}`), codes.InvalidArgument, []string{"400 Bad Request"}},
 		"H5 401":                          {serve(401, "application/json", `{"detail":"token expired"}`), codes.Unauthenticated, []string{"401 Unauthorized", lookAtToken, "token expired"}},
 		"H5 401 with HTML":                {serve(401, "text/html", html), codes.Unauthenticated, []string{lookAtToken}},
 		"H5 403":                          {serve(403, "", ""), codes.PermissionDenied, []string{"403 Forbidden", "plan", lookAtToken}},
@@ -159,8 +159,8 @@ func TestRefused(t *testing.T) {
 			_, _, err := listOnce(t.Context(), connector, "")
 			st := requireFailure(t, err)
 			require.Equal(t, c.code, st.Code(), st.Message())
-			for _, says := range c.says {
-				require.Contains(t, st.Message(), says)
+			for _, message := range c.message {
+				require.Contains(t, st.Message(), message)
 			}
 			require.NotContains(t, st.Message(), "hidden-words", "a body is not repeated")
 			require.NotContains(t, st.Message(), "\n")
@@ -201,8 +201,8 @@ func huge() http.Handler {
 	})
 }
 
-// TestUnreachable: what can go wrong before there is an answer.
-func TestUnreachable(t *testing.T) {
+// TestRequest_Unreachable: what can go wrong before there is an answer.
+func TestRequest_Unreachable(t *testing.T) {
 	t.Parallel()
 
 	fails := func(t *testing.T, ctx context.Context, baseURL string) *status.Status {
@@ -300,8 +300,8 @@ func silent(t *testing.T) http.Handler {
 	return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
 }
 
-// TestRedirect: the token goes to the configured origin only.
-func TestRedirect(t *testing.T) {
+// TestRequest_Redirect: the token goes to the configured origin only.
+func TestRequest_Redirect(t *testing.T) {
 	t.Parallel()
 	for name, target := range map[string]func(origin string) string{
 		"H8 to another host": func(origin string) string { return strings.Replace(origin, "127.0.0.1", "localhost", 1) },
@@ -342,7 +342,7 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-// TestRetryAfter: the connector never waits; it tells how long to wait.
+// TestRetryAfter: the connector never waits; it returns how long to wait.
 func TestRetryAfter(t *testing.T) {
 	t.Parallel()
 	const hour = time.Hour
@@ -350,7 +350,7 @@ func TestRetryAfter(t *testing.T) {
 		httpStatus int
 		header     map[string]string
 		least      time.Duration
-		most       time.Duration // 0: nothing is told
+		most       time.Duration // 0: no time is sent
 	}{
 		"H6 seconds":                       {429, map[string]string{"Retry-After": "7"}, 6 * time.Second, 7 * time.Second},
 		"H6 a date":                        {429, map[string]string{"Retry-After": "in 90 seconds"}, 89 * time.Second, 91 * time.Second},
@@ -403,7 +403,7 @@ func TestRetryAfter(t *testing.T) {
 		})
 	}
 
-	t.Run("H6 a good answer tells the rate limit", func(t *testing.T) {
+	t.Run("H6 a good answer has the rate limit", func(t *testing.T) {
 		t.Parallel()
 		baseURL := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("X-RateLimit-Limit", "100")
@@ -421,8 +421,8 @@ func TestRetryAfter(t *testing.T) {
 	})
 }
 
-// TestNoCache: each call asks the app anew.
-func TestNoCache(t *testing.T) {
+// TestRequest_NeverCached: each call asks the app again.
+func TestRequest_NeverCached(t *testing.T) {
 	t.Parallel()
 	t.Run("H12 a revoked token is noticed", func(t *testing.T) {
 		t.Parallel()

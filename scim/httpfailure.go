@@ -20,7 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// place says, in messages, whom the client talks to.
+// place names, in messages, whom the client talks to.
 func (c *endpoint) place() string { return c.base.Host }
 
 // statusFailure is the error for an answer whose status is not 2xx. body is (the
@@ -33,8 +33,8 @@ func (c *endpoint) statusFailure(response *http.Response, body []byte) *failure 
 	return f
 }
 
-// statusMessage is the error for an HTTP status and what the server said to it.
-func (c *endpoint) statusMessage(httpStatus int, said errorBody) *failure {
+// statusMessage is the error for an HTTP status and what the server answered with it.
+func (c *endpoint) statusMessage(httpStatus int, answer errorBody) *failure {
 	answered := strings.TrimSpace(fmt.Sprintf("%s answered %d %s", c.place(), httpStatus, http.StatusText(httpStatus)))
 
 	var code codes.Code
@@ -65,13 +65,13 @@ func (c *endpoint) statusMessage(httpStatus int, said errorBody) *failure {
 	case httpStatus >= 500:
 		code = codes.Unavailable
 		advice = "the app, or a proxy before it, is out of order. If it stays so, ask the app's support."
-	case httpStatus == http.StatusBadRequest && strings.EqualFold(said.ScimType, "expiredCursor"):
+	case httpStatus == http.StatusBadRequest && strings.EqualFold(answer.ScimType, "expiredCursor"):
 		code = codes.Aborted
 		advice = "the place where reading had stopped is no longer valid there (its cursor expired), so the list is incomplete and is not used. Run the sync again."
-	case httpStatus == http.StatusBadRequest && strings.EqualFold(said.ScimType, "invalidCursor"):
+	case httpStatus == http.StatusBadRequest && strings.EqualFold(answer.ScimType, "invalidCursor"):
 		code = codes.FailedPrecondition
 		advice = "the app does not accept the cursor that it gave itself, so its list cannot be read completely. Ask the app's support."
-	case httpStatus == http.StatusBadRequest && strings.EqualFold(said.ScimType, "invalidCount"):
+	case httpStatus == http.StatusBadRequest && strings.EqualFold(answer.ScimType, "invalidCount"):
 		code = codes.FailedPrecondition
 		advice = fmt.Sprintf("the app refuses pages of %d {users}, although it may make them smaller. Ask the app's support.", pageSize)
 	case httpStatus == http.StatusBadRequest && c.filter != "":
@@ -86,8 +86,8 @@ func (c *endpoint) statusMessage(httpStatus int, said errorBody) *failure {
 	}
 
 	message := answered + ": " + c.kind.words(advice)
-	if said := c.quote(said.text()); said != "" {
-		message += " It said: " + said
+	if quoted := c.quote(answer.text()); quoted != "" {
+		message += " It answered: " + quoted
 	}
 	f := failf(code, "%s", message)
 	f.httpStatus = httpStatus
@@ -96,11 +96,11 @@ func (c *endpoint) statusMessage(httpStatus int, said errorBody) *failure {
 
 // errorInAnswer is the error for a SCIM error that came with a status of success.
 func (c *endpoint) errorInAnswer(body []byte) *failure {
-	said := decodeErrorBody(body)
-	return c.statusMessage(max(said.httpStatus(), http.StatusBadRequest), said)
+	answer := decodeErrorBody(body)
+	return c.statusMessage(max(answer.httpStatus(), http.StatusBadRequest), answer)
 }
 
-// missing says what to do where an app has no such endpoint.
+// missing returns what to do where an app has no such endpoint.
 func (c *endpoint) missing() string {
 	if c.kind == groupsKind {
 		return fmt.Sprintf("If the app has none, switch %s off; else check %s.%s", groupsField, baseURLField, c.pathHint())
@@ -126,7 +126,7 @@ func (c *endpoint) checkJSON(body []byte) *failure {
 }
 
 // textFailure is the error for an answer whose text cannot be read, if it is nothing
-// that has an error of its own.
+// that has a separate error.
 func (c *endpoint) textFailure(body []byte, err error) *failure {
 	body = bytes.TrimSpace(body)
 	if bytes.HasPrefix(body, []byte{'<'}) {
@@ -267,7 +267,7 @@ func (c *endpoint) requestMessage(ctx context.Context, err error) *failure {
 		"%s does not answer as an HTTP service. Check %s. (%s)", c.place(), c.baseField, c.quote(err.Error()))
 }
 
-// certificateProblem says what is wrong if err is about TLS, else nothing.
+// certificateProblem reports what is wrong if err is about TLS, else nothing.
 func (c *endpoint) certificateProblem(err error) string {
 	const trust = "If it is your own, let the system trust it (SSL_CERT_FILE)."
 	var (
@@ -282,7 +282,7 @@ func (c *endpoint) certificateProblem(err error) string {
 	case errors.Is(err, http.ErrSchemeMismatch) || errors.As(err, &record):
 		return fmt.Sprintf("it answers without TLS there. Check the port in %s.", c.baseField)
 	case errors.As(err, &unknown):
-		return "its certificate is signed by nobody this machine trusts. " + trust
+		return "its certificate is not signed by an authority that this machine trusts. " + trust
 	case errors.As(err, &hostname):
 		return fmt.Sprintf("its certificate is for another host. Check %s.", c.baseField)
 	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:

@@ -17,7 +17,7 @@ const (
 // Of an id it keeps 62 bits of a hash. Two ids that share them would be taken
 // for one, and in a confirming pass an account that was missed would not be
 // delivered. Among a million ids that happens once in nine million listings;
-// and since the hash is seeded anew in each process, no server can bring it
+// and since the hash has a new seed in each process, no server can bring it
 // about, and the next sync has another seed.
 type idSet struct {
 	seed   maphash.Seed
@@ -34,7 +34,7 @@ type idShard struct {
 
 func newIDSet() *idSet { return &idSet{seed: maphash.MakeSeed()} }
 
-// pass tells in which pass an id was seen last; 0 for never.
+// pass returns the pass in which an id was seen last; 0 for never.
 func (s *idSet) pass(id string) int {
 	hash := maphash.String(s.seed, id)
 	shard := &s.shards[hash>>58]

@@ -33,7 +33,7 @@ type sighting struct {
 
 const (
 	// maxJournals is how many listings of a kind are kept at a time; those that
-	// nobody goes on with are the oldest.
+	// are abandoned are the oldest.
 	maxJournals = 4
 	// finished ends the name of a journal whose listing has come to its end. It is
 	// kept for a while, for the answer may not have reached the host.
@@ -48,7 +48,7 @@ func (j journal) path(run uint64) string {
 	return filepath.Join(j.dir, j.kind+"-"+strconv.FormatUint(run, 16)+".journal")
 }
 
-// begin forgets listings that have ended or that nobody goes on with.
+// begin forgets listings that have ended or that are abandoned.
 func (j journal) begin() {
 	if j.dir == "" {
 		return

@@ -22,7 +22,7 @@ func process(t *testing.T, baseURL, scratch string) types.ConnectorServer {
 	return serveConnector(t, client)
 }
 
-// batches reads all batches from a token on, each in a process of its own.
+// batches reads all batches from a token on, each in a separate process.
 func batches(t *testing.T, baseURL, scratch, token string) (ids []string) {
 	t.Helper()
 	for {
@@ -37,7 +37,7 @@ func batches(t *testing.T, baseURL, scratch, token string) (ids []string) {
 	}
 }
 
-func TestAProcessGoesOnWhereAnotherOneWasKilled(t *testing.T) {
+func TestJournal_ContinuesWhereAProcessWasKilled(t *testing.T) {
 	t.Parallel()
 	a, scratch := newApp(5230), t.TempDir()
 	require.Equal(t, a.ids, batches(t, start(t, a), scratch, ""))
@@ -48,9 +48,9 @@ func TestAProcessGoesOnWhereAnotherOneWasKilled(t *testing.T) {
 	require.IsIncreasing(t, starts, "no page is read twice")
 }
 
-// TestTheEndIsReachedAgainIfItsAnswerIsLost: the process dies with its last
+// TestJournal_RepeatsALostFinalAnswer: the process dies with its last
 // answer.
-func TestTheEndIsReachedAgainIfItsAnswerIsLost(t *testing.T) {
+func TestJournal_RepeatsALostFinalAnswer(t *testing.T) {
 	t.Parallel()
 	a, scratch := newApp(1500), t.TempDir()
 	url := start(t, a)
@@ -70,7 +70,7 @@ func TestTheEndIsReachedAgainIfItsAnswerIsLost(t *testing.T) {
 	require.Len(t, left, 1, "the next listing forgets those that have ended")
 }
 
-func TestATokenThatIsHandedInAgainGoesOnFromThere(t *testing.T) {
+func TestJournal_ContinuesFromARepeatedToken(t *testing.T) {
 	t.Parallel()
 	a, scratch := newApp(4000), t.TempDir()
 	url := start(t, a)
@@ -90,9 +90,9 @@ func TestATokenThatIsHandedInAgainGoesOnFromThere(t *testing.T) {
 	}
 }
 
-// TestAUserOnTwoPagesIsNoticedAcrossProcesses: the list changes between two
-// processes so that nothing but a user who is there twice can tell.
-func TestAUserOnTwoPagesIsNoticedAcrossProcesses(t *testing.T) {
+// TestJournal_FindsAUserOnTwoPagesAcrossProcesses: the list changes between two
+// processes so that only a user who is there twice shows it.
+func TestJournal_FindsAUserOnTwoPagesAcrossProcesses(t *testing.T) {
 	t.Parallel()
 	a, scratch := newApp(3000), t.TempDir()
 	url := start(t, a)
@@ -112,7 +112,7 @@ func TestAUserOnTwoPagesIsNoticedAcrossProcesses(t *testing.T) {
 	require.Contains(t, rest, lost, "the list has to be read again")
 }
 
-func TestABrokenJournalCostsAnotherPassOnly(t *testing.T) {
+func TestJournal_BrokenCostsAnotherPassOnly(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(t *testing.T, path string){
 		"gone": func(t *testing.T, path string) { t.Helper(); require.NoError(t, os.Remove(path)) },
@@ -157,7 +157,7 @@ func TestABrokenJournalCostsAnotherPassOnly(t *testing.T) {
 	}
 }
 
-func TestListingsThatNobodyGoesOnWithAreForgotten(t *testing.T) {
+func TestJournal_ForgetsAbandonedListings(t *testing.T) {
 	t.Parallel()
 	a, scratch := newApp(1500), t.TempDir()
 	url := start(t, a)

@@ -43,11 +43,11 @@ type session struct {
 	// token is the page token that the session goes on at.
 	token string
 	seen  *idSet
-	// whole says that seen has been kept from the listing's beginning.
+	// whole means that seen has been kept from the listing's beginning.
 	whole bool
 	// ahead has the pages that were asked for already.
 	ahead *readAhead
-	// unused drops what is ahead, where nobody goes on.
+	// unused drops what is ahead, where no call goes on.
 	unused *time.Timer
 	// held is a page of which a part is delivered.
 	held *heldPage
@@ -87,7 +87,7 @@ type batch struct {
 	// those of it that lack active although others have it. masked counts resources of
 	// which a text was masked.
 	unclear, replaced, silent, masked int
-	// lossy says that texts of the page that is added may have lost characters, and
+	// lossy means that texts of the page that is added may have lost characters, and
 	// garbled counts accounts of which they name the account.
 	lossy   bool
 	garbled int
@@ -175,7 +175,7 @@ func (l *listing) fill(ctx context.Context, b *batch, s *session, p *position) (
 	}
 }
 
-// session is what is known of the listing at p: ours says that nothing of it was
+// session is what is known of the listing at p: ours means that nothing of it was
 // lost. A new listing gets a name.
 func (l *listing) session(p *position, token string) (s *session, ours bool) {
 	if s := l.take(token); s != nil {
@@ -226,13 +226,13 @@ func (l *listing) page(ctx context.Context, s *session, p *position) (*page, ste
 	if p.Skip > 0 && pg.sequence != p.Current {
 		p.Skip = 0
 	}
-	// Also what is not delivered says what the app knows of its users.
+	// Also what is not delivered shows what the app knows of its users.
 	p.Facts |= pg.facts
 	next, err := l.endpoint.advance(*p, pg, s.knows(*p, pg))
 	return pg, next, err
 }
 
-// knows says how many entries of the page at p were on other pages of this pass.
+// knows reports how many entries of the page at p were on other pages of this pass.
 func (s *session) knows(p position, pg *page) acquaintance {
 	entries := pg.entries
 	if p.overlaps() && len(entries) > 0 && digestOf(entries[0].id()) == p.Last {
@@ -337,7 +337,7 @@ func (b *batch) add(e entry, seen *idSet, p position) (added bool, err error) {
 func (b *batch) place(at int, made *v2.Resource, e entry, p position) {
 	b.resources[at] = made
 	delete(b.guessed, at)
-	if !p.Facts.has(factActive) && !e.activeTold() {
+	if !p.Facts.has(factActive) && !e.hasActive() {
 		b.guessed[at] = e
 	}
 }
@@ -356,7 +356,7 @@ func (b *batch) settle() error {
 	return nil
 }
 
-// full says whether another page of that many entries is likely not to fit.
+// full reports whether another page of that many entries is likely not to fit.
 func (b *batch) full(entries int) bool {
 	return len(b.resources)+entries > maxBatchResources || b.bytes >= maxBatchBytes
 }
@@ -384,7 +384,7 @@ func (b *batch) report(ctx context.Context) {
 	}
 }
 
-// isRangeRefusal says whether an error may be about the index that was asked for,
+// isRangeRefusal reports whether an error may be about the index that was asked for,
 // and not about the request as a whole.
 func isRangeRefusal(err error) bool {
 	return answered(err, http.StatusNoContent, http.StatusBadRequest, http.StatusNotFound, http.StatusRequestedRangeNotSatisfiable)

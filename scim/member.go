@@ -22,11 +22,11 @@ type memberValue struct {
 	Meta         memberMeta `json:"meta"`
 }
 
-// statement is what a member says of itself: a text, or a list of one. What is there and
-// cannot be read is unclear, and so are two different texts; null and an empty list say
+// statement is what a member declares about itself: a text, or a list of one. What is there and
+// cannot be read is unclear, and so are two different texts; null and an empty list mean
 // nothing.
 type statement struct {
-	said    text
+	value   text
 	unclear bool
 }
 
@@ -51,8 +51,8 @@ func (s *statement) UnmarshalJSON(raw []byte) error {
 	case '[', '{', 't', 'f':
 		s.unclear = true
 	}
-	s.unclear = s.unclear || differ(strings.ToLower(string(s.said)), strings.ToLower(string(read)))
-	fillText(&s.said, read)
+	s.unclear = s.unclear || differ(strings.ToLower(string(s.value)), strings.ToLower(string(read)))
+	fillText(&s.value, read)
 	return nil
 }
 
@@ -84,7 +84,7 @@ func (m memberValue) id() string {
 		return string(m.Value.text)
 	}
 	ref := m.Ref
-	if ref.said == "" {
+	if ref.value == "" {
 		ref = m.PlainRef
 	}
 	_, id := m.refersTo(ref)
@@ -95,12 +95,12 @@ func (m memberValue) id() string {
 type memberKind byte
 
 const (
-	memberUnknown memberKind = iota // the server does not say
-	// memberVague is any resource: what it is must be said elsewhere.
+	memberUnknown memberKind = iota // the server does not declare it
+	// memberVague is any resource: what it is must be declared elsewhere.
 	memberVague
 	memberUser
 	memberGroup
-	// memberOther is neither: a device, a service, a role; or what is said to be two of
+	// memberOther is neither: a device, a service, a role; or what is declared as two of
 	// them.
 	memberOther
 )
@@ -114,8 +114,8 @@ func (k memberKind) and(other memberKind) memberKind {
 	return memberOther
 }
 
-// memberKinds are the words that say what a member is, as type or as the endpoint in a
-// reference: in lower case, without hyphens, and without the s of the plural. Some say
+// memberKinds are the words that declare what a member is, as type or as the endpoint in a
+// reference: in lower case, without hyphens, and without the s of the plural. Some use
 // how one came to be a member, and not what it is.
 var memberKinds = map[string]memberKind{
 	"user": memberUser, "person": memberUser, "people": memberUser, "human": memberUser,
@@ -146,12 +146,12 @@ func knownKind(word string) (kind memberKind, known bool) {
 	return kind, known
 }
 
-// kindOf is what a type says that a member is. It may be the URN of a schema, or a URL.
+// kindOf is what a member is by its type. It may be the URN of a schema, or a URL.
 func (s statement) kindOf() memberKind {
 	if s.unclear {
 		return memberOther
 	}
-	word := strings.TrimRight(strings.TrimSpace(string(s.said)), "/")
+	word := strings.TrimRight(strings.TrimSpace(string(s.value)), "/")
 	if kind, known := knownKind(word); known {
 		return kind
 	}
@@ -165,7 +165,7 @@ func (s statement) kindOf() memberKind {
 	return memberOther
 }
 
-// kind is what the server says that the member is. Where it says two things it is
+// kind is what the member is by what the server sends. Where it sends two things it is
 // neither a user nor a group.
 func (m memberValue) kind() memberKind {
 	byRef, _ := m.refersTo(m.Ref)
@@ -180,7 +180,7 @@ func (m memberValue) kind() memberKind {
 	return kind
 }
 
-// valueIsOther says whether the id is a reference to a third kind. Ids may have slashes,
+// valueIsOther reports whether the id is a reference to a third kind. Ids may have slashes,
 // so only the words of memberKinds count.
 func (m memberValue) valueIsOther() bool {
 	path := segmentsOf(string(m.Value.text), true)
@@ -191,18 +191,18 @@ func (m memberValue) valueIsOther() bool {
 	return known && kind == memberOther
 }
 
-// refersTo is what a reference says that the member is, and the id at its end; the id is
+// refersTo is what the member is by a reference, and the id at its end; the id is
 // empty where the reference has none.
 //
 // The endpoint stands before the id. It is one of memberKinds; or else it is a third kind
 // if it looks like an endpoint (isEndpoint). Any other segment, such as that of a
-// tenant, is no endpoint, and says as little as no reference does.
+// tenant, is no endpoint, and means as little as no reference does.
 func (m memberValue) refersTo(ref statement) (kind memberKind, id string) {
 	if ref.unclear {
 		return memberOther, ""
 	}
 	value := strings.Trim(strings.ReplaceAll(strings.TrimSpace(string(m.Value.text)), `\`, "/"), "/")
-	path := segmentsOf(string(ref.said), value != "")
+	path := segmentsOf(string(ref.value), value != "")
 	if len(path) == 0 {
 		return memberUnknown, ""
 	}
@@ -227,7 +227,7 @@ func (m memberValue) refersTo(ref statement) (kind memberKind, id string) {
 		switch {
 		case atEnd || end == 0:
 			return last, ""
-		case strings.HasPrefix(strings.ToLower(strings.TrimSpace(string(ref.said))), urn):
+		case strings.HasPrefix(strings.ToLower(strings.TrimSpace(string(ref.value))), urn):
 			return before, "" // a URN is no place
 		}
 		return before, id
@@ -302,7 +302,7 @@ func withoutKey(path []string) []string {
 	return append(slices.Clone(path[:end]), name, key)
 }
 
-// endpointKind is what the end of a path says, if it is an endpoint; known says that it is
+// endpointKind is what the end of a path names, if it is an endpoint; known reports that it is
 // one of memberKinds.
 func endpointKind(path []string) (kind memberKind, known bool) {
 	end := len(path) - 1
@@ -318,7 +318,7 @@ func endpointKind(path []string) (kind memberKind, known bool) {
 	return memberUnknown, false
 }
 
-// isEndpoint says whether a segment looks like an endpoint: it begins with a capital
+// isEndpoint reports whether a segment looks like an endpoint: it begins with a capital
 // letter, or it is a word in the plural, or any word after the version of the protocol.
 func isEndpoint(segment string, afterVersion bool) bool {
 	const (
@@ -348,7 +348,7 @@ func unescaped(text string) string {
 	return text
 }
 
-// isRoot says whether a segment of a URL stands before the endpoints, and is none.
+// isRoot reports whether a segment of a URL stands before the endpoints, and is none.
 func isRoot(segment string) bool {
 	switch strings.ToLower(segment) {
 	case ".", "..", "scim", "scim2", "api", "rest":
@@ -357,7 +357,7 @@ func isRoot(segment string) bool {
 	return isVersion(segment)
 }
 
-// isVersion says whether a segment is a version: v2, v1.0, v1beta1.
+// isVersion reports whether a segment is a version: v2, v1.0, v1beta1.
 func isVersion(segment string) bool {
 	digits, v := strings.CutPrefix(strings.ToLower(segment), "v")
 	if !v || digits == "" || !unicode.IsDigit(rune(digits[0])) {

@@ -16,13 +16,13 @@ import (
 // member without an id, which is an error later on, and not left out.
 type memberList struct {
 	members []memberValue
-	// told says that the attribute is there, null or empty though it may be.
-	told bool
+	// present means that the attribute is there, null or empty though it may be.
+	present bool
 }
 
 // UnmarshalJSON reads all of these forms.
 func (l *memberList) UnmarshalJSON(raw []byte) error {
-	*l = memberList{told: true}
+	*l = memberList{present: true}
 	items := []json.RawMessage{raw}
 	switch {
 	case string(raw) == "null":
@@ -46,19 +46,19 @@ func (l *memberList) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// errGone says that there is no such group.
+// errGone means that there is no such group.
 var errGone = errors.New("no such group")
 
-// members reads who is in a group. It fails with errGone if the app says that
+// members reads who is in a group. It fails with errGone if the app reports that
 // there is no such group, and it never returns a part of the members: one that
-// cannot be told from others is an error.
+// cannot be distinguished from others is an error.
 func (c *endpoint) members(ctx context.Context, id string) ([]memberValue, error) {
 	list, err := c.memberList(ctx, id, nil)
 	if err != nil {
 		return nil, err
 	}
-	if !list.told {
-		// Nobody is in the group, or the server sends members only to whom asks for
+	if !list.present {
+		// The group is empty, or the server sends members only to whom asks for
 		// them (RFC 7643 section 7, returned "request").
 		asked, err := c.memberList(ctx, id, url.Values{"attributes": {"members"}})
 		if err != nil && !answered(err, http.StatusBadRequest, http.StatusNotImplemented) {
@@ -72,7 +72,7 @@ func (c *endpoint) members(ctx context.Context, id string) ([]memberValue, error
 	return list.members, nil
 }
 
-// checkMembers makes sure that each member that is a user or a group can be told from
+// checkMembers makes sure that each member that is a user or a group can be distinguished from
 // others.
 func (c *endpoint) checkMembers(id string, members []memberValue) error {
 	for i, m := range members {
@@ -86,7 +86,7 @@ func (c *endpoint) checkMembers(id string, members []memberValue) error {
 	return nil
 }
 
-// has says whether there is a resource of that id.
+// has reports whether there is a resource of that id.
 func (c *endpoint) has(ctx context.Context, id string) (bool, error) {
 	body, _, err := c.get(ctx, []string{c.kind.path, id}, nil)
 	if answered(err, http.StatusNotFound, http.StatusGone) {
@@ -101,7 +101,7 @@ func (c *endpoint) has(ctx context.Context, id string) (bool, error) {
 	fillNested(body, &sent)
 	if string(sent.ID.text) != id || sent.disputed() != "" {
 		return false, c.failf(codes.DataLoss,
-			"%s was asked for the {user} %q and answered with something else, so nobody knows whether a member of a group is a user or a group. Switch %s off, or ask the app's support.",
+			"%s was asked for the {user} %q and answered with something else, so it is unclear whether a member of a group is a user or a group. Switch %s off, or ask the app's support.",
 			c.place(), c.quote(id), groupsField)
 	}
 	return true, nil
@@ -126,7 +126,7 @@ type groupMembers struct {
 	listHead
 	ID      identifier `json:"id"`
 	Members memberList `json:"members"`
-	// disputed says that it has two ids, or two lists of members, or that some of it
+	// disputed means that it has two ids, or two lists of members, or that some of it
 	// cannot be read.
 	disputed bool
 }
@@ -145,7 +145,7 @@ func (g *groupMembers) fill(nested *groupMembers, own bool) {
 	if len(have) == 0 {
 		g.Members.members = others
 	}
-	g.Members.told = g.Members.told || nested.Members.told
+	g.Members.present = g.Members.present || nested.Members.present
 }
 
 // cannotRead refuses the group: its members may be in what cannot be read.
@@ -168,7 +168,7 @@ func (c *endpoint) decodeMembers(id string, body []byte) (memberList, error) {
 			"%s was asked for the group %q and answered with something else. Its members are not known. Run the sync again; if it happens again, ask the app's support.",
 			c.place(), c.quote(id))
 	}
-	if sent.NextCursor != "" || sent.TotalResults.told && sent.TotalResults.value > len(sent.Members.members) {
+	if sent.NextCursor != "" || sent.TotalResults.known && sent.TotalResults.value > len(sent.Members.members) {
 		return memberList{}, c.failf(codes.FailedPrecondition,
 			"%s sends the members of the group %q in parts, in a way that no standard describes, so they cannot be read completely. Switch %s off, or ask the app's support.",
 			c.place(), c.quote(id), groupsField)

@@ -16,7 +16,7 @@ import (
 // or each by its full name: {"urn:ietf:params:scim:schemas:core:2.0:User:userName":"ann"}
 // (RFC 7644 section 3.10 has that form for paths). They are read as if they were where
 // the standard has them. Where an attribute is in both places, the standard's counts;
-// but what a user is called must be the same in both, and both must say that it is
+// but what a user is called must be the same in both, and both must agree that it is
 // active.
 
 // coreSchemas begin the URNs of the core schema, in SCIM 2.0 and in SCIM 1.1 and drafts.
@@ -28,7 +28,7 @@ const (
 	groupResource = "Group"
 )
 
-// coreName says whether the name of a member is the URN of the core schema, or begins
+// coreName reports whether the name of a member is the URN of the core schema, or begins
 // with it. resource is the one that the URN names, in lower case, and "" if it names
 // neither users nor groups, as in SCIM 1.1; attribute is what follows, "" if nothing does.
 // What stands between them is a colon by the standard, and some have another character.
@@ -52,7 +52,7 @@ func coreName(name string) (resource, attribute string, is bool) {
 	return "", "", false
 }
 
-// isSeparator says whether a character is in no name of an attribute.
+// isSeparator reports whether a character is in no name of an attribute.
 func isSeparator(r rune) bool {
 	return !unicode.IsLetter(r) && !unicode.IsDigit(r) && r != '$' && r != '_' && r != '-'
 }
@@ -62,10 +62,10 @@ type nestable[T any] interface {
 	*T
 	// coreResource is what the core schema calls the resource.
 	coreResource() string
-	// fill takes from another place what the resource lacks; own says that the place is
+	// fill takes from another place what the resource lacks; own means that the place is
 	// the one for such resources.
 	fill(nested *T, own bool)
-	// cannotRead says that the resource has a member of that name that may hold its
+	// cannotRead means that the resource has a member of that name that may hold its
 	// attributes, in a form that cannot be read.
 	cannotRead(name string)
 }
@@ -80,7 +80,7 @@ func readNested[T any, P nestable[T]](body []byte, resources []T) {
 	var list struct {
 		Resources []json.RawMessage `json:"Resources"`
 	}
-	// What is wrong with the list was said when it was first decoded.
+	// What is wrong with the list was reported when it was first decoded.
 	_ = json.Unmarshal(body, &list)
 	if len(list.Resources) != len(resources) {
 		return
@@ -98,7 +98,7 @@ func fillNested[T any, P nestable[T]](object []byte, into P) {
 	}
 }
 
-// mayHaveCoreNames says whether names of members may be of the core schema; those that
+// mayHaveCoreNames reports whether names of members may be of the core schema; those that
 // are written with escapes may be anything.
 func mayHaveCoreNames(body []byte) bool {
 	if bytes.Contains(body, []byte(`\u`)) {
@@ -212,7 +212,7 @@ func coreObjects(value []byte, depth int) (objects [][]byte, readable bool) {
 	return nil, false
 }
 
-// unreadable says that a resource has a member of that name which cannot be read.
+// unreadable reports that a resource has a member of that name which cannot be read.
 func unreadable(name string) string {
 	return "has the attribute " + name + " in a form that cannot be read"
 }
@@ -307,7 +307,7 @@ func fillText[T ~string](have *T, from T) {
 	}
 }
 
-// differ says whether two values of one attribute that names a person contradict each
+// differ reports whether two values of one attribute that names a person contradict each
 // other.
 func differ[T ~string](one, other T) bool {
 	a, b := strings.TrimSpace(string(one)), strings.TrimSpace(string(other))

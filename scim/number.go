@@ -7,10 +7,10 @@ import (
 )
 
 // number is a whole number that servers send as 12, 12.0 or "12". Anything else
-// counts as not told.
+// counts as not known.
 type number struct {
 	value int
-	told  bool
+	known bool
 }
 
 // UnmarshalJSON reads a number or a string that holds one.
@@ -18,9 +18,9 @@ func (n *number) UnmarshalJSON(raw []byte) error {
 	var written text
 	_ = written.UnmarshalJSON(raw)
 	value, err := strconv.ParseFloat(strings.TrimSpace(string(written)), 64)
-	told := err == nil && value == math.Trunc(value) && math.Abs(value) < 1<<53
-	*n = number{told: told}
-	if told {
+	known := err == nil && value == math.Trunc(value) && math.Abs(value) < 1<<53
+	*n = number{known: known}
+	if known {
 		n.value = int(value)
 	}
 	return nil

@@ -42,7 +42,7 @@ type accessTokens struct {
 	secrets secretTexts
 }
 
-// newAccessTokens checks what Options say about the grant.
+// newAccessTokens checks what Options hold about the grant.
 func newAccessTokens(ctx context.Context, options Options) (*accessTokens, error) {
 	id, secret := strings.TrimSpace(options.ClientID), strings.TrimSpace(options.ClientSecret)
 	switch {
@@ -181,8 +181,8 @@ func (a *accessTokens) failure(ctx context.Context, err error) *failure {
 		code, advice = codes.Unavailable, "the app, or a proxy before it, is out of order. If it stays so, ask the app's support."
 	}
 	message := strings.TrimSpace(fmt.Sprintf("%s answered %d %s to the request for a token", a.issuer.place(), status, http.StatusText(status))) + ": " + advice
-	if said := a.issuer.quote(strings.TrimSpace(refused.ErrorCode + " " + refused.ErrorDescription)); said != "" {
-		message += " It said: " + said
+	if quoted := a.issuer.quote(strings.TrimSpace(refused.ErrorCode + " " + refused.ErrorDescription)); quoted != "" {
+		message += " It answered: " + quoted
 	}
 	f := failf(code, "%s", message)
 	if code == codes.Unavailable {

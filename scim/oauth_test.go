@@ -146,7 +146,7 @@ func TestClientCredentials_GetAndRenewTokens(t *testing.T) {
 
 func TestClientCredentials_AreRefused(t *testing.T) {
 	t.Parallel()
-	says := func(httpStatus int, header, body string) func(http.ResponseWriter) bool {
+	reply := func(httpStatus int, header, body string) func(http.ResponseWriter) bool {
 		return func(w http.ResponseWriter) bool {
 			w.Header().Set("Content-Type", "application/json")
 			if name, value, found := strings.Cut(header, ": "); found {
@@ -158,36 +158,36 @@ func TestClientCredentials_AreRefused(t *testing.T) {
 		}
 	}
 	for name, c := range map[string]struct {
-		answer func(http.ResponseWriter) bool
-		change func(*scim.Options)
-		refuse func(int) bool
-		code   codes.Code
-		says   string
+		answer  func(http.ResponseWriter) bool
+		change  func(*scim.Options)
+		refuse  func(int) bool
+		code    codes.Code
+		message string
 	}{
-		"another secret":   {change: func(o *scim.Options) { o.ClientSecret = "wrong-secret" }, code: codes.Unauthenticated, says: `answered 401 Unauthorized to the request for a token: it does not issue a token to this client. Put valid values into "Client ID" (scim-client-id) and "Client Secret" (scim-client-secret)`},
-		"400":              {answer: says(400, "", `{"error":"invalid_client"}`), code: codes.Unauthenticated, says: "It said: invalid_client"},
-		"no such grant":    {answer: says(400, "", `{"error":"unsupported_grant_type"}`), code: codes.Unauthenticated, says: "unsupported_grant_type"},
-		"scopes":           {answer: says(400, "", `{"error":"invalid_scope"}`), code: codes.InvalidArgument, says: `Check "Scopes" (scim-scopes).`},
-		"not there":        {answer: says(404, "", `nothing`), code: codes.FailedPrecondition, says: `it issues no tokens there. Check "Token URL" (scim-token-url).`},
-		"a web page":       {answer: says(200, "Content-Type: text/html", "<html>Sign in</html>"), code: codes.FailedPrecondition, says: `does not answer with a token. Is "Token URL" (scim-token-url) right?`},
-		"no token":         {answer: says(200, "", `{"token_type":"bearer"}`), code: codes.FailedPrecondition, says: "does not answer with a token"},
-		"an error in 200":  {answer: says(200, "", `{"error":"invalid_client"}`), code: codes.Unauthenticated, says: "invalid_client"},
-		"another type":     {answer: says(200, "", `{"access_token":"abc","token_type":"mac"}`), code: codes.FailedPrecondition, says: "of a type that this connector cannot use: mac"},
-		"a broken token":   {answer: says(200, "", `{"access_token":"a\nb","token_type":"bearer"}`), code: codes.FailedPrecondition, says: "a character in it that no token has"},
-		"out of order":     {answer: says(502, "", `<html>`), code: codes.Unavailable, says: "out of order"},
-		"too many":         {answer: says(429, "Retry-After: 7", `{}`), code: codes.Unavailable, says: "too many requests"},
-		"a redirect":       {answer: says(307, "Location: https://elsewhere.example.com/token", ``), code: codes.FailedPrecondition, says: `redirects to https://elsewhere.example.com. The token is not sent there. If that is the right place, put it into "Token URL"`},
-		"nobody listens":   {change: func(o *scim.Options) { o.TokenURL = "http://127.0.0.1:1/token" }, code: codes.Unavailable, says: `127.0.0.1:1 cannot be reached, or closes the connection. Check that the app runs, the network, and "Token URL"`},
-		"a new token too":  {refuse: func(int) bool { return true }, code: codes.Unauthenticated, says: `has just issued is not accepted. Check the client's rights in the app, "Scopes" (scim-scopes) and "Token URL"`},
-		"no https":         {change: func(o *scim.Options) { o.TokenURL = "http://app.example.com/token" }, code: codes.InvalidArgument, says: `"Token URL" (scim-token-url) begins with http://, which would send the client secret in clear text`},
-		"no scheme":        {change: func(o *scim.Options) { o.TokenURL = "app.example.com/token" }, code: codes.InvalidArgument, says: "is not a URL"},
-		"another scheme":   {change: func(o *scim.Options) { o.TokenURL = "ftp://app.example.com/token" }, code: codes.InvalidArgument, says: "does not begin with https://"},
-		"a name in it":     {change: func(o *scim.Options) { o.TokenURL = "https://a:b@app.example.com/token" }, code: codes.InvalidArgument, says: "has a user name or password in it"},
-		"no token URL":     {change: func(o *scim.Options) { o.TokenURL = " " }, code: codes.InvalidArgument, says: `"Token URL" (scim-token-url) is empty`},
-		"no client secret": {change: func(o *scim.Options) { o.ClientSecret = "" }, code: codes.InvalidArgument, says: `"Client Secret" (scim-client-secret) is empty`},
-		"no client id":     {change: func(o *scim.Options) { o.ClientID = "" }, code: codes.InvalidArgument, says: `"Client ID" (scim-client-id) is empty`},
-		"a token as well":  {change: func(o *scim.Options) { o.Token = "tok" }, code: codes.InvalidArgument, says: `"Client ID" (scim-client-id) is given, and also "SCIM Token"`},
-		"a user as well":   {change: func(o *scim.Options) { o.Username, o.Password = "ann", "x" }, code: codes.InvalidArgument, says: "Give the one that the app asks for"},
+		"another secret":   {change: func(o *scim.Options) { o.ClientSecret = "wrong-secret" }, code: codes.Unauthenticated, message: `answered 401 Unauthorized to the request for a token: it does not issue a token to this client. Put valid values into "Client ID" (scim-client-id) and "Client Secret" (scim-client-secret)`},
+		"400":              {answer: reply(400, "", `{"error":"invalid_client"}`), code: codes.Unauthenticated, message: "It answered: invalid_client"},
+		"no such grant":    {answer: reply(400, "", `{"error":"unsupported_grant_type"}`), code: codes.Unauthenticated, message: "unsupported_grant_type"},
+		"scopes":           {answer: reply(400, "", `{"error":"invalid_scope"}`), code: codes.InvalidArgument, message: `Check "Scopes" (scim-scopes).`},
+		"not there":        {answer: reply(404, "", `nothing`), code: codes.FailedPrecondition, message: `it issues no tokens there. Check "Token URL" (scim-token-url).`},
+		"a web page":       {answer: reply(200, "Content-Type: text/html", "<html>Sign in</html>"), code: codes.FailedPrecondition, message: `does not answer with a token. Is "Token URL" (scim-token-url) right?`},
+		"no token":         {answer: reply(200, "", `{"token_type":"bearer"}`), code: codes.FailedPrecondition, message: "does not answer with a token"},
+		"an error in 200":  {answer: reply(200, "", `{"error":"invalid_client"}`), code: codes.Unauthenticated, message: "invalid_client"},
+		"another type":     {answer: reply(200, "", `{"access_token":"abc","token_type":"mac"}`), code: codes.FailedPrecondition, message: "of a type that this connector cannot use: mac"},
+		"a broken token":   {answer: reply(200, "", `{"access_token":"a\nb","token_type":"bearer"}`), code: codes.FailedPrecondition, message: "a character in it that no token has"},
+		"out of order":     {answer: reply(502, "", `<html>`), code: codes.Unavailable, message: "out of order"},
+		"too many":         {answer: reply(429, "Retry-After: 7", `{}`), code: codes.Unavailable, message: "too many requests"},
+		"a redirect":       {answer: reply(307, "Location: https://elsewhere.example.com/token", ``), code: codes.FailedPrecondition, message: `redirects to https://elsewhere.example.com. The token is not sent there. If that is the right place, put it into "Token URL"`},
+		"nothing listens":  {change: func(o *scim.Options) { o.TokenURL = "http://127.0.0.1:1/token" }, code: codes.Unavailable, message: `127.0.0.1:1 cannot be reached, or closes the connection. Check that the app runs, the network, and "Token URL"`},
+		"a new token too":  {refuse: func(int) bool { return true }, code: codes.Unauthenticated, message: `has just issued is not accepted. Check the client's rights in the app, "Scopes" (scim-scopes) and "Token URL"`},
+		"no https":         {change: func(o *scim.Options) { o.TokenURL = "http://app.example.com/token" }, code: codes.InvalidArgument, message: `"Token URL" (scim-token-url) begins with http://, which would send the client secret in clear text`},
+		"no scheme":        {change: func(o *scim.Options) { o.TokenURL = "app.example.com/token" }, code: codes.InvalidArgument, message: "is not a URL"},
+		"another scheme":   {change: func(o *scim.Options) { o.TokenURL = "ftp://app.example.com/token" }, code: codes.InvalidArgument, message: "does not begin with https://"},
+		"a name in it":     {change: func(o *scim.Options) { o.TokenURL = "https://a:b@app.example.com/token" }, code: codes.InvalidArgument, message: "has a user name or password in it"},
+		"no token URL":     {change: func(o *scim.Options) { o.TokenURL = " " }, code: codes.InvalidArgument, message: `"Token URL" (scim-token-url) is empty`},
+		"no client secret": {change: func(o *scim.Options) { o.ClientSecret = "" }, code: codes.InvalidArgument, message: `"Client Secret" (scim-client-secret) is empty`},
+		"no client id":     {change: func(o *scim.Options) { o.ClientID = "" }, code: codes.InvalidArgument, message: `"Client ID" (scim-client-id) is empty`},
+		"a token as well":  {change: func(o *scim.Options) { o.Token = "tok" }, code: codes.InvalidArgument, message: `"Client ID" (scim-client-id) is given, and also "SCIM Token"`},
+		"a user as well":   {change: func(o *scim.Options) { o.Username, o.Password = "ann", "x" }, code: codes.InvalidArgument, message: "Give the one that the app asks for"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -195,7 +195,7 @@ func TestClientCredentials_AreRefused(t *testing.T) {
 			err := i.listBy(t, c.change)
 			failed := requireFailure(t, err)
 			require.Equal(t, c.code, failed.Code(), "%v", err)
-			require.Contains(t, failed.Message(), c.says)
+			require.Contains(t, failed.Message(), c.message)
 			require.NotContains(t, failed.Message(), clientSecret)
 			require.NotContains(t, failed.Message(), "tok-canary")
 			if name == "a new token too" {

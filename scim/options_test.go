@@ -55,7 +55,7 @@ func TestBaseURL(t *testing.T) {
 		})
 	}
 
-	for name, c := range map[string]struct{ baseURL, says string }{
+	for name, c := range map[string]struct{ baseURL, message string }{
 		"H9 http":                      {"http://app.example.com/canary", "clear text"},
 		"H9 http on a name like local": {"http://localhost.example.com/canary", "clear text"},
 		"H9 http on a private address": {"http://10.0.0.1/canary", "clear text"},
@@ -80,7 +80,7 @@ func TestBaseURL(t *testing.T) {
 			t.Parallel()
 			_, err := scim.NewClient(t.Context(), scim.Options{BaseURL: c.baseURL, Token: testToken, UserAgent: "baton-test/v1"})
 			require.Equal(t, codes.InvalidArgument, status.Code(err))
-			require.ErrorContains(t, err, c.says)
+			require.ErrorContains(t, err, c.message)
 			require.ErrorContains(t, err, `"SCIM Base URL" (scim-base-url)`)
 			require.NotContains(t, err.Error(), "canary", "the value may be a secret")
 		})

@@ -47,7 +47,7 @@ func TestPace(t *testing.T) {
 		"good answers win back one":             {8, []answer{{fast, refused, 1}, {fast, nil, recovery}}, 2},
 		"but not before there are enough":       {8, []answer{{fast, refused, 1}, {fast, nil, recovery - 1}}, 1},
 		"and never more than the limit":         {3, []answer{{fast, refused, 1}, {fast, nil, 100 * recovery}}, 3},
-		"a slow one in between starts anew":     {8, []answer{{fast, refused, 1}, {fast, nil, recovery - 1}, {slow, nil, 1}, {fast, nil, 1}}, 1},
+		"a slow one in between starts again":    {8, []answer{{fast, refused, 1}, {fast, nil, recovery - 1}, {slow, nil, 1}, {fast, nil, 1}}, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

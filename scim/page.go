@@ -27,16 +27,16 @@ type page struct {
 	// entries are the resources of the list, in order. All count for paging, also
 	// those that are foreign; the others have an id.
 	entries []entry
-	// total is totalResults; it is not told where it is missing or no number.
+	// total is totalResults; it is unknown where it is missing or no number.
 	total number
-	// start is startIndex as the server tells it.
+	// start is startIndex as the server sends it.
 	start number
 	// cursor is nextCursor (RFC 9865): the server pages by cursor, and there is
 	// another page.
 	cursor string
-	// facts are what the entries say of the list.
+	// facts are what the entries show of the list.
 	facts facts
-	// lossy says that some of its texts may have lost characters.
+	// lossy means that some of its texts may have lost characters.
 	lossy bool
 	// digest identifies the set of ids, whatever their order; sequence the ids
 	// in their order.
@@ -52,8 +52,8 @@ type listHead struct {
 	TotalResults number `json:"totalResults"`
 	StartIndex   number `json:"startIndex"`
 	NextCursor   text   `json:"nextCursor"`
-	// listed says whether there is a member Resources that is not null, twice
-	// whether there are two, of which nobody knows which one counts.
+	// listed reports whether there is a member Resources that is not null, twice
+	// whether there are two, of which it is unclear which one counts.
 	listed, twice bool
 }
 
@@ -76,7 +76,7 @@ func decodeList[T any](body []byte) (listHead, []T, error) {
 
 // list asks for the page at p: by its cursor if the server gave one, else by
 // index. What comes back may be any number of users; what that means is for the
-// listing to say.
+// listing to decide.
 //
 // Both startIndex and count are always sent: some servers list nothing without
 // them. Only a cursor takes the place of startIndex (RFC 9865 section 2).
@@ -139,7 +139,7 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 
 	if list.twice {
 		return nil, c.failf(codes.DataLoss,
-			"%s sent a list of {users} with two members Resources, so nobody knows which one counts. The app is out of order: ask its support.", c.place())
+			"%s sent a list of {users} with two members Resources, so it is unclear which one counts. The app is out of order: ask its support.", c.place())
 	}
 
 	pg := &page{entries: entries, total: list.TotalResults, start: list.StartIndex, cursor: string(list.NextCursor)}
@@ -160,10 +160,10 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 				return nil, c.badEntry(i, e, problem)
 			}
 			names[id] = first(e.name(), names[id])
-			if e.loginTold() {
+			if e.hasLogin() {
 				pg.facts |= factLogin
 			}
-			if e.activeTold() {
+			if e.hasActive() {
 				pg.facts |= factActive
 			}
 		}
@@ -172,13 +172,13 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 		// Multiplying by an odd number makes each place count differently.
 		pg.sequence = pg.sequence*1099511628211 + digest
 	}
-	if pg.total.told && pg.total.value < 0 {
+	if pg.total.known && pg.total.value < 0 {
 		pg.total = number{}
 	}
 	return pg, nil
 }
 
-// checkID makes sure that an entry can be told from all others. Skipping one that
+// checkID makes sure that an entry can be distinguished from all others. Skipping one that
 // cannot would hide it. namesake is the name of another entry on the page with
 // the same id; empty if there is none.
 func (c *endpoint) checkID(index int, e entry, namesake string) error {
@@ -205,17 +205,17 @@ func (c *endpoint) badEntry(index int, e entry, problem string) error {
 		c.place(), problem, index+1, c.kind.label, c.quote(e.name()))
 }
 
-// mayBeGarbled says whether a text in a page may have the character that stands for
+// mayBeGarbled reports whether a text in a page may have the character that stands for
 // what is no valid text: as the app sends it, or for an escape.
 func mayBeGarbled(body []byte) bool {
 	return bytes.Contains(body, []byte("\uFFFD")) || bytes.Contains(body, []byte(`\u`))
 }
 
-// isGarbled says whether an id was no valid text: what is no UTF-8 becomes this
+// isGarbled reports whether an id was no valid text: what is no UTF-8 becomes this
 // character, in every id the same.
 func isGarbled(id string) bool { return strings.ContainsRune(id, '\uFFFD') }
 
-// hasSchema says whether schemas names a message of the SCIM protocol, whatever
+// hasSchema reports whether schemas names a message of the SCIM protocol, whatever
 // its version.
 func (l *listHead) hasSchema(message string) bool {
 	for _, schema := range l.Schemas {
@@ -227,7 +227,7 @@ func (l *listHead) hasSchema(message string) bool {
 	return false
 }
 
-// hasMember says whether a JSON object has a member of that name, whatever its
+// hasMember reports whether a JSON object has a member of that name, whatever its
 // value.
 func hasMember(object []byte, name string) bool {
 	var members map[string]json.RawMessage
@@ -242,7 +242,7 @@ func hasMember(object []byte, name string) bool {
 	return false
 }
 
-// hasTwice says whether a JSON object has two members of that name. For the second
+// hasTwice reports whether a JSON object has two members of that name. For the second
 // encoding/json would go on where the first one ended.
 func hasTwice(object []byte, name string) bool {
 	// By far the most common case: it does not occur twice, anywhere, in whatever case

@@ -20,7 +20,7 @@ func TestPagingComplete(t *testing.T) {
 	t.Parallel()
 	with := func(a *app, change func(*app)) *app { change(a); return a }
 	for name, a := range map[string]*app{
-		"P1 startIndex is told as 0 on the first page": with(newApp(250), func(a *app) {
+		"P1 startIndex is sent as 0 on the first page": with(newApp(250), func(a *app) {
 			a.answer = func(r listRequest, answer map[string]any) map[string]any {
 				if r.start == 1 {
 					answer["startIndex"] = 0
@@ -28,7 +28,7 @@ func TestPagingComplete(t *testing.T) {
 				return answer
 			}
 		}),
-		"P1 startIndex is told as 1 on every page": with(newApp(250), func(a *app) {
+		"P1 startIndex is sent as 1 on every page": with(newApp(250), func(a *app) {
 			a.answer = func(_ listRequest, answer map[string]any) map[string]any {
 				answer["startIndex"] = 1
 				return answer
@@ -127,7 +127,7 @@ func TestPagingComplete(t *testing.T) {
 				return listAnswer(a.page(1, 100), 100, 1)
 			}
 		}),
-		"P7 past the end the server begins anew": with(newApp(100), func(a *app) {
+		"P7 past the end the server starts again": with(newApp(100), func(a *app) {
 			a.answer = func(r listRequest, answer map[string]any) map[string]any {
 				if r.start > 100 {
 					return listAnswer(a.page(1, 100), 100, r.start)
@@ -232,23 +232,23 @@ func pageTotals(a *app) {
 func TestPagingRefused(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		answer func(a *app, r listRequest, answer map[string]any) map[string]any
-		hook   func(a *app, r listRequest)
-		users  int
-		code   codes.Code
-		says   string
+		answer  func(a *app, r listRequest, answer map[string]any) map[string]any
+		hook    func(a *app, r listRequest)
+		users   int
+		code    codes.Code
+		message string
 	}{
 		"P1 startIndex counts from 0": {
 			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {
 				return listAnswer(a.page(r.start+1, 100), 250, r.start)
 			},
-			code: codes.DataLoss, says: "says that there are 250 users but lists none from startIndex 250 on",
+			code: codes.DataLoss, message: "reports 250 users but lists none from startIndex 250 on",
 		},
 		"P6 startIndex is ignored": {
 			answer: func(a *app, _ listRequest, _ map[string]any) map[string]any {
 				return listAnswer(a.page(1, 20), 250, 1)
 			},
-			code: codes.FailedPrecondition, says: "asked for users from startIndex 21 on and sent again",
+			code: codes.FailedPrecondition, message: "asked for users from startIndex 21 on and sent again",
 		},
 		"P6 startIndex is ignored, the page in another order": {
 			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {
@@ -258,7 +258,7 @@ func TestPagingRefused(t *testing.T) {
 				}
 				return listAnswer(users, 250, r.start)
 			},
-			code: codes.FailedPrecondition, says: "asked for users from startIndex 21 on and sent again",
+			code: codes.FailedPrecondition, message: "asked for users from startIndex 21 on and sent again",
 		},
 		"P6 startIndex is ignored, no total": {
 			answer: func(a *app, _ listRequest, _ map[string]any) map[string]any {
@@ -266,26 +266,26 @@ func TestPagingRefused(t *testing.T) {
 				delete(answer, "totalResults")
 				return answer
 			},
-			code: codes.FailedPrecondition, says: "It ignores startIndex",
+			code: codes.FailedPrecondition, message: "It ignores startIndex",
 		},
 		"P6 startIndex is ignored, the total counts the page": {
 			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {
 				users := a.page(1, r.count)
 				return listAnswer(users, len(users), 1)
 			},
-			code: codes.FailedPrecondition, says: "sends the first 100 users again and again",
+			code: codes.FailedPrecondition, message: "sends the first 100 users again and again",
 		},
 		"P6 startIndex is ignored, the total counts the page, which is capped low": {
 			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {
 				return listAnswer(a.page(1, min(r.count, 20)), 20, 1)
 			},
-			code: codes.FailedPrecondition, says: "sends the first 20 users again and again",
+			code: codes.FailedPrecondition, message: "sends the first 20 users again and again",
 		},
 		"P6 startIndex is ignored, the total counts the page, which is capped": {
 			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {
 				return listAnswer(a.page(1, min(r.count, 100)), 100, 1)
 			},
-			code: codes.FailedPrecondition, says: "sends the first 100 users again and again",
+			code: codes.FailedPrecondition, message: "sends the first 100 users again and again",
 		},
 		"P6 another page than the one asked for": {
 			answer: func(a *app, r listRequest, answer map[string]any) map[string]any {
@@ -294,21 +294,21 @@ func TestPagingRefused(t *testing.T) {
 				}
 				return answer
 			},
-			code: codes.FailedPrecondition, says: "from startIndex 101 on and answered with those from 151 on",
+			code: codes.FailedPrecondition, message: "from startIndex 101 on and answered with those from 151 on",
 		},
 		"P6 a page is repeated in a later batch": {
 			users: 2500,
 			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {
 				return listAnswer(a.page(min(r.start, 901), 100), 2500, r.start)
 			},
-			code: codes.FailedPrecondition, says: "asked for users from startIndex 1092 on and sent again",
+			code: codes.FailedPrecondition, message: "asked for users from startIndex 1092 on and sent again",
 		},
-		"P7 begins anew below the total, in a later batch": {
+		"P7 starts again below the total, in a later batch": {
 			users: 2500,
 			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {
 				return listAnswer(a.page((r.start-1)%1200+1, 100), 2500, r.start)
 			},
-			code: codes.FailedPrecondition, says: "asked for users from startIndex 1289 on and sent again",
+			code: codes.FailedPrecondition, message: "asked for users from startIndex 1289 on and sent again",
 		},
 		"P7 pages go round in a circle": {
 			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {
@@ -318,7 +318,7 @@ func TestPagingRefused(t *testing.T) {
 				}
 				return listAnswer(a.page(at, 10), 250, r.start)
 			},
-			code: codes.FailedPrecondition, says: "sent again those it had sent before",
+			code: codes.FailedPrecondition, message: "sent again those it had sent before",
 		},
 		"P9 Resources is empty below the total": {
 			answer: func(a *app, r listRequest, answer map[string]any) map[string]any {
@@ -327,7 +327,7 @@ func TestPagingRefused(t *testing.T) {
 				}
 				return answer
 			},
-			code: codes.DataLoss, says: "says that there are 250 users but lists none from startIndex 200 on",
+			code: codes.DataLoss, message: "reports 250 users but lists none from startIndex 200 on",
 		},
 		"P9 Resources is null below the total": {
 			answer: func(a *app, r listRequest, answer map[string]any) map[string]any {
@@ -336,14 +336,14 @@ func TestPagingRefused(t *testing.T) {
 				}
 				return answer
 			},
-			code: codes.DataLoss, says: "lists none from startIndex 200 on",
+			code: codes.DataLoss, message: "lists none from startIndex 200 on",
 		},
 		"P9 Resources is missing on the first page": {
 			answer: func(_ *app, _ listRequest, answer map[string]any) map[string]any {
 				delete(answer, "Resources")
 				return answer
 			},
-			code: codes.DataLoss, says: "says that there are 250 users but lists none from startIndex 1 on",
+			code: codes.DataLoss, message: "reports 250 users but lists none from startIndex 1 on",
 		},
 		"P9 empty and without a total below the total": {
 			answer: func(_ *app, r listRequest, answer map[string]any) map[string]any {
@@ -353,9 +353,9 @@ func TestPagingRefused(t *testing.T) {
 				}
 				return answer
 			},
-			code: codes.DataLoss, says: "said that there are 250 users but lists none from startIndex 200 on",
+			code: codes.DataLoss, message: "reported 250 users but lists none from startIndex 200 on",
 		},
-		"P9 empty below a total told on the first page only": {
+		"P9 empty below a total sent on the first page only": {
 			answer: func(a *app, r listRequest, answer map[string]any) map[string]any {
 				if r.start > 190 {
 					answer["Resources"] = []any{}
@@ -365,21 +365,21 @@ func TestPagingRefused(t *testing.T) {
 				}
 				return answer
 			},
-			code: codes.DataLoss, says: "said that there are 250 users but lists none from startIndex 200 on",
+			code: codes.DataLoss, message: "reported 250 users but lists none from startIndex 200 on",
 		},
 		"P10 Resources comes twice": {
 			answer: func(a *app, r listRequest, answer map[string]any) map[string]any {
 				answer["resources"] = a.page(1, 100)
 				return answer
 			},
-			code: codes.DataLoss, says: "two members Resources",
+			code: codes.DataLoss, message: "two members Resources",
 		},
 		"P10 Resources comes twice, then null": {
 			answer: func(_ *app, _ listRequest, answer map[string]any) map[string]any {
 				answer["resources"] = nil
 				return answer
 			},
-			code: codes.DataLoss, says: "two members Resources",
+			code: codes.DataLoss, message: "two members Resources",
 		},
 		"P11 no users and no total": {
 			answer: func(_ *app, _ listRequest, answer map[string]any) map[string]any {
@@ -387,7 +387,7 @@ func TestPagingRefused(t *testing.T) {
 				answer["Resources"] = []any{}
 				return answer
 			},
-			code: codes.FailedPrecondition, says: "does not say that there are none",
+			code: codes.FailedPrecondition, message: "does not report how many there are",
 		},
 		"P14 users keep going away": {
 			users: 500,
@@ -396,7 +396,7 @@ func TestPagingRefused(t *testing.T) {
 					a.ids = a.ids[1:]
 				}
 			},
-			code: codes.Aborted, says: "changed while it was read, 3 times in a row",
+			code: codes.Aborted, message: "changed while it was read, 3 times in a row",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -411,14 +411,14 @@ func TestPagingRefused(t *testing.T) {
 			}
 			st := listFails(t, a)
 			require.Equal(t, c.code, st.Code(), st.Message())
-			require.Contains(t, st.Message(), c.says)
+			require.Contains(t, st.Message(), c.message)
 		})
 	}
 }
 
-// TestPastTheEnd: the request that makes sure that there are no more users may
+// TestPagingPastTheEnd: the request that makes sure that there are no more users may
 // be refused.
-func TestPastTheEnd(t *testing.T) {
+func TestPagingPastTheEnd(t *testing.T) {
 	t.Parallel()
 	for _, httpStatus := range []int{http.StatusNoContent, http.StatusBadRequest, http.StatusNotFound, http.StatusRequestedRangeNotSatisfiable} {
 		t.Run(fmt.Sprintf("P5 nothing after a first full page is answered %d", httpStatus), func(t *testing.T) {
@@ -449,7 +449,7 @@ func TestPastTheEnd(t *testing.T) {
 				a.ServeHTTP(w, r)
 			}))
 			require.Equal(t, codes.DataLoss, st.Code())
-			require.Contains(t, st.Message(), fmt.Sprintf("says that there are %d users and refuses to go on from there", users))
+			require.Contains(t, st.Message(), fmt.Sprintf("reports %d users and refuses to go on from there", users))
 		})
 	}
 	t.Run("P14 pages that begin elsewhere than a page before ended are refused", func(t *testing.T) {

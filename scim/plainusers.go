@@ -14,7 +14,7 @@ import (
 // plainUsers reads a list response of users in the form in which nearly every server
 // sends it, in one pass and without reflection: every member that is read occurs once, by
 // the name of the standard and with the type of the standard, and no extension has
-// roles to look for. It says false of every other form, and of what is no JSON, and leaves
+// roles to look for. It returns false for every other form, and of what is no JSON, and leaves
 // that to encoding/json, which comes to the same in three times the time.
 func plainUsers(body []byte) (head listHead, users []user, plain bool) {
 	r := plainReader{page: string(body), decoder: jsontext.NewDecoder(bytes.NewBuffer(body), jsontext.AllowDuplicateNames(true))}
@@ -134,7 +134,7 @@ func readObjectOrNull[T any](r *plainReader, members []plainMember[T], into *T) 
 	}
 }
 
-// nextMember reads the name of a member and says which of members it is, or -1.
+// nextMember reads the name of a member and returns which of members it is, or -1.
 func nextMember[T any](r *plainReader, members []plainMember[T]) int {
 	quoted := r.value()
 	if len(quoted) < 2 {
@@ -210,7 +210,7 @@ func (r *plainReader) values(into *values) {
 	}
 }
 
-// simple is what a text says that needs no unescaping: it was found to be UTF-8.
+// simple is the value of a text that needs no unescaping: it was found to be UTF-8.
 func (r *plainReader) simple(raw jsontext.Value) (string, bool) {
 	if raw[0] != '"' || bytes.IndexByte(raw, '\\') >= 0 {
 		return "", false
@@ -225,7 +225,7 @@ func (r *plainReader) part(raw jsontext.Value) string {
 	return r.page[end-len(raw) : end]
 }
 
-// isNull says whether the value is null, and then goes past it.
+// isNull reports whether the value is null, and then goes past it.
 func (r *plainReader) isNull() bool {
 	if r.odd || r.decoder.PeekKind() != 'n' {
 		return false
@@ -254,7 +254,7 @@ func (r *plainReader) begins(kind jsontext.Kind) bool {
 	return !r.odd
 }
 
-// goesOnTo says whether there is more in an object or a list before its end, and
+// goesOnTo reports whether there is more in an object or a list before its end, and
 // goes past that.
 func (r *plainReader) goesOnTo(end jsontext.Kind) bool {
 	if r.odd {
@@ -268,7 +268,7 @@ func (r *plainReader) goesOnTo(end jsontext.Kind) bool {
 	return false
 }
 
-// ended says that there is nothing more, and that nothing was odd.
+// ended reports whether there is nothing more, and that nothing was odd.
 func (r *plainReader) ended() bool {
 	if r.odd {
 		return false

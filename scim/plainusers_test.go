@@ -70,7 +70,7 @@ var plainPages = map[string]bool{
 	``:                             false,
 }
 
-func TestPlainUsersAreThoseOfEncodingJSON(t *testing.T) {
+func TestPlainUsers_MatchEncodingJSON(t *testing.T) {
 	t.Parallel()
 	for body, plain := range plainPages {
 		_, _, ok := plainUsers([]byte(body))
@@ -97,8 +97,8 @@ func requireUsersAlike(t *testing.T, body []byte) {
 	}
 }
 
-// TestPlainUsersHaveEveryMember: what a type reads by its tags, plainUsers reads too.
-func TestPlainUsersHaveEveryMember(t *testing.T) {
+// TestPlainUsers_HaveEveryMember: what a type reads by its tags, plainUsers reads too.
+func TestPlainUsers_HaveEveryMember(t *testing.T) {
 	t.Parallel()
 	for _, one := range []struct {
 		of    any
@@ -133,9 +133,9 @@ func namesOf[T any](members []plainMember[T]) []string {
 	return names
 }
 
-// TestTwoMembersResourcesAreNoticed in whatever way they are written: encoding/json reads
+// TestPlainUsers_NoticeTwoMembersResources in whatever way they are written: encoding/json reads
 // the second over the first.
-func TestTwoMembersResourcesAreNoticed(t *testing.T) {
+func TestPlainUsers_NoticeTwoMembersResources(t *testing.T) {
 	t.Parallel()
 	for body, twice := range map[string]bool{
 		`{"Resources":[{"id":"1"}]}`:                                      false,
@@ -153,8 +153,8 @@ func TestTwoMembersResourcesAreNoticed(t *testing.T) {
 	}
 }
 
-// TestNestedUsersHaveEveryMember: what is read of a user is also read where an app nests it.
-func TestNestedUsersHaveEveryMember(t *testing.T) {
+// TestPlainUsers_HaveEveryNestedMember: what is read of a user is also read where an app nests it.
+func TestPlainUsers_HaveEveryNestedMember(t *testing.T) {
 	t.Parallel()
 	full := `{"id":"1","externalId":"e","userName":"u","displayName":"d","nickName":"n","name":{"formatted":"f","givenName":"g","familyName":"h"},` +
 		`"active":false,"emails":["a@x.org"],"title":"t","userType":"ut","locale":"l","timezone":"tz","roles":["r"],` +

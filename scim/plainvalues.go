@@ -6,7 +6,7 @@ import (
 )
 
 // plainValues reads a list of objects of the plainest form, as nearly every server
-// sends them: members that are texts without escapes, true or false. It says false of
+// sends them: members that are texts without escapes, true or false. It returns false for
 // every other form, and of what is no JSON, and leaves that to encoding/json, which
 // costs four times as much: a page has a list or two for each of its users.
 func plainValues(raw string) (items []value, ok bool) {
@@ -108,7 +108,7 @@ func (p *plainParser) member(name string, item *value) bool {
 	return found && !known(name)
 }
 
-// known says that a name is that of a member of value, in whatever case: what is
+// known reports whether a name is that of a member of value, in whatever case: what is
 // written or typed unusually is for encoding/json.
 func known(name string) bool {
 	for _, one := range []string{"value", "display", "type", "primary"} {

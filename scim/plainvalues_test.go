@@ -43,7 +43,7 @@ var plainLists = map[string]bool{ // whether it is plain
 	`[{"value":"a" "display":"b"}]`: false,
 }
 
-func TestPlainValuesAreThoseOfEncodingJSON(t *testing.T) {
+func TestPlainValues_MatchEncodingJSON(t *testing.T) {
 	t.Parallel()
 	for raw, plain := range plainLists {
 		_, ok := plainValues(raw)

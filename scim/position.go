@@ -22,11 +22,11 @@ const (
 	signBoundary
 	// signTwice: a user was on two pages.
 	signTwice
-	// signShort: the list ended before the number of users the server told.
+	// signShort: the list ended before the number of users the server reported.
 	signShort
-	// signTotal: the number of users the server told changed.
+	// signTotal: the number of users the server reported changed.
 	signTotal
-	// signNoOverlap: the server's pages cannot overlap, so nothing would tell if
+	// signNoOverlap: the server's pages cannot overlap, so nothing would show if
 	// users moved.
 	signNoOverlap
 	// signResumed: this process does not know which users the pass had before.
@@ -34,8 +34,8 @@ const (
 	lastSign = signResumed
 )
 
-// shifted says whether users certainly moved from page to page. The other signs
-// only mean that nobody would have noticed.
+// shifted reports whether users certainly moved from page to page. The other signs
+// only mean that it could not have been noticed.
 func (s sign) shifted() bool { return s >= signBoundary && s <= signShort }
 
 // String has {user} and {users} in it, for kind.words.
@@ -67,7 +67,7 @@ const (
 	fallbackShort
 	// fallbackOdd: the page began with another user.
 	fallbackOdd
-	// fallbackElsewhere: the page was one received before, or said that it began
+	// fallbackElsewhere: the page was one received before, or reported that it began
 	// at another index.
 	fallbackElsewhere
 	// fallbackRefused: the page was refused, although its first user exists.
@@ -75,7 +75,7 @@ const (
 	lastFallback = fallbackRefused
 )
 
-// facts are what the users received so far, in all passes, say of a list. The numbers are
+// facts are what the users received so far, in all passes, show of a list. The numbers are
 // part of page tokens.
 type facts uint8
 
@@ -98,7 +98,7 @@ func (f facts) has(fact facts) bool { return f&fact != 0 }
 // plugin needs to go on, so it is what a page token holds.
 type position struct {
 	Version int `json:"v"`
-	// Run tells this listing from others of the same list; 0 for none.
+	// Run distinguishes this listing from others of the same list; 0 for none.
 	Run uint64 `json:"run,omitempty"`
 	// Pass counts the times the list is read, from 1.
 	Pass int `json:"pass"`
@@ -107,7 +107,7 @@ type position struct {
 	Start int `json:"start"`
 	// Skip is how many resources of the next page are delivered already.
 	Skip int `json:"skip,omitempty"`
-	// Total is what the last page said totalResults is; absent if it did not.
+	// Total is totalResults of the last page; absent if it had none.
 	Total *int `json:"total,omitempty"`
 	// Endless means that totalResults is missing or counts something else: the
 	// listing ends with an empty page.
@@ -156,7 +156,7 @@ type position struct {
 }
 
 // beginning is where the first pass over all users begins, of a listing that is
-// not told from others yet.
+// not distinguished from others yet.
 func beginning() position {
 	return position{Version: tokenVersion, Pass: 1, Start: 1}
 }
@@ -190,7 +190,7 @@ func (p position) token() string {
 	return string(token)
 }
 
-// atStart says whether nothing of this pass is received yet.
+// atStart reports whether nothing of this pass is received yet.
 func (p position) atStart() bool { return p.Start == 1 && p.Cursor == "" }
 
 // total is the last known totalResults; known is false where it is of no use.
@@ -201,14 +201,14 @@ func (p position) total() (total int, known bool) {
 	return *p.Total, true
 }
 
-// probing says that all users the server promised are received and the next
+// probing reports whether all users the server promised are received and the next
 // request only makes sure that there are no more.
 func (p position) probing() bool {
 	total, known := p.total()
 	return known && p.Start > total && p.Cursor == ""
 }
 
-// overlaps says whether the next page is to begin with the last user received.
+// overlaps reports whether the next page is to begin with the last user received.
 func (p position) overlaps() bool {
 	return p.Start > 1 && p.Cursor == "" && !p.NoOverlap && p.Bare == fallbackNone && !p.Narrow
 }

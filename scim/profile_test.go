@@ -9,9 +9,9 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 )
 
-// TestAPackedProfileIsWhatTheSDKMakes: encoded as the SDK's store encodes it, it is
-// the same, byte for byte. It looks inside because whoever receives it cannot tell.
-func TestAPackedProfileIsWhatTheSDKMakes(t *testing.T) {
+// TestProfile_PacksAsTheSDKDoes: encoded as the SDK's store encodes it, it is
+// the same, byte for byte. It looks inside because its receiver cannot see the difference.
+func TestProfile_PacksAsTheSDKDoes(t *testing.T) {
 	t.Parallel()
 	for name, attributes := range map[string][]attribute{
 		"none":           {},

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// defaultReadAhead is how many pages may be in flight unless Options say
+	// defaultReadAhead is how many pages may be in flight unless Options set it
 	// otherwise, maxReadAhead how many may be at most.
 	defaultReadAhead = 16
 	maxReadAhead     = 32
@@ -30,13 +30,13 @@ const (
 	recovery = 16
 )
 
-// pace says how many pages of a listing may be in flight. It outlives a batch.
+// pace is how many pages of a listing may be in flight. It outlives a batch.
 type pace struct {
 	// limit is how many may be at most, window how many may be now.
 	limit, window int
 	good          int
 	fastest       time.Duration
-	// strained says that the app was slow or refused, costly that more in flight take
+	// strained means that the app was slow or refused, costly that more in flight take
 	// more connections.
 	strained, costly bool
 	// length is how many entries the last page had; 0 if there was none.
@@ -77,7 +77,7 @@ func (p *pace) answered(took time.Duration, err error) {
 func (p *pace) sequential() { p.limit, p.window = 1, 1 }
 
 // pageLife is how long a page may have been waiting when it is needed: what the
-// host asks for after a long pause, the app is asked for anew.
+// host asks for after a long pause, the app is asked for again.
 const pageLife = time.Minute
 
 // readAhead fetches the pages of one listing, some of them before they are needed:
@@ -174,7 +174,7 @@ func (r *readAhead) launch(ctx context.Context, p position) {
 			next.Start = total + 1
 		}
 		if next.Start <= p.Start {
-			return // More came than the total says.
+			return // More came than the total.
 		}
 		if r.ahead[next.index()] == nil {
 			r.ahead[next.index()] = r.fetch(ctx, next)
@@ -200,7 +200,7 @@ func (r *readAhead) fetch(ctx context.Context, p position) *flight {
 	return f
 }
 
-// old says that the page arrived too long ago.
+// old reports whether the page arrived too long ago.
 func (f *flight) old() bool {
 	select {
 	case <-f.done:
@@ -210,7 +210,7 @@ func (f *flight) old() bool {
 	}
 }
 
-// steady says whether nothing speaks against paging by index so far.
+// steady reports whether nothing speaks against paging by index so far.
 func (p position) steady() bool {
 	return p.Pass == 1 && (p.Sign == signNone || p.Sign == signResumed) &&
 		!p.Endless && !p.NoOverlap && p.Bare == fallbackNone && !p.Narrow && p.Cursor == ""

@@ -76,9 +76,9 @@ func TestReadAhead(t *testing.T) {
 	}
 }
 
-// TestReadAheadGoesOnBetweenBatches: while a batch is with the host, pages of the next
+// TestReadAhead_ContinuesBetweenBatches: while a batch is with the host, pages of the next
 // one are fetched, and none of them twice.
-func TestReadAheadGoesOnBetweenBatches(t *testing.T) {
+func TestReadAhead_ContinuesBetweenBatches(t *testing.T) {
 	t.Parallel()
 	a := newApp(2500)
 	beyond := make(chan int, 100)
@@ -112,9 +112,9 @@ func TestReadAheadGoesOnBetweenBatches(t *testing.T) {
 	}
 }
 
-// TestReadAheadAsksForTheEndToo: what makes sure that nothing follows the last page is
+// TestReadAhead_RequestsTheEndToo: what makes sure that nothing follows the last page is
 // asked for before that has come.
-func TestReadAheadAsksForTheEndToo(t *testing.T) {
+func TestReadAhead_RequestsTheEndToo(t *testing.T) {
 	t.Parallel()
 	a := newApp(250)
 	asked := make(chan struct{})
@@ -206,7 +206,7 @@ func TestReadAheadEnds(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, first, 298)
 
-		// The server may not have noticed yet that nobody waits for some answers.
+		// The server may not have noticed yet that some answers are not awaited.
 		for inFlight.Load() > 0 {
 			runtime.Gosched()
 		}
@@ -229,8 +229,8 @@ func answer(w http.ResponseWriter, r *http.Request, a *app, inFlight *atomic.Int
 	_, _ = w.Write(recorded.Body.Bytes())
 }
 
-// TestReadAheadLeavesNothing: when a call ends, so does all it began.
-func TestReadAheadLeavesNothing(t *testing.T) { //nolint:paralleltest // other tests' goroutines would be found
+// TestReadAhead_LeavesNothing: when a call ends, so does all it began.
+func TestReadAhead_LeavesNothing(t *testing.T) { //nolint:paralleltest // other tests' goroutines would be found
 	before := goleak.IgnoreCurrent()
 	a := newApp(3000)
 	hanging := make(chan struct{}, 16)

@@ -30,9 +30,9 @@ func withRetryAfter(st *status.Status, response *http.Response, now time.Time) *
 		limit = &v2.RateLimitDescription{}
 	}
 	wait := limit.GetResetAt().AsTime().Sub(now)
-	after, told := retryAfter(response.Header, now)
+	after, known := retryAfter(response.Header, now)
 	switch {
-	case told:
+	case known:
 		wait = after
 	case response.StatusCode != http.StatusTooManyRequests:
 		return st
@@ -52,7 +52,7 @@ func withRetryAfter(st *status.Status, response *http.Response, now time.Time) *
 
 // retryAfter reads Retry-After (RFC 9110 section 10.2.3): seconds or an HTTP
 // date, which the SDK does not read. A date is measured against the server's
-// own clock where the answer tells it.
+// own clock where the answer has it.
 func retryAfter(header http.Header, now time.Time) (time.Duration, bool) {
 	value := strings.TrimSpace(header.Get("Retry-After"))
 	if value == "" {
@@ -75,9 +75,9 @@ func retryAfter(header http.Header, now time.Time) (time.Duration, bool) {
 	return at.Sub(now), true
 }
 
-// rateLimitTold is what a successful answer says about the app's rate limit, for
-// the SDK's limiter; nothing if it says nothing.
-func rateLimitTold(header http.Header) annotations.Annotations {
+// rateLimitOf returns what a successful answer reports about the app's rate limit, for
+// the SDK's limiter; nothing if it has nothing.
+func rateLimitOf(header http.Header) annotations.Annotations {
 	limit, err := ratelimit.ExtractRateLimitData(http.StatusOK, &header)
 	if err != nil || limit.GetStatus() != v2.RateLimitDescription_STATUS_OK || limit.GetLimit() <= 0 {
 		return nil

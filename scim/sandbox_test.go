@@ -79,7 +79,7 @@ func requireAccount(t *testing.T, person sandbox.Account, account *v2.Resource) 
 		true:  v2.Status_RESOURCE_STATUS_ENABLED,
 		false: v2.Status_RESOURCE_STATUS_DISABLED,
 	}[person.Active]
-	if person.OmitActive { // the service says it of others
+	if person.OmitActive { // the service sends it for others
 		status = v2.Status_RESOURCE_STATUS_UNSPECIFIED
 	}
 	hasStatus(status)(t, account)
@@ -130,15 +130,15 @@ func requireAccount(t *testing.T, person sandbox.Account, account *v2.Resource) 
 	require.Equal(t, shown, account.GetDisplayName())
 }
 
-// TestSandboxGroups reads groups and their members, whatever the sandbox says of
+// TestSandboxGroups reads groups and their members, whatever the sandbox sends about
 // them, and compares them with what it was seeded with.
 func TestSandboxGroups(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string]sandbox.Options{
-		"as they are":                      {PageCap: 100},
-		"small pages":                      {PageCap: 3},
-		"members are not in lists":         {OmitListedMembers: true},
-		"members are not said to be users": {OmitMemberTypes: true},
+		"as they are":              {PageCap: 100},
+		"small pages":              {PageCap: 3},
+		"members are not in lists": {OmitListedMembers: true},
+		"members have no types":    {OmitMemberTypes: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

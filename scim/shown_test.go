@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
-// TestShownSettings: config_schema.json says what a person setting the generic
+// TestShownSettings: config_schema.json holds what a person setting the generic
 // connector up sees.
 func TestShownSettings(t *testing.T) {
 	t.Parallel()
@@ -55,7 +55,7 @@ func TestShownSettings(t *testing.T) {
 	require.Len(t, schema.GetConstraints(), 5, "a token, or a user name and a password, or a client and where it gets tokens")
 }
 
-// TestShownCapabilities: baton_capabilities.json says that accounts and
+// TestShownCapabilities: baton_capabilities.json declares that accounts and
 // groups are synced, and nothing is provisioned.
 func TestShownCapabilities(t *testing.T) {
 	t.Parallel()

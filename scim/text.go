@@ -31,7 +31,7 @@ func (i *identifier) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// contradicts says whether there are two values, which differ in the form that counts.
+// contradicts reports whether there are two values, which differ in the form that counts.
 func (i *identifier) contradicts(form func(string) string) bool {
 	return differ(form(string(i.text)), form(string(i.other)))
 }

@@ -21,7 +21,7 @@ var timestampLayouts = []string{
 	"2006-01-02",
 }
 
-// epochMillisecondsFrom tells milliseconds since 1970 from seconds: as seconds
+// epochMillisecondsFrom separates milliseconds since 1970 from seconds: as seconds
 // it is the year 5138, as milliseconds 1973.
 const epochMillisecondsFrom = 100_000_000_000
 

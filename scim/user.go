@@ -32,10 +32,10 @@ type user struct {
 	// SCIM 1.1, as Slack still sends it.
 	EnterpriseV1 workplace `json:"urn:scim:schemas:extension:enterprise:1.0"`
 
-	// masked says whether a text of the account was masked.
+	// masked reports whether a text of the account was masked.
 	masked masking
 	// chosen is what the configuration asked for besides, see readChosen.
-	chosen chosen
+	chosen attributeValues
 	// extensionRoles are the roles found in extensions this package does not
 	// know, see readExtensionRoles.
 	extensionRoles values
@@ -69,7 +69,7 @@ type workplace struct {
 	Manager        manager `json:"manager"`
 }
 
-// manager is who a user reports to: the name if it is told, else the id.
+// manager is who a user reports to: the name if it is sent, else the id.
 type manager string
 
 // UnmarshalJSON reads a string or an object, also of SCIM 1.1 (managerId).
@@ -106,9 +106,9 @@ func (u *user) unclear() bool { return u.Active == flagUnclear }
 
 func (u *user) isMasked() bool { return bool(u.masked) }
 
-func (u *user) loginTold() bool { return u.login() != "" }
+func (u *user) hasLogin() bool { return u.login() != "" }
 
-func (u *user) activeTold() bool { return u.Active != flagAbsent }
+func (u *user) hasActive() bool { return u.Active != flagAbsent }
 
 func (u *user) disputed() string {
 	switch {
@@ -144,8 +144,8 @@ func (u *user) garbled() string {
 	return ""
 }
 
-// foreign says whether a resource in a list of users is a group. Some servers list
-// groups among them and say so. Any other type is a user by a name of the app's
+// foreign reports whether a resource in a list of users is a group. Some servers list
+// groups among them and mark them so. Any other type is a user by a name of the app's
 // own, and so is a group with a user name, which no group has (RFC 7643 section
 // 4.2): what is taken too much is seen, what is left out is not.
 func (u *user) foreign() bool {

@@ -53,7 +53,7 @@ func TestUser(t *testing.T) {
 		"U4 emails is one object":     {`{"id":"1","emails":{"value":"a@x.org"}}`, hasEmails("a@x.org")},
 		"U4 emails is one text":       {`{"id":"1","emails":"a@x.org"}`, hasEmails("a@x.org")},
 		"U4 an odd one among them":    {`{"id":"1","emails":[null,5,true,["x"],{},{"value":null},{"value":"none"},{"value":" a@x.org "},{"value":"b@x.org","type":7}]}`, hasEmails("a@x.org", "b@x.org")},
-		"U20 a bot is not told apart": {`{"id":"1","userName":"bot","userType":"Service"}`, all(hasProfile("user_type", "Service"), func(t *testing.T, account *v2.Resource) {
+		"U20 a bot is like others": {`{"id":"1","userName":"bot","userType":"Service"}`, all(hasProfile("user_type", "Service"), func(t *testing.T, account *v2.Resource) {
 			require.Equal(t, v2.UserTrait_ACCOUNT_TYPE_HUMAN, userTrait(t, account).GetAccountType())
 		})},
 		"U5 userName is an address": {`{"id":"1","userName":"ann@x.org"}`, hasEmails("ann@x.org")},
@@ -228,7 +228,7 @@ func TestUserLists(t *testing.T) {
 		})
 	}
 
-	t.Run("U16 a user that says it is a group", func(t *testing.T) {
+	t.Run("U16 a user that declares itself a group", func(t *testing.T) {
 		t.Parallel()
 		accounts, err := listAll(t, newConnector(t, start(t, userList(`{"id":"1","userName":"ann","meta":{"resourceType":"Group"}}`))))
 		require.NoError(t, err)
@@ -290,9 +290,9 @@ func TestUserVersion(t *testing.T) {
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		users []string
-		says  string
-		count int64
+		users   []string
+		message string
+		count   int64
 	}{
 		"U3 active is neither":     {[]string{`{"id":"1","userName":"a","active":"maybe"}`, `{"id":"2","active":"maybe"}`, `{"id":"3","active":true}`}, "neither true nor false", 2},
 		"U17 listed twice":         {[]string{`{"id":"1","userName":"a","title":"maybe"}`, `{"id":"1","title":"VP"}`}, "listed twice with different attributes", 1},
@@ -305,12 +305,12 @@ func TestWarnings(t *testing.T) {
 			ctx := ctxzap.ToContext(t.Context(), zap.New(core))
 			_, _, err := listOnce(ctx, newConnector(t, start(t, userList(c.users...))), "")
 			require.NoError(t, err)
-			if c.says == "" {
+			if c.message == "" {
 				require.Empty(t, logged.All())
 				return
 			}
 			require.Len(t, logged.All(), 1)
-			require.Contains(t, logged.All()[0].Message, c.says)
+			require.Contains(t, logged.All()[0].Message, c.message)
 			require.Equal(t, map[string]any{"resources": c.count}, logged.All()[0].ContextMap())
 		})
 	}

@@ -33,7 +33,7 @@ func (vs *values) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
-// readPlain reads the form of plainValues, and says whether it was that.
+// readPlain reads the form of plainValues, and reports whether it was that.
 func (vs *values) readPlain(raw string) bool {
 	items, plain := plainValues(raw)
 	if plain {

@@ -37,8 +37,8 @@ type Work struct {
 	Limit time.Duration
 }
 
-// Taken is what the processes of a work took together.
-type Taken struct {
+// Usage is what the processes of a work took together.
+type Usage struct {
 	// Wall is the time from the start of the first command to the end of the last.
 	Wall time.Duration
 	// CPU is the time of all processes in user and in system mode, as the kernel
@@ -66,17 +66,17 @@ type Taken struct {
 // ChildCommand is the argument that makes the benchmark's program be [Child].
 const ChildCommand = "meter"
 
-// Measure runs the work in a process of its own, this program with the argument
-// ChildCommand, whose descendants are the work and nothing else. The error says
+// Measure runs the work in a separate process, this program with the argument
+// ChildCommand, whose descendants are the work and nothing else. The error has
 // what a command wrote last, if it failed.
-func Measure(ctx context.Context, work Work) (Taken, error) {
+func Measure(ctx context.Context, work Work) (Usage, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return Taken{}, err
+		return Usage{}, err
 	}
 	asked, err := json.Marshal(work)
 	if err != nil {
-		return Taken{}, err
+		return Usage{}, err
 	}
 	var answer, complaint bytes.Buffer
 	child := exec.CommandContext(ctx, self, ChildCommand) //nolint:gosec // This program itself.
@@ -88,15 +88,15 @@ func Measure(ctx context.Context, work Work) (Taken, error) {
 	child.WaitDelay = 2 * graceForTheRest
 	if err := child.Run(); err != nil {
 		if ctx.Err() != nil {
-			return Taken{}, ctx.Err()
+			return Usage{}, ctx.Err()
 		}
-		return Taken{}, fmt.Errorf("%w: %s", err, bytes.TrimSpace(complaint.Bytes()))
+		return Usage{}, fmt.Errorf("%w: %s", err, bytes.TrimSpace(complaint.Bytes()))
 	}
-	var taken Taken
-	if err := json.Unmarshal(answer.Bytes(), &taken); err != nil {
-		return Taken{}, fmt.Errorf("the measuring process answered with something else: %w", err)
+	var usage Usage
+	if err := json.Unmarshal(answer.Bytes(), &usage); err != nil {
+		return Usage{}, fmt.Errorf("the measuring process answered with something else: %w", err)
 	}
-	return taken, nil
+	return usage, nil
 }
 
 // Child does the work that it reads from stdin, and writes what it took to
@@ -111,9 +111,9 @@ func Child(ctx context.Context, stdin io.Reader, stdout io.Writer) error {
 	if len(work.Commands) == 0 || work.Limit <= 0 {
 		return errors.New("there is no command to run, or no time for it")
 	}
-	taken, err := do(ctx, work)
+	usage, err := do(ctx, work)
 	if err != nil {
 		return err
 	}
-	return json.NewEncoder(stdout).Encode(taken)
+	return json.NewEncoder(stdout).Encode(usage)
 }

@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// burn computes until it has taken its time, then says so and waits.
+// burn computes until it has taken its time, then reports that and waits.
 func burn() error {
 	for {
 		var usage syscall.Rusage
@@ -71,17 +71,17 @@ func burn() error {
 
 // startAndKill kills its child as the SDK does: without waiting for it.
 func startAndKill() error {
-	child, said, err := startMyself("burn")
+	child, stdout, err := startMyself("burn")
 	if err != nil {
 		return err
 	}
-	if _, err := said.Read(make([]byte, 1)); err != nil {
+	if _, err := stdout.Read(make([]byte, 1)); err != nil {
 		return err
 	}
 	return child.Process.Kill()
 }
 
-// leave leaves a child behind, in a session of its own, and its number in a file.
+// leave leaves a child behind, in a separate session, and its number in a file.
 func leave() error {
 	child, _, err := startMyself("hang")
 	if err != nil {
@@ -108,35 +108,35 @@ func command(dir, as string) meter.Command {
 	return meter.Command{Args: []string{os.Args[0], as}, Env: os.Environ(), Dir: dir}
 }
 
-func TestAProcessThatItsParentKillsWithoutWaitingCounts(t *testing.T) {
+func TestMeter_CountsAProcessThatItsParentDoesNotWaitFor(t *testing.T) {
 	t.Parallel()
-	taken, err := meter.Measure(t.Context(), meter.Work{Commands: []meter.Command{command(t.TempDir(), "kill")}, Limit: time.Minute})
+	usage, err := meter.Measure(t.Context(), meter.Work{Commands: []meter.Command{command(t.TempDir(), "kill")}, Limit: time.Minute})
 	require.NoError(t, err)
-	require.GreaterOrEqual(t, taken.CPU, burnt)
-	require.Positive(t, taken.Wall)
-	require.Positive(t, taken.Memory)
-	require.Zero(t, taken.Left)
+	require.GreaterOrEqual(t, usage.CPU, burnt)
+	require.Positive(t, usage.Wall)
+	require.Positive(t, usage.Memory)
+	require.Zero(t, usage.Left)
 }
 
-func TestCommandsRunAtOnceOrOneByOne(t *testing.T) {
+func TestMeter_RunsCommandsTogetherOrInTurn(t *testing.T) {
 	t.Parallel()
 	for name, oneByOne := range map[string]bool{"at once": false, "one by one": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			commands := []meter.Command{command(t.TempDir(), "kill"), command(t.TempDir(), "kill"), command(t.TempDir(), "kill")}
-			taken, err := meter.Measure(t.Context(), meter.Work{Commands: commands, OneByOne: oneByOne, Limit: time.Minute})
+			usage, err := meter.Measure(t.Context(), meter.Work{Commands: commands, OneByOne: oneByOne, Limit: time.Minute})
 			require.NoError(t, err)
-			require.GreaterOrEqual(t, taken.CPU, 3*burnt)
+			require.GreaterOrEqual(t, usage.CPU, 3*burnt)
 		})
 	}
 }
 
-func TestNoProcessIsLeftBehind(t *testing.T) {
+func TestMeter_LeavesNoProcessBehind(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	taken, err := meter.Measure(t.Context(), meter.Work{Commands: []meter.Command{command(dir, "leave")}, Limit: time.Minute})
+	usage, err := meter.Measure(t.Context(), meter.Work{Commands: []meter.Command{command(dir, "leave")}, Limit: time.Minute})
 	require.NoError(t, err)
-	require.Equal(t, 1, taken.Left)
+	require.Equal(t, 1, usage.Left)
 	requireGone(t, dir)
 }
 
@@ -150,7 +150,7 @@ func requireGone(t *testing.T, dir string) {
 	}
 }
 
-func TestWhatDoesNotEndIsEnded(t *testing.T) {
+func TestMeter_EndsCommandsAtTheirDeadline(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	_, err := meter.Measure(t.Context(), meter.Work{
@@ -160,7 +160,7 @@ func TestWhatDoesNotEndIsEnded(t *testing.T) {
 	requireGone(t, dir)
 }
 
-func TestAFailureIsToldWithWhatTheCommandSaid(t *testing.T) {
+func TestMeter_ReportsAFailureWithItsOutput(t *testing.T) {
 	t.Parallel()
 	for name, oneByOne := range map[string]bool{"at once": false, "one by one": true} {
 		t.Run(name, func(t *testing.T) {
@@ -173,7 +173,7 @@ func TestAFailureIsToldWithWhatTheCommandSaid(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoProgramIsAnError(t *testing.T) {
+func TestMeter_RefusesAMissingProgram(t *testing.T) {
 	t.Parallel()
 	_, err := meter.Measure(t.Context(), meter.Work{
 		Commands: []meter.Command{{Args: []string{"/does/not/exist"}, Dir: t.TempDir()}, command(t.TempDir(), "hang")}, Limit: time.Minute,
@@ -181,7 +181,7 @@ func TestWhatIsNoProgramIsAnError(t *testing.T) {
 	require.ErrorContains(t, err, "/does/not/exist")
 }
 
-func TestTheCallersContextEndsTheWork(t *testing.T) {
+func TestMeter_EndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	ctx, cancel := context.WithCancel(t.Context())

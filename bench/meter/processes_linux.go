@@ -11,8 +11,8 @@ import (
 // processes knows the processes below one.
 type processes struct {
 	root int
-	// below says of each process of the machine whether it is one of them. A
-	// process is asked for its parent once, when it is new: whoever it has later,
+	// below holds for each process of the machine whether it is one of them. A
+	// process is asked for its parent once, when it is new: whichever it has later,
 	// it stays below.
 	below map[int]bool
 }
@@ -82,7 +82,7 @@ func stat(pid int) [][]byte {
 // chosen at random when a program is executed.
 const stackField = 25
 
-// borrowed says that a process runs in the memory of its parent: it was just made, and
+// borrowed reports whether a process runs in the memory of its parent: it was just made, and
 // has not begun the program that it is for. What it has is counted there.
 func borrowed(pid int) bool {
 	fields := stat(pid)

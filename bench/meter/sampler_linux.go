@@ -28,7 +28,7 @@ const (
 // sampler looks at the processes below one until it is stopped.
 type sampler struct {
 	processes       processes
-	independent     map[int]bool // have memory of their own
+	independent     map[int]bool // have their own memory
 	ending          chan struct{}
 	ended           chan struct{}
 	stopOnce        sync.Once
@@ -102,7 +102,7 @@ func (s *sampler) look(now time.Time) {
 	}
 }
 
-// borrows says that a process has no memory of its own yet. Once it has, it is not
+// borrows reports whether a process has no memory to itself yet. Once it has, it is not
 // asked again.
 func (s *sampler) borrows(pid int) bool {
 	if s.independent[pid] {

@@ -10,9 +10,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestMemoryIsThatOfAllProcessesBelow looks at a process and its child, of which
-// each has 16 MiB of its own.
-func TestMemoryIsThatOfAllProcessesBelow(t *testing.T) {
+// TestSampler_AddsTheMemoryOfAllDescendants looks at a process and its child, of which
+// each has 16 MiB to itself.
+func TestSampler_AddsTheMemoryOfAllDescendants(t *testing.T) {
 	t.Parallel()
 	const (
 		inner  = `y=$(head -c 16777216 /dev/zero | tr "\0" y); echo ready; read -r _; : "$y"`
@@ -53,9 +53,9 @@ func TestMemoryIsThatOfAllProcessesBelow(t *testing.T) {
 	require.Equal(t, 2, s.readings, "the last reading is long ago")
 }
 
-// TestAProcessInItsParentsMemoryIsNotCounted looks at one that was made and has not
+// TestSampler_SkipsAProcessInItsParentsMemory looks at one that was made and has not
 // begun its program.
-func TestAProcessInItsParentsMemoryIsNotCounted(t *testing.T) {
+func TestSampler_SkipsAProcessInItsParentsMemory(t *testing.T) {
 	t.Parallel()
 	shell := exec.CommandContext(t.Context(), "sh", "-c", "(read -r _); :")
 	stdin, err := shell.StdinPipe()

@@ -20,10 +20,10 @@ import (
 const graceForTheRest = 2 * time.Second
 
 // do runs the work as children of this process and waits for all its processes.
-func do(ctx context.Context, work Work) (Taken, error) {
+func do(ctx context.Context, work Work) (Usage, error) {
 	// What a dead process leaves behind comes to this one, which waits for it.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
-		return Taken{}, fmt.Errorf("becoming the parent of orphans: %w", err)
+		return Usage{}, fmt.Errorf("becoming the parent of orphans: %w", err)
 	}
 	// The commands are killed when the thread that started them ends.
 	runtime.LockOSThread()
@@ -38,26 +38,26 @@ func do(ctx context.Context, work Work) (Taken, error) {
 	defer stopKiller()
 
 	began := time.Now()
-	taken, err := waitForAll(work, began)
+	usage, err := waitForAll(work, began)
 	switch {
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
-		return Taken{}, fmt.Errorf("not done within %v; its processes are killed", work.Limit)
+		return Usage{}, fmt.Errorf("not done within %v; its processes are killed", work.Limit)
 	case ctx.Err() != nil:
-		return Taken{}, ctx.Err()
+		return Usage{}, ctx.Err()
 	case err != nil:
-		return Taken{}, err
+		return Usage{}, err
 	}
 	sampler.stop()
-	taken.Memory, taken.At = sampler.peak, sampler.at
-	taken.Resident, taken.Own = sampler.resident, sampler.ownPeak
-	taken.Looks, taken.Readings = sampler.looks, sampler.readings
-	return taken, nil
+	usage.Memory, usage.At = sampler.peak, sampler.at
+	usage.Resident, usage.Own = sampler.resident, sampler.ownPeak
+	usage.Looks, usage.Readings = sampler.looks, sampler.readings
+	return usage, nil
 }
 
 // waitForAll starts the commands and waits for every process that is or becomes a
 // child of this one. If a command fails, it kills the others.
-func waitForAll(work Work, began time.Time) (Taken, error) {
-	var taken Taken
+func waitForAll(work Work, began time.Time) (Usage, error) {
+	var usage Usage
 	var failed []error
 	running, waiting := map[int]Command{}, slices.Clone(work.Commands)
 	startNext := func() {
@@ -82,21 +82,21 @@ func waitForAll(work Work, began time.Time) (Taken, error) {
 			go killAll()
 		}
 		var status unix.WaitStatus
-		var usage unix.Rusage
-		pid, err := unix.Wait4(-1, &status, 0, &usage)
+		var rusage unix.Rusage
+		pid, err := unix.Wait4(-1, &status, 0, &rusage)
 		now := time.Now()
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case errors.Is(err, unix.ECHILD):
 			if endRest != nil && !endRest.Stop() {
-				taken.Left = <-left
+				usage.Left = <-left
 			}
-			return taken, errors.Join(failed...)
+			return usage, errors.Join(failed...)
 		case err != nil:
-			return taken, fmt.Errorf("waiting for processes: %w", err)
+			return usage, fmt.Errorf("waiting for processes: %w", err)
 		}
-		taken.CPU += time.Duration(usage.Utime.Nano() + usage.Stime.Nano())
+		usage.CPU += time.Duration(rusage.Utime.Nano() + rusage.Stime.Nano())
 
 		command, isCommand := running[pid]
 		if !isCommand {
@@ -112,7 +112,7 @@ func waitForAll(work Work, began time.Time) (Taken, error) {
 			continue
 		}
 		if len(running) == 0 {
-			taken.Wall = now.Sub(began)
+			usage.Wall = now.Sub(began)
 			endRest = time.AfterFunc(graceForTheRest, func() {
 				left <- len(descendants(os.Getpid()))
 				killAll()
@@ -160,7 +160,7 @@ func killAll() {
 	}
 }
 
-// failedError says that a command failed, and what it wrote last.
+// failedError reports that a command failed, and what it wrote last.
 type failedError struct {
 	command Command
 	status  unix.WaitStatus

@@ -54,7 +54,7 @@ func Files(ctx context.Context, paths []string, tmpDir string) ([]File, error) {
 	return files, group.Wait()
 }
 
-// Differ says in which way the product's file is not what the baseline's files
+// Differ reports in which way the product's file is not what the baseline's files
 // are together: the accounts of the first of them are those of the resource type
 // types[0], and so on. It is nil if it is the same.
 func Differ(product File, types []string, baseline []File) error {
@@ -141,7 +141,7 @@ func read(ctx context.Context, path, tmpDir string) (_ File, err error) {
 	return file, nil
 }
 
-// account is what is compared of one, as the SDK's readers tell it.
+// account is what is compared of one, as the SDK's readers return it.
 type account struct {
 	DisplayName, Description, Parent string
 	Login                            string

@@ -72,12 +72,12 @@ func fileOf(t *testing.T, resourceType string, people ...person) same.File {
 	return files[0]
 }
 
-func TestEveryDifferenceOfAnAccountIsSeen(t *testing.T) {
+func TestDiffer_FindsEveryDifferenceOfAnAccount(t *testing.T) {
 	t.Parallel()
 	theirs := []same.File{fileOf(t, "user", ada())}
 	for name, c := range map[string]struct {
-		change func(*person)
-		says   string
+		change  func(*person)
+		message string
 	}{
 		"none":           {func(*person) {}, ""},
 		"kept elsewhere": {func(p *person) { p.inTrait = true }, ""},
@@ -96,16 +96,16 @@ func TestEveryDifferenceOfAnAccountIsSeen(t *testing.T) {
 			changed := ada()
 			c.change(&changed)
 			err := same.Differ(fileOf(t, "app01.user", changed), []string{"app01.user"}, theirs)
-			if c.says == "" {
+			if c.message == "" {
 				require.NoError(t, err)
 				return
 			}
-			require.ErrorContains(t, err, c.says)
+			require.ErrorContains(t, err, c.message)
 		})
 	}
 }
 
-func TestEveryAppIsComparedWithItsOwnBaseline(t *testing.T) {
+func TestDiffer_ComparesEachAppWithItsBaseline(t *testing.T) {
 	t.Parallel()
 	other := ada()
 	other.id = "2"
@@ -117,9 +117,9 @@ func TestEveryAppIsComparedWithItsOwnBaseline(t *testing.T) {
 	require.ErrorContains(t, same.Differ(product, []string{"app02.user"}, []same.File{one}), "has the resource types [app01.user]")
 }
 
-func TestAFileWithoutAFullSyncIsRefused(t *testing.T) {
+func TestDiffer_RefusesAFileWithoutAFullSync(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ path, says string }{
+	for name, c := range map[string]struct{ path, message string }{
 		"none":       {filepath.Join(t.TempDir(), "none.c1z"), "none.c1z"},
 		"unfinished": {write(t, "user", connectorstore.SyncTypeFull, false, ada()), "no finished sync"},
 		"not full":   {write(t, "user", connectorstore.SyncTypeResourcesOnly, true, ada()), "is not full"},
@@ -127,7 +127,7 @@ func TestAFileWithoutAFullSyncIsRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, err := same.Files(t.Context(), []string{c.path}, t.TempDir())
-			require.ErrorContains(t, err, c.says)
+			require.ErrorContains(t, err, c.message)
 		})
 	}
 }

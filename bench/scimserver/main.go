@@ -1,5 +1,5 @@
 // Command bench-scim serves the SCIM services that the benchmark reads: users made
-// beforehand, and answers that take as long as a flag says.
+// beforehand, and answers that take as long as a flag sets.
 //
 // The benchmark runs it as a separate process, so that its cost counts for neither side. It
 // must never be what is slow: a page is a part of what is in memory already, wherever it
@@ -36,7 +36,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) 
 	seed := flags.Uint64("seed", 1, "the same seed makes the same users; each app adds its number")
 	flags.DurationVar(&s.latency, "latency", 0, "how long each answer takes")
 	flags.IntVar(&s.pageCap, "cap", 100, "how many users a page has at most")
-	flags.StringVar(&s.drop, "drop", "", "the side that does not see the last user of the last app, to try what the benchmark says")
+	flags.StringVar(&s.drop, "drop", "", "the side that does not see the last user of the last app, to try what the benchmark reports")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

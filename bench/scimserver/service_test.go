@@ -45,7 +45,7 @@ func serviceOf(t *testing.T, apps, users int) *service {
 	return s
 }
 
-func TestPagesAreThePartThatIsAskedFor(t *testing.T) {
+func TestService_ServesThePageRequested(t *testing.T) {
 	t.Parallel()
 	s := serviceOf(t, 1, 250)
 	for query, want := range map[string]struct{ start, from, count int }{
@@ -76,7 +76,7 @@ func TestPagesAreThePartThatIsAskedFor(t *testing.T) {
 	}
 }
 
-func TestWhatIsNotAListIsRefused(t *testing.T) {
+func TestService_RefusesWhatIsNoList(t *testing.T) {
 	t.Parallel()
 	s := serviceOf(t, 2, 3)
 	for path, want := range map[string]int{
@@ -94,7 +94,7 @@ func TestWhatIsNotAListIsRefused(t *testing.T) {
 	require.Equal(t, http.StatusUnauthorized, code)
 }
 
-func TestTheSameSeedMakesTheSameUsersAndAnotherOthers(t *testing.T) {
+func TestService_SeedDeterminesTheUsers(t *testing.T) {
 	t.Parallel()
 	one, err := newApp(1000, 7)
 	require.NoError(t, err)
@@ -107,7 +107,7 @@ func TestTheSameSeedMakesTheSameUsersAndAnotherOthers(t *testing.T) {
 	require.InDelta(t, 450, len(one.json)/1000, 50, "bytes of a user")
 }
 
-func TestAUserIsHiddenFromOneSide(t *testing.T) {
+func TestService_HidesAUserFromOneSide(t *testing.T) {
 	t.Parallel()
 	s := serviceOf(t, 2, 3)
 	s.drop = "product"
@@ -118,16 +118,16 @@ func TestAUserIsHiddenFromOneSide(t *testing.T) {
 	}
 }
 
-// TestItServesUntilItsInputEnds runs what main runs, with a latency.
-func TestItServesUntilItsInputEnds(t *testing.T) {
+// TestService_RunsUntilItsInputEnds runs what main runs, with a latency.
+func TestService_RunsUntilItsInputEnds(t *testing.T) {
 	t.Setenv(tokenVariable, token)
 	input, lifeline := io.Pipe()
-	output, said := io.Pipe()
+	reader, writer := io.Pipe()
 	ended := make(chan error, 1)
 	go func() {
-		ended <- run(t.Context(), []string{"-apps", "2", "-users", "5", "-latency", "20ms", "-cap", "3"}, input, said)
+		ended <- run(t.Context(), []string{"-apps", "2", "-users", "5", "-latency", "20ms", "-cap", "3"}, input, writer)
 	}()
-	address, err := bufio.NewReader(output).ReadString('\n')
+	address, err := bufio.NewReader(reader).ReadString('\n')
 	require.NoError(t, err)
 
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address[:len(address)-1]+"/baseline/2/scim/v2/Users", nil)
@@ -146,7 +146,7 @@ func TestItServesUntilItsInputEnds(t *testing.T) {
 	require.NoError(t, <-ended)
 }
 
-func TestWithoutATokenItDoesNotStart(t *testing.T) {
+func TestService_NeedsAToken(t *testing.T) {
 	t.Setenv(tokenVariable, "")
 	require.ErrorContains(t, run(t.Context(), nil, os.Stdin, io.Discard), tokenVariable)
 }

@@ -71,7 +71,7 @@ var images = map[string]string{
 	"baton-scim":      "/usr/local/bin/baton-scim",
 }
 
-func TestBaseImagesArePinnedAndOfThisGo(t *testing.T) {
+func TestBaseImages_ArePinnedAndOfThisGo(t *testing.T) {
 	t.Parallel()
 	d := readDockerfile(t)
 	builder, runtime := d.stage(t, "build"), d.stage(t, "base")
@@ -85,7 +85,7 @@ func TestBaseImagesArePinnedAndOfThisGo(t *testing.T) {
 	require.Regexp(t, `^golang:`+regexp.QuoteMeta(string(needed[1]))+`\.\d+$`, d.arguments["GO"])
 }
 
-func TestEachImageStartsItsProgramAsNobodySpecial(t *testing.T) {
+func TestImages_StartTheirProgramAsAnUnprivilegedUser(t *testing.T) {
 	t.Parallel()
 	d := readDockerfile(t)
 	require.Equal(t, "baton-host", d.stages[len(d.stages)-1].Name, "what is built without --target")
@@ -115,7 +115,7 @@ func TestEachImageStartsItsProgramAsNobodySpecial(t *testing.T) {
 	}
 }
 
-func TestImagesAndManifestsFitTogether(t *testing.T) {
+func TestImages_FitTheManifests(t *testing.T) {
 	t.Parallel()
 	d := readDockerfile(t)
 	for _, dir := range both {
@@ -171,7 +171,7 @@ func build(t *testing.T, d dockerfile) (command string, environment map[string]s
 	return found[0], environment
 }
 
-func TestTheImagesAreCompiledForAnyPlatform(t *testing.T) {
+func TestImages_AreCompiledForAnyPlatform(t *testing.T) {
 	t.Parallel()
 	command, environment := build(t, readDockerfile(t))
 	require.Equal(t, "0", environment["CGO_ENABLED"], "the image has no libc")

@@ -16,14 +16,14 @@ const guide = "testdata/guide"
 // label is the line of the guide that Kubernetes refuses, and ours for it.
 const label, quoted = "        baton: true", `        baton: "true" `
 
-func TestTheSecretIsTheGuides(t *testing.T) {
+func TestGuide_SecretIsOurs(t *testing.T) {
 	t.Parallel()
 	const name = "baton-fullstory-secrets.yaml"
 	require.Equal(t, string(read(t, filepath.Join(guide, name))), string(read(t, filepath.Join(alone, name))))
 }
 
-// TestTheGuidesLabelIsRefused is why ours has it in quotes.
-func TestTheGuidesLabelIsRefused(t *testing.T) {
+// TestGuide_LabelIsRefused is why ours has it in quotes.
+func TestGuide_LabelIsRefused(t *testing.T) {
 	t.Parallel()
 	text := string(read(t, filepath.Join(guide, "baton-fullstory.yaml")))
 	require.Contains(t, text, label+"\n")
@@ -33,9 +33,9 @@ func TestTheGuidesLabelIsRefused(t *testing.T) {
 	require.NoError(t, err)
 }
 
-// TestTheDeploymentHasEveryLineOfTheGuides in the same order, so that a person who
+// TestDeployment_HasEveryLineOfTheGuide in the same order, so that a person who
 // has both before them finds one in the other.
-func TestTheDeploymentHasEveryLineOfTheGuides(t *testing.T) {
+func TestDeployment_HasEveryLineOfTheGuide(t *testing.T) {
 	t.Parallel()
 	ours := strings.Split(string(read(t, filepath.Join(alone, "baton-fullstory.yaml"))), "\n")
 	for line := range strings.Lines(string(read(t, filepath.Join(guide, "baton-fullstory.yaml")))) {
@@ -52,9 +52,9 @@ func TestTheDeploymentHasEveryLineOfTheGuides(t *testing.T) {
 	}
 }
 
-// TestTheDeploymentAddsNothingButProtection: without what is listed here it is the
+// TestDeployment_AddsOnlyProtection: without what is listed here it is the
 // guide's, in names, labels, variables and everything else.
-func TestTheDeploymentAddsNothingButProtection(t *testing.T) {
+func TestDeployment_AddsOnlyProtection(t *testing.T) {
 	t.Parallel()
 	text := string(read(t, filepath.Join(guide, "baton-fullstory.yaml")))
 	want, err := decode([]byte(strings.Replace(text, label, quoted, 1)))

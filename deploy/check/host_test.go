@@ -54,7 +54,7 @@ func volume(t *testing.T, pod corev1.PodSpec, name string) corev1.Volume {
 	return corev1.Volume{}
 }
 
-func TestTheHostFindsItsConfigurationAndSecrets(t *testing.T) {
+func TestHost_FindsItsConfigurationAndSecrets(t *testing.T) {
 	t.Parallel()
 	w := loadWorkload(t, host)
 	pod, container := w.template.Spec, w.container(t)
@@ -82,13 +82,13 @@ func TestTheHostFindsItsConfigurationAndSecrets(t *testing.T) {
 	require.Empty(t, unused, "keys that the configuration does not name")
 }
 
-func TestTheHostWritesToVolumesOnly(t *testing.T) {
+func TestHost_WritesToVolumesOnly(t *testing.T) {
 	t.Parallel()
 	w := loadWorkload(t, host)
 	pod, container := w.template.Spec, w.container(t)
 	require.Equal(t, new(true), container.SecurityContext.ReadOnlyRootFilesystem)
 
-	// Each replica has a volume of its own that outlives its pod. The directory in it
+	// Each replica has a separate volume that outlives its pod. The directory in it
 	// is made by the host, for itself alone.
 	state, inside := mounted(t, container, flag(t, container.Args, "state-dir"))
 	require.NotEmpty(t, inside)
@@ -122,7 +122,7 @@ func variable(t *testing.T, container corev1.Container, name string) corev1.EnvV
 	return corev1.EnvVar{}
 }
 
-func TestEachReplicaIsAHostOfItsOwn(t *testing.T) {
+func TestReplicas_AreSeparateHosts(t *testing.T) {
 	t.Parallel()
 	w := loadWorkload(t, host)
 	set := the[*appsv1.StatefulSet](t, w.objects)
@@ -131,11 +131,11 @@ func TestEachReplicaIsAHostOfItsOwn(t *testing.T) {
 
 	service := the[*corev1.Service](t, w.objects)
 	require.Equal(t, service.Name, set.Spec.ServiceName)
-	require.Equal(t, corev1.ClusterIPNone, service.Spec.ClusterIP, "the service of a StatefulSet has no address of its own")
+	require.Equal(t, corev1.ClusterIPNone, service.Spec.ClusterIP, "the service of a StatefulSet has no cluster address")
 	require.True(t, labels.SelectorFromSet(service.Spec.Selector).Matches(labels.Set(w.template.Labels)))
 }
 
-func TestTheProbesAskWhereTheHostListens(t *testing.T) {
+func TestProbes_MatchTheListenAddress(t *testing.T) {
 	t.Parallel()
 	w := loadWorkload(t, host)
 	container := w.container(t)
@@ -143,7 +143,7 @@ func TestTheProbesAskWhereTheHostListens(t *testing.T) {
 	port := container.Ports[0]
 	require.Equal(t, "0.0.0.0:9400", flag(t, container.Args, "listen"))
 	require.Equal(t, int32(9400), port.ContainerPort)
-	require.Contains(t, container.Args, "--listen-any", "the host serves other machines only if it is told to")
+	require.Contains(t, container.Args, "--listen-any", "the host serves other machines only with this flag")
 	require.Equal(t, intstr.FromString(port.Name), container.LivenessProbe.HTTPGet.Port)
 	require.Equal(t, "/healthz", container.LivenessProbe.HTTPGet.Path)
 	require.Equal(t, intstr.FromString(port.Name), container.ReadinessProbe.HTTPGet.Port)
@@ -153,7 +153,7 @@ func TestTheProbesAskWhereTheHostListens(t *testing.T) {
 	require.Equal(t, intstr.FromString(port.Name), service.Spec.Ports[0].TargetPort)
 }
 
-func TestTheHostHasTimeToStop(t *testing.T) {
+func TestHost_HasTimeToStop(t *testing.T) {
 	t.Parallel()
 	w := loadWorkload(t, host)
 	grace, err := time.ParseDuration(flag(t, w.container(t).Args, "grace"))
@@ -162,7 +162,7 @@ func TestTheHostHasTimeToStop(t *testing.T) {
 	require.GreaterOrEqual(t, allowed, grace+afterGrace)
 }
 
-func TestOneReplicaAtATimeMayBeAway(t *testing.T) {
+func TestReplicas_StopOneAtATime(t *testing.T) {
 	t.Parallel()
 	w := loadWorkload(t, host)
 	budget := the[*policyv1.PodDisruptionBudget](t, w.objects)

@@ -9,8 +9,8 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-// TestKustomizationsHaveEveryManifest, as it is.
-func TestKustomizationsHaveEveryManifest(t *testing.T) {
+// TestKustomizations_HaveEveryManifest, as it is.
+func TestKustomizations_HaveEveryManifest(t *testing.T) {
 	t.Parallel()
 	for name, dir := range both {
 		path, err := filepath.Abs(dir)

@@ -47,7 +47,7 @@ func loadWorkload(t *testing.T, dir string) workload {
 	return w
 }
 
-func TestNamesAndLabelsAreValid(t *testing.T) {
+func TestManifests_HaveValidNamesAndLabels(t *testing.T) {
 	t.Parallel()
 	for name, dir := range both {
 		w := loadWorkload(t, dir)
@@ -75,7 +75,7 @@ func TestNamesAndLabelsAreValid(t *testing.T) {
 	}
 }
 
-func TestSelectorsFindThePods(t *testing.T) {
+func TestSelectors_FindThePods(t *testing.T) {
 	t.Parallel()
 	for name, dir := range both {
 		w := loadWorkload(t, dir)
@@ -92,7 +92,7 @@ func TestSelectorsFindThePods(t *testing.T) {
 	}
 }
 
-func TestEveryMountHasAVolumeAndEveryVolumeIsMounted(t *testing.T) {
+func TestVolumes_MatchTheirMounts(t *testing.T) {
 	t.Parallel()
 	for name, dir := range both {
 		w := loadWorkload(t, dir)
@@ -124,7 +124,7 @@ func keys(objects []runtime.Object) (secrets, configMaps map[string][]string) {
 	return secrets, configMaps
 }
 
-func TestWhatPodsReferToIsThere(t *testing.T) {
+func TestPods_ReferToWhatExists(t *testing.T) {
 	t.Parallel()
 	for name, dir := range both {
 		w := loadWorkload(t, dir)
@@ -149,18 +149,18 @@ func TestWhatPodsReferToIsThere(t *testing.T) {
 			}
 		}
 		for secret, its := range secrets {
-			require.True(t, used[secret], "%s: nobody uses secret %s", name, secret)
+			require.True(t, used[secret], "%s: nothing uses secret %s", name, secret)
 			for _, key := range its {
 				require.Empty(t, validation.IsConfigMapKey(key), name)
 			}
 		}
 		for configMap := range configMaps {
-			require.True(t, used[configMap], "%s: nobody uses configuration %s", name, configMap)
+			require.True(t, used[configMap], "%s: nothing uses configuration %s", name, configMap)
 		}
 	}
 }
 
-func TestSecretsHoldPlaceholdersOnly(t *testing.T) {
+func TestSecrets_HoldPlaceholdersOnly(t *testing.T) {
 	t.Parallel()
 	for name, dir := range both {
 		secret := the[*corev1.Secret](t, load(t, dir))
@@ -171,7 +171,7 @@ func TestSecretsHoldPlaceholdersOnly(t *testing.T) {
 	}
 }
 
-func TestPodsArePlainUsersWithoutRights(t *testing.T) {
+func TestPods_RunAsPlainUsersWithoutRights(t *testing.T) {
 	t.Parallel()
 	for name, dir := range both {
 		w := loadWorkload(t, dir)

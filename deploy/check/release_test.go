@@ -30,8 +30,8 @@ func programsIn(text string) []string {
 	return slices.Compact(found)
 }
 
-// listed is what the go command says of a package.
-type listed struct {
+// goPackage is what the go command reports of a package.
+type goPackage struct {
 	Dir, Name, ImportPath string
 	Standard              bool
 	Module                *struct{ Main bool }
@@ -39,23 +39,23 @@ type listed struct {
 }
 
 // list asks the go command about packages of the main module, for Linux.
-func list(t *testing.T, arguments ...string) []listed {
+func list(t *testing.T, arguments ...string) []goPackage {
 	t.Helper()
 	arguments = append([]string{"-C", root, "list", "-json=Dir,Name,ImportPath,Standard,Module,GoFiles,EmbedFiles"}, arguments...)
 	cmd := exec.CommandContext(t.Context(), "go", arguments...) //nolint:gosec // Fixed arguments.
 	cmd.Env = append(cmd.Environ(), "GOOS=linux", "CGO_ENABLED=0")
 	out, err := cmd.Output()
 	require.NoError(t, err)
-	var packages []listed
+	var packages []goPackage
 	for decoder := json.NewDecoder(strings.NewReader(string(out))); decoder.More(); {
-		var one listed
+		var one goPackage
 		require.NoError(t, decoder.Decode(&one))
 		packages = append(packages, one)
 	}
 	return packages
 }
 
-func TestReleasedProgramsAreProgramsWithAVersion(t *testing.T) {
+func TestRelease_ProgramsHaveAVersion(t *testing.T) {
 	t.Parallel()
 	for main, name := range programs {
 		found := list(t, main)
@@ -70,8 +70,8 @@ func TestReleasedProgramsAreProgramsWithAVersion(t *testing.T) {
 	}
 }
 
-// TestTheBuildContextHoldsWhatIsCompiled and nothing that should not leave a checkout.
-func TestTheBuildContextHoldsWhatIsCompiled(t *testing.T) {
+// TestBuildContext_HoldsWhatIsCompiled and nothing that should not leave a checkout.
+func TestBuildContext_HoldsWhatIsCompiled(t *testing.T) {
 	t.Parallel()
 	patterns, err := ignorefile.ReadAll(strings.NewReader(string(read(t, root+"/.dockerignore"))))
 	require.NoError(t, err)
@@ -123,7 +123,7 @@ type release struct {
 	Archives []struct{ Files []string }
 }
 
-func TestReleasesHaveEveryProgramForEverySystem(t *testing.T) {
+func TestRelease_HasEveryProgramForEverySystem(t *testing.T) {
 	t.Parallel()
 	var r release
 	require.NoError(t, yaml.Unmarshal(read(t, root+"/.goreleaser.yaml"), &r))
@@ -143,8 +143,8 @@ func TestReleasesHaveEveryProgramForEverySystem(t *testing.T) {
 	}
 }
 
-// TestCrossCompilesWhatIsReleased so that a release cannot be the first to try it.
-func TestCrossCompilesWhatIsReleased(t *testing.T) {
+// TestCross_CompilesWhatIsReleased so that a release cannot be the first to try it.
+func TestCross_CompilesWhatIsReleased(t *testing.T) {
 	t.Parallel()
 	var mains []string
 	for main := range programs {

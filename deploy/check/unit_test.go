@@ -25,7 +25,7 @@ func service(t *testing.T) map[string][]string {
 	return settings
 }
 
-func TestTheUnitLoadsTheSecretsOfTheConfiguration(t *testing.T) {
+func TestUnit_LoadsTheSecretsOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	settings := service(t)
 	var loaded, named []string
@@ -46,7 +46,7 @@ func TestTheUnitLoadsTheSecretsOfTheConfiguration(t *testing.T) {
 	require.ElementsMatch(t, loaded, named)
 }
 
-func TestTheUnitLetsTheHostStopItsPlugins(t *testing.T) {
+func TestUnit_LetsTheHostStopItsPlugins(t *testing.T) {
 	t.Parallel()
 	settings := service(t)
 	require.Equal(t, []string{"mixed"}, settings["KillMode"], "else plugins are stopped under the syncs that are to be finished")
@@ -59,7 +59,7 @@ func TestTheUnitLetsTheHostStopItsPlugins(t *testing.T) {
 	require.GreaterOrEqual(t, allowed, grace+afterGrace)
 }
 
-func TestTheUnitGivesTheHostWhatItNeedsAndNoMore(t *testing.T) {
+func TestUnit_GrantsWhatTheHostNeedsAndNoMore(t *testing.T) {
 	t.Parallel()
 	settings := service(t)
 	command := strings.Fields(settings["ExecStart"][0])

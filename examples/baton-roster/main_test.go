@@ -60,20 +60,20 @@ func (b *bench) host(t *testing.T, args ...string) (stdout, stderr string, statu
 	cmd.Dir, cmd.Env = b.dir, b.env
 	var out, errors bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errors
-	_ = cmd.Run() // The status says it.
+	_ = cmd.Run() // The status shows it.
 	return out.String(), errors.String(), cmd.ProcessState.ExitCode()
 }
 
-func TestTheHostSyncsRoster(t *testing.T) {
+func TestRoster_SyncsUnderTheHost(t *testing.T) {
 	t.Parallel()
 	roster, err := app.New("canary-9c2e")
 	require.NoError(t, err)
 	b := newBench(t, roster, "canary-9c2e")
 
-	_, said, code := b.host(t, "sync", "--plugin", "roster", "-f", "roster.c1z")
-	require.Equal(t, 0, code, said)
-	shown, said, code := b.host(t, "accounts", "roster.c1z", "--output", "json")
-	require.Equal(t, 0, code, said)
+	_, stderr, code := b.host(t, "sync", "--plugin", "roster", "-f", "roster.c1z")
+	require.Equal(t, 0, code, stderr)
+	shown, stderr, code := b.host(t, "accounts", "roster.c1z", "--output", "json")
+	require.Equal(t, 0, code, stderr)
 	var accounts []struct{ App, Login, Status string }
 	require.NoError(t, json.Unmarshal([]byte(shown), &accounts))
 	states := map[string]string{}
@@ -87,8 +87,8 @@ func TestTheHostSyncsRoster(t *testing.T) {
 	members := map[string]bool{}
 	for token := ""; ; {
 		request := `{"resource": {"id": {"resource_type": "team", "resource": "t-1"}}, "page_token": "` + token + `"}`
-		answered, said, code := b.host(t, "call", "roster", "ListGrants", request)
-		require.Equal(t, 0, code, said)
+		answered, stderr, code := b.host(t, "call", "roster", "ListGrants", request)
+		require.Equal(t, 0, code, stderr)
 		var page struct {
 			List []struct {
 				Principal struct{ ID struct{ Resource string } }
@@ -106,19 +106,19 @@ func TestTheHostSyncsRoster(t *testing.T) {
 	require.Equal(t, map[string]bool{"p-2": true, "p-5": true, "p-6": true, "p-7": true}, members)
 }
 
-func TestWhatIsWrongIsSaidInASentence(t *testing.T) {
+func TestRoster_ReportsMistakesInASentence(t *testing.T) {
 	t.Parallel()
 	roster, err := app.New("another")
 	require.NoError(t, err)
 	b := newBench(t, roster, "canary-mistaken")
-	_, said, code := b.host(t, "sync", "--plugin", "roster", "-f", "roster.c1z")
+	_, stderr, code := b.host(t, "sync", "--plugin", "roster", "-f", "roster.c1z")
 	require.Equal(t, 1, code)
-	require.Contains(t, said, "reading people: the app does not take the API Token")
-	require.NotContains(t, said, "canary-mistaken")
+	require.Contains(t, stderr, "reading people: the app does not take the API Token")
+	require.NotContains(t, stderr, "canary-mistaken")
 	require.NoFileExists(t, filepath.Join(b.dir, "roster.c1z"))
 
 	b.env = append(b.env, "BATON_BASE_URL=http://roster.example.com")
-	_, said, code = b.host(t, "sync", "--plugin", "roster", "-f", "roster.c1z")
+	_, stderr, code = b.host(t, "sync", "--plugin", "roster", "-f", "roster.c1z")
 	require.Equal(t, 1, code)
-	require.Contains(t, said, "does not begin with https://")
+	require.Contains(t, stderr, "does not begin with https://")
 }

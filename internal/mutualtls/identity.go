@@ -44,7 +44,7 @@ type Identity struct {
 	certificate tls.Certificate
 }
 
-// New makes an identity of its own for one connection.
+// New makes a new identity for one connection.
 func New() (*Identity, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -80,12 +80,12 @@ func (i *Identity) PEM() string {
 }
 
 // Handshake is the certificate as a plugin gives it to its host, in the line with which
-// it says where it listens.
+// it reports where it listens.
 func (i *Identity) Handshake() string {
 	return base64.RawStdEncoding.EncodeToString(i.certificate.Certificate[0])
 }
 
-// Host is the configuration of a host that presents the identity. It trusts nobody until
+// Host is the configuration of a host that presents the identity. It trusts no one until
 // go-plugin has put the plugin's certificate into it.
 func (i *Identity) Host() *tls.Config {
 	return &tls.Config{
@@ -100,7 +100,7 @@ func (i *Identity) Host() *tls.Config {
 }
 
 // Plugin is the configuration of a plugin that presents the identity, and serves the one
-// whose certificate this is, in PEM, and nobody else.
+// whose certificate this is, in PEM, and no other.
 func (i *Identity) Plugin(hostPEM string) (*tls.Config, error) {
 	host := x509.NewCertPool()
 	if !host.AppendCertsFromPEM([]byte(hostPEM)) {

@@ -52,15 +52,15 @@ func meet(t *testing.T, server, client *tls.Config) (ofServer, ofClient error) {
 	return <-done, ofClient
 }
 
-func TestTheTwoSidesKnowEachOtherAndNobodyElse(t *testing.T) {
+func TestIdentity_TrustsTheOtherSideOnly(t *testing.T) {
 	t.Parallel()
 	host, plugin, stranger := identity(t), identity(t), identity(t)
 	serves, err := plugin.Plugin(host.PEM())
 	require.NoError(t, err)
 
 	for name, c := range map[string]struct {
-		server, client         *tls.Config
-		serverSays, clientSays string // what they say; "" for nothing
+		server, client           *tls.Config
+		serverError, clientError string // what they report; "" for nothing
 	}{
 		"a host and its plugin":                 {serves, trusting(t, host, plugin), "", ""},
 		"a plugin that calls its host":          {trusting(t, host, plugin), serves, "", ""},
@@ -75,8 +75,8 @@ func TestTheTwoSidesKnowEachOtherAndNobodyElse(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ofServer, ofClient := meet(t, c.server, c.client)
-			requireWords(t, ofServer, c.serverSays)
-			requireWords(t, ofClient, c.clientSays)
+			requireWords(t, ofServer, c.serverError)
+			requireWords(t, ofClient, c.clientError)
 		})
 	}
 }
@@ -90,7 +90,7 @@ func requireWords(t *testing.T, err error, words string) {
 	require.ErrorContains(t, err, words)
 }
 
-func TestAPluginServesNobodyWithoutAHostsCertificate(t *testing.T) {
+func TestIdentity_RefusesAPluginWithoutAHostCertificate(t *testing.T) {
 	t.Parallel()
 	for _, pem := range []string{"", "no certificate", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"} {
 		_, err := identity(t).Plugin(pem)

@@ -8,7 +8,7 @@ import (
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
-// Check says what is wrong with a request that can be seen without the rules: names
+// Check reports what is wrong with a request that can be seen without the rules: names
 // that are no field's, secrets among the values and the other way round, and values
 // of another type. The findings are in the order of the schema's fields; none of
 // them holds a value.
@@ -42,7 +42,7 @@ func inOrder(of *pluginv1.ConfigurationSchema, findings []*pluginv1.Diagnostic) 
 	return findings
 }
 
-// wrongWith says in a sentence what is wrong with one value, or "".
+// wrongWith reports in a sentence what is wrong with one value, or "".
 func wrongWith(f *pluginv1.Field, value *pluginv1.Value, secret bool) string {
 	switch {
 	case f == nil:
@@ -58,7 +58,7 @@ func wrongWith(f *pluginv1.Field, value *pluginv1.Value, secret bool) string {
 	}
 }
 
-// hasType says that a value has the form that a type of field wants.
+// hasType reports whether a value has the form that a type of field wants.
 func hasType(value *pluginv1.Value, fieldType pluginv1.FieldType) bool {
 	switch kind := value.GetKind().(type) {
 	case *pluginv1.Value_StringValue:

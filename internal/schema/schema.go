@@ -175,7 +175,7 @@ func typeOf(f *configv1.Field) (pluginv1.FieldType, *pluginv1.Value, error) {
 		value, err := mapDefault(f.GetStringMapField().GetDefaultValue())
 		return pluginv1.FieldType_FIELD_TYPE_MAP, value, err
 	default:
-		return 0, nil, fmt.Errorf("its type is none that a configuration can have")
+		return 0, nil, fmt.Errorf("a configuration cannot have its type")
 	}
 }
 

@@ -61,7 +61,7 @@ func FromEnvironment() (Settings, error) {
 	return s, errors.Join(wrong...)
 }
 
-// Traces says that spans are sent.
+// Traces reports whether spans are sent.
 func (s Settings) Traces() bool { return s.Endpoint != "" && !s.NoTracing }
 
 // Environment is what has a plugin send its spans to the same collector. Its log

@@ -10,7 +10,7 @@ import (
 )
 
 // Span begins a span under the one in the context, until end is called with how it
-// went. It costs next to nothing where no traces are sent. What an error says stays
+// went. It costs next to nothing where no traces are sent. The text of an error stays
 // in the log, where secrets are blanked; the span has only that there was one.
 func Span(ctx context.Context, name string, attributes map[string]string) (spanned context.Context, end func(err error)) {
 	spanned, span := otel.Tracer("github.com/batonhost/baton-host").Start(ctx, name)

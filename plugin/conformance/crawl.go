@@ -19,8 +19,8 @@ const (
 	mostPages = 100_000
 )
 
-// listed is a list as it was read.
-type listed struct {
+// readList is a list with the pages that were read.
+type readList struct {
 	listing
 	pages []page
 	// repeated is the token that came a second time, at which reading was given up;
@@ -31,7 +31,7 @@ type listed struct {
 // world is all that a connector lists.
 type world struct {
 	sync  string // the id of the sync that read it
-	lists []*listed
+	lists []*readList
 	types map[string]*connectorv2.ResourceType
 	asked map[string]int // resources, by type, of which more was asked for
 }
@@ -87,8 +87,8 @@ func (w *world) readAll(ctx context.Context, conn grpc.ClientConnInterface, of l
 	return rows, nil
 }
 
-func readFrom(ctx context.Context, conn grpc.ClientConnInterface, of listing, token string) (*listed, error) {
-	list := &listed{listing: of}
+func readFrom(ctx context.Context, conn grpc.ClientConnInterface, of listing, token string) (*readList, error) {
+	list := &readList{listing: of}
 	seen := map[string]bool{}
 	for {
 		seen[token] = true

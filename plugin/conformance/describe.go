@@ -110,7 +110,7 @@ func soundSchema(_ context.Context, s *Suite) (string, error) {
 	return fmt.Sprintf("%d fields", len(schema.GetFields())), nil
 }
 
-// fits says whether a value has the type of a field.
+// fits reports whether a value has the type of a field.
 func fits(fieldType pluginv1.FieldType, value *pluginv1.Value) bool {
 	switch value.GetKind().(type) {
 	case *pluginv1.Value_StringValue:

@@ -30,7 +30,7 @@ type listing struct {
 	typeID string
 	parent *connectorv2.ResourceId
 	// of is the resource of a list of entitlements or grants, or a stub that stands
-	// for all of its type, with the annotation that says so.
+	// for all of its type, with the annotation for it.
 	of     *connectorv2.Resource
 	scoped proto.Message
 }

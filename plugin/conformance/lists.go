@@ -45,7 +45,7 @@ func noIDTwice(_ context.Context, s *Suite) (string, error) {
 	var wrong []error
 	again := 0
 	type first struct {
-		in      *listed
+		in      *readList
 		message proto.Message
 	}
 	for _, of := range kinds {
@@ -142,7 +142,7 @@ func references(_ context.Context, s *Suite) (string, error) {
 	return "every type, parent, resource and principal that is referred to is listed", nil
 }
 
-func (w *world) refers(list *listed, one row, known map[string]bool) error {
+func (w *world) refers(list *readList, one row, known map[string]bool) error {
 	switch message := one.message.(type) {
 	case *connectorv2.Resource:
 		switch {
@@ -177,7 +177,7 @@ func (w *world) refers(list *listed, one row, known map[string]bool) error {
 	return nil
 }
 
-// elsewhere says that a grant's principal is to be found outside this connector,
+// elsewhere reports whether a grant's principal is to be found outside this connector,
 // or inserted with the grant.
 func elsewhere(grant *connectorv2.Grant) bool {
 	return carries(grant.GetAnnotations(), &connectorv2.ExternalResourceMatch{}) ||

@@ -24,7 +24,7 @@ type variation struct {
 	spoil func(*pluginv1.ConfigureRequest)
 }
 
-// refused tries each variation on a process of its own, and wants a diagnostic
+// refused tries each variation on a separate process, and wants a diagnostic
 // that names the field.
 func (s *Suite) refused(ctx context.Context, variations []variation) error {
 	if _, err := s.request(); err != nil {
@@ -59,14 +59,14 @@ func (s *Suite) refusedOne(ctx context.Context, v variation) error {
 	case len(found) == 0:
 		return fmt.Errorf("field %s: Configure takes the configuration", v.field)
 	case !slices.ContainsFunc(found, func(d *pluginv1.Diagnostic) bool { return d.GetField() == v.field }):
-		return fmt.Errorf("no diagnostic names the field %s: %s", v.field, spoken(found))
+		return fmt.Errorf("no diagnostic names the field %s: %s", v.field, textOf(found))
 	case slices.ContainsFunc(found, func(d *pluginv1.Diagnostic) bool { return d.GetSummary() == "" }):
 		return fmt.Errorf("field %s: there is a diagnostic without a summary", v.field)
 	}
 	return nil
 }
 
-// refusals are the diagnostics that stand in the way.
+// refusals are the diagnostics that prevent configuration.
 func refusals(diagnostics []*pluginv1.Diagnostic) []*pluginv1.Diagnostic {
 	var found []*pluginv1.Diagnostic
 	for _, d := range diagnostics {
@@ -77,8 +77,8 @@ func refusals(diagnostics []*pluginv1.Diagnostic) []*pluginv1.Diagnostic {
 	return found
 }
 
-// spoken is what diagnostics say.
-func spoken(diagnostics []*pluginv1.Diagnostic) string {
+// textOf is the text of diagnostics.
+func textOf(diagnostics []*pluginv1.Diagnostic) string {
 	var texts []string
 	for _, d := range diagnostics {
 		text := d.GetSummary()
@@ -220,19 +220,19 @@ func noSecretInDiagnostic(ctx context.Context, s *Suite) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	said := 0
+	answers := 0
 	for _, v := range variations {
 		spoiled := proto.CloneOf(request)
 		v.spoil(spoiled)
 		diagnostics, err := process.Configure(ctx, spoiled)
-		words := spoken(diagnostics)
+		words := textOf(diagnostics)
 		if err != nil {
 			words += plain(err).Error()
 		}
 		if s.secrets.Finds(words) {
-			return "", fmt.Errorf("with a fault in field %s, Configure says the value of a secret field, which is blanked here: %s", v.field, words)
+			return "", fmt.Errorf("with a fault in field %s, Configure reveals the value of a secret field, which is blanked here: %s", v.field, words)
 		}
-		said++
+		answers++
 		if err == nil && len(refusals(diagnostics)) == 0 {
 			// It is configured, which another check finds fault with, or is right to be:
 			// the next variation needs another process.
@@ -242,12 +242,12 @@ func noSecretInDiagnostic(ctx context.Context, s *Suite) (string, error) {
 			}
 		}
 	}
-	return fmt.Sprintf("the answers to %d configurations held no secret", said), nil
+	return fmt.Sprintf("the answers to %d configurations held no secret", answers), nil
 }
 
 func takeConfiguration(ctx context.Context, s *Suite) (string, error) {
 	process, err := s.configured(ctx)
-	if without, ok := errors.AsType[*skipped](err); ok {
+	if without, ok := errors.AsType[*skipError](err); ok {
 		return "", without.why // Here it is the fault that is looked for.
 	}
 	if err != nil {
@@ -290,7 +290,7 @@ func configureAgain(ctx context.Context, s *Suite) (string, error) {
 		return "", fmt.Errorf("after a refusal Configure fails: %w", plain(err))
 	}
 	if found := refusals(diagnostics); len(found) > 0 {
-		return "", fmt.Errorf("after a refusal Configure refuses the right configuration: %s", spoken(found))
+		return "", fmt.Errorf("after a refusal Configure refuses the right configuration: %s", textOf(found))
 	}
 	return "Describe works after a refusal, and the same process takes the right configuration", nil
 }

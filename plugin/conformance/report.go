@@ -15,7 +15,7 @@ const (
 type Outcome struct {
 	Check  string `json:"check"`
 	Result Result `json:"result"`
-	// Sentence says what was found. Others' texts in it may hold anything but a
+	// Sentence is what was found. Others' texts in it may hold anything but a
 	// secret.
 	Sentence string  `json:"sentence"`
 	Seconds  float64 `json:"seconds"`
@@ -23,7 +23,7 @@ type Outcome struct {
 
 // Report is what became of a plugin's checks.
 type Report struct {
-	// Plugin and Version are as the plugin says; empty if it does not.
+	// Plugin and Version are as the plugin reports them; empty if it does not.
 	Plugin  string    `json:"plugin"`
 	Version string    `json:"version"`
 	Checks  []Outcome `json:"checks"`

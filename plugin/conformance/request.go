@@ -28,7 +28,7 @@ func Request(schema *pluginv1.ConfigurationSchema, values map[string]any) (*plug
 		}
 		value, err := valueOf(field, values[name])
 		if err != nil {
-			// The value itself is not said: it may be a secret.
+			// The value itself is not shown: it may be a secret.
 			wrong = append(wrong, fmt.Errorf("the configuration of this test has for %s a value that it cannot have: %w", name, err))
 			continue
 		}

@@ -15,7 +15,7 @@ const (
 
 // place is a page of a list: the token to ask with, and what came before it.
 type place struct {
-	list *listed
+	list *readList
 	page int
 }
 
@@ -40,7 +40,7 @@ func (w *world) sample(most, from int) []place {
 
 // samePages asks for pages again, in a process that has listed everything. Rows of
 // other pages may come with them: a connector that is asked again may no longer
-// know which rows the host has, and a row that comes twice harms nobody.
+// know which rows the host has, and a row that comes twice does no harm.
 func samePages(ctx context.Context, s *Suite) (string, error) {
 	process, err := s.configured(ctx)
 	if err != nil {
@@ -78,7 +78,7 @@ func samePages(ctx context.Context, s *Suite) (string, error) {
 func resumeAnywhere(ctx context.Context, s *Suite) (string, error) {
 	places := s.world.sample(sampledResumes, 1)
 	if len(places) == 0 {
-		return "", skip("every list has a single page; a test app with more rows would say more")
+		return "", skip("every list has a single page; a test app with more rows would show more")
 	}
 	process, err := s.configured(ctx)
 	if err != nil {
@@ -98,7 +98,7 @@ func resumeAnywhere(ctx context.Context, s *Suite) (string, error) {
 
 // same compares the whole list with its beginning and what was read in place of
 // the rest.
-func same(whole *listed, begun, rest []page) error {
+func same(whole *readList, begun, rest []page) error {
 	before, found := map[string]bool{}, map[string]bool{}
 	add(before, whole.pages)
 	add(found, begun)
@@ -119,7 +119,7 @@ func killAndGoOn(ctx context.Context, s *Suite) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	begun := &listed{listing: whole.listing}
+	begun := &readList{listing: whole.listing}
 	token := ""
 	for len(begun.pages) < len(whole.pages)/2 {
 		read, err := whole.read(ctx, process.Conn(), token)
@@ -165,6 +165,6 @@ func killAndGoOn(ctx context.Context, s *Suite) (string, error) {
 }
 
 // longest is the list with the most pages.
-func (w *world) longest() *listed {
-	return slices.MaxFunc(w.lists, func(a, b *listed) int { return len(a.pages) - len(b.pages) })
+func (w *world) longest() *readList {
+	return slices.MaxFunc(w.lists, func(a, b *readList) int { return len(a.pages) - len(b.pages) })
 }

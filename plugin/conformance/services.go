@@ -81,7 +81,7 @@ func callStream(ctx context.Context, conn grpc.ClientConnInterface, desc *grpc.S
 	if err != nil {
 		return err
 	}
-	// What SendMsg says of a call that has ended is io.EOF; RecvMsg has its status.
+	// What SendMsg returns for a call that has ended is io.EOF; RecvMsg has its status.
 	_ = stream.SendMsg(&emptypb.Empty{})
 	_ = stream.CloseSend()
 	return stream.RecvMsg(&emptypb.Empty{})

@@ -16,7 +16,7 @@ type Subject struct {
 	// Request makes the configuration that the checks use. It must be complete and
 	// valid: its credentials are tried.
 	Request func(*pluginv1.ConfigurationSchema) (*pluginv1.ConfigureRequest, error)
-	// InProcess says that there is no process: nothing can be killed, and nobody
+	// InProcess means that there is no process: nothing can be killed, and no one
 	// knows whose lines are whose.
 	InProcess bool
 }
@@ -30,7 +30,7 @@ type Process interface {
 	// Conn carries the services of the connector.
 	Conn() grpc.ClientConnInterface
 	// Stop asks it to stop, waits until it has ended and ends it if it does not,
-	// of which the error tells.
+	// which the error explains.
 	Stop(ctx context.Context) error
 	// Kill ends it at once. It is not called in process.
 	Kill()
@@ -42,8 +42,8 @@ type Process interface {
 type Line struct {
 	// Text is the line without the values of secrets.
 	Text string
-	// Output says that it went to standard output, behind the handshake.
+	// Output means that it went to standard output, behind the handshake.
 	Output bool
-	// Secret says that there was the value of a secret in it, however written.
+	// Secret means that there was the value of a secret in it, however written.
 	Secret bool
 }

@@ -20,10 +20,10 @@ import (
 type check struct {
 	// name is what it does, for people.
 	name string
-	// needs are the checks without which this one says nothing: it is skipped if
+	// needs are the checks without which this one means nothing: it is skipped if
 	// one of them failed.
 	needs []string
-	// process says that it makes sense with a real process only.
+	// process means that it makes sense with a real process only.
 	process bool
 	try     func(ctx context.Context, s *Suite) (string, error)
 }
@@ -73,7 +73,7 @@ var checks = []check{
 type Suite struct {
 	subject  Subject
 	outcomes map[string]Outcome
-	blocks   map[string]bool // checks whose outcome keeps those that need them from saying anything
+	blocks   map[string]bool // checks whose outcome makes those that need them meaningless
 	secrets  *redact.Redactor
 
 	manifest *pluginv1.Manifest
@@ -100,13 +100,13 @@ func (s *Suite) Names() []string {
 	return names
 }
 
-// Run runs all checks. Each outcome is told when it is there.
-func (s *Suite) Run(ctx context.Context, told func(Outcome)) *Report {
+// Run runs all checks. Each outcome is reported when it is there.
+func (s *Suite) Run(ctx context.Context, notify func(Outcome)) *Report {
 	report := &Report{}
 	for _, name := range s.Names() {
 		outcome := s.Check(ctx, name)
 		report.Checks = append(report.Checks, outcome)
-		told(outcome)
+		notify(outcome)
 	}
 	report.Plugin, report.Version = s.manifest.GetName(), s.manifest.GetVersion()
 	return report
@@ -144,7 +144,7 @@ func (s *Suite) run(ctx context.Context, c check) Outcome {
 	outcome := Outcome{Check: c.name, Result: Passed, Seconds: time.Since(begin).Seconds()}
 	if err != nil {
 		outcome.Result = Failed
-		if _, ok := errors.AsType[*skipped](err); ok {
+		if _, ok := errors.AsType[*skipError](err); ok {
 			outcome.Result = Skipped
 		}
 		s.blocks[c.name] = outcome.Result == Failed
@@ -154,12 +154,12 @@ func (s *Suite) run(ctx context.Context, c check) Outcome {
 	return outcome
 }
 
-// skipped is why a check cannot be tried.
-type skipped struct{ why error }
+// skipError is why a check cannot be tried.
+type skipError struct{ why error }
 
-func (e *skipped) Error() string { return e.why.Error() }
+func (e *skipError) Error() string { return e.why.Error() }
 
-func skip(format string, args ...any) error { return &skipped{fmt.Errorf(format, args...)} }
+func skip(format string, args ...any) error { return &skipError{fmt.Errorf(format, args...)} }
 
 // start starts another process. What is left of a check's processes ends with the
 // check.
@@ -187,7 +187,7 @@ func (s *Suite) configured(ctx context.Context) (Process, error) {
 		return nil, fmt.Errorf("its Configure fails: %w", plain(err))
 	}
 	if refusals := refusals(diagnostics); len(refusals) > 0 {
-		return nil, fmt.Errorf("its Configure refuses the configuration of this test: %s", spoken(refusals))
+		return nil, fmt.Errorf("its Configure refuses the configuration of this test: %s", textOf(refusals))
 	}
 	return process, nil
 }

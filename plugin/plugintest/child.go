@@ -39,7 +39,7 @@ var visible = []string{
 	"SystemRoot", "TEMP", "TMP", "USERPROFILE",
 }
 
-// startedAs says that this process is the plugin of that test.
+// startedAs reports whether this process is the plugin of that test.
 func startedAs(test string) bool {
 	return os.Getenv(plugin.Handshake.MagicCookieKey) == plugin.Handshake.MagicCookieValue && os.Getenv(testVariable) == test
 }
@@ -84,7 +84,7 @@ func ownBinary(t *testing.T, sessions *conformance.Sessions, environment []strin
 	return p
 }
 
-// child is a plugin in a process of its own.
+// child is a plugin in a separate process.
 type child struct {
 	connection
 	host *goplugin.Client
@@ -313,7 +313,7 @@ func (r *runner) Kill(context.Context) error {
 	return r.cmd.Process.Kill()
 }
 
-// killed says that the process did not end by itself.
+// killed reports whether the process did not end by itself.
 func (r *runner) killed() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -4,7 +4,7 @@ package plugintest
 
 import "testing"
 
-func TestLongABadHabitFailsItsCheck(t *testing.T) {
+func TestLongChecks_FailABadHabit(t *testing.T) {
 	t.Parallel()
 	badHabits(t, asSubprocess)
 }

@@ -26,12 +26,12 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestAConnectorInMemoryConforms(t *testing.T) {
+func TestChecks_PassAConnectorInMemory(t *testing.T) {
 	t.Parallel()
 	Run(t, Settings{Configuration: values}, "baton-memory", "v1.2.3", schema, newApp(""))
 }
 
-func TestAConnectorThatKeepsNotesInItsSyncConforms(t *testing.T) {
+func TestChecks_PassAConnectorWithSessionNotes(t *testing.T) {
 	t.Parallel()
 	Run(t, Settings{Configuration: values}, "baton-memory", "v1.2.3", schema, newApp("keeps notes"), connectorrunner.WithSessionStoreEnabled())
 }
@@ -84,7 +84,7 @@ func checked(t *testing.T, subject conformance.Subject) *conformance.Report {
 	return report
 }
 
-// failed are the checks that failed, with what they say.
+// failed are the checks that failed, with their sentences.
 func failed(report *conformance.Report) (names []string, sentences string) {
 	for _, outcome := range report.Checks {
 		if outcome.Result == conformance.Failed {
@@ -101,10 +101,10 @@ var ofProcesses = []habit{
 	"prints", "writes to the real standard output", "logs its secret",
 }
 
-// TestABadHabitFailsItsCheck has connectors that do one thing that they must not, and
-// wants that one check to fail, and to say why. Those that need no process of their own
-// have one in TestLongABadHabitFailsItsCheck.
-func TestABadHabitFailsItsCheck(t *testing.T) {
+// TestChecks_FailABadHabit has connectors that do one thing that they must not, and
+// wants that one check to fail, and to report why. Those that need no separate process
+// have one in TestLongChecks_FailABadHabit.
+func TestChecks_FailABadHabit(t *testing.T) {
 	t.Parallel()
 	badHabits(t, func(t *testing.T, bad habit) *conformance.Report {
 		t.Helper()
@@ -146,8 +146,8 @@ func badHabits(t *testing.T, run func(t *testing.T, bad habit) *conformance.Repo
 	}
 }
 
-// TestARowThatComesAgainIsNoFault: the SDK keeps one of them.
-func TestARowThatComesAgainIsNoFault(t *testing.T) {
+// TestChecks_PassARepeatedRow: the SDK keeps one of them.
+func TestChecks_PassARepeatedRow(t *testing.T) {
 	t.Parallel()
 	report := inProcess(t, "a row again", nil)
 	names, sentences := failed(report)
@@ -156,8 +156,8 @@ func TestARowThatComesAgainIsNoFault(t *testing.T) {
 	require.Equal(t, "no id is of two things; 1 rows come again as they were, which is harmless", report.Checks[i].Sentence)
 }
 
-// TestAGoodHabitPasses: slow is no fault.
-func TestAGoodHabitPasses(t *testing.T) {
+// TestChecks_PassAGoodHabit: slow is no fault.
+func TestChecks_PassAGoodHabit(t *testing.T) {
 	t.Parallel()
 	report := asSubprocess(t, "gives up")
 	names, sentences := failed(report)
@@ -208,7 +208,7 @@ type yes struct{ grpc.ClientConnInterface }
 
 func (yes) Invoke(context.Context, string, any, any, ...grpc.CallOption) error { return nil }
 
-func TestALieFailsItsCheck(t *testing.T) {
+func TestChecks_FailALie(t *testing.T) {
 	t.Parallel()
 	about := func(name string, change func(*pluginv1.Diagnostic, *pluginv1.ConfigureRequest)) *liar {
 		return &liar{configure: func(request *pluginv1.ConfigureRequest, answer []*pluginv1.Diagnostic) []*pluginv1.Diagnostic {

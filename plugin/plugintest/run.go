@@ -14,7 +14,7 @@ import (
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
-// Settings say how a connector is tested.
+// Settings describe how a connector is tested.
 type Settings struct {
 	// Configuration holds valid values by field name, secrets among them: string,
 	// bool, int, []string, map[string]any, and for a file its content, string or

@@ -15,7 +15,7 @@ const (
 )
 
 // Forms lists how a text may be written without escapes: as it is, and what can be
-// told of it in base64, wherever in the encoded text it begins. (How escapes are
+// shown of it in base64, wherever in the encoded text it begins. (How escapes are
 // looked through: see [Readings].)
 func Forms(text string) []string {
 	patterns := patternsOf(text)

@@ -15,7 +15,7 @@ const deepest = 3
 // longestEscape is the length of two \uXXXX that are one character, in bytes.
 const longestEscape = 12
 
-// Readings returns the text and, layer by layer, what it says with the escapes of
+// Readings returns the text and, layer by layer, what it reads with the escapes of
 // JSON, Go and URLs taken for what they stand for.
 func Readings(text string) []string {
 	readings := []string{text}

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Hidden is what stands in place of a secret.
+// Hidden is written in place of a secret.
 const Hidden = "(secret)"
 
 // Shortest is the least length of a value that is blanked, in bytes: to blank
@@ -34,7 +34,7 @@ type Redactor struct {
 type pattern struct {
 	text    string
 	instead string
-	// before and after say that the character before or behind belongs to it too,
+	// before and after mean that the character before or behind belongs to it too,
 	// as in base64, where one character can hold bits of two bytes.
 	before, after bool
 }
@@ -95,7 +95,7 @@ func (r *Redactor) Blank(text string) string { return r.blank(text, false) }
 // stands at its end may be the beginning of a value, and is blanked too.
 func (r *Redactor) BlankBeginning(text string) string { return r.blank(text, true) }
 
-// Finds says whether there is a value in the text, whatever its length.
+// Finds reports whether there is a value in the text, whatever its length.
 func (r *Redactor) Finds(text string) bool {
 	return !r.empty() && slices.ContainsFunc(Readings(text), func(plain string) bool {
 		return len(r.search(nil, reading{text: plain})) > 0

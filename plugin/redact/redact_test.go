@@ -82,7 +82,7 @@ func lowerHex(text string) string {
 	return lower.String()
 }
 
-func TestASecretIsBlankedHoweverItIsWritten(t *testing.T) {
+func TestBlank_FindsASecretInEveryForm(t *testing.T) {
 	t.Parallel()
 	for name, secret := range secrets {
 		redactor := redact.Of("another value", secret, "a third value")
@@ -108,20 +108,20 @@ func TestASecretIsBlankedHoweverItIsWritten(t *testing.T) {
 	}
 }
 
-func TestWhatIsPlantedIsBlanked(t *testing.T) {
+func TestBlank_BlanksPlantedSecrets(t *testing.T) {
 	t.Parallel()
 	const secret = "c4nary+7f3A/9c51~d2e8.4b60_b1c9=="
 	redactor := redact.Of(secret)
 	for _, planted := range canary.Planted(secret) {
 		if strings.Contains(planted, secret[:len(secret)*2/3]) && !strings.Contains(planted, secret) || planted == strings.ToUpper(secret) {
-			continue // half of it, or in capitals, nobody writes by accident
+			continue // half of it, or in capitals, is not written by accident
 		}
 		require.NotEmpty(t, canary.Find([]byte(planted), secret))
 		require.Empty(t, canary.Find([]byte(redactor.Blank(planted)), secret), planted)
 	}
 }
 
-func TestPartsOfAValueAreBlankedByThemselves(t *testing.T) {
+func TestBlank_BlanksPartsOfAValue(t *testing.T) {
 	t.Parallel()
 	key := "-----BEGIN PRIVATE KEY-----\nMIIEvAIBADANBgkq\nhkiG9w0BAQEFAASC\n-----END PRIVATE KEY-----\n"
 	account, err := json.Marshal(map[string]string{"type": "service_account", "private_key": key})
@@ -144,7 +144,7 @@ func TestPartsOfAValueAreBlankedByThemselves(t *testing.T) {
 	}
 }
 
-func TestWhatStandsInPlace(t *testing.T) {
+func TestBlank_WritesThePlaceholder(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		values     []redact.Value
@@ -180,9 +180,9 @@ func TestWhatStandsInPlace(t *testing.T) {
 	require.Equal(t, "alpha", (&redact.Redactor{}).Blank("alpha"))
 }
 
-// TestTheBeginningOfASecretIsBlanked cuts a line at every byte: not more than a
+// TestBlank_BlanksTheBeginningOfASecret cuts a line at every byte: not more than a
 // few characters of the secret may be left.
-func TestTheBeginningOfASecretIsBlanked(t *testing.T) {
+func TestBlank_BlanksTheBeginningOfASecret(t *testing.T) {
 	t.Parallel()
 	const secret = "\u00e4/7f3a9c51+d2e8\"4b60b1c9"
 	redactor := redact.Of(secret)
@@ -202,7 +202,7 @@ func TestTheBeginningOfASecretIsBlanked(t *testing.T) {
 	}
 }
 
-func TestTextsOfSecrets(t *testing.T) {
+func TestTexts_OfSecrets(t *testing.T) {
 	t.Parallel()
 	fields, err := structpb.NewStruct(map[string]any{"a": "in-a-map", "b": []any{"in-a-list", map[string]any{"c": "deep-down"}}, "d": 12345678.0, "e": true, "f": nil})
 	require.NoError(t, err)
@@ -219,7 +219,7 @@ func TestTextsOfSecrets(t *testing.T) {
 		"in-a-text in-an-item in-a-file in-a-map in-a-list deep-down 12345678 90210777 true null"))
 }
 
-func TestAPluginsKeyIsASecret(t *testing.T) {
+func TestBlank_BlanksThePluginKey(t *testing.T) {
 	t.Parallel()
 	const key = `{"kty":"OKP","kid":"5f1c","crv":"Ed25519","x":"cHVibGljLXBhcnQ","d":"cHJpdmF0ZS1wYXJ0LW9mLWEta2V5"}`
 	redactor := redact.Request(&pluginv1.ConfigureRequest{Host: &pluginv1.Host{PasswordKey: key}})

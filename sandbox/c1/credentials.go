@@ -20,7 +20,7 @@ type Credentials struct {
 // The name becomes part of a client id and of a path.
 var clientName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$`)
 
-// AddClient makes a client with a key of its own. The name must be 1 to 64
+// AddClient makes a client with a new key. The name must be 1 to 64
 // letters, digits, dots, underscores or hyphens, and new.
 func (s *Server) AddClient(name string) (Credentials, error) {
 	if !clientName.MatchString(name) {

@@ -1,4 +1,4 @@
-// Package c1 stands in for ConductorOne's end of a connector's service mode: the
+// Package c1 is a stand-in for ConductorOne's end of a connector's service mode: the
 // token endpoint and the gRPC service c1.connectorapi.baton.v1.BatonService on
 // one TLS listener, with a queue of tasks for each client, leases, uploads and
 // faults on demand.

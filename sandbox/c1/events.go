@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Kind is what an [Event] tells of.
+// Kind is what an [Event] reports.
 type Kind string
 
 // The kinds of events.

@@ -68,7 +68,7 @@ type fault struct {
 
 func (f *fault) clear() { f.once.Do(func() { close(f.cleared) }) }
 
-// answers tells whether the fault takes the place of the call's answer.
+// answers reports whether the fault takes the place of the call's answer.
 func (f *fault) answers() bool { return f.Drop || f.Code != codes.OK || f.HTTPStatus != 0 }
 
 // Inject makes calls go wrong from now on. Of several faults for a call the one

@@ -15,7 +15,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/c1"
 )
 
-func TestAFaultOfACall(t *testing.T) {
+func TestFault_OfACall(t *testing.T) {
 	t.Parallel()
 	calls := map[c1.Call]func(r *remote, ctx context.Context, task string) error{
 		c1.HelloCall:       func(r *remote, ctx context.Context, _ string) error { return r.hello(ctx, "") },
@@ -66,7 +66,7 @@ func TestAFaultOfACall(t *testing.T) {
 	}
 }
 
-func TestAFaultOfTheTokenEndpoint(t *testing.T) {
+func TestFault_OfTheTokenEndpoint(t *testing.T) {
 	t.Parallel()
 	server := start(t, c1.Options{})
 	r := newRemote(t, server, "app")
@@ -86,8 +86,8 @@ func TestAFaultOfTheTokenEndpoint(t *testing.T) {
 	require.Empty(t, server.Violations())
 }
 
-// TestAStalledUploadStandsStill sends more than every buffer on the way holds.
-func TestAStalledUploadStandsStill(t *testing.T) {
+// TestFault_StallsAnUpload sends more than every buffer on the way holds.
+func TestFault_StallsAnUpload(t *testing.T) {
 	t.Parallel()
 	const size, through = 20 << 20, 2 << 20
 	content := make([]byte, size)
@@ -112,7 +112,7 @@ func TestAStalledUploadStandsStill(t *testing.T) {
 				defer close(sent)
 				for i := 0; i < size; i += 512 << 10 {
 					if stream.Send(data(content[i:i+512<<10])) != nil {
-						break // The answer tells why.
+						break // The answer holds the reason.
 					}
 					sent <- i
 				}
@@ -152,7 +152,7 @@ func TestAStalledUploadStandsStill(t *testing.T) {
 	}
 }
 
-func TestAnUploadFailsInTheMiddleAndAtItsEnd(t *testing.T) {
+func TestFault_FailsAnUploadInTheMiddleAndAtItsEnd(t *testing.T) {
 	t.Parallel()
 	content := make([]byte, 3<<20)
 	for name, fault := range map[string]c1.Fault{
@@ -180,7 +180,7 @@ func TestAnUploadFailsInTheMiddleAndAtItsEnd(t *testing.T) {
 	}
 }
 
-func TestASuspendedServerIsUnreachable(t *testing.T) {
+func TestSuspend_MakesTheServerUnreachable(t *testing.T) {
 	t.Parallel()
 	server := start(t, c1.Options{})
 	r := newRemote(t, server, "app")
@@ -200,7 +200,7 @@ func TestASuspendedServerIsUnreachable(t *testing.T) {
 	require.NoError(t, err, "the lease and the token lived on")
 }
 
-func TestTheServerIsOnThisMachineOnly(t *testing.T) {
+func TestServer_ListensOnThisMachineOnly(t *testing.T) {
 	t.Parallel()
 	var config net.ListenConfig
 	listener, err := config.Listen(t.Context(), "tcp", "0.0.0.0:0")
@@ -211,7 +211,7 @@ func TestTheServerIsOnThisMachineOnly(t *testing.T) {
 	require.ErrorIs(t, err, net.ErrClosed)
 }
 
-func TestWaitingEndsWithItsContext(t *testing.T) {
+func TestWait_EndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	server := start(t, c1.Options{})
 	ctx, cancel := context.WithCancel(t.Context())

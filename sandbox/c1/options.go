@@ -8,14 +8,14 @@ import (
 const (
 	// DefaultLease is how long a task is a host's without a heartbeat.
 	DefaultLease = time.Minute
-	// DefaultNextPoll is the pause that a client is told to make before it asks
+	// DefaultNextPoll is the pause that a client is asked to make before it asks
 	// for the next task.
 	DefaultNextPoll = 100 * time.Millisecond
 	// DefaultTokenLifetime is how long an access token is good.
 	DefaultTokenLifetime = 10 * time.Minute
 )
 
-// Options say how a [Server] answers. The zero value is a good one.
+// Options describe how a [Server] answers. The zero value is a good one.
 type Options struct {
 	// Listener is what to listen on, a TCP listener of a loopback address without
 	// TLS; the server closes it. Without one a free port of 127.0.0.1 is taken.
@@ -40,7 +40,7 @@ type Options struct {
 	// NextHeartbeat is the pause that Heartbeat asks for; the SDK's client waits
 	// for a second at least. The default is a third of Lease.
 	NextHeartbeat time.Duration
-	// OnEvent is told of every event, in order and one at a time. It must not call
+	// OnEvent gets every event, in order and one at a time. It must not call
 	// the server.
 	OnEvent func(Event)
 }

@@ -47,7 +47,7 @@ type client struct {
 	key      ed25519.PublicKey
 	disabled bool
 	nonces   map[string]bool
-	greeted  map[string]bool // host ids that said hello
+	greeted  map[string]bool // host ids that sent Hello
 }
 
 // Start starts a server, which runs until Close.
@@ -83,7 +83,7 @@ func Start(opts Options) (*Server, error) {
 	mux.HandleFunc("POST /auth/v1/token", s.serveToken)
 	s.web = &http.Server{Handler: mux, ReadHeaderTimeout: handshakeTime}
 
-	// Both end when the front closes, with nothing to tell.
+	// Both end when the front closes, with nothing to report.
 	go func() { _ = s.grpc.Serve(s.front.grpc) }()
 	go func() { _ = s.web.Serve(s.front.web) }()
 	return s, nil

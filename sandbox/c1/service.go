@@ -61,8 +61,8 @@ func (s *Server) authenticate(ctx context.Context, method string) (*client, erro
 // hostIDs is what every message but an upload's has.
 type hostIDs interface{ GetHostId() string }
 
-// validated is what protoc-gen-validate gives each message.
-type validated interface{ ValidateAll() error }
+// validator is what protoc-gen-validate gives each message.
+type validator interface{ ValidateAll() error }
 
 func (s *Server) interceptUnary(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (any, error) {
 	method := path.Base(info.FullMethod)
@@ -74,7 +74,7 @@ func (s *Server) interceptUnary(ctx context.Context, request any, info *grpc.Una
 	if of, ok := request.(hostIDs); ok {
 		host = of.GetHostId()
 	}
-	if message, ok := request.(validated); ok {
+	if message, ok := request.(validator); ok {
 		if err := message.ValidateAll(); err != nil {
 			return nil, s.breach(codes.InvalidArgument, c.name, host, "", method+": "+err.Error())
 		}
@@ -127,8 +127,8 @@ func (s *Server) breachLocked(code codes.Code, client, host, taskID, why string)
 	return status.Error(code, why)
 }
 
-// held returns the task if the client and the host hold its lease. s.mu is held.
-func (s *Server) held(method, client, host, taskID string) (*task, error) {
+// leasedTask returns the task if the client and the host hold its lease. s.mu is held.
+func (s *Server) leasedTask(method, client, host, taskID string) (*task, error) {
 	t := s.tasks[taskID]
 	if t == nil || t.outcome.Client != client || !t.given[host] {
 		return nil, s.breachLocked(codes.NotFound, client, host, taskID, method+": the task was never given to this client and host")
@@ -153,7 +153,7 @@ func (v *service) Hello(ctx context.Context, request *v1.BatonServiceHelloReques
 		return nil, s.breachLocked(codes.InvalidArgument, c.name, host, id, "Hello: the task id is not 27 letters and digits")
 	}
 	if id != "" {
-		t, err := s.held("Hello", c.name, host, id)
+		t, err := s.leasedTask("Hello", c.name, host, id)
 		if err != nil {
 			return nil, err
 		}
@@ -172,14 +172,14 @@ func (v *service) Hello(ctx context.Context, request *v1.BatonServiceHelloReques
 	return &v1.BatonServiceHelloResponse{}, nil
 }
 
-// greeted checks that the host said hello before it asks for work.
+// greeted checks that the host sent Hello before it asks for work.
 func (s *Server) greeted(method string, c *client, host string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if c.greeted[host] {
 		return nil
 	}
-	return s.breachLocked(codes.FailedPrecondition, c.name, host, "", method+": the host did not say hello first")
+	return s.breachLocked(codes.FailedPrecondition, c.name, host, "", method+": the host did not send Hello first")
 }
 
 func (v *service) GetTask(ctx context.Context, request *v1.BatonServiceGetTaskRequest) (*v1.BatonServiceGetTaskResponse, error) {
@@ -215,7 +215,7 @@ func (v *service) Heartbeat(ctx context.Context, request *v1.BatonServiceHeartbe
 	defer s.mu.Unlock()
 	answer := v1.BatonServiceHeartbeatResponse_builder{NextHeartbeat: durationpb.New(s.opts.NextHeartbeat)}
 	for _, id := range append([]string{request.GetTaskId()}, request.GetTaskIds()...) {
-		t, err := s.held("Heartbeat", c.name, host, id)
+		t, err := s.leasedTask("Heartbeat", c.name, host, id)
 		if err != nil {
 			return nil, err
 		}
@@ -233,7 +233,7 @@ func (v *service) FinishTask(ctx context.Context, request *v1.BatonServiceFinish
 	s, c, host, id := v.server, caller(ctx), request.GetHostId(), request.GetTaskId()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, err := s.held("FinishTask", c.name, host, id)
+	t, err := s.leasedTask("FinishTask", c.name, host, id)
 	if err != nil {
 		return nil, err
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/c1"
 )
 
-func TestAFullSyncFromHelloToTheEnd(t *testing.T) {
+func TestTask_FullSyncFromHelloToItsEnd(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	server := start(t, c1.Options{Dir: dir, NextPoll: -1, Lease: 9 * time.Second})
@@ -70,9 +70,9 @@ func TestAFullSyncFromHelloToTheEnd(t *testing.T) {
 	require.Empty(t, server.Violations(), "a heartbeat may cross the end of its task")
 }
 
-// TestABreachIsRefusedAndNoted lets a client break the protocol once, with a full
+// TestProtocol_RefusesAndRecordsABreach lets a client break the protocol once, with a full
 // sync leased to it.
-func TestABreachIsRefusedAndNoted(t *testing.T) {
+func TestProtocol_RefusesAndRecordsABreach(t *testing.T) {
 	t.Parallel()
 	content := []byte("content")
 	for name, c := range map[string]struct {
@@ -124,7 +124,7 @@ func TestABreachIsRefusedAndNoted(t *testing.T) {
 			_ = r.send(ctx, r.metadata(task))
 			return r.finish(ctx, task)
 		}, codes.FailedPrecondition, "without an eof"},
-		"an end that says nothing": {func(r *remote, ctx context.Context, task string) error {
+		"an end without a result": {func(r *remote, ctx context.Context, task string) error {
 			_, err := r.rpc.FinishTask(ctx, v1.BatonServiceFinishTaskRequest_builder{HostId: r.host, TaskId: task}.Build())
 			return err
 		}, codes.InvalidArgument, "FinalState"},
@@ -135,7 +135,7 @@ func TestABreachIsRefusedAndNoted(t *testing.T) {
 		"work before hello": {func(r *remote, ctx context.Context, task string) error {
 			_, err := r.on("host-b").getTask(ctx)
 			return err
-		}, codes.FailedPrecondition, "say hello first"},
+		}, codes.FailedPrecondition, "send Hello first"},
 		"a hello for a full sync": {func(r *remote, ctx context.Context, task string) error { return r.hello(ctx, task) }, codes.FailedPrecondition, "does not ask for a hello"},
 		"a hello for a short id":  {func(r *remote, ctx context.Context, task string) error { return r.hello(ctx, task[1:]) }, codes.InvalidArgument, "27 letters"},
 		"a hello without metadata": {func(r *remote, ctx context.Context, task string) error {
@@ -165,7 +165,7 @@ func TestABreachIsRefusedAndNoted(t *testing.T) {
 	}
 }
 
-func TestATaskIsItsClientsAlone(t *testing.T) {
+func TestTask_BelongsToItsClient(t *testing.T) {
 	t.Parallel()
 	server := start(t, c1.Options{})
 	r, other := newRemote(t, server, "app"), newRemote(t, server, "other")
@@ -185,7 +185,7 @@ func TestATaskIsItsClientsAlone(t *testing.T) {
 	require.ErrorContains(t, err, "letters, digits")
 }
 
-func TestALeaseThatRunsOutGivesTheTaskToAnotherHost(t *testing.T) {
+func TestLease_ExpiryFreesTheTaskForAnotherHost(t *testing.T) {
 	t.Parallel()
 	server := start(t, c1.Options{Lease: 200 * time.Millisecond})
 	r := newRemote(t, server, "app")
@@ -207,7 +207,7 @@ func TestALeaseThatRunsOutGivesTheTaskToAnotherHost(t *testing.T) {
 	require.Equal(t, "host-b", outcome.HostID)
 }
 
-func TestAnUploadCountsForItsLeaseOnly(t *testing.T) {
+func TestUpload_CountsForItsLeaseOnly(t *testing.T) {
 	t.Parallel()
 	server := start(t, c1.Options{MaxAttempts: 2})
 	r := newRemote(t, server, "app")
@@ -224,7 +224,7 @@ func TestAnUploadCountsForItsLeaseOnly(t *testing.T) {
 	require.Len(t, server.Violations(), 1)
 }
 
-func TestALeaseOfACancelledTaskEndsIt(t *testing.T) {
+func TestLease_EndsWhenItsTaskIsCancelled(t *testing.T) {
 	t.Parallel()
 	server := start(t, c1.Options{Lease: 200 * time.Millisecond})
 	r := newRemote(t, server, "app")
@@ -243,7 +243,7 @@ func TestALeaseOfACancelledTaskEndsIt(t *testing.T) {
 	require.Zero(t, outcome.Attempts, "no host was given it")
 }
 
-func TestAHeartbeatKeepsTheLease(t *testing.T) {
+func TestHeartbeat_ExtendsTheLease(t *testing.T) {
 	t.Parallel()
 	const lease = 2 * time.Second
 	server := start(t, c1.Options{Lease: lease})
@@ -258,7 +258,7 @@ func TestAHeartbeatKeepsTheLease(t *testing.T) {
 	}
 }
 
-func TestAFailedTaskIsTriedAgainWhereThatMayHelp(t *testing.T) {
+func TestTask_IsRetriedWhereThatMayHelp(t *testing.T) {
 	t.Parallel()
 	server := start(t, c1.Options{MaxAttempts: 2})
 	r := newRemote(t, server, "app")
@@ -284,7 +284,7 @@ func TestAFailedTaskIsTriedAgainWhereThatMayHelp(t *testing.T) {
 	require.Empty(t, server.Violations())
 }
 
-func TestAHelloTaskIsAnsweredByHello(t *testing.T) {
+func TestTask_HelloIsAnsweredByHello(t *testing.T) {
 	t.Parallel()
 	server := start(t, c1.Options{})
 	r := newRemote(t, server, "app")
@@ -302,7 +302,7 @@ func TestAHelloTaskIsAnsweredByHello(t *testing.T) {
 	require.True(t, outcome.Succeeded)
 }
 
-func TestSeveralTasksAtOnce(t *testing.T) {
+func TestTask_SeveralAtOnce(t *testing.T) {
 	t.Parallel()
 	server := start(t, c1.Options{})
 	r := newRemote(t, server, "app")
@@ -324,7 +324,7 @@ func TestSeveralTasksAtOnce(t *testing.T) {
 	requireCode(t, codes.InvalidArgument, err)
 }
 
-func TestCancelAndExpire(t *testing.T) {
+func TestTask_CancelAndExpire(t *testing.T) {
 	t.Parallel()
 	server := start(t, c1.Options{MaxAttempts: 3})
 	r := newRemote(t, server, "app")

@@ -34,13 +34,13 @@ type Outcome struct {
 	HostID string
 	// Attempts is how often the task was given out.
 	Attempts int
-	// Done tells that the task is not given out again.
+	// Done reports that the task is not given out again.
 	Done bool
-	// Succeeded tells that the host finished it well.
+	// Succeeded reports that the host finished it well.
 	Succeeded bool
-	// Cancelled and Expired tell that Cancel or Expire was called.
+	// Cancelled and Expired report that Cancel or Expire was called.
 	Cancelled, Expired bool
-	// Status, NonRetryable and Response are what the last FinishTask said.
+	// Status, NonRetryable and Response are what the last FinishTask sent.
 	Status       *spb.Status
 	NonRetryable bool
 	Response     *anypb.Any
@@ -95,7 +95,7 @@ func (s *Server) AddTask(client string, message *v1.Task) (string, error) {
 	return id, nil
 }
 
-// Cancel makes the next heartbeat of the task say that it is cancelled. What
+// Cancel makes the next heartbeat of the task report that it is cancelled. What
 // fails then is not tried again; a task that no host has is done at once.
 func (s *Server) Cancel(taskID string) {
 	s.mu.Lock()
@@ -110,8 +110,8 @@ func (s *Server) Cancel(taskID string) {
 	}
 }
 
-// Expire forgets the task: whoever has it is told NOT_FOUND from now on, and
-// nobody is given it.
+// Expire forgets the task: its host gets NOT_FOUND from now on, and
+// no host gets it.
 func (s *Server) Expire(taskID string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +123,7 @@ func (s *Server) Expire(taskID string) {
 	s.endTask(t, LeaseExpired, "forgotten for good")
 }
 
-// Result tells what is known of a task, and whether it exists.
+// Result returns what is known of a task, and whether it exists.
 func (s *Server) Result(taskID string) (Outcome, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,7 +199,7 @@ func (s *Server) giveTasks(client, host string, limit int, known []string) []*v1
 	return given
 }
 
-// renew starts a task's lease, or starts it anew. s.mu is held.
+// renew starts a task's lease, or starts it again. s.mu is held.
 func (s *Server) renew(t *task) {
 	t.stopLease()
 	length := s.opts.TaskLease
@@ -211,7 +211,7 @@ func (s *Server) renew(t *task) {
 	lease = time.AfterFunc(length, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		// One that fired while it was being stopped is nobody's.
+		// One that fired while it was being stopped counts for nothing.
 		if t.lease == lease && t.leased {
 			t.stopLease()
 			s.note(Event{Kind: LeaseExpired, Client: t.outcome.Client, HostID: t.host, TaskID: t.outcome.TaskID})

@@ -14,7 +14,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/c1"
 )
 
-func TestARequestForATokenThatProvesNothingIsRefused(t *testing.T) {
+func TestToken_RefusesARequestWithoutProof(t *testing.T) {
 	t.Parallel()
 	_, foreign, err := ed25519.GenerateKey(nil)
 	require.NoError(t, err)
@@ -68,7 +68,7 @@ func TestARequestForATokenThatProvesNothingIsRefused(t *testing.T) {
 	}
 }
 
-func TestANonceCountsOnce(t *testing.T) {
+func TestNonce_CountsOnce(t *testing.T) {
 	t.Parallel()
 	server := start(t, c1.Options{})
 	r := newRemote(t, server, "app")
@@ -86,7 +86,7 @@ func TestANonceCountsOnce(t *testing.T) {
 	require.Contains(t, server.Violations()[0], "was used before")
 }
 
-func TestACallNeedsATokenInForce(t *testing.T) {
+func TestToken_IsNeededForEachCall(t *testing.T) {
 	t.Parallel()
 	server := start(t, c1.Options{})
 	r := newRemote(t, server, "app")
@@ -106,14 +106,14 @@ func TestACallNeedsATokenInForce(t *testing.T) {
 	require.Len(t, server.Violations(), 3, "an expired token is no breach of the protocol")
 }
 
-func TestATokenExpires(t *testing.T) {
+func TestToken_Expires(t *testing.T) {
 	t.Parallel()
 	server := start(t, c1.Options{TokenLifetime: time.Nanosecond})
 	r := newRemote(t, server, "app")
 	requireCode(t, codes.Unauthenticated, r.hello(r.authorized(), ""))
 }
 
-func TestADisabledClientIsRefused(t *testing.T) {
+func TestToken_RefusesADisabledClient(t *testing.T) {
 	t.Parallel()
 	server := start(t, c1.Options{})
 	r := newRemote(t, server, "app")

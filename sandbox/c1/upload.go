@@ -147,7 +147,7 @@ func (u *uploading) begin(metadata *v1.BatonServiceUploadAssetRequest_UploadMeta
 	s := u.server
 	u.host, u.taskID = metadata.GetHostId(), metadata.GetTaskId()
 	s.mu.Lock()
-	_, err := s.held("UploadAsset", u.client, u.host, u.taskID)
+	_, err := s.leasedTask("UploadAsset", u.client, u.host, u.taskID)
 	if err == nil {
 		s.note(Event{Kind: UploadStarted, Client: u.client, HostID: u.host, TaskID: u.taskID})
 	}
@@ -193,7 +193,7 @@ func (u *uploading) end(ctx context.Context, eof *v1.BatonServiceUploadAssetRequ
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t, err := s.held("UploadAsset", u.client, u.host, u.taskID)
+	t, err := s.leasedTask("UploadAsset", u.client, u.host, u.taskID)
 	if err != nil {
 		return err
 	}

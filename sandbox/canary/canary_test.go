@@ -8,7 +8,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/canary"
 )
 
-func TestWhatIsPlantedIsFound(t *testing.T) {
+func TestFind_FindsPlantedSecrets(t *testing.T) {
 	t.Parallel()
 	for name, secret := range map[string]string{
 		"plain":   "canary-7f3a9c51d2e84b60b1c9",

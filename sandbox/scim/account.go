@@ -17,7 +17,7 @@ type Account struct {
 	// the last and carries the flag: its place means nothing there.
 	Emails []string `json:"emails,omitempty"`
 	// Active is whether the account can be used. It is true also where
-	// OmitActive keeps the service from saying so.
+	// OmitActive keeps the service from sending that.
 	Active bool `json:"active"`
 	// OmitActive leaves the attribute active out of the resource.
 	OmitActive bool `json:"omit_active,omitempty"`

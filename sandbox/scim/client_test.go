@@ -87,8 +87,8 @@ type user struct {
 		GivenName  string `json:"givenName"`
 		FamilyName string `json:"familyName"`
 	} `json:"name"`
-	Emails     []valued `json:"emails"`
-	Roles      []valued `json:"roles"`
+	Emails     []multiValue `json:"emails"`
+	Roles      []multiValue `json:"roles"`
 	Enterprise *struct {
 		Department     string `json:"department"`
 		EmployeeNumber string `json:"employeeNumber"`
@@ -101,7 +101,7 @@ type user struct {
 	} `json:"meta"`
 }
 
-type valued struct {
+type multiValue struct {
 	Value   string `json:"value"`
 	Type    string `json:"type"`
 	Primary bool   `json:"primary"`
@@ -175,7 +175,7 @@ func account(t *testing.T, raw []byte) scim.Account {
 	return read
 }
 
-func primaryFirst(listed []valued) []string {
+func primaryFirst(listed []multiValue) []string {
 	var primary, others []string
 	for _, one := range listed {
 		if one.Primary {
@@ -188,7 +188,7 @@ func primaryFirst(listed []valued) []string {
 }
 
 // scimError checks that a body is an Error of RFC 7644 section 3.12 and returns
-// what it says.
+// what it holds.
 func scimError(t *testing.T, got answer) (scimType, detail string) {
 	t.Helper()
 	require.Equal(t, "application/scim+json", got.header.Get("Content-Type"))

@@ -21,7 +21,7 @@ type directory[T listed[T]] struct {
 
 	mu      sync.RWMutex
 	entries []T
-	// position is where each id stands in entries.
+	// position is where each id is in entries.
 	position map[string]int
 }
 

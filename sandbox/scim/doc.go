@@ -1,4 +1,4 @@
-// Package scim is a SCIM 2.0 service (RFC 7643, RFC 7644) that stands in for a
+// Package scim is a SCIM 2.0 service (RFC 7643, RFC 7644) that imitates a
 // real app: Fullstory, or any other, with as many made-up people as are wanted.
 // The wire is that of a server library in wide use, github.com/elimity-com/scim;
 // what is ours is the people, the bearer token, the page cap and a log of

@@ -37,7 +37,7 @@ var teams = []string{"Research", "Growth", "Platform", "Field Sales", "Customer 
 
 // MakeGroups makes up the groups of an app. The same arguments make the same
 // groups everywhere. Ids count up from "g-000001". The first group has everybody,
-// the second nobody; of the others some have people, some have a group among
+// the second none; of the others some have people, some have a group among
 // their members, down to several levels, and no group is in itself.
 func MakeGroups(app string, seed uint64, people []Account, count int) []Group {
 	random := repeatable(app, seed, 1)

@@ -41,7 +41,7 @@ func (g groups) Get(r *http.Request, id string) (elimity.Resource, error) {
 	return g.resource(group, withoutMembers(r)), nil
 }
 
-// withoutMembers says whether the request excludes the members (RFC 7644 section
+// withoutMembers reports whether the request excludes the members (RFC 7644 section
 // 3.9), which the library leaves to us.
 func withoutMembers(r *http.Request) bool {
 	excluded := strings.Split(r.URL.Query().Get("excludedAttributes"), ",")
@@ -52,12 +52,12 @@ func (g groups) resource(group Group, omitMembers bool) elimity.Resource {
 	attributes := elimity.ResourceAttributes{"displayName": group.DisplayName}
 	var members []any
 	for _, member := range group.Members {
-		told := map[string]any{"value": member.ID}
+		sent := map[string]any{"value": member.ID}
 		if !g.omitTypes {
-			told["type"] = member.Type
-			told["$ref"] = "../" + member.Type + "s/" + member.ID
+			sent["type"] = member.Type
+			sent["$ref"] = "../" + member.Type + "s/" + member.ID
 		}
-		members = append(members, told)
+		members = append(members, sent)
 	}
 	if len(members) > 0 && !omitMembers {
 		attributes["members"] = members

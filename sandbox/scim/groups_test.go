@@ -21,7 +21,7 @@ type wireGroup struct {
 	Members     []map[string]any `json:"members"`
 }
 
-func TestGroupsAreTheSameOnEveryRun(t *testing.T) {
+func TestGroups_AreTheSameOnEveryRun(t *testing.T) {
 	t.Parallel()
 	accounts := people(t, "design-tool", 3, 100)
 	groups := scim.MakeGroups("design-tool", 3, accounts, 12)
@@ -47,7 +47,7 @@ func TestGroupsAreTheSameOnEveryRun(t *testing.T) {
 	require.GreaterOrEqual(t, depth(groups[7].ID), 3)
 }
 
-func TestGroupsAreServedWithTheirMembers(t *testing.T) {
+func TestGroups_AreServedWithTheirMembers(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		opts           scim.Options
@@ -84,7 +84,7 @@ func TestGroupsAreServedWithTheirMembers(t *testing.T) {
 		})
 	}
 
-	t.Run("without saying what a member is", func(t *testing.T) {
+	t.Run("without the types of members", func(t *testing.T) {
 		t.Parallel()
 		service := start(t, scim.Options{Accounts: 1, Groups: 1, OmitMemberTypes: true})
 		var group wireGroup
@@ -111,7 +111,7 @@ func TestGroupsAreServedWithTheirMembers(t *testing.T) {
 	})
 }
 
-func TestUsersAreFiltered(t *testing.T) {
+func TestUsers_AreFiltered(t *testing.T) {
 	t.Parallel()
 	service := start(t, scim.Options{Accounts: 60})
 	for filter, passes := range map[string]func(a scim.Account) bool{
@@ -140,7 +140,7 @@ func TestUsersAreFiltered(t *testing.T) {
 	}
 }
 
-func TestAUserNameAndHeadersOpenTheService(t *testing.T) {
+func TestServer_AcceptsAUserNameAndHeaders(t *testing.T) {
 	t.Parallel()
 	server, err := scim.New(scim.Options{Accounts: 1, BasicUser: "ann", BasicPassword: "s3cret", RequireHeaders: map[string]string{"x-tenant": "7"}})
 	require.NoError(t, err)

@@ -36,7 +36,7 @@ var dealt = [20]kind{
 
 // deal takes the next kind. Each twenty are shuffled, so that no kind sits at
 // the same place of every page.
-func (c *casting) deal() kind {
+func (c *generator) deal() kind {
 	if len(c.hand) == 0 {
 		c.hand = slices.Clone(dealt[:])
 		c.random.Shuffle(len(c.hand), func(i, j int) { c.hand[i], c.hand[j] = c.hand[j], c.hand[i] })
@@ -47,7 +47,7 @@ func (c *casting) deal() kind {
 }
 
 // distort makes an ordinary account one of its kind.
-func (c *casting) distort(account *Account, kind kind, login string) {
+func (c *generator) distort(account *Account, kind kind, login string) {
 	switch kind {
 	case ordinary, otherScript:
 	case inactive:

@@ -26,7 +26,7 @@ type naming struct {
 
 // name draws a name; the names of one person in five, and of everyone of whom
 // it is asked, are not ASCII.
-func (c *casting) name(otherScript bool) fullName {
+func (c *generator) name(otherScript bool) fullName {
 	from := plainNames
 	if otherScript || c.oneIn(5) {
 		from = pick(c.random, otherNames)

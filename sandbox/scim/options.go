@@ -17,9 +17,9 @@ const (
 
 // Options decide what a [Server] serves and how.
 type Options struct {
-	// App is the app to stand in for, [DefaultApp] if empty. It decides, with
+	// App is the app to imitate, [DefaultApp] if empty. It decides, with
 	// Seed, who the people are, and which roles they can have: "fullstory" and
-	// "design-tool" have roles of their own, every other app has general ones.
+	// "design-tool" have their own roles, every other app has general ones.
 	App string
 	// Seed decides, with App, who the people are.
 	Seed uint64
@@ -33,7 +33,7 @@ type Options struct {
 	// OmitListedMembers leaves the members out of a list of groups, as some apps
 	// do; a single group has them.
 	OmitListedMembers bool
-	// OmitMemberTypes says of members who they are and not what.
+	// OmitMemberTypes sends of members who they are and not what.
 	OmitMemberTypes bool
 
 	// Token is the bearer token that every request must carry. Either it or
@@ -99,7 +99,7 @@ func (o Options) authorization() string {
 	return "bearer " + o.Token
 }
 
-// sendable says whether a client can send the token as one word of a header.
+// sendable reports whether a client can send the token as one word of a header.
 func sendable(token string) bool {
 	return !strings.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' })
 }

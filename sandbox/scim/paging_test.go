@@ -11,7 +11,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-func TestPagingGivesExactlyTheSeededAccounts(t *testing.T) {
+func TestPaging_ReturnsExactlyTheSeededAccounts(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ accounts, pageCap, count int }{
 		{0, 0, 100},
@@ -66,7 +66,7 @@ func TestPage(t *testing.T) {
 	}
 }
 
-func TestAQueryThatCannotBeServedIsRefused(t *testing.T) {
+func TestPaging_RefusesAnImpossibleQuery(t *testing.T) {
 	t.Parallel()
 	service := start(t, scim.Options{Accounts: 3})
 	for query, wantType := range map[string]string{

@@ -16,7 +16,7 @@ import (
 // One person in ten is inactive. Among the first twenty, and among every twenty
 // after them, each odd kind occurs: no e-mail address, several of them, a user
 // name that is no address, only a display name, only the parts of a name, only a
-// given name, nothing said about being active, a name that is not ASCII, no
+// given name, nothing sent about being active, a name that is not ASCII, no
 // role, several roles.
 //
 // It fails if the count is negative.
@@ -27,7 +27,7 @@ func People(app string, seed uint64, count int) ([]Account, error) {
 	if app == "" {
 		app = DefaultApp
 	}
-	c := &casting{
+	c := &generator{
 		random: repeatable(app, seed, 0),
 		domain: domain(app),
 		roles:  rolesOf(app),
@@ -48,8 +48,8 @@ func repeatable(app string, seed, stream uint64) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, hashed.Sum64()+stream)) //nolint:gosec // To be repeatable is the point.
 }
 
-// casting makes up one person after the other.
-type casting struct {
+// generator makes up one person after the other.
+type generator struct {
 	random *rand.Rand
 	domain string
 	roles  []role
@@ -59,7 +59,7 @@ type casting struct {
 	hand []kind
 }
 
-func (c *casting) person(number int) Account {
+func (c *generator) person(number int) Account {
 	kind := c.deal()
 	name := c.name(kind == otherScript)
 	login := c.login(name)
@@ -79,8 +79,8 @@ func (c *casting) person(number int) Account {
 	return account
 }
 
-// login is a name for addresses: ASCII, and nobody else's.
-func (c *casting) login(name fullName) string {
+// login is a name for addresses: ASCII, and no other person's.
+func (c *generator) login(name fullName) string {
 	login := name.given.ascii + "." + name.family.ascii
 	c.logins[login]++
 	if namesakes := c.logins[login]; namesakes > 1 {
@@ -90,7 +90,7 @@ func (c *casting) login(name fullName) string {
 }
 
 // employ gives most people what an identity provider and an employer know.
-func (c *casting) employ(account *Account, number int) {
+func (c *generator) employ(account *Account, number int) {
 	if c.oneIn(2) {
 		account.Title = pick(c.random, titles)
 	}
@@ -105,7 +105,7 @@ func (c *casting) employ(account *Account, number int) {
 
 // date gives the account a past: made within six years, changed within the
 // year after.
-func (c *casting) date(account *Account) {
+func (c *generator) date(account *Account) {
 	const (
 		day      = 24 * 60 * 60
 		firstDay = 1546300800 // 2019-01-01T00:00:00Z
@@ -116,7 +116,7 @@ func (c *casting) date(account *Account) {
 }
 
 // letters is a random word of lower-case letters and digits.
-func (c *casting) letters(length int) string {
+func (c *generator) letters(length int) string {
 	const alphabet = "abcdefghijklmnopqrstuvwxyz0123456789"
 	word := make([]byte, length)
 	for i := range word {
@@ -125,7 +125,7 @@ func (c *casting) letters(length int) string {
 	return string(word)
 }
 
-func (c *casting) oneIn(n int) bool {
+func (c *generator) oneIn(n int) bool {
 	return c.random.IntN(n) == 0
 }
 

@@ -22,7 +22,7 @@ func people(t *testing.T, app string, seed uint64, count int) []scim.Account {
 	return accounts
 }
 
-func TestPeopleAreTheSameOnEveryRun(t *testing.T) {
+func TestPeople_AreTheSameOnEveryRun(t *testing.T) {
 	t.Parallel()
 	require.Empty(t, cmp.Diff(people(t, "fullstory", 1, 500), people(t, "fullstory", 1, 500)))
 	require.Empty(t, cmp.Diff(people(t, scim.DefaultApp, 1, 50), people(t, "", 1, 50)), "the default app")
@@ -31,9 +31,9 @@ func TestPeopleAreTheSameOnEveryRun(t *testing.T) {
 	require.Empty(t, cmp.Diff(one.Accounts(), another.readAll(t, 100)))
 }
 
-// TestPeopleAreTheSameOnEveryMachine holds people of an earlier day. A change
+// TestPeople_AreTheSameOnEveryMachine holds people of an earlier day. A change
 // here changes everybody's demo and recorded figures: make it on purpose.
-func TestPeopleAreTheSameOnEveryMachine(t *testing.T) {
+func TestPeople_AreTheSameOnEveryMachine(t *testing.T) {
 	t.Parallel()
 	accounts := people(t, "fullstory", 1, 1000)
 	require.Empty(t, cmp.Diff(scim.Account{
@@ -60,7 +60,7 @@ func TestPeopleAreTheSameOnEveryMachine(t *testing.T) {
 	})
 }
 
-func TestMorePeopleLeaveTheFirstAsTheyAre(t *testing.T) {
+func TestPeople_StayTheSameWhenThereAreMore(t *testing.T) {
 	t.Parallel()
 	many := people(t, "fullstory", 3, 1000)
 	for _, count := range []int{1, 19, 20, 21, 333} {
@@ -68,7 +68,7 @@ func TestMorePeopleLeaveTheFirstAsTheyAre(t *testing.T) {
 	}
 }
 
-func TestAppsHaveEqualIDsAndDifferentPeople(t *testing.T) {
+func TestPeople_DifferBetweenAppsWithEqualIDs(t *testing.T) {
 	t.Parallel()
 	one := people(t, "fullstory", 1, 1000)
 	for name, another := range map[string][]scim.Account{
@@ -87,7 +87,7 @@ func TestAppsHaveEqualIDsAndDifferentPeople(t *testing.T) {
 	}
 }
 
-func TestAnotherSeedMakesOtherPeople(t *testing.T) {
+func TestPeople_DifferWithTheSeed(t *testing.T) {
 	t.Parallel()
 	one, another := people(t, "fullstory", 1, 1000), people(t, "fullstory", 2, 1000)
 	for i := range one {
@@ -96,7 +96,7 @@ func TestAnotherSeedMakesOtherPeople(t *testing.T) {
 	}
 }
 
-func TestNoTwoPeopleShareAnIDAUserNameOrAnAddress(t *testing.T) {
+func TestPeople_ShareNoIDUserNameOrAddress(t *testing.T) {
 	t.Parallel()
 	var ids, userNames, addresses []string
 	for _, account := range people(t, "fullstory", 1, 100_000) {
@@ -110,11 +110,11 @@ func TestNoTwoPeopleShareAnIDAUserNameOrAnAddress(t *testing.T) {
 	}
 }
 
-func TestEveryOddKindOccursFromTwentyPeopleOn(t *testing.T) {
+func TestPeople_IncludeEveryOddKindFromTwentyOn(t *testing.T) {
 	t.Parallel()
 	kinds := map[string]func(scim.Account) bool{
 		"inactive":          func(a scim.Account) bool { return !a.Active },
-		"active not said":   func(a scim.Account) bool { return a.OmitActive },
+		"active not sent":   func(a scim.Account) bool { return a.OmitActive },
 		"no e-mail":         func(a scim.Account) bool { return len(a.Emails) == 0 && isAddress(a.UserName) },
 		"nothing like one":  func(a scim.Account) bool { return len(a.Emails) == 0 && !isAddress(a.UserName) },
 		"several e-mails":   func(a scim.Account) bool { return len(a.Emails) > 1 },
@@ -139,19 +139,19 @@ func TestEveryOddKindOccursFromTwentyPeopleOn(t *testing.T) {
 	}
 }
 
-func TestOneInTenIsInactive(t *testing.T) {
+func TestPeople_OneInTenIsInactive(t *testing.T) {
 	t.Parallel()
 	inactive := 0
 	for _, account := range people(t, "fullstory", 1, 1000) {
 		if !account.Active {
 			inactive++
-			require.False(t, account.OmitActive, "the service says so")
+			require.False(t, account.OmitActive, "the service sends it")
 		}
 	}
 	require.Equal(t, 100, inactive)
 }
 
-func TestFullstoryPeopleHaveItsRoles(t *testing.T) {
+func TestPeople_OfFullstoryHaveItsRoles(t *testing.T) {
 	t.Parallel()
 	roles := map[string]bool{}
 	for _, account := range people(t, "fullstory", 1, 250) {
@@ -162,7 +162,7 @@ func TestFullstoryPeopleHaveItsRoles(t *testing.T) {
 	require.Equal(t, map[string]bool{"Admin": true, "Architect": true, "Standard": true, "Explorer": true, "Guest": true}, roles)
 }
 
-func TestPeopleAreModifiedAfterTheyAreCreated(t *testing.T) {
+func TestPeople_AreModifiedAfterTheyAreCreated(t *testing.T) {
 	t.Parallel()
 	for _, account := range people(t, "fullstory", 1, 1000) {
 		require.False(t, account.LastModified.Before(account.Created))
@@ -170,13 +170,13 @@ func TestPeopleAreModifiedAfterTheyAreCreated(t *testing.T) {
 	}
 }
 
-func TestANegativeNumberOfPeopleIsRefused(t *testing.T) {
+func TestPeople_RefuseANegativeNumber(t *testing.T) {
 	t.Parallel()
 	_, err := scim.People("fullstory", 1, -1)
 	require.EqualError(t, err, "the number of accounts must not be negative, unlike -1")
 }
 
-func TestTheDomainIsTheAppsAndNobodyElses(t *testing.T) {
+func TestPeople_HaveTheDomainOfTheirApp(t *testing.T) {
 	t.Parallel()
 	for app, domain := range map[string]string{
 		"fullstory":     "fullstory.example.com",

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// Request is one request that arrived, so that a test can say what was asked
+// Request is one request that arrived, so that a test can show what was asked
 // for and how often. It can be compared and used as a map key.
 type Request struct {
 	Method string

@@ -42,7 +42,7 @@ func resource(account Account) elimity.Resource {
 	described := elimity.Resource{
 		ID:         account.ID,
 		Attributes: attributes,
-		Meta:       elimity.Meta{Created: told(account.Created), LastModified: told(account.LastModified)},
+		Meta:       elimity.Meta{Created: optionalTime(account.Created), LastModified: optionalTime(account.LastModified)},
 	}
 	if account.ExternalID != "" {
 		described.ExternalID = optional.NewString(account.ExternalID)
@@ -78,8 +78,8 @@ func put(attributes map[string]any, name, value string) {
 	}
 }
 
-// told is a time for the library, which takes nil for one that is not known.
-func told(t time.Time) *time.Time {
+// optionalTime is a time for the library, which takes nil for one that is not known.
+func optionalTime(t time.Time) *time.Time {
 	if t.IsZero() {
 		return nil
 	}

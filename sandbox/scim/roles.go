@@ -21,7 +21,7 @@ func rolesOf(app string) []role {
 }
 
 // role draws one.
-func (c *casting) role() string {
+func (c *generator) role() string {
 	drawn := c.random.IntN(100)
 	last := len(c.roles) - 1
 	for _, role := range c.roles[:last] {

@@ -189,7 +189,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	// Resources tell their absolute location, and only the request knows the
+	// Resources have their absolute location, and only the request knows the
 	// host that clients reach the service by.
 	library, err := elimity.NewServer(s.provider, elimity.WithBaseURL(s.baseURL(r)))
 	if err != nil {
@@ -199,7 +199,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) {
 	library.ServeHTTP(w, at(r, endpoint))
 }
 
-// authorized compares hashes, so that the time it takes tells nothing about a
+// authorized compares hashes, so that the time it takes shows nothing about a
 // secret, its length included.
 func (s *Server) authorized(r *http.Request) bool {
 	authorized := 1
@@ -248,7 +248,7 @@ func wait(ctx context.Context, latency time.Duration) error {
 	}
 }
 
-// writeError answers as RFC 7644 section 3.12 says.
+// writeError answers as RFC 7644 section 3.12 requires.
 func writeError(w http.ResponseWriter, status int, detail string) {
 	w.Header().Set("Content-Type", "application/scim+json")
 	w.WriteHeader(status)

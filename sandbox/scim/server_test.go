@@ -19,7 +19,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-func TestOptionsThatCannotBeServedAreRefused(t *testing.T) {
+func TestServer_RefusesImpossibleOptions(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		opts scim.Options
@@ -41,7 +41,7 @@ func TestOptionsThatCannotBeServedAreRefused(t *testing.T) {
 	}
 }
 
-func TestOnlyTheTokenOpensTheService(t *testing.T) {
+func TestServer_RequiresTheToken(t *testing.T) {
 	t.Parallel()
 	service := start(t, scim.Options{Accounts: 3})
 	for authorization, want := range map[string]int{
@@ -72,7 +72,7 @@ func TestOnlyTheTokenOpensTheService(t *testing.T) {
 	}
 }
 
-func TestOneUserIsFoundByID(t *testing.T) {
+func TestServer_FindsAUserByID(t *testing.T) {
 	t.Parallel()
 	service := start(t, scim.Options{Accounts: 40})
 	for _, want := range service.Accounts() {
@@ -82,7 +82,7 @@ func TestOneUserIsFoundByID(t *testing.T) {
 	}
 }
 
-func TestResourcesTellTheirAbsoluteLocation(t *testing.T) {
+func TestServer_ReturnsAbsoluteLocations(t *testing.T) {
 	t.Parallel()
 	service := start(t, scim.Options{Accounts: 1, BasePath: "/t/1/scim/"})
 	require.True(t, strings.HasSuffix(service.baseURL, "/t/1/scim"))
@@ -99,7 +99,7 @@ func TestResourcesTellTheirAbsoluteLocation(t *testing.T) {
 	require.Equal(t, "https://idp.example.com/t/1/scim/Users/u-000001", read.Meta.Location)
 }
 
-func TestDiscoveryIsServed(t *testing.T) {
+func TestServer_ServesDiscovery(t *testing.T) {
 	t.Parallel()
 	service := start(t, scim.Options{PageCap: 50})
 	for path, want := range map[string]string{
@@ -114,7 +114,7 @@ func TestDiscoveryIsServed(t *testing.T) {
 	}
 }
 
-func TestWhatDoesNotExistIsNotFound(t *testing.T) {
+func TestServer_ReturnsNotFound(t *testing.T) {
 	t.Parallel()
 	service := start(t, scim.Options{Accounts: 3})
 	for _, path := range []string{
@@ -127,7 +127,7 @@ func TestWhatDoesNotExistIsNotFound(t *testing.T) {
 	require.Contains(t, detail, "u-000004")
 }
 
-func TestWritingIsRefusedAndChangesNothing(t *testing.T) {
+func TestServer_RefusesWrites(t *testing.T) {
 	t.Parallel()
 	service := start(t, scim.Options{Accounts: 3})
 	before := service.Accounts()
@@ -150,7 +150,7 @@ func TestWritingIsRefusedAndChangesNothing(t *testing.T) {
 	require.Empty(t, cmp.Diff(before, service.Accounts()))
 }
 
-func TestChangesAreSeenByTheNextRequest(t *testing.T) {
+func TestChanges_ShowInTheNextRequest(t *testing.T) {
 	t.Parallel()
 	service := start(t, scim.Options{Accounts: 25, PageCap: 10})
 	want := service.Accounts()
@@ -176,7 +176,7 @@ func TestChangesAreSeenByTheNextRequest(t *testing.T) {
 	}
 }
 
-func TestChangesThatMakeNoSenseAreRefused(t *testing.T) {
+func TestChanges_RefuseNonsense(t *testing.T) {
 	t.Parallel()
 	service := start(t, scim.Options{Accounts: 3})
 	before := service.Accounts()
@@ -187,7 +187,7 @@ func TestChangesThatMakeNoSenseAreRefused(t *testing.T) {
 	require.Empty(t, cmp.Diff(before, service.Accounts()))
 }
 
-func TestAccountsCannotBeChangedFromOutside(t *testing.T) {
+func TestAccounts_CannotBeChangedFromOutside(t *testing.T) {
 	t.Parallel()
 	service := start(t, scim.Options{Accounts: 20})
 	before := service.Accounts()
@@ -205,7 +205,7 @@ func TestAccountsCannotBeChangedFromOutside(t *testing.T) {
 	require.Empty(t, cmp.Diff(want, service.Accounts()))
 }
 
-func TestRequestsAreNotedWithoutTheToken(t *testing.T) {
+func TestRequests_AreRecordedWithoutTheToken(t *testing.T) {
 	t.Parallel()
 	service := start(t, scim.Options{Accounts: 3})
 	service.get(t, "/Users?startIndex=1&count=2")
@@ -227,7 +227,7 @@ func TestRequestsAreNotedWithoutTheToken(t *testing.T) {
 	require.NotContains(t, fmt.Sprintf("%+v", service.Server), token)
 }
 
-func TestReadersAndChangesAtTheSameTime(t *testing.T) {
+func TestChanges_AreSafeWithConcurrentReaders(t *testing.T) {
 	t.Parallel()
 	const readers, pageCap = 4, 50
 	service := start(t, scim.Options{Accounts: 200, PageCap: pageCap})
@@ -283,7 +283,7 @@ func TestReadersAndChangesAtTheSameTime(t *testing.T) {
 	require.Len(t, service.Requests(), readers*len(stable)/pageCap)
 }
 
-func TestLatencyDelaysListsOnly(t *testing.T) {
+func TestLatency_DelaysListsOnly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server, err := scim.New(scim.Options{Accounts: 3, Token: token, Latency: 20 * time.Millisecond})
@@ -301,7 +301,7 @@ func TestLatencyDelaysListsOnly(t *testing.T) {
 	})
 }
 
-func TestLatencyEndsWhenTheClientGoesAway(t *testing.T) {
+func TestLatency_EndsWhenTheClientLeaves(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		server, err := scim.New(scim.Options{Accounts: 3, Token: token, Latency: time.Hour})

@@ -33,7 +33,7 @@ func (s *Server) lookUp(w http.ResponseWriter, r *http.Request) {
 	s.lookups++
 	at := slices.IndexFunc(s.users, func(u User) bool { return u.Login == r.PathValue("login") })
 	if at < 0 {
-		refuse(w, http.StatusNotFound, "nobody has this login")
+		refuse(w, http.StatusNotFound, "there is no user with this login")
 		return
 	}
 	answer(w, s.users[at])
@@ -107,7 +107,7 @@ func (s *Server) listGroups(w http.ResponseWriter, r *http.Request) { page(w, r,
 
 func (s *Server) listRoles(w http.ResponseWriter, r *http.Request) { page(w, r, s.roles) }
 
-// known says whether there is such a group or role, or answers that there is none.
+// known reports whether there is such a group or role, or answers that there is none.
 func (s *Server) known(w http.ResponseWriter, r *http.Request) bool {
 	id := r.PathValue("id")
 	if slices.ContainsFunc(s.groups, func(g Group) bool { return g.ID == id }) || slices.ContainsFunc(s.roles, func(r Role) bool { return r.ID == id }) {

@@ -9,7 +9,7 @@ import (
 	"sync"
 )
 
-// Options say what kind of workspace is started.
+// Options describe what kind of workspace is started.
 type Options struct {
 	// Token opens it, as a bearer token.
 	Token string
@@ -83,7 +83,7 @@ func New(options Options) *Server {
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// Lookups is how often somebody was looked up by login. Whoever remembers whom the
+// Lookups is how often somebody was looked up by login. A caller that remembers whom the
 // list of users has shown never needs it.
 func (s *Server) Lookups() int {
 	s.mu.Lock()

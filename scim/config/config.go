@@ -18,7 +18,7 @@ import "github.com/conductorone/baton-sdk/pkg/field"
 //go:generate sh -c "go run ../cmd/baton-scim config > ../config_schema.json"
 
 // BaseURL is the field of the SCIM base URL (--scim-base-url,
-// BATON_SCIM_BASE_URL). help tells a person where to find it.
+// BATON_SCIM_BASE_URL). help explains where to find it.
 func BaseURL(help, placeholder string) field.SchemaField {
 	return field.StringField("scim-base-url",
 		field.WithDisplayName("SCIM Base URL"),
@@ -29,7 +29,7 @@ func BaseURL(help, placeholder string) field.SchemaField {
 }
 
 // Token is the field of the bearer token (--scim-token, BATON_SCIM_TOKEN). help
-// tells a person where to find it.
+// explains where to find it.
 func Token(help string) field.SchemaField {
 	return tokenField(help, true)
 }

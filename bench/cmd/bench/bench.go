@@ -84,7 +84,7 @@ const (
 // result is what the sides took, one entry for each repetition.
 type result struct {
 	row   row
-	taken map[string][]meter.Taken
+	usage map[string][]meter.Usage
 	// fileBytes is the size of the product's sync file.
 	fileBytes int64
 }
@@ -105,7 +105,7 @@ func (b *bench) measure(ctx context.Context, row row) (*result, error) {
 	if row.alone {
 		sides = []string{product}
 	}
-	r := &result{row: row, taken: map[string][]meter.Taken{}}
+	r := &result{row: row, usage: map[string][]meter.Usage{}}
 	for repetition := range row.repetitions {
 		if repetition > 0 {
 			slices.Reverse(sides)
@@ -133,17 +133,17 @@ func (b *bench) repeat(ctx context.Context, row row, services *services, sides [
 		if err != nil {
 			return err
 		}
-		taken, err := meter.Measure(ctx, work)
+		usage, err := meter.Measure(ctx, work)
 		if err != nil {
 			return fmt.Errorf("%s failed: %w", side, err)
 		}
-		r.taken[side] = append(r.taken[side], taken)
+		r.usage[side] = append(r.usage[side], usage)
 		written[side] = files
-		b.tell(row, side, taken)
+		b.report(row, side, usage)
 	}
 	info, err := os.Stat(written[product][0])
 	if err != nil {
-		return fmt.Errorf("%s wrote no sync file, although it said that all is well: %w", product, err)
+		return fmt.Errorf("%s wrote no sync file, although it reported success: %w", product, err)
 	}
 	r.fileBytes = info.Size()
 	return b.compare(ctx, row, written, dir)
@@ -216,7 +216,7 @@ func (b *bench) hostConfig(row row, services *services) string {
 	return text.String()
 }
 
-// command runs a program in a directory of its own, with a configuration file that
+// command runs a program in a separate directory, with a configuration file that
 // only its owner can read.
 func command(dir, configPath, config string, args ...string) (meter.Command, error) {
 	temporary := filepath.Join(dir, "tmp")
@@ -233,15 +233,15 @@ func command(dir, configPath, config string, args ...string) (meter.Command, err
 	}, nil
 }
 
-// tell says what a run took.
-func (b *bench) tell(row row, side string, taken meter.Taken) {
+// report prints what a run took.
+func (b *bench) report(row row, side string, usage meter.Usage) {
 	_, _ = fmt.Fprintf(b.progress, "%-14s %-28s %6.2f s wall %6.2f s CPU %6d MiB\n", row.name, side,
-		taken.Wall.Seconds(), taken.CPU.Seconds(), taken.Memory>>20)
+		usage.Wall.Seconds(), usage.CPU.Seconds(), usage.Memory>>20)
 	if !b.options.verbose {
 		return
 	}
-	for _, process := range slices.Sorted(maps.Keys(taken.At)) {
-		_, _ = fmt.Fprintf(b.progress, "    %-26s %6.1f MiB at the peak\n", process, float64(taken.At[process])/(1<<20))
+	for _, process := range slices.Sorted(maps.Keys(usage.At)) {
+		_, _ = fmt.Fprintf(b.progress, "    %-26s %6.1f MiB at the peak\n", process, float64(usage.At[process])/(1<<20))
 	}
-	_, _ = fmt.Fprintf(b.progress, "    %.0f MiB resident; looked %d times, read %d times; %d processes left behind\n", float64(taken.Resident)/(1<<20), taken.Looks, taken.Readings, taken.Left)
+	_, _ = fmt.Fprintf(b.progress, "    %.0f MiB resident; looked %d times, read %d times; %d processes left behind\n", float64(usage.Resident)/(1<<20), usage.Looks, usage.Readings, usage.Left)
 }

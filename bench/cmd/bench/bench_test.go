@@ -58,12 +58,12 @@ func measured(t *testing.T, args ...string) (stdout, stderr string, err error) {
 // programs is where the programs are, and those of the product.
 func programs(product string) []string { return []string{"-product", product, "-tools", built} }
 
-func TestASideThatFailsMakesNoTable(t *testing.T) {
+func TestBench_WritesNoTableIfASideFails(t *testing.T) {
 	t.Parallel()
-	for name, c := range map[string]struct{ script, says string }{
-		"it says so":          {"echo the reason >&2; exit 3", "baton-host ended with status 3: the reason"},
-		"it says all is well": {"exit 0", "baton-host wrote no sync file"},
-		"its file is none":    {`echo no sync file > bench.c1z`, "reading what was written"},
+	for name, c := range map[string]struct{ script, message string }{
+		"it reports why":     {"echo the reason >&2; exit 3", "baton-host ended with status 3: the reason"},
+		"it reports success": {"exit 0", "baton-host wrote no sync file"},
+		"its file is none":   {`echo no sync file > bench.c1z`, "reading what was written"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -74,17 +74,17 @@ func TestASideThatFailsMakesNoTable(t *testing.T) {
 			stdout, stderr, err := measured(t, append(programs(product), "-rows", "1x5", "-n", "1")...)
 			require.Error(t, err)
 			require.Equal(t, "exit status 1", err.Error())
-			require.Contains(t, stderr, c.says)
+			require.Contains(t, stderr, c.message)
 			require.Empty(t, stdout)
 		})
 	}
 }
 
-func TestFlagsThatCannotBeMeantAreRefused(t *testing.T) {
+func TestFlags_RefusesImpossibleOnes(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		args []string
-		says string
+		args    []string
+		message string
 	}{
 		"an unknown row":              {[]string{"-only", "3x3"}, `no row "3x3"`},
 		"a row that is none":          {[]string{"-rows", "many"}, `"many" is no row`},
@@ -97,13 +97,13 @@ func TestFlagsThatCannotBeMeantAreRefused(t *testing.T) {
 			t.Parallel()
 			stdout, stderr, err := measured(t, c.args...)
 			require.Error(t, err)
-			require.Contains(t, stderr, c.says)
+			require.Contains(t, stderr, c.message)
 			require.Empty(t, stdout)
 		})
 	}
 }
 
-func TestAResultGoesBetweenTheMarkersOnly(t *testing.T) {
+func TestWrite_ReplacesOnlyBetweenTheMarkers(t *testing.T) {
 	t.Parallel()
 	path := filepath.Join(t.TempDir(), "document.md")
 	require.NoError(t, os.WriteFile(path, []byte("before\n"+beginMarker+"old\n"+endMarker+"after\n"), 0o600))
@@ -117,7 +117,7 @@ func TestAResultGoesBetweenTheMarkersOnly(t *testing.T) {
 	require.ErrorContains(t, writeInto(path, "new\n"), "no place for the result")
 }
 
-func TestTheDocumentHasAPlaceForTheResult(t *testing.T) {
+func TestMeasurements_HavePlaceForTheResult(t *testing.T) {
 	t.Parallel()
 	content, err := os.ReadFile("../../../docs/measurements.md")
 	require.NoError(t, err)

@@ -23,28 +23,28 @@ func withProduct(t *testing.T) string {
 	return built
 }
 
-func TestLongSidesThatWriteTheSameMakeATable(t *testing.T) {
+func TestLongBench_WritesATableIfSidesAgree(t *testing.T) {
 	t.Parallel()
 	stdout, stderr, err := measured(t, append(programs(withProduct(t)), "-rows", "2x200,1x150-1ms,1x0", "-n", "2", "-v")...)
 	require.NoError(t, err, stderr)
 	figures := regexp.MustCompile(`(?m)^\| [^|]* \| (wall|CPU|memory|memory, own|memory, RSS) \| (0\.\d*[1-9]\d*|[1-9][\d.]*) (s|MiB) \| (0\.\d*[1-9]\d*|[1-9][\d.]*) (s|MiB) \| \*\*\d+\.\d\d\*\* \(\d+\.\d\d–\d+\.\d\d\) \| 2 \| – \| – \|$`)
 	require.Len(t, figures.FindAllString(stdout, -1), 4*5, stdout)
-	for _, says := range []string{
+	for _, message := range []string{
 		"| 2 apps × 200, no latency, 2 baselines at once | wall |",
 		"| 2 apps × 200, no latency, 2 baselines one after another | wall |",
 		"| 1 app × 150, 1ms a page | wall |",
 		"| 1 app × 0 (start-up) | wall |",
 		"baton-sdk v0.25.0",
 	} {
-		require.Contains(t, stdout, says)
+		require.Contains(t, stdout, message)
 	}
 	require.Contains(t, stderr, "baton-fullstory")
 	require.NotContains(t, stdout+stderr, "bench-token")
 }
 
-func TestLongADifferenceMakesNoTable(t *testing.T) {
+func TestLongBench_WritesNoTableIfSidesDiffer(t *testing.T) {
 	t.Parallel()
-	for side, says := range map[string]string{
+	for side, message := range map[string]string{
 		"product":  "baton-host wrote 99 accounts, and the services have 100",
 		"baseline": "the sync files are not the same: app 2: the product has 50 accounts, the baseline 49",
 	} {
@@ -53,7 +53,7 @@ func TestLongADifferenceMakesNoTable(t *testing.T) {
 			stdout, stderr, err := measured(t, append(programs(withProduct(t)), "-rows", "2x50", "-n", "1", "-drop", side)...)
 			require.Error(t, err)
 			require.Equal(t, "exit status 1", err.Error())
-			require.Contains(t, stderr, says)
+			require.Contains(t, stderr, message)
 			require.Empty(t, stdout)
 		})
 	}

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// describeMachine says where and with what was measured: what program was built
+// describeMachine reports where and with what was measured: what program was built
 // with, or else, if it is a script, what other was.
 func describeMachine(program, other string) (string, error) {
 	built, err := buildinfo.ReadFile(program)

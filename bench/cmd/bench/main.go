@@ -43,7 +43,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err != nil {
 		return err
 	}
-	rows, err := o.chosen()
+	rows, err := o.selectedRows()
 	if err != nil {
 		return err
 	}
@@ -108,8 +108,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	flags.IntVar(&o.readAhead, "read-ahead", 0, "scim-read-ahead of the product's plugins, instead of their default")
 	flags.BoolVar(&o.profileOnce, "profile-once", false, "have the baseline set profile, status and creation time once, with the SDK's newer options")
 	flags.StringVar(&o.drop, "drop", "", "have the services hide a user from this side, product or baseline, to see that it is noticed")
-	flags.BoolVar(&o.verbose, "v", false, "say what each run took, and what each process had at the peak")
-	flags.BoolVar(&o.keep, "keep", false, "keep the directories of the runs, and say where they are")
+	flags.BoolVar(&o.verbose, "v", false, "report what each run took, and what each process had at the peak")
+	flags.BoolVar(&o.keep, "keep", false, "keep the directories of the runs, and print where they are")
 	if err := flags.Parse(args); err != nil {
 		return nil, err
 	}

@@ -64,7 +64,7 @@ func fullRows() []row {
 	}
 }
 
-// quickRows are small: their ratios have much of the start in them, and say little
+// quickRows are small: their ratios have much of the start in them, and mean little
 // about the full ones.
 func quickRows() []row {
 	const ms20 = 20 * time.Millisecond
@@ -86,8 +86,8 @@ func names(rows []row) []string {
 	return names
 }
 
-// chosen is the rows that the flags ask for.
-func (o *options) chosen() ([]row, error) {
+// selectedRows returns the rows that the flags ask for.
+func (o *options) selectedRows() ([]row, error) {
 	rows := fullRows()
 	switch {
 	case o.sizes != "":

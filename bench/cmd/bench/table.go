@@ -15,29 +15,29 @@ import (
 // measure is what is compared of two sides.
 type measure struct {
 	name string
-	of   func(meter.Taken) float64
+	of   func(meter.Usage) float64
 	text func(float64) string
 }
 
 var (
 	wall = measure{
-		"wall", func(t meter.Taken) float64 { return t.Wall.Seconds() },
+		"wall", func(t meter.Usage) float64 { return t.Wall.Seconds() },
 		func(seconds float64) string { return fmt.Sprintf("%.2f s", seconds) },
 	}
 	cpu = measure{
-		"CPU", func(t meter.Taken) float64 { return t.CPU.Seconds() },
+		"CPU", func(t meter.Usage) float64 { return t.CPU.Seconds() },
 		wall.text,
 	}
 	memory = measure{
-		"memory", func(t meter.Taken) float64 { return float64(t.Memory) },
+		"memory", func(t meter.Usage) float64 { return float64(t.Memory) },
 		func(bytes float64) string { return fmt.Sprintf("%.0f MiB", bytes/(1<<20)) },
 	}
 	own = measure{
-		"memory, own", func(t meter.Taken) float64 { return float64(t.Own) },
+		"memory, own", func(t meter.Usage) float64 { return float64(t.Own) },
 		memory.text,
 	}
 	resident = measure{
-		"memory, RSS", func(t meter.Taken) float64 { return float64(t.Resident) },
+		"memory, RSS", func(t meter.Usage) float64 { return float64(t.Resident) },
 		memory.text,
 	}
 )
@@ -48,7 +48,7 @@ func render(o *options, machine string, results []*result) string {
 	kind := "`make bench`"
 	switch {
 	case o.quick:
-		kind = "`BENCH=quick make bench`: small rows, few repetitions, so these ratios say little about those of the full rows"
+		kind = "`BENCH=quick make bench`: small rows, few repetitions, so these ratios mean little for the full rows"
 	case o.only != "" || o.sizes != "" || o.repetitions > 0:
 		kind = "a part of the benchmark, or with other repetitions"
 	}
@@ -97,7 +97,7 @@ func compareWith(text *strings.Builder, work string, r *result, side string, g g
 		case memory.name:
 			reach = g.memoryReach
 		}
-		theirs, ours := values(r.taken[side], m), values(r.taken[product], m)
+		theirs, ours := values(r.usage[side], m), values(r.usage[product], m)
 		ratio := median(ours) / median(theirs)
 		var pairs []float64
 		for i := range theirs {
@@ -110,7 +110,7 @@ func compareWith(text *strings.Builder, work string, r *result, side string, g g
 	}
 }
 
-// verdict says whether a ratio is what it is to be.
+// verdict reports whether a ratio is what it is to be.
 func verdict(ratio, goal float64) string {
 	switch {
 	case goal == 0:
@@ -139,13 +139,13 @@ func growth(results []*result) string {
 	for _, r := range one {
 		fmt.Fprintf(&text, "| %s ", grouped(r.row.users))
 		for _, m := range []measure{wall, cpu, memory} {
-			fmt.Fprintf(&text, "| %s ", m.text(median(values(r.taken[product], m))))
+			fmt.Fprintf(&text, "| %s ", m.text(median(values(r.usage[product], m))))
 		}
 		fmt.Fprintf(&text, "| %.1f MiB ", float64(r.fileBytes)/(1<<20))
 		for _, m := range []measure{wall, cpu, memory} {
 			cell := "–"
 			if !r.row.alone {
-				cell = m.text(median(values(r.taken[atOnce], m)))
+				cell = m.text(median(values(r.usage[atOnce], m)))
 			}
 			fmt.Fprintf(&text, "| %s ", cell)
 		}
@@ -177,9 +177,9 @@ func grouped(n int) string {
 	return digits
 }
 
-func values(taken []meter.Taken, m measure) []float64 {
+func values(usage []meter.Usage, m measure) []float64 {
 	var values []float64
-	for _, t := range taken {
+	for _, t := range usage {
 		values = append(values, m.of(t))
 	}
 	return values

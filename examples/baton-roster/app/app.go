@@ -36,7 +36,7 @@ type page[T any] struct {
 	Next  string `json:"next,omitempty"`
 }
 
-// New serves the app to whoever has the token.
+// New serves the app to every client that has the token.
 func New(token string) (http.Handler, error) {
 	var roster struct {
 		People []person `json:"people"`

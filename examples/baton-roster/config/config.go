@@ -17,7 +17,7 @@ var Schema = field.NewConfiguration(
 	[]field.SchemaField{
 		field.StringField("base-url",
 			field.WithDisplayName("Base URL"),
-			field.WithDescription("Where Roster answers, as it says when it starts."),
+			field.WithDescription("Where Roster answers, as it prints when it starts."),
 			field.WithPlaceholder("https://roster.example.com"),
 			field.WithRequired(true),
 		),

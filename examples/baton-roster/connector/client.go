@@ -76,8 +76,8 @@ func (c *client) members(ctx context.Context, teamID, cursor string) (page[strin
 	return get[string](ctx, c, "teams/"+url.PathEscape(teamID)+"/members", cursor)
 }
 
-// get reads one page of a list. It does not try again: whoever calls the connector
-// does, told by the error's code and by what it says of the app's rate limit.
+// get reads one page of a list. It does not try again: the caller of the connector
+// does, by the error's code and by what it holds of the app's rate limit.
 func get[T any](ctx context.Context, c *client, path, cursor string) (page[T], error) {
 	var answer page[T]
 	address := c.base.JoinPath(path)

@@ -17,7 +17,7 @@ import (
 )
 
 // New is the constructor of the connector, for plugin.Run. It reaches for nothing:
-// whether the app takes the token is for Validate to say. version goes into the
+// whether the app takes the token is for Validate to report. version goes into the
 // user agent.
 func New(version string) cli.NewConnector[*config.Roster] {
 	return func(ctx context.Context, cfg *config.Roster, _ *cli.ConnectorOpts) (connectorbuilder.ConnectorBuilderV2, []connectorbuilder.Opt, error) {
@@ -29,13 +29,13 @@ func New(version string) cli.NewConnector[*config.Roster] {
 	}
 }
 
-// Describe is the connector without a configuration, which can say what it is and
+// Describe is the connector without a configuration, which can report what it is and
 // does, and is asked for nothing else.
 func Describe() connectorbuilder.ConnectorBuilderV2 { return &connector{} }
 
 type connector struct{ client *client }
 
-// Metadata says what the connector is.
+// Metadata reports what the connector is.
 func (c *connector) Metadata(context.Context) (*v2.ConnectorMetadata, error) {
 	return v2.ConnectorMetadata_builder{
 		DisplayName: "Roster",

@@ -26,7 +26,7 @@ func (t *teams) ResourceType(context.Context) *v2.ResourceType { return teamType
 // List delivers one page of teams.
 func (t *teams) List(ctx context.Context, parent *v2.ResourceId, attrs resource.SyncOpAttrs) ([]*v2.Resource, *resource.SyncOpResults, error) {
 	if parent != nil {
-		return nil, &resource.SyncOpResults{}, nil // Teams are nobody's children.
+		return nil, &resource.SyncOpResults{}, nil // Teams have no parent.
 	}
 	page, err := t.client.teams(ctx, attrs.PageToken.Token)
 	if err != nil {

@@ -13,7 +13,7 @@ var userType = v2.ResourceType_builder{
 	Id:          "user",
 	DisplayName: "User",
 	Traits:      []v2.ResourceType_Trait{v2.ResourceType_TRAIT_USER},
-	// Nobody is granted a user, so the syncer need not ask for it.
+	// A user is granted to no one, so the syncer need not ask for it.
 	Annotations: annotations.New(&v2.SkipEntitlementsAndGrants{}),
 }.Build()
 
@@ -26,7 +26,7 @@ func (u *users) ResourceType(context.Context) *v2.ResourceType { return userType
 // come to another process.
 func (u *users) List(ctx context.Context, parent *v2.ResourceId, attrs resource.SyncOpAttrs) ([]*v2.Resource, *resource.SyncOpResults, error) {
 	if parent != nil {
-		return nil, &resource.SyncOpResults{}, nil // Users are nobody's children.
+		return nil, &resource.SyncOpResults{}, nil // Users have no parent.
 	}
 	page, err := u.client.people(ctx, attrs.PageToken.Token)
 	if err != nil {
@@ -51,7 +51,7 @@ func accountOf(person person) (*v2.Resource, error) {
 	return resource.NewUserResource(person.Name, userType, person.ID, []resource.UserTraitOption{
 		resource.WithUserLogin(person.Email),
 		resource.WithEmail(person.Email, true),
-		resource.WithStatus(state), //nolint:staticcheck // With WithResourceStatus alone the trait would say: enabled.
+		resource.WithStatus(state), //nolint:staticcheck // With WithResourceStatus alone the trait would be enabled.
 	})
 }
 

@@ -50,7 +50,7 @@ type outcome struct {
 	err            error
 }
 
-// run runs the program in a directory of its own and with nothing in its
+// run runs the program in a separate directory and with nothing in its
 // environment but env.
 func run(t *testing.T, env []string, args ...string) *outcome {
 	t.Helper()
@@ -101,7 +101,7 @@ func readSyncFile(t *testing.T, path string) map[string]*v2.Resource {
 	return accounts
 }
 
-// TestSync runs the program as the user guide says and compares the file with
+// TestSync runs the program as the user guide describes and compares the file with
 // the people of the organization.
 func TestSync(t *testing.T) {
 	t.Parallel()
@@ -140,7 +140,7 @@ func requireAccount(t *testing.T, person sandbox.Account, account *v2.Resource) 
 
 	status := v2.Status_RESOURCE_STATUS_DISABLED
 	switch {
-	case person.OmitActive: // the service says it of others
+	case person.OmitActive: // the service sends it for others
 		status = v2.Status_RESOURCE_STATUS_UNSPECIFIED
 	case person.Active:
 		status = v2.Status_RESOURCE_STATUS_ENABLED
@@ -164,8 +164,8 @@ func requireAccount(t *testing.T, person sandbox.Account, account *v2.Resource) 
 	}
 }
 
-// TestRefused: what is wrong is said in a sentence and by the exit status.
-func TestRefused(t *testing.T) {
+// TestSync_RefusesWrongSettings: what is wrong is reported in a sentence and by the exit status.
+func TestSync_RefusesWrongSettings(t *testing.T) {
 	t.Parallel()
 	baseURL, _ := organization(t, 3)
 	page := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -175,7 +175,7 @@ func TestRefused(t *testing.T) {
 	const where = "In Fullstory both are under Settings > Account Management > SSO"
 	for name, c := range map[string]struct {
 		baseURL, token string
-		says           []string
+		message        []string
 	}{
 		"wrong token":    {baseURL, token[:20], []string{"answered 401 Unauthorized", `"SCIM Token" (scim-token)`, where}},
 		"wrong path":     {baseURL + "/wrong", token, []string{"answered 404 Not Found", `"SCIM Base URL" (scim-base-url)`, where}},
@@ -192,8 +192,8 @@ func TestRefused(t *testing.T) {
 			// The SDK (v0.25.0) ends the process while it reports a failed sync: then
 			// the error is only in the log, where JSON escapes its quotation marks.
 			printed := strings.ReplaceAll(o.stderr.String()+o.stdout.String(), `\"`, `"`)
-			for _, says := range c.says {
-				require.Contains(t, printed, says)
+			for _, message := range c.message {
+				require.Contains(t, printed, message)
 			}
 		})
 	}
@@ -208,8 +208,8 @@ func TestCommands(t *testing.T) {
 		t.Parallel()
 		o := run(t, nil, "--help")
 		require.NoError(t, o.err)
-		for _, says := range []string{"--scim-base-url", "$BATON_SCIM_BASE_URL", "--scim-token", "$BATON_SCIM_TOKEN", "Settings > Account Management > SSO"} {
-			require.Contains(t, o.stdout.String(), says)
+		for _, message := range []string{"--scim-base-url", "$BATON_SCIM_BASE_URL", "--scim-token", "$BATON_SCIM_TOKEN", "Settings > Account Management > SSO"} {
+			require.Contains(t, o.stdout.String(), message)
 		}
 	})
 

@@ -57,7 +57,7 @@ func serve(t *testing.T, env []string) (process *os.Process, ended func() (*os.P
 	}
 }
 
-// TestService runs the program as a connector of its own, as the user guide says.
+// TestService runs the program as a connector alone, as the user guide describes.
 func TestService(t *testing.T) {
 	t.Parallel()
 	t.Run("a task at a time", func(t *testing.T) {
@@ -105,9 +105,9 @@ func requireService(t *testing.T, more ...string) {
 	require.Equal(t, "exit status 0", state.String(), output)
 }
 
-// TestASignalEndsTheServiceAtOnce tells what operators may rely on: either signal
-// ends a sync that is under way, and ConductorOne is not told.
-func TestASignalEndsTheServiceAtOnce(t *testing.T) {
+// TestService_EndsAtOnceOnASignal shows what operators may rely on: either signal
+// ends a sync that is under way, and ConductorOne gets no report.
+func TestService_EndsAtOnceOnASignal(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		signal syscall.Signal

@@ -49,11 +49,11 @@ func writeAccounts(w io.Writer, accounts []scim.Account, output string) error {
 	}
 }
 
-// writeCSV writes a column for each field; several values stand in one column
+// writeCSV writes a column for each field; several values go into one column
 // with a semicolon between them.
 func writeCSV(w io.Writer, accounts []scim.Account) error {
 	records := csv.NewWriter(w)
-	// A write that fails is told by Error at the end.
+	// A write that fails is returned by Error at the end.
 	_ = records.Write([]string{
 		"id", "user_name", "display_name", "given_name", "family_name", "emails", "active", "omit_active", "roles",
 		"title", "department", "employee_number", "external_id", "created", "last_modified",

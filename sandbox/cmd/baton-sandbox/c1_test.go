@@ -25,7 +25,7 @@ func startC1(t *testing.T, args ...string) *service {
 	return startListening(t, command(t, nil, append([]string{"c1"}, args...)...))
 }
 
-func TestTheStandInForConductorOneRunsUntilItIsSignalled(t *testing.T) {
+func TestC1_RunsUntilASignal(t *testing.T) {
 	t.Parallel()
 	for name, signal := range map[string]os.Signal{"interrupt": os.Interrupt, "terminate": syscall.SIGTERM} {
 		t.Run(name, func(t *testing.T) {
@@ -59,9 +59,9 @@ func TestTheStandInForConductorOneRunsUntilItIsSignalled(t *testing.T) {
 	}
 }
 
-// TestTheStandInForConductorOneEndsAfterSyncs runs a real connector, the SDK's
+// TestC1_EndsAfterSyncs runs a real connector, the SDK's
 // own service mode, against the command.
-func TestTheStandInForConductorOneEndsAfterSyncs(t *testing.T) {
+func TestC1_EndsAfterSyncs(t *testing.T) {
 	t.Parallel()
 	connector := filepath.Join(t.TempDir(), "baton-fullstory")
 	out, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-s -w", "-o", connector, "../../../fullstory/cmd/baton-fullstory").CombinedOutput() //nolint:gosec // a package of this module
@@ -137,7 +137,7 @@ func runConnector(t *testing.T, connector, dir, baseURL, token string) {
 	})
 }
 
-func TestBadInputToTheStandInForConductorOne(t *testing.T) {
+func TestC1_RefusesBadInput(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, nil, 0o600))

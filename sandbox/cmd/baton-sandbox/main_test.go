@@ -21,7 +21,7 @@ import (
 )
 
 // runVariable makes the test binary the command itself, so that the tests drive
-// a process of its own with the code they were built from.
+// a separate process with the code they were built from.
 const runVariable = "BATON_SANDBOX_TEST_RUN"
 
 func TestMain(m *testing.M) {
@@ -105,7 +105,7 @@ type page struct {
 	}
 }
 
-func TestTheServiceRunsUntilItIsSignalled(t *testing.T) {
+func TestSCIM_RunsUntilASignal(t *testing.T) {
 	t.Parallel()
 	for name, signal := range map[string]os.Signal{"interrupt": os.Interrupt, "terminate": syscall.SIGTERM} {
 		t.Run(name, func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestTheServiceRunsUntilItIsSignalled(t *testing.T) {
 	}
 }
 
-func TestTheTokenFlagGoesBeforeTheEnvironment(t *testing.T) {
+func TestTokenFlag_OverridesTheEnvironment(t *testing.T) {
 	t.Parallel()
 	s := startService(t, []string{tokenVariable + "=environment"}, "--token", "flag", "--addr", "localhost:0")
 	var got page
@@ -151,7 +151,7 @@ func TestTheTokenFlagGoesBeforeTheEnvironment(t *testing.T) {
 	s.stop(t, syscall.SIGTERM)
 }
 
-func TestBadInputIsOneSentenceAndStatusOne(t *testing.T) {
+func TestSCIM_RefusesBadInputInOneSentence(t *testing.T) {
 	t.Parallel()
 	taken, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -161,21 +161,21 @@ func TestBadInputIsOneSentenceAndStatusOne(t *testing.T) {
 		args []string
 		want string
 	}{
-		"no token":            {[]string{"scim"}, "the bearer token is missing; set BATON_SANDBOX_TOKEN or pass --token"},
-		"unsendable token":    {[]string{"scim", "--token", "hush hush"}, "the bearer token must consist of visible ASCII characters, without spaces"},
-		"every address":       {[]string{"scim", "--token", "x", "--addr", ":0"}, `the address ":0" is not a loopback address; a sandbox listens on this machine only, such as on 127.0.0.1:0`},
-		"every IPv4 address":  {[]string{"scim", "--token", "x", "--addr", "0.0.0.0:0"}, `the address "0.0.0.0:0" is not a loopback address; a sandbox listens on this machine only, such as on 127.0.0.1:0`},
-		"every IPv6 address":  {[]string{"scim", "--token", "x", "--addr", "[::]:0"}, `the address "[::]:0" is not a loopback address; a sandbox listens on this machine only, such as on 127.0.0.1:0`},
-		"an outer address":    {[]string{"scim", "--token", "x", "--addr", "192.0.2.1:0"}, `the address "192.0.2.1:0" is not a loopback address; a sandbox listens on this machine only, such as on 127.0.0.1:0`},
-		"no port":             {[]string{"scim", "--token", "x", "--addr", "127.0.0.1"}, `the address "127.0.0.1" is not a host and a port such as 127.0.0.1:0: address 127.0.0.1: missing port in address`},
-		"a port in use":       {[]string{"scim", "--token", "x", "--addr", taken.Addr().String()}, "cannot listen on " + taken.Addr().String() + "; is the port in use? "},
-		"negative accounts":   {[]string{"scim", "--token", "x", "--accounts", "-1"}, "the number of accounts must not be negative, unlike -1"},
-		"no page":             {[]string{"scim", "--token", "x", "--page-cap", "0"}, "the page cap must be at least 1, not 0"},
-		"negative latency":    {[]string{"scim", "--token", "x", "--latency", "-1s"}, "the latency must not be negative, unlike -1s"},
-		"too many arguments":  {[]string{"scim", "now"}, `unknown command "now" for "baton-sandbox scim"`},
-		"no such command":     {[]string{"ldap"}, `unknown command "ldap" for "baton-sandbox"`},
-		"no such output":      {[]string{"scim", "accounts", "--output", "xml"}, `the output must be csv or json, not "xml"`},
-		"negative to be told": {[]string{"scim", "accounts", "--accounts", "-1"}, "the number of accounts must not be negative, unlike -1"},
+		"no token":               {[]string{"scim"}, "the bearer token is missing; set BATON_SANDBOX_TOKEN or pass --token"},
+		"unsendable token":       {[]string{"scim", "--token", "hush hush"}, "the bearer token must consist of visible ASCII characters, without spaces"},
+		"every address":          {[]string{"scim", "--token", "x", "--addr", ":0"}, `the address ":0" is not a loopback address; a sandbox listens on this machine only, such as on 127.0.0.1:0`},
+		"every IPv4 address":     {[]string{"scim", "--token", "x", "--addr", "0.0.0.0:0"}, `the address "0.0.0.0:0" is not a loopback address; a sandbox listens on this machine only, such as on 127.0.0.1:0`},
+		"every IPv6 address":     {[]string{"scim", "--token", "x", "--addr", "[::]:0"}, `the address "[::]:0" is not a loopback address; a sandbox listens on this machine only, such as on 127.0.0.1:0`},
+		"an outer address":       {[]string{"scim", "--token", "x", "--addr", "192.0.2.1:0"}, `the address "192.0.2.1:0" is not a loopback address; a sandbox listens on this machine only, such as on 127.0.0.1:0`},
+		"no port":                {[]string{"scim", "--token", "x", "--addr", "127.0.0.1"}, `the address "127.0.0.1" is not a host and a port such as 127.0.0.1:0: address 127.0.0.1: missing port in address`},
+		"a port in use":          {[]string{"scim", "--token", "x", "--addr", taken.Addr().String()}, "cannot listen on " + taken.Addr().String() + "; is the port in use? "},
+		"negative accounts":      {[]string{"scim", "--token", "x", "--accounts", "-1"}, "the number of accounts must not be negative, unlike -1"},
+		"no page":                {[]string{"scim", "--token", "x", "--page-cap", "0"}, "the page cap must be at least 1, not 0"},
+		"negative latency":       {[]string{"scim", "--token", "x", "--latency", "-1s"}, "the latency must not be negative, unlike -1s"},
+		"too many arguments":     {[]string{"scim", "now"}, `unknown command "now" for "baton-sandbox scim"`},
+		"no such command":        {[]string{"ldap"}, `unknown command "ldap" for "baton-sandbox"`},
+		"no such output":         {[]string{"scim", "accounts", "--output", "xml"}, `the output must be csv or json, not "xml"`},
+		"negative, for accounts": {[]string{"scim", "accounts", "--accounts", "-1"}, "the number of accounts must not be negative, unlike -1"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -193,7 +193,7 @@ func TestBadInputIsOneSentenceAndStatusOne(t *testing.T) {
 	}
 }
 
-func TestAccountsArePrintedAsSeeded(t *testing.T) {
+func TestAccounts_ArePrintedAsSeeded(t *testing.T) {
 	t.Parallel()
 	args := []string{"scim", "accounts", "--app", "design-tool", "--seed", "2", "--accounts", "25"}
 	want, err := scim.People("design-tool", 2, 25)

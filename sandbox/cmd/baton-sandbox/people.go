@@ -16,7 +16,7 @@ type peopleOptions struct {
 
 func (o *peopleOptions) addFlags(cmd *cobra.Command) {
 	flags := cmd.PersistentFlags()
-	flags.StringVar(&o.app, "app", scim.DefaultApp, "the app to stand in for; decides the people and their roles")
+	flags.StringVar(&o.app, "app", scim.DefaultApp, "the app to imitate; decides the people and their roles")
 	flags.Uint64Var(&o.seed, "seed", 1, "decides who the people are, with --app")
 	flags.IntVar(&o.accounts, "accounts", 250, "how many people there are")
 }

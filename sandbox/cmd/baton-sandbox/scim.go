@@ -63,7 +63,7 @@ from the environment variable ` + tokenVariable + ` or from --token.`,
 	flags.DurationVar(&opts.Latency, "latency", 0*time.Second, "how long a request for a list waits, such as 20ms")
 	flags.IntVar(&opts.Groups, "groups", 0, "how many groups there are; 0 serves no groups at all")
 	flags.BoolVar(&opts.OmitListedMembers, "omit-listed-members", false, "leave the members out of lists of groups")
-	flags.BoolVar(&opts.OmitMemberTypes, "omit-member-types", false, "do not say whether a member is a user or a group")
+	flags.BoolVar(&opts.OmitMemberTypes, "omit-member-types", false, "leave out whether a member is a user or a group")
 	flags.StringVar(&opts.BasicUser, "basic-user", "", "ask for this user name, and the password in $"+passwordVariable+", instead of a token")
 	cmd.AddCommand(newAccountsCommand(&people))
 	return cmd

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-func TestARequestUnderWayIsAnsweredBeforeTheEnd(t *testing.T) {
+func TestServe_AnswersRequestsUnderWayBeforeItEnds(t *testing.T) {
 	t.Parallel()
 	ctx, end := context.WithCancel(t.Context())
 	defer end()
@@ -54,7 +54,7 @@ func TestARequestUnderWayIsAnsweredBeforeTheEnd(t *testing.T) {
 	require.Equal(t, "answered", string(body))
 }
 
-func TestAListenerThatFailsIsAnError(t *testing.T) {
+func TestServe_ReturnsTheErrorOfItsListener(t *testing.T) {
 	t.Parallel()
 	listener, err := listen(t.Context(), "127.0.0.1:0")
 	require.NoError(t, err)

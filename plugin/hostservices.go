@@ -22,16 +22,16 @@ import (
 // dialer reaches what the host serves under a go-plugin broker id.
 type dialer func(id uint32) (*grpc.ClientConn, error)
 
-// offered is what a host gives a connector beside its configuration.
-type offered struct {
+// hostServices is what a host gives a connector beside its configuration.
+type hostServices struct {
 	sessions *grpc.ClientConn // nil: no session store
 	key      *jose.JSONWebKey // nil: no passwords
 }
 
 // accept takes what the host offers. It returns a finding where the connector needs
 // more.
-func (a *author[T]) accept(ctx context.Context, host *pluginv1.Host, dial dialer) (*offered, *pluginv1.Diagnostic) {
-	from := &offered{}
+func (a *author[T]) accept(ctx context.Context, host *pluginv1.Host, dial dialer) (*hostServices, *pluginv1.Diagnostic) {
+	from := &hostServices{}
 	if text := host.GetPasswordKey(); text != "" {
 		from.key = &jose.JSONWebKey{}
 		// The error might quote the key.
@@ -56,23 +56,23 @@ func (a *author[T]) accept(ctx context.Context, host *pluginv1.Host, dial dialer
 	return from, nil
 }
 
-func (o *offered) close() {
+func (o *hostServices) close() {
 	if o.sessions != nil {
 		_ = o.sessions.Close()
 	}
 }
 
-// settled is the values of the SDK's own fields that matter to a connector: what the
+// sdkSettings is the values of the SDK's own fields that matter to a connector: what the
 // configuration gives where the author has exported the field, else the SDK's
 // default.
-type settled map[string]any
+type sdkSettings map[string]any
 
-func (a *author[T]) settle(values map[string]any) settled {
+func (a *author[T]) sdkSettings(values map[string]any) sdkSettings {
 	exported := map[string]field.SchemaField{}
 	for _, f := range a.schema.Fields {
 		exported[f.FieldName] = f
 	}
-	all := settled{}
+	all := sdkSettings{}
 	for _, own := range []field.SchemaField{field.HttpTimeoutField, field.ServerSessionStoreMaximumSizeField} {
 		all[own.FieldName] = own.DefaultValue
 		if by, ok := exported[own.FieldName]; ok {
@@ -85,15 +85,15 @@ func (a *author[T]) settle(values map[string]any) settled {
 	return all
 }
 
-func (s settled) number(of field.SchemaField) int {
+func (s sdkSettings) number(of field.SchemaField) int {
 	number, _ := s[of.FieldName].(int)
 	return number
 }
 
 // surround puts into the context what the SDK's command line does before it makes
 // the connector.
-func (o *offered) surround(ctx context.Context, settled settled) context.Context {
-	if seconds := settled.number(field.HttpTimeoutField); seconds > 0 {
+func (o *hostServices) surround(ctx context.Context, settings sdkSettings) context.Context {
+	if seconds := settings.number(field.HttpTimeoutField); seconds > 0 {
 		ctx = context.WithValue(ctx, uhttp.ContextHTTPTimeoutKey, time.Duration(seconds)*time.Second)
 	}
 	if o.key != nil {
@@ -104,7 +104,7 @@ func (o *offered) surround(ctx context.Context, settled settled) context.Context
 
 // store is the session store as the SDK's command line makes it: a cache over the
 // host's, or over nothing for a connector that did not ask for one.
-func (o *offered) store(settled settled) sessions.SessionStore {
+func (o *hostServices) store(settings sdkSettings) sessions.SessionStore {
 	construct := func(ctx context.Context, options ...sessions.SessionStoreConstructorOption) (sessions.SessionStore, error) {
 		if o.sessions == nil {
 			return &session.NoOpSessionStore{}, nil
@@ -113,6 +113,6 @@ func (o *offered) store(settled settled) sessions.SessionStore {
 	}
 	return cli.NewLazyCachingSessionStore(construct, func(cache *otter.Options[string, []byte]) {
 		// 0 is no cache.
-		cache.MaximumWeight = uint64(max(settled.number(field.ServerSessionStoreMaximumSizeField), 0))
+		cache.MaximumWeight = uint64(max(settings.number(field.ServerSessionStoreMaximumSizeField), 0))
 	})
 }

@@ -19,8 +19,8 @@ import (
 // stopTimeout is how long a plugin may take to answer Stop.
 const stopTimeout = 10 * time.Second
 
-// here is a connector that is served from this process.
-type here struct {
+// localConnector is a connector that is served from this process.
+type localConnector struct {
 	connection
 	end  context.CancelFunc
 	gone <-chan struct{}
@@ -34,7 +34,7 @@ func serveHere[T field.Configurable](
 	schema field.Configuration,
 	newConnector cli.NewConnector[T],
 	options ...connectorrunner.Option,
-) (*here, error) {
+) (*localConnector, error) {
 	ctx, end := context.WithCancel(context.WithoutCancel(ctx))
 	reattach, gone, err := plugin.InProcess(ctx, connectorName, version, schema, newConnector, options...)
 	if err != nil {
@@ -42,7 +42,7 @@ func serveHere[T field.Configurable](
 		return nil, err
 	}
 	// It is not by its process that this plugin is known to be there.
-	reattach.ReattachFunc = func() (pluginrunner.AttachedRunner, error) { return attached{gone}, nil }
+	reattach.ReattachFunc = func() (pluginrunner.AttachedRunner, error) { return attachedRunner{gone}, nil }
 	protocol, err := goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig: plugin.Handshake,
 		// Nothing is negotiated where a client attaches.
@@ -61,34 +61,34 @@ func serveHere[T field.Configurable](
 		end()
 		return nil, err
 	}
-	return &here{connection: connection{client, sessions}, end: end, gone: gone}, nil
+	return &localConnector{connection: connection{client, sessions}, end: end, gone: gone}, nil
 }
 
 // Stop asks, and ends the serving.
-func (h *here) Stop(ctx context.Context) error {
-	err := h.stop(ctx)
-	h.client.HangUp()
-	h.end()
-	<-h.gone
+func (c *localConnector) Stop(ctx context.Context) error {
+	err := c.stop(ctx)
+	c.client.HangUp()
+	c.end()
+	<-c.gone
 	return err
 }
 
 // Kill is for processes.
-func (h *here) Kill() { h.end() }
+func (c *localConnector) Kill() { c.end() }
 
 // Exited is closed when nothing is served any more.
-func (h *here) Exited() <-chan struct{} { return h.gone }
+func (c *localConnector) Exited() <-chan struct{} { return c.gone }
 
-// attached is what is served here, as go-plugin knows a process.
-type attached struct{ gone <-chan struct{} }
+// attachedRunner is what is served here, as go-plugin knows a process.
+type attachedRunner struct{ gone <-chan struct{} }
 
-func (a attached) Wait(context.Context) error { <-a.gone; return nil }
-func (attached) Kill(context.Context) error   { return nil }
-func (attached) ID() string                   { return "in process" }
-func (attached) PluginToHost(network, address string) (string, string, error) {
+func (a attachedRunner) Wait(context.Context) error { <-a.gone; return nil }
+func (attachedRunner) Kill(context.Context) error   { return nil }
+func (attachedRunner) ID() string                   { return "in process" }
+func (attachedRunner) PluginToHost(network, address string) (string, string, error) {
 	return network, address, nil
 }
 
-func (attached) HostToPlugin(network, address string) (string, string, error) {
+func (attachedRunner) HostToPlugin(network, address string) (string, string, error) {
 	return network, address, nil
 }
