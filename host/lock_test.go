@@ -61,7 +61,7 @@ func (l *locked) spoil(t *testing.T, name string) {
 	require.NoError(t, os.WriteFile(path, []byte(text+"\n"), 0o700)) //nolint:gosec // It is to be executed.
 }
 
-func TestLockedPluginsStartAsLongAsTheyAreTheSame(t *testing.T) {
+func TestLock_StartsPluginsThatAreUnchanged(t *testing.T) {
 	t.Parallel()
 	l := newLocked(t)
 	require.Equal(t, map[string]string{"fullstory": "new", "design-tool": "new"}, l.locks(t))

@@ -293,9 +293,9 @@ func relativeTo(t *testing.T, base, path string) string {
 	return relative
 }
 
-// TestRelativePluginDirsAreThoseOfTheirPlace: of the host's options, seen from where it
+// TestPluginDirs_AreRelativeToTheirPlace: of the host's options, seen from where it
 // runs, and of a file, seen from there.
-func TestRelativePluginDirsAreThoseOfTheirPlace(t *testing.T) {
+func TestPluginDirs_AreRelativeToTheirPlace(t *testing.T) {
 	app := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: 3, Seed: 1})
 	for name, c := range map[string]struct {
 		keys, from string // where the host runs, seen from the directory of the plugin and the file

@@ -37,7 +37,7 @@ func TestServeFailsATaskWhoseAppFails(t *testing.T) {
 	requireOnly(t, p.state, "workforce.c1z", "workforce.c1z.json")
 }
 
-func TestServeUploadsTheLastGoodAccountsOfAnAppThatFails(t *testing.T) {
+func TestServe_UploadsTheBaselineOfAnAppThatFails(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		fails func(t *testing.T, a *app)
@@ -117,7 +117,7 @@ func TestServeSyncsOneAppWithoutTheOther(t *testing.T) {
 	require.Empty(t, p.Violations())
 }
 
-func TestServeFailsATaskWithoutALastGoodSyncOfThisHost(t *testing.T) {
+func TestServe_FailsATaskWithoutABaselineOfThisHost(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		loses func(t *testing.T, p *pair)
@@ -275,7 +275,7 @@ func TestServeGoesOnWithASyncWhosePluginEnds(t *testing.T) {
 	require.Empty(t, p.Violations())
 }
 
-func TestServeGivesUpAPluginThatEndsTooOftenUntilItIsRevived(t *testing.T) {
+func TestServe_FailsAPluginThatEndsTooOftenUntilItIsRevived(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, c1.Options{})
 	leash := p.leash(t)

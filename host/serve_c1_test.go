@@ -243,7 +243,7 @@ func TestServeEndsWhereEveryUploadsCredentialsAreRefused(t *testing.T) {
 	require.ErrorAs(t, err, &refused)
 }
 
-func TestServeDoesNotGiveUpCredentialsThatWorked(t *testing.T) {
+func TestServe_KeepsTryingCredentialsThatWorked(t *testing.T) {
 	t.Parallel()
 	s := newSingle(t, c1.Options{}, scimsandbox.Options{})
 	running := s.serve(t, host.ServeOptions{})

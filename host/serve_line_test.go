@@ -96,7 +96,7 @@ func TestServeLogsOneLineForEachSync(t *testing.T) {
 	running.stop()
 }
 
-func TestServeCountsInALineWhatWasTriedAgain(t *testing.T) {
+func TestServe_CountsRetriesInItsLine(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, c1.Options{})
 	leash := p.leash(t)

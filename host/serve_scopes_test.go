@@ -29,7 +29,7 @@ func (p *pair) ask(t *testing.T, task *v1.Task_SyncFullTask) c1.Outcome {
 	return p.finished(t, id)
 }
 
-func TestServeKeepsOnlyASyncOfEverythingAsTheLastGoodOne(t *testing.T) {
+func TestServe_KeepsOnlyASyncOfEverythingAsBaseline(t *testing.T) {
 	t.Parallel()
 	p := withGroups(t)
 	running := p.serve(t, host.ServeOptions{})

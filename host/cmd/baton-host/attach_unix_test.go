@@ -40,7 +40,7 @@ func startDebugged(t *testing.T, name string) *debugged {
 	return d
 }
 
-func TestAHostAttachesToAPluginThatRunsAlready(t *testing.T) {
+func TestAttach_SyncsAPluginThatRunsAlready(t *testing.T) {
 	t.Parallel()
 	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 1200, Seed: 1})
 	design := startApp(t, scim.Options{App: "design-tool", Accounts: 30, Seed: 2})
@@ -77,8 +77,8 @@ func TestAHostAttachesToAPluginThatRunsAlready(t *testing.T) {
 		[]string{`attach to plugin "design-tool"`, "the process is gone", "--debug-plugin"})
 }
 
-// TestAServiceOfOneAppAttachesToo: `run --plugin` is what an author debugs service mode with.
-func TestAServiceOfOneAppAttachesToo(t *testing.T) {
+// TestAttach_ServesOneAppToo: `run --plugin` is what an author debugs service mode with.
+func TestAttach_ServesOneAppToo(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, scim.Options{App: "fullstory", Accounts: 12, Seed: 1})
 	d := startDebugged(t, "baton-fullstory")

@@ -116,9 +116,9 @@ func ofProcess(t *testing.T, pid int) map[string][]byte {
 	return found
 }
 
-// TestTheSearchFindsWhatIsPlanted plants each secret in each place that is
+// TestSearch_FindsWhatIsPlanted plants each secret in each place that is
 // searched below.
-func TestTheSearchFindsWhatIsPlanted(t *testing.T) {
+func TestSearch_FindsWhatIsPlanted(t *testing.T) {
 	t.Parallel()
 	for _, trace := range carelessTraces() {
 		for _, planted := range canary.Planted(trace) {
@@ -152,9 +152,9 @@ func TestTheSearchFindsWhatIsPlanted(t *testing.T) {
 	}
 }
 
-// TestACarelessPluginGivesNoSecretAway runs a plugin that logs, prints, fails and
+// TestRedaction_HidesSecretsOfACarelessPlugin runs a plugin that logs, prints, fails and
 // falls over with its secrets in every form.
-func TestACarelessPluginGivesNoSecretAway(t *testing.T) {
+func TestRedaction_HidesSecretsOfACarelessPlugin(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		habit  string
@@ -190,8 +190,8 @@ func TestACarelessPluginGivesNoSecretAway(t *testing.T) {
 	}
 }
 
-// TestC1IsToldNoSecretOfACarelessPlugin runs the careless plugin as a service.
-func TestC1IsToldNoSecretOfACarelessPlugin(t *testing.T) {
+// TestRedaction_HidesSecretsOfACarelessPluginFromC1 runs the careless plugin as a service.
+func TestRedaction_HidesSecretsOfACarelessPluginFromC1(t *testing.T) {
 	t.Parallel()
 	for habit, c := range map[string]struct {
 		succeeds bool
@@ -226,9 +226,9 @@ func TestC1IsToldNoSecretOfACarelessPlugin(t *testing.T) {
 	}
 }
 
-// TestNoSecretIsInWhatASystemTellsOfProcesses looks at host and plugin while the
+// TestSecrets_AreNotInWhatASystemShowsOfProcesses looks at host and plugin while the
 // plugin is at work.
-func TestNoSecretIsInWhatASystemTellsOfProcesses(t *testing.T) {
+func TestSecrets_AreNotInWhatASystemShowsOfProcesses(t *testing.T) {
 	t.Parallel()
 	sign := filepath.Join(t.TempDir(), "sign")
 	careless := newCareless(t, "none", sign)

@@ -57,7 +57,7 @@ var (
 	knownFlag = regexp.MustCompile(`(?m)^ {2,6}(?:(-[a-z]), )?(--[a-z][a-z-]*)`)
 )
 
-func TestEveryCommandHasExamplesWithFlagsThatItHas(t *testing.T) {
+func TestCommands_HaveExamplesWithFlagsThatTheyHave(t *testing.T) {
 	t.Parallel()
 	for _, words := range append(commands(t), nil) {
 		help := execute(t, nil, "baton-host", append(words, "--help")...)
@@ -80,8 +80,8 @@ func TestEveryCommandHasExamplesWithFlagsThatItHas(t *testing.T) {
 	}
 }
 
-// TestAFlagIsTheSameInEveryCommand: who has learned one command knows the others.
-func TestAFlagIsTheSameInEveryCommand(t *testing.T) {
+// TestFlags_AreTheSameInEveryCommand: who has learned one command knows the others.
+func TestFlags_AreTheSameInEveryCommand(t *testing.T) {
 	t.Parallel()
 	short := map[string]string{} // of a long name
 	long := map[string]string{}  // of a short one
@@ -178,7 +178,7 @@ func TestCompletionIsWrittenForEveryShell(t *testing.T) {
 	}
 }
 
-func TestVersionSaysWhatTheHostIs(t *testing.T) {
+func TestVersion_ShowsWhatTheHostIs(t *testing.T) {
 	t.Parallel()
 	table := execute(t, nil, "baton-host", "version")
 	require.Equal(t, 0, table.status, table.stderr)
@@ -194,7 +194,7 @@ func TestVersionSaysWhatTheHostIs(t *testing.T) {
 	}, said)
 }
 
-func TestAMistakeOnTheCommandLineIsAnsweredWithASentence(t *testing.T) {
+func TestCommandLine_ExplainsMistakes(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		args []string

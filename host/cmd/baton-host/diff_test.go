@@ -41,7 +41,7 @@ func twoSyncs(t *testing.T) (before, after string) {
 	return before, after
 }
 
-func TestDiffSaysWhoCameWentAndChanged(t *testing.T) {
+func TestDiff_ShowsWhoCameWentAndChanged(t *testing.T) {
 	t.Parallel()
 	before, after := twoSyncs(t)
 
@@ -79,7 +79,7 @@ func TestDiffSaysWhoCameWentAndChanged(t *testing.T) {
 	require.Len(t, records, 7)
 }
 
-func TestTheExitStatusOfDiff(t *testing.T) {
+func TestDiff_ExitStatus(t *testing.T) {
 	t.Parallel()
 	before, after := twoSyncs(t)
 	none := filepath.Join(t.TempDir(), "none.c1z")

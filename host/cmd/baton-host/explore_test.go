@@ -165,7 +165,7 @@ func TestExploreOfWhatCannotBeShown(t *testing.T) {
 	}
 }
 
-func TestTheExplorerIsOfTheSameRelease(t *testing.T) {
+func TestExplore_RunsAnExplorerOfTheSameReleaseOnly(t *testing.T) {
 	t.Parallel()
 	alone := filepath.Join(t.TempDir(), "baton-host")
 	content, err := os.ReadFile(filepath.Join(bin, "baton-host"))

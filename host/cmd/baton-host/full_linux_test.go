@@ -31,7 +31,7 @@ func onDisk(t *testing.T, cmd *exec.Cmd, dir, size, taken string) {
 	cmd.Path, cmd.SysProcAttr = shell, private
 }
 
-func TestAStateDirectoryWithoutRoomIsExplained(t *testing.T) {
+func TestRun_ExplainsAStateDirectoryWithoutRoom(t *testing.T) {
 	t.Parallel()
 	start := func(t *testing.T, s *single, size, taken string) *service {
 		t.Helper()

@@ -29,7 +29,7 @@ func errorsOf(t *testing.T, stderr string) []logged {
 	return found
 }
 
-func TestStandardErrorThatIsNotRead(t *testing.T) {
+func TestStandardError_ThatIsNotRead(t *testing.T) {
 	t.Parallel()
 	t.Run("H10: run does its work and ends", func(t *testing.T) {
 		t.Parallel()
@@ -59,7 +59,7 @@ func TestStandardErrorThatIsNotRead(t *testing.T) {
 	})
 }
 
-func TestTheLastErrorHasTheFormOfTheLog(t *testing.T) {
+func TestStandardError_EndsWithAnErrorInTheFormOfTheLog(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing.yaml")
 	const why = "there is no such file"
@@ -123,7 +123,7 @@ func TestRunWarnsOnceAndInJSON(t *testing.T) {
 	}
 }
 
-func TestOneErrorIsOneLine(t *testing.T) {
+func TestStandardError_HasOneLineForOneError(t *testing.T) {
 	t.Parallel()
 	paged := scim.Options{Accounts: 60, PageCap: 10}
 	t.Run("a sync that fails", func(t *testing.T) {

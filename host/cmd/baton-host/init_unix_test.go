@@ -77,9 +77,9 @@ uploads:
 `)
 }
 
-// TestWhoLeavesInitLeavesNothing: with Ctrl-D, with Ctrl-C at a question, with Ctrl-C
+// TestInit_LeavesNothingWhereItIsLeft: with Ctrl-D, with Ctrl-C at a question, with Ctrl-C
 // at a secret.
-func TestWhoLeavesInitLeavesNothing(t *testing.T) {
+func TestInit_LeavesNothingWhereItIsLeft(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		leave  func(*onTerminal)

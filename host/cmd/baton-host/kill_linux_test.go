@@ -150,11 +150,11 @@ func repeated(starts []int) int {
 	return again
 }
 
-// TestLongAKilledPluginCostsTimeAndNoAccount kills a plugin at a random moment of
+// TestLongKill_CostsTimeAndNoAccount kills a plugin at a random moment of
 // each of many syncs, in several ways. Every sync file must be exact, the log of
 // the app must show that the listing went on where it was, and the app's token may
 // be nowhere.
-func TestLongAKilledPluginCostsTimeAndNoAccount(t *testing.T) {
+func TestLongKill_CostsTimeAndNoAccount(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	if given := os.Getenv("BATON_HOST_KILL_SEED"); given != "" {

@@ -54,7 +54,7 @@ func (l *locked) spoil(t *testing.T, name string) {
 	require.NoError(t, file.Close())
 }
 
-func TestALockedPluginIsStartedAsLongAsItIsTheSame(t *testing.T) {
+func TestLock_StartsAPluginThatIsUnchanged(t *testing.T) {
 	t.Parallel()
 	l := newLocked(t)
 	written := l.do(t, "lock")

@@ -34,10 +34,10 @@ func payroll(t *testing.T, token string) string {
 	return server.URL + "/api"
 }
 
-// TestLongANewConnectorWorksAsItIs writes both kinds of connector outside the
+// TestLongNew_WritesAConnectorThatWorksAsItIs writes both kinds of connector outside the
 // repository, builds and tests them as their README says, and has the host use
 // them.
-func TestLongANewConnectorWorksAsItIs(t *testing.T) {
+func TestLongNew_WritesAConnectorThatWorksAsItIs(t *testing.T) {
 	t.Parallel()
 	repository, err := filepath.Abs("../../..")
 	require.NoError(t, err)

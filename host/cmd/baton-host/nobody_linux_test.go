@@ -57,7 +57,7 @@ func at(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
 	return unprivileged(cmd)
 }
 
-func TestTheHostNeedsNoRightsAndTwoDirectories(t *testing.T) {
+func TestHost_NeedsNoRightsAndTwoDirectories(t *testing.T) {
 	t.Parallel()
 	dir := ground(t, "tmp", "state", "out")
 	config, env := twoApps(t, startApp(t, scim.Options{Accounts: 30}), startApp(t, scim.Options{App: "design-tool", Accounts: 20}))
@@ -115,7 +115,7 @@ exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"`
 	return inside
 }
 
-func TestTheHostWorksOnAReadOnlyRoot(t *testing.T) {
+func TestHost_WorksOnAReadOnlyRoot(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make a root file system read-only")
@@ -143,7 +143,7 @@ func TestTheHostWorksOnAReadOnlyRoot(t *testing.T) {
 	require.NotZero(t, owner.Uid, "or it has shown nothing")
 }
 
-func TestAPlaceThatCannotBeWrittenToIsExplained(t *testing.T) {
+func TestHost_ExplainsAPlaceThatCannotBeWrittenTo(t *testing.T) {
 	t.Parallel()
 	dir := ground(t, "tmp", "state")
 	config, env := twoApps(t, startApp(t, scim.Options{Accounts: 30}), startApp(t, scim.Options{App: "design-tool", Accounts: 20}))

@@ -137,7 +137,7 @@ func firstCells(text string) []string {
 	return found
 }
 
-func TestEverySentenceOfTheOperatorsTablesIsOneOfTheCode(t *testing.T) {
+func TestOperations_HasOnlySentencesOfTheCode(t *testing.T) {
 	t.Parallel()
 	text, code := documents(t)["docs/operations.md"], saidBy(t)
 	sentences := 0
@@ -154,7 +154,7 @@ func TestEverySentenceOfTheOperatorsTablesIsOneOfTheCode(t *testing.T) {
 	require.False(t, code.says("MiB are free, … the disk of"), "the order counts")
 }
 
-func TestEveryAlarmOfTheHostIsInTheOperatorsTables(t *testing.T) {
+func TestOperations_HasEveryAlarmOfTheHost(t *testing.T) {
 	t.Parallel()
 	text, code := documents(t)["docs/operations.md"], saidBy(t)
 	table := &said{sentences: firstCells(text)}
@@ -174,7 +174,7 @@ func TestEveryAlarmOfTheHostIsInTheOperatorsTables(t *testing.T) {
 	require.Empty(t, missing, "docs/operations.md does not say what to do about these")
 }
 
-func TestEveryStateIsInTheOperatorsTables(t *testing.T) {
+func TestOperations_HasEveryState(t *testing.T) {
 	t.Parallel()
 	states, code := firstCells(section(t, documents(t)["docs/operations.md"], "States")), saidBy(t)
 	require.Subset(t, states, code.states)

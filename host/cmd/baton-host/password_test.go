@@ -40,9 +40,9 @@ func passwordTask(typeID string, options *v2.CredentialOptions) *v1.Task {
 	return task
 }
 
-// TestAPasswordReachesThePluginAndNobodyElse: C1 encrypts a password for the upload,
+// TestPassword_ReachesThePluginAlone: C1 encrypts a password for the upload,
 // whose secret a plugin must not have.
-func TestAPasswordReachesThePluginAndNobodyElse(t *testing.T) {
+func TestPassword_ReachesThePluginAlone(t *testing.T) {
 	t.Parallel()
 	l := startLedgers(t, "--log-level", "debug")
 	password := "pass-c4n4ry-3f1e7a92-word"

@@ -88,7 +88,7 @@ func responseOf[T proto.Message](t *testing.T, outcome c1.Outcome, into T) T {
 	return into
 }
 
-func TestWhatC1ChangesReachesTheRightPlugin(t *testing.T) {
+func TestProvisioning_ReachesTheRightPlugin(t *testing.T) {
 	t.Parallel()
 	l := startLedgers(t)
 	granted := responseOf(t, l.do(t, grantTask("west", "west")), &v2.GrantManagerServiceGrantResponse{})
@@ -130,10 +130,10 @@ func TestWhatC1ChangesReachesTheRightPlugin(t *testing.T) {
 	require.Empty(t, l.Violations())
 }
 
-// TestAChangeWhoseReportIsLostIsNotMadeTwice loses the one report that the SDK's
+// TestProvisioning_MakesNoChangeTwiceWhoseReportIsLost loses the one report that the SDK's
 // handler makes: C1 hears of the result all the same, without the plugin being
 // asked again.
-func TestAChangeWhoseReportIsLostIsNotMadeTwice(t *testing.T) {
+func TestProvisioning_MakesNoChangeTwiceWhoseReportIsLost(t *testing.T) {
 	t.Parallel()
 	l := startLedgers(t)
 	l.Inject(c1.Fault{Call: c1.FinishTaskCall, Times: 2, Code: codes.Unavailable, Message: "busy"})

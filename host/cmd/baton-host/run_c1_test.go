@@ -42,7 +42,7 @@ func (s *single) run(t *testing.T, args ...string) *service {
 	return startRun(t, s.env, append([]string{"--plugin", "fullstory", "--state-dir", s.state}, args...)...)
 }
 
-func TestWrongCredentialsForEveryUploadEndTheProcess(t *testing.T) {
+func TestRun_EndsWhereTheCredentialsOfEveryUploadAreWrong(t *testing.T) {
 	t.Parallel()
 	s := newSingle(t)
 	require.NoError(t, s.DisableClient("fullstory"))

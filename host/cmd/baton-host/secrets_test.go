@@ -45,10 +45,10 @@ func requireNoSecret(t *testing.T, result run, dir string) {
 	}
 }
 
-// TestNoSecretAnywhere looks for the secrets in everything that runs at the
+// TestSecrets_AreNowhere looks for the secrets in everything that runs at the
 // chattiest log level leave behind, under the host and stand-alone, with right
 // secrets and with wrong ones.
-func TestNoSecretAnywhere(t *testing.T) {
+func TestSecrets_AreNowhere(t *testing.T) {
 	t.Parallel()
 	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 25, Seed: 1, Token: tokenCanary})
 	server, err := scim.New(scim.Options{
@@ -117,7 +117,7 @@ uploads:
 	}
 }
 
-func TestNoSecretOfServiceModeAnywhere(t *testing.T) {
+func TestSecrets_OfServiceModeAreNowhere(t *testing.T) {
 	t.Parallel()
 	s := newSingle(t)
 	s.Inject(c1.Fault{Call: c1.TokenCall, Times: 1, HTTPStatus: 503})

@@ -51,12 +51,12 @@ func (c *company) note(format string, args ...any) {
 	c.log = append(c.log, fmt.Sprintf(format, args...))
 }
 
-// TestLongManyTasksWithFailuresOnBothEndsLoseNothing has several uploads synced again
+// TestLongRun_LosesNothingInManyTasksWithFailuresOnBothEnds has several uploads synced again
 // and again while accounts come and go, apps fail, plugins are killed and C1
 // misbehaves in every way that it knows. What C1 took must always be exactly
 // what was there; of an app that failed, what it had in the last good sync may
 // still be there, and nothing may be missing that is in both.
-func TestLongManyTasksWithFailuresOnBothEndsLoseNothing(t *testing.T) {
+func TestLongRun_LosesNothingInManyTasksWithFailuresOnBothEnds(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	if given := os.Getenv("BATON_HOST_SOAK_SEED"); given != "" {

@@ -137,7 +137,7 @@ func batonJSON(t *testing.T, file string, into any, command string) {
 	require.NoError(t, json.Unmarshal([]byte(result.stdout), into), result.stdout)
 }
 
-func TestTheStandAloneBinaryGivesTheSameAccountsWithPlainIDs(t *testing.T) {
+func TestStandAlone_WritesTheSameAccountsWithPlainIDs(t *testing.T) {
 	t.Parallel()
 	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 60, Seed: 1, PageCap: 25})
 	out := filepath.Join(t.TempDir(), "out.c1z")

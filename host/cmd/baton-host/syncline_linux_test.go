@@ -48,7 +48,7 @@ func part(t *testing.T, line logLine, plugin string) logLine {
 	return one
 }
 
-func TestASyncThatIsRunByHandLogsTheSameLine(t *testing.T) {
+func TestSync_LogsTheSameLineAsAService(t *testing.T) {
 	t.Parallel()
 	app := startFlakyApp(t, scim.Options{App: "fullstory", Accounts: 12, Seed: 1})
 	env := []string{"BATON_SCIM_BASE_URL=" + app.url, "BATON_SCIM_TOKEN=" + app.token}

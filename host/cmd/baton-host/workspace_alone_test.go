@@ -11,9 +11,9 @@ import (
 	"github.com/batonhost/baton-host/sandbox/workspace"
 )
 
-// TestAPersonCanDoEverythingOnceWithEitherMain runs what the SDK's command line does
+// TestStandAlone_DoesEverythingOnceWithEitherMain runs what the SDK's command line does
 // once and ends, with the program of the SDK and with the one that is a plugin too.
-func TestAPersonCanDoEverythingOnceWithEitherMain(t *testing.T) {
+func TestStandAlone_DoesEverythingOnceWithEitherMain(t *testing.T) {
 	t.Parallel()
 	for _, main := range []string{unmodified, native} {
 		t.Run(main, func(t *testing.T) {
@@ -73,9 +73,9 @@ func TestAPersonCanDoEverythingOnceWithEitherMain(t *testing.T) {
 	}
 }
 
-// TestBothMainsSayTheSameOfThemselves compares what can be asked of a connector that
+// TestStandAlone_DescribesItselfTheSameWithEitherMain compares what can be asked of a connector that
 // nobody has configured.
-func TestBothMainsSayTheSameOfThemselves(t *testing.T) {
+func TestStandAlone_DescribesItselfTheSameWithEitherMain(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, buildWorkspace())
 	for _, command := range []string{"config", "capabilities", "--version"} {

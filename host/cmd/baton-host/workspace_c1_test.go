@@ -107,9 +107,9 @@ func randomPassword() *v2.CredentialOptions {
 	return v2.CredentialOptions_builder{RandomPassword: v2.CredentialOptions_RandomPassword_builder{Length: 20}.Build()}.Build()
 }
 
-// TestAConnectorIsProvisionedTheSameInEveryWay has C1 hand out every kind of task
+// TestConnector_IsProvisionedTheSameInEveryWay has C1 hand out every kind of task
 // that changes or asks something.
-func TestAConnectorIsProvisionedTheSameInEveryWay(t *testing.T) {
+func TestConnector_IsProvisionedTheSameInEveryWay(t *testing.T) {
 	t.Parallel()
 	for _, way := range append([]string{alone}, hosted...) {
 		t.Run(way, func(t *testing.T) {

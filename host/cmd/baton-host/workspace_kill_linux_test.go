@@ -42,10 +42,10 @@ func (k *trap) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// TestLongAConnectorThatDiesInASyncLosesNothingInEitherWay kills or stops the connector
+// TestLongConnector_LosesNothingWhereItDiesInASync kills or stops the connector
 // in the middle of a list. What it had noted in its session until then is still
 // there for the next process.
-func TestLongAConnectorThatDiesInASyncLosesNothingInEitherWay(t *testing.T) {
+func TestLongConnector_LosesNothingWhereItDiesInASync(t *testing.T) {
 	t.Parallel()
 	whole := contentOf(t, startWorkspace(t, asItIs).syncAlone(t))
 	for _, way := range hosted {

@@ -225,7 +225,7 @@ func requireTruth(t *testing.T, p place, got content) {
 	require.Equal(t, granted(state), ids)
 }
 
-func TestAConnectorSyncsTheSameInEveryWay(t *testing.T) {
+func TestConnector_SyncsTheSameInEveryWay(t *testing.T) {
 	t.Parallel()
 	p := startWorkspace(t, asItIs)
 	alone := contentOf(t, p.syncAlone(t))
@@ -248,9 +248,9 @@ func TestAConnectorSyncsTheSameInEveryWay(t *testing.T) {
 	}
 }
 
-// TestAConnectorReadsAMapTheSameInEveryWay needs the connector's own executable: the
+// TestConnector_ReadsAMapTheSameInEveryWay needs the connector's own executable: the
 // host decides by the SDK that is linked into it.
-func TestAConnectorReadsAMapTheSameInEveryWay(t *testing.T) {
+func TestConnector_ReadsAMapTheSameInEveryWay(t *testing.T) {
 	t.Parallel()
 	for _, way := range append([]string{older}, hosted...) {
 		t.Run("H11: "+way, func(t *testing.T) {
@@ -277,9 +277,9 @@ func TestAConnectorReadsAMapTheSameInEveryWay(t *testing.T) {
 	}
 }
 
-// TestAnUnmodifiedConnectorIsFoundInARelativeDirectory starts it by the name of its
+// TestUnmodifiedConnector_IsFoundInARelativeDirectory starts it by the name of its
 // app, in a directory that is seen from where the host runs or from its configuration.
-func TestAnUnmodifiedConnectorIsFoundInARelativeDirectory(t *testing.T) {
+func TestUnmodifiedConnector_IsFoundInARelativeDirectory(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, buildWorkspace())
 	for name, c := range map[string]struct {
@@ -312,7 +312,7 @@ uploads: { all: { plugins: [workspace] } }
 	}
 }
 
-func TestTheMainsDifferInOneCallAndItsImport(t *testing.T) {
+func TestMains_DifferInOneCallAndItsImport(t *testing.T) {
 	t.Parallel()
 	lines := func(module string) []string {
 		text, err := os.ReadFile(filepath.Join("testdata", module, "main.go"))
@@ -336,8 +336,8 @@ func TestTheMainsDifferInOneCallAndItsImport(t *testing.T) {
 	}, changed)
 }
 
-// TestAnUnmodifiedConnectorHasNothingOfThisModule keeps the proof honest.
-func TestAnUnmodifiedConnectorHasNothingOfThisModule(t *testing.T) {
+// TestUnmodifiedConnector_HasNothingOfThisModule keeps the proof honest.
+func TestUnmodifiedConnector_HasNothingOfThisModule(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, buildWorkspace())
 	const own = "github.com/batonhost/baton-host"
@@ -363,7 +363,7 @@ func TestAnUnmodifiedConnectorHasNothingOfThisModule(t *testing.T) {
 	}
 }
 
-func TestTheConnectorPassesTheTestInEveryWay(t *testing.T) {
+func TestConnector_PassesTheTestInEveryWay(t *testing.T) {
 	t.Parallel()
 	for _, way := range append([]string{older}, hosted...) {
 		t.Run(way, func(t *testing.T) {

@@ -87,14 +87,14 @@ func answers(t *testing.T, name, text string) (lines, unknown []string, err erro
 	return lines, unknown, err
 }
 
-func TestEachMessageOfAStreamIsTaken(t *testing.T) {
+func TestCall_PassesOnEachMessageOfAStream(t *testing.T) {
 	t.Parallel()
 	lines, _, err := answers(t, "GetAsset", "{}")
 	require.NoError(t, err)
 	require.Equal(t, []string{`{"data":{"data":"b25l"}}`, `{"data":{"data":"dHdv"}}`, `{"data":{"data":"dGhyZWU="}}`}, lines)
 }
 
-func TestAStreamEndsWhereNobodyTakesItsMessages(t *testing.T) {
+func TestCall_EndsAStreamWhoseMessagesAreRefused(t *testing.T) {
 	t.Parallel()
 	method, err := call.Find("AssetService/GetAsset")
 	require.NoError(t, err)
@@ -107,7 +107,7 @@ func TestAStreamEndsWhereNobodyTakesItsMessages(t *testing.T) {
 	require.Equal(t, 1, taken)
 }
 
-func TestAnAnnotationOfAnUnknownTypeHidesNothingElse(t *testing.T) {
+func TestFormat_ShowsTheRestOfAnAnswerWithAnUnknownAnnotation(t *testing.T) {
 	t.Parallel()
 	lines, unknown, err := answers(t, "c1.connector.v2.ResourcesService/ListResources", `{"resource_type_id": "user"}`)
 	require.NoError(t, err)
@@ -117,14 +117,14 @@ func TestAnAnnotationOfAnUnknownTypeHidesNothingElse(t *testing.T) {
 		`{"@type":"type.googleapis.com/c1.connector.v2.ExternalId","id":"e-1"}]}`}, lines)
 }
 
-func TestAnErrorIsShownWithItsCodeAndItsDetails(t *testing.T) {
+func TestExplain_ShowsCodeAndDetails(t *testing.T) {
 	t.Parallel()
 	_, _, err := answers(t, "Validate", "{}")
 	require.EqualError(t, err, "ConnectorService/Validate failed with UNAVAILABLE: too many requests\n"+
 		`{"@type":"type.googleapis.com/c1.connector.v2.RateLimitDescription","limit":"7"}`)
 }
 
-func TestAMethodIsFoundByEachOfItsNames(t *testing.T) {
+func TestFind_TakesEachNameOfAMethod(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"ListGrants", "GrantsService/ListGrants", "c1.connector.v2.GrantsService/ListGrants", "/c1.connector.v2.GrantsService/ListGrants"} {
 		method, err := call.Find(name)
@@ -139,7 +139,7 @@ func TestAMethodIsFoundByEachOfItsNames(t *testing.T) {
 	}
 }
 
-func TestAnUnknownMethodIsAnsweredWithNearOnes(t *testing.T) {
+func TestFind_OffersNearMethodsForAnUnknownOne(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"ListGrant":                     "GrantsService/ListGrants?",
@@ -155,7 +155,7 @@ func TestAnUnknownMethodIsAnsweredWithNearOnes(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongWithARequestIsSaidWithItsPlace(t *testing.T) {
+func TestRequest_ShowsThePlaceOfWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	method, err := call.Find("ListResources")
 	require.NoError(t, err)

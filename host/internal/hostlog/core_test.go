@@ -145,7 +145,7 @@ func TestBoundedCutsMessages(t *testing.T) {
 	require.Less(t, text.Len(), 40<<10)
 }
 
-func TestCutSaysHowMuch(t *testing.T) {
+func TestCut_ReportsHowMuch(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{strings.Repeat("x", 5000), strings.Repeat("ä", 5000), strings.Repeat("€", 5000), "x" + strings.Repeat("🙂", 5000)} {
 		short := cut(text, 100)
@@ -200,9 +200,9 @@ func TestQuietLeavesOutWhatTheSDKRepeats(t *testing.T) {
 	}
 }
 
-// TestTheSDKReturnsTheErrorsThatItLogs reads the SDK: where quiet leaves out an error,
+// TestQuiet_RestsOnAnSDKThatReturnsTheErrorsThatItLogs reads the SDK: where quiet leaves out an error,
 // the SDK must return it, so that the host reports it.
-func TestTheSDKReturnsTheErrorsThatItLogs(t *testing.T) {
+func TestQuiet_RestsOnAnSDKThatReturnsTheErrorsThatItLogs(t *testing.T) {
 	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.Module.Dir}}", sdk+"pkg/sync").Output()
 	require.NoError(t, err)
