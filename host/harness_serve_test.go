@@ -121,8 +121,8 @@ func rewrite(t *testing.T, path string, change func(text string) string) {
 	require.NoError(t, os.WriteFile(path, []byte(changed), 0o600))
 }
 
-// lastGood is the line of an upload that falls back.
-const lastGood = "on-plugin-failure: last-good"
+// fallBack is the line of an upload that falls back.
+const fallBack = "on-plugin-failure: last-good"
 
 // pair is a service with one upload, "workforce", of two apps.
 type pair struct {
@@ -169,7 +169,7 @@ func (p *pair) leash(t *testing.T) *leash {
 }
 
 // serve has deletions of these plugins accepted. No app is retried.
-func (p *pair) serve(t *testing.T, options host.ServeOptions, accept ...string) *serving {
+func (p *pair) serve(t *testing.T, options host.ServeOptions, accept ...string) *hostService {
 	t.Helper()
 	return serve(t, p.config, host.Options{StateDir: p.state, AcceptDeletions: accept}, options)
 }
@@ -213,8 +213,8 @@ func kind(k c1.Kind) func(c1.Event) bool { return func(e c1.Event) bool { return
 // listening is where a service listens that may choose its port.
 const listening = "127.0.0.1:0"
 
-// get asks for a path where the service says that it listens.
-func (s *serving) get(path string) (code int, body string) {
+// get asks for a path at the address that the service logs.
+func (s *hostService) get(path string) (code int, body string) {
 	s.t.Helper()
 	s.says(`"msg":"listening"`)
 	_, rest, _ := strings.Cut(s.log.String(), `"msg":"listening","address":"`)
@@ -230,7 +230,7 @@ func (s *serving) get(path string) (code int, body string) {
 }
 
 // metrics are the service's metrics.
-func (s *serving) metrics() string {
+func (s *hostService) metrics() string {
 	s.t.Helper()
 	code, body := s.get("/metrics")
 	require.Equal(s.t, http.StatusOK, code)
@@ -238,7 +238,7 @@ func (s *serving) metrics() string {
 }
 
 // status is the service's status in its form for programs.
-func (s *serving) status() status.Snapshot {
+func (s *hostService) status() status.Snapshot {
 	s.t.Helper()
 	code, body := s.get("/status.json")
 	require.Equal(s.t, http.StatusOK, code)
@@ -252,7 +252,7 @@ type logLine = map[string]any
 
 // lines are the lines of the log that have these fields, where each may have one of
 // several values.
-func (s *serving) lines(want map[string][]string) []logLine {
+func (s *hostService) lines(want map[string][]string) []logLine {
 	s.t.Helper()
 	var found []logLine
 	for line := range strings.Lines(s.log.String()) {

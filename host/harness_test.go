@@ -122,7 +122,7 @@ func pluginBinary(dir string) (string, error) {
 	return path, nil
 }
 
-// patience is how long an event is waited for before a test gives up.
+// patience is how long an event is waited for before a test fails.
 const patience = 3 * time.Minute
 
 // app is an app with a SCIM service that may be out of order: while it is down, requests
@@ -133,11 +133,11 @@ type app struct {
 	server     *scimsandbox.Server
 	down       atomic.Bool
 	passes     atomic.Int64 // requests still let through while it is down
-	held       atomic.Pointer[held]
+	barrier    atomic.Pointer[barrier]
 }
 
-// held is what requests wait for.
-type held struct {
+// barrier is what requests wait for.
+type barrier struct {
 	once             sync.Once
 	reached, release chan struct{}
 }
@@ -164,10 +164,10 @@ func (a *app) serve(w http.ResponseWriter, r *http.Request) {
 		a.server.ServeHTTP(w, r)
 		return
 	}
-	if held := a.held.Load(); held != nil {
-		held.once.Do(func() { close(held.reached) })
+	if barrier := a.barrier.Load(); barrier != nil {
+		barrier.once.Do(func() { close(barrier.reached) })
 		select {
-		case <-held.release:
+		case <-barrier.release:
 			a.server.ServeHTTP(w, r)
 		case <-r.Context().Done():
 		}
@@ -185,13 +185,13 @@ func (a *app) fail(after int64) {
 // hold holds requests up behind this many more, until they are released; reached is
 // closed when there is one.
 func (a *app) hold(after int64) (reached <-chan struct{}, release func()) {
-	held := &held{reached: make(chan struct{}), release: make(chan struct{})}
-	a.held.Store(held)
+	barrier := &barrier{reached: make(chan struct{}), release: make(chan struct{})}
+	a.barrier.Store(barrier)
 	a.fail(after)
-	return held.reached, sync.OnceFunc(func() {
+	return barrier.reached, sync.OnceFunc(func() {
 		a.down.Store(false)
-		a.held.Store(nil)
-		close(held.release)
+		a.barrier.Store(nil)
+		close(barrier.release)
 	})
 }
 
@@ -386,8 +386,8 @@ func (c tenant) waitFor(t *testing.T, match func(c1.Event) bool) {
 	require.NoError(t, err, "what happened: %v", c.Events())
 }
 
-// serving is a host in service mode, in this process.
-type serving struct {
+// hostService is a host in service mode, in this process.
+type hostService struct {
 	*host.Host
 	t      *testing.T
 	cancel context.CancelFunc
@@ -397,11 +397,11 @@ type serving struct {
 }
 
 // serve serves a configuration, which can be opened, until the test ends or stops it.
-func serve(t *testing.T, config string, options host.Options, serveOptions host.ServeOptions) *serving {
+func serve(t *testing.T, config string, options host.Options, serveOptions host.ServeOptions) *hostService {
 	t.Helper()
 	ctx, log := logged(context.WithoutCancel(t.Context()))
 	ctx, cancel := context.WithCancel(ctx)
-	s := &serving{t: t, cancel: cancel, ended: make(chan struct{}), log: log}
+	s := &hostService{t: t, cancel: cancel, ended: make(chan struct{}), log: log}
 	if serveOptions.Grace == 0 {
 		serveOptions.Grace = 30 * time.Second
 	}
@@ -424,13 +424,13 @@ func serve(t *testing.T, config string, options host.Options, serveOptions host.
 }
 
 // says waits until the log has a text.
-func (s *serving) says(text string) {
+func (s *hostService) says(text string) {
 	s.t.Helper()
 	s.saysTimes(text, 1)
 }
 
 // saysTimes waits until the log has a text so many times.
-func (s *serving) saysTimes(text string, n int) {
+func (s *hostService) saysTimes(text string, n int) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
@@ -438,7 +438,7 @@ func (s *serving) saysTimes(text string, n int) {
 }
 
 // ends waits until Serve has returned, and returns its error.
-func (s *serving) ends() error {
+func (s *hostService) ends() error {
 	s.t.Helper()
 	select {
 	case <-s.ended:
@@ -449,7 +449,7 @@ func (s *serving) ends() error {
 }
 
 // stop stops the service as a signal does.
-func (s *serving) stop() {
+func (s *hostService) stop() {
 	s.t.Helper()
 	s.cancel()
 	require.NoError(s.t, s.ends(), "a stop is no failure")

@@ -123,7 +123,7 @@ func withPlatform(others map[string]lock.Sums, sums lock.Sums) map[string]lock.S
 	return all
 }
 
-// changed says in words what is different.
+// changed returns in words what is different.
 func changed(before, now lock.Plugin, known bool) string {
 	locked, here := before.Platforms[fleet.Platform]
 	switch sums := now.Platforms[fleet.Platform]; {

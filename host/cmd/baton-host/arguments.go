@@ -13,7 +13,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
-// inWords has a command and those below it say in sentences what is wrong with
+// inWords has a command and those below it report in sentences what is wrong with
 // their arguments and flags.
 func inWords(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
@@ -114,7 +114,7 @@ func helpOrUnknown(cmd *cobra.Command, args []string) error {
 // excludes is the annotation of a flag that names those it cannot meet.
 const excludes = "excludes"
 
-// cannotMeet says which flags make no sense beside this one.
+// cannotMeet sets which flags make no sense beside this one.
 func cannotMeet(cmd *cobra.Command, flag string, others ...string) {
 	_ = cmd.Flags().SetAnnotation(flag, excludes, others)
 	for _, other := range others {

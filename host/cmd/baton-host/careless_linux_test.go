@@ -36,7 +36,7 @@ func carelessTraces() []string {
 }
 
 // careless is a directory with the configuration of a careless plugin, whose
-// secrets come from files: nothing of them is in anybody's environment. The
+// secrets come from files: nothing of them is in an environment. The
 // secrets are elsewhere, so that everything in the directory may be searched.
 type careless struct{ dir, config, state, tmp string }
 
@@ -210,16 +210,16 @@ func TestRedaction_HidesSecretsOfACarelessPluginFromC1(t *testing.T) {
 				"--config", careless.config, "--state-dir", careless.state, "--log-level", "debug", "--retry-for", "0s", "--listen", "127.0.0.1:0")
 			outcome := tenant.finished(t, tenant.fullSync(t, "w"))
 			require.Equal(t, c.succeeds, outcome.Succeeded, "%v", outcome.Status)
-			told := prototext.Format(outcome.Status)
-			require.Contains(t, told, c.says)
-			found := map[string][]byte{"what C1 is told": []byte(told)}
+			reported := prototext.Format(outcome.Status)
+			require.Contains(t, reported, c.says)
+			found := map[string][]byte{"what C1 receives": []byte(reported)}
 			for _, path := range []string{"/metrics", "/", "/status.json"} {
 				_, body := host.serves(path)
 				found[path] = []byte(body)
 			}
 			host.stop()
-			found["the log"] = []byte(host.said.String())
-			require.Contains(t, host.said.String(), "zap: (secret)")
+			found["the log"] = []byte(host.output.String())
+			require.Contains(t, host.output.String(), "zap: (secret)")
 			maps.Copy(found, places(t, careless.dir))
 			require.Empty(t, search(found))
 		})
@@ -235,8 +235,8 @@ func TestSecrets_AreNotInWhatASystemShowsOfProcesses(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := careless.command(ctx, t, "sync", "--output-dir", ".")
-	var said strings.Builder
-	cmd.Stderr = &said
+	var output strings.Builder
+	cmd.Stderr = &output
 	require.NoError(t, cmd.Start())
 	require.Eventually(t, func() bool { _, err := os.Stat(sign); return err == nil }, time.Minute, 10*time.Millisecond)
 
@@ -248,6 +248,6 @@ func TestSecrets_AreNotInWhatASystemShowsOfProcesses(t *testing.T) {
 	}
 	require.Empty(t, search(found))
 	require.NoError(t, os.Remove(sign))
-	require.NoError(t, cmd.Wait(), said.String())
-	require.Empty(t, search(map[string][]byte{"standard error": []byte(said.String())}))
+	require.NoError(t, cmd.Wait(), output.String())
+	require.Empty(t, search(map[string][]byte{"standard error": []byte(output.String())}))
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // offered is what a shell offers to complete the last of the words with, with the
-// directive that says what else it may offer.
+// directive of what else it may offer.
 func offered(t *testing.T, dir string, words ...string) (names []string, directive string) {
 	t.Helper()
 	cmd := command(t.Context(), t, nil, "baton-host", append([]string{"__complete"}, words...)...)
@@ -186,12 +186,12 @@ func TestVersion_ShowsWhatTheHostIs(t *testing.T) {
 	require.Regexp(t, `(?m)^baton-sdk +v0\.25\.0$`, table.stdout)
 	require.Regexp(t, `(?m)^platform +`+runtime.GOOS+"/"+runtime.GOARCH+"$", table.stdout)
 
-	var said map[string]any
-	require.NoError(t, json.Unmarshal([]byte(execute(t, nil, "baton-host", "version", "--output", "json").stdout), &said))
+	var shown map[string]any
+	require.NoError(t, json.Unmarshal([]byte(execute(t, nil, "baton-host", "version", "--output", "json").stdout), &shown))
 	require.Equal(t, map[string]any{
 		"version": "dev", "protocol": float64(plugin.ProtocolVersion), "sdk_version": "v0.25.0",
 		"go_version": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
-	}, said)
+	}, shown)
 }
 
 func TestCommandLine_ExplainsMistakes(t *testing.T) {

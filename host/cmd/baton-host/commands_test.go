@@ -118,7 +118,7 @@ func TestCheck_ReportsThatAllIsWell(t *testing.T) {
 	require.Regexp(t, `(?m)^design-tool +scim +ok$`, result.stdout)
 }
 
-// TestOutput_ShowsResultsInEveryForm: check, sync, lock and plugins say the same in
+// TestOutput_ShowsResultsInEveryForm: check, sync, lock and plugins show the same in
 // each.
 func TestOutput_ShowsResultsInEveryForm(t *testing.T) {
 	t.Parallel()

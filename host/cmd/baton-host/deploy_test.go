@@ -154,14 +154,14 @@ func TestManifests_HaveAPodThatSyncs(t *testing.T) {
 	requireOnly(t, p.stateDir, "workforce.c1z", "workforce.c1z.json")
 	info, err := os.Stat(p.stateDir)
 	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o700), info.Mode().Perm(), "nobody else's, whoever may look into the volume")
+	require.Equal(t, os.FileMode(0o700), info.Mode().Perm(), "for no other user, also of those who may look into the volume")
 }
 
 // probed is what a probe of the kubelet is answered.
 func probed(t *testing.T, host *service, path string) int {
 	t.Helper()
 	host.says(`"msg":"listening"`)
-	_, rest, _ := strings.Cut(host.said.String(), `"msg":"listening","address":"`)
+	_, rest, _ := strings.Cut(host.output.String(), `"msg":"listening","address":"`)
 	address, _, _ := strings.Cut(rest, `"`)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
 	require.NoError(t, err)

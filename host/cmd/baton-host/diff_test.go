@@ -57,7 +57,7 @@ func TestDiff_ShowsWhoCameWentAndChanged(t *testing.T) {
 	var all struct {
 		Differences []struct {
 			Change  string
-			Account shown
+			Account shownAccount
 			Fields  []struct{ Field, Old, New string }
 		}
 		Counts []map[string]any

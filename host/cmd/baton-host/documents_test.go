@@ -147,7 +147,7 @@ exec "` + bin + `/$name" "$@" --help >/dev/null
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			for _, block := range blocks(text, "sh") {
-				// What the reader is in is not there, and what programs say is not read.
+				// What the reader is in is not there, and the output of programs is not read.
 				script := "set -e\ncd() { :; }\nkill() { :; }\nexec </dev/null\nPATH=" + programs + "\n" +
 					strings.NewReplacer(`export PATH="$PWD/bin:$PATH"`, "", "bin/baton-host", "baton-host").Replace(block)
 				shell := exec.CommandContext(t.Context(), "bash", "-c", script) //nolint:gosec // Of this repository.
@@ -160,8 +160,8 @@ exec "` + bin + `/$name" "$@" --help >/dev/null
 	}
 }
 
-// TestDocuments_HaveFirstStepsThatWorkAsWritten follows docs/getting-started.md to the letter, with
-// stand-ins for Fullstory and for C1.
+// TestDocuments_HaveFirstStepsThatWorkAsWritten follows docs/getting-started.md to the
+// letter, with stand-ins for Fullstory and for C1.
 func TestDocuments_HaveFirstStepsThatWorkAsWritten(t *testing.T) {
 	t.Parallel()
 	tenant := startC1(t, c1.Options{})
@@ -186,7 +186,7 @@ func TestDocuments_HaveFirstStepsThatWorkAsWritten(t *testing.T) {
 		cmd.Dir = dir
 		return cmd
 	}
-	said := "set -e\n" // The shell of somebody who goes from step to step.
+	script := "set -e\n" // The shell of somebody who goes from step to step.
 	served := 0
 	for _, block := range blocks(guide, "sh") {
 		block = mine.Replace(block)
@@ -199,14 +199,14 @@ func TestDocuments_HaveFirstStepsThatWorkAsWritten(t *testing.T) {
 		if strings.HasPrefix(last, "baton-host run ") || last == "baton-fullstory" {
 			id := tenant.fullSync(t, "workforce")
 			lines[len(lines)-1] = "exec " + last
-			cmd := shell(said + strings.Join(lines, "\n"))
+			cmd := shell(script + strings.Join(lines, "\n"))
 			host := startService(t, dir, cmd)
 			require.Len(t, tenant.synced(t, id), 12)
 			require.NoError(t, cmd.Process.Signal(os.Interrupt))
 			<-host.ctx.Done()
 			served++
 		} else {
-			out, err := shell(said + block).CombinedOutput()
+			out, err := shell(script + block).CombinedOutput()
 			require.NoError(t, err, "%s\n%s", block, out)
 			if strings.HasPrefix(last, "baton-host accounts") {
 				require.Contains(t, string(out), app.server.Accounts()[11].UserName)
@@ -214,7 +214,7 @@ func TestDocuments_HaveFirstStepsThatWorkAsWritten(t *testing.T) {
 		}
 		for _, line := range lines {
 			if strings.HasPrefix(line, "export ") || strings.HasPrefix(line, "unset ") {
-				said += line + "\n"
+				script += line + "\n"
 			}
 		}
 	}

@@ -46,7 +46,7 @@ func TestInitAsksWritesAndChecks(t *testing.T) {
 
 	synced := execute(t, nil, "baton-host", "sync", "--config", path, "--output-dir", cmd.Dir)
 	require.Equal(t, 0, synced.status, synced.stderr)
-	require.NotContains(t, synced.stderr, "warning", "nobody else may read what was written")
+	require.NotContains(t, synced.stderr, "warning", "no other user may read what was written")
 	require.Len(t, accountsIn(t, filepath.Join(cmd.Dir, "workforce.c1z")), 3)
 }
 

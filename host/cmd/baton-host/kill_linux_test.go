@@ -77,7 +77,7 @@ func (k *killedApp) killAt(at int, late bool, kill func()) {
 	k.at, k.late, k.kill = at, late, kill
 }
 
-// note logs a request and says what to do before and after it is answered.
+// note logs a request and returns what to do before and after it is answered.
 func (k *killedApp) note(r *http.Request) (before, after func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -103,21 +103,21 @@ func (k *killedApp) note(r *http.Request) (before, after func()) {
 	return k.kill, nothing
 }
 
-// between says that the kill fell between the first and the last page.
+// between reports whether the kill fell between the first and the last page.
 func (k *killedApp) between() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return len(k.before) > 1 && slices.Max(k.before) < killAccounts-killPage && len(k.after) > 0
 }
 
-// resumed says that the next process began in the middle of the list.
+// resumed reports whether the next process began in the middle of the list.
 func (k *killedApp) resumed() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return len(k.after) > 0 && slices.Min(k.after) > 1
 }
 
-// check says what is wrong with what was read, "" if nothing is. Until the kill
+// check returns what is wrong with what was read, "" if nothing is. Until the kill
 // and after it no page may be read twice, and after it none may be that was
 // delivered before. What was on its way when the process was killed may be taken
 // for the next one's.
@@ -261,8 +261,8 @@ uploads:
 	temporary, out := t.TempDir(), t.TempDir()
 	cmd := command(t.Context(), t, []string{"TMPDIR=" + temporary},
 		"baton-host", "sync", "--config", config, "--plugin-dir", bin, "--output-dir", out, "--retry-for", "0", "--log-level", "warn", "--log-format", "json")
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
 	var host atomic.Int64
 	var done atomic.Bool
 	var seen map[string][]byte
@@ -277,13 +277,13 @@ uploads:
 	}
 	host.Store(int64(cmd.Process.Pid))
 	if err := cmd.Wait(); err != nil {
-		return []string{fmt.Sprintf("%v: %s", err, said.String())}
+		return []string{fmt.Sprintf("%v: %s", err, output.String())}
 	}
 
 	if !done.Load() {
 		return []string{"nothing was killed"}
 	}
-	var want []shown
+	var want []shownAccount
 	for name, app := range apps {
 		want = append(want, seeded(app.app, name, name+".user")...)
 		if problem := app.check(r.ahead); problem != "" {
@@ -294,7 +294,7 @@ uploads:
 	if diff := cmp.Diff(plain(want), plain(got)); diff != "" {
 		problems = append(problems, "the sync file differs from the apps:\n"+diff)
 	}
-	seen["what was said"] = said.Bytes()
+	seen["what was written"] = output.Bytes()
 	if r.at%10 == 0 { // It is the same every time.
 		listed := execute(t, nil, "baton", "resources", "-f", filepath.Join(out, "workforce.c1z"), "-o", "json")
 		seen["the sync file"] = []byte(listed.stdout + listed.stderr)

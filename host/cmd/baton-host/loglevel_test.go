@@ -11,7 +11,7 @@ import (
 )
 
 // TestLogLevel_HoldsForEachPlugin makes one of two plugins chatty, where the host
-// says nothing and where it says little.
+// logs nothing and where it logs little.
 func TestLogLevel_HoldsForEachPlugin(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1})

@@ -75,7 +75,7 @@ func (o *rootOptions) lastLine(cmd *cobra.Command, err error) {
 	_, _ = fmt.Fprintf(hostlog.Stderr, "baton-host: %s\n", words)
 }
 
-// failure is the exit status of a command that has failed: 2 where 1 says something
+// failure is the exit status of a command that has failed: 2 where 1 means something
 // else.
 func failure(cmd *cobra.Command) int {
 	if flag := cmd.Flags().Lookup(exitCode); flag != nil && flag.Changed {

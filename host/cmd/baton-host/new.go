@@ -62,7 +62,7 @@ func release() string {
 	return ""
 }
 
-func writeNextSteps(w io.Writer, app string, written *scaffold.Written) error {
+func writeNextSteps(w io.Writer, app string, written *scaffold.Result) error {
 	_, err := fmt.Fprintf(w, `%[2]s holds the connector of %[1]s, module %[3]s. Next:
 
   cd %[2]s
@@ -70,7 +70,7 @@ func writeNextSteps(w io.Writer, app string, written *scaffold.Written) error {
   make build
   baton-host inspect %[1]s --plugin-dir bin
 
-Its README.md says how to go on.
+Its README.md explains how to go on.
 `, app, written.Dir, written.Module)
 	return err
 }

@@ -35,7 +35,7 @@ func payroll(t *testing.T, token string) string {
 }
 
 // TestLongNew_WritesAConnectorThatWorksAsItIs writes both kinds of connector outside the
-// repository, builds and tests them as their README says, and has the host use
+// repository, builds and tests them as in their README, and has the host use
 // them.
 func TestLongNew_WritesAConnectorThatWorksAsItIs(t *testing.T) {
 	t.Parallel()
@@ -54,9 +54,9 @@ func TestLongNew_WritesAConnectorThatWorksAsItIs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newAuthor(t)
-			said := a.does(t, "", nil, "baton-host", append([]string{"new", c.app, "--host-source", repository}, c.args...)...)
+			output := a.does(t, "", nil, "baton-host", append([]string{"new", c.app, "--host-source", repository}, c.args...)...)
 			module := "baton-" + c.app
-			require.Contains(t, said, "cd "+module+"\n")
+			require.Contains(t, output, "cd "+module+"\n")
 			a.does(t, module, nil, "make", "test")
 			a.does(t, module, nil, "make", "build")
 			require.Empty(t, a.does(t, module, nil, "gofmt", "-l", "."))
@@ -82,7 +82,7 @@ func TestLongNew_WritesAConnectorThatWorksAsItIs(t *testing.T) {
 			require.True(t, manifest.Configuration.Fields[1].Secret)
 
 			require.Contains(t, a.does(t, module, c.env, "make", "run"), "complete")
-			var accounts []shown
+			var accounts []shownAccount
 			listed := a.does(t, module, nil, "baton-host", "accounts", c.app+".c1z", "--output", "json")
 			require.NoError(t, json.Unmarshal([]byte(listed), &accounts))
 			require.Len(t, accounts, c.want)

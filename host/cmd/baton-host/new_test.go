@@ -45,8 +45,8 @@ func (a *author) does(t *testing.T, below string, env []string, name string, arg
 	return stdout.String()
 }
 
-// TestNew_WritesAConnectorThatCompiles writes both kinds of connector outside the repository. The
-// long test builds, tests and runs them too.
+// TestNew_WritesAConnectorThatCompiles writes both kinds of connector outside the
+// repository. The long test builds, tests and runs them too.
 func TestNew_WritesAConnectorThatCompiles(t *testing.T) {
 	t.Parallel()
 	repository, err := filepath.Abs("../../..")

@@ -26,7 +26,7 @@ func unprivileged(cmd *exec.Cmd) *exec.Cmd {
 	return cmd
 }
 
-// ground is a directory with the binaries that everybody can enter and nobody can
+// ground is a directory with the binaries that every user can enter and none can
 // write to, but for one directory in it for each purpose.
 func ground(t *testing.T, writable ...string) string {
 	t.Helper()
@@ -81,10 +81,10 @@ func TestHost_NeedsNoRightsAndTwoDirectories(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "ca.pem"), ca, 0o644)) //nolint:gosec // It is public.
 	credentials := tenant.client(t, "workforce")
-	said := &transcript{changed: make(chan struct{})}
+	output := &transcript{changed: make(chan struct{})}
 	service := at(t, dir, append(env, "SSL_CERT_FILE="+filepath.Join(dir, "ca.pem"), "BATON_CLIENT_ID="+credentials.ID, "BATON_CLIENT_SECRET="+credentials.Secret),
 		"run", "--config", config, "--state-dir", filepath.Join(dir, "state"), "--log-format", "json")
-	service.Stdout, service.Stderr = said, said
+	service.Stdout, service.Stderr = output, output
 	require.NoError(t, service.Start())
 	t.Cleanup(func() { _ = service.Process.Kill() })
 	require.Len(t, tenant.synced(t, tenant.fullSync(t, "workforce")), 50)
@@ -94,7 +94,7 @@ func TestHost_NeedsNoRightsAndTwoDirectories(t *testing.T) {
 	require.True(t, ok)
 	require.NotZero(t, stat.Uid, "or it has shown nothing")
 	require.NoError(t, service.Process.Signal(syscall.SIGTERM))
-	require.NoError(t, service.Wait(), said.String())
+	require.NoError(t, service.Wait(), output.String())
 	left, err := filepath.Glob(filepath.Join(dir, "tmp", "*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
@@ -122,7 +122,7 @@ func TestHost_WorksOnAReadOnlyRoot(t *testing.T) {
 	}
 	dir := ground(t, "tmp", "out")
 	if tried := finish(t, onReadOnlyRoot(t, dir, exec.CommandContext(t.Context(), "/bin/true"))); tried.status != 0 {
-		t.Skipf("this system lets nobody make one: status %d, %s", tried.status, tried.stderr)
+		t.Skipf("this system does not let one be made: status %d, %s", tried.status, tried.stderr)
 	}
 	config, env := twoApps(t, startApp(t, scim.Options{Accounts: 30}), startApp(t, scim.Options{App: "design-tool", Accounts: 20}))
 	text, err := os.ReadFile(config)

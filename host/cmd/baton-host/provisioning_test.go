@@ -146,7 +146,7 @@ func TestProvisioning_MakesNoChangeTwiceWhoseReportIsLost(t *testing.T) {
 	require.False(t, refused.Succeeded)
 	require.True(t, refused.NonRetryable)
 
-	// A handler that says nothing to C1 about a failure.
+	// A handler that reports no failure to C1.
 	unknown := l.do(t, v1.Task_builder{ListEvents: v1.Task_ListEventsTask_builder{EventFeedId: "no.such"}.Build()}.Build())
 	require.False(t, unknown.Succeeded)
 	require.Contains(t, unknown.Status.GetMessage(), "no.such")

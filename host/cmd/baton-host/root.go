@@ -20,7 +20,7 @@ import (
 
 const (
 	// silent is a level at which nothing of ours or the SDK's logs. The commands
-	// that a person runs say what matters by themselves, errors above all, so the
+	// that a person runs report what matters by themselves, errors above all, so the
 	// log is for those who ask for it.
 	silent = "fatal"
 	// usualLevel is the annotation of a command whose usual log level is another.
@@ -142,7 +142,7 @@ type commandLog struct{}
 // onTerminal reports whether a person reads standard error.
 func onTerminal() bool { return term.IsTerminal(int(os.Stderr.Fd())) }
 
-// writesJSON reports whether what a command says beside its log, its last error above
+// writesJSON reports whether what a command writes beside its log, its last error above
 // all, is a line of JSON. It is where the log is JSON, unless that is silent and its form
 // the default: the errors of a one-shot command in a script are for people. It holds
 // for a command line that could not be read, too.

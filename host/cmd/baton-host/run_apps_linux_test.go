@@ -48,13 +48,15 @@ func (p *pair) sync(t *testing.T) c1.Outcome {
 	return p.finished(t, p.fullSync(t, "workforce"))
 }
 
-func plain(accounts []shown) []shown { return sorted(withoutLastLogins(withoutNames(accounts))) }
+func plain(accounts []shownAccount) []shownAccount {
+	return sorted(withoutLastLogins(withoutNames(accounts)))
+}
 
-func (p *pair) seeded() []shown {
+func (p *pair) seeded() []shownAccount {
 	return append(seeded(p.fullstory.app, "fullstory", "fullstory.user"), seeded(p.design.app, "design-tool", "design-tool.user")...)
 }
 
-// pidOf is the process of a plugin, as the service's children say.
+// pidOf is the process of a plugin, from the service's children.
 func pidOf(t *testing.T, host *service, binary string) int {
 	t.Helper()
 	pid := childCalled(host.cmd.Process.Pid, binary)

@@ -135,11 +135,11 @@ func TestSecrets_OfServiceModeAreNowhere(t *testing.T) {
 	record, err := os.ReadFile(filepath.Join(s.state, "fullstory.c1z.json"))
 	require.NoError(t, err)
 	_, secret, _ := strings.Cut(s.env[2], "v1:")
-	for where, text := range map[string]string{"the log": host.said.String(), "the metrics": metrics, "the record": string(record)} {
+	for where, text := range map[string]string{"the log": host.output.String(), "the metrics": metrics, "the record": string(record)} {
 		require.NotContains(t, text, s.app.token, where)
 		require.NotContains(t, text, secret, where)
 		require.NotContains(t, text, "eyJ", "%s holds something like a JSON web token or key", where)
 		require.NotContains(t, strings.ToLower(text), "bearer ", where)
 	}
-	require.Contains(t, host.said.String(), `"level":"debug"`)
+	require.Contains(t, host.output.String(), `"level":"debug"`)
 }

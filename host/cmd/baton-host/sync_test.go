@@ -16,14 +16,14 @@ import (
 )
 
 // seeded is what the service was seeded with, as `accounts` should show it.
-func seeded(app app, instance, resourceType string) []shown {
-	var want []shown
+func seeded(app app, instance, resourceType string) []shownAccount {
+	var want []shownAccount
 	for _, account := range app.server.Accounts() {
 		status := map[bool]string{true: "enabled", false: "disabled"}[account.Active]
-		if account.OmitActive { // the service says it of others
+		if account.OmitActive { // the service reports it of others
 			status = "unspecified"
 		}
-		want = append(want, shown{
+		want = append(want, shownAccount{
 			App:          instance,
 			ResourceType: resourceType,
 			ID:           account.ID,
@@ -47,7 +47,7 @@ func firstOf(emails []string, userName string) string {
 	return ""
 }
 
-func sorted(accounts []shown) []shown {
+func sorted(accounts []shownAccount) []shownAccount {
 	sort.Slice(accounts, func(i, j int) bool {
 		return accounts[i].ResourceType+accounts[i].ID < accounts[j].ResourceType+accounts[j].ID
 	})
@@ -56,7 +56,7 @@ func sorted(accounts []shown) []shown {
 
 // withoutNames leaves the display names out: their rules are the reader's own
 // tests' business.
-func withoutNames(accounts []shown) []shown {
+func withoutNames(accounts []shownAccount) []shownAccount {
 	for i := range accounts {
 		accounts[i].DisplayName = ""
 	}
@@ -152,7 +152,7 @@ func TestStandAlone_WritesTheSameAccountsWithPlainIDs(t *testing.T) {
 	require.Empty(t, cmp.Diff(sorted(seeded(fullstory, "fullstory", "fullstory.user")), sorted(withoutNames(accountsIn(t, hosted)))))
 }
 
-// rowsOf is what the SDK's own tool tells of a file, row by row and sorted: the
+// rowsOf is what the SDK's own tool shows of a file, row by row and sorted: the
 // order is the storage engine's affair.
 func rowsOf(t *testing.T, path string) []string {
 	t.Helper()

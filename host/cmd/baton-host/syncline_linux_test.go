@@ -17,10 +17,10 @@ type logLine = map[string]any
 
 // linesWith are the lines of a log that have these fields, where each may have one
 // of several values.
-func linesWith(t *testing.T, said string, want map[string][]string) []logLine {
+func linesWith(t *testing.T, log string, want map[string][]string) []logLine {
 	t.Helper()
 	var found []logLine
-	for line := range strings.Lines(said) {
+	for line := range strings.Lines(log) {
 		if !strings.HasPrefix(line, "{") {
 			continue
 		}
@@ -38,7 +38,7 @@ func linesWith(t *testing.T, said string, want map[string][]string) []logLine {
 	return found
 }
 
-// part is what a line says of one plugin.
+// part is what a line has about one plugin.
 func part(t *testing.T, line logLine, plugin string) logLine {
 	t.Helper()
 	parts, ok := line["plugins"].(logLine)

@@ -60,14 +60,14 @@ func (o *rootOptions) pluginLogLevel() string {
 	return level
 }
 
-// addAcceptFlag adds the flag that overrules deletion guards.
+// addAcceptFlag adds the flag that overrules change guards.
 func addAcceptFlag(flags *pflag.FlagSet, accept *[]string) {
 	flags.StringSliceVar(accept, "accept-deletions", nil, "let this plugin list far fewer accounts than last time, or be gone from the upload, once; may be repeated")
 }
 
 // addUnlockedFlag adds the flag that has the lock file ignored.
 func addUnlockedFlag(flags *pflag.FlagSet, unlocked *bool) {
-	flags.BoolVar(unlocked, "unlocked", false, "start plugins whatever the lock file says; for development only")
+	flags.BoolVar(unlocked, "unlocked", false, "start plugins without regard to the lock file; for development only")
 }
 
 // addPluginFlags adds the flags of a command that is about one plugin.

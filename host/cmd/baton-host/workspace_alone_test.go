@@ -24,7 +24,7 @@ func TestStandAlone_DoesEverythingOnceWithEitherMain(t *testing.T) {
 			file, template := filepath.Join(dir, "sync.c1z"), filepath.Join(dir, "ticket.json")
 			require.NoError(t, os.WriteFile(template, []byte(`{"schema_id":"request","status_id":"open","display_name":"A laptop","description":"Please.","labels":["new"],"custom_fields":{"queue":"IT"}}`), 0o600))
 			// The SDK can exit with 0 though what it was to do has failed, so only the
-			// workspace tells.
+			// workspace shows it.
 			once := func(args ...string) run {
 				t.Helper()
 				result := execute(t, append(p.env(), "TMPDIR="+t.TempDir()), filepath.Join(main, "baton-workspace"), append([]string{"-f", file}, args...)...)
@@ -73,8 +73,8 @@ func TestStandAlone_DoesEverythingOnceWithEitherMain(t *testing.T) {
 	}
 }
 
-// TestStandAlone_DescribesItselfTheSameWithEitherMain compares what can be asked of a connector that
-// nobody has configured.
+// TestStandAlone_DescribesItselfTheSameWithEitherMain compares what can be asked of a
+// connector that is not configured.
 func TestStandAlone_DescribesItselfTheSameWithEitherMain(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, buildWorkspace())

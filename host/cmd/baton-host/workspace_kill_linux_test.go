@@ -71,11 +71,11 @@ func TestLongConnector_LosesNothingWhereItDiesInASync(t *testing.T) {
 				temporary, out := t.TempDir(), t.TempDir()
 				cmd := command(t.Context(), t, []string{"TOKEN=" + p.token, "TMPDIR=" + temporary},
 					"baton-host", "sync", "--config", p.config(t, way, c.more), "--output-dir", out, "--retry-for", "0", "--log-level", "warn", "--log-format", "json")
-				var said bytes.Buffer
-				cmd.Stdout, cmd.Stderr = &said, &said
+				var output bytes.Buffer
+				cmd.Stdout, cmd.Stderr = &output, &output
 				require.NoError(t, cmd.Start())
 				host.Store(int64(cmd.Process.Pid))
-				require.NoError(t, cmd.Wait(), "%s", &said)
+				require.NoError(t, cmd.Wait(), "%s", &output)
 
 				require.True(t, done.Load(), "nothing was killed")
 				require.Empty(t, cmp.Diff(whole, contentOf(t, filepath.Join(out, "all.c1z")), protocmp.Transform()))

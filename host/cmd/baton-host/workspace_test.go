@@ -24,7 +24,7 @@ import (
 )
 
 // The connector of a workspace is one package, written against the SDK only. The
-// mains of the SDK are programs of their own, and the host loads them as they are;
+// mains of the SDK are separate programs, and the host loads them as they are;
 // the one with plugin.Run is a plugin. Each is in a folder that is named so.
 const (
 	unmodified = "unmodified"
@@ -50,7 +50,7 @@ var buildWorkspace = sync.OnceValue(func() error {
 	return nil
 })
 
-// place is a workspace and how a connector is told of it.
+// place is a workspace and how a connector is configured for it.
 type place struct {
 	*workspace.Server
 	url, token string

@@ -46,11 +46,11 @@ func (app) ListResources(_ context.Context, request *v2.ResourcesServiceListReso
 }
 
 func (app) Validate(context.Context, *v2.ConnectorServiceValidateRequest) (*v2.ConnectorServiceValidateResponse, error) {
-	told, err := status.New(codes.Unavailable, "too many requests").WithDetails(v2.RateLimitDescription_builder{Limit: 7}.Build())
+	failure, err := status.New(codes.Unavailable, "too many requests").WithDetails(v2.RateLimitDescription_builder{Limit: 7}.Build())
 	if err != nil {
 		return nil, err
 	}
-	return nil, told.Err()
+	return nil, failure.Err()
 }
 
 func serve(t *testing.T) *grpc.ClientConn {
@@ -101,10 +101,10 @@ func TestCall_EndsAStreamWhoseMessagesAreRefused(t *testing.T) {
 	enough := errors.New("enough")
 	request, err := method.Request([]byte("{}"))
 	require.NoError(t, err)
-	taken := 0
-	err = method.Call(t.Context(), serve(t), request, func(proto.Message) error { taken++; return enough })
+	calls := 0
+	err = method.Call(t.Context(), serve(t), request, func(proto.Message) error { calls++; return enough })
 	require.Equal(t, enough, err)
-	require.Equal(t, 1, taken)
+	require.Equal(t, 1, calls)
 }
 
 func TestFormat_ShowsTheRestOfAnAnswerWithAnUnknownAnnotation(t *testing.T) {

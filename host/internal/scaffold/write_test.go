@@ -160,7 +160,7 @@ func TestWrite_WritesOverNothingAndLeavesNothing(t *testing.T) {
 	})
 }
 
-// TestWrite_KeepsAnEmptyDirectoryTheOneThatItIs: somebody may stand in it.
+// TestWrite_KeepsAnEmptyDirectoryTheOneThatItIs: it may be the working directory of a shell.
 func TestWrite_KeepsAnEmptyDirectoryTheOneThatItIs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
