@@ -48,7 +48,7 @@ func startDebuggee(t *testing.T) *debuggee {
 	return d
 }
 
-// named is the value with another name for the plugin.
+// named returns the value with another name for the plugin.
 func (d *debuggee) named(t *testing.T, name string) string {
 	t.Helper()
 	var all map[string]plugin.Attachment

@@ -101,7 +101,7 @@ func (h *Host) checkBaselines(ctx context.Context, baselines []baselineFile, own
 	return errors.Join(failed...)
 }
 
-// baselines are the files that Serve and Sync would compare the upload with.
+// baselines returns the files that Serve and Sync would compare the upload with.
 func (h *Host) baselines(upload *config.Upload, outputDir string) []baselineFile {
 	baselines := []baselineFile{baselineIn(outputDir, upload)}
 	if dir, err := h.stateDir(); err == nil && filepath.Clean(dir) != filepath.Clean(outputDir) {

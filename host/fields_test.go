@@ -17,7 +17,7 @@ import (
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// fieldsOf are the names of a structure's fields.
+// fieldsOf returns the names of a structure's fields.
 func fieldsOf[T any]() (names []string) {
 	for field := range reflect.TypeFor[T]().Fields() {
 		names = append(names, field.Name)
@@ -59,7 +59,7 @@ func (s trial) start(t *testing.T) preparedTrial {
 	)}
 }
 
-// oneShot is what came of it, in words that can be compared.
+// oneShot returns what came of it, in words that can be compared.
 func (s trial) oneShot(t *testing.T) string {
 	t.Helper()
 	f, dir := s.start(t), t.TempDir()
@@ -74,7 +74,7 @@ func (s trial) oneShot(t *testing.T) string {
 	return fmt.Sprint(namesIn(t, dir)[0], results[0].Upload, results[0].Plugins, results[0].Accounts, len(results[0].Stale), err == nil)
 }
 
-// serve is the same of a service.
+// serve returns the same of a service.
 func (s trial) serve(t *testing.T) string {
 	t.Helper()
 	f, state := s.start(t), t.TempDir()
@@ -142,7 +142,7 @@ func TestUploadCarriesEveryField(t *testing.T) {
 	}
 }
 
-// TestGuardCarriesEveryField: the same for the deletion guard of a plugin's entry, which
+// TestGuardCarriesEveryField: the same for the change guard of a plugin's entry, which
 // the syncs use; the other fields of an entry are those of the fleet.
 func TestGuardCarriesEveryField(t *testing.T) {
 	t.Parallel()

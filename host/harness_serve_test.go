@@ -62,7 +62,7 @@ func newLeash(t *testing.T) *leash {
 	return l
 }
 
-// on is an entry of a configuration whose plugin is on the leash.
+// on returns an entry of a configuration whose plugin is on the leash.
 func (l *leash) on(entry string) string {
 	return strings.Replace(entry, "path: "+self, "command: ["+self+", "+leashArgument+", "+l.address+"]", 1)
 }
@@ -88,7 +88,7 @@ func (l *leash) cut() {
 	require.NoError(l.t, l.process().Close())
 }
 
-// leashed is the address of this process's leash; "" if it is on none.
+// leashed returns the address of this process's leash; "" if it is on none.
 func leashed() string {
 	if len(os.Args) != 3 || os.Args[1] != leashArgument {
 		return ""
@@ -180,7 +180,7 @@ func (p *pair) sync(t *testing.T) c1.Outcome {
 	return p.finished(t, p.fullSync(t, "workforce"))
 }
 
-// seeded are the accounts that both apps have.
+// seeded returns the accounts that both apps have.
 func (p *pair) seeded() []account {
 	return sorted(append(p.fullstory.seeded("fullstory"), p.design.seeded("design-tool")...))
 }
@@ -229,7 +229,7 @@ func (s *hostService) get(path string) (code int, body string) {
 	return response.StatusCode, string(text)
 }
 
-// metrics are the service's metrics.
+// metrics returns the service's metrics.
 func (s *hostService) metrics() string {
 	s.t.Helper()
 	code, body := s.get("/metrics")
@@ -237,7 +237,7 @@ func (s *hostService) metrics() string {
 	return body
 }
 
-// status is the service's status in its form for programs.
+// status returns the service's status in its form for programs.
 func (s *hostService) status() status.Snapshot {
 	s.t.Helper()
 	code, body := s.get("/status.json")
@@ -250,7 +250,7 @@ func (s *hostService) status() status.Snapshot {
 // logLine is a line of the log.
 type logLine = map[string]any
 
-// lines are the lines of the log that have these fields, where each may have one of
+// lines returns the lines of the log that have these fields, where each may have one of
 // several values.
 func (s *hostService) lines(want map[string][]string) []logLine {
 	s.t.Helper()
@@ -270,7 +270,7 @@ func (s *hostService) lines(want map[string][]string) []logLine {
 	return found
 }
 
-// allRows are the resources, entitlements and grants of a sync file, in full, sorted.
+// allRows returns the resources, entitlements and grants of a sync file, in full, sorted.
 func allRows(t *testing.T, path string) []string {
 	t.Helper()
 	ctx := t.Context()

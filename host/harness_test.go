@@ -58,7 +58,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// runPlugin is the SCIM plugin.
+// runPlugin runs the SCIM plugin.
 func runPlugin() {
 	if address := leashed(); address != "" {
 		wear(address)
@@ -203,7 +203,7 @@ func (a *app) keepOnly(t *testing.T, n int) {
 	}
 }
 
-// entry is the app's plugin in a configuration, with more lines of its entry, which are
+// entry returns the app's plugin in a configuration, with more lines of its entry, which are
 // indented by four spaces.
 func (a *app) entry(name string, more ...string) string {
 	var text strings.Builder
@@ -228,7 +228,7 @@ func configuration(t *testing.T, entries []string, uploads ...string) string {
 // account is an account in a sync file, as far as a test compares it with its app.
 type account struct{ app, resourceType, id, login, email, status string }
 
-// accountsIn are the accounts of a sync file, sorted by type and id.
+// accountsIn returns the accounts of a sync file, sorted by type and id.
 func accountsIn(t *testing.T, path string) []account {
 	t.Helper()
 	var all []account
@@ -246,7 +246,7 @@ func sorted(accounts []account) []account {
 	return accounts
 }
 
-// seeded are the accounts that the app has, as the plugin of that name reads them.
+// seeded returns the accounts that the app has, as the plugin of that name reads them.
 func (a *app) seeded(instance string) []account {
 	var want []account
 	for _, one := range a.server.Accounts() {
@@ -306,7 +306,7 @@ func (s *transcript) wait(ctx context.Context, text string, times int) bool {
 	}
 }
 
-// logged is a context whose log, in JSON as that of the program, is in the transcript.
+// logged returns a context whose log, in JSON as that of the program, is in the transcript.
 func logged(ctx context.Context) (context.Context, *transcript) {
 	log := &transcript{changed: make(chan struct{})}
 	encoder := zap.NewProductionEncoderConfig()
@@ -342,7 +342,7 @@ func startC1(t *testing.T, options c1.Options) tenant {
 	return tenant{server}
 }
 
-// credentials are the lines of an upload that is a client of C1 by that name.
+// credentials returns the lines of an upload that is a client of C1 by that name.
 func (c tenant) credentials(t *testing.T, name string) string {
 	t.Helper()
 	client, err := c.AddClient(name)
@@ -470,7 +470,7 @@ func requireOnly(t *testing.T, dir string, names ...string) {
 	require.Equal(t, names, got)
 }
 
-// asOf is when the record of a baseline has the plugin's app read completely, newest
+// asOf returns when the record of a baseline has the plugin's app read completely, newest
 // sync first.
 func asOf(t *testing.T, path, instance string) string {
 	t.Helper()

@@ -310,7 +310,7 @@ func (h *Host) fleetOptions() fleet.Options {
 	return fleet.Options{Version: h.options.Version, Finder: h.finder, LogLevel: h.options.LogLevel, Telemetry: h.options.Telemetry}
 }
 
-// needed are the plugins of these uploads, each once, in the order of the file.
+// needed returns the plugins of these uploads, each once, in the order of the file.
 func (h *Host) needed(uploads []*config.Upload) []*fleet.Plugin {
 	return slices.DeleteFunc(slices.Clone(h.plugins), func(p *fleet.Plugin) bool {
 		return !slices.ContainsFunc(uploads, func(upload *config.Upload) bool { return slices.Contains(upload.Plugins, p.Plugin) })
@@ -337,7 +337,7 @@ func (h *Host) Close(ctx context.Context) {
 	}
 }
 
-// namesOf are the plugins of an upload, by name.
+// namesOf returns the plugins of an upload, by name.
 func namesOf(upload *config.Upload) []string {
 	names := make([]string, 0, len(upload.Plugins))
 	for _, entry := range upload.Plugins {
@@ -346,7 +346,7 @@ func namesOf(upload *config.Upload) []string {
 	return names
 }
 
-// acceptCommand is the command that locks what is there.
+// acceptCommand returns the command that locks what is there.
 func acceptCommand(configFile string) string {
 	if configFile == DefaultConfigFile {
 		return "baton-host lock"

@@ -82,7 +82,7 @@ func (h *Host) Lock(ctx context.Context, check bool) ([]LockedPlugin, error) {
 	return looked, err
 }
 
-// look is what a plugin is now, with what is locked of other platforms. To check
+// look returns what a plugin is now, with what is locked of other platforms. To check
 // starts nothing: what has the locked sums has the locked version.
 func (h *Host) look(ctx context.Context, one *config.Plugin, locked lock.Plugin, check bool) (lock.Plugin, error) {
 	path := one.Path
@@ -140,7 +140,7 @@ func changed(before, now lock.Plugin, known bool) string {
 	}
 }
 
-// named are sums by the names that the lock file has for files: relative to the
+// named returns sums by the names that the lock file has for files: relative to the
 // configuration where they are below it.
 func named(configFile string, files map[string]string) map[string]string {
 	names := map[string]string{}

@@ -33,7 +33,7 @@ func (h *Host) Describe(ctx context.Context) (manifest *pluginv1.Manifest, binar
 	return manifest, spec.Path, err
 }
 
-// single is what is started for the plugin.
+// single returns what is started for the plugin.
 func (h *Host) single(ctx context.Context) (supervise.Spec, error) {
 	if err := h.requireSingle(); err != nil {
 		return supervise.Spec{}, err

@@ -146,7 +146,7 @@ func (h *Host) serveEach(ctx context.Context, running *fleet.Fleet, board *statu
 	return fmt.Errorf("no upload can be served any more:\n%w", errors.Join(ended...))
 }
 
-// board is a board for the host's uploads.
+// board returns a board for the host's uploads.
 func (h *Host) board() *status.Board {
 	options := status.Options{Version: h.options.Version, SDKVersion: plugin.SDKVersion(), HostID: service.HostID()}
 	for _, upload := range h.uploads {

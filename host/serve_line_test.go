@@ -13,7 +13,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/c1"
 )
 
-// lineOf is the one line of a sync that is neither a warning nor for debugging.
+// lineOf returns the one line of a sync that is neither a warning nor for debugging.
 func (s *hostService) lineOf(task string) logLine {
 	s.t.Helper()
 	s.says(`"task":"` + task + `","type":"sync_full","outcome":"`)
@@ -22,7 +22,7 @@ func (s *hostService) lineOf(task string) logLine {
 	return lines[0]
 }
 
-// partOf is what a line has of one plugin.
+// partOf returns what a line has of one plugin.
 func partOf(t *testing.T, line logLine, plugin string) logLine {
 	t.Helper()
 	parts, ok := line["plugins"].(logLine)

@@ -15,7 +15,7 @@ import (
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// withGroups is a service with one upload of Fullstory and an app with groups.
+// withGroups returns a service with one upload of Fullstory and an app with groups.
 func withGroups(t *testing.T, more ...string) *pair {
 	t.Helper()
 	return newPairOf(t, c1.Options{}, scimsandbox.Options{App: "design-tool", Seed: 2, Accounts: 25, Groups: 6, PageCap: 10}, more...)

@@ -101,7 +101,7 @@ func (h *Host) Sync(ctx context.Context, options SyncOptions) ([]*SyncResult, er
 	return resultsOf(syncs), failed
 }
 
-// resultsOf are the results of all uploads, in their order, unless none was tried.
+// resultsOf returns the results of all uploads, in their order, unless none was tried.
 func resultsOf(syncs []*uploadSync) []*SyncResult {
 	var results []*SyncResult
 	tried := false

@@ -62,7 +62,7 @@ func run(ctx context.Context, args []string) error {
 	return runExplorer(ctx, os.Stdout, args[1], port, browse)
 }
 
-// printable is an error as a person reads it.
+// printable returns an error as a person reads it.
 func printable(err error) string {
 	return errtext.Lines(aggregate.Plain(err.Error()))
 }

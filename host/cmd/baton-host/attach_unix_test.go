@@ -97,7 +97,7 @@ func TestAttach_ServesOneAppToo(t *testing.T) {
 	require.NoError(t, d.cmd.Wait())
 }
 
-// socketIn is the socket of the only plugin that has its own in the directory.
+// socketIn returns the socket of the only plugin that has its own in the directory.
 func socketIn(t *testing.T, dir string) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(dir, "*", "plugin*"))

@@ -113,7 +113,7 @@ func byHand(method call.Method) error {
 	return nil
 }
 
-// requestText is a request as it was given, or what comes on standard input.
+// requestText returns a request as it was given, or what comes on standard input.
 func requestText(ctx context.Context, stdin io.Reader, given string) ([]byte, error) {
 	if given != "-" {
 		return []byte(given), nil

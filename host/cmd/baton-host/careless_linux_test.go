@@ -28,7 +28,7 @@ var carelessSecrets = map[string]string{
 	"key":    "-----BEGIN KEY-----\nc4n4ryAAkey0line1aa77e1b903d5f\nc4n4ryBBkey0line2bb8f02d61c94e\n-----END KEY-----",
 }
 
-// carelessTraces are what may not be seen of them: the lines of the key by
+// carelessTraces returns what may not be seen of them: the lines of the key by
 // themselves, the header's value without its name.
 func carelessTraces() []string {
 	lines := strings.Split(carelessSecrets["key"], "\n")
@@ -69,7 +69,7 @@ func (c careless) command(ctx context.Context, t *testing.T, args ...string) *ex
 	return cmd
 }
 
-// search is the first trace of a secret in each of these places.
+// search returns the first trace of a secret in each of these places.
 func search(places map[string][]byte) map[string]string {
 	found := map[string]string{}
 	for where, what := range places {
@@ -82,7 +82,7 @@ func search(places map[string][]byte) map[string]string {
 	return found
 }
 
-// places are the files of a directory and their names.
+// places returns the files of a directory and their names.
 func places(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	found := map[string][]byte{}
@@ -100,7 +100,7 @@ func places(t *testing.T, dir string) map[string][]byte {
 	return found
 }
 
-// ofProcess are what everybody with the same user may read of a process.
+// ofProcess returns what everybody with the same user may read of a process.
 func ofProcess(t *testing.T, pid int) map[string][]byte {
 	t.Helper()
 	found := map[string][]byte{}

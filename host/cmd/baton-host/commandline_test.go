@@ -16,7 +16,7 @@ import (
 	"github.com/batonhost/baton-host/plugin"
 )
 
-// offered is what a shell offers to complete the last of the words with, with the
+// offered returns what a shell offers to complete the last of the words with, with the
 // directive of what else it may offer.
 func offered(t *testing.T, dir string, words ...string) (names []string, directive string) {
 	t.Helper()
@@ -34,7 +34,7 @@ func offered(t *testing.T, dir string, words ...string) (names []string, directi
 	return names, lines[len(lines)-1]
 }
 
-// commands are all commands of the binary, with those below others.
+// commands returns all commands of the binary, with those below others.
 func commands(t *testing.T) [][]string {
 	t.Helper()
 	var all [][]string

@@ -120,7 +120,7 @@ func methods(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, co
 	return withoutRepeats(offered), cobra.ShellCompDirectiveNoFileComp
 }
 
-// completedConfig is the configuration that the command line so far is about, or
+// completedConfig returns the configuration that the command line so far is about, or
 // nil where there is none that can be read.
 func completedConfig(cmd *cobra.Command) *config.Config {
 	path := host.DefaultConfigFile

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// dumping is a command that may leave a core of any size, in its directory.
+// dumping returns a command that may leave a core of any size, in its directory.
 func dumping(cmd *exec.Cmd) *exec.Cmd {
 	quoted := []string{}
 	for _, arg := range append([]string{cmd.Path}, cmd.Args[1:]...) {

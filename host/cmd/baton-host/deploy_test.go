@@ -157,7 +157,7 @@ func TestManifests_HaveAPodThatSyncs(t *testing.T) {
 	require.Equal(t, os.FileMode(0o700), info.Mode().Perm(), "for no other user, also of those who may look into the volume")
 }
 
-// probed is what a probe of the kubelet is answered.
+// probed returns what a probe of the kubelet is answered.
 func probed(t *testing.T, host *service, path string) int {
 	t.Helper()
 	host.says(`"msg":"listening"`)

@@ -13,7 +13,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// twoSyncs are sync files of an app before and after somebody was hired, left, was
+// twoSyncs returns sync files of an app before and after somebody was hired, left, was
 // disabled, got another address, and came into a group.
 func twoSyncs(t *testing.T) (before, after string) {
 	t.Helper()

@@ -49,7 +49,7 @@ func startDirectory(t *testing.T, before func(http.ResponseWriter, *http.Request
 	return d
 }
 
-// asked is how often a URL was asked for.
+// asked returns how often a URL was asked for.
 func (d *directory) asked(url string) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -99,7 +99,7 @@ func isMember(user int, group string) bool {
 	return err == nil && user%(number+1) == 0
 }
 
-// accounts are what a sync file of the plugin "directory" must hold.
+// accounts returns what a sync file of the plugin "directory" must hold.
 func (d *directory) accounts() []shownAccount {
 	var accounts []shownAccount
 	for i := range directoryUsers {

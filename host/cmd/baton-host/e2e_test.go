@@ -123,7 +123,7 @@ func writeConfig(t *testing.T, text string) string {
 	return path
 }
 
-// twoApps is the usual configuration: Fullstory and another SCIM app.
+// twoApps returns the usual configuration: Fullstory and another SCIM app.
 func twoApps(t *testing.T, fullstory, design app) (path string, env []string) {
 	t.Helper()
 	path = writeConfig(t, `

@@ -18,7 +18,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// syncedFile is the sync file of an app.
+// syncedFile returns the sync file of an app.
 func syncedFile(t *testing.T, options scim.Options) (path string, app app) {
 	t.Helper()
 	app = startApp(t, options)

@@ -17,7 +17,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// errorsOf are the lines at level error.
+// errorsOf returns the lines at level error.
 func errorsOf(t *testing.T, stderr string) []logEntry {
 	t.Helper()
 	var found []logEntry

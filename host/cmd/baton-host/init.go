@@ -116,7 +116,7 @@ func (o *initOptions) readSet() error {
 	return nil
 }
 
-// plan is what to write. Without a dialogue it is what the flags have.
+// plan returns what to write. Without a dialogue it is what the flags have.
 func (o *initOptions) plan(ctx context.Context, dialogue *dialogue) (*wizard.Plan, error) {
 	finder := supervise.NewFinder(o.root.pluginDirs)
 	if o.request.App == "" {
@@ -152,7 +152,7 @@ func (o *initOptions) plan(ctx context.Context, dialogue *dialogue) (*wizard.Pla
 	return wizard.Ask(dialogue, o.request)
 }
 
-// pluginDir is where the plugin is, if the host finds it there only because of
+// pluginDir returns where the plugin is, if the host finds it there only because of
 // --plugin-dir: as it was given there, since a relative path stays one.
 func (o *initOptions) pluginDir(path string) (string, error) {
 	if found, err := supervise.NewFinder(nil).Find(o.request.App); err == nil && sameFile(found, path) {

@@ -137,7 +137,7 @@ func (k *killedApp) check(ahead int) string {
 	return ""
 }
 
-// repeated is how many pages were asked for more than once. Behind the last
+// repeated returns how many pages were asked for more than once. Behind the last
 // account the reader makes sure that there is none.
 func repeated(starts []int) int {
 	seen, again := map[int]bool{}, 0
@@ -310,7 +310,7 @@ uploads:
 	return problems
 }
 
-// glimpse is what others may read of a host and a plugin at this moment: of the
+// glimpse returns what others may read of a host and a plugin at this moment: of the
 // processes, and in the files of these directories. What goes meanwhile is left out.
 func glimpse(host, plugin int, dirs ...string) map[string][]byte {
 	seen := map[string][]byte{}

@@ -50,7 +50,7 @@ What is there already is never written over.`,
 // between two of them.
 var released = regexp.MustCompile(`^v\d+\.\d+\.\d+(-(alpha|beta|rc)[.\d]*)?$`)
 
-// release is the version of this host's module, or "" for a development build.
+// release returns the version of this host's module, or "" for a development build.
 func release() string {
 	if released.MatchString(version) {
 		return version

@@ -15,7 +15,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// payroll is an app with the small API that a new connector reads.
+// payroll returns an app with the small API that a new connector reads.
 func payroll(t *testing.T, token string) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

@@ -26,7 +26,7 @@ func unprivileged(cmd *exec.Cmd) *exec.Cmd {
 	return cmd
 }
 
-// ground is a directory with the binaries that every user can enter and none can
+// ground returns a directory with the binaries that every user can enter and none can
 // write to, but for one directory in it for each purpose.
 func ground(t *testing.T, writable ...string) string {
 	t.Helper()
@@ -48,7 +48,7 @@ func ground(t *testing.T, writable ...string) string {
 	return dir
 }
 
-// at is a command of those binaries, started where nothing can be written.
+// at returns a command of those binaries, started where nothing can be written.
 func at(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := command(t.Context(), t, append(env, "TMPDIR="+filepath.Join(dir, "tmp")), "baton-host", args...)

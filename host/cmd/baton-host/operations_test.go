@@ -27,7 +27,7 @@ type texts struct {
 
 var differs = regexp.MustCompile(`%[-+# 0]*(\[\d+\])?[0-9.]*[a-zA-Z]|\{\w+\}`)
 
-// textOf is the text of an expression that is one, also of several put together.
+// textOf returns the text of an expression that is one, also of several put together.
 func textOf(expression ast.Expr) string {
 	switch e := expression.(type) {
 	case *ast.BasicLit:
@@ -113,7 +113,7 @@ func (s *texts) has(sentence string) bool {
 	})
 }
 
-// section is a part of a document, from its heading to the next one of its level.
+// section returns a part of a document, from its heading to the next one of its level.
 func section(t *testing.T, text, title string) string {
 	t.Helper()
 	_, rest, ok := strings.Cut(text, "\n## "+title+"\n")
@@ -124,7 +124,7 @@ func section(t *testing.T, text, title string) string {
 
 var quoted = regexp.MustCompile("`([^`]+)`")
 
-// firstCells are what is quoted in the first column of the tables.
+// firstCells returns what is quoted in the first column of the tables.
 func firstCells(text string) []string {
 	var found []string
 	for line := range strings.Lines(text) {

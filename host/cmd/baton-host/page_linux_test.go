@@ -151,7 +151,7 @@ func (b *tab) photograph(name string, l look) {
 	require.NoError(b.t, os.WriteFile(filepath.Join(*screenshots, name), packed.Bytes(), 0o644)) //nolint:gosec // It is for everybody to see.
 }
 
-// withFewColours is a picture in its most frequent colours, which is a third as
+// withFewColours returns a picture in its most frequent colours, which is a third as
 // large as a file and looks the same.
 func withFewColours(picture image.Image) image.Image {
 	times := map[color.Color]int{}

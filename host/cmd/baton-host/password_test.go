@@ -16,7 +16,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/canary"
 )
 
-// encryptedFor is a password as C1 sends it: encrypted for a client secret.
+// encryptedFor returns a password as C1 sends it: encrypted for a client secret.
 func encryptedFor(t *testing.T, secret, password string) *v2.EncryptedData {
 	t.Helper()
 	key, err := crypto.ParseClientSecret([]byte(secret), true)

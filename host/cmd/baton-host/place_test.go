@@ -37,7 +37,7 @@ func startWatchedApp(t *testing.T, options scim.Options, inTheMiddle func()) app
 	return app{url: listener.URL + "/scim/v2", token: options.Token, server: server}
 }
 
-// temporaryDir is a directory for TMPDIR that is short enough for sockets.
+// temporaryDir returns a directory for TMPDIR that is short enough for sockets.
 func temporaryDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "s")

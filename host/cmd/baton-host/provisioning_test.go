@@ -51,7 +51,7 @@ func (l *ledgers) do(t *testing.T, task *v1.Task) c1.Outcome {
 	return l.finished(t, id)
 }
 
-// did is what a plugin was asked to change.
+// did returns what a plugin was asked to change.
 func (l *ledgers) did(t *testing.T, instance string) []string {
 	t.Helper()
 	text, err := os.ReadFile(l.paths[instance])

@@ -158,7 +158,7 @@ func (o *rootOptions) writesJSON(cmd *cobra.Command) bool {
 	return false
 }
 
-// formatIn is the log format that a command line asks for, also behind a flag that it
+// formatIn returns the log format that a command line asks for, also behind a flag that it
 // does not have.
 func formatIn(args []string) string {
 	for i, arg := range args {
@@ -175,7 +175,7 @@ func formatIn(args []string) string {
 	return ""
 }
 
-// level is the log level that was asked for. BATON_LOG_LEVEL is the SDK's.
+// level returns the log level that was asked for. BATON_LOG_LEVEL is the SDK's.
 func (o *rootOptions) level() string {
 	return cmp.Or(o.logLevel, os.Getenv("BATON_LOG_LEVEL"), o.usualLevel)
 }

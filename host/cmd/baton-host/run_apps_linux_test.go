@@ -56,7 +56,7 @@ func (p *pair) seeded() []shownAccount {
 	return append(seeded(p.fullstory.app, "fullstory", "fullstory.user"), seeded(p.design.app, "design-tool", "design-tool.user")...)
 }
 
-// pidOf is the process of a plugin, from the service's children.
+// pidOf returns the process of a plugin, from the service's children.
 func pidOf(t *testing.T, host *service, binary string) int {
 	t.Helper()
 	pid := childCalled(host.cmd.Process.Pid, binary)

@@ -223,7 +223,7 @@ type logEntry struct {
 	Level, Msg, Error, Command string
 }
 
-// logOf are the lines on standard error, all of which must be JSON.
+// logOf returns the lines on standard error, all of which must be JSON.
 func logOf(t *testing.T, stderr string) []logEntry {
 	t.Helper()
 	var lines []logEntry
@@ -235,7 +235,7 @@ func logOf(t *testing.T, stderr string) []logEntry {
 	return lines
 }
 
-// lastError is the error in the last line of a log in JSON, with which the command
+// lastError returns the error in the last line of a log in JSON, with which the command
 // ended.
 func lastError(t *testing.T, stderr string) string {
 	t.Helper()
@@ -271,7 +271,7 @@ func metricsOf(t *testing.T, host *service) string {
 	return body
 }
 
-// url is where the service listens, as it logs.
+// url returns where the service listens, as it logs.
 func (s *service) url() string {
 	s.t.Helper()
 	s.says(`"msg":"listening"`)
@@ -293,7 +293,7 @@ func (s *service) serves(path string) (code int, body string) {
 	return response.StatusCode, string(text)
 }
 
-// companies is two uploads over three plugins, one of which both uploads have.
+// companies returns two uploads over three plugins, one of which both uploads have.
 func companies(t *testing.T, tenant *tenant, fullstory, design, wiki app) (config string, env []string) {
 	t.Helper()
 	workforce, contractors := tenant.client(t, "workforce"), tenant.client(t, "contractors")

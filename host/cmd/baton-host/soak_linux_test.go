@@ -314,7 +314,7 @@ func goroutinesOf(t *testing.T, host *service) int {
 
 var digits = regexp.MustCompile(`\d+`)
 
-// openFiles are the service's open files, by what they are.
+// openFiles returns the service's open files, by what they are.
 func openFiles(t *testing.T, host *service) map[string]int {
 	t.Helper()
 	dir := "/proc/" + strconv.Itoa(host.cmd.Process.Pid) + "/fd"

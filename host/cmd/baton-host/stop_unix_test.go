@@ -63,7 +63,7 @@ func (s *hangingSync) end(t *testing.T) {
 	}
 }
 
-// workIn are the directories that a sync works in.
+// workIn returns the directories that a sync works in.
 func workIn(t *testing.T, out, temporary string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(out, ".baton-host-sync-*"))

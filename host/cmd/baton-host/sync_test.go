@@ -15,7 +15,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// seeded is what the service was seeded with, as `accounts` should show it.
+// seeded returns what the service was seeded with, as `accounts` should show it.
 func seeded(app app, instance, resourceType string) []shownAccount {
 	var want []shownAccount
 	for _, account := range app.server.Accounts() {
@@ -35,7 +35,7 @@ func seeded(app app, instance, resourceType string) []shownAccount {
 	return want
 }
 
-// firstOf is the primary e-mail; an account without one has its user name for
+// firstOf returns the primary e-mail; an account without one has its user name for
 // an e-mail if that is an address.
 func firstOf(emails []string, userName string) string {
 	if len(emails) > 0 {
@@ -152,7 +152,7 @@ func TestStandAlone_WritesTheSameAccountsWithPlainIDs(t *testing.T) {
 	require.Empty(t, cmp.Diff(sorted(seeded(fullstory, "fullstory", "fullstory.user")), sorted(withoutNames(accountsIn(t, hosted)))))
 }
 
-// rowsOf is what the SDK's own tool shows of a file, row by row and sorted: the
+// rowsOf returns what the SDK's own tool shows of a file, row by row and sorted: the
 // order is the storage engine's affair.
 func rowsOf(t *testing.T, path string) []string {
 	t.Helper()

@@ -15,7 +15,7 @@ import (
 // logLine is a line of the log, as JSON has it.
 type logLine = map[string]any
 
-// linesWith are the lines of a log that have these fields, where each may have one
+// linesWith returns the lines of a log that have these fields, where each may have one
 // of several values.
 func linesWith(t *testing.T, log string, want map[string][]string) []logLine {
 	t.Helper()
@@ -38,7 +38,7 @@ func linesWith(t *testing.T, log string, want map[string][]string) []logLine {
 	return found
 }
 
-// part is what a line has about one plugin.
+// part returns what a line has about one plugin.
 func part(t *testing.T, line logLine, plugin string) logLine {
 	t.Helper()
 	parts, ok := line["plugins"].(logLine)

@@ -38,5 +38,5 @@ func writeTable(w io.Writer, header []string, rows [][]string) error {
 	return nil
 }
 
-// printable is a text of others as it may be printed.
+// printable returns a text of others as it may be printed.
 func printable(text string) string { return errtext.Printable(text, "") }

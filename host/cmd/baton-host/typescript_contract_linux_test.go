@@ -192,7 +192,7 @@ func TestTypeScriptPluginStopsOnceRunningCallsHaveReturned(t *testing.T) {
 	}
 }
 
-// hostCertificate is a certificate such as a host gives to its plugins.
+// hostCertificate returns a certificate such as a host gives to its plugins.
 func hostCertificate(t *testing.T) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)

@@ -45,7 +45,7 @@ uploads:
 `, typeScriptMain(t), d.url))
 }
 
-// grantsIn are the grants in a sync file, as "entitlement: type/principal".
+// grantsIn returns the grants in a sync file, as "entitlement: type/principal".
 func grantsIn(t *testing.T, file string) map[string]bool {
 	t.Helper()
 	var grants struct {

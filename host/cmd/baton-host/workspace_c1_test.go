@@ -94,7 +94,7 @@ func structOf(t *testing.T, values map[string]any) *structpb.Struct {
 	return made
 }
 
-// opened is what was encrypted for a key.
+// opened returns what was encrypted for a key.
 func opened(t *testing.T, key *jose.JSONWebKey, data []*v2.EncryptedData) string {
 	t.Helper()
 	require.Len(t, data, 1)

@@ -68,12 +68,12 @@ func startWorkspace(t *testing.T, wrap func(http.Handler) http.Handler) place {
 
 func asItIs(handler http.Handler) http.Handler { return handler }
 
-// settings are what the connector is configured with, the same for every way.
+// settings returns what the connector is configured with, the same for every way.
 func (p place) settings() map[string]string {
 	return map[string]string{"workspace-url": p.url, "workspace-token": p.token, "page-size": "7", "skip-groups": "empty", "ticketing": "true"}
 }
 
-// env is the settings as the SDK's command line takes them.
+// env returns the settings as the SDK's command line takes them.
 func (p place) env() []string {
 	var env []string
 	for name, value := range p.settings() {
@@ -82,7 +82,7 @@ func (p place) env() []string {
 	return env
 }
 
-// config is a host's configuration with the connector in one of the ways.
+// config returns a host's configuration with the connector in one of the ways.
 func (p place) config(t *testing.T, way, more string) string {
 	t.Helper()
 	return writeConfig(t, fmt.Sprintf(`
@@ -98,7 +98,7 @@ uploads:
 `, filepath.Join(bin, way, "baton-workspace"), p.url, more))
 }
 
-// syncAlone is a sync by the SDK's own command line.
+// syncAlone returns the file of a sync by the SDK's own command line.
 func (p place) syncAlone(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "sync.c1z")
@@ -108,7 +108,7 @@ func (p place) syncAlone(t *testing.T) string {
 	return file
 }
 
-// syncHosted is a sync by the host.
+// syncHosted returns the file of a sync by the host.
 func (p place) syncHosted(t *testing.T, way string) string {
 	t.Helper()
 	out := t.TempDir()
@@ -169,7 +169,7 @@ func collect[R proto.Message](t *testing.T, key func(R) string, list func(token 
 	return all
 }
 
-// granted is who should have what, with all that groups pass on.
+// granted returns who should have what, with all that groups pass on.
 func granted(state workspace.State) []string {
 	var users func(members []workspace.Member) []string
 	ids := map[string]string{}

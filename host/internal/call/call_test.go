@@ -69,7 +69,7 @@ func serve(t *testing.T) *grpc.ClientConn {
 	return conn
 }
 
-// answers are what a method answers, each as one line of JSON.
+// answers returns what a method answers, each as one line of JSON.
 func answers(t *testing.T, name, text string) (lines, unknown []string, err error) {
 	t.Helper()
 	method, err := call.Find(name)

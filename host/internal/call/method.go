@@ -107,7 +107,7 @@ func Find(name string) (Method, error) {
 	return Method{}, fmt.Errorf("a plugin has no method %q; leave it out to see the methods there are", name)
 }
 
-// resembling are the methods that a name may have been meant for.
+// resembling returns the methods that a name may have been meant for.
 func resembling(name string) []Method {
 	service, own, ok := strings.Cut(strings.TrimPrefix(name, "/"), "/")
 	if !ok {

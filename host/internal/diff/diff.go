@@ -180,7 +180,7 @@ func (c *comparison) count(account syncfile.Account) *Count {
 	return count
 }
 
-// changes are what is different about an account itself. When somebody last signed
+// changes returns what is different about an account itself. When somebody last signed
 // in is not among it: that changes every day and means nothing for access.
 func changes(before, after syncfile.Account) []Field {
 	var fields []Field
@@ -208,7 +208,7 @@ func changes(before, after syncfile.Account) []Field {
 	return fields
 }
 
-// profileChanges are what is different between two profiles: texts as they are,
+// profileChanges returns what is different between two profiles: texts as they are,
 // everything else as JSON.
 func profileChanges(before, after string) []Field {
 	var old, now map[string]any

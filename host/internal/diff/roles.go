@@ -83,7 +83,7 @@ func (r *roles) number(one role) uint32 {
 	return number
 }
 
-// changes are the roles that an account was granted and those that were revoked.
+// changes returns the roles that an account was granted and those that were revoked.
 func (r *roles) changes(ctx context.Context, c *comparison, account string) []Field {
 	if !r.compared || slices.Equal(r.before[account], r.after[account]) {
 		return nil
@@ -103,7 +103,7 @@ func (r *roles) changes(ctx context.Context, c *comparison, account string) []Fi
 	return fields
 }
 
-// name is what people call a role: "group Admins: member".
+// name returns what people call a role: "group Admins: member".
 func (r *roles) name(ctx context.Context, file *syncfile.File, which string, one role) string {
 	known := which + "\x00" + key(one.resourceType, one.resource)
 	name, ok := r.names[known]

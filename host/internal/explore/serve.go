@@ -53,7 +53,7 @@ func Listen(ctx context.Context, store c1zstore.Store, port int) (*Server, error
 	return s, nil
 }
 
-// Address is where a browser finds it. The key in it opens the explorer once, for the
+// Address returns where a browser finds it. The key in it opens the explorer once, for the
 // browser that comes first.
 func (s *Server) Address() string {
 	return fmt.Sprintf("http://%s/?key=%s", s.listener.Addr(), s.entry)
@@ -76,7 +76,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	return err
 }
 
-// api is what the explorer's pages ask for, by the SDK's own handlers. The SDK serves
+// api returns what the explorer's pages ask for, by the SDK's own handlers. The SDK serves
 // them itself too, but to everyone who finds the port.
 func api(data *explorer.Controller) http.Handler {
 	router := gin.New()

@@ -75,7 +75,7 @@ func withHint(fields []zapcore.Field) []zapcore.Field {
 	return fields
 }
 
-// boundedField is a field that is no longer than a log line should have it. An error
+// boundedField returns a field that is no longer than a log line should have it. An error
 // is its text, also where it has more to print, such as a stack or its causes.
 func boundedField(field zapcore.Field) zapcore.Field {
 	switch field.Type {
@@ -99,7 +99,7 @@ func boundedField(field zapcore.Field) zapcore.Field {
 	return field
 }
 
-// textOf is the text of a field that makes one. Zap does it, as it overcomes those
+// textOf returns the text of a field that makes one. Zap does it, as it overcomes those
 // that panic.
 func textOf(field zapcore.Field) (text string, ok bool) {
 	into := zapcore.NewMapObjectEncoder()
@@ -159,7 +159,7 @@ func cutTexts(value any, depth int) any {
 	return value
 }
 
-// cut is a text of so many bytes at most, the mark that it was cut among them.
+// cut returns a text of so many bytes at most, the mark that it was cut among them.
 func cut(text string, limit int) string {
 	if len(text) <= limit {
 		return text

@@ -256,7 +256,7 @@ func TestQuiet_RestsOnAnSDKThatReturnsTheErrorsThatItLogs(t *testing.T) {
 	require.Empty(t, found, "the SDK logs them and goes on")
 }
 
-// loggedError is the message of a statement that logs an error.
+// loggedError returns the message of a statement that logs an error.
 func loggedError(statement ast.Stmt) (message string, ok bool) {
 	expression, ok := statement.(*ast.ExprStmt)
 	if !ok {

@@ -35,7 +35,7 @@ func New(to *Writer, format string, level zapcore.Level) *zap.Logger {
 	return zap.New(zapcore.NewCore(encoder, to, level), zap.AddCaller(), zap.ErrorOutput(to))
 }
 
-// lostLine is the line that reports lost ones. It is written at every level of the log:
+// lostLine returns the line that reports lost ones. It is written at every level of the log:
 // a log with gaps must show them.
 func lostLine(encoder zapcore.Encoder, lines int) []byte {
 	entry := zapcore.Entry{Level: zapcore.WarnLevel, Time: time.Now(), Message: lostLines}

@@ -46,7 +46,7 @@ func placeFor(dir string) (place, error) {
 	return place{target: target, there: true, beside: target}, nil
 }
 
-// placeBeside is a place that does not exist yet.
+// placeBeside returns a place that does not exist yet.
 func placeBeside(dir, target string) (place, error) {
 	if _, err := os.Lstat(target); err == nil {
 		return place{}, fmt.Errorf("%s is a link that leads nowhere; choose another directory with --dir", dir)

@@ -92,7 +92,7 @@ func (r Request) withHost() (Request, error) {
 
 func (r Request) binary() string { return "baton-" + r.App }
 
-// displayName is the app's name as people may write it, for the author to correct.
+// displayName returns the app's name as people may write it, for the author to correct.
 func (r Request) displayName() string {
 	words := strings.Split(r.App, "-")
 	for i, word := range words {

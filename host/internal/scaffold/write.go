@@ -72,7 +72,7 @@ func write(path string, content []byte) error {
 	return os.WriteFile(path, content, 0o644) //nolint:gosec // As above.
 }
 
-// files are the module's files by name.
+// files returns the module's files by name.
 func (r Request) files() (map[string][]byte, error) {
 	kind := "http"
 	if r.SCIM {
@@ -124,7 +124,7 @@ func (r Request) values() map[string]any {
 	}
 }
 
-// goMod is the module's go.mod. What is required indirectly is for go mod tidy.
+// goMod returns the module's go.mod. What is required indirectly is for go mod tidy.
 func (r Request) goMod() ([]byte, error) {
 	file := &modfile.File{}
 	steps := []error{

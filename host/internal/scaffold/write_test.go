@@ -14,7 +14,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/scaffold"
 )
 
-// filesBelow are the regular files below a directory, by name.
+// filesBelow returns the regular files below a directory, by name.
 func filesBelow(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
