@@ -158,7 +158,7 @@ fuzz-briefly:
 
 .PHONY: kill
 kill: ## a plugin killed in each of 100 syncs, 50 hosts killed; make long does the first 20, with the race detector
-	go test -count 1 -v -tags long -run 'TestLongAKilledPlugin|TestLongProcess_EndsWithAKilledHost' ./host/cmd/baton-host ./host/internal/supervise
+	go test -count 1 -v -tags long -run 'TestLongKill_|TestLongProcess_EndsWithAKilledHost' ./host/cmd/baton-host ./host/internal/supervise
 
 .PHONY: vuln
 vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities in what is built; needs the network
@@ -176,7 +176,7 @@ browser: ## see to it that there is Chromium, and what the tests load into it
 
 .PHONY: screenshots
 screenshots: browser ## the status page in every state, wide and on a phone, light and dark, into docs/images
-	go test -tags e2e -timeout 15m -run BrowserThePageInEveryState ./host/cmd/baton-host -screenshots $(CURDIR)/docs/images
+	go test -tags e2e -timeout 15m -run Browser_ShowsThePageInEveryState ./host/cmd/baton-host -screenshots $(CURDIR)/docs/images
 
 .PHONY: typescript
 typescript: ## compile the example in TypeScript; needs Node 20 and npm

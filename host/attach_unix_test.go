@@ -22,19 +22,19 @@ import (
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// debugged is a plugin that a person has started in a debugger.
-type debugged struct {
+// debuggee is a plugin that a person has started in a debugger.
+type debuggee struct {
 	cmd *exec.Cmd
 	// value is what BATON_HOST_REATTACH is to be.
 	value string
 }
 
-func startDebugged(t *testing.T) *debugged {
+func startDebuggee(t *testing.T) *debuggee {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "s") // Short enough for sockets.
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	d := &debugged{cmd: exec.CommandContext(t.Context(), self, "--debug-plugin")}
+	d := &debuggee{cmd: exec.CommandContext(t.Context(), self, "--debug-plugin")}
 	d.cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	output, err := d.cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -48,8 +48,8 @@ func startDebugged(t *testing.T) *debugged {
 	return d
 }
 
-// named is the value with another name for the plugin.
-func (d *debugged) named(t *testing.T, name string) string {
+// named returns the value with another name for the plugin.
+func (d *debuggee) named(t *testing.T, name string) string {
 	t.Helper()
 	var all map[string]plugin.Attachment
 	require.NoError(t, json.Unmarshal([]byte(d.value), &all))
@@ -73,7 +73,7 @@ func unstartable(t *testing.T, config, name string) {
 func TestAttachUsesAPluginThatRunsAlready(t *testing.T) { //nolint:paralleltest // It sets a variable.
 	w := newWorkforce(t, scimsandbox.Options{Accounts: 1200, Seed: 1}, scimsandbox.Options{Accounts: 30, Seed: 2}, "")
 	unstartable(t, w.config, "design-tool")
-	d := startDebugged(t)
+	d := startDebuggee(t)
 	// The same process takes one configuration after the other. A name is that of the
 	// instance, of an app that one instance has, or of its binary.
 	const attached = `plugin "design-tool" is attached to`
@@ -110,7 +110,7 @@ func TestAttachUsesAPluginThatRunsAlready(t *testing.T) { //nolint:paralleltest 
 		require.Empty(t, seen.warned(), "%s: without the option", c.use)
 	}
 
-	// What a plugin is, its binary says: no use of these attaches.
+	// What a plugin is comes from its binary: no use of these attaches.
 	seen := &recorder{}
 	options := host.Options{Secrets: host.NoSecrets, Observer: seen}
 	h, err := host.Open(t.Context(), one, options)
@@ -146,7 +146,7 @@ func TestAttachUsesAPluginThatRunsAlready(t *testing.T) { //nolint:paralleltest 
 // binary.
 func TestAttachHoldsForASingleApp(t *testing.T) { //nolint:paralleltest // It sets variables.
 	app := startApp(t, scimsandbox.Options{App: "scim", Accounts: 12, Seed: 1})
-	d := startDebugged(t)
+	d := startDebuggee(t)
 	tenant := startC1(t, c1.Options{})
 	client, err := tenant.AddClient("scim")
 	require.NoError(t, err)
@@ -183,7 +183,7 @@ func TestAttachHoldsForASingleApp(t *testing.T) { //nolint:paralleltest // It se
 func TestAttachFailsWhereThePluginGoesAway(t *testing.T) {
 	app := startApp(t, scimsandbox.Options{App: "scim", Accounts: 3000, PageCap: 10, Seed: 1})
 	config := configuration(t, []string{app.entry("people")}, "workforce: { plugins: [people] }")
-	d := startDebugged(t)
+	d := startDebuggee(t)
 	t.Setenv(plugin.ReattachEnv, d.named(t, "people"))
 	reached, release := app.hold(5)
 	defer release()

@@ -23,7 +23,7 @@ type baselineFile struct {
 	plugins []syncrun.Plugin // that the upload has now; their names only
 }
 
-// baselineIn is the baseline of an upload in a directory.
+// baselineIn returns the baseline of an upload in a directory.
 func baselineIn(dir string, upload *config.Upload) baselineFile {
 	return baselineAt(filepath.Join(dir, upload.Name+".c1z"), upload)
 }
@@ -48,7 +48,7 @@ func (b *baselineFile) gone(ctx context.Context, owner func(typeID string) strin
 	return syncrun.Gone(ctx, baseline.At(path), os.TempDir(), b.upload, b.plugins, owner)
 }
 
-// names are the plugins that the baseline knows, as far as it can be read: a sync
+// names returns the plugins that the baseline knows, as far as it can be read: a sync
 // passes over one that cannot.
 func (b *baselineFile) names(ctx context.Context) []string {
 	var names []string
@@ -117,7 +117,7 @@ func checkAcceptedName(ctx context.Context, name string, plugins []*fleet.Plugin
 	return fmt.Errorf("--accept-deletions %s: there is no such plugin in what is to be synced; there is %s", name, strings.Join(names, ", "))
 }
 
-// acceptedSet are the plugins whose deletions are accepted.
+// acceptedSet returns the plugins whose deletions are accepted.
 func (h *Host) acceptedSet() map[string]bool {
 	set := map[string]bool{}
 	for _, name := range h.options.AcceptDeletions {

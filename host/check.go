@@ -16,7 +16,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/fleet"
 )
 
-// CheckOptions say what is checked.
+// CheckOptions are what is checked.
 type CheckOptions struct {
 	// Timeout is how long an app may take to answer.
 	Timeout time.Duration
@@ -67,11 +67,11 @@ func (h *Host) Check(ctx context.Context, options CheckOptions) ([]CheckedPlugin
 // checkUpload looks for resource types that two plugins of an upload share. An upload
 // with a plugin that has failed is left alone: that was reported. It returns which
 // plugin has a resource type, if that is known.
-func checkUpload(ctx context.Context, members []*fleet.Plugin, upload *config.Upload) (owner func(typeID string) string, err error) {
-	if slices.ContainsFunc(members, func(p *fleet.Plugin) bool { return p.Failure() != nil }) {
+func checkUpload(ctx context.Context, plugins []*fleet.Plugin, upload *config.Upload) (owner func(typeID string) string, err error) {
+	if slices.ContainsFunc(plugins, func(p *fleet.Plugin) bool { return p.Failure() != nil }) {
 		return nil, nil
 	}
-	many, err := aggregate.New(fleet.Aggregate(ctx, members, upload))
+	many, err := aggregate.New(fleet.Aggregate(ctx, plugins, upload))
 	if err == nil {
 		defer many.Close()
 		_, err = many.Client(ctx).ListResourceTypes(ctx, &connectorv2.ResourceTypesServiceListResourceTypesRequest{})
@@ -89,7 +89,7 @@ func (h *Host) checkBaselines(ctx context.Context, baselines []baselineFile, own
 	for _, one := range baselines {
 		gone, err := one.gone(ctx, owner)
 		if err != nil {
-			h.warn(ctx, fmt.Sprintf("upload %q: whether its last good sync has plugins that it no longer has is not known, as that sync cannot be read: %s", one.upload, err))
+			h.warn(ctx, fmt.Sprintf("upload %q: whether its baseline has plugins that it no longer has is not known, as the baseline cannot be read: %s", one.upload, err))
 			continue
 		}
 		for _, plugin := range gone {
@@ -101,7 +101,7 @@ func (h *Host) checkBaselines(ctx context.Context, baselines []baselineFile, own
 	return errors.Join(failed...)
 }
 
-// baselines are the files that Serve and Sync would compare the upload with.
+// baselines returns the files that Serve and Sync would compare the upload with.
 func (h *Host) baselines(upload *config.Upload, outputDir string) []baselineFile {
 	baselines := []baselineFile{baselineIn(outputDir, upload)}
 	if dir, err := h.stateDir(); err == nil && filepath.Clean(dir) != filepath.Clean(outputDir) {

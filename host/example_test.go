@@ -42,7 +42,7 @@ func Example() {
 	// workforce fullstory mei.kowalski@fullstory.example.com enabled
 }
 
-// exampleConfiguration is a configuration with one app of three accounts, and a
+// exampleConfiguration returns a configuration with one app of three accounts, and a
 // directory for sync files.
 func exampleConfiguration() (config, dir string, remove func()) {
 	dir, err := os.MkdirTemp("", "example-")

@@ -17,7 +17,7 @@ import (
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// fieldsOf are the names of a structure's fields.
+// fieldsOf returns the names of a structure's fields.
 func fieldsOf[T any]() (names []string) {
 	for field := range reflect.TypeFor[T]().Fields() {
 		names = append(names, field.Name)
@@ -32,14 +32,14 @@ type trial struct {
 	client, secretOf                string // who the upload is at C1, and with whose secret
 }
 
-// ready is the trial, ready to run.
-type ready struct {
+// preparedTrial is a trial whose apps, C1 and configuration are there.
+type preparedTrial struct {
 	fullstory *app
 	config    string
 	tenant    tenant
 }
 
-func (s trial) start(t *testing.T) ready {
+func (s trial) start(t *testing.T) preparedTrial {
 	t.Helper()
 	fullstory := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: 3, Seed: 1})
 	design := startApp(t, scimsandbox.Options{App: "design-tool", Accounts: 2, Seed: 2})
@@ -52,14 +52,14 @@ func (s trial) start(t *testing.T) ready {
 	}
 	secret := filepath.Join(t.TempDir(), "secret")
 	require.NoError(t, os.WriteFile(secret, []byte(secrets[s.secretOf]), 0o600))
-	return ready{fullstory: fullstory, tenant: c, config: configuration(
+	return preparedTrial{fullstory: fullstory, tenant: c, config: configuration(
 		t, []string{fullstory.entry("fullstory"), design.entry("design-tool")},
 		fmt.Sprintf("%s: { plugins: [%s], on-plugin-failure: %s, max-stale: %s, client-id: %q, client-secret: \"${file:%s}\" }",
 			s.name, s.plugins, s.policy, s.maxStale, ids[s.client], secret),
 	)}
 }
 
-// oneShot is what came of it, in words that can be compared.
+// oneShot returns what came of it, in words that can be compared.
 func (s trial) oneShot(t *testing.T) string {
 	t.Helper()
 	f, dir := s.start(t), t.TempDir()
@@ -74,7 +74,7 @@ func (s trial) oneShot(t *testing.T) string {
 	return fmt.Sprint(namesIn(t, dir)[0], results[0].Upload, results[0].Plugins, results[0].Accounts, len(results[0].Stale), err == nil)
 }
 
-// serve is the same of a service.
+// serve returns the same of a service.
 func (s trial) serve(t *testing.T) string {
 	t.Helper()
 	f, state := s.start(t), t.TempDir()
@@ -97,7 +97,7 @@ func (s trial) serve(t *testing.T) string {
 	return fmt.Sprint(s.client, strings.Join(namesIn(t, state), " "), accounts, second.Succeeded)
 }
 
-// TestUploadCarriesEveryField: what an upload's entry says reaches its syncs and its
+// TestUploadCarriesEveryField: what is in an upload's entry reaches its syncs and its
 // service. A field that is added and has no row here fails; so does one that is wired
 // nowhere, as it changes nothing.
 func TestUploadCarriesEveryField(t *testing.T) {
@@ -115,7 +115,7 @@ func TestUploadCarriesEveryField(t *testing.T) {
 		"ClientSecret": {change: func(s *trial) { s.secretOf = "other" }, service: true},
 	}
 	for _, field := range fieldsOf[config.Upload]() {
-		require.Contains(t, rows, field, "say here what the new field does in a sync and in a service")
+		require.Contains(t, rows, field, "show here what the new field does in a sync and in a service")
 	}
 	require.Len(t, rows, len(fieldsOf[config.Upload]()))
 	loaded := func(t *testing.T, s trial) reflect.Value {
@@ -142,7 +142,7 @@ func TestUploadCarriesEveryField(t *testing.T) {
 	}
 }
 
-// TestGuardCarriesEveryField: the same for the deletion guard of a plugin's entry, which
+// TestGuardCarriesEveryField: the same for the change guard of a plugin's entry, which
 // the syncs use; the other fields of an entry are those of the fleet.
 func TestGuardCarriesEveryField(t *testing.T) {
 	t.Parallel()
@@ -167,7 +167,7 @@ func TestGuardCarriesEveryField(t *testing.T) {
 		fields = append(fields, "Accounts."+field)
 	}
 	for _, field := range fields {
-		require.Contains(t, rows, field, "say here what the new field does")
+		require.Contains(t, rows, field, "show here what the new field does")
 	}
 	require.Len(t, rows, len(fields))
 	for name, row := range rows {

@@ -62,7 +62,7 @@ func newLeash(t *testing.T) *leash {
 	return l
 }
 
-// on is an entry of a configuration whose plugin is on the leash.
+// on returns an entry of a configuration whose plugin is on the leash.
 func (l *leash) on(entry string) string {
 	return strings.Replace(entry, "path: "+self, "command: ["+self+", "+leashArgument+", "+l.address+"]", 1)
 }
@@ -88,7 +88,7 @@ func (l *leash) cut() {
 	require.NoError(l.t, l.process().Close())
 }
 
-// leashed is the address of this process's leash; "" if it is on none.
+// leashed returns the address of this process's leash; "" if it is on none.
 func leashed() string {
 	if len(os.Args) != 3 || os.Args[1] != leashArgument {
 		return ""
@@ -121,8 +121,8 @@ func rewrite(t *testing.T, path string, change func(text string) string) {
 	require.NoError(t, os.WriteFile(path, []byte(changed), 0o600))
 }
 
-// lastGood is the line of an upload that falls back.
-const lastGood = "on-plugin-failure: last-good"
+// fallBack is the line of an upload that falls back.
+const fallBack = "on-plugin-failure: last-good"
 
 // pair is a service with one upload, "workforce", of two apps.
 type pair struct {
@@ -169,7 +169,7 @@ func (p *pair) leash(t *testing.T) *leash {
 }
 
 // serve has deletions of these plugins accepted. No app is retried.
-func (p *pair) serve(t *testing.T, options host.ServeOptions, accept ...string) *serving {
+func (p *pair) serve(t *testing.T, options host.ServeOptions, accept ...string) *hostService {
 	t.Helper()
 	return serve(t, p.config, host.Options{StateDir: p.state, AcceptDeletions: accept}, options)
 }
@@ -180,7 +180,7 @@ func (p *pair) sync(t *testing.T) c1.Outcome {
 	return p.finished(t, p.fullSync(t, "workforce"))
 }
 
-// seeded are the accounts that both apps have.
+// seeded returns the accounts that both apps have.
 func (p *pair) seeded() []account {
 	return sorted(append(p.fullstory.seeded("fullstory"), p.design.seeded("design-tool")...))
 }
@@ -213,8 +213,8 @@ func kind(k c1.Kind) func(c1.Event) bool { return func(e c1.Event) bool { return
 // listening is where a service listens that may choose its port.
 const listening = "127.0.0.1:0"
 
-// get asks for a path where the service says that it listens.
-func (s *serving) get(path string) (code int, body string) {
+// get asks for a path at the address that the service logs.
+func (s *hostService) get(path string) (code int, body string) {
 	s.t.Helper()
 	s.says(`"msg":"listening"`)
 	_, rest, _ := strings.Cut(s.log.String(), `"msg":"listening","address":"`)
@@ -229,16 +229,16 @@ func (s *serving) get(path string) (code int, body string) {
 	return response.StatusCode, string(text)
 }
 
-// metrics are the service's metrics.
-func (s *serving) metrics() string {
+// metrics returns the service's metrics.
+func (s *hostService) metrics() string {
 	s.t.Helper()
 	code, body := s.get("/metrics")
 	require.Equal(s.t, http.StatusOK, code)
 	return body
 }
 
-// status is the service's status in its form for programs.
-func (s *serving) status() status.Snapshot {
+// status returns the service's status in its form for programs.
+func (s *hostService) status() status.Snapshot {
 	s.t.Helper()
 	code, body := s.get("/status.json")
 	require.Equal(s.t, http.StatusOK, code)
@@ -250,9 +250,9 @@ func (s *serving) status() status.Snapshot {
 // logLine is a line of the log.
 type logLine = map[string]any
 
-// lines are the lines of the log that have these fields, where each may have one of
+// lines returns the lines of the log that have these fields, where each may have one of
 // several values.
-func (s *serving) lines(want map[string][]string) []logLine {
+func (s *hostService) lines(want map[string][]string) []logLine {
 	s.t.Helper()
 	var found []logLine
 	for line := range strings.Lines(s.log.String()) {
@@ -270,7 +270,7 @@ func (s *serving) lines(want map[string][]string) []logLine {
 	return found
 }
 
-// allRows are the resources, entitlements and grants of a sync file, in full, sorted.
+// allRows returns the resources, entitlements and grants of a sync file, in full, sorted.
 func allRows(t *testing.T, path string) []string {
 	t.Helper()
 	ctx := t.Context()

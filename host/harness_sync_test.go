@@ -36,7 +36,7 @@ func newWorkforce(t *testing.T, fullstory, design scimsandbox.Options, keys stri
 	return w
 }
 
-// path is where the sync file is.
+// path returns where the sync file is.
 func (w *workforce) path() string { return filepath.Join(w.dir, "workforce.c1z") }
 
 // sync syncs once. The result is nil if nothing was tried.
@@ -59,7 +59,7 @@ func (w *workforce) syncs(t *testing.T, options host.Options) *host.SyncResult {
 	return result
 }
 
-// seeded are the accounts of both apps.
+// seeded returns the accounts of both apps.
 func (w *workforce) seeded() []account {
 	return sorted(append(w.fullstory.seeded("fullstory"), w.design.seeded("design-tool")...))
 }
@@ -133,7 +133,7 @@ func (r *recorder) End(result *host.SyncResult) {
 	r.ended = append(r.ended, result)
 }
 
-// warned are all warnings, one a line.
+// warned returns all warnings, one a line.
 func (r *recorder) warned() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -172,7 +172,7 @@ func replaceIn(t *testing.T, path, old, with string) {
 	require.NoError(t, os.WriteFile(path, []byte(changed), 0o600))
 }
 
-// contentsOf is a file's content.
+// contentsOf returns a file's content.
 func contentsOf(t *testing.T, path string) string {
 	t.Helper()
 	content, err := os.ReadFile(path)
@@ -180,7 +180,7 @@ func contentsOf(t *testing.T, path string) string {
 	return string(content)
 }
 
-// namesIn are the names in a directory; none if it does not exist.
+// namesIn returns the names in a directory; none if it does not exist.
 func namesIn(t *testing.T, dir string) []string {
 	t.Helper()
 	entries, err := os.ReadDir(dir)
@@ -202,7 +202,7 @@ func program(t *testing.T, dir, name, text string) string {
 	return path
 }
 
-// installed is a directory in which the plugin is installed for these apps.
+// installed returns a directory in which the plugin is installed for these apps.
 func installed(t *testing.T, apps ...string) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -58,7 +58,7 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// runPlugin is the SCIM plugin.
+// runPlugin runs the SCIM plugin.
 func runPlugin() {
 	if address := leashed(); address != "" {
 		wear(address)
@@ -122,7 +122,7 @@ func pluginBinary(dir string) (string, error) {
 	return path, nil
 }
 
-// patience is how long an event is waited for before a test gives up.
+// patience is how long an event is waited for before a test fails.
 const patience = 3 * time.Minute
 
 // app is an app with a SCIM service that may be out of order: while it is down, requests
@@ -133,11 +133,11 @@ type app struct {
 	server     *scimsandbox.Server
 	down       atomic.Bool
 	passes     atomic.Int64 // requests still let through while it is down
-	held       atomic.Pointer[held]
+	barrier    atomic.Pointer[barrier]
 }
 
-// held is what requests wait for.
-type held struct {
+// barrier is what requests wait for.
+type barrier struct {
 	once             sync.Once
 	reached, release chan struct{}
 }
@@ -164,10 +164,10 @@ func (a *app) serve(w http.ResponseWriter, r *http.Request) {
 		a.server.ServeHTTP(w, r)
 		return
 	}
-	if held := a.held.Load(); held != nil {
-		held.once.Do(func() { close(held.reached) })
+	if barrier := a.barrier.Load(); barrier != nil {
+		barrier.once.Do(func() { close(barrier.reached) })
 		select {
-		case <-held.release:
+		case <-barrier.release:
 			a.server.ServeHTTP(w, r)
 		case <-r.Context().Done():
 		}
@@ -185,13 +185,13 @@ func (a *app) fail(after int64) {
 // hold holds requests up behind this many more, until they are released; reached is
 // closed when there is one.
 func (a *app) hold(after int64) (reached <-chan struct{}, release func()) {
-	held := &held{reached: make(chan struct{}), release: make(chan struct{})}
-	a.held.Store(held)
+	barrier := &barrier{reached: make(chan struct{}), release: make(chan struct{})}
+	a.barrier.Store(barrier)
 	a.fail(after)
-	return held.reached, sync.OnceFunc(func() {
+	return barrier.reached, sync.OnceFunc(func() {
 		a.down.Store(false)
-		a.held.Store(nil)
-		close(held.release)
+		a.barrier.Store(nil)
+		close(barrier.release)
 	})
 }
 
@@ -203,7 +203,7 @@ func (a *app) keepOnly(t *testing.T, n int) {
 	}
 }
 
-// entry is the app's plugin in a configuration, with more lines of its entry, which are
+// entry returns the app's plugin in a configuration, with more lines of its entry, which are
 // indented by four spaces.
 func (a *app) entry(name string, more ...string) string {
 	var text strings.Builder
@@ -228,7 +228,7 @@ func configuration(t *testing.T, entries []string, uploads ...string) string {
 // account is an account in a sync file, as far as a test compares it with its app.
 type account struct{ app, resourceType, id, login, email, status string }
 
-// accountsIn are the accounts of a sync file, sorted by type and id.
+// accountsIn returns the accounts of a sync file, sorted by type and id.
 func accountsIn(t *testing.T, path string) []account {
 	t.Helper()
 	var all []account
@@ -246,7 +246,7 @@ func sorted(accounts []account) []account {
 	return accounts
 }
 
-// seeded are the accounts that the app has, as the plugin of that name reads them.
+// seeded returns the accounts that the app has, as the plugin of that name reads them.
 func (a *app) seeded(instance string) []account {
 	var want []account
 	for _, one := range a.server.Accounts() {
@@ -306,7 +306,7 @@ func (s *transcript) wait(ctx context.Context, text string, times int) bool {
 	}
 }
 
-// logged is a context whose log, in JSON as that of the program, is in the transcript.
+// logged returns a context whose log, in JSON as that of the program, is in the transcript.
 func logged(ctx context.Context) (context.Context, *transcript) {
 	log := &transcript{changed: make(chan struct{})}
 	encoder := zap.NewProductionEncoderConfig()
@@ -342,7 +342,7 @@ func startC1(t *testing.T, options c1.Options) tenant {
 	return tenant{server}
 }
 
-// credentials are the lines of an upload that is a client of C1 by that name.
+// credentials returns the lines of an upload that is a client of C1 by that name.
 func (c tenant) credentials(t *testing.T, name string) string {
 	t.Helper()
 	client, err := c.AddClient(name)
@@ -386,8 +386,8 @@ func (c tenant) waitFor(t *testing.T, match func(c1.Event) bool) {
 	require.NoError(t, err, "what happened: %v", c.Events())
 }
 
-// serving is a host in service mode, in this process.
-type serving struct {
+// hostService is a host in service mode, in this process.
+type hostService struct {
 	*host.Host
 	t      *testing.T
 	cancel context.CancelFunc
@@ -397,11 +397,11 @@ type serving struct {
 }
 
 // serve serves a configuration, which can be opened, until the test ends or stops it.
-func serve(t *testing.T, config string, options host.Options, serveOptions host.ServeOptions) *serving {
+func serve(t *testing.T, config string, options host.Options, serveOptions host.ServeOptions) *hostService {
 	t.Helper()
 	ctx, log := logged(context.WithoutCancel(t.Context()))
 	ctx, cancel := context.WithCancel(ctx)
-	s := &serving{t: t, cancel: cancel, ended: make(chan struct{}), log: log}
+	s := &hostService{t: t, cancel: cancel, ended: make(chan struct{}), log: log}
 	if serveOptions.Grace == 0 {
 		serveOptions.Grace = 30 * time.Second
 	}
@@ -424,13 +424,13 @@ func serve(t *testing.T, config string, options host.Options, serveOptions host.
 }
 
 // says waits until the log has a text.
-func (s *serving) says(text string) {
+func (s *hostService) says(text string) {
 	s.t.Helper()
 	s.saysTimes(text, 1)
 }
 
 // saysTimes waits until the log has a text so many times.
-func (s *serving) saysTimes(text string, n int) {
+func (s *hostService) saysTimes(text string, n int) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
 	defer cancel()
@@ -438,7 +438,7 @@ func (s *serving) saysTimes(text string, n int) {
 }
 
 // ends waits until Serve has returned, and returns its error.
-func (s *serving) ends() error {
+func (s *hostService) ends() error {
 	s.t.Helper()
 	select {
 	case <-s.ended:
@@ -449,7 +449,7 @@ func (s *serving) ends() error {
 }
 
 // stop stops the service as a signal does.
-func (s *serving) stop() {
+func (s *hostService) stop() {
 	s.t.Helper()
 	s.cancel()
 	require.NoError(s.t, s.ends(), "a stop is no failure")
@@ -470,7 +470,7 @@ func requireOnly(t *testing.T, dir string, names ...string) {
 	require.Equal(t, names, got)
 }
 
-// asOf is when the record of a baseline has the plugin's app read completely, newest
+// asOf returns when the record of a baseline has the plugin's app read completely, newest
 // sync first.
 func asOf(t *testing.T, path, instance string) string {
 	t.Helper()

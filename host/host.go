@@ -41,7 +41,7 @@ type Selection struct {
 	Plugin string
 }
 
-// Secrets says which references of a configuration are resolved.
+// Secrets selects which references of a configuration are resolved.
 type Secrets int
 
 // Which references are resolved.
@@ -55,7 +55,7 @@ const (
 	NoSecrets
 )
 
-// Options say how a host works.
+// Options are how a host works.
 type Options struct {
 	// Version is the host's own, which plugins and C1 see.
 	Version string
@@ -68,7 +68,7 @@ type Options struct {
 	// Attach attaches to the plugins that BATON_HOST_REATTACH names, which run in a
 	// debugger, instead of starting them.
 	Attach bool
-	// Unlocked starts plugins whatever the lock file says; for development only.
+	// Unlocked starts plugins without regard to the lock file; for development only.
 	Unlocked bool
 	// AcceptDeletions are the plugins whose deletions are accepted once.
 	AcceptDeletions []string
@@ -112,7 +112,7 @@ type Host struct {
 	plugins []*fleet.Plugin // all that are meant
 	finder  *supervise.Finder
 	app     string // of a host without a file: its only app
-	// configured says that the single plugin is in a configuration file.
+	// configured reports that the single plugin is in a configuration file.
 	configured bool
 
 	mu      sync.Mutex
@@ -175,7 +175,7 @@ func (h *Host) load(ctx context.Context, path string) error {
 	return nil
 }
 
-// upload is the upload of that name.
+// upload returns the upload of that name.
 func (h *Host) upload(name string) (*config.Upload, error) {
 	var names []string
 	for _, one := range h.cfg.Uploads {
@@ -310,7 +310,7 @@ func (h *Host) fleetOptions() fleet.Options {
 	return fleet.Options{Version: h.options.Version, Finder: h.finder, LogLevel: h.options.LogLevel, Telemetry: h.options.Telemetry}
 }
 
-// needed are the plugins of these uploads, each once, in the order of the file.
+// needed returns the plugins of these uploads, each once, in the order of the file.
 func (h *Host) needed(uploads []*config.Upload) []*fleet.Plugin {
 	return slices.DeleteFunc(slices.Clone(h.plugins), func(p *fleet.Plugin) bool {
 		return !slices.ContainsFunc(uploads, func(upload *config.Upload) bool { return slices.Contains(upload.Plugins, p.Plugin) })
@@ -337,7 +337,7 @@ func (h *Host) Close(ctx context.Context) {
 	}
 }
 
-// namesOf are the plugins of an upload, by name.
+// namesOf returns the plugins of an upload, by name.
 func namesOf(upload *config.Upload) []string {
 	names := make([]string, 0, len(upload.Plugins))
 	for _, entry := range upload.Plugins {
@@ -346,7 +346,7 @@ func namesOf(upload *config.Upload) []string {
 	return names
 }
 
-// acceptCommand is the command that locks what is there.
+// acceptCommand returns the command that locks what is there.
 func acceptCommand(configFile string) string {
 	if configFile == DefaultConfigFile {
 		return "baton-host lock"

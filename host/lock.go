@@ -81,7 +81,7 @@ func (h *Host) Lock(ctx context.Context, check bool) ([]LockedPlugin, error) {
 	return looked, err
 }
 
-// look is what a plugin is now, with what is locked of other platforms. To check
+// look returns what a plugin is now, with what is locked of other platforms. To check
 // starts nothing: what has the locked sums has the locked version.
 func (h *Host) look(ctx context.Context, one *config.Plugin, locked pin.Entry, check bool) (pin.Entry, error) {
 	path := one.Path

@@ -15,17 +15,17 @@ import (
 
 const platform = runtime.GOOS + "/" + runtime.GOARCH
 
-// locked is a workforce whose plugins are in a directory, so that they can be changed:
+// lockedWorkforce is a workforce whose plugins are in a directory, so that they can be changed:
 // design-tool's is the copy of a program, fullstory's a script that becomes it.
-type locked struct {
+type lockedWorkforce struct {
 	*workforce
 	lockFile, plugins string
 	options           host.Options
 }
 
-func newLocked(t *testing.T) *locked {
+func newLocked(t *testing.T) *lockedWorkforce {
 	t.Helper()
-	l := &locked{workforce: newWorkforce(t, scimsandbox.Options{Accounts: 25}, scimsandbox.Options{Accounts: 20}, "")}
+	l := &lockedWorkforce{workforce: newWorkforce(t, scimsandbox.Options{Accounts: 25}, scimsandbox.Options{Accounts: 20}, "")}
 	l.plugins = installed(t, "fullstory", "scim")
 	l.lockFile = filepath.Join(filepath.Dir(l.config), "baton-host.lock")
 	replaceIn(t, l.config, "  fullstory:\n    path: "+self+"\n", "  fullstory:\n    app: fullstory\n")
@@ -35,7 +35,7 @@ func newLocked(t *testing.T) *locked {
 }
 
 // lock locks, or only compares, and returns what became of each plugin.
-func (l *locked) lock(t *testing.T, only bool) (map[string]string, error) {
+func (l *lockedWorkforce) lock(t *testing.T, only bool) (map[string]string, error) {
 	t.Helper()
 	looked, err := lock(t, l.config, l.options, only)
 	changes := map[string]string{}
@@ -46,7 +46,7 @@ func (l *locked) lock(t *testing.T, only bool) (map[string]string, error) {
 }
 
 // locks locks, and everything must be well.
-func (l *locked) locks(t *testing.T) map[string]string {
+func (l *lockedWorkforce) locks(t *testing.T) map[string]string {
 	t.Helper()
 	changes, err := l.lock(t, false)
 	require.NoError(t, err)
@@ -54,14 +54,14 @@ func (l *locked) locks(t *testing.T) map[string]string {
 }
 
 // spoil changes a binary.
-func (l *locked) spoil(t *testing.T, name string) {
+func (l *lockedWorkforce) spoil(t *testing.T, name string) {
 	t.Helper()
 	path := filepath.Join(l.plugins, name)
 	text := contentsOf(t, path)
 	require.NoError(t, os.WriteFile(path, []byte(text+"\n"), 0o700)) //nolint:gosec // It is to be executed.
 }
 
-func TestLockedPluginsStartAsLongAsTheyAreTheSame(t *testing.T) {
+func TestLock_StartsPluginsThatAreUnchanged(t *testing.T) {
 	t.Parallel()
 	l := newLocked(t)
 	require.Equal(t, map[string]string{"fullstory": "new", "design-tool": "new"}, l.locks(t))

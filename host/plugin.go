@@ -34,7 +34,7 @@ func (h *Host) Describe(ctx context.Context) (manifest *pluginv1.Manifest, binar
 	return manifest, spec.Path, err
 }
 
-// single is what is started for the plugin.
+// single returns what is started for the plugin.
 func (h *Host) single(ctx context.Context) (supervise.Spec, error) {
 	if err := h.requireSingle(); err != nil {
 		return supervise.Spec{}, err
@@ -62,8 +62,8 @@ func describe(ctx context.Context, spec supervise.Spec) (*pluginv1.Manifest, err
 	return process.Describe(ctx)
 }
 
-// Described is a plugin as it describes itself.
-type Described struct {
+// Description is how a plugin describes itself.
+type Description struct {
 	App string
 	// Instance is its name in the configuration; empty: it is known by its app only.
 	Instance string
@@ -76,9 +76,9 @@ type Described struct {
 // DescribeAll lets plugins describe themselves: those of these apps, or else all that
 // are installed, and, with a configuration file, its entries that name a program. What
 // is locked is started only as it is locked.
-func DescribeAll(ctx context.Context, configFile string, apps []string, options Options) ([]*Described, error) {
+func DescribeAll(ctx context.Context, configFile string, apps []string, options Options) ([]*Description, error) {
 	h := &Host{options: options, finder: supervise.NewFinder(options.PluginDirs)}
-	var all []*Described
+	var all []*Description
 	if configFile != "" {
 		if err := h.load(ctx, configFile); err != nil {
 			return nil, err
@@ -88,11 +88,11 @@ func DescribeAll(ctx context.Context, configFile string, apps []string, options 
 			return nil, err
 		}
 		for _, entry := range entries {
-			all = append(all, &Described{App: entry.App, Instance: entry.Name, spec: entry.Spec()})
+			all = append(all, &Description{App: entry.App, Instance: entry.Name, spec: entry.Spec()})
 		}
 	}
-	ofApp := func(app, path string) *Described {
-		return &Described{App: app, spec: supervise.Spec{Instance: "baton-" + app, Path: path}}
+	ofApp := func(app, path string) *Description {
+		return &Description{App: app, spec: supervise.Spec{Instance: "baton-" + app, Path: path}}
 	}
 	for _, app := range apps {
 		path, err := h.finder.Find(app)
@@ -148,13 +148,13 @@ func (h *Host) Call(ctx context.Context, method call.Method, request proto.Messa
 	if err := running.Start(ctx); err != nil {
 		return err
 	}
-	var untaken error
+	var takeErr error
 	err = method.Call(ctx, running.Conn(), request, func(answer proto.Message) error {
-		untaken = take(answer)
-		return untaken
+		takeErr = take(answer)
+		return takeErr
 	})
-	if untaken != nil {
-		return fmt.Errorf("plugin %q: %w", p.Name, untaken)
+	if takeErr != nil {
+		return fmt.Errorf("plugin %q: %w", p.Name, takeErr)
 	}
 	if err == nil || ctx.Err() != nil {
 		return err
@@ -180,7 +180,7 @@ func (h *Host) permit(method call.Method, provisioning bool) error {
 // Test runs the conformance checks on the plugin, and reports each outcome.
 func (h *Host) Test(ctx context.Context, report func(conformance.Outcome)) (*conformance.Report, error) {
 	if os.Getenv(plugin.ReattachEnv) != "" {
-		return nil, fmt.Errorf("baton-host test starts and kills processes of its own, and cannot attach to one; unset %s", plugin.ReattachEnv)
+		return nil, fmt.Errorf("baton-host test starts and kills its own processes, and cannot attach to one; unset %s", plugin.ReattachEnv)
 	}
 	spec, err := h.single(ctx)
 	if err != nil {
@@ -213,7 +213,7 @@ func (h *Host) subject(spec supervise.Spec) conformance.Subject {
 			if err != nil {
 				return nil, err
 			}
-			return supervised{process}, nil
+			return conformanceProcess{process}, nil
 		},
 		Request: func(schema *pluginv1.ConfigurationSchema) (*pluginv1.ConfigureRequest, error) {
 			bound, problems := h.plugins[0].Settings.Bind(schema)
@@ -225,11 +225,11 @@ func (h *Host) subject(spec supervise.Spec) conformance.Subject {
 	}
 }
 
-// supervised is a process as the checks want it.
-type supervised struct{ *supervise.Process }
+// conformanceProcess is a process as the checks need it.
+type conformanceProcess struct{ *supervise.Process }
 
 // Stop stops it as a sync does.
-func (s supervised) Stop(ctx context.Context) error {
+func (s conformanceProcess) Stop(ctx context.Context) error {
 	s.Process.Stop(ctx)
 	return nil
 }

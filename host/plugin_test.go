@@ -41,11 +41,11 @@ func callPlugin(t *testing.T, selection host.Selection, options host.Options, na
 	return answer, err
 }
 
-func (l *locked) selection() host.Selection {
+func (l *lockedWorkforce) selection() host.Selection {
 	return host.Selection{ConfigFile: l.config, Plugin: "design-tool"}
 }
 
-func (l *locked) call(t *testing.T, unlocked bool) error {
+func (l *lockedWorkforce) call(t *testing.T, unlocked bool) error {
 	t.Helper()
 	options := l.options
 	options.Unlocked = unlocked
@@ -53,7 +53,7 @@ func (l *locked) call(t *testing.T, unlocked bool) error {
 	return err
 }
 
-func (l *locked) describe(t *testing.T, unlocked bool) error {
+func (l *lockedWorkforce) describe(t *testing.T, unlocked bool) error {
 	t.Helper()
 	options := l.options
 	options.Unlocked, options.Secrets = unlocked, host.NoSecrets
@@ -63,7 +63,7 @@ func (l *locked) describe(t *testing.T, unlocked bool) error {
 	return err
 }
 
-func (l *locked) test(t *testing.T, unlocked bool) error {
+func (l *lockedWorkforce) test(t *testing.T, unlocked bool) error {
 	t.Helper()
 	options := l.options
 	options.Unlocked, options.Secrets = unlocked, host.PluginSecrets
@@ -293,9 +293,9 @@ func relativeTo(t *testing.T, base, path string) string {
 	return relative
 }
 
-// TestRelativePluginDirsAreThoseOfTheirPlace: of the host's options, seen from where it
+// TestPluginDirs_AreRelativeToTheirPlace: of the host's options, seen from where it
 // runs, and of a file, seen from there.
-func TestRelativePluginDirsAreThoseOfTheirPlace(t *testing.T) {
+func TestPluginDirs_AreRelativeToTheirPlace(t *testing.T) {
 	app := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: 3, Seed: 1})
 	for name, c := range map[string]struct {
 		keys, from string // where the host runs, seen from the directory of the plugin and the file

@@ -29,7 +29,7 @@ import (
 // DefaultStallTimeout is how long C1 may take nothing more of a sync file.
 const DefaultStallTimeout = service.DefaultStallTimeout
 
-// ServeOptions say how uploads are served.
+// ServeOptions are how uploads are served.
 type ServeOptions struct {
 	// Grace is how long work in hand may go on once the context has ended.
 	Grace time.Duration
@@ -119,8 +119,8 @@ func (h *Host) prepareService(ctx context.Context) (needed []*fleet.Plugin, stat
 const configurationPatience = 10 * time.Second
 
 // serveEach serves every upload until none can be served any more. What a plugin's
-// schema says against the configuration ends the host: it must be fixed, and the host
-// started again.
+// schema refuses of the configuration ends the host: it must be fixed, and the host
+// restarted.
 func (h *Host) serveEach(ctx context.Context, running *fleet.Fleet, board *status.Board, past *history.File, options service.Options) error {
 	serving, stop := context.WithCancel(ctx)
 	defer stop()
@@ -146,7 +146,7 @@ func (h *Host) serveEach(ctx context.Context, running *fleet.Fleet, board *statu
 	return fmt.Errorf("no upload can be served any more:\n%w", errors.Join(ended...))
 }
 
-// board is a board for the host's uploads.
+// board returns a board for the host's uploads.
 func (h *Host) board() *status.Board {
 	options := status.Options{Version: h.options.Version, SDKVersion: plugin.SDKVersion(), HostID: service.HostID()}
 	for _, upload := range h.uploads {
@@ -155,7 +155,7 @@ func (h *Host) board() *status.Board {
 	return status.New(options)
 }
 
-// serveStatus serves what the board says, if it is to.
+// serveStatus serves what the board shows, if it is to.
 func serveStatus(ctx context.Context, board *status.Board, options ServeOptions) (stop func(), err error) {
 	if options.Listen == "" {
 		if options.ListenAny {

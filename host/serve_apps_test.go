@@ -37,7 +37,7 @@ func TestServeFailsATaskWhoseAppFails(t *testing.T) {
 	requireOnly(t, p.state, "workforce.c1z", "workforce.c1z.json")
 }
 
-func TestServeUploadsTheLastGoodAccountsOfAnAppThatFails(t *testing.T) {
+func TestServe_UploadsTheBaselineOfAnAppThatFails(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		fails func(t *testing.T, a *app)
@@ -50,7 +50,7 @@ func TestServeUploadsTheLastGoodAccountsOfAnAppThatFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPair(t, c1.Options{}, lastGood)
+			p := newPair(t, c1.Options{}, fallBack)
 			running := p.serve(t, host.ServeOptions{Listen: listening})
 			require.True(t, p.sync(t).Succeeded)
 			good := running.metrics()
@@ -82,7 +82,7 @@ func TestServeUploadsTheLastGoodAccountsOfAnAppThatFails(t *testing.T) {
 
 func TestServeKeepsTheAccountsOfAPluginThatCannotStart(t *testing.T) {
 	t.Parallel()
-	p := newPair(t, c1.Options{}, lastGood)
+	p := newPair(t, c1.Options{}, fallBack)
 	first := p.serve(t, host.ServeOptions{})
 	require.True(t, p.sync(t).Succeeded)
 	first.stop()
@@ -112,12 +112,12 @@ func TestServeSyncsOneAppWithoutTheOther(t *testing.T) {
 	require.Len(t, accountsIn(t, partial.Uploads[0].Path), 3, "a partial sync does not trip the guard")
 	still, err := os.ReadFile(filepath.Join(p.state, "workforce.c1z"))
 	require.NoError(t, err)
-	require.Equal(t, kept, still, "and is no last good one")
+	require.Equal(t, kept, still, "and is no baseline")
 	running.stop()
 	require.Empty(t, p.Violations())
 }
 
-func TestServeFailsATaskWithoutALastGoodSyncOfThisHost(t *testing.T) {
+func TestServe_FailsATaskWithoutABaselineOfThisHost(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		loses func(t *testing.T, p *pair)
@@ -133,7 +133,7 @@ func TestServeFailsATaskWithoutALastGoodSyncOfThisHost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPair(t, c1.Options{}, lastGood)
+			p := newPair(t, c1.Options{}, fallBack)
 			first := p.serve(t, host.ServeOptions{})
 			require.True(t, p.sync(t).Succeeded)
 			first.stop()
@@ -182,7 +182,7 @@ func TestServeAcceptsDeletionsOnce(t *testing.T) {
 // behind the operator's word, which is then still to be used.
 func TestServeKeepsDeletionsAcceptedWhileItFallsBack(t *testing.T) {
 	t.Parallel()
-	p := newPair(t, c1.Options{}, lastGood)
+	p := newPair(t, c1.Options{}, fallBack)
 	first := p.serve(t, host.ServeOptions{})
 	require.True(t, p.sync(t).Succeeded)
 	first.stop()
@@ -201,7 +201,7 @@ func TestServeRefusesAnUploadWithoutAPluginThatC1Has(t *testing.T) {
 	t.Parallel()
 	for name, policy := range map[string]string{
 		"G5: fail":      "on-plugin-failure: fail",
-		"G5: last-good": lastGood,
+		"G5: last-good": fallBack,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -275,7 +275,7 @@ func TestServeGoesOnWithASyncWhosePluginEnds(t *testing.T) {
 	require.Empty(t, p.Violations())
 }
 
-func TestServeGivesUpAPluginThatEndsTooOftenUntilItIsRevived(t *testing.T) {
+func TestServe_FailsAPluginThatEndsTooOftenUntilItIsRevived(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, c1.Options{})
 	leash := p.leash(t)

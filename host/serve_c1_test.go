@@ -19,33 +19,33 @@ import (
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// single is a service with one upload of one app, "fullstory", for what goes wrong at
+// singleApp is a service with one upload of one app, "fullstory", for what goes wrong at
 // C1's end.
-type single struct {
+type singleApp struct {
 	tenant
 	app    *app
 	config string
 	state  string
 }
 
-func newSingle(t *testing.T, options c1.Options, people scimsandbox.Options) *single {
+func newSingle(t *testing.T, options c1.Options, people scimsandbox.Options) *singleApp {
 	t.Helper()
 	people.App = "fullstory"
 	if people.Accounts == 0 {
 		people.Accounts = 30
 	}
-	s := &single{tenant: startC1(t, options), app: startApp(t, people), state: t.TempDir()}
+	s := &singleApp{tenant: startC1(t, options), app: startApp(t, people), state: t.TempDir()}
 	s.config = configuration(t, []string{s.app.entry("fullstory")}, "workforce: { plugins: [fullstory], "+s.credentials(t, "workforce")+" }")
 	return s
 }
 
-func (s *single) serve(t *testing.T, options host.ServeOptions) *serving {
+func (s *singleApp) serve(t *testing.T, options host.ServeOptions) *hostService {
 	t.Helper()
 	return serve(t, s.config, host.Options{StateDir: s.state, RetryFor: patience}, options)
 }
 
 // done checks that one sync arrived whole and in order, and stops the host.
-func (s *single) done(t *testing.T, running *serving, id string) {
+func (s *singleApp) done(t *testing.T, running *hostService, id string) {
 	t.Helper()
 	require.Equal(t, s.app.seeded("fullstory"), s.synced(t, id))
 	running.stop()
@@ -127,8 +127,8 @@ func TestServeFailsATaskThatC1sEndNeverLetsThrough(t *testing.T) {
 
 func TestServeOutlivesAnOutageOfC1(t *testing.T) {
 	t.Parallel()
-	for name, outage := range map[string]func(t *testing.T, s *single) (id string, running *serving){
-		"at the start": func(t *testing.T, s *single) (string, *serving) {
+	for name, outage := range map[string]func(t *testing.T, s *singleApp) (id string, running *hostService){
+		"at the start": func(t *testing.T, s *singleApp) (string, *hostService) {
 			s.Suspend()
 			id, running := s.fullSync(t, "workforce"), s.serve(t, host.ServeOptions{})
 			running.says("cannot be reached")
@@ -136,7 +136,7 @@ func TestServeOutlivesAnOutageOfC1(t *testing.T) {
 			require.NoError(t, s.Resume())
 			return id, running
 		},
-		"in the middle of a sync": func(t *testing.T, s *single) (string, *serving) {
+		"in the middle of a sync": func(t *testing.T, s *singleApp) (string, *hostService) {
 			reached, release := s.app.hold(1)
 			id, running := s.fullSync(t, "workforce"), s.serve(t, host.ServeOptions{})
 			<-reached
@@ -148,7 +148,7 @@ func TestServeOutlivesAnOutageOfC1(t *testing.T) {
 		},
 		// What counts is what C1 answers when it is back, however often it was asked for
 		// a connection meanwhile.
-		"behind a refusal of the credentials": func(t *testing.T, s *single) (string, *serving) {
+		"behind a refusal of the credentials": func(t *testing.T, s *singleApp) (string, *hostService) {
 			s.Inject(c1.Fault{Call: c1.TokenCall, Times: 1, HTTPStatus: http.StatusUnauthorized})
 			id, running := s.fullSync(t, "workforce"), s.serve(t, host.ServeOptions{})
 			running.says("C1 refuses the client id and secret")
@@ -157,7 +157,7 @@ func TestServeOutlivesAnOutageOfC1(t *testing.T) {
 			require.NoError(t, s.Resume())
 			return id, running
 		},
-		"for heartbeats only": func(t *testing.T, s *single) (string, *serving) {
+		"for heartbeats only": func(t *testing.T, s *singleApp) (string, *hostService) {
 			reached, release := s.app.hold(1)
 			id, running := s.fullSync(t, "workforce"), s.serve(t, host.ServeOptions{})
 			<-reached
@@ -243,7 +243,7 @@ func TestServeEndsWhereEveryUploadsCredentialsAreRefused(t *testing.T) {
 	require.ErrorAs(t, err, &refused)
 }
 
-func TestServeDoesNotGiveUpCredentialsThatWorked(t *testing.T) {
+func TestServe_KeepsTryingCredentialsThatWorked(t *testing.T) {
 	t.Parallel()
 	s := newSingle(t, c1.Options{}, scimsandbox.Options{})
 	running := s.serve(t, host.ServeOptions{})
@@ -258,12 +258,12 @@ func TestServeDoesNotGiveUpCredentialsThatWorked(t *testing.T) {
 func TestServeUploadsNoTaskThatC1TakesBack(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
-		takeBack func(s *single, id string)
+		takeBack func(s *singleApp, id string)
 		says     string
 		answered codes.Code
 	}{
-		"cancelled": {func(s *single, id string) { s.Cancel(id) }, "C1 has cancelled the task", codes.Canceled},
-		"expired":   {func(s *single, id string) { s.Expire(id) }, "C1 has taken the task back", codes.OK},
+		"cancelled": {func(s *singleApp, id string) { s.Cancel(id) }, "C1 has cancelled the task", codes.Canceled},
+		"expired":   {func(s *singleApp, id string) { s.Expire(id) }, "C1 has taken the task back", codes.OK},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

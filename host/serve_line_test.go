@@ -13,8 +13,8 @@ import (
 	"github.com/batonhost/baton-host/sandbox/c1"
 )
 
-// lineOf is the one line of a sync that is neither a warning nor for debugging.
-func (s *serving) lineOf(task string) logLine {
+// lineOf returns the one line of a sync that is neither a warning nor for debugging.
+func (s *hostService) lineOf(task string) logLine {
 	s.t.Helper()
 	s.says(`"task":"` + task + `","type":"sync_full","outcome":"`)
 	lines := s.lines(map[string][]string{"task": {task}, "level": {"info", "error"}})
@@ -22,7 +22,7 @@ func (s *serving) lineOf(task string) logLine {
 	return lines[0]
 }
 
-// partOf is what a line has of one plugin.
+// partOf returns what a line has of one plugin.
 func partOf(t *testing.T, line logLine, plugin string) logLine {
 	t.Helper()
 	parts, ok := line["plugins"].(logLine)
@@ -44,7 +44,7 @@ func requireFields(t *testing.T, line logLine, more ...string) {
 
 func TestServeLogsOneLineForEachSync(t *testing.T) {
 	t.Parallel()
-	p := newPair(t, c1.Options{}, lastGood)
+	p := newPair(t, c1.Options{}, fallBack)
 	running := p.serve(t, host.ServeOptions{})
 
 	made := p.sync(t)
@@ -66,7 +66,7 @@ func TestServeLogsOneLineForEachSync(t *testing.T) {
 	require.NoError(t, err)
 	require.InDelta(t, file.Size(), line["bytes"], 0)
 	require.Equal(t, "First sync: there is no baseline yet, so the deletion guard had nothing to compare.", line["note"])
-	require.NotContains(t, running.log.String(), "MemorySessionCache", "what the SDK says of its cache is not for operators")
+	require.NotContains(t, running.log.String(), "MemorySessionCache", "what the SDK logs of its cache is not for operators")
 
 	p.fullstory.fail(3)
 	stale := p.sync(t)
@@ -96,7 +96,7 @@ func TestServeLogsOneLineForEachSync(t *testing.T) {
 	running.stop()
 }
 
-func TestServeCountsInALineWhatWasTriedAgain(t *testing.T) {
+func TestServe_CountsRetriesInItsLine(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, c1.Options{})
 	leash := p.leash(t)

@@ -15,7 +15,7 @@ import (
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// withGroups is a service with one upload of Fullstory and an app with groups.
+// withGroups returns a service with one upload of Fullstory and an app with groups.
 func withGroups(t *testing.T, more ...string) *pair {
 	t.Helper()
 	return newPairOf(t, c1.Options{}, scimsandbox.Options{App: "design-tool", Seed: 2, Accounts: 25, Groups: 6, PageCap: 10}, more...)
@@ -29,7 +29,7 @@ func (p *pair) ask(t *testing.T, task *v1.Task_SyncFullTask) c1.Outcome {
 	return p.finished(t, id)
 }
 
-func TestServeKeepsOnlyASyncOfEverythingAsTheLastGoodOne(t *testing.T) {
+func TestServe_KeepsOnlyASyncOfEverythingAsBaseline(t *testing.T) {
 	t.Parallel()
 	p := withGroups(t)
 	running := p.serve(t, host.ServeOptions{})
@@ -77,7 +77,7 @@ func TestServeFallsBackWholeWithEitherEngine(t *testing.T) {
 	for _, engine := range []string{"pebble", "sqlite"} {
 		t.Run(engine, func(t *testing.T) {
 			t.Parallel()
-			p := withGroups(t, lastGood)
+			p := withGroups(t, fallBack)
 			task := v1.Task_SyncFullTask_builder{StorageEngine: engine}.Build()
 			running := p.serve(t, host.ServeOptions{})
 			first := p.ask(t, task)
@@ -105,7 +105,7 @@ func TestServeFallsBackWholeWithEitherEngine(t *testing.T) {
 
 func TestServeDoesTwoSyncsOfOneUploadAtOnce(t *testing.T) {
 	t.Parallel()
-	p := newPair(t, c1.Options{}, lastGood)
+	p := newPair(t, c1.Options{}, fallBack)
 	running := p.serve(t, host.ServeOptions{})
 	require.True(t, p.sync(t).Succeeded)
 	reached, release := p.fullstory.hold(1)
@@ -138,7 +138,7 @@ func TestServeLosesATaskAndNoMoreWithItsStateDirectory(t *testing.T) {
 
 func TestServeGuardsAPluginWithoutANamespaceAndFallsBack(t *testing.T) {
 	t.Parallel()
-	p := newPair(t, c1.Options{}, lastGood)
+	p := newPair(t, c1.Options{}, fallBack)
 	p.also(t, `namespace: ""`)
 	running := p.serve(t, host.ServeOptions{})
 	first := p.sync(t)
@@ -164,7 +164,7 @@ func TestServeGuardsAnEmptyListBeforeAFailure(t *testing.T) {
 // guardsAnEmptyList has the app fail behind so many requests, in one sync after another.
 func guardsAnEmptyList(t *testing.T, failures ...int64) {
 	t.Helper()
-	p := withGroups(t, lastGood)
+	p := withGroups(t, fallBack)
 	running := p.serve(t, host.ServeOptions{})
 	first := p.sync(t)
 	require.True(t, first.Succeeded, "%v", first.Status)

@@ -21,7 +21,7 @@ import (
 )
 
 // becomes waits until the first upload is so.
-func (s *serving) becomes(so func(status.Upload) bool) status.Upload {
+func (s *hostService) becomes(so func(status.Upload) bool) status.Upload {
 	s.t.Helper()
 	var last status.Upload
 	require.Eventually(s.t, func() bool {
@@ -147,7 +147,7 @@ func TestServeHasAHistoryThatOutlivesIt(t *testing.T) {
 	damaged := p.serve(t, host.ServeOptions{Listen: listening})
 	damaged.says("connected to C1")
 	require.Len(t, damaged.lines(map[string][]string{"level": {"warn"}, "msg": {"the history of the syncs cannot be read, so the page begins a new one"}}), 1)
-	require.Len(t, damaged.status().Uploads[0].History, 1, "the last good sync is known all the same")
+	require.Len(t, damaged.status().Uploads[0].History, 1, "the last successful sync is known all the same")
 	damaged.stop()
 }
 
@@ -155,7 +155,7 @@ func TestServeHasAHistoryThatOutlivesIt(t *testing.T) {
 // that names person in its errors.
 func TestServeShowsWhatHappens(t *testing.T) {
 	t.Parallel()
-	p := newPair(t, c1.Options{}, lastGood)
+	p := newPair(t, c1.Options{}, fallBack)
 	running := p.serve(t, host.ServeOptions{Listen: listening})
 	running.becomes(func(u status.Upload) bool { return u.State == status.Waiting && u.Connection.Connected })
 	_, page := running.get("/")
@@ -205,7 +205,7 @@ func TestServeShowsWhatHappens(t *testing.T) {
 	p.fullstory.down.Store(false)
 	again := p.serve(t, host.ServeOptions{Listen: listening})
 	kept := again.becomes(func(u status.Upload) bool { return u.Last != nil })
-	require.Equal(t, status.Stale, kept.State, "the last good sync is known")
+	require.Equal(t, status.Stale, kept.State, "the baseline is known")
 	require.Equal(t, 65, kept.Last.Accounts)
 	require.WithinDuration(t, stale.Last.At, kept.Last.At, patience)
 	p.design.down.Store(false)

@@ -12,7 +12,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/files"
 )
 
-// stateDir is where the service keeps its baselines.
+// stateDir returns where the service keeps its baselines.
 func (h *Host) stateDir() (string, error) {
 	dir := h.options.StateDir
 	if h.cfg != nil {
@@ -24,7 +24,7 @@ func (h *Host) stateDir() (string, error) {
 	return usualStateDir()
 }
 
-// usualStateDir is what systemd gives a service, else the user's own.
+// usualStateDir returns what systemd gives a service, else the user's own.
 func usualStateDir() (string, error) {
 	if given := os.Getenv("STATE_DIRECTORY"); given != "" {
 		first, _, _ := strings.Cut(given, ":")

@@ -22,7 +22,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
-// SyncOptions say where sync files go.
+// SyncOptions are where sync files go.
 type SyncOptions struct {
 	// OutputDir is the directory of the files, which are named after their uploads. It
 	// is made if it does not exist.
@@ -40,8 +40,8 @@ type SyncResult struct {
 	// Accounts is how many accounts the file has, by plugin; nil if there is no file.
 	Accounts map[string]int
 	// Stale are the plugins whose part is, or is partly, that of the baseline.
-	Stale []Stale
-	// Unguarded says of which plugins the numbers could not be compared with those of a
+	Stale []StalePart
+	// Unguarded names the plugins whose numbers could not be compared with those of a
 	// baseline, and why, in a sentence; empty if all were, or need not be.
 	Unguarded string
 	// Warnings are sentences about what is right by all that is known, and yet must be
@@ -52,8 +52,8 @@ type SyncResult struct {
 	Err error
 }
 
-// Stale is a plugin's part that comes from the baseline.
-type Stale struct {
+// StalePart is a plugin's part that comes from the baseline.
+type StalePart struct {
 	Plugin string
 	// Accounts is how many of its accounts come from there.
 	Accounts int
@@ -102,14 +102,14 @@ func (h *Host) Sync(ctx context.Context, options SyncOptions) ([]*SyncResult, er
 	return resultsOf(syncs), failed
 }
 
-// resultsOf are the results of all uploads, in their order, unless none was tried.
+// resultsOf returns the results of all uploads, in their order, unless none was tried.
 func resultsOf(syncs []*uploadSync) []*SyncResult {
 	var results []*SyncResult
 	tried := false
 	for _, one := range syncs {
 		result := one.result
 		if tried = tried || result != nil; result == nil {
-			result = &SyncResult{Upload: one.upload.Name, Plugins: namesOf(one.upload), File: one.path, Err: fleet.ConfigurationErr(one.members)}
+			result = &SyncResult{Upload: one.upload.Name, Plugins: namesOf(one.upload), File: one.path, Err: fleet.ConfigurationErr(one.plugins)}
 		}
 		results = append(results, result)
 	}
@@ -124,9 +124,9 @@ func resultsOf(syncs []*uploadSync) []*SyncResult {
 func (h *Host) syncEach(ctx context.Context, running *fleet.Fleet, syncs []*uploadSync) error {
 	ready := make(chan *uploadSync, len(syncs))
 	for _, one := range syncs {
-		one.members = running.Of(one.upload)
+		one.plugins = running.Of(one.upload)
 		go func() {
-			_ = fleet.Await(one.logging(ctx), one.members) // The context's end is looked at here.
+			_ = fleet.Await(one.logging(ctx), one.plugins) // The context's end is looked at here.
 			ready <- one
 		}()
 	}
@@ -137,7 +137,7 @@ func (h *Host) syncEach(ctx context.Context, running *fleet.Fleet, syncs []*uplo
 		if ctx.Err() != nil {
 			return nil
 		}
-		if fleet.ConfigurationErr(one.members) != nil {
+		if fleet.ConfigurationErr(one.plugins) != nil {
 			continue
 		}
 		if left == 1 {
@@ -169,7 +169,7 @@ type uploadSync struct {
 	host     *Host
 	upload   *config.Upload
 	path     string
-	members  []*fleet.Plugin
+	plugins  []*fleet.Plugin
 	read     chan<- struct{} // see [syncrun.Spec]
 	result   *SyncResult     // nil: it was not tried
 	err      error           // what failed of what was tried
@@ -204,30 +204,30 @@ func (u *uploadSync) run(ctx context.Context, running *fleet.Fleet) error {
 }
 
 func (u *uploadSync) publish(ctx context.Context, running *fleet.Fleet, figures *syncrun.Figures) error {
-	if err := fleet.StartErr(u.members); err != nil && !u.upload.LastGood {
+	if err := fleet.StartErr(u.plugins); err != nil && !u.upload.LastGood {
 		return err
 	}
 	path, err := syncfile.BehindLinks(u.path)
 	if err != nil {
 		return err
 	}
-	made, keep, err := u.sync(ctx, path, running, figures)
+	result, keep, err := u.sync(ctx, path, running, figures)
 	if err != nil {
 		return err
 	}
-	if u.upload.LastGood || slices.ContainsFunc(u.members, (*fleet.Plugin).IsBare) {
+	if u.upload.LastGood || slices.ContainsFunc(u.plugins, (*fleet.Plugin).IsBare) {
 		// The file does not have the names of plugins without a namespace; the record has.
-		err = keep.Replace(made.Draft, made.Sync)
+		err = keep.Replace(result.Draft, result.Sync)
 	} else {
-		err = made.Draft.Publish(path)
+		err = result.Draft.Publish(path)
 	}
 	if err != nil {
-		made.Draft.Discard()
+		result.Draft.Discard()
 		return err
 	}
-	u.result.Accounts = made.Accounts
-	for _, one := range made.Stale {
-		u.result.Stale = append(u.result.Stale, Stale{Plugin: one.Instance, Accounts: one.Accounts, AsOf: one.AsOf})
+	u.result.Accounts = result.Accounts
+	for _, one := range result.Stale {
+		u.result.Stale = append(u.result.Stale, StalePart{Plugin: one.Instance, Accounts: one.Accounts, AsOf: one.AsOf})
 	}
 	return nil
 }
@@ -237,7 +237,7 @@ func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet
 	keep, begun := baseline.At(path), time.Now()
 	spec := syncrun.Spec{
 		Upload:   u.upload,
-		Plugins:  syncrun.Of(ctx, u.members, u.upload),
+		Plugins:  syncrun.Of(ctx, u.plugins, u.upload),
 		Accept:   u.host.acceptedSet(),
 		Keep:     keep,
 		Dir:      filepath.Dir(path),
@@ -248,21 +248,21 @@ func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet
 	}
 	if u.host.options.Observer != nil {
 		u.progress = u.host.options.Observer.Syncing(u.upload.Name, u.result.Plugins)
-		spec.Observer = observed{u.progress}
+		spec.Observer = progressObserver{u.progress}
 	}
-	made, err := syncrun.Run(ctx, spec)
+	result, err := syncrun.Run(ctx, spec)
 	u.result.Took = time.Since(begun)
 	if err != nil {
 		return nil, nil, err
 	}
-	u.result.Unguarded, u.result.Warnings = made.Unguarded, made.Warnings
-	return made, keep, nil
+	u.result.Unguarded, u.result.Warnings = result.Unguarded, result.Warnings
+	return result, keep, nil
 }
 
-// observed passes what happens behind the aggregate to a Progress.
-type observed struct{ Progress }
+// progressObserver passes what happens behind the aggregate to a Progress.
+type progressObserver struct{ Progress }
 
-func (o observed) Listed(page aggregate.Page) {
+func (o progressObserver) Listed(page aggregate.Page) {
 	accounts := 0
 	if page.Accounts {
 		accounts = page.Rows
@@ -270,11 +270,11 @@ func (o observed) Listed(page aggregate.Page) {
 	o.Progress.Listed(page.Instance, accounts)
 }
 
-func (o observed) Retrying(retry aggregate.Retry) {
+func (o progressObserver) Retrying(retry aggregate.Retry) {
 	o.Progress.Retrying(retry.Instance, retry.Wait, retry.Err)
 }
 
-func (o observed) FellBack(fallback aggregate.Fallback) {
+func (o progressObserver) FellBack(fallback aggregate.Fallback) {
 	o.Progress.FellBack(fallback.Instance, fallback.AsOf, fallback.Err)
 }
 

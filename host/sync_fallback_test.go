@@ -20,11 +20,11 @@ func TestSyncFallsBackToTheBaseline(t *testing.T) {
 		"before its listing":           {func(_ *testing.T, a *app) { a.fail(0) }, "500"},
 		"in the middle of its listing": {func(_ *testing.T, a *app) { a.fail(3) }, "500"},
 		"at the end of its listing":    {func(_ *testing.T, a *app) { a.fail(5) }, "500"},
-		"by listing almost nobody":     {func(t *testing.T, a *app) { a.keepOnly(t, 2) }, "so many deletions at once"},
+		"by listing almost no account": {func(t *testing.T, a *app) { a.keepOnly(t, 2) }, "so many deletions at once"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorkforce(t, scimsandbox.Options{Seed: 1, Accounts: 40, PageCap: 10}, scimsandbox.Options{Seed: 2, Accounts: 25, PageCap: 10}, lastGood)
+			w := newWorkforce(t, scimsandbox.Options{Seed: 1, Accounts: 40, PageCap: 10}, scimsandbox.Options{Seed: 2, Accounts: 25, PageCap: 10}, fallBack)
 			w.syncs(t, host.Options{})
 			require.NoError(t, w.design.server.Remove(w.design.server.Accounts()[0].ID))
 			want := w.seeded()
@@ -58,7 +58,7 @@ func TestSyncFallsBackToTheBaseline(t *testing.T) {
 
 func TestSyncFailsWhereEveryPluginFails(t *testing.T) {
 	t.Parallel()
-	w := newWorkforce(t, scimsandbox.Options{Accounts: 12}, scimsandbox.Options{Accounts: 12}, lastGood)
+	w := newWorkforce(t, scimsandbox.Options{Accounts: 12}, scimsandbox.Options{Accounts: 12}, fallBack)
 	w.syncs(t, host.Options{})
 	w.fullstory.fail(0)
 	w.design.fail(0)
@@ -89,7 +89,7 @@ func TestSyncReportsADamagedBaseline(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorkforce(t, scimsandbox.Options{Accounts: 12}, scimsandbox.Options{Accounts: 12}, lastGood)
+			w := newWorkforce(t, scimsandbox.Options{Accounts: 12}, scimsandbox.Options{Accounts: 12}, fallBack)
 			w.syncs(t, host.Options{})
 			says := damage(t, w.path())
 			w.fullstory.fail(0)

@@ -60,7 +60,7 @@ func TestSyncWritesGroupsAndTheirMembers(t *testing.T) {
 }
 
 // TestSyncReportsGroupsThatCannotBeRead: groups are read by several workers, and those
-// that stop because one failed have nothing to say.
+// that stop because one failed have nothing to report.
 func TestSyncReportsGroupsThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	server, err := scimsandbox.New(scimsandbox.Options{App: "design-tool", Accounts: 20, Groups: 40, Seed: 2, Token: "tok"})

@@ -35,21 +35,21 @@ func slowly(t *testing.T, config, name string) (release func()) {
 	}
 }
 
-// ends is an observer that announces each sync that ends.
-type ends chan string
+// endObserver is an observer that announces each sync that ends.
+type endObserver chan string
 
-func (ends) Warning(string)                                    {}
-func (e ends) Syncing(upload string, _ []string) host.Progress { return ending{e, upload} }
+func (endObserver) Warning(string)                                    {}
+func (e endObserver) Syncing(upload string, _ []string) host.Progress { return endProgress{e, upload} }
 
-type ending struct {
-	ends   ends
+type endProgress struct {
+	ends   endObserver
 	upload string
 }
 
-func (ending) Listed(string, int)                    {}
-func (ending) Retrying(string, time.Duration, error) {}
-func (ending) FellBack(string, time.Time, error)     {}
-func (e ending) End(*host.SyncResult)                { e.ends <- e.upload }
+func (endProgress) Listed(string, int)                    {}
+func (endProgress) Retrying(string, time.Duration, error) {}
+func (endProgress) FellBack(string, time.Time, error)     {}
+func (e endProgress) End(*host.SyncResult)                { e.ends <- e.upload }
 
 // TestSyncIsNotHeldUpByASlowPlugin: an upload begins when its own plugins have started,
 // and the results keep the order of the file.
@@ -61,7 +61,7 @@ func TestSyncIsNotHeldUpByASlowPlugin(t *testing.T) {
 		"first: { plugins: [slow, quick] }", "second: { plugins: [quick] }"), t.TempDir()
 	release := slowly(t, path, "slow")
 
-	ended := make(ends, 2)
+	ended := make(endObserver, 2)
 	type synced struct {
 		results []*host.SyncResult
 		err     error

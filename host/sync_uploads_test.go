@@ -117,9 +117,9 @@ func TestSyncReportsAWrongConfigurationOnce(t *testing.T) {
 	}
 }
 
-// TestALimitOfListingsHolds: a limit of the configuration reaches the syncs of both ways
+// TestSync_HoldsLimitsOfListings: a limit of the configuration reaches the syncs of both ways
 // of use.
-func TestALimitOfListingsHolds(t *testing.T) {
+func TestSync_HoldsLimitsOfListings(t *testing.T) {
 	t.Parallel()
 	const want = `plugin "fullstory": listing resources of type "user": it lists more than 39 rows`
 	start := func(t *testing.T, upload string) (path string) {

@@ -1,7 +1,7 @@
 // Command baton-host-explore shows a sync file in the browser.
 //
 // Only `baton-host explore` runs it, with arguments made of that command's flags. It must
-// never be reachable but as host/internal/explore says.
+// never be reachable in another way than that of host/internal/explore.
 //
 // It is a separate program because what the SDK's explorer is made of would cost each host,
 // which never shows one, a third more of size, and time and memory at every start.
@@ -39,12 +39,12 @@ func main() {
 	}
 }
 
-// wanted are the arguments: the host's version, the file, the port, and whether to show
-// it in a browser.
-const wanted = 4
+// argumentCount is how many arguments there are: the host's version, the file, the port,
+// and whether to show it in a browser.
+const argumentCount = 4
 
 func run(ctx context.Context, args []string) error {
-	if len(args) != wanted {
+	if len(args) != argumentCount {
 		return errors.New("this program is a part of baton-host; run: baton-host explore FILE.c1z")
 	}
 	if args[0] != version {
@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string) error {
 	return runExplorer(ctx, os.Stdout, args[1], port, browse)
 }
 
-// printable is an error as a person reads it.
+// printable returns an error as a person reads it.
 func printable(err error) string {
 	return errtext.Lines(errtext.Plain(err.Error()))
 }
@@ -101,6 +101,6 @@ func openBrowser(ctx context.Context, address string) error {
 	if err := browser.Start(); err != nil {
 		return err
 	}
-	go func() { _ = browser.Wait() }() // Nobody waits for a browser.
+	go func() { _ = browser.Wait() }() // The end of a browser means nothing here.
 	return nil
 }

@@ -15,7 +15,7 @@ func newAccountsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "accounts FILE.c1z",
 		Short: "Show the accounts in a sync file",
-		Long: "Show the accounts in a sync file, whoever wrote it: app, login, name, e-mail, status, last login.\n\n" +
+		Long: "Show the accounts in a sync file, of this host or of a connector: app, login, name, e-mail, status, last login.\n\n" +
 			"A csv value that a spreadsheet would take for a formula (it begins with = + - @)\n" +
 			"gets an apostrophe in front, and control characters in the table are escaped;\n" +
 			"json is exact.",

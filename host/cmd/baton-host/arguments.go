@@ -12,7 +12,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
-// inWords has a command and those below it say in sentences what is wrong with
+// inWords has a command and those below it report in sentences what is wrong with
 // their arguments and flags.
 func inWords(cmd *cobra.Command) {
 	if check := cmd.Args; check != nil {
@@ -29,7 +29,7 @@ func inWords(cmd *cobra.Command) {
 	}
 }
 
-// wrongArguments is the error for as many arguments as a command does not take.
+// wrongArguments returns the error for as many arguments as a command does not take.
 func wrongArguments(cmd *cobra.Command, args []string) error {
 	_, takes, _ := strings.Cut(cmd.Use, " ")
 	if takes == "" {
@@ -45,7 +45,7 @@ func wrongArguments(cmd *cobra.Command, args []string) error {
 	return fmt.Errorf("%s takes %s, and %s; see %[1]s --help", cmd.CommandPath(), takes, given)
 }
 
-// wrongFlag is the error for a flag that there is not, or not in this form.
+// wrongFlag returns the error for a flag that there is not, or not in this form.
 func wrongFlag(cmd *cobra.Command, err error) error {
 	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok {
 		return fmt.Errorf("--%s must be %s, not %q", invalid.GetFlag().Name, formOf(invalid.GetFlag()), invalid.GetValue())
@@ -66,7 +66,7 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 	return fmt.Errorf("%s has no flag --%s; see %[1]s --help", cmd.CommandPath(), name)
 }
 
-// formOf is what a flag takes, in words.
+// formOf returns what a flag takes, in words.
 func formOf(flag *pflag.Flag) string {
 	switch flag.Value.Type() {
 	case "duration":
@@ -80,7 +80,7 @@ func formOf(flag *pflag.Flag) string {
 	}
 }
 
-// unknownCommand is the error for a command that there is not.
+// unknownCommand returns the error for a command that there is not.
 func unknownCommand(parent *cobra.Command, name string) error {
 	var names []string
 	for _, cmd := range parent.Commands() {
@@ -98,7 +98,7 @@ func unknownCommand(parent *cobra.Command, name string) error {
 	return fmt.Errorf("there is no command %q; %s has %s", name, parent.CommandPath(), joinNames(names))
 }
 
-// joinNames is a list of names as a sentence has it.
+// joinNames returns a list of names as a sentence has it.
 func joinNames(names []string) string { return strings.Join(names, ", ") }
 
 // helpOrUnknown is what a command does that has others below it and is called by

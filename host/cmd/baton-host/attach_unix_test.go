@@ -17,17 +17,17 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// debugged is a plugin that a person has started in a debugger.
-type debugged struct {
+// debuggee is a plugin that a person has started in a debugger.
+type debuggee struct {
 	cmd       *exec.Cmd
 	temporary string
 	// value is what BATON_HOST_REATTACH is to be.
 	value string
 }
 
-func startDebugged(t *testing.T, name string) *debugged {
+func startDebuggee(t *testing.T, name string) *debuggee {
 	t.Helper()
-	d := &debugged{temporary: temporaryDir(t)}
+	d := &debuggee{temporary: temporaryDir(t)}
 	d.cmd = command(t.Context(), t, []string{"TMPDIR=" + d.temporary}, name, "--debug-plugin")
 	output, err := d.cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -40,15 +40,15 @@ func startDebugged(t *testing.T, name string) *debugged {
 	return d
 }
 
-func TestAHostAttachesToAPluginThatRunsAlready(t *testing.T) {
+func TestAttach_SyncsAPluginThatRunsAlready(t *testing.T) {
 	t.Parallel()
 	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 1200, Seed: 1})
 	design := startApp(t, scim.Options{App: "design-tool", Accounts: 30, Seed: 2})
 	config, env := twoApps(t, fullstory, design)
-	d := startDebugged(t, "baton-scim")
+	d := startDebuggee(t, "baton-scim")
 	info, err := os.Stat(filepath.Dir(socketIn(t, d.temporary)))
 	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o700), info.Mode().Perm(), "nobody else may come in")
+	require.Equal(t, os.FileMode(0o700), info.Mode().Perm(), "no other user may come in")
 
 	out := t.TempDir()
 	result := execute(t, append(env, "BATON_HOST_REATTACH="+d.value), "baton-host", "sync", "--config", config, "--output-dir", out)
@@ -66,7 +66,7 @@ func TestAHostAttachesToAPluginThatRunsAlready(t *testing.T) {
 
 	inspected := execute(t, append(env, "BATON_HOST_REATTACH="+d.value), "baton-host", "inspect", "design-tool", "--config", config)
 	require.Equal(t, 0, inspected.status, inspected.stderr)
-	require.NotContains(t, inspected.stderr, "attached to", "what a plugin is, its binary says")
+	require.NotContains(t, inspected.stderr, "attached to", "what a plugin is comes from its binary")
 
 	require.NoError(t, d.cmd.Process.Signal(syscall.SIGINT))
 	require.NoError(t, d.cmd.Wait(), "Ctrl-C ends it in peace")
@@ -77,11 +77,11 @@ func TestAHostAttachesToAPluginThatRunsAlready(t *testing.T) {
 		[]string{`attach to plugin "design-tool"`, "the process is gone", "--debug-plugin"})
 }
 
-// TestAServiceOfOneAppAttachesToo: `run --plugin` is what an author debugs service mode with.
-func TestAServiceOfOneAppAttachesToo(t *testing.T) {
+// TestAttach_ServesOneAppToo: `run --plugin` is what an author debugs service mode with.
+func TestAttach_ServesOneAppToo(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, scim.Options{App: "fullstory", Accounts: 12, Seed: 1})
-	d := startDebugged(t, "baton-fullstory")
+	d := startDebuggee(t, "baton-fullstory")
 	c := startC1(t, c1.Options{})
 	credentials := c.client(t, "fullstory")
 	task := c.fullSync(t, "fullstory")
@@ -97,7 +97,7 @@ func TestAServiceOfOneAppAttachesToo(t *testing.T) {
 	require.NoError(t, d.cmd.Wait())
 }
 
-// socketIn is the socket of the only plugin that has its own in the directory.
+// socketIn returns the socket of the only plugin that has its own in the directory.
 func socketIn(t *testing.T, dir string) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(dir, "*", "plugin*"))

@@ -19,10 +19,10 @@ func script(t *testing.T, text string) string {
 	return path
 }
 
-// TestBadInputIsAnsweredWithASentenceAndANonZeroStatus has one of each kind: the file, a
+// TestCommands_ExplainBadInputWithANonZeroStatus has one of each kind: the file, a
 // secret, a plugin's schema, a plugin that fails, an app that refuses, and gRPC's words.
 // Package host has them all.
-func TestBadInputIsAnsweredWithASentenceAndANonZeroStatus(t *testing.T) {
+func TestCommands_ExplainBadInputWithANonZeroStatus(t *testing.T) {
 	t.Parallel()
 	good := startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1, Token: "right"})
 	plugin := func(lines string) string {
@@ -76,7 +76,7 @@ func requireSentence(t *testing.T, result run, want []string) {
 	}
 }
 
-func TestOtherBadInput(t *testing.T) {
+func TestCommands_ExplainOtherBadInput(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, scim.Options{App: "fullstory", Accounts: 40, Seed: 1})
 	env := []string{"BATON_SCIM_BASE_URL=" + app.url, "BATON_SCIM_TOKEN=" + app.token}

@@ -37,7 +37,7 @@ var (
 	looks = []look{wide, dark, phone, night}
 )
 
-// tab is a page in a headless browser of its own.
+// tab is a page in a separate headless browser.
 type tab struct {
 	t   *testing.T
 	ctx context.Context //nolint:containedctx // It is the browser's.
@@ -90,7 +90,7 @@ func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	require.NoError(b.t, chromedp.Do(b.ctx, steps...))
 }
 
-// evaluate is the value of an expression in the page.
+// evaluate returns the value of an expression in the page.
 func evaluate[T any](b *tab, expression string, options ...chromedp.EvaluateOption) T {
 	b.t.Helper()
 	value, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression, options...))
@@ -102,10 +102,10 @@ func evaluate[T any](b *tab, expression string, options ...chromedp.EvaluateOpti
 func (b *tab) waits(expression string) {
 	b.t.Helper()
 	_, err := chromedp.Run(b.ctx, chromedp.Poll[bool](expression, chromedp.WithPollingMutation(), chromedp.WithPollingTimeout(guard)))
-	require.NoError(b.t, err, "%s; the page says: %s", expression, evaluate[string](b, "document.body.innerText"))
+	require.NoError(b.t, err, "%s; the page shows: %s", expression, evaluate[string](b, "document.body.innerText"))
 }
 
-// says waits until the page says something.
+// says waits until the page shows something.
 func (b *tab) says(text string) {
 	b.t.Helper()
 	b.waits(fmt.Sprintf("document.body.innerText.includes(%q)", text))
@@ -141,7 +141,7 @@ func (b *tab) fits(about string) {
 		.filter((element) => element.getBoundingClientRect().height > 80).map(({innerText}) => innerText)`), about)
 }
 
-// quiet checks that nothing went wrong in the page, and that it asked nobody but
+// quiet checks that nothing went wrong in the page, and that it asked no server but
 // its own host.
 func (b *tab) quiet(origin string) {
 	b.t.Helper()

@@ -102,18 +102,18 @@ func (o *callOptions) open(ctx context.Context, name string, secrets host.Secret
 	return host.Open(ctx, host.Selection{ConfigFile: o.configFile, Plugin: name}, options)
 }
 
-// byHand refuses what the host itself has to say to a plugin.
+// byHand refuses what the host itself calls of a plugin.
 func byHand(method call.Method) error {
 	switch method.Path {
 	case pluginv1.PluginService_Configure_FullMethodName:
-		return errors.New("Configure is not called by hand: a plugin is configured once, before the first call, with what the configuration file or BATON_* variables say") //nolint:staticcheck // A method's name.
+		return errors.New("Configure is not called by hand: a plugin is configured once, before the first call, with what the configuration file or BATON_* variables have") //nolint:staticcheck // A method's name.
 	case pluginv1.PluginService_Stop_FullMethodName:
 		return errors.New("Stop is not called by hand: every plugin is stopped after its call") //nolint:staticcheck // A method's name.
 	}
 	return nil
 }
 
-// requestText is a request as it was given, or what comes on standard input.
+// requestText returns a request as it was given, or what comes on standard input.
 func requestText(ctx context.Context, stdin io.Reader, given string) ([]byte, error) {
 	if given != "-" {
 		return []byte(given), nil

@@ -12,8 +12,8 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// called is an answer to ListResources.
-type called struct {
+// listAnswer is an answer to ListResources.
+type listAnswer struct {
 	List []struct {
 		ID struct{ Resource string } `json:"id"`
 	}
@@ -25,7 +25,7 @@ func TestCallReachesAConnectorThatKeepsNotes(t *testing.T) {
 	result := execute(t, []string{"BATON_NAME=mine"}, "baton-host", "call", filepath.Join(bin, "baton-notes"),
 		"ListResources", `{"resource_type_id": "user", "active_sync_id": "000000000000000000000000000"}`)
 	require.Equal(t, 0, result.status, result.stderr)
-	var answer called
+	var answer listAnswer
 	require.NoError(t, json.Unmarshal([]byte(result.stdout), &answer))
 	require.Len(t, answer.List, 30)
 }

@@ -14,7 +14,7 @@ import (
 func TestCallReachesAPluginInADebugger(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1})
-	d := startDebugged(t, "baton-fullstory")
+	d := startDebuggee(t, "baton-fullstory")
 	env := []string{"BATON_HOST_REATTACH=" + d.value, "BATON_SCIM_BASE_URL=" + app.url, "BATON_SCIM_TOKEN=" + app.token}
 	for _, method := range []string{"Validate", "Describe", "Validate"} {
 		result := execute(t, env, "baton-host", "call", "fullstory", method)

@@ -28,7 +28,7 @@ var carelessSecrets = map[string]string{
 	"key":    "-----BEGIN KEY-----\nc4n4ryAAkey0line1aa77e1b903d5f\nc4n4ryBBkey0line2bb8f02d61c94e\n-----END KEY-----",
 }
 
-// carelessTraces are what may not be seen of them: the lines of the key by
+// carelessTraces returns what may not be seen of them: the lines of the key by
 // themselves, the header's value without its name.
 func carelessTraces() []string {
 	lines := strings.Split(carelessSecrets["key"], "\n")
@@ -36,7 +36,7 @@ func carelessTraces() []string {
 }
 
 // careless is a directory with the configuration of a careless plugin, whose
-// secrets come from files: nothing of them is in anybody's environment. The
+// secrets come from files: nothing of them is in an environment. The
 // secrets are elsewhere, so that everything in the directory may be searched.
 type careless struct{ dir, config, state, tmp string }
 
@@ -69,7 +69,7 @@ func (c careless) command(ctx context.Context, t *testing.T, args ...string) *ex
 	return cmd
 }
 
-// search is the first trace of a secret in each of these places.
+// search returns the first trace of a secret in each of these places.
 func search(places map[string][]byte) map[string]string {
 	found := map[string]string{}
 	for where, what := range places {
@@ -82,7 +82,7 @@ func search(places map[string][]byte) map[string]string {
 	return found
 }
 
-// places are the files of a directory and their names.
+// places returns the files of a directory and their names.
 func places(t *testing.T, dir string) map[string][]byte {
 	t.Helper()
 	found := map[string][]byte{}
@@ -100,7 +100,7 @@ func places(t *testing.T, dir string) map[string][]byte {
 	return found
 }
 
-// ofProcess are what everybody with the same user may read of a process.
+// ofProcess returns what everybody with the same user may read of a process.
 func ofProcess(t *testing.T, pid int) map[string][]byte {
 	t.Helper()
 	found := map[string][]byte{}
@@ -116,9 +116,9 @@ func ofProcess(t *testing.T, pid int) map[string][]byte {
 	return found
 }
 
-// TestTheSearchFindsWhatIsPlanted plants each secret in each place that is
+// TestSearch_FindsWhatIsPlanted plants each secret in each place that is
 // searched below.
-func TestTheSearchFindsWhatIsPlanted(t *testing.T) {
+func TestSearch_FindsWhatIsPlanted(t *testing.T) {
 	t.Parallel()
 	for _, trace := range carelessTraces() {
 		for _, planted := range canary.Planted(trace) {
@@ -152,9 +152,9 @@ func TestTheSearchFindsWhatIsPlanted(t *testing.T) {
 	}
 }
 
-// TestACarelessPluginGivesNoSecretAway runs a plugin that logs, prints, fails and
+// TestRedaction_HidesSecretsOfACarelessPlugin runs a plugin that logs, prints, fails and
 // falls over with its secrets in every form.
-func TestACarelessPluginGivesNoSecretAway(t *testing.T) {
+func TestRedaction_HidesSecretsOfACarelessPlugin(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		habit  string
@@ -190,8 +190,8 @@ func TestACarelessPluginGivesNoSecretAway(t *testing.T) {
 	}
 }
 
-// TestC1IsToldNoSecretOfACarelessPlugin runs the careless plugin as a service.
-func TestC1IsToldNoSecretOfACarelessPlugin(t *testing.T) {
+// TestRedaction_HidesSecretsOfACarelessPluginFromC1 runs the careless plugin as a service.
+func TestRedaction_HidesSecretsOfACarelessPluginFromC1(t *testing.T) {
 	t.Parallel()
 	for habit, c := range map[string]struct {
 		succeeds bool
@@ -210,33 +210,33 @@ func TestC1IsToldNoSecretOfACarelessPlugin(t *testing.T) {
 				"--config", careless.config, "--state-dir", careless.state, "--log-level", "debug", "--retry-for", "0s", "--listen", "127.0.0.1:0")
 			outcome := tenant.finished(t, tenant.fullSync(t, "w"))
 			require.Equal(t, c.succeeds, outcome.Succeeded, "%v", outcome.Status)
-			told := prototext.Format(outcome.Status)
-			require.Contains(t, told, c.says)
-			found := map[string][]byte{"what C1 is told": []byte(told)}
+			reported := prototext.Format(outcome.Status)
+			require.Contains(t, reported, c.says)
+			found := map[string][]byte{"what C1 receives": []byte(reported)}
 			for _, path := range []string{"/metrics", "/", "/status.json"} {
 				_, body := host.serves(path)
 				found[path] = []byte(body)
 			}
 			host.stop()
-			found["the log"] = []byte(host.said.String())
-			require.Contains(t, host.said.String(), "zap: (secret)")
+			found["the log"] = []byte(host.output.String())
+			require.Contains(t, host.output.String(), "zap: (secret)")
 			maps.Copy(found, places(t, careless.dir))
 			require.Empty(t, search(found))
 		})
 	}
 }
 
-// TestNoSecretIsInWhatASystemTellsOfProcesses looks at host and plugin while the
+// TestSecrets_AreNotInWhatASystemShowsOfProcesses looks at host and plugin while the
 // plugin is at work.
-func TestNoSecretIsInWhatASystemTellsOfProcesses(t *testing.T) {
+func TestSecrets_AreNotInWhatASystemShowsOfProcesses(t *testing.T) {
 	t.Parallel()
 	sign := filepath.Join(t.TempDir(), "sign")
 	careless := newCareless(t, "none", sign)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	cmd := careless.command(ctx, t, "sync", "--output-dir", ".")
-	var said strings.Builder
-	cmd.Stderr = &said
+	var output strings.Builder
+	cmd.Stderr = &output
 	require.NoError(t, cmd.Start())
 	require.Eventually(t, func() bool { _, err := os.Stat(sign); return err == nil }, time.Minute, 10*time.Millisecond)
 
@@ -248,6 +248,6 @@ func TestNoSecretIsInWhatASystemTellsOfProcesses(t *testing.T) {
 	}
 	require.Empty(t, search(found))
 	require.NoError(t, os.Remove(sign))
-	require.NoError(t, cmd.Wait(), said.String())
-	require.Empty(t, search(map[string][]byte{"standard error": []byte(said.String())}))
+	require.NoError(t, cmd.Wait(), output.String())
+	require.Empty(t, search(map[string][]byte{"standard error": []byte(output.String())}))
 }

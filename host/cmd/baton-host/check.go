@@ -33,9 +33,9 @@ func newCheckCommand(root *rootOptions) *cobra.Command {
 its credentials on its app. All problems are reported together; the exit status
 is 1 if there is one. Nothing is synced.
 
-It also looks at the last good syncs, those of run in the state directory and those
-of sync in the output directory: an upload that no longer has a plugin of them would
-be refused.`,
+It also looks at the baselines (the last accepted syncs), those of run in the state
+directory and those of sync in the output directory: an upload that no longer has a
+plugin of them would be refused.`,
 		Example: `  baton-host check
   baton-host check --config deploy/baton-host.yaml --output json`,
 		Args: cobra.NoArgs,
@@ -46,7 +46,7 @@ be refused.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&options.configFile, "config", "c", host.DefaultConfigFile, "the configuration file")
 	flags.DurationVar(&options.timeout, "timeout", time.Minute, "how long an app may take to answer")
-	flags.StringVar(&options.stateDir, "state-dir", "", "where run keeps the last good syncs (default the file's state-dir, $STATE_DIRECTORY or ~/.local/state/baton-host)")
+	flags.StringVar(&options.stateDir, "state-dir", "", "where run keeps its baselines (default the file's state-dir, $STATE_DIRECTORY or ~/.local/state/baton-host)")
 	flags.StringVarP(&options.outputDir, "output-dir", "d", ".", "where sync puts its files")
 	flags.StringSliceVar(&options.accept, "accept-deletions", nil, "do not report that this plugin is gone from an upload, as run and sync with this flag; may be repeated")
 	addUnlockedFlag(flags, &options.unlocked)

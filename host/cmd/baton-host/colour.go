@@ -6,7 +6,7 @@ import (
 	"github.com/fatih/color"
 )
 
-// states are the words that say how something went, each with its colour. Nothing else
+// states are the words for how something went, each with its colour. Nothing else
 // is coloured.
 var states = map[string]*color.Color{
 	"ok": color.New(color.FgGreen), "complete": color.New(color.FgGreen), "passed": color.New(color.FgGreen), "added": color.New(color.FgGreen),

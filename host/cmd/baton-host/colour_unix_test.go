@@ -14,7 +14,7 @@ import (
 // sgr are the sequences that colour a text.
 var sgr = regexp.MustCompile(`\x1b\[[0-9;]*m`)
 
-func TestOnlyStatesOnATerminalAreColoured(t *testing.T) {
+func TestColour_MarksOnlyStatesAndOnlyOnATerminal(t *testing.T) {
 	t.Parallel()
 	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1})
 	design := startApp(t, scim.Options{App: "design-tool", Accounts: 3, Seed: 2})
@@ -48,7 +48,7 @@ func TestOnlyStatesOnATerminalAreColoured(t *testing.T) {
 	require.NotContains(t, elsewhere.stdout+elsewhere.stderr, "\x1b")
 }
 
-func TestATerminalThatCannotShowsPlainText(t *testing.T) {
+func TestColour_IsLeftOutOnATerminalWithoutIt(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1})
 	env := []string{"BATON_SCIM_BASE_URL=" + app.url, "BATON_SCIM_TOKEN=" + app.token}
@@ -60,7 +60,7 @@ func TestATerminalThatCannotShowsPlainText(t *testing.T) {
 	require.Regexp(t, `fullstory +fullstory +3 +complete`, shown)
 }
 
-func TestOnlyTheKindOfADifferenceIsColoured(t *testing.T) {
+func TestColour_MarksOnlyTheKindOfADifference(t *testing.T) {
 	t.Parallel()
 	before, after := twoSyncs(t)
 	status, shown := startOnTerminal(t, command(t.Context(), t, nil, "baton-host", "diff", before, after)).end()

@@ -16,8 +16,8 @@ import (
 	"github.com/batonhost/baton-host/plugin"
 )
 
-// offered is what a shell offers to complete the last of the words with, with the
-// directive that says what else it may offer.
+// offered returns what a shell offers to complete the last of the words with, with the
+// directive of what else it may offer.
 func offered(t *testing.T, dir string, words ...string) (names []string, directive string) {
 	t.Helper()
 	cmd := command(t.Context(), t, nil, "baton-host", append([]string{"__complete"}, words...)...)
@@ -34,7 +34,7 @@ func offered(t *testing.T, dir string, words ...string) (names []string, directi
 	return names, lines[len(lines)-1]
 }
 
-// commands are all commands of the binary, with those below others.
+// commands returns all commands of the binary, with those below others.
 func commands(t *testing.T) [][]string {
 	t.Helper()
 	var all [][]string
@@ -57,7 +57,7 @@ var (
 	knownFlag = regexp.MustCompile(`(?m)^ {2,6}(?:(-[a-z]), )?(--[a-z][a-z-]*)`)
 )
 
-func TestEveryCommandHasExamplesWithFlagsThatItHas(t *testing.T) {
+func TestCommands_HaveExamplesWithFlagsThatTheyHave(t *testing.T) {
 	t.Parallel()
 	for _, words := range append(commands(t), nil) {
 		help := execute(t, nil, "baton-host", append(words, "--help")...)
@@ -80,8 +80,8 @@ func TestEveryCommandHasExamplesWithFlagsThatItHas(t *testing.T) {
 	}
 }
 
-// TestAFlagIsTheSameInEveryCommand: who has learned one command knows the others.
-func TestAFlagIsTheSameInEveryCommand(t *testing.T) {
+// TestFlags_AreTheSameInEveryCommand: who has learned one command knows the others.
+func TestFlags_AreTheSameInEveryCommand(t *testing.T) {
 	t.Parallel()
 	short := map[string]string{} // of a long name
 	long := map[string]string{}  // of a short one
@@ -178,7 +178,7 @@ func TestCompletionIsWrittenForEveryShell(t *testing.T) {
 	}
 }
 
-func TestVersionSaysWhatTheHostIs(t *testing.T) {
+func TestVersion_ShowsWhatTheHostIs(t *testing.T) {
 	t.Parallel()
 	table := execute(t, nil, "baton-host", "version")
 	require.Equal(t, 0, table.status, table.stderr)
@@ -186,15 +186,15 @@ func TestVersionSaysWhatTheHostIs(t *testing.T) {
 	require.Regexp(t, `(?m)^baton-sdk +v0\.25\.0$`, table.stdout)
 	require.Regexp(t, `(?m)^platform +`+runtime.GOOS+"/"+runtime.GOARCH+"$", table.stdout)
 
-	var said map[string]any
-	require.NoError(t, json.Unmarshal([]byte(execute(t, nil, "baton-host", "version", "--output", "json").stdout), &said))
+	var shown map[string]any
+	require.NoError(t, json.Unmarshal([]byte(execute(t, nil, "baton-host", "version", "--output", "json").stdout), &shown))
 	require.Equal(t, map[string]any{
 		"version": "dev", "protocol": float64(plugin.ProtocolVersion), "sdk_version": "v0.25.0",
 		"go_version": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
-	}, said)
+	}, shown)
 }
 
-func TestAMistakeOnTheCommandLineIsAnsweredWithASentence(t *testing.T) {
+func TestCommandLine_ExplainsMistakes(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		args []string

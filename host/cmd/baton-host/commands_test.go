@@ -13,7 +13,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-func TestAccountsAreShownInThreeForms(t *testing.T) {
+func TestAccounts_AreShownInThreeForms(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, scim.Options{App: "fullstory", Accounts: 30, Seed: 1})
 	file := filepath.Join(t.TempDir(), "x.c1z")
@@ -34,7 +34,7 @@ func TestAccountsAreShownInThreeForms(t *testing.T) {
 	require.Len(t, accountsIn(t, file), 30)
 }
 
-func TestAnEmptyAppGivesAnEmptyFileAndSaysSo(t *testing.T) {
+func TestSync_WritesAndReportsAnEmptyFileForAnEmptyApp(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, scim.Options{App: "fullstory", Accounts: 0, Seed: 1})
 	file := filepath.Join(t.TempDir(), "x.c1z")
@@ -95,7 +95,7 @@ func TestInspectShowsTheManifest(t *testing.T) {
 	require.Regexp(t, `(?m)^user +User +accounts +sync`, table.stdout)
 }
 
-func TestAnInstanceIsInspectedAsTheConfigurationHasIt(t *testing.T) {
+func TestInspect_ShowsAnInstanceAsTheConfigurationHasIt(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, buildWorkspace())
 	config := writeConfig(t, fmt.Sprintf("plugins: { people: { command: [%q], config: { workspace-token: \"${env:NOT_SET_ANYWHERE}\" } } }\n", filepath.Join(bin, unmodified, "baton-workspace")))
@@ -107,7 +107,7 @@ func TestAnInstanceIsInspectedAsTheConfigurationHasIt(t *testing.T) {
 	}
 }
 
-func TestCheckSaysAllIsWell(t *testing.T) {
+func TestCheck_ReportsThatAllIsWell(t *testing.T) {
 	t.Parallel()
 	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1})
 	design := startApp(t, scim.Options{App: "design-tool", Accounts: 3, Seed: 2})
@@ -118,9 +118,9 @@ func TestCheckSaysAllIsWell(t *testing.T) {
 	require.Regexp(t, `(?m)^design-tool +scim +ok$`, result.stdout)
 }
 
-// TestResultsAreShownInEveryForm: check, sync, lock and plugins say the same in
+// TestOutput_ShowsResultsInEveryForm: check, sync, lock and plugins show the same in
 // each.
-func TestResultsAreShownInEveryForm(t *testing.T) {
+func TestOutput_ShowsResultsInEveryForm(t *testing.T) {
 	t.Parallel()
 	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1})
 	design := startApp(t, scim.Options{App: "design-tool", Accounts: 4, Seed: 2})

@@ -15,7 +15,7 @@ import (
 )
 
 // completer offers what fits at the cursor of a person's shell. It starts nothing,
-// resolves no reference, and where it cannot tell it offers nothing.
+// resolves no reference, and where it does not know it offers nothing.
 type completer = func(cmd *cobra.Command, args []string, begun string) ([]cobra.Completion, cobra.ShellCompDirective)
 
 // perArgument offers for each argument what its own completer does.
@@ -120,7 +120,7 @@ func methods(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, co
 	return withoutRepeats(offered), cobra.ShellCompDirectiveNoFileComp
 }
 
-// completedConfig is the configuration that the command line so far is about, or
+// completedConfig returns the configuration that the command line so far is about, or
 // nil where there is none that can be read.
 func completedConfig(cmd *cobra.Command) *config.Config {
 	path := host.DefaultConfigFile
@@ -168,7 +168,7 @@ func completeFlags(cmd *cobra.Command, root *rootOptions) {
 	}
 	for name, complete := range known {
 		if flag := cmd.Flag(name); flag != nil {
-			// Persistent flags come by again and again; that is no error of anybody.
+			// Persistent flags come by again and again; that is no error.
 			_ = cmd.RegisterFlagCompletionFunc(name, beginning(complete))
 		}
 	}
@@ -177,8 +177,8 @@ func completeFlags(cmd *cobra.Command, root *rootOptions) {
 	}
 }
 
-// completionExamples are how each shell is told of the completion, once and for
-// this user.
+// completionExamples are how the completion is installed for each shell, once and
+// for this user.
 var completionExamples = map[string]string{
 	"bash":       "  baton-host completion bash > ~/.local/share/bash-completion/completions/baton-host",
 	"zsh":        "  baton-host completion zsh > \"${fpath[1]}/_baton-host\"",

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// dumping is a command that may leave a core of any size, in its directory.
+// dumping returns a command that may leave a core of any size, in its directory.
 func dumping(cmd *exec.Cmd) *exec.Cmd {
 	quoted := []string{}
 	for _, arg := range append([]string{cmd.Path}, cmd.Args[1:]...) {
@@ -20,8 +20,8 @@ func dumping(cmd *exec.Cmd) *exec.Cmd {
 	return cmd
 }
 
-// TestACrashLeavesNoCore: a core is the process's memory, with every secret in it.
-func TestACrashLeavesNoCore(t *testing.T) {
+// TestCrash_LeavesNoCore: a core is the process's memory, with every secret in it.
+func TestCrash_LeavesNoCore(t *testing.T) {
 	t.Parallel()
 	// Proof that a core would be there, and found.
 	planted := t.TempDir()

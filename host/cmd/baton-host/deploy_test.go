@@ -124,7 +124,7 @@ func (p pod) config(t *testing.T) string {
 	return p.args[at]
 }
 
-func TestTheConfigMapPassesTheCheck(t *testing.T) {
+func TestManifests_HaveAConfigMapThatPassesTheCheck(t *testing.T) {
 	t.Parallel()
 	p := newPod(t, startC1(t, c1.Options{}))
 	checked := execute(t, []string{"TMPDIR=" + p.tempDir}, "baton-host", "check", p.config(t), "--plugin-dir", bin)
@@ -134,9 +134,9 @@ func TestTheConfigMapPassesTheCheck(t *testing.T) {
 	require.Empty(t, checked.stderr, "it warns of nothing, either")
 }
 
-// TestThePodOfTheManifestsSyncs: the container's own arguments, in directories as
+// TestManifests_HaveAPodThatSyncs: the container's own arguments, in directories as
 // Kubernetes mounts them; only its address to listen on is another.
-func TestThePodOfTheManifestsSyncs(t *testing.T) {
+func TestManifests_HaveAPodThatSyncs(t *testing.T) {
 	t.Parallel()
 	tenant := startC1(t, c1.Options{})
 	p := newPod(t, tenant)
@@ -154,14 +154,14 @@ func TestThePodOfTheManifestsSyncs(t *testing.T) {
 	requireOnly(t, p.stateDir, "workforce.c1z", "workforce.c1z.json")
 	info, err := os.Stat(p.stateDir)
 	require.NoError(t, err)
-	require.Equal(t, os.FileMode(0o700), info.Mode().Perm(), "nobody else's, whoever may look into the volume")
+	require.Equal(t, os.FileMode(0o700), info.Mode().Perm(), "for no other user, also of those who may look into the volume")
 }
 
-// probed is what a probe of the kubelet is answered.
+// probed returns what a probe of the kubelet is answered.
 func probed(t *testing.T, host *service, path string) int {
 	t.Helper()
 	host.says(`"msg":"listening"`)
-	_, rest, _ := strings.Cut(host.said.String(), `"msg":"listening","address":"`)
+	_, rest, _ := strings.Cut(host.output.String(), `"msg":"listening","address":"`)
 	address, _, _ := strings.Cut(rest, `"`)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
 	require.NoError(t, err)
@@ -171,9 +171,9 @@ func probed(t *testing.T, host *service, path string) int {
 	return response.StatusCode
 }
 
-// TestTheConfigurationForSystemdPassesTheCheck with its credentials where they are
+// TestSystemd_HasAConfigurationThatPassesTheCheck with its credentials where they are
 // for the test.
-func TestTheConfigurationForSystemdPassesTheCheck(t *testing.T) {
+func TestSystemd_HasAConfigurationThatPassesTheCheck(t *testing.T) {
 	t.Parallel()
 	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 5})
 	credentials := startC1(t, c1.Options{}).client(t, "workforce")
@@ -193,8 +193,8 @@ func TestTheConfigurationForSystemdPassesTheCheck(t *testing.T) {
 	require.Empty(t, checked.stderr)
 }
 
-// TestTheUnitsCommandIsTheHosts: every flag that the unit gives is one of `run`.
-func TestTheUnitsCommandIsTheHosts(t *testing.T) {
+// TestSystemd_HasACommandThatIsTheHosts: every flag that the unit gives is one of `run`.
+func TestSystemd_HasACommandThatIsTheHosts(t *testing.T) {
 	t.Parallel()
 	unit, err := os.ReadFile(filepath.Join(deployed, "baton-host.service"))
 	require.NoError(t, err)

@@ -15,7 +15,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
-// longestLine is about what a terminal passes on of one line, in bytes. What is longer
+// longestLine returns about what a terminal passes on of one line, in bytes. What is longer
 // would be cut without a word.
 func longestLine() int {
 	if runtime.GOOS == "darwin" {

@@ -13,10 +13,10 @@ import (
 	"github.com/batonhost/baton-host/host/internal/hostlog"
 )
 
-// exitCode is the flag that has the exit status tell whether there are differences.
+// exitCode is the flag that has the exit status report whether there are differences.
 const exitCode = "exit-code"
 
-// errDifferent says that there are differences, and nothing that is wrong.
+// errDifferent reports differences, and nothing that is wrong.
 var errDifferent = errors.New("the files differ")
 
 func newDiffCommand() *cobra.Command {
@@ -27,10 +27,9 @@ func newDiffCommand() *cobra.Command {
 		Short: "Show what is different between the accounts of two sync files",
 		Long: `Show which accounts were added and removed between two sync files of the same apps,
 and what changed about the others: status, login, e-mail, name, what else the app
-tells of them (their profile), and the roles that they were given (+) or that were
-taken from them (-). A role is anything that is granted to an account, such as
-membership in a group; some apps have roles in the profile too. When somebody last
-signed in is not compared.
+reports of them (their profile), and the roles that were granted (+) or revoked (-).
+A role is anything that is granted to an account, such as membership in a group; some
+apps have roles in the profile too. The time of the last login is not compared.
 
 The exit status is 0, with or without differences. With --exit-code it is 1 if there
 are differences, and 2 if the files cannot be compared.

@@ -13,7 +13,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// twoSyncs are sync files of an app before and after somebody was hired, left, was
+// twoSyncs returns sync files of an app before and after somebody was hired, left, was
 // disabled, got another address, and came into a group.
 func twoSyncs(t *testing.T) (before, after string) {
 	t.Helper()
@@ -41,7 +41,7 @@ func twoSyncs(t *testing.T) (before, after string) {
 	return before, after
 }
 
-func TestDiffSaysWhoCameWentAndChanged(t *testing.T) {
+func TestDiff_ShowsWhoCameWentAndChanged(t *testing.T) {
 	t.Parallel()
 	before, after := twoSyncs(t)
 
@@ -57,7 +57,7 @@ func TestDiffSaysWhoCameWentAndChanged(t *testing.T) {
 	var all struct {
 		Differences []struct {
 			Change  string
-			Account shown
+			Account shownAccount
 			Fields  []struct{ Field, Old, New string }
 		}
 		Counts []map[string]any
@@ -79,7 +79,7 @@ func TestDiffSaysWhoCameWentAndChanged(t *testing.T) {
 	require.Len(t, records, 7)
 }
 
-func TestTheExitStatusOfDiff(t *testing.T) {
+func TestDiff_ExitStatus(t *testing.T) {
 	t.Parallel()
 	before, after := twoSyncs(t)
 	none := filepath.Join(t.TempDir(), "none.c1z")

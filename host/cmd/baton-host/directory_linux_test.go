@@ -18,7 +18,7 @@ const (
 	directoryGroups = 4
 )
 
-// directory is a stand-in for the app of the example in TypeScript: a small JSON
+// directory is a fake of the app of the example in TypeScript: a small JSON
 // API whose lists have cursors.
 type directory struct {
 	url   string
@@ -49,7 +49,7 @@ func startDirectory(t *testing.T, before func(http.ResponseWriter, *http.Request
 	return d
 }
 
-// asked is how often a URL was asked for.
+// asked returns how often a URL was asked for.
 func (d *directory) asked(url string) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -92,23 +92,23 @@ func (d *directory) serve(w http.ResponseWriter, r *http.Request) {
 func userID(i int) string  { return fmt.Sprintf("user-%02d", i) }
 func groupID(i int) string { return fmt.Sprintf("group-%02d", i) }
 
-// isMember says that everybody is in the first group, half of them in the next,
+// isMember reports that everybody is in the first group, half of them in the next,
 // and so on.
 func isMember(user int, group string) bool {
 	number, err := strconv.Atoi(strings.TrimPrefix(group, "group-"))
 	return err == nil && user%(number+1) == 0
 }
 
-// accounts are what a sync file of the plugin "directory" must hold.
-func (d *directory) accounts() []shown {
-	var accounts []shown
+// accounts returns what a sync file of the plugin "directory" must hold.
+func (d *directory) accounts() []shownAccount {
+	var accounts []shownAccount
 	for i := range directoryUsers {
 		status := "enabled"
 		if i%5 == 0 {
 			status = "disabled"
 		}
 		lastLogin := "2024-05-01T10:00:00.5Z"
-		accounts = append(accounts, shown{
+		accounts = append(accounts, shownAccount{
 			App: "directory", ResourceType: "directory.user", ID: userID(i), Login: fmt.Sprintf("login%d", i),
 			DisplayName: fmt.Sprintf("User %d", i), Email: fmt.Sprintf("user%d@example.com", i), Status: status, LastLogin: &lastLogin,
 		})

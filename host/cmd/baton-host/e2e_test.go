@@ -115,7 +115,7 @@ func serveApp(t *testing.T, server *scim.Server, token string) app {
 	return app{url: listener.URL + server.BasePath(), token: token, server: server}
 }
 
-// writeConfig writes a configuration into a directory of its own.
+// writeConfig writes a configuration into a new directory.
 func writeConfig(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "baton-host.yaml")
@@ -123,7 +123,7 @@ func writeConfig(t *testing.T, text string) string {
 	return path
 }
 
-// twoApps is the usual configuration: Fullstory and another SCIM app.
+// twoApps returns the usual configuration: Fullstory and another SCIM app.
 func twoApps(t *testing.T, fullstory, design app) (path string, env []string) {
 	t.Helper()
 	path = writeConfig(t, `
@@ -146,8 +146,8 @@ uploads:
 	return path, []string{"FULLSTORY_TOKEN=" + fullstory.token, "DESIGN_TOKEN=" + design.token}
 }
 
-// shown is an account as `baton-host accounts --output json` shows it.
-type shown struct {
+// shownAccount is an account as `baton-host accounts --output json` shows it.
+type shownAccount struct {
 	App          string  `json:"app"`
 	ResourceType string  `json:"resource_type"`
 	ID           string  `json:"id"`
@@ -158,11 +158,11 @@ type shown struct {
 	LastLogin    *string `json:"last_login"`
 }
 
-func accountsIn(t *testing.T, path string) []shown {
+func accountsIn(t *testing.T, path string) []shownAccount {
 	t.Helper()
 	result := execute(t, nil, "baton-host", "accounts", path, "--output", "json")
 	require.Equal(t, 0, result.status, result.stderr)
-	var accounts []shown
+	var accounts []shownAccount
 	require.NoError(t, json.Unmarshal([]byte(result.stdout), &accounts))
 	return accounts
 }

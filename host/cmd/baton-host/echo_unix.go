@@ -5,7 +5,7 @@ package main
 import "golang.org/x/sys/unix"
 
 // hideTyping switches the echo of a terminal off. term.ReadPassword does so too, but
-// only when the prompt has been seen and somebody may have begun to type.
+// only when the prompt has been seen and a person may have begun to type.
 func hideTyping(fd int) error {
 	state, err := unix.IoctlGetTermios(fd, readTerminal)
 	if err != nil {

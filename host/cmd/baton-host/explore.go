@@ -60,7 +60,7 @@ func runExplorer(file string, port int, browse bool) error {
 		path += ".exe"
 	}
 	if _, err := os.Stat(path); err != nil {
-		return fmt.Errorf("the explorer is a program of its own, %s, which a release has beside baton-host: %w; put it there", explorer, err)
+		return fmt.Errorf("the explorer is a separate program, %s, which a release has beside baton-host: %w; put it there", explorer, err)
 	}
 	if err := become(path, version, file, strconv.Itoa(port), strconv.FormatBool(browse)); err != nil {
 		return fmt.Errorf("start the explorer (%s): %w", path, err)

@@ -18,7 +18,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// syncedFile is the sync file of an app.
+// syncedFile returns the sync file of an app.
 func syncedFile(t *testing.T, options scim.Options) (path string, app app) {
 	t.Helper()
 	app = startApp(t, options)
@@ -165,7 +165,7 @@ func TestExploreOfWhatCannotBeShown(t *testing.T) {
 	}
 }
 
-func TestTheExplorerIsOfTheSameRelease(t *testing.T) {
+func TestExplore_RunsAnExplorerOfTheSameReleaseOnly(t *testing.T) {
 	t.Parallel()
 	alone := filepath.Join(t.TempDir(), "baton-host")
 	content, err := os.ReadFile(filepath.Join(bin, "baton-host"))

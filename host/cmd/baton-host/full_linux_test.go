@@ -24,16 +24,16 @@ func onDisk(t *testing.T, cmd *exec.Cmd, dir, size, taken string) {
 	mount := `mount -t tmpfs -o size=` + size + ` none "$0"`
 	trial := exec.CommandContext(t.Context(), shell, "-c", mount, dir) //nolint:gosec // Our own words.
 	trial.SysProcAttr = private
-	if said, err := trial.CombinedOutput(); err != nil {
-		t.Skipf("no disk can be made here: %v: %s", err, said)
+	if output, err := trial.CombinedOutput(); err != nil {
+		t.Skipf("no disk can be made here: %v: %s", err, output)
 	}
 	cmd.Args = append([]string{"sh", "-c", mount + ` && { head -c ` + taken + ` /dev/zero >"$0/taken" || :; } 2>/dev/null && exec "$@"`, dir, cmd.Path}, cmd.Args[1:]...)
 	cmd.Path, cmd.SysProcAttr = shell, private
 }
 
-func TestAStateDirectoryWithoutRoomIsExplained(t *testing.T) {
+func TestRun_ExplainsAStateDirectoryWithoutRoom(t *testing.T) {
 	t.Parallel()
-	start := func(t *testing.T, s *single, size, taken string) *service {
+	start := func(t *testing.T, s *singleApp, size, taken string) *service {
 		t.Helper()
 		dir := t.TempDir()
 		cmd := runCommand(t, dir, s.env, "--plugin", "fullstory", "--state-dir", s.state)
@@ -45,8 +45,8 @@ func TestAStateDirectoryWithoutRoomIsExplained(t *testing.T) {
 		s := newSingle(t)
 		host := start(t, s, "1M", "2M")
 		require.Equal(t, 1, host.ends())
-		require.Contains(t, lastError(t, host.said.String()), "the state directory "+s.state+" cannot be written to: ")
-		require.Contains(t, host.said.String(), "no space left on device; make room there, or name another with --state-dir")
+		require.Contains(t, lastError(t, host.output.String()), "the state directory "+s.state+" cannot be written to: ")
+		require.Contains(t, host.output.String(), "no space left on device; make room there, or name another with --state-dir")
 		require.Empty(t, s.Events(), "C1 hears nothing of it")
 	})
 	t.Run("for a sync", func(t *testing.T) {

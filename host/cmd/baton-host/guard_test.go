@@ -17,17 +17,17 @@ import (
 // somebody is whom an app that is out of order names.
 const somebody = "ada.lovelace@example.com"
 
-// outage stands in front of a SCIM service. While it is down, requests behind the
+// outage is in front of a SCIM service. While it is down, requests behind the
 // first ones that it still lets through are answered 500, or held up.
 type outage struct {
 	app
-	down   atomic.Bool
-	passes atomic.Int64 // requests still let through while it is down
-	held   atomic.Pointer[held]
+	down    atomic.Bool
+	passes  atomic.Int64 // requests still let through while it is down
+	barrier atomic.Pointer[barrier]
 }
 
-// held is what requests wait for.
-type held struct {
+// barrier is what requests wait for.
+type barrier struct {
 	once             sync.Once
 	reached, release chan struct{}
 }
@@ -42,10 +42,10 @@ func startFlakyApp(t *testing.T, options scim.Options) *outage {
 	flaky := &outage{}
 	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if flaky.down.Load() && flaky.passes.Add(-1) < 0 {
-			if held := flaky.held.Load(); held != nil {
-				held.once.Do(func() { close(held.reached) })
+			if barrier := flaky.barrier.Load(); barrier != nil {
+				barrier.once.Do(func() { close(barrier.reached) })
 				select {
-				case <-held.release:
+				case <-barrier.release:
 					server.ServeHTTP(w, r)
 				case <-r.Context().Done():
 				}
@@ -70,13 +70,13 @@ func (o *outage) fail(after int64) {
 // hold holds requests up behind this many more, until they are released; reached
 // is closed when there is one.
 func (o *outage) hold(after int64) (reached <-chan struct{}, release func()) {
-	held := &held{reached: make(chan struct{}), release: make(chan struct{})}
-	o.held.Store(held)
+	barrier := &barrier{reached: make(chan struct{}), release: make(chan struct{})}
+	o.barrier.Store(barrier)
 	o.fail(after)
-	return held.reached, sync.OnceFunc(func() {
+	return barrier.reached, sync.OnceFunc(func() {
 		o.down.Store(false)
-		o.held.Store(nil)
-		close(held.release)
+		o.barrier.Store(nil)
+		close(barrier.release)
 	})
 }
 
@@ -108,7 +108,7 @@ func TestSyncShowsWhatAPersonMustKnow(t *testing.T) {
 	second := again()
 	require.Equal(t, 0, second.status, second.stderr)
 	require.NotContains(t, second.stderr, "First sync")
-	require.Contains(t, second.stderr, "workforce: fullstory failed and is answered for from its last good sync (20")
+	require.Contains(t, second.stderr, "workforce: fullstory failed and falls back to its baseline (20")
 	require.Regexp(t, `fullstory +40 +complete in .*; STALE: \d+ of these are as of 20`, second.stdout)
 	require.Regexp(t, `design-tool +25 +complete in [^;]*\n`, second.stdout)
 
@@ -133,7 +133,7 @@ func appendTo(t *testing.T, path, text string) {
 	require.NoError(t, os.WriteFile(path, append(before, text...), 0o600))
 }
 
-func withoutLastLogins(accounts []shown) []shown {
+func withoutLastLogins(accounts []shownAccount) []shownAccount {
 	for i := range accounts {
 		accounts[i].LastLogin = nil
 	}

@@ -17,10 +17,10 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// errorsOf are the lines at level error.
-func errorsOf(t *testing.T, stderr string) []logged {
+// errorsOf returns the lines at level error.
+func errorsOf(t *testing.T, stderr string) []logEntry {
 	t.Helper()
-	var found []logged
+	var found []logEntry
 	for _, line := range logOf(t, stderr) {
 		if line.Level == "error" {
 			found = append(found, line)
@@ -29,7 +29,7 @@ func errorsOf(t *testing.T, stderr string) []logged {
 	return found
 }
 
-func TestStandardErrorThatIsNotRead(t *testing.T) {
+func TestStandardError_ThatIsNotRead(t *testing.T) {
 	t.Parallel()
 	t.Run("H10: run does its work and ends", func(t *testing.T) {
 		t.Parallel()
@@ -59,7 +59,7 @@ func TestStandardErrorThatIsNotRead(t *testing.T) {
 	})
 }
 
-func TestTheLastErrorHasTheFormOfTheLog(t *testing.T) {
+func TestStandardError_EndsWithAnErrorInTheFormOfTheLog(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing.yaml")
 	const why = "there is no such file"
@@ -107,7 +107,7 @@ func TestTheLastErrorHasTheFormOfTheLog(t *testing.T) {
 		sync.end(t)
 		require.Equal(t, 130, sync.cmd.ProcessState.ExitCode())
 		_, last, _ := strings.Cut(sync.stderr.String(), "{") // Behind what a sync prints as it goes on.
-		require.Equal(t, []logged{{Level: "warn", Msg: "interrupted; nothing was left half-written", Command: "sync"}}, logOf(t, "{"+last))
+		require.Equal(t, []logEntry{{Level: "warn", Msg: "interrupted; nothing was left half-written", Command: "sync"}}, logOf(t, "{"+last))
 	})
 }
 
@@ -123,7 +123,7 @@ func TestRunWarnsOnceAndInJSON(t *testing.T) {
 	}
 }
 
-func TestOneErrorIsOneLine(t *testing.T) {
+func TestStandardError_HasOneLineForOneError(t *testing.T) {
 	t.Parallel()
 	paged := scim.Options{Accounts: 60, PageCap: 10}
 	t.Run("a sync that fails", func(t *testing.T) {
@@ -134,12 +134,12 @@ func TestOneErrorIsOneLine(t *testing.T) {
 		host := s.run(t, "--retry-for", "0s")
 		require.False(t, s.finished(t, id).Succeeded)
 		host.stop()
-		found := errorsOf(t, host.said.String())
-		require.Len(t, found, 1, host.said.String())
+		found := errorsOf(t, host.output.String())
+		require.Len(t, found, 1, host.output.String())
 		require.Equal(t, "sync failed", found[0].Msg)
 		require.Contains(t, found[0].Error, `plugin "fullstory"`)
 		require.Contains(t, found[0].Error, "500 Internal Server Error")
-		require.Equal(t, 1, strings.Count(host.said.String(), "500 Internal Server Error"), "nor as a warning")
+		require.Equal(t, 1, strings.Count(host.output.String(), "500 Internal Server Error"), "nor as a warning")
 	})
 	t.Run("a sync that is cancelled", func(t *testing.T) {
 		t.Parallel()
@@ -152,7 +152,7 @@ func TestOneErrorIsOneLine(t *testing.T) {
 		s.Cancel(id)
 		host.says(`"msg":"sync dropped"`)
 		host.stop()
-		require.Empty(t, errorsOf(t, host.said.String()))
+		require.Empty(t, errorsOf(t, host.output.String()))
 	})
 	t.Run("a sync that a stop ends", func(t *testing.T) {
 		t.Parallel()
@@ -163,8 +163,8 @@ func TestOneErrorIsOneLine(t *testing.T) {
 		host := s.run(t, "--grace", "0s")
 		<-reached
 		host.stop()
-		require.Contains(t, host.said.String(), `"msg":"sync dropped"`)
-		require.Empty(t, errorsOf(t, host.said.String()))
+		require.Contains(t, host.output.String(), `"msg":"sync dropped"`)
+		require.Empty(t, errorsOf(t, host.output.String()))
 	})
 	t.Run("a plugin that is lost", func(t *testing.T) {
 		t.Parallel()
@@ -177,8 +177,8 @@ func TestOneErrorIsOneLine(t *testing.T) {
 		release()
 		require.True(t, s.finished(t, id).Succeeded)
 		host.stop()
-		found := errorsOf(t, host.said.String())
-		require.Len(t, found, 1, host.said.String())
+		found := errorsOf(t, host.output.String())
+		require.Len(t, found, 1, host.output.String())
 		require.Contains(t, found[0].Msg, "it is started again")
 	})
 	t.Run("a task that the SDK refuses", func(t *testing.T) {
@@ -189,8 +189,8 @@ func TestOneErrorIsOneLine(t *testing.T) {
 		require.NoError(t, err)
 		require.False(t, s.finished(t, id).Succeeded)
 		host.stop()
-		found := errorsOf(t, host.said.String())
-		require.Len(t, found, 1, host.said.String())
+		found := errorsOf(t, host.output.String())
+		require.Len(t, found, 1, host.output.String())
 		require.Equal(t, "unsupported task type", found[0].Error)
 	})
 }

@@ -36,13 +36,13 @@ func newInitCommand(root *rootOptions) *cobra.Command {
 		Short: "Ask for an app and its fields and write the configuration file",
 		Long: `Ask for an app and the fields that its plugin takes, and write the configuration
 file. Each answer is checked at once. A secret is not written into it but referred
-to: as an environment variable, as a file, or, if it is typed, as a file of its own
+to: as an environment variable, as a file, or, if it is typed, as a separate file
 below secrets/, which only its owner can read. What is there already is never written
 over.
 
 On a terminal it then offers to try the configuration (baton-host check).
 
-With --no-input nobody is asked: APP and the fields that it needs are given with
+With --no-input nothing is asked: APP and the fields that it needs are given with
 --set, as BATON_* variables have them; secrets as references only.`,
 		Example: `  baton-host init
   baton-host init fullstory --config fullstory.yaml
@@ -116,7 +116,7 @@ func (o *initOptions) readSet() error {
 	return nil
 }
 
-// plan is what to write. Without a dialogue it is what the flags say.
+// plan returns what to write. Without a dialogue it is what the flags have.
 func (o *initOptions) plan(ctx context.Context, dialogue *dialogue) (*wizard.Plan, error) {
 	finder := supervise.NewFinder(o.root.pluginDirs)
 	if o.request.App == "" {
@@ -152,7 +152,7 @@ func (o *initOptions) plan(ctx context.Context, dialogue *dialogue) (*wizard.Pla
 	return wizard.Ask(dialogue, o.request)
 }
 
-// pluginDir is where the plugin is, if the host finds it there only because of
+// pluginDir returns where the plugin is, if the host finds it there only because of
 // --plugin-dir: as it was given there, since a relative path stays one.
 func (o *initOptions) pluginDir(path string) (string, error) {
 	if found, err := supervise.NewFinder(nil).Find(o.request.App); err == nil && sameFile(found, path) {
@@ -199,7 +199,7 @@ func (o *initOptions) write(ctx context.Context, stdout io.Writer, plan *wizard.
 		fmt.Fprintf(&text, "  baton-host %s%s\n", command, where)
 	}
 	if _, err := io.WriteString(stdout, text.String()); err != nil {
-		return nil, fmt.Errorf("%s is written, but that could not be said on standard output: %w", o.configFile, err)
+		return nil, fmt.Errorf("%s is written, but that could not be reported on standard output: %w", o.configFile, err)
 	}
 	return written, nil
 }
@@ -219,7 +219,7 @@ func (o *initOptions) offerCheck(ctx context.Context, stdout io.Writer, dialogue
 	return check.run(ctx, stdout)
 }
 
-// atTerminal says that there is a person to be asked.
+// atTerminal reports whether there is a person to be asked.
 func atTerminal() bool {
 	return !slices.ContainsFunc([]*os.File{os.Stdin, os.Stderr}, func(file *os.File) bool { return !term.IsTerminal(int(file.Fd())) })
 }

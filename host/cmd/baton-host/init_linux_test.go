@@ -8,9 +8,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestTheTerminalShowsAgainWhatIsTyped when init was interrupted at a secret. The
+// TestInit_RestoresTheEchoOfTheTerminal when init was interrupted at a secret. The
 // terminal is the test's, so that it is there when the command has ended.
-func TestTheTerminalShowsAgainWhatIsTyped(t *testing.T) {
+func TestInit_RestoresTheEchoOfTheTerminal(t *testing.T) {
 	t.Parallel()
 	master, terminal, err := pty.Open()
 	require.NoError(t, err)

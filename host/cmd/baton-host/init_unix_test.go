@@ -46,7 +46,7 @@ func TestInitAsksWritesAndChecks(t *testing.T) {
 
 	synced := execute(t, nil, "baton-host", "sync", "--config", path, "--output-dir", cmd.Dir)
 	require.Equal(t, 0, synced.status, synced.stderr)
-	require.NotContains(t, synced.stderr, "warning", "nobody else may read what was written")
+	require.NotContains(t, synced.stderr, "warning", "no other user may read what was written")
 	require.Len(t, accountsIn(t, filepath.Join(cmd.Dir, "workforce.c1z")), 3)
 }
 
@@ -77,9 +77,9 @@ uploads:
 `)
 }
 
-// TestWhoLeavesInitLeavesNothing: with Ctrl-D, with Ctrl-C at a question, with Ctrl-C
+// TestInit_LeavesNothingWhereItIsLeft: with Ctrl-D, with Ctrl-C at a question, with Ctrl-C
 // at a secret.
-func TestWhoLeavesInitLeavesNothing(t *testing.T) {
+func TestInit_LeavesNothingWhereItIsLeft(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		leave  func(*onTerminal)

@@ -129,7 +129,7 @@ func writeCapabilities(w io.Writer, capabilities *pluginv1.Capabilities) error {
 	return writeTable(w, []string{"RESOURCE TYPE", "NAME", "KIND", "CAN"}, rows)
 }
 
-// enumName is the name of an enum's value as people read it: "string list".
+// enumName returns the name of an enum's value as people read it: "string list".
 func enumName(name, prefix string) string {
 	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, prefix), "_", " "))
 }

@@ -77,7 +77,7 @@ func (k *killedApp) killAt(at int, late bool, kill func()) {
 	k.at, k.late, k.kill = at, late, kill
 }
 
-// note logs a request and says what to do before and after it is answered.
+// note logs a request and returns what to do before and after it is answered.
 func (k *killedApp) note(r *http.Request) (before, after func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -103,21 +103,21 @@ func (k *killedApp) note(r *http.Request) (before, after func()) {
 	return k.kill, nothing
 }
 
-// between says that the kill fell between the first and the last page.
+// between reports whether the kill fell between the first and the last page.
 func (k *killedApp) between() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return len(k.before) > 1 && slices.Max(k.before) < killAccounts-killPage && len(k.after) > 0
 }
 
-// resumed says that the next process began in the middle of the list.
+// resumed reports whether the next process began in the middle of the list.
 func (k *killedApp) resumed() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return len(k.after) > 0 && slices.Min(k.after) > 1
 }
 
-// check says what is wrong with what was read, "" if nothing is. Until the kill
+// check returns what is wrong with what was read, "" if nothing is. Until the kill
 // and after it no page may be read twice, and after it none may be that was
 // delivered before. What was on its way when the process was killed may be taken
 // for the next one's.
@@ -137,7 +137,7 @@ func (k *killedApp) check(ahead int) string {
 	return ""
 }
 
-// repeated is how many pages were asked for more than once. Behind the last
+// repeated returns how many pages were asked for more than once. Behind the last
 // account the reader makes sure that there is none.
 func repeated(starts []int) int {
 	seen, again := map[int]bool{}, 0
@@ -150,11 +150,11 @@ func repeated(starts []int) int {
 	return again
 }
 
-// TestLongAKilledPluginCostsTimeAndNoAccount kills a plugin at a random moment of
+// TestLongKill_CostsTimeAndNoAccount kills a plugin at a random moment of
 // each of many syncs, in several ways. Every sync file must be exact, the log of
 // the app must show that the listing went on where it was, and the app's token may
 // be nowhere.
-func TestLongAKilledPluginCostsTimeAndNoAccount(t *testing.T) {
+func TestLongKill_CostsTimeAndNoAccount(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	if given := os.Getenv("BATON_HOST_KILL_SEED"); given != "" {
@@ -261,8 +261,8 @@ uploads:
 	temporary, out := t.TempDir(), t.TempDir()
 	cmd := command(t.Context(), t, []string{"TMPDIR=" + temporary},
 		"baton-host", "sync", "--config", config, "--plugin-dir", bin, "--output-dir", out, "--retry-for", "0", "--log-level", "warn", "--log-format", "json")
-	var said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &said, &said
+	var output bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &output, &output
 	var host atomic.Int64
 	var done atomic.Bool
 	var seen map[string][]byte
@@ -277,13 +277,13 @@ uploads:
 	}
 	host.Store(int64(cmd.Process.Pid))
 	if err := cmd.Wait(); err != nil {
-		return []string{fmt.Sprintf("%v: %s", err, said.String())}
+		return []string{fmt.Sprintf("%v: %s", err, output.String())}
 	}
 
 	if !done.Load() {
 		return []string{"nothing was killed"}
 	}
-	var want []shown
+	var want []shownAccount
 	for name, app := range apps {
 		want = append(want, seeded(app.app, name, name+".user")...)
 		if problem := app.check(r.ahead); problem != "" {
@@ -294,7 +294,7 @@ uploads:
 	if diff := cmp.Diff(plain(want), plain(got)); diff != "" {
 		problems = append(problems, "the sync file differs from the apps:\n"+diff)
 	}
-	seen["what was said"] = said.Bytes()
+	seen["what was written"] = output.Bytes()
 	if r.at%10 == 0 { // It is the same every time.
 		listed := execute(t, nil, "baton", "resources", "-f", filepath.Join(out, "workforce.c1z"), "-o", "json")
 		seen["the sync file"] = []byte(listed.stdout + listed.stderr)
@@ -310,7 +310,7 @@ uploads:
 	return problems
 }
 
-// glimpse is what others may read of a host and a plugin at this moment: of the
+// glimpse returns what others may read of a host and a plugin at this moment: of the
 // processes, and in the files of these directories. What goes meanwhile is left out.
 func glimpse(host, plugin int, dirs ...string) map[string][]byte {
 	seen := map[string][]byte{}

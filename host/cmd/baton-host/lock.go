@@ -40,7 +40,7 @@ the locked one.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&options.configFile, "config", "c", host.DefaultConfigFile, "the configuration file")
-	flags.BoolVar(&options.check, "check", false, "only say what differs")
+	flags.BoolVar(&options.check, "check", false, "only report what differs")
 	addOutputFlag(cmd, &options.output, outputTable, outputJSON, outputCSV)
 	return cmd
 }

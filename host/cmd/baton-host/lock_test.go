@@ -10,18 +10,18 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// locked is a configuration of two apps whose plugins are in a directory of
+// lockedPair is a configuration of two apps whose plugins are in a directory of
 // their own, so that they can be changed.
-type locked struct {
+type lockedPair struct {
 	config, lock, plugins, out string
 	env                        []string
 	args                       []string
 }
 
-func newLocked(t *testing.T) *locked {
+func newLocked(t *testing.T) *lockedPair {
 	t.Helper()
 	design := startApp(t, scim.Options{App: "design-tool", Accounts: 20})
-	l := &locked{plugins: t.TempDir(), out: t.TempDir()}
+	l := &lockedPair{plugins: t.TempDir(), out: t.TempDir()}
 	for _, name := range []string{"baton-fullstory", "baton-scim"} {
 		binary, err := os.ReadFile(filepath.Join(bin, name))
 		require.NoError(t, err)
@@ -34,7 +34,7 @@ func newLocked(t *testing.T) *locked {
 }
 
 // do runs a command, with no secret for lock.
-func (l *locked) do(t *testing.T, name string, args ...string) run {
+func (l *lockedPair) do(t *testing.T, name string, args ...string) run {
 	t.Helper()
 	env := l.env
 	if name == "lock" {
@@ -45,7 +45,7 @@ func (l *locked) do(t *testing.T, name string, args ...string) run {
 	return execute(t, env, "baton-host", append(append([]string{name}, l.args...), args...)...)
 }
 
-func (l *locked) spoil(t *testing.T, name string) {
+func (l *lockedPair) spoil(t *testing.T, name string) {
 	t.Helper()
 	file, err := os.OpenFile(filepath.Join(l.plugins, name), os.O_APPEND|os.O_WRONLY, 0)
 	require.NoError(t, err)
@@ -54,7 +54,7 @@ func (l *locked) spoil(t *testing.T, name string) {
 	require.NoError(t, file.Close())
 }
 
-func TestALockedPluginIsStartedAsLongAsItIsTheSame(t *testing.T) {
+func TestLock_StartsAPluginThatIsUnchanged(t *testing.T) {
 	t.Parallel()
 	l := newLocked(t)
 	written := l.do(t, "lock")

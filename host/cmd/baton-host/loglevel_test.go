@@ -10,9 +10,9 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// TestAPluginIsLoggedAtItsOwnLevel makes one of two plugins chatty, where the host
-// says nothing and where it says little.
-func TestAPluginIsLoggedAtItsOwnLevel(t *testing.T) {
+// TestLogLevel_HoldsForEachPlugin makes one of two plugins chatty, where the host
+// logs nothing and where it logs little.
+func TestLogLevel_HoldsForEachPlugin(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1})
 	config := writeConfig(t, `

@@ -74,7 +74,7 @@ func (o *rootOptions) lastLine(cmd *cobra.Command, err error) {
 	_, _ = fmt.Fprintf(hostlog.Stderr, "baton-host: %s\n", words)
 }
 
-// failure is the exit status of a command that has failed: 2 where 1 says something
+// failure returns the exit status of a command that has failed: 2 where 1 means something
 // else.
 func failure(cmd *cobra.Command) int {
 	if flag := cmd.Flags().Lookup(exitCode); flag != nil && flag.Changed {
@@ -83,7 +83,7 @@ func failure(cmd *cobra.Command) int {
 	return 1
 }
 
-// untilSignalled is a context that ends with the first signal to stop. A second
+// untilSignalled returns a context that ends with the first signal to stop. A second
 // one ends the process at once; plugins go with it, and what is left on the disk
 // is removed by the next run.
 func untilSignalled() (ctx context.Context, stop func()) {
@@ -103,7 +103,7 @@ func untilSignalled() (ctx context.Context, stop func()) {
 	return ctx, cancel
 }
 
-// stopSignals are what asks the host to stop. SIGHUP, a terminal's farewell, is
+// stopSignals returns the signals that stop the host. SIGHUP, a terminal's farewell, is
 // among them unless the host was started to survive it (nohup).
 func stopSignals() []os.Signal {
 	signals := []os.Signal{os.Interrupt, syscall.SIGTERM}
@@ -113,7 +113,7 @@ func stopSignals() []os.Signal {
 	return signals
 }
 
-// sentence is the error as a person reads it: without gRPC's noise, with control
+// sentence returns the error as a person reads it: without gRPC's noise, with control
 // characters that an app may have sent escaped, and several of them one to a line.
 func sentence(err error) string {
 	lines := errtext.Lines(wordsOf(err))
@@ -123,7 +123,7 @@ func sentence(err error) string {
 	return "\n  " + lines
 }
 
-// wordsOf is the error's text without gRPC's noise.
+// wordsOf returns the error's text without gRPC's noise.
 func wordsOf(err error) string {
 	return errtext.Plain(err.Error())
 }

@@ -50,7 +50,7 @@ What is there already is never written over.`,
 // between two of them.
 var released = regexp.MustCompile(`^v\d+\.\d+\.\d+(-(alpha|beta|rc)[.\d]*)?$`)
 
-// release is the version of this host's module, or "" for a development build.
+// release returns the version of this host's module, or "" for a development build.
 func release() string {
 	if released.MatchString(version) {
 		return version
@@ -62,7 +62,7 @@ func release() string {
 	return ""
 }
 
-func writeNextSteps(w io.Writer, app string, written *scaffold.Written) error {
+func writeNextSteps(w io.Writer, app string, written *scaffold.Result) error {
 	_, err := fmt.Fprintf(w, `%[2]s holds the connector of %[1]s, module %[3]s. Next:
 
   cd %[2]s
@@ -70,7 +70,7 @@ func writeNextSteps(w io.Writer, app string, written *scaffold.Written) error {
   make build
   baton-host inspect %[1]s --plugin-dir bin
 
-Its README.md says how to go on.
+Its README.md explains how to go on.
 `, app, written.Dir, written.Module)
 	return err
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// payroll is an app with the small API that a new connector reads.
+// payroll returns an app with the small API that a new connector reads.
 func payroll(t *testing.T, token string) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -34,10 +34,10 @@ func payroll(t *testing.T, token string) string {
 	return server.URL + "/api"
 }
 
-// TestLongANewConnectorWorksAsItIs writes both kinds of connector outside the
-// repository, builds and tests them as their README says, and has the host use
+// TestLongNew_WritesAConnectorThatWorksAsItIs writes both kinds of connector outside the
+// repository, builds and tests them as in their README, and has the host use
 // them.
-func TestLongANewConnectorWorksAsItIs(t *testing.T) {
+func TestLongNew_WritesAConnectorThatWorksAsItIs(t *testing.T) {
 	t.Parallel()
 	repository, err := filepath.Abs("../../..")
 	require.NoError(t, err)
@@ -54,9 +54,9 @@ func TestLongANewConnectorWorksAsItIs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newAuthor(t)
-			said := a.does(t, "", nil, "baton-host", append([]string{"new", c.app, "--host-source", repository}, c.args...)...)
+			output := a.does(t, "", nil, "baton-host", append([]string{"new", c.app, "--host-source", repository}, c.args...)...)
 			module := "baton-" + c.app
-			require.Contains(t, said, "cd "+module+"\n")
+			require.Contains(t, output, "cd "+module+"\n")
 			a.does(t, module, nil, "make", "test")
 			a.does(t, module, nil, "make", "build")
 			require.Empty(t, a.does(t, module, nil, "gofmt", "-l", "."))
@@ -82,7 +82,7 @@ func TestLongANewConnectorWorksAsItIs(t *testing.T) {
 			require.True(t, manifest.Configuration.Fields[1].Secret)
 
 			require.Contains(t, a.does(t, module, c.env, "make", "run"), "complete")
-			var accounts []shown
+			var accounts []shownAccount
 			listed := a.does(t, module, nil, "baton-host", "accounts", c.app+".c1z", "--output", "json")
 			require.NoError(t, json.Unmarshal([]byte(listed), &accounts))
 			require.Len(t, accounts, c.want)

@@ -45,9 +45,9 @@ func (a *author) does(t *testing.T, below string, env []string, name string, arg
 	return stdout.String()
 }
 
-// TestANewConnectorCompiles writes both kinds of connector outside the repository. The
-// long test builds, tests and runs them too.
-func TestANewConnectorCompiles(t *testing.T) {
+// TestNew_WritesAConnectorThatCompiles writes both kinds of connector outside the
+// repository. The long test builds, tests and runs them too.
+func TestNew_WritesAConnectorThatCompiles(t *testing.T) {
 	t.Parallel()
 	repository, err := filepath.Abs("../../..")
 	require.NoError(t, err)

@@ -26,7 +26,7 @@ func unprivileged(cmd *exec.Cmd) *exec.Cmd {
 	return cmd
 }
 
-// ground is a directory with the binaries that everybody can enter and nobody can
+// ground returns a directory with the binaries that every user can enter and none can
 // write to, but for one directory in it for each purpose.
 func ground(t *testing.T, writable ...string) string {
 	t.Helper()
@@ -48,7 +48,7 @@ func ground(t *testing.T, writable ...string) string {
 	return dir
 }
 
-// at is a command of those binaries, started where nothing can be written.
+// at returns a command of those binaries, started where nothing can be written.
 func at(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := command(t.Context(), t, append(env, "TMPDIR="+filepath.Join(dir, "tmp")), "baton-host", args...)
@@ -57,7 +57,7 @@ func at(t *testing.T, dir string, env []string, args ...string) *exec.Cmd {
 	return unprivileged(cmd)
 }
 
-func TestTheHostNeedsNoRightsAndTwoDirectories(t *testing.T) {
+func TestHost_NeedsNoRightsAndTwoDirectories(t *testing.T) {
 	t.Parallel()
 	dir := ground(t, "tmp", "state", "out")
 	config, env := twoApps(t, startApp(t, scim.Options{Accounts: 30}), startApp(t, scim.Options{App: "design-tool", Accounts: 20}))
@@ -81,10 +81,10 @@ func TestTheHostNeedsNoRightsAndTwoDirectories(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "ca.pem"), ca, 0o644)) //nolint:gosec // It is public.
 	credentials := tenant.client(t, "workforce")
-	said := &transcript{changed: make(chan struct{})}
+	output := &transcript{changed: make(chan struct{})}
 	service := at(t, dir, append(env, "SSL_CERT_FILE="+filepath.Join(dir, "ca.pem"), "BATON_CLIENT_ID="+credentials.ID, "BATON_CLIENT_SECRET="+credentials.Secret),
 		"run", "--config", config, "--state-dir", filepath.Join(dir, "state"), "--log-format", "json")
-	service.Stdout, service.Stderr = said, said
+	service.Stdout, service.Stderr = output, output
 	require.NoError(t, service.Start())
 	t.Cleanup(func() { _ = service.Process.Kill() })
 	require.Len(t, tenant.synced(t, tenant.fullSync(t, "workforce")), 50)
@@ -94,7 +94,7 @@ func TestTheHostNeedsNoRightsAndTwoDirectories(t *testing.T) {
 	require.True(t, ok)
 	require.NotZero(t, stat.Uid, "or it has shown nothing")
 	require.NoError(t, service.Process.Signal(syscall.SIGTERM))
-	require.NoError(t, service.Wait(), said.String())
+	require.NoError(t, service.Wait(), output.String())
 	left, err := filepath.Glob(filepath.Join(dir, "tmp", "*"))
 	require.NoError(t, err)
 	require.Empty(t, left)
@@ -115,14 +115,14 @@ exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"`
 	return inside
 }
 
-func TestTheHostWorksOnAReadOnlyRoot(t *testing.T) {
+func TestHost_WorksOnAReadOnlyRoot(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("only root can make a root file system read-only")
 	}
 	dir := ground(t, "tmp", "out")
 	if tried := finish(t, onReadOnlyRoot(t, dir, exec.CommandContext(t.Context(), "/bin/true"))); tried.status != 0 {
-		t.Skipf("this system lets nobody make one: status %d, %s", tried.status, tried.stderr)
+		t.Skipf("this system does not let one be made: status %d, %s", tried.status, tried.stderr)
 	}
 	config, env := twoApps(t, startApp(t, scim.Options{Accounts: 30}), startApp(t, scim.Options{App: "design-tool", Accounts: 20}))
 	text, err := os.ReadFile(config)
@@ -143,7 +143,7 @@ func TestTheHostWorksOnAReadOnlyRoot(t *testing.T) {
 	require.NotZero(t, owner.Uid, "or it has shown nothing")
 }
 
-func TestAPlaceThatCannotBeWrittenToIsExplained(t *testing.T) {
+func TestHost_ExplainsAPlaceThatCannotBeWrittenTo(t *testing.T) {
 	t.Parallel()
 	dir := ground(t, "tmp", "state")
 	config, env := twoApps(t, startApp(t, scim.Options{Accounts: 30}), startApp(t, scim.Options{App: "design-tool", Accounts: 20}))

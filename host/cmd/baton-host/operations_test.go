@@ -15,8 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// said is the code's own words.
-type said struct {
+// texts are those of the code.
+type texts struct {
 	// sentences are all texts of the code, with … for what differs.
 	sentences []string
 	// alarms are the warnings and errors that are logged.
@@ -27,7 +27,7 @@ type said struct {
 
 var differs = regexp.MustCompile(`%[-+# 0]*(\[\d+\])?[0-9.]*[a-zA-Z]|\{\w+\}`)
 
-// textOf is the text of an expression that is one, also of several put together.
+// textOf returns the text of an expression that is one, also of several put together.
 func textOf(expression ast.Expr) string {
 	switch e := expression.(type) {
 	case *ast.BasicLit:
@@ -43,10 +43,10 @@ func textOf(expression ast.Expr) string {
 	return ""
 }
 
-// saidBy reads the code of what operators run.
-func saidBy(t *testing.T) *said {
+// textsOfCode reads the code of what operators run.
+func textsOfCode(t *testing.T) *texts {
 	t.Helper()
-	all := &said{}
+	all := &texts{}
 	for _, room := range []string{"host", "plugin", "internal", "scim", "fullstory"} {
 		err := filepath.WalkDir(filepath.Join(repository, room), func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
@@ -69,7 +69,7 @@ func saidBy(t *testing.T) *said {
 	return all
 }
 
-func (s *said) read(file *ast.File, path string) {
+func (s *texts) read(file *ast.File, path string) {
 	isState := strings.HasSuffix(path, "host/internal/status/snapshot.go") || strings.HasSuffix(path, "host/internal/supervise/settings.go")
 	ast.Inspect(file, func(node ast.Node) bool {
 		switch node := node.(type) {
@@ -95,9 +95,9 @@ func (s *said) read(file *ast.File, path string) {
 	})
 }
 
-// says tells whether the fixed words of a sentence are, in their order, in one of
+// has reports whether the fixed words of a sentence are, in their order, in one of
 // the code's.
-func (s *said) says(sentence string) bool {
+func (s *texts) has(sentence string) bool {
 	return slices.ContainsFunc(s.sentences, func(text string) bool {
 		for fixed := range strings.SplitSeq(sentence, "…") {
 			if fixed = strings.TrimSpace(fixed); fixed == "" {
@@ -113,7 +113,7 @@ func (s *said) says(sentence string) bool {
 	})
 }
 
-// section is a part of a document, from its heading to the next one of its level.
+// section returns a part of a document, from its heading to the next one of its level.
 func section(t *testing.T, text, title string) string {
 	t.Helper()
 	_, rest, ok := strings.Cut(text, "\n## "+title+"\n")
@@ -124,7 +124,7 @@ func section(t *testing.T, text, title string) string {
 
 var quoted = regexp.MustCompile("`([^`]+)`")
 
-// firstCells are what is quoted in the first column of the tables.
+// firstCells returns what is quoted in the first column of the tables.
 func firstCells(text string) []string {
 	var found []string
 	for line := range strings.Lines(text) {
@@ -137,46 +137,46 @@ func firstCells(text string) []string {
 	return found
 }
 
-func TestEverySentenceOfTheOperatorsTablesIsOneOfTheCode(t *testing.T) {
+func TestOperations_HasOnlySentencesOfTheCode(t *testing.T) {
 	t.Parallel()
-	text, code := documents(t)["docs/operations.md"], saidBy(t)
+	text, code := documents(t)["docs/operations.md"], textsOfCode(t)
 	sentences := 0
 	for _, title := range []string{"Before it runs", "C1", "Plugins", "A sync", "Apps over SCIM"} {
 		cells := firstCells(section(t, text, title))
 		require.NotEmpty(t, cells, title)
 		for _, sentence := range cells {
-			require.True(t, code.says(sentence), "%s: the code does not say: %s", title, sentence)
+			require.True(t, code.has(sentence), "%s: the code does not have: %s", title, sentence)
 		}
 		sentences += len(cells)
 	}
 	require.Greater(t, sentences, 100)
-	require.False(t, code.says("the disk of … is nearly empty"))
-	require.False(t, code.says("MiB are free, … the disk of"), "the order counts")
+	require.False(t, code.has("the disk of … is nearly empty"))
+	require.False(t, code.has("MiB are free, … the disk of"), "the order counts")
 }
 
-func TestEveryAlarmOfTheHostIsInTheOperatorsTables(t *testing.T) {
+func TestOperations_HasEveryAlarmOfTheHost(t *testing.T) {
 	t.Parallel()
-	text, code := documents(t)["docs/operations.md"], saidBy(t)
-	table := &said{sentences: firstCells(text)}
+	text, code := documents(t)["docs/operations.md"], textsOfCode(t)
+	table := &texts{sentences: firstCells(text)}
 	require.Greater(t, len(code.alarms), 20)
 	var missing []string
 	for _, alarm := range code.alarms {
 		if slices.Contains([]string{"no traces are sent", "closing the connector", "the connector panicked while it was built"}, alarm) {
-			continue // Of a plugin that runs alone, or about traces: they say what to do, or are followed by an end.
+			continue // Of a plugin that runs alone, or about traces: they name what to do, or are followed by an end.
 		}
 		covered := slices.ContainsFunc(table.sentences, func(sentence string) bool {
-			return (&said{sentences: []string{alarm}}).says(sentence)
+			return (&texts{sentences: []string{alarm}}).has(sentence)
 		})
 		if !covered {
 			missing = append(missing, alarm)
 		}
 	}
-	require.Empty(t, missing, "docs/operations.md does not say what to do about these")
+	require.Empty(t, missing, "docs/operations.md does not explain these")
 }
 
-func TestEveryStateIsInTheOperatorsTables(t *testing.T) {
+func TestOperations_HasEveryState(t *testing.T) {
 	t.Parallel()
-	states, code := firstCells(section(t, documents(t)["docs/operations.md"], "States")), saidBy(t)
+	states, code := firstCells(section(t, documents(t)["docs/operations.md"], "States")), textsOfCode(t)
 	require.Subset(t, states, code.states)
 	require.Len(t, code.states, 10)
 }

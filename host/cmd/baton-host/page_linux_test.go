@@ -75,10 +75,10 @@ func (s *shop) syncs(t *testing.T, times int) {
 	}
 }
 
-// TestBrowserThePageInEveryState takes a service through its states, and looks at
+// TestBrowser_ShowsThePageInEveryState takes a service through its states, and looks at
 // the page in each of them in every way: with axe for what keeps people from using
 // it, and at its width. It never loads the page again.
-func TestBrowserThePageInEveryState(t *testing.T) {
+func TestBrowser_ShowsThePageInEveryState(t *testing.T) {
 	t.Parallel()
 	s := openShop(t)
 	url := s.host.url()
@@ -151,7 +151,7 @@ func (b *tab) photograph(name string, l look) {
 	require.NoError(b.t, os.WriteFile(filepath.Join(*screenshots, name), packed.Bytes(), 0o644)) //nolint:gosec // It is for everybody to see.
 }
 
-// withFewColours is a picture in its most frequent colours, which is a third as
+// withFewColours returns a picture in its most frequent colours, which is a third as
 // large as a file and looks the same.
 func withFewColours(picture image.Image) image.Image {
 	times := map[color.Color]int{}
@@ -167,8 +167,8 @@ func withFewColours(picture image.Image) image.Image {
 	return few
 }
 
-// TestBrowserWhatTheReaderHasOpenedStays uses the page by keyboard while it changes.
-func TestBrowserWhatTheReaderHasOpenedStays(t *testing.T) {
+// TestBrowser_KeepsOpenWhatTheReaderHasOpened uses the page by keyboard while it changes.
+func TestBrowser_KeepsOpenWhatTheReaderHasOpened(t *testing.T) {
 	t.Parallel()
 	s := openShop(t)
 	s.syncs(t, 1)
@@ -195,8 +195,8 @@ func TestBrowserWhatTheReaderHasOpenedStays(t *testing.T) {
 	s.host.stop()
 }
 
-// TestBrowserThePageFollowsTheReadersColours holds that dark is dark.
-func TestBrowserThePageFollowsTheReadersColours(t *testing.T) {
+// TestBrowser_ShowsThePageInTheReadersColours holds that dark is dark.
+func TestBrowser_ShowsThePageInTheReadersColours(t *testing.T) {
 	t.Parallel()
 	s := openShop(t)
 	b := openTab(t)
@@ -210,9 +210,9 @@ func TestBrowserThePageFollowsTheReadersColours(t *testing.T) {
 	s.host.stop()
 }
 
-// TestBrowserThePageNeedsNoScript holds that a browser without scripts shows it,
+// TestBrowser_ShowsThePageWithoutScript holds that a browser without scripts shows it,
 // and loads it again by itself.
-func TestBrowserThePageNeedsNoScript(t *testing.T) {
+func TestBrowser_ShowsThePageWithoutScript(t *testing.T) {
 	t.Parallel()
 	s := openShop(t)
 	url := s.host.url()
@@ -241,9 +241,9 @@ func TestBrowserThePageNeedsNoScript(t *testing.T) {
 	s.host.stop()
 }
 
-// TestBrowserAHostThatIsGoneIsSeen holds that the page does not go on showing how a
+// TestBrowser_ShowsThatAHostIsGone holds that the page does not go on showing how a
 // host was as if it still were.
-func TestBrowserAHostThatIsGoneIsSeen(t *testing.T) {
+func TestBrowser_ShowsThatAHostIsGone(t *testing.T) {
 	t.Parallel()
 	s := openShop(t)
 	b := openTab(t)

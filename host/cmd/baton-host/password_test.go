@@ -16,7 +16,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/canary"
 )
 
-// encryptedFor is a password as C1 sends it: encrypted for a client secret.
+// encryptedFor returns a password as C1 sends it: encrypted for a client secret.
 func encryptedFor(t *testing.T, secret, password string) *v2.EncryptedData {
 	t.Helper()
 	key, err := crypto.ParseClientSecret([]byte(secret), true)
@@ -40,9 +40,9 @@ func passwordTask(typeID string, options *v2.CredentialOptions) *v1.Task {
 	return task
 }
 
-// TestAPasswordReachesThePluginAndNobodyElse: C1 encrypts a password for the upload,
+// TestPassword_ReachesThePluginAlone: C1 encrypts a password for the upload,
 // whose secret a plugin must not have.
-func TestAPasswordReachesThePluginAndNobodyElse(t *testing.T) {
+func TestPassword_ReachesThePluginAlone(t *testing.T) {
 	t.Parallel()
 	l := startLedgers(t, "--log-level", "debug")
 	password := "pass-c4n4ry-3f1e7a92-word"
@@ -76,15 +76,15 @@ func TestAPasswordReachesThePluginAndNobodyElse(t *testing.T) {
 	// The SDK logs such an error in the plugin, too.
 	careless := passwordTask("east.user", chosenPassword(encryptedFor(t, l.secret, password)))
 	careless.GetCreateAccount().GetAccountInfo().SetLogin("careless@example.com")
-	told := l.do(t, careless)
-	require.False(t, told.Succeeded)
-	require.Contains(t, told.Status.GetMessage(), "the app does not like it with (secret)")
+	outcome := l.do(t, careless)
+	require.False(t, outcome.Succeeded)
+	require.Contains(t, outcome.Status.GetMessage(), "the app does not like it with (secret)")
 	shut := l.do(t, passwordTask("shut.user", chosenPassword(encryptedFor(t, l.secret, password))))
 	require.Contains(t, shut.Status.GetMessage(), "set `provisioning: true`")
 	require.Len(t, l.did(t, "east"), 1)
 
 	written := map[string][]byte{
-		"what a careless plugin says":   []byte(prototext.Format(told.Status)),
+		"what a careless plugin sends":  []byte(prototext.Format(outcome.Status)),
 		"the answer about the account":  []byte(prototext.Format(made.Response)),
 		"the answer about the rotation": []byte(prototext.Format(rotated.Response)),
 	}
@@ -98,8 +98,8 @@ func TestAPasswordReachesThePluginAndNobodyElse(t *testing.T) {
 	}))
 	l.host.stop()
 	require.Empty(t, l.Violations())
-	written["the log"] = []byte(l.host.said.String())
-	require.Contains(t, l.host.said.String(), `"level":"debug"`)
+	written["the log"] = []byte(l.host.output.String())
+	require.Contains(t, l.host.output.String(), `"level":"debug"`)
 	for where, text := range written {
 		require.Empty(t, canary.Find(text, password), where)
 	}

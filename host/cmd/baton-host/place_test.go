@@ -37,7 +37,7 @@ func startWatchedApp(t *testing.T, options scim.Options, inTheMiddle func()) app
 	return app{url: listener.URL + "/scim/v2", token: options.Token, server: server}
 }
 
-// temporaryDir is a directory for TMPDIR that is short enough for sockets.
+// temporaryDir returns a directory for TMPDIR that is short enough for sockets.
 func temporaryDir(t *testing.T) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "s")
@@ -46,7 +46,7 @@ func temporaryDir(t *testing.T) string {
 	return dir
 }
 
-func TestWhatIsPublishedHasBeenCountedAndIsNeverCalledFailed(t *testing.T) {
+func TestSync_NeverFailsOncePublished(t *testing.T) {
 	t.Parallel()
 	temporary := temporaryDir(t)
 	app := startWatchedApp(t, scim.Options{App: "fullstory", Accounts: 20, Seed: 1}, func() { _ = os.RemoveAll(temporary) })
@@ -80,7 +80,7 @@ func TestAccountsBlamesTheDirectoryForTemporaryFilesAndNotTheSyncFile(t *testing
 	require.Empty(t, entries)
 }
 
-func TestAMissingDirectoryForTemporaryFilesIsNamed(t *testing.T) {
+func TestCommands_NameAMissingDirectoryForTemporaryFiles(t *testing.T) {
 	t.Parallel()
 	missing := filepath.Join(t.TempDir(), "missing")
 	env := []string{"TMPDIR=" + missing, "BATON_SCIM_BASE_URL=https://scim.example.com", "BATON_SCIM_TOKEN=x"}

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// childrenOf are the processes that a process has started, with their binaries.
+// childrenOf returns the processes that a process has started, with their binaries.
 func childrenOf(parent int) map[int]string {
 	tasks, _ := filepath.Glob("/proc/" + strconv.Itoa(parent) + "/task/*/children")
 	binaries := map[int]string{}
@@ -27,7 +27,7 @@ func childrenOf(parent int) map[int]string {
 	return binaries
 }
 
-// childCalled is the child of a process with a binary of this name, or 0.
+// childCalled returns the child of a process with a binary of this name, or 0.
 func childCalled(parent int, binary string) int {
 	for pid, path := range childrenOf(parent) {
 		if strings.HasSuffix(path, binary) {

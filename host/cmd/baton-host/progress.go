@@ -20,7 +20,7 @@ const (
 	plainInterval = 5 * time.Second
 )
 
-// progress tells a person on standard error how a sync goes: one line that
+// progress shows a person on standard error how a sync goes: one line that
 // changes on a terminal, a plain line now and then elsewhere.
 type progress struct {
 	w      io.Writer
@@ -28,7 +28,7 @@ type progress struct {
 	live   bool
 	start  time.Time
 	stop   chan struct{}
-	told   sync.WaitGroup
+	shown  sync.WaitGroup
 
 	mu       sync.Mutex
 	order    []string
@@ -53,7 +53,7 @@ func startProgress(upload string, instances []string) *progress {
 	if p.live {
 		interval = liveInterval
 	}
-	p.told.Go(func() { p.tell(interval) })
+	p.shown.Go(func() { p.show(interval) })
 	return p
 }
 
@@ -74,27 +74,27 @@ func (p *progress) Retrying(plugin string, wait time.Duration, reason error) {
 		// Every call that was under way in a process reports its end.
 		if p.ended[plugin] != why {
 			p.ended[plugin] = why
-			p.say(fmt.Sprintf("%s: going on with another process (%s)", plugin, why))
+			p.print(fmt.Sprintf("%s: going on with another process (%s)", plugin, why))
 		}
 		return
 	}
 	p.waiting[plugin] = fmt.Sprintf("trying again in %s (%s)", wait.Round(time.Millisecond*100), why)
 	if !p.live {
-		p.say(plugin + ": " + p.waiting[plugin])
+		p.print(plugin + ": " + p.waiting[plugin])
 	}
 }
 
-// FellBack shows at once that a plugin's part is that of its last good sync.
+// FellBack shows at once that a plugin's part is that of its baseline.
 func (p *progress) FellBack(plugin string, asOf time.Time, reason error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.waiting, plugin)
-	p.say(fmt.Sprintf("%s failed and is answered for from its last good sync (%s): %s", plugin,
+	p.print(fmt.Sprintf("%s failed and falls back to its baseline (%s): %s", plugin,
 		asOf.UTC().Format(time.RFC3339), printable(wordsOf(reason))))
 }
 
-// say writes a line that stays. The caller holds the lock.
-func (p *progress) say(line string) {
+// print writes a line that stays. The caller holds the lock.
+func (p *progress) print(line string) {
 	if p.live {
 		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
 	}
@@ -104,7 +104,7 @@ func (p *progress) say(line string) {
 // End clears the live line, and shows what a person must know of the result.
 func (p *progress) End(result *host.SyncResult) {
 	close(p.stop)
-	p.told.Wait()
+	p.shown.Wait()
 	if p.live {
 		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
 	}
@@ -116,7 +116,7 @@ func (p *progress) End(result *host.SyncResult) {
 	}
 }
 
-func (p *progress) tell(interval time.Duration) {
+func (p *progress) show(interval time.Duration) {
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {

@@ -51,7 +51,7 @@ func (l *ledgers) do(t *testing.T, task *v1.Task) c1.Outcome {
 	return l.finished(t, id)
 }
 
-// did is what a plugin was asked to change.
+// did returns what a plugin was asked to change.
 func (l *ledgers) did(t *testing.T, instance string) []string {
 	t.Helper()
 	text, err := os.ReadFile(l.paths[instance])
@@ -88,7 +88,7 @@ func responseOf[T proto.Message](t *testing.T, outcome c1.Outcome, into T) T {
 	return into
 }
 
-func TestWhatC1ChangesReachesTheRightPlugin(t *testing.T) {
+func TestProvisioning_ReachesTheRightPlugin(t *testing.T) {
 	t.Parallel()
 	l := startLedgers(t)
 	granted := responseOf(t, l.do(t, grantTask("west", "west")), &v2.GrantManagerServiceGrantResponse{})
@@ -130,10 +130,10 @@ func TestWhatC1ChangesReachesTheRightPlugin(t *testing.T) {
 	require.Empty(t, l.Violations())
 }
 
-// TestAChangeWhoseReportIsLostIsNotMadeTwice loses the one report that the SDK's
+// TestProvisioning_MakesNoChangeTwiceWhoseReportIsLost loses the one report that the SDK's
 // handler makes: C1 hears of the result all the same, without the plugin being
 // asked again.
-func TestAChangeWhoseReportIsLostIsNotMadeTwice(t *testing.T) {
+func TestProvisioning_MakesNoChangeTwiceWhoseReportIsLost(t *testing.T) {
 	t.Parallel()
 	l := startLedgers(t)
 	l.Inject(c1.Fault{Call: c1.FinishTaskCall, Times: 2, Code: codes.Unavailable, Message: "busy"})
@@ -146,7 +146,7 @@ func TestAChangeWhoseReportIsLostIsNotMadeTwice(t *testing.T) {
 	require.False(t, refused.Succeeded)
 	require.True(t, refused.NonRetryable)
 
-	// A handler that says nothing to C1 about a failure.
+	// A handler that reports no failure to C1.
 	unknown := l.do(t, v1.Task_builder{ListEvents: v1.Task_ListEventsTask_builder{EventFeedId: "no.such"}.Build()}.Build())
 	require.False(t, unknown.Succeeded)
 	require.Contains(t, unknown.Status.GetMessage(), "no.such")

@@ -16,7 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// onTerminal is a command that runs on a terminal of its own, with a person at it.
+// onTerminal is a command that runs on a new terminal, with a person at it.
 type onTerminal struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -121,7 +121,7 @@ func (o *onTerminal) answers(prompt, line string) {
 // end waits for the end of the command and returns its status and all that was shown.
 func (o *onTerminal) end() (status int, shown string) {
 	o.t.Helper()
-	_ = o.cmd.Wait() // The status tells.
+	_ = o.cmd.Wait() // The status has it.
 	<-o.ended
 	return o.cmd.ProcessState.ExitCode(), strings.ReplaceAll(o.all.String(), "\r\n", "\n")
 }

@@ -18,7 +18,7 @@ var (
 	subtestID = regexp.MustCompile(`"([GHRS]\d+): `)
 )
 
-// testFiles are all tests of this module, by directory.
+// testFiles returns all tests of this module, by directory.
 func testFiles(t *testing.T) map[string]string {
 	t.Helper()
 	files := map[string]string{}
@@ -36,7 +36,7 @@ func testFiles(t *testing.T) map[string]string {
 	return files
 }
 
-// idsIn are the ids in the names of subtests.
+// idsIn returns the ids in the names of subtests.
 func idsIn(text string) []string {
 	var ids []string
 	for _, match := range subtestID.FindAllStringSubmatch(text, -1) {

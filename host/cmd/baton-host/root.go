@@ -20,7 +20,7 @@ import (
 
 const (
 	// silent is a level at which nothing of ours or the SDK's logs. The commands
-	// that a person runs say what matters by themselves, errors above all, so the
+	// that a person runs report what matters by themselves, errors above all, so the
 	// log is for those who ask for it.
 	silent = "fatal"
 	// usualLevel is the annotation of a command whose usual log level is another.
@@ -142,7 +142,7 @@ type commandLog struct{}
 // onTerminal reports whether a person reads standard error.
 func onTerminal() bool { return term.IsTerminal(int(os.Stderr.Fd())) }
 
-// writesJSON reports whether what a command says beside its log, its last error above
+// writesJSON reports whether what a command writes beside its log, its last error above
 // all, is a line of JSON. It is where the log is JSON, unless that is silent and its form
 // the default: the errors of a one-shot command in a script are for people. It holds
 // for a command line that could not be read, too.
@@ -158,7 +158,7 @@ func (o *rootOptions) writesJSON(cmd *cobra.Command) bool {
 	return false
 }
 
-// formatIn is the log format that a command line asks for, also behind a flag that it
+// formatIn returns the log format that a command line asks for, also behind a flag that it
 // does not have.
 func formatIn(args []string) string {
 	for i, arg := range args {
@@ -175,7 +175,7 @@ func formatIn(args []string) string {
 	return ""
 }
 
-// level is the log level that was asked for. BATON_LOG_LEVEL is the SDK's.
+// level returns the log level that was asked for. BATON_LOG_LEVEL is the SDK's.
 func (o *rootOptions) level() string {
 	return cmp.Or(o.logLevel, os.Getenv("BATON_LOG_LEVEL"), o.usualLevel)
 }

@@ -61,7 +61,7 @@ It runs until it is stopped. SIGTERM and SIGINT let work in hand go on for
 	flags.StringVarP(&options.configFile, "config", "c", host.DefaultConfigFile, "the configuration file")
 	flags.StringVar(&options.upload, "upload", "", "serve this upload only")
 	flags.StringVar(&options.plugin, "plugin", "", "serve this one app, configured by BATON_* variables")
-	flags.StringVar(&options.stateDir, "state-dir", "", "where the last good syncs are kept (default the file's state-dir, $STATE_DIRECTORY or ~/.local/state/baton-host)")
+	flags.StringVar(&options.stateDir, "state-dir", "", "where the baselines are kept (default the file's state-dir, $STATE_DIRECTORY or ~/.local/state/baton-host)")
 	flags.DurationVar(&options.grace, "grace", 30*time.Second, "how long work in hand may go on after a signal to stop")
 	flags.DurationVar(&options.retryFor, "retry-for", 5*time.Minute, "how long to go on trying an app that does not answer; its rate limits do not count; 0 tries once")
 	flags.DurationVar(&options.stallTimeout, "stall-timeout", host.DefaultStallTimeout, "how long C1 may take nothing more of an upload before it is begun again")

@@ -48,13 +48,15 @@ func (p *pair) sync(t *testing.T) c1.Outcome {
 	return p.finished(t, p.fullSync(t, "workforce"))
 }
 
-func plain(accounts []shown) []shown { return sorted(withoutLastLogins(withoutNames(accounts))) }
+func plain(accounts []shownAccount) []shownAccount {
+	return sorted(withoutLastLogins(withoutNames(accounts)))
+}
 
-func (p *pair) seeded() []shown {
+func (p *pair) seeded() []shownAccount {
 	return append(seeded(p.fullstory.app, "fullstory", "fullstory.user"), seeded(p.design.app, "design-tool", "design-tool.user")...)
 }
 
-// pidOf is the process of a plugin, as the service's children say.
+// pidOf returns the process of a plugin, from the service's children.
 func pidOf(t *testing.T, host *service, binary string) int {
 	t.Helper()
 	pid := childCalled(host.cmd.Process.Pid, binary)
@@ -90,7 +92,7 @@ func (p *pair) also(t *testing.T, line string) {
 	require.NoError(t, os.WriteFile(p.config, []byte(with), 0o600))
 }
 
-func TestAPluginThatEndsTooOftenFailsUntilAnOperatorActs(t *testing.T) {
+func TestRun_FailsAPluginThatEndsTooOftenUntilAnOperatorActs(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, c1.Options{}, "")
 	p.also(t, "restart-limit: 1")
@@ -116,7 +118,7 @@ func TestAPluginThatEndsTooOftenFailsUntilAnOperatorActs(t *testing.T) {
 	require.Empty(t, p.Violations())
 }
 
-func TestAStopLetsTheSyncInHandFinish(t *testing.T) {
+func TestRun_LetsTheSyncInHandFinishAtAStop(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, c1.Options{}, "")
 	host := p.run(t)
@@ -136,7 +138,7 @@ func TestAStopLetsTheSyncInHandFinish(t *testing.T) {
 	requireOnly(t, p.state, "workforce.c1z", "workforce.c1z.json")
 }
 
-func TestASecondSignalStopsAtOnce(t *testing.T) {
+func TestRun_StopsAtOnceAtASecondSignal(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, c1.Options{}, "")
 	host := p.run(t, "--grace", "1h")
@@ -152,7 +154,7 @@ func TestASecondSignalStopsAtOnce(t *testing.T) {
 	requireGone(t, plugin)
 }
 
-func TestAKilledHostLeavesNothingToTripOver(t *testing.T) {
+func TestRun_WorksAfterAHostThatWasKilled(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, c1.Options{Lease: tick}, "    on-plugin-failure: last-good\n")
 	host := p.run(t)
@@ -173,7 +175,7 @@ func TestAKilledHostLeavesNothingToTripOver(t *testing.T) {
 	requireOnly(t, p.state, "workforce.c1z", "workforce.c1z.json")
 }
 
-func TestTwoHostsShareTheTasksOfAClient(t *testing.T) {
+func TestRun_SharesTheTasksOfAClientWithAnotherHost(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, c1.Options{Lease: 3 * tick, NextHeartbeat: tick}, "")
 	one := p.run(t)

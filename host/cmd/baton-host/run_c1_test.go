@@ -9,24 +9,24 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// single is a service with one upload of one app, "fullstory", for what goes
+// singleApp is a service with one upload of one app, "fullstory", for what goes
 // wrong at C1's end.
-type single struct {
+type singleApp struct {
 	*tenant
 	app   *outage
 	env   []string
 	state string
 }
 
-func newSingle(t *testing.T) *single {
+func newSingle(t *testing.T) *singleApp {
 	t.Helper()
 	return newSingleOf(t, c1.Options{}, scim.Options{Accounts: 30})
 }
 
 // newSingleOf is newSingle with a C1 and an app that answer in other ways.
-func newSingleOf(t *testing.T, options c1.Options, people scim.Options) *single {
+func newSingleOf(t *testing.T, options c1.Options, people scim.Options) *singleApp {
 	t.Helper()
-	s := &single{tenant: startC1(t, options), state: t.TempDir()}
+	s := &singleApp{tenant: startC1(t, options), state: t.TempDir()}
 	people.App = "fullstory"
 	s.app = startFlakyApp(t, people)
 	credentials := s.client(t, "fullstory")
@@ -37,19 +37,19 @@ func newSingleOf(t *testing.T, options c1.Options, people scim.Options) *single 
 	return s
 }
 
-func (s *single) run(t *testing.T, args ...string) *service {
+func (s *singleApp) run(t *testing.T, args ...string) *service {
 	t.Helper()
 	return startRun(t, s.env, append([]string{"--plugin", "fullstory", "--state-dir", s.state}, args...)...)
 }
 
-func TestWrongCredentialsForEveryUploadEndTheProcess(t *testing.T) {
+func TestRun_EndsWhereTheCredentialsOfEveryUploadAreWrong(t *testing.T) {
 	t.Parallel()
 	s := newSingle(t)
 	require.NoError(t, s.DisableClient("fullstory"))
 	host := s.run(t)
 	require.Equal(t, 1, host.ends())
-	require.Contains(t, host.said.String(), `no upload can be served any more:`)
-	require.Contains(t, lastError(t, host.said.String()), `upload "fullstory": C1 refuses the client id and secret (its token endpoint answers 401)`)
+	require.Contains(t, host.output.String(), `no upload can be served any more:`)
+	require.Contains(t, lastError(t, host.output.String()), `upload "fullstory": C1 refuses the client id and secret (its token endpoint answers 401)`)
 }
 
 func TestRunRefusesBadInputWithASentence(t *testing.T) {

@@ -21,13 +21,13 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// guard is how long an event is waited for before a test gives up.
+// guard is how long an event is waited for before a test fails.
 const guard = 3 * time.Minute
 
 // tick is a short while: between looks, and in place of C1's leases.
 const tick = 500 * time.Millisecond
 
-// tenant is a stand-in for C1 and what a host needs to reach it.
+// tenant is the sandbox of C1 and what a host needs to reach it.
 type tenant struct {
 	*c1.Server
 	dir string
@@ -44,7 +44,7 @@ func startC1(t *testing.T, options c1.Options) *tenant {
 	return &tenant{Server: server, dir: dir}
 }
 
-// trust has a process trust the stand-in.
+// trust has a process trust the sandbox.
 func (c *tenant) trust() string { return "SSL_CERT_FILE=" + filepath.Join(c.dir, "ca.pem") }
 
 func (c *tenant) client(t *testing.T, name string) c1.Credentials {
@@ -72,7 +72,7 @@ func (c *tenant) finished(t *testing.T, id string) c1.Outcome {
 }
 
 // synced waits until a full sync is done well and returns the accounts that C1 has.
-func (c *tenant) synced(t *testing.T, id string) []shown {
+func (c *tenant) synced(t *testing.T, id string) []shownAccount {
 	t.Helper()
 	outcome := c.finished(t, id)
 	require.True(t, outcome.Succeeded, "%v", outcome.Status)
@@ -93,11 +93,11 @@ func kind(k c1.Kind) func(c1.Event) bool { return func(e c1.Event) bool { return
 
 // service is a running `baton-host run`.
 type service struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	ctx  context.Context //nolint:containedctx // Ends when the process has.
-	dir  string          // its TMPDIR
-	said *transcript
+	t      *testing.T
+	cmd    *exec.Cmd
+	ctx    context.Context //nolint:containedctx // Ends when the process has.
+	dir    string          // its TMPDIR
+	output *transcript
 }
 
 // transcript is what a process has written so far.
@@ -157,39 +157,39 @@ func runCommand(t *testing.T, dir string, env []string, args ...string) *exec.Cm
 
 func startService(t *testing.T, dir string, cmd *exec.Cmd) *service {
 	t.Helper()
-	said := &transcript{changed: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = said, said
+	output := &transcript{changed: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = output, output
 	require.NoError(t, cmd.Start())
 	ctx, ended := context.WithCancel(context.Background())
 	go func() {
 		_ = cmd.Wait()
 		ended()
 	}()
-	s := &service{t: t, cmd: cmd, ctx: ctx, dir: dir, said: said}
+	s := &service{t: t, cmd: cmd, ctx: ctx, dir: dir, output: output}
 	t.Cleanup(func() {
 		if ctx.Err() == nil {
 			_ = cmd.Process.Kill()
 			<-ctx.Done()
 		}
 		if t.Failed() {
-			t.Logf("baton-host run said:\n%s", said)
+			t.Logf("baton-host run wrote:\n%s", output)
 		}
 	})
 	return s
 }
 
-// says waits until the service has said something.
+// says waits until the service has logged something.
 func (s *service) says(text string) {
 	s.t.Helper()
 	s.saysTimes(text, 1)
 }
 
-// saysTimes waits until the service has said something so many times.
+// saysTimes waits until the service has logged something so many times.
 func (s *service) saysTimes(text string, n int) {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(s.ctx, guard)
 	defer cancel()
-	require.True(s.t, s.said.wait(ctx, text, n), "it should say %q; times: %d", text, n)
+	require.True(s.t, s.output.wait(ctx, text, n), "it should log %q; times: %d", text, n)
 }
 
 // ends waits for the end of the process and returns its status.
@@ -218,24 +218,24 @@ func (s *service) stop() {
 	require.Empty(s.t, left, "temporary files are left behind")
 }
 
-// logged is a line of the host's log.
-type logged struct {
+// logEntry is a line of the host's log.
+type logEntry struct {
 	Level, Msg, Error, Command string
 }
 
-// logOf are the lines on standard error, all of which must be JSON.
-func logOf(t *testing.T, stderr string) []logged {
+// logOf returns the lines on standard error, all of which must be JSON.
+func logOf(t *testing.T, stderr string) []logEntry {
 	t.Helper()
-	var lines []logged
+	var lines []logEntry
 	for text := range strings.Lines(stderr) {
-		var line logged
+		var line logEntry
 		require.NoError(t, json.Unmarshal([]byte(text), &line), text)
 		lines = append(lines, line)
 	}
 	return lines
 }
 
-// lastError is the error in the last line of a log in JSON, with which the command
+// lastError returns the error in the last line of a log in JSON, with which the command
 // ended.
 func lastError(t *testing.T, stderr string) string {
 	t.Helper()
@@ -263,7 +263,7 @@ func requireOnly(t *testing.T, dir string, names ...string) {
 	require.Equal(t, names, got)
 }
 
-// metricsOf reads the metrics where the service says that it listens.
+// metricsOf reads the metrics of a service, at the address that it logs.
 func metricsOf(t *testing.T, host *service) string {
 	t.Helper()
 	code, body := host.serves("/metrics")
@@ -271,11 +271,11 @@ func metricsOf(t *testing.T, host *service) string {
 	return body
 }
 
-// url is where the service says that it listens.
+// url returns where the service listens, as it logs.
 func (s *service) url() string {
 	s.t.Helper()
 	s.says(`"msg":"listening"`)
-	_, rest, _ := strings.Cut(s.said.String(), `"msg":"listening","address":"`)
+	_, rest, _ := strings.Cut(s.output.String(), `"msg":"listening","address":"`)
 	address, _, _ := strings.Cut(rest, `"`)
 	return "http://" + address
 }
@@ -293,7 +293,7 @@ func (s *service) serves(path string) (code int, body string) {
 	return response.StatusCode, string(text)
 }
 
-// companies is two uploads over three plugins, one of which both uploads have.
+// companies returns two uploads over three plugins, one of which both uploads have.
 func companies(t *testing.T, tenant *tenant, fullstory, design, wiki app) (config string, env []string) {
 	t.Helper()
 	workforce, contractors := tenant.client(t, "workforce"), tenant.client(t, "contractors")
@@ -334,7 +334,7 @@ func TestRunServesSeveralUploadsOverTheSamePlugins(t *testing.T) {
 	host := startRun(t, env, "--config", config, "--state-dir", state)
 	first, second := tenant.fullSync(t, "workforce"), tenant.fullSync(t, "contractors")
 
-	plain := func(accounts []shown) []shown { return sorted(withoutLastLogins(withoutNames(accounts))) }
+	plain := func(accounts []shownAccount) []shownAccount { return sorted(withoutLastLogins(withoutNames(accounts))) }
 	wantWorkforce := append(seeded(fullstory, "fullstory", "fullstory.user"), seeded(design, "design-tool", "design-tool.user")...)
 	wantContractors := append(seeded(design, "design-tool", "design-tool.user"), seeded(wiki, "wiki", "wiki.user")...)
 	require.Equal(t, plain(wantWorkforce), plain(tenant.synced(t, first)))
@@ -353,7 +353,7 @@ func TestRunServesSeveralUploadsOverTheSamePlugins(t *testing.T) {
 	require.Empty(t, tenant.Violations())
 	for _, variable := range env[1:6] {
 		_, secret, _ := strings.Cut(variable, "=")
-		require.NotContains(t, host.said.String(), secret)
+		require.NotContains(t, host.output.String(), secret)
 	}
 }
 

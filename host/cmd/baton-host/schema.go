@@ -26,11 +26,11 @@ func newSchemaCommand(root *rootOptions) *cobra.Command {
 		Short: "Write a JSON Schema of the configuration file, for editors",
 		Long: `Write a JSON Schema (draft 2020-12) of the configuration file, with the fields of
 the plugins that are installed, or of these apps only. Each plugin is started, asked
-to describe itself and stopped. One that cannot tell is named on standard error, and
+to describe itself and stopped. One that cannot do so is named on standard error, and
 its fields are left open.
 
-With --config the plugins are looked for where that file says, and its entries that
-name a program (path, command) have that program's fields.
+With --config the plugins are looked for in the directories of that file, and its
+entries that name a program (path, command) have that program's fields.
 
 An editor with the YAML language server checks and completes a configuration that
 begins with: # yaml-language-server: $schema=baton-host.schema.json`,
@@ -45,7 +45,7 @@ begins with: # yaml-language-server: $schema=baton-host.schema.json`,
 			return options.run(cmd.Context(), cmd.OutOrStdout(), args)
 		},
 	}
-	cmd.Flags().StringVarP(&options.configFile, "config", "c", "", "look for plugins where this configuration file says")
+	cmd.Flags().StringVarP(&options.configFile, "config", "c", "", "look for plugins in the directories of this configuration file")
 	return cmd
 }
 
@@ -63,7 +63,7 @@ func (o *schemaOptions) run(ctx context.Context, stdout io.Writer, apps []string
 		}
 		failed = append(failed, one.Err)
 	}
-	// What somebody has asked for by name must be there; what happens to be
+	// What was asked for by name must be there; what happens to be
 	// installed need not be a plugin.
 	if err := errors.Join(failed...); err != nil && len(apps) > 0 {
 		return err

@@ -50,7 +50,7 @@ func inEditor(t *testing.T, schema *jsonschema.Schema, file string) error {
 // configurations are those that documents show and the demo writes.
 var configurations = regexp.MustCompile("(?s)(?:```yaml\n|<<YAML\n)(.*?)(?:```|\nYAML\n)")
 
-func TestTheSchemaKnowsThePluginsThatAreInstalled(t *testing.T) {
+func TestSchema_KnowsThePluginsThatAreInstalled(t *testing.T) {
 	t.Parallel()
 	schema := schemaOf(t)
 	require.NoError(t, inEditor(t, schema, "plugins: { fullstory: { config: { scim-base-url: x, scim-token: \"${env:T}\" } } }"))
@@ -67,7 +67,7 @@ func TestTheSchemaKnowsThePluginsThatAreInstalled(t *testing.T) {
 	}
 }
 
-func TestTheConfigurationsOfTheDocumentsFitTheSchema(t *testing.T) {
+func TestSchema_FitsTheConfigurationsOfTheDocuments(t *testing.T) {
 	t.Parallel()
 	whole := schemaOf(t, "fullstory", "scim")
 	noPlugins, err := json.Marshal(hostschema.Of(nil))
@@ -96,7 +96,7 @@ func TestTheConfigurationsOfTheDocumentsFitTheSchema(t *testing.T) {
 	require.GreaterOrEqual(t, count, 7)
 }
 
-func TestTheSchemaOfAConfigurationKnowsItsPrograms(t *testing.T) {
+func TestSchema_KnowsTheProgramsOfAConfiguration(t *testing.T) {
 	t.Parallel()
 	path := writeConfig(t, "plugins: { mine: { path: "+filepath.Join(bin, "baton-scim")+" } }\n")
 	const unknown = "plugins: { mine: { path: x, config: { scim-base-url: x, scim-token: y, unknown: 1 } } }"
@@ -104,7 +104,7 @@ func TestTheSchemaOfAConfigurationKnowsItsPrograms(t *testing.T) {
 	require.Error(t, inEditor(t, schemaOf(t, "--config", path), unknown))
 }
 
-func TestASchemaOfWhatCannotTell(t *testing.T) {
+func TestSchema_ExplainsWhatCannotBeDescribed(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "baton-shoes"), []byte("#!/bin/sh\necho where are my shoes >&2; exit 3\n"), 0o700)) //nolint:gosec // It must be executable.

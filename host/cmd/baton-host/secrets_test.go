@@ -45,10 +45,10 @@ func requireNoSecret(t *testing.T, result run, dir string) {
 	}
 }
 
-// TestNoSecretAnywhere looks for the secrets in everything that runs at the
+// TestSecrets_AreNowhere looks for the secrets in everything that runs at the
 // chattiest log level leave behind, under the host and stand-alone, with right
 // secrets and with wrong ones.
-func TestNoSecretAnywhere(t *testing.T) {
+func TestSecrets_AreNowhere(t *testing.T) {
 	t.Parallel()
 	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 25, Seed: 1, Token: tokenCanary})
 	server, err := scim.New(scim.Options{
@@ -117,7 +117,7 @@ uploads:
 	}
 }
 
-func TestNoSecretOfServiceModeAnywhere(t *testing.T) {
+func TestSecrets_OfServiceModeAreNowhere(t *testing.T) {
 	t.Parallel()
 	s := newSingle(t)
 	s.Inject(c1.Fault{Call: c1.TokenCall, Times: 1, HTTPStatus: 503})
@@ -135,11 +135,11 @@ func TestNoSecretOfServiceModeAnywhere(t *testing.T) {
 	record, err := os.ReadFile(filepath.Join(s.state, "fullstory.c1z.json"))
 	require.NoError(t, err)
 	_, secret, _ := strings.Cut(s.env[2], "v1:")
-	for where, text := range map[string]string{"the log": host.said.String(), "the metrics": metrics, "the record": string(record)} {
+	for where, text := range map[string]string{"the log": host.output.String(), "the metrics": metrics, "the record": string(record)} {
 		require.NotContains(t, text, s.app.token, where)
 		require.NotContains(t, text, secret, where)
 		require.NotContains(t, text, "eyJ", "%s holds something like a JSON web token or key", where)
 		require.NotContains(t, strings.ToLower(text), "bearer ", where)
 	}
-	require.Contains(t, host.said.String(), `"level":"debug"`)
+	require.Contains(t, host.output.String(), `"level":"debug"`)
 }

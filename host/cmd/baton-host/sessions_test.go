@@ -46,9 +46,9 @@ func requireNoted(t *testing.T, path string, instances ...string) {
 	require.Empty(t, left)
 }
 
-// TestWhatAConnectorNotesInASyncItFindsAgain: two plugins of one upload have equal
+// TestSessions_KeepWhatAConnectorNotesInASync: two plugins of one upload have equal
 // keys, and one's process ends in the middle of its listing.
-func TestWhatAConnectorNotesInASyncItFindsAgain(t *testing.T) {
+func TestSessions_KeepWhatAConnectorNotesInASync(t *testing.T) {
 	t.Parallel()
 	crashed := filepath.Join(t.TempDir(), "crashed")
 	config := writeConfig(t, `
@@ -66,10 +66,10 @@ uploads:
 	requireNoted(t, filepath.Join(out, "all.c1z"), "east", "west")
 }
 
-// TestSyncsThatOverlapKeepTheirNotesApart: two uploads are synced over one process of a
+// TestSessions_KeepNotesOfOverlappingSyncsApart: two uploads are synced over one process of a
 // plugin, which may list for both at the same time, and each is in the middle before one
 // goes on.
-func TestSyncsThatOverlapKeepTheirNotesApart(t *testing.T) {
+func TestSessions_KeepNotesOfOverlappingSyncsApart(t *testing.T) {
 	t.Parallel()
 	c := startC1(t, c1.Options{})
 	text := "plugins:\n  both: { app: notes, concurrency: 2, config: { name: both, meet: 2 } }\nuploads:\n"
@@ -94,8 +94,8 @@ func TestSyncsThatOverlapKeepTheirNotesApart(t *testing.T) {
 	require.Empty(t, c.Violations())
 }
 
-// TestAConnectorKeepsNotesStandAloneToo is what the two above are measured by.
-func TestAConnectorKeepsNotesStandAloneToo(t *testing.T) {
+// TestSessions_KeepNotesStandAloneToo is what the two above are measured by.
+func TestSessions_KeepNotesStandAloneToo(t *testing.T) {
 	t.Parallel()
 	out := filepath.Join(t.TempDir(), "sync.c1z")
 	result := execute(t, []string{"BATON_NAME=alone"}, "baton-notes", "-f", out)

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestWhatPeopleCallThemselvesDoesNothingToWhoLooks(t *testing.T) {
+func TestOutput_IsSafeFromNamesThatPeopleGiveThemselves(t *testing.T) {
 	t.Parallel()
 	names := []string{"=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "red\x1b[31m", "back\u202ewards", "O'Brien"}
 	users := make([]map[string]any, 0, len(names))

@@ -32,14 +32,14 @@ const (
 	soakTasks   = 52 // of each upload
 )
 
-// company is one upload of a soak: an app of its own that changes, and one that
+// company is one upload of a soak: its own app that changes, and one that
 // all uploads share and that does not.
 type company struct {
-	name     string
-	app      *outage
-	shared   *outage
-	lastGood bool
-	random   *rand.Rand
+	name      string
+	app       *outage
+	shared    *outage
+	fallsBack bool
+	random    *rand.Rand
 	// sent is what the last upload that C1 took whole held of the app.
 	sent map[string]bool
 	log  []string
@@ -51,12 +51,12 @@ func (c *company) note(format string, args ...any) {
 	c.log = append(c.log, fmt.Sprintf(format, args...))
 }
 
-// TestLongManyTasksWithFailuresOnBothEndsLoseNothing has several uploads synced again
+// TestLongRun_LosesNothingInManyTasksWithFailuresOnBothEnds has several uploads synced again
 // and again while accounts come and go, apps fail, plugins are killed and C1
 // misbehaves in every way that it knows. What C1 took must always be exactly
-// what was there; of an app that failed, what it had in the last good sync may
+// what was there; of an app that failed, what it had in the baseline may
 // still be there, and nothing may be missing that is in both.
-func TestLongManyTasksWithFailuresOnBothEndsLoseNothing(t *testing.T) {
+func TestLongRun_LosesNothingInManyTasksWithFailuresOnBothEnds(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	if given := os.Getenv("BATON_HOST_SOAK_SEED"); given != "" {
@@ -74,17 +74,17 @@ func TestLongManyTasksWithFailuresOnBothEndsLoseNothing(t *testing.T) {
 	var companies []*company
 	for i := range uint64(soakUploads) {
 		c := &company{
-			name: fmt.Sprintf("company-%d", i), shared: shared, lastGood: i%2 == 0,
+			name: fmt.Sprintf("company-%d", i), shared: shared, fallsBack: i%2 == 0,
 			app:    startFlakyApp(t, scim.Options{App: fmt.Sprintf("app-%d", i), Seed: seed + i, Accounts: 40, PageCap: 10}),
 			random: rand.New(rand.NewPCG(seed, i)), //nolint:gosec // To be repeated.
 		}
 		companies = append(companies, c)
 		credentials := tenant.client(t, c.name)
-		// A name of its own, to be told by when it is to be killed.
+		// A different name, to be found by when it is to be killed.
 		require.NoError(t, os.Symlink(filepath.Join(bin, "baton-scim"), filepath.Join(binaries, fmt.Sprintf("baton-app-%d", i))))
 		text += fmt.Sprintf("  app-%d: { restart-limit: 1000, config: { scim-groups: false, scim-base-url: %q, scim-token: %q } }\n", i, c.app.url, c.app.token)
 		uploads += fmt.Sprintf("  %s: { client-id: %q, client-secret: \"${env:SECRET_%d}\", plugins: [app-%d, shared], on-plugin-failure: %s }\n",
-			c.name, credentials.ID, i, i, map[bool]string{true: "last-good", false: "fail"}[c.lastGood])
+			c.name, credentials.ID, i, i, map[bool]string{true: "last-good", false: "fail"}[c.fallsBack])
 		env = append(env, fmt.Sprintf("SECRET_%d=%s", i, credentials.Secret))
 	}
 	config, state := writeConfig(t, text+uploads), t.TempDir()
@@ -209,7 +209,7 @@ func (c *company) change(t *testing.T) {
 	}
 }
 
-// trouble lets something go wrong with the next task, and tells whether it may be
+// trouble lets something go wrong with the next task, and returns whether it may be
 // the app that fails.
 func (c *company) trouble(tenant *tenant, host *service) (undo func(), failing bool) {
 	fault := c1.Fault{Client: c.name, Times: 1 + c.random.IntN(2)}
@@ -284,7 +284,7 @@ func (c *company) compare(t *testing.T, upload c1.Upload, failing bool) {
 		t.Errorf("%s: %d accounts of the shared app", c.name, len(got["shared"]))
 	}
 	switch {
-	case !failing || !c.lastGood:
+	case !failing || !c.fallsBack:
 		if !maps.Equal(now, mine) {
 			t.Errorf("%s: there were %d accounts and C1 has %d", c.name, len(now), len(mine))
 		}
@@ -314,7 +314,7 @@ func goroutinesOf(t *testing.T, host *service) int {
 
 var digits = regexp.MustCompile(`\d+`)
 
-// openFiles are the service's open files, by what they are.
+// openFiles returns the service's open files, by what they are.
 func openFiles(t *testing.T, host *service) map[string]int {
 	t.Helper()
 	dir := "/proc/" + strconv.Itoa(host.cmd.Process.Pid) + "/fd"

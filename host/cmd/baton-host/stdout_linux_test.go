@@ -10,9 +10,9 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// TestAFullStandardOutputHidesNoFailure gives the commands a standard output
+// TestStandardOutput_HidesNoFailureWhereItIsFull gives the commands a standard output
 // that takes nothing: what went wrong must be on standard error all the same.
-func TestAFullStandardOutputHidesNoFailure(t *testing.T) {
+func TestStandardOutput_HidesNoFailureWhereItIsFull(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1, Token: "right"})
 	config := writeConfig(t, `

@@ -12,9 +12,9 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestASecondSignalEndsTheHostAtOnce stops the plugin, so that the host has to
+// TestStop_IsAtOnceAtASecondSignal stops the plugin, so that the host has to
 // wait for it.
-func TestASecondSignalEndsTheHostAtOnce(t *testing.T) {
+func TestStop_IsAtOnceAtASecondSignal(t *testing.T) {
 	t.Parallel()
 	sync := startHangingSync(t, t.TempDir(), temporaryDir(t))
 	children := slices.Collect(maps.Keys(childrenOf(sync.cmd.Process.Pid)))
@@ -41,7 +41,7 @@ func TestASecondSignalEndsTheHostAtOnce(t *testing.T) {
 	require.Equal(t, syscall.SIGTERM, status.Signal())
 }
 
-func TestAHostThatWaitsForItsConfigurationCanBeInterrupted(t *testing.T) {
+func TestStop_InterruptsAHostThatWaitsForItsConfiguration(t *testing.T) {
 	t.Parallel()
 	pipe := filepath.Join(t.TempDir(), "pipe")
 	require.NoError(t, syscall.Mkfifo(pipe, 0o600))

@@ -63,7 +63,7 @@ func (s *hangingSync) end(t *testing.T) {
 	}
 }
 
-// workIn are the directories that a sync works in.
+// workIn returns the directories that a sync works in.
 func workIn(t *testing.T, out, temporary string) []string {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(out, ".baton-host-sync-*"))
@@ -73,7 +73,7 @@ func workIn(t *testing.T, out, temporary string) []string {
 	return append(files, sockets...)
 }
 
-func TestAnInterruptedSyncStopsEverythingAndLeavesNothing(t *testing.T) {
+func TestStop_OfASyncStopsEverythingAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	if signal.Ignored(syscall.SIGHUP) {
 		// Under nohup the host would ignore it too, as it should.
@@ -98,7 +98,7 @@ func TestAnInterruptedSyncStopsEverythingAndLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestTheNextRunSweepsWhatAKilledOneLeftButNotALivingOne(t *testing.T) {
+func TestStop_ByKillIsSweptUpByTheNextRun(t *testing.T) {
 	t.Parallel()
 	out, temporary := t.TempDir(), temporaryDir(t)
 	living := startHangingSync(t, out, temporary)
@@ -121,7 +121,7 @@ func TestTheNextRunSweepsWhatAKilledOneLeftButNotALivingOne(t *testing.T) {
 	require.Empty(t, workIn(t, out, temporary))
 }
 
-func TestAReaderThatGoesAwayIsAnErrorAndNotTheEnd(t *testing.T) {
+func TestStandardOutput_FailsWhereItsReaderGoesAway(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, scim.Options{App: "fullstory", Accounts: 20, Seed: 1})
 	out, temporary := t.TempDir(), temporaryDir(t)

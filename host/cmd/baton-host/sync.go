@@ -90,8 +90,8 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 	return err
 }
 
-// synced is one plugin's part of an upload that was synced, for json.
-type synced struct {
+// syncedPart is one plugin's part of an upload that was synced, for json.
+type syncedPart struct {
 	Upload   string `json:"upload"`
 	Plugin   string `json:"plugin"`
 	Accounts int    `json:"accounts"`
@@ -106,7 +106,7 @@ type synced struct {
 func writeSummary(w io.Writer, output string, results []*host.SyncResult) error {
 	out := newStream(w, output, "upload", "plugin", "accounts", "result")
 	for _, result := range results {
-		whole := synced{Upload: result.Upload, Seconds: result.Took.Seconds()}
+		whole := syncedPart{Upload: result.Upload, Seconds: result.Took.Seconds()}
 		if result.Err != nil {
 			whole.Error = wordsOf(result.Err)
 			failed := []string{result.Upload, joinNames(result.Plugins), "-", "FAILED: no file was written"}
@@ -122,13 +122,13 @@ func writeSummary(w io.Writer, output string, results []*host.SyncResult) error 
 		for _, plugin := range slices.Sorted(maps.Keys(result.Accounts)) {
 			part := whole
 			part.Plugin, part.Accounts = plugin, result.Accounts[plugin]
-			said := outcome
-			if i := slices.IndexFunc(result.Stale, func(stale host.Stale) bool { return stale.Plugin == plugin }); i >= 0 {
+			words := outcome
+			if i := slices.IndexFunc(result.Stale, func(stale host.StalePart) bool { return stale.Plugin == plugin }); i >= 0 {
 				stale := result.Stale[i]
 				part.Stale, part.AsOf = stale.Accounts, &stale.AsOf
-				said += fmt.Sprintf("; STALE: %d of these are as of %s", stale.Accounts, stale.AsOf.UTC().Format(time.RFC3339))
+				words += fmt.Sprintf("; STALE: %d of these are as of %s", stale.Accounts, stale.AsOf.UTC().Format(time.RFC3339))
 			}
-			out.add(part, result.Upload, plugin, strconv.Itoa(part.Accounts), said)
+			out.add(part, result.Upload, plugin, strconv.Itoa(part.Accounts), words)
 		}
 	}
 	return out.end()

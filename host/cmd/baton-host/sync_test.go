@@ -15,15 +15,15 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// seeded is what the service was seeded with, as `accounts` should show it.
-func seeded(app app, instance, resourceType string) []shown {
-	var want []shown
+// seeded returns what the service was seeded with, as `accounts` should show it.
+func seeded(app app, instance, resourceType string) []shownAccount {
+	var want []shownAccount
 	for _, account := range app.server.Accounts() {
 		status := map[bool]string{true: "enabled", false: "disabled"}[account.Active]
-		if account.OmitActive { // the service says it of others
+		if account.OmitActive { // the service reports it of others
 			status = "unspecified"
 		}
-		want = append(want, shown{
+		want = append(want, shownAccount{
 			App:          instance,
 			ResourceType: resourceType,
 			ID:           account.ID,
@@ -35,7 +35,7 @@ func seeded(app app, instance, resourceType string) []shown {
 	return want
 }
 
-// firstOf is the primary e-mail; an account without one has its user name for
+// firstOf returns the primary e-mail; an account without one has its user name for
 // an e-mail if that is an address.
 func firstOf(emails []string, userName string) string {
 	if len(emails) > 0 {
@@ -47,7 +47,7 @@ func firstOf(emails []string, userName string) string {
 	return ""
 }
 
-func sorted(accounts []shown) []shown {
+func sorted(accounts []shownAccount) []shownAccount {
 	sort.Slice(accounts, func(i, j int) bool {
 		return accounts[i].ResourceType+accounts[i].ID < accounts[j].ResourceType+accounts[j].ID
 	})
@@ -56,7 +56,7 @@ func sorted(accounts []shown) []shown {
 
 // withoutNames leaves the display names out: their rules are the reader's own
 // tests' business.
-func withoutNames(accounts []shown) []shown {
+func withoutNames(accounts []shownAccount) []shownAccount {
 	for i := range accounts {
 		accounts[i].DisplayName = ""
 	}
@@ -137,7 +137,7 @@ func batonJSON(t *testing.T, file string, into any, command string) {
 	require.NoError(t, json.Unmarshal([]byte(result.stdout), into), result.stdout)
 }
 
-func TestTheStandAloneBinaryGivesTheSameAccountsWithPlainIDs(t *testing.T) {
+func TestStandAlone_WritesTheSameAccountsWithPlainIDs(t *testing.T) {
 	t.Parallel()
 	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 60, Seed: 1, PageCap: 25})
 	out := filepath.Join(t.TempDir(), "out.c1z")
@@ -152,7 +152,7 @@ func TestTheStandAloneBinaryGivesTheSameAccountsWithPlainIDs(t *testing.T) {
 	require.Empty(t, cmp.Diff(sorted(seeded(fullstory, "fullstory", "fullstory.user")), sorted(withoutNames(accountsIn(t, hosted)))))
 }
 
-// rowsOf is what the SDK's own tool tells of a file, row by row and sorted: the
+// rowsOf returns what the SDK's own tool shows of a file, row by row and sorted: the
 // order is the storage engine's affair.
 func rowsOf(t *testing.T, path string) []string {
 	t.Helper()

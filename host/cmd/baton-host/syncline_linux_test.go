@@ -15,12 +15,12 @@ import (
 // logLine is a line of the log, as JSON has it.
 type logLine = map[string]any
 
-// linesWith are the lines of a log that have these fields, where each may have one
+// linesWith returns the lines of a log that have these fields, where each may have one
 // of several values.
-func linesWith(t *testing.T, said string, want map[string][]string) []logLine {
+func linesWith(t *testing.T, log string, want map[string][]string) []logLine {
 	t.Helper()
 	var found []logLine
-	for line := range strings.Lines(said) {
+	for line := range strings.Lines(log) {
 		if !strings.HasPrefix(line, "{") {
 			continue
 		}
@@ -38,7 +38,7 @@ func linesWith(t *testing.T, said string, want map[string][]string) []logLine {
 	return found
 }
 
-// part is what a line says of one plugin.
+// part returns what a line has about one plugin.
 func part(t *testing.T, line logLine, plugin string) logLine {
 	t.Helper()
 	parts, ok := line["plugins"].(logLine)
@@ -48,7 +48,7 @@ func part(t *testing.T, line logLine, plugin string) logLine {
 	return one
 }
 
-func TestASyncThatIsRunByHandLogsTheSameLine(t *testing.T) {
+func TestSync_LogsTheSameLineAsAService(t *testing.T) {
 	t.Parallel()
 	app := startFlakyApp(t, scim.Options{App: "fullstory", Accounts: 12, Seed: 1})
 	env := []string{"BATON_SCIM_BASE_URL=" + app.url, "BATON_SCIM_TOKEN=" + app.token}

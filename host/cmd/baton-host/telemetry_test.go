@@ -24,9 +24,9 @@ func startCollector(t *testing.T) (*collector.Server, string) {
 	return kept, listener.Addr().String()
 }
 
-// TestATraceGoesThroughHostAndPlugin has a sync traced with the SDK's flags: the
+// TestTelemetry_TracesThroughHostAndPlugin has a sync traced with the SDK's flags: the
 // plugin's part of a call is within the host's.
-func TestATraceGoesThroughHostAndPlugin(t *testing.T) {
+func TestTelemetry_TracesThroughHostAndPlugin(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, scim.Options{App: "fullstory", Accounts: 2100, Seed: 1})
 	kept, address := startCollector(t)
@@ -59,8 +59,8 @@ func TestATraceGoesThroughHostAndPlugin(t *testing.T) {
 	}
 }
 
-// TestACollectorThatIsAwayHoldsNothingUp: it is no part of a sync.
-func TestACollectorThatIsAwayHoldsNothingUp(t *testing.T) {
+// TestTelemetry_HoldsNothingUpWhereTheCollectorIsAway: it is no part of a sync.
+func TestTelemetry_HoldsNothingUpWhereTheCollectorIsAway(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, scim.Options{App: "fullstory", Accounts: 10, Seed: 1})
 	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // A listener of this test.
@@ -74,7 +74,7 @@ func TestACollectorThatIsAwayHoldsNothingUp(t *testing.T) {
 	require.Equal(t, 0, result.status, result.stderr)
 }
 
-func TestTelemetryThatCannotBeIsExplained(t *testing.T) {
+func TestTelemetry_ExplainsBadSettings(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		env, args, want []string

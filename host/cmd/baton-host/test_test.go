@@ -11,7 +11,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-func TestAnInstanceOfTheConfigurationIsTested(t *testing.T) {
+func TestTest_TestsAnInstanceOfTheConfiguration(t *testing.T) {
 	t.Parallel()
 	design := startApp(t, scim.Options{App: "design-tool", Accounts: 30, Seed: 2})
 	config, env := twoApps(t, startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1}), design)
@@ -27,14 +27,14 @@ func TestAnInstanceOfTheConfigurationIsTested(t *testing.T) {
 	}
 }
 
-func TestAConnectorThatKeepsNotesPassesTheTest(t *testing.T) {
+func TestTest_PassesAConnectorThatKeepsNotes(t *testing.T) {
 	t.Parallel()
 	result := execute(t, []string{"BATON_NAME=mine"}, "baton-host", "test", filepath.Join(bin, "baton-notes"))
 	require.Equal(t, 0, result.status, result.stdout+result.stderr)
 	require.Regexp(t, `\nbaton-notes 1.0.0: 21 passed, 0 failed, 3 skipped\n$`, result.stdout, "it has no secret")
 }
 
-func TestACarelessPluginFailsTheTest(t *testing.T) {
+func TestTest_FailsACarelessPlugin(t *testing.T) {
 	t.Parallel()
 	const secret = "canary-9f27d1c04be86a35"
 	result := execute(t, []string{"BATON_TOKEN=" + secret, "BATON_HABIT=log"}, "baton-host", "test", filepath.Join(bin, "baton-careless"))

@@ -132,7 +132,7 @@ func TestTypeScriptPluginGoesOnFromAnyPageToken(t *testing.T) {
 	t.Fatal("a page token was given out twice")
 }
 
-func TestTypeScriptPluginGivesUpACallThatNobodyWaitsFor(t *testing.T) {
+func TestTypeScriptPlugin_EndsACallThatNoCallerWaitsFor(t *testing.T) {
 	t.Parallel()
 	asked, left := make(chan struct{}), make(chan struct{})
 	d := startDirectory(t, func(_ http.ResponseWriter, r *http.Request) bool {
@@ -192,7 +192,7 @@ func TestTypeScriptPluginStopsOnceRunningCallsHaveReturned(t *testing.T) {
 	}
 }
 
-// hostCertificate is a certificate such as a host gives to its plugins.
+// hostCertificate returns a certificate such as a host gives to its plugins.
 func hostCertificate(t *testing.T) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P521(), rand.Reader)

@@ -45,7 +45,7 @@ uploads:
 `, typeScriptMain(t), d.url))
 }
 
-// grantsIn are the grants in a sync file, as "entitlement: type/principal".
+// grantsIn returns the grants in a sync file, as "entitlement: type/principal".
 func grantsIn(t *testing.T, file string) map[string]bool {
 	t.Helper()
 	var grants struct {
@@ -129,22 +129,22 @@ func TestTypeScriptPluginKilledInMidListingCostsNothing(t *testing.T) {
 					<-started
 					killed = childCalled(host.Process.Pid, "node")
 					_ = syscall.Kill(killed, syscall.SIGKILL)
-					answered = true // Nobody hears it.
+					answered = true // The answer does not arrive.
 				})
 				return answered
 			})
 			out := t.TempDir()
-			var said bytes.Buffer
+			var output bytes.Buffer
 			host = command(t.Context(), t, []string{"TOKEN=" + d.token}, "baton-host", "sync", "--config", typeScriptConfig(t, d), "--output-dir", out)
-			host.Stderr = &said
+			host.Stderr = &output
 			require.NoError(t, host.Start())
 			close(started)
-			require.NoError(t, host.Wait(), said.String())
+			require.NoError(t, host.Wait(), output.String())
 			require.NotZero(t, killed)
 			requireTheDirectory(t, filepath.Join(out, "workforce.c1z"), d)
 			require.Equal(t, 2, d.asked(path))
 			if again != "" {
-				require.Equal(t, 1, d.asked(again), "the listing began anew")
+				require.Equal(t, 1, d.asked(again), "the listing began from the start")
 			}
 		})
 	}
@@ -315,7 +315,7 @@ func TestTypeScriptProtosAreTheOnesOfTheirSources(t *testing.T) {
 			require.NoError(t, err)
 			want, err := os.ReadFile(filepath.Join(source, relative))
 			require.NoError(t, err)
-			require.Equal(t, string(want), string(got), "copy it anew: %s", relative)
+			require.Equal(t, string(want), string(got), "copy it again: %s", relative)
 			return nil
 		}))
 		require.NotZero(t, files, dir)

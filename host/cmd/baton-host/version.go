@@ -42,7 +42,7 @@ func writeVersion(w io.Writer, output string) error {
 	return err
 }
 
-// sdkVersion is the version of the SDK's module in this binary.
+// sdkVersion returns the version of the SDK's module in this binary.
 func sdkVersion() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -12,7 +12,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-func TestASyncSaysInWordsThatItWaitsForAnApp(t *testing.T) {
+func TestSync_ShowsThatItWaitsForAnApp(t *testing.T) {
 	t.Parallel()
 	server, err := scim.New(scim.Options{App: "fullstory", Accounts: 5, Seed: 1, Token: "tok"})
 	require.NoError(t, err)

@@ -20,7 +20,7 @@ type person struct {
 	log    *zap.Logger // of the command's own lines where these are JSON; else nil
 }
 
-// personOf is the person who runs a command with this context.
+// personOf returns the person who runs a command with this context.
 func personOf(ctx context.Context) person {
 	own, _ := ctx.Value(commandLog{}).(*zap.Logger)
 	return person{silent: !ctxzap.Extract(ctx).Core().Enabled(zap.ErrorLevel), log: own}
@@ -42,7 +42,7 @@ func (person) Syncing(upload string, plugins []string) host.Progress {
 	return startProgress(upload, plugins)
 }
 
-// hostOptions are what every host of this command line has.
+// hostOptions returns what every host of this command line has.
 func (o *rootOptions) hostOptions(ctx context.Context, secrets host.Secrets) host.Options {
 	return host.Options{
 		Version: version, PluginDirs: o.pluginDirs, LogLevel: o.pluginLogLevel(), Telemetry: o.telemetry,
@@ -50,7 +50,7 @@ func (o *rootOptions) hostOptions(ctx context.Context, secrets host.Secrets) hos
 	}
 }
 
-// pluginLogLevel is the level that plugins log at: the host's own, or "error"
+// pluginLogLevel returns the level that plugins log at: the host's own, or "error"
 // where the host is silent, as a plugin's last words explain its crash.
 func (o *rootOptions) pluginLogLevel() string {
 	level, err := logging.NormalizeLogLevel(o.level())
@@ -60,14 +60,14 @@ func (o *rootOptions) pluginLogLevel() string {
 	return level
 }
 
-// addAcceptFlag adds the flag that overrules deletion guards.
+// addAcceptFlag adds the flag that overrules change guards.
 func addAcceptFlag(flags *pflag.FlagSet, accept *[]string) {
 	flags.StringSliceVar(accept, "accept-deletions", nil, "let this plugin list far fewer accounts than last time, or be gone from the upload, once; may be repeated")
 }
 
 // addUnlockedFlag adds the flag that has the lock file ignored.
 func addUnlockedFlag(flags *pflag.FlagSet, unlocked *bool) {
-	flags.BoolVar(unlocked, "unlocked", false, "start plugins whatever the lock file says; for development only")
+	flags.BoolVar(unlocked, "unlocked", false, "start plugins without regard to the lock file; for development only")
 }
 
 // addPluginFlags adds the flags of a command that is about one plugin.

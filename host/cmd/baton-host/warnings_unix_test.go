@@ -12,9 +12,9 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// TestAConfigurationThatOthersMayReadIsWarnedAbout has a secret in a file that
-// others may read: a person is told so, and so is the log.
-func TestAConfigurationThatOthersMayReadIsWarnedAbout(t *testing.T) {
+// TestWarnings_NameAConfigurationThatOthersMayRead has a secret in a file that
+// others may read: it is shown to a person, and logged.
+func TestWarnings_NameAConfigurationThatOthersMayRead(t *testing.T) {
 	t.Parallel()
 	app := startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1})
 	dir, err := os.MkdirTemp("/tmp", "exposed-")

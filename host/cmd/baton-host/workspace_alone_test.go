@@ -11,9 +11,9 @@ import (
 	"github.com/batonhost/baton-host/sandbox/workspace"
 )
 
-// TestAPersonCanDoEverythingOnceWithEitherMain runs what the SDK's command line does
+// TestStandAlone_DoesEverythingOnceWithEitherMain runs what the SDK's command line does
 // once and ends, with the program of the SDK and with the one that is a plugin too.
-func TestAPersonCanDoEverythingOnceWithEitherMain(t *testing.T) {
+func TestStandAlone_DoesEverythingOnceWithEitherMain(t *testing.T) {
 	t.Parallel()
 	for _, main := range []string{unmodified, native} {
 		t.Run(main, func(t *testing.T) {
@@ -24,7 +24,7 @@ func TestAPersonCanDoEverythingOnceWithEitherMain(t *testing.T) {
 			file, template := filepath.Join(dir, "sync.c1z"), filepath.Join(dir, "ticket.json")
 			require.NoError(t, os.WriteFile(template, []byte(`{"schema_id":"request","status_id":"open","display_name":"A laptop","description":"Please.","labels":["new"],"custom_fields":{"queue":"IT"}}`), 0o600))
 			// The SDK can exit with 0 though what it was to do has failed, so only the
-			// workspace tells.
+			// workspace shows it.
 			once := func(args ...string) run {
 				t.Helper()
 				result := execute(t, append(p.env(), "TMPDIR="+t.TempDir()), filepath.Join(main, "baton-workspace"), append([]string{"-f", file}, args...)...)
@@ -73,9 +73,9 @@ func TestAPersonCanDoEverythingOnceWithEitherMain(t *testing.T) {
 	}
 }
 
-// TestBothMainsSayTheSameOfThemselves compares what can be asked of a connector that
-// nobody has configured.
-func TestBothMainsSayTheSameOfThemselves(t *testing.T) {
+// TestStandAlone_DescribesItselfTheSameWithEitherMain compares what can be asked of a
+// connector that is not configured.
+func TestStandAlone_DescribesItselfTheSameWithEitherMain(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, buildWorkspace())
 	for _, command := range []string{"config", "capabilities", "--version"} {

@@ -43,14 +43,14 @@ func startDesk(t *testing.T, way string) *desk {
 		host := startRun(t, append(env, "TOKEN="+d.place.token), "--config", d.place.config(t, way, ""), "--state-dir", t.TempDir())
 		d.stop = func() {
 			host.stop()
-			require.NotContains(t, host.said.String(), d.place.token)
+			require.NotContains(t, host.output.String(), d.place.token)
 		}
 		return d
 	}
 
 	cmd := command(context.WithoutCancel(t.Context()), t, append(append(env, d.place.env()...), "TMPDIR="+t.TempDir()), filepath.Join(unmodified, "baton-workspace"), "--provisioning")
-	said := &transcript{changed: make(chan struct{})}
-	cmd.Stdout, cmd.Stderr = said, said
+	output := &transcript{changed: make(chan struct{})}
+	cmd.Stdout, cmd.Stderr = output, output
 	require.NoError(t, cmd.Start())
 	ended := make(chan struct{})
 	go func() {
@@ -65,7 +65,7 @@ func startDesk(t *testing.T, way string) *desk {
 		_ = cmd.Process.Kill()
 		<-ended
 		if t.Failed() {
-			t.Logf("the connector said:\n%s", said)
+			t.Logf("the connector wrote:\n%s", output)
 		}
 	})
 	return d
@@ -94,7 +94,7 @@ func structOf(t *testing.T, values map[string]any) *structpb.Struct {
 	return made
 }
 
-// opened is what was encrypted for a key.
+// opened returns what was encrypted for a key.
 func opened(t *testing.T, key *jose.JSONWebKey, data []*v2.EncryptedData) string {
 	t.Helper()
 	require.Len(t, data, 1)
@@ -107,9 +107,9 @@ func randomPassword() *v2.CredentialOptions {
 	return v2.CredentialOptions_builder{RandomPassword: v2.CredentialOptions_RandomPassword_builder{Length: 20}.Build()}.Build()
 }
 
-// TestAConnectorIsProvisionedTheSameInEveryWay has C1 hand out every kind of task
+// TestConnector_IsProvisionedTheSameInEveryWay has C1 hand out every kind of task
 // that changes or asks something.
-func TestAConnectorIsProvisionedTheSameInEveryWay(t *testing.T) {
+func TestConnector_IsProvisionedTheSameInEveryWay(t *testing.T) {
 	t.Parallel()
 	for _, way := range append([]string{alone}, hosted...) {
 		t.Run(way, func(t *testing.T) {
@@ -147,7 +147,7 @@ func (d *desk) grantsAndRevokes(t *testing.T, want *workspace.State) {
 	require.Equal(t, "group:platform:member:user:u003", granted.GetGrants()[0].GetId())
 	want.Groups["platform"] = append(want.Groups["platform"], workspace.Member{Kind: workspace.UserKind, Key: "person003@example.com"})
 
-	// By the first version of the provisioner's interface, which tells no grants.
+	// By the first version of the provisioner's interface, which returns no grants.
 	require.Empty(t, responseOf(t, give(owner, "assigned", "u002"), &v2.GrantManagerServiceGrantResponse{}).GetGrants())
 	want.Roles["owner"] = append(want.Roles["owner"], workspace.Member{Kind: workspace.UserKind, Key: "person002@example.com"})
 
@@ -186,7 +186,7 @@ func (d *desk) accounts(t *testing.T, want *workspace.State) {
 	want.Passwords["n001"] = opened(t, key, made.GetEncryptedData())
 	require.Len(t, want.Passwords["n001"], 20)
 
-	// C1 encrypts what somebody has chosen with the public half of the client secret.
+	// C1 encrypts what a person has chosen with the public half of the client secret.
 	public, err := d.secret.Public().MarshalJSON()
 	require.NoError(t, err)
 	chosen, err := (&jwk.JWKEncryptionProvider{}).Encrypt(t.Context(), v2.EncryptionConfig_builder{

@@ -42,10 +42,10 @@ func (k *trap) wrap(next http.Handler) http.Handler {
 	})
 }
 
-// TestLongAConnectorThatDiesInASyncLosesNothingInEitherWay kills or stops the connector
+// TestLongConnector_LosesNothingWhereItDiesInASync kills or stops the connector
 // in the middle of a list. What it had noted in its session until then is still
 // there for the next process.
-func TestLongAConnectorThatDiesInASyncLosesNothingInEitherWay(t *testing.T) {
+func TestLongConnector_LosesNothingWhereItDiesInASync(t *testing.T) {
 	t.Parallel()
 	whole := contentOf(t, startWorkspace(t, asItIs).syncAlone(t))
 	for _, way := range hosted {
@@ -71,11 +71,11 @@ func TestLongAConnectorThatDiesInASyncLosesNothingInEitherWay(t *testing.T) {
 				temporary, out := t.TempDir(), t.TempDir()
 				cmd := command(t.Context(), t, []string{"TOKEN=" + p.token, "TMPDIR=" + temporary},
 					"baton-host", "sync", "--config", p.config(t, way, c.more), "--output-dir", out, "--retry-for", "0", "--log-level", "warn", "--log-format", "json")
-				var said bytes.Buffer
-				cmd.Stdout, cmd.Stderr = &said, &said
+				var output bytes.Buffer
+				cmd.Stdout, cmd.Stderr = &output, &output
 				require.NoError(t, cmd.Start())
 				host.Store(int64(cmd.Process.Pid))
-				require.NoError(t, cmd.Wait(), "%s", &said)
+				require.NoError(t, cmd.Wait(), "%s", &output)
 
 				require.True(t, done.Load(), "nothing was killed")
 				require.Empty(t, cmp.Diff(whole, contentOf(t, filepath.Join(out, "all.c1z")), protocmp.Transform()))

@@ -24,7 +24,7 @@ import (
 )
 
 // The connector of a workspace is one package, written against the SDK only. The
-// mains of the SDK are programs of their own, and the host loads them as they are;
+// mains of the SDK are separate programs, and the host loads them as they are;
 // the one with plugin.Run is a plugin. Each is in a folder that is named so.
 const (
 	unmodified = "unmodified"
@@ -50,7 +50,7 @@ var buildWorkspace = sync.OnceValue(func() error {
 	return nil
 })
 
-// place is a workspace and how a connector is told of it.
+// place is a workspace and how a connector is configured for it.
 type place struct {
 	*workspace.Server
 	url, token string
@@ -68,12 +68,12 @@ func startWorkspace(t *testing.T, wrap func(http.Handler) http.Handler) place {
 
 func asItIs(handler http.Handler) http.Handler { return handler }
 
-// settings are what the connector is configured with, the same for every way.
+// settings returns what the connector is configured with, the same for every way.
 func (p place) settings() map[string]string {
 	return map[string]string{"workspace-url": p.url, "workspace-token": p.token, "page-size": "7", "skip-groups": "empty", "ticketing": "true"}
 }
 
-// env is the settings as the SDK's command line takes them.
+// env returns the settings as the SDK's command line takes them.
 func (p place) env() []string {
 	var env []string
 	for name, value := range p.settings() {
@@ -82,7 +82,7 @@ func (p place) env() []string {
 	return env
 }
 
-// config is a host's configuration with the connector in one of the ways.
+// config returns a host's configuration with the connector in one of the ways.
 func (p place) config(t *testing.T, way, more string) string {
 	t.Helper()
 	return writeConfig(t, fmt.Sprintf(`
@@ -98,7 +98,7 @@ uploads:
 `, filepath.Join(bin, way, "baton-workspace"), p.url, more))
 }
 
-// syncAlone is a sync by the SDK's own command line.
+// syncAlone returns the file of a sync by the SDK's own command line.
 func (p place) syncAlone(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "sync.c1z")
@@ -108,7 +108,7 @@ func (p place) syncAlone(t *testing.T) string {
 	return file
 }
 
-// syncHosted is a sync by the host.
+// syncHosted returns the file of a sync by the host.
 func (p place) syncHosted(t *testing.T, way string) string {
 	t.Helper()
 	out := t.TempDir()
@@ -169,7 +169,7 @@ func collect[R proto.Message](t *testing.T, key func(R) string, list func(token 
 	return all
 }
 
-// granted is who should have what, with all that groups pass on.
+// granted returns who should have what, with all that groups pass on.
 func granted(state workspace.State) []string {
 	var users func(members []workspace.Member) []string
 	ids := map[string]string{}
@@ -225,7 +225,7 @@ func requireTruth(t *testing.T, p place, got content) {
 	require.Equal(t, granted(state), ids)
 }
 
-func TestAConnectorSyncsTheSameInEveryWay(t *testing.T) {
+func TestConnector_SyncsTheSameInEveryWay(t *testing.T) {
 	t.Parallel()
 	p := startWorkspace(t, asItIs)
 	alone := contentOf(t, p.syncAlone(t))
@@ -248,9 +248,9 @@ func TestAConnectorSyncsTheSameInEveryWay(t *testing.T) {
 	}
 }
 
-// TestAConnectorReadsAMapTheSameInEveryWay needs the connector's own executable: the
+// TestConnector_ReadsAMapTheSameInEveryWay needs the connector's own executable: the
 // host decides by the SDK that is linked into it.
-func TestAConnectorReadsAMapTheSameInEveryWay(t *testing.T) {
+func TestConnector_ReadsAMapTheSameInEveryWay(t *testing.T) {
 	t.Parallel()
 	for _, way := range append([]string{older}, hosted...) {
 		t.Run("H11: "+way, func(t *testing.T) {
@@ -277,9 +277,9 @@ func TestAConnectorReadsAMapTheSameInEveryWay(t *testing.T) {
 	}
 }
 
-// TestAnUnmodifiedConnectorIsFoundInARelativeDirectory starts it by the name of its
+// TestUnmodifiedConnector_IsFoundInARelativeDirectory starts it by the name of its
 // app, in a directory that is seen from where the host runs or from its configuration.
-func TestAnUnmodifiedConnectorIsFoundInARelativeDirectory(t *testing.T) {
+func TestUnmodifiedConnector_IsFoundInARelativeDirectory(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, buildWorkspace())
 	for name, c := range map[string]struct {
@@ -312,7 +312,7 @@ uploads: { all: { plugins: [workspace] } }
 	}
 }
 
-func TestTheMainsDifferInOneCallAndItsImport(t *testing.T) {
+func TestMains_DifferInOneCallAndItsImport(t *testing.T) {
 	t.Parallel()
 	lines := func(module string) []string {
 		text, err := os.ReadFile(filepath.Join("testdata", module, "main.go"))
@@ -336,8 +336,8 @@ func TestTheMainsDifferInOneCallAndItsImport(t *testing.T) {
 	}, changed)
 }
 
-// TestAnUnmodifiedConnectorHasNothingOfThisModule keeps the proof honest.
-func TestAnUnmodifiedConnectorHasNothingOfThisModule(t *testing.T) {
+// TestUnmodifiedConnector_HasNothingOfThisModule keeps the proof honest.
+func TestUnmodifiedConnector_HasNothingOfThisModule(t *testing.T) {
 	t.Parallel()
 	require.NoError(t, buildWorkspace())
 	const own = "github.com/batonhost/baton-host"
@@ -363,7 +363,7 @@ func TestAnUnmodifiedConnectorHasNothingOfThisModule(t *testing.T) {
 	}
 }
 
-func TestTheConnectorPassesTheTestInEveryWay(t *testing.T) {
+func TestConnector_PassesTheTestInEveryWay(t *testing.T) {
 	t.Parallel()
 	for _, way := range append([]string{older}, hosted...) {
 		t.Run(way, func(t *testing.T) {

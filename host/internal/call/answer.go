@@ -37,7 +37,7 @@ func (m Method) Call(ctx context.Context, conn grpc.ClientConnInterface, request
 	if err != nil {
 		return err
 	}
-	// What is wrong with sending is told by receiving.
+	// An error of sending is returned by receiving.
 	if err := stream.SendMsg(request); err == nil {
 		_ = stream.CloseSend()
 	}
@@ -56,8 +56,8 @@ func (m Method) Call(ctx context.Context, conn grpc.ClientConnInterface, request
 	}
 }
 
-// Format is a message as JSON: over several lines for a person, or on one. Also
-// told are the types in it that this program does not know and whose content is
+// Format returns a message as JSON: over several lines for a person, or on one. It
+// also returns the types in it that this program does not know, and whose content is
 // therefore missing.
 func Format(message proto.Message, oneLine bool) (text []byte, unknown []string, err error) {
 	types := &lenientTypes{Types: protoregistry.GlobalTypes}
@@ -75,11 +75,11 @@ func Format(message proto.Message, oneLine bool) (text []byte, unknown []string,
 	return formed.Bytes(), types.unknown, err
 }
 
-// Explain is a plugin's gRPC error in words, with its code and its details.
+// Explain returns a plugin's gRPC error in words, with its code and its details.
 func (m Method) Explain(err error) error {
-	told := status.Convert(err)
-	lines := []string{fmt.Sprintf("%s failed with %s: %s", m, code.Code(told.Code()), told.Message())} //nolint:gosec // Both are gRPC's numbers.
-	for _, detail := range told.Proto().GetDetails() {
+	failure := status.Convert(err)
+	lines := []string{fmt.Sprintf("%s failed with %s: %s", m, code.Code(failure.Code()), failure.Message())} //nolint:gosec // Both are gRPC's numbers.
+	for _, detail := range failure.Proto().GetDetails() {
 		shown, _, err := Format(detail, true)
 		if err != nil {
 			shown = []byte(detail.GetTypeUrl())

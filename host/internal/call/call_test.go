@@ -46,11 +46,11 @@ func (app) ListResources(_ context.Context, request *v2.ResourcesServiceListReso
 }
 
 func (app) Validate(context.Context, *v2.ConnectorServiceValidateRequest) (*v2.ConnectorServiceValidateResponse, error) {
-	told, err := status.New(codes.Unavailable, "too many requests").WithDetails(v2.RateLimitDescription_builder{Limit: 7}.Build())
+	failure, err := status.New(codes.Unavailable, "too many requests").WithDetails(v2.RateLimitDescription_builder{Limit: 7}.Build())
 	if err != nil {
 		return nil, err
 	}
-	return nil, told.Err()
+	return nil, failure.Err()
 }
 
 func serve(t *testing.T) *grpc.ClientConn {
@@ -69,7 +69,7 @@ func serve(t *testing.T) *grpc.ClientConn {
 	return conn
 }
 
-// answers are what a method answers, each as one line of JSON.
+// answers returns what a method answers, each as one line of JSON.
 func answers(t *testing.T, name, text string) (lines, unknown []string, err error) {
 	t.Helper()
 	method, err := call.Find(name)
@@ -87,27 +87,27 @@ func answers(t *testing.T, name, text string) (lines, unknown []string, err erro
 	return lines, unknown, err
 }
 
-func TestEachMessageOfAStreamIsTaken(t *testing.T) {
+func TestCall_PassesOnEachMessageOfAStream(t *testing.T) {
 	t.Parallel()
 	lines, _, err := answers(t, "GetAsset", "{}")
 	require.NoError(t, err)
 	require.Equal(t, []string{`{"data":{"data":"b25l"}}`, `{"data":{"data":"dHdv"}}`, `{"data":{"data":"dGhyZWU="}}`}, lines)
 }
 
-func TestAStreamEndsWhereNobodyTakesItsMessages(t *testing.T) {
+func TestCall_EndsAStreamWhoseMessagesAreRefused(t *testing.T) {
 	t.Parallel()
 	method, err := call.Find("AssetService/GetAsset")
 	require.NoError(t, err)
 	enough := errors.New("enough")
 	request, err := method.Request([]byte("{}"))
 	require.NoError(t, err)
-	taken := 0
-	err = method.Call(t.Context(), serve(t), request, func(proto.Message) error { taken++; return enough })
+	calls := 0
+	err = method.Call(t.Context(), serve(t), request, func(proto.Message) error { calls++; return enough })
 	require.Equal(t, enough, err)
-	require.Equal(t, 1, taken)
+	require.Equal(t, 1, calls)
 }
 
-func TestAnAnnotationOfAnUnknownTypeHidesNothingElse(t *testing.T) {
+func TestFormat_ShowsTheRestOfAnAnswerWithAnUnknownAnnotation(t *testing.T) {
 	t.Parallel()
 	lines, unknown, err := answers(t, "c1.connector.v2.ResourcesService/ListResources", `{"resource_type_id": "user"}`)
 	require.NoError(t, err)
@@ -117,14 +117,14 @@ func TestAnAnnotationOfAnUnknownTypeHidesNothingElse(t *testing.T) {
 		`{"@type":"type.googleapis.com/c1.connector.v2.ExternalId","id":"e-1"}]}`}, lines)
 }
 
-func TestAnErrorIsShownWithItsCodeAndItsDetails(t *testing.T) {
+func TestExplain_ShowsCodeAndDetails(t *testing.T) {
 	t.Parallel()
 	_, _, err := answers(t, "Validate", "{}")
 	require.EqualError(t, err, "ConnectorService/Validate failed with UNAVAILABLE: too many requests\n"+
 		`{"@type":"type.googleapis.com/c1.connector.v2.RateLimitDescription","limit":"7"}`)
 }
 
-func TestAMethodIsFoundByEachOfItsNames(t *testing.T) {
+func TestFind_TakesEachNameOfAMethod(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"ListGrants", "GrantsService/ListGrants", "c1.connector.v2.GrantsService/ListGrants", "/c1.connector.v2.GrantsService/ListGrants"} {
 		method, err := call.Find(name)
@@ -139,7 +139,7 @@ func TestAMethodIsFoundByEachOfItsNames(t *testing.T) {
 	}
 }
 
-func TestAnUnknownMethodIsAnsweredWithNearOnes(t *testing.T) {
+func TestFind_OffersNearMethodsForAnUnknownOne(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{
 		"ListGrant":                     "GrantsService/ListGrants?",
@@ -155,7 +155,7 @@ func TestAnUnknownMethodIsAnsweredWithNearOnes(t *testing.T) {
 	}
 }
 
-func TestWhatIsWrongWithARequestIsSaidWithItsPlace(t *testing.T) {
+func TestRequest_ShowsThePlaceOfWhatIsWrong(t *testing.T) {
 	t.Parallel()
 	method, err := call.Find("ListResources")
 	require.NoError(t, err)

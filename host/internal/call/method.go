@@ -23,9 +23,9 @@ type Method struct {
 	Service, Name string
 	// Path is what gRPC calls it: "/c1.connector.v2.ResourcesService/ListResources".
 	Path string
-	// Changes says that a call changes something in the app.
+	// Changes reports that a call changes something in the app.
 	Changes bool
-	// Streams says that the answer is any number of messages.
+	// Streams reports that the answer is any number of messages.
 	Streams bool
 	// Fields are the names of the request's fields, in their order.
 	Fields []string
@@ -41,7 +41,7 @@ var packages = []protoreflect.FullName{"c1.connector.v2", pluginv1.File_baton_pl
 // unserved has no implementation in the SDK, and no plugin registers it.
 const unserved = "c1.connector.v2.SchemaService"
 
-// Methods are all methods, by service and name.
+// Methods returns all methods, by service and name.
 var Methods = sync.OnceValue(func() []Method {
 	var methods []Method
 	for _, name := range packages {
@@ -85,9 +85,9 @@ func fieldsOf(message protoreflect.MessageDescriptor) []string {
 	return names
 }
 
-// Find is the method of a name: Service/Method, the same with the package before
-// it, or Method alone where only one service has it. The error says which ones may
-// be meant.
+// Find returns the method of a name: Service/Method, the same with the package before
+// it, or Method alone where only one service has it. The error names those that
+// may be meant.
 func Find(name string) (Method, error) {
 	var found []Method
 	for _, method := range Methods() {
@@ -107,7 +107,7 @@ func Find(name string) (Method, error) {
 	return Method{}, fmt.Errorf("a plugin has no method %q; leave it out to see the methods there are", name)
 }
 
-// resembling are the methods that a name may have been meant for.
+// resembling returns the methods that a name may have been meant for.
 func resembling(name string) []Method {
 	service, own, ok := strings.Cut(strings.TrimPrefix(name, "/"), "/")
 	if !ok {

@@ -11,12 +11,12 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// place is where protojson says that something is wrong. Its spaces vary on
-// purpose, so that nobody compares its texts.
+// place is where protojson reports that something is wrong. Its spaces vary on
+// purpose, so that its texts are not compared.
 var place = regexp.MustCompile(`^(?:syntax error )?\(line (\d+):(\d+)\):\s*`)
 
 // Request reads a request that is written as protobuf's JSON. The error is a
-// sentence and says where in the text it is wrong.
+// sentence that has the place of what is wrong.
 func (m Method) Request(text []byte) (proto.Message, error) {
 	request := m.request.New().Interface()
 	err := protojson.Unmarshal(text, request)
@@ -35,5 +35,5 @@ func (m Method) Request(text []byte) (proto.Message, error) {
 	if len(m.Fields) > 0 {
 		takes = fmt.Sprintf("its fields are %s", strings.Join(m.Fields, ", "))
 	}
-	return nil, errors.New("the request is none that " + m.String() + " takes: " + words + "; " + takes)
+	return nil, errors.New(m.String() + " does not take this request: " + words + "; " + takes)
 }

@@ -39,7 +39,7 @@ type Difference struct {
 const profilePrefix = "profile."
 
 // Field is one thing that is different about an account: "status", "login", "email",
-// "other_emails", "display_name", "profile." and the name of what else the app tells.
+// "other_emails", "display_name", "profile." and the name of what else the app reports.
 // A role that was granted or revoked is a field "role" that has only a new or an old
 // value.
 type Field struct {
@@ -52,7 +52,7 @@ type Field struct {
 type Side struct {
 	Path       string    `json:"file"`
 	FinishedAt time.Time `json:"finished_at"`
-	// Full says that its sync read everything.
+	// Full reports that its sync read everything.
 	Full bool `json:"full"`
 }
 
@@ -180,8 +180,8 @@ func (c *comparison) count(account syncfile.Account) *Count {
 	return count
 }
 
-// changes are what is different about an account itself. When somebody last signed
-// in is not among it: that changes every day and says nothing about access.
+// changes returns what is different about an account itself. When somebody last signed
+// in is not among it: that changes every day and means nothing for access.
 func changes(before, after syncfile.Account) []Field {
 	var fields []Field
 	for _, one := range []Field{
@@ -199,16 +199,16 @@ func changes(before, after syncfile.Account) []Field {
 		return fields
 	}
 	// Connectors repeat the login, the address and the name in the profile.
-	told := slices.Clone(fields)
+	reported := slices.Clone(fields)
 	for _, one := range profileChanges(before.Profile, after.Profile) {
-		if !slices.ContainsFunc(told, func(other Field) bool { return one.Old == other.Old && one.New == other.New }) {
+		if !slices.ContainsFunc(reported, func(other Field) bool { return one.Old == other.Old && one.New == other.New }) {
 			fields = append(fields, one)
 		}
 	}
 	return fields
 }
 
-// profileChanges are what is different between two profiles: texts as they are,
+// profileChanges returns what is different between two profiles: texts as they are,
 // everything else as JSON.
 func profileChanges(before, after string) []Field {
 	var old, now map[string]any

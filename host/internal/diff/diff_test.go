@@ -101,7 +101,7 @@ func ada() person   { return person{name: "Ada", login: "ada", email: "ada@examp
 func alan() person  { return person{name: "Alan", login: "alan", email: "alan@example.com"} }
 func grace() person { return person{name: "Grace", login: "grace", email: "grace@example.com"} }
 
-func TestEveryChangeOfAnAccountIsTold(t *testing.T) {
+func TestFiles_ReportsEveryChangeOfAnAccount(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		before, after person
@@ -147,7 +147,7 @@ func TestEveryChangeOfAnAccountIsTold(t *testing.T) {
 	}
 }
 
-func TestFilesOfEitherEngineAreCompared(t *testing.T) {
+func TestFiles_ComparesEitherEngine(t *testing.T) {
 	t.Parallel()
 	all, result, err := compare(t,
 		content{app: "app", engine: sqlite, people: map[string]person{"1": ada(), "2": alan()}, members: map[string][]string{"a": {"1", "2"}, "b": {"1"}, "c": nil}},
@@ -165,7 +165,7 @@ func TestFilesOfEitherEngineAreCompared(t *testing.T) {
 	require.Equal(t, []diff.Count{{App: "app", ResourceType: "app.user", Added: 1, Removed: 1, Changed: 1}}, result.Counts)
 }
 
-func TestWhatASyncDidNotReadIsSaid(t *testing.T) {
+func TestFiles_ReportsWhatASyncDidNotRead(t *testing.T) {
 	t.Parallel()
 	whole := content{app: "app", people: map[string]person{"1": ada()}, members: map[string][]string{"a": {"1"}}}
 	for name, c := range map[string]struct {
@@ -198,13 +198,13 @@ func TestWhatASyncDidNotReadIsSaid(t *testing.T) {
 	}
 }
 
-func TestAFileOfAnUnfinishedSyncIsRefused(t *testing.T) {
+func TestFiles_RefusesAFileOfAnUnfinishedSync(t *testing.T) {
 	t.Parallel()
 	_, _, err := compare(t, content{app: "app", people: map[string]person{"1": ada()}, aborted: true}, content{app: "app"})
 	require.ErrorContains(t, err, "x.c1z holds no finished sync")
 }
 
-func TestTheOlderFileIsNamedIfItComesLast(t *testing.T) {
+func TestFiles_NamesTheOlderFileIfItComesLast(t *testing.T) {
 	t.Parallel()
 	older := write(t, content{app: "app", people: map[string]person{"1": ada()}})
 	newer := write(t, content{app: "app", people: map[string]person{"1": ada()}})
@@ -213,14 +213,14 @@ func TestTheOlderFileIsNamedIfItComesLast(t *testing.T) {
 	require.Equal(t, []string{older + " is the older one of the two; the order on the command line is OLD, then NEW"}, result.Notes)
 }
 
-func TestFilesOfDifferentAppsAreRefused(t *testing.T) {
+func TestFiles_RefusesFilesOfDifferentApps(t *testing.T) {
 	t.Parallel()
 	_, _, err := compare(t, content{app: "one", people: map[string]person{"1": ada()}}, content{app: "two", people: map[string]person{"1": ada()}})
 	require.ErrorContains(t, err, "(one.user)")
 	require.ErrorContains(t, err, "(two.user) have no type of accounts in common")
 }
 
-func TestNothingOfAComparisonStaysBehind(t *testing.T) {
+func TestFiles_LeavesNothingBehind(t *testing.T) {
 	temporary := t.TempDir()
 	t.Setenv("TMPDIR", temporary)
 	before, after := write(t, content{app: "app", people: map[string]person{"1": ada()}}), write(t, content{app: "app"})
@@ -231,7 +231,7 @@ func TestNothingOfAComparisonStaysBehind(t *testing.T) {
 	require.Empty(t, left)
 }
 
-func TestManyAccountsAreCompared(t *testing.T) {
+func TestFiles_ComparesManyAccounts(t *testing.T) {
 	t.Parallel()
 	const many = 5000 // More than a page.
 	before, after := map[string]person{}, map[string]person{}

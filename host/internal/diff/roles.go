@@ -16,7 +16,7 @@ import (
 type roles struct {
 	numbers map[role]uint32
 	known   []role
-	names   map[string]string // of resources, those that were asked for
+	names   map[string]string // of resources, those that were needed
 
 	before, after map[string][]uint32 // by the account's key
 	compared      bool
@@ -57,20 +57,20 @@ func (r *roles) read(ctx context.Context, file *syncfile.File) (map[string][]uin
 	if err != nil {
 		return nil, err
 	}
-	held := map[string][]uint32{}
+	rolesOf := map[string][]uint32{}
 	err = file.EachGrant(ctx, func(grant syncfile.Grant) error {
 		if _, ok := types[grant.Principal.GetResourceType()]; !ok {
 			return nil
 		}
 		account := key(grant.Principal.GetResourceType(), grant.Principal.GetResource())
-		held[account] = append(held[account], r.number(role{grant.Resource.GetResourceType(), grant.Resource.GetResource(), grant.Entitlement}))
+		rolesOf[account] = append(rolesOf[account], r.number(role{grant.Resource.GetResourceType(), grant.Resource.GetResource(), grant.Entitlement}))
 		return nil
 	})
-	for account, numbers := range held {
+	for account, numbers := range rolesOf {
 		slices.Sort(numbers)
-		held[account] = slices.Compact(numbers)
+		rolesOf[account] = slices.Compact(numbers)
 	}
-	return held, err
+	return rolesOf, err
 }
 
 func (r *roles) number(one role) uint32 {
@@ -83,7 +83,7 @@ func (r *roles) number(one role) uint32 {
 	return number
 }
 
-// changes are the roles that an account was given and those that were taken from it.
+// changes returns the roles that an account was granted and those that were revoked.
 func (r *roles) changes(ctx context.Context, c *comparison, account string) []Field {
 	if !r.compared || slices.Equal(r.before[account], r.after[account]) {
 		return nil
@@ -103,7 +103,7 @@ func (r *roles) changes(ctx context.Context, c *comparison, account string) []Fi
 	return fields
 }
 
-// name is what people call a role: "group Admins: member".
+// name returns what people call a role: "group Admins: member".
 func (r *roles) name(ctx context.Context, file *syncfile.File, which string, one role) string {
 	known := which + "\x00" + key(one.resourceType, one.resource)
 	name, ok := r.names[known]

@@ -53,7 +53,7 @@ func Listen(ctx context.Context, store c1zstore.Store, port int) (*Server, error
 	return s, nil
 }
 
-// Address is where a browser finds it. The key in it opens the explorer once, for the
+// Address returns where a browser finds it. The key in it opens the explorer once, for the
 // browser that comes first.
 func (s *Server) Address() string {
 	return fmt.Sprintf("http://%s/?key=%s", s.listener.Addr(), s.entry)
@@ -76,8 +76,8 @@ func (s *Server) Serve(ctx context.Context) error {
 	return err
 }
 
-// api is what the explorer's pages ask for, by the SDK's own handlers. The SDK serves
-// them itself too, but to anybody who finds the port.
+// api returns what the explorer's pages ask for, by the SDK's own handlers. The SDK serves
+// them itself too, but to everyone who finds the port.
 func api(data *explorer.Controller) http.Handler {
 	router := gin.New()
 	router.Use(gin.Recovery())
@@ -138,8 +138,8 @@ func reachable(ctx context.Context, address string, failed <-chan error) error {
 
 const cookieName = "baton-host-explore"
 
-// guard lets nobody see accounts but the browser that came first with the key: not
-// another user of this machine, not a page of somebody else that the browser shows.
+// guard shows accounts only to the browser that came first with the key: not
+// to another user of this machine, nor to a page of another site in the browser.
 func (s *Server) guard(data, pages http.Handler) http.Handler {
 	cookie, used := rand.Text(), atomic.Bool{}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -150,7 +150,7 @@ func (s *Server) guard(data, pages http.Handler) http.Handler {
 		header.Set("Content-Security-Policy", "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'")
 		switch {
 		case !s.isOwnName(r.Host):
-			// Somebody's page whose name now leads here.
+			// A page of another site, whose name now leads here.
 			http.Error(w, "The explorer is not reached by this name.", http.StatusForbidden)
 		case r.Method != http.MethodGet && r.Method != http.MethodHead:
 			http.Error(w, "The explorer changes nothing.", http.StatusMethodNotAllowed)

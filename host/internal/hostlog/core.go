@@ -28,18 +28,18 @@ const (
 	deepest = 100
 )
 
-// bounded is a core that cuts what is too long for a line, and adds what to do about a
+// boundedCore is a core that cuts what is too long for a line, and adds what to do about a
 // limit of the system that an error speaks of. It changes what is logged and nothing
 // else: an error goes to its caller, and to C1, as it was.
-type bounded struct{ zapcore.Core }
+type boundedCore struct{ zapcore.Core }
 
 // With bounds the fields of a logger.
-func (b bounded) With(fields []zapcore.Field) zapcore.Core {
-	return bounded{b.Core.With(boundedFields(fields))}
+func (b boundedCore) With(fields []zapcore.Field) zapcore.Core {
+	return boundedCore{b.Core.With(boundedFields(fields))}
 }
 
 // Check has lines written by Write, which bounds them.
-func (b bounded) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+func (b boundedCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
 	if b.Enabled(entry.Level) {
 		return checked.AddCore(entry, b)
 	}
@@ -47,7 +47,7 @@ func (b bounded) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapc
 }
 
 // Write bounds a line and writes it.
-func (b bounded) Write(entry zapcore.Entry, fields []zapcore.Field) error {
+func (b boundedCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	entry.Message = cut(entry.Message, maxMessage)
 	entry.Stack = cut(entry.Stack, maxMessage)
 	return b.Core.Write(entry, boundedFields(fields))
@@ -75,7 +75,7 @@ func withHint(fields []zapcore.Field) []zapcore.Field {
 	return fields
 }
 
-// boundedField is a field that is no longer than a log line should have it. An error
+// boundedField returns a field that is no longer than a log line should have it. An error
 // is its text, also where it has more to print, such as a stack or its causes.
 func boundedField(field zapcore.Field) zapcore.Field {
 	switch field.Type {
@@ -99,7 +99,7 @@ func boundedField(field zapcore.Field) zapcore.Field {
 	return field
 }
 
-// textOf is the text of a field that makes one. Zap does it, as it overcomes those
+// textOf returns the text of a field that makes one. Zap does it, as it overcomes those
 // that panic.
 func textOf(field zapcore.Field) (text string, ok bool) {
 	into := zapcore.NewMapObjectEncoder()
@@ -114,7 +114,7 @@ func boundedValue(field zapcore.Field) zapcore.Field {
 	encoder := zapcore.NewJSONEncoder(zapcore.EncoderConfig{SkipLineEnding: true})
 	line, err := encoder.EncodeEntry(zapcore.Entry{}, []zapcore.Field{field})
 	if err != nil {
-		return field // Zap says so in the line.
+		return field // Zap reports that in the line.
 	}
 	defer line.Free()
 	if line.Len() <= maxText {
@@ -159,7 +159,7 @@ func cutTexts(value any, depth int) any {
 	return value
 }
 
-// cut is a text of so many bytes at most, the mark that it was cut among them.
+// cut returns a text of so many bytes at most, the mark that it was cut among them.
 func cut(text string, limit int) string {
 	if len(text) <= limit {
 		return text
@@ -202,15 +202,15 @@ var going = []string{
 // has failed. The host reports only the latter, which has the code of a call.
 const finishing = "c1_api_task_manager.finishTask(): finishing task with error"
 
-// quiet is a core that leaves out what the SDK repeats: its running commentary,
+// quietCore is a core that leaves out what the SDK repeats: its running commentary,
 // cancellations, and errors that the host reports. Who debugs gets them all.
-type quiet struct{ zapcore.Core }
+type quietCore struct{ zapcore.Core }
 
 // With keeps the logger's fields.
-func (q quiet) With(fields []zapcore.Field) zapcore.Core { return quiet{q.Core.With(fields)} }
+func (q quietCore) With(fields []zapcore.Field) zapcore.Core { return quietCore{q.Core.With(fields)} }
 
 // Check has lines written by Write: who logs is known only then.
-func (q quiet) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+func (q quietCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcore.CheckedEntry {
 	if q.Enabled(entry.Level) {
 		return checked.AddCore(entry, q)
 	}
@@ -218,7 +218,7 @@ func (q quiet) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *zapcor
 }
 
 // Write writes a line unless it is one to leave out.
-func (q quiet) Write(entry zapcore.Entry, fields []zapcore.Field) error {
+func (q quietCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	if strings.HasPrefix(entry.Caller.Function, sdk) && !q.Enabled(zapcore.DebugLevel) && isRepeated(entry, fields) {
 		return nil
 	}

@@ -30,22 +30,22 @@ import (
 func logTo(level zapcore.Level) (*zap.Logger, *bytes.Buffer) {
 	var text bytes.Buffer
 	log := New(NewWriter(&text), logging.LogFormatJSON, level)
-	return log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return quiet{bounded{core}} })), &text
+	return log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return quietCore{boundedCore{core}} })), &text
 }
 
-// verbose is an error that has more to print than its text.
-type verbose string
+// verboseError is an error that has more to print than its text.
+type verboseError string
 
-func (v verbose) Error() string { return string(v) }
+func (v verboseError) Error() string { return string(v) }
 
-func (v verbose) Format(s fmt.State, _ rune) {
+func (v verboseError) Format(s fmt.State, _ rune) {
 	_, _ = s.Write([]byte(strings.Repeat("stack of "+string(v), 100)))
 }
 
-// named is a text that is made when it is logged.
-type named string
+// stringer is a text that is made when it is logged.
+type stringer string
 
-func (n named) String() string { return string(n) }
+func (s stringer) String() string { return string(s) }
 
 func TestBoundedCutsWhatIsTooLong(t *testing.T) {
 	t.Parallel()
@@ -55,12 +55,12 @@ func TestBoundedCutsWhatIsTooLong(t *testing.T) {
 		"an error":               zap.Error(errors.New("x" + long)),
 		"a call's error":         zap.Error(status.Error(codes.Unavailable, long)),
 		"several errors":         zap.Error(joined),
-		"an error with a stack":  zap.Error(verbose(long)),
+		"an error with a stack":  zap.Error(verboseError(long)),
 		"an error of a name":     zap.NamedError("why", errors.New(long)),
 		"a text":                 zap.String("why", "x"+long),
 		"a text in lines":        zap.String("why", strings.Repeat("line\n", 10_000)),
 		"a text with no letters": zap.String("why", strings.Repeat("\x80x", 10_000)),
-		"a text that is made":    zap.Stringer("why", named(long)),
+		"a text that is made":    zap.Stringer("why", stringer(long)),
 		"bytes of a text":        zap.ByteString("why", []byte(long)),
 		"bytes":                  zap.Binary("why", []byte(long)),
 		"texts":                  zap.Strings("why", []string{"short", long}),
@@ -145,7 +145,7 @@ func TestBoundedCutsMessages(t *testing.T) {
 	require.Less(t, text.Len(), 40<<10)
 }
 
-func TestCutSaysHowMuch(t *testing.T) {
+func TestCut_ReportsHowMuch(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{strings.Repeat("x", 5000), strings.Repeat("ä", 5000), strings.Repeat("€", 5000), "x" + strings.Repeat("🙂", 5000)} {
 		short := cut(text, 100)
@@ -200,9 +200,9 @@ func TestQuietLeavesOutWhatTheSDKRepeats(t *testing.T) {
 	}
 }
 
-// TestTheSDKReturnsTheErrorsThatItLogs reads the SDK: where quiet leaves out an error,
-// the SDK must return it, so that the host reports it.
-func TestTheSDKReturnsTheErrorsThatItLogs(t *testing.T) {
+// TestQuiet_RestsOnAnSDKThatReturnsTheErrorsThatItLogs reads the SDK: where quietCore
+// leaves out an error, the SDK must return it, so that the host reports it.
+func TestQuiet_RestsOnAnSDKThatReturnsTheErrorsThatItLogs(t *testing.T) {
 	t.Parallel()
 	out, err := exec.CommandContext(t.Context(), "go", "list", "-f", "{{.Module.Dir}}", sdk+"pkg/sync").Output()
 	require.NoError(t, err)
@@ -245,7 +245,7 @@ func TestTheSDKReturnsTheErrorsThatItLogs(t *testing.T) {
 		"failed while granting entitlement",                       // what the task is finished with
 		"cancelling context due to error in action",               // the context's cause is
 		"failed to close syncer after sync error",                 // joined with what is
-		finishing, // told apart
+		finishing, // kept apart
 		"sync operation failed while run duration expired; exiting early for resume", // no run is limited
 	} {
 		delete(found, message)
@@ -256,7 +256,7 @@ func TestTheSDKReturnsTheErrorsThatItLogs(t *testing.T) {
 	require.Empty(t, found, "the SDK logs them and goes on")
 }
 
-// loggedError is the message of a statement that logs an error.
+// loggedError returns the message of a statement that logs an error.
 func loggedError(statement ast.Stmt) (message string, ok bool) {
 	expression, ok := statement.(*ast.ExprStmt)
 	if !ok {

@@ -16,7 +16,7 @@ import (
 	"go.uber.org/zap/zapcore"
 )
 
-// Stderr is the process's standard error. What the host says there goes through it,
+// Stderr is the process's standard error. What the host writes there goes through it,
 // so that lines keep their order, and none of them can block.
 var Stderr = NewWriter(os.Stderr)
 
@@ -35,7 +35,7 @@ func New(to *Writer, format string, level zapcore.Level) *zap.Logger {
 	return zap.New(zapcore.NewCore(encoder, to, level), zap.AddCaller(), zap.ErrorOutput(to))
 }
 
-// lostLine is the line that reports lost ones. It is written at every level of the log:
+// lostLine returns the line that reports lost ones. It is written at every level of the log:
 // a log with gaps must show them.
 func lostLine(encoder zapcore.Encoder, lines int) []byte {
 	entry := zapcore.Entry{Level: zapcore.WarnLevel, Time: time.Now(), Message: lostLines}
@@ -60,11 +60,11 @@ func Use(ctx context.Context, log *zap.Logger) (context.Context, error) {
 
 // Core returns a core that the host logs to: what it writes is bounded, names what to do
 // about the system's limits, and is without what the SDK repeats.
-func Core(core zapcore.Core) zapcore.Core { return quiet{bounded{core}} }
+func Core(core zapcore.Core) zapcore.Core { return quietCore{boundedCore{core}} }
 
-// Command returns the logger of what a command says beside its log, in JSON: one line
+// Command returns the logger of what a command writes beside its log, in JSON: one line
 // on standard error, at whatever level the log is.
 func Command(name string) *zap.Logger {
 	log := New(Stderr, logging.LogFormatJSON, zapcore.WarnLevel)
-	return log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return bounded{core} })).With(zap.String("command", name))
+	return log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return boundedCore{core} })).With(zap.String("command", name))
 }

@@ -16,7 +16,7 @@ const (
 	lineCost  = 128
 	// patience is how long a line is waited for before the reader counts as behind.
 	patience = 250 * time.Millisecond
-	// Sync gives up after flushIdle without a line that was written, and after
+	// Sync ends after flushIdle without a line that was written, and after
 	// flushLimit in any case.
 	flushIdle  = 2 * time.Second
 	flushLimit = 10 * time.Second
@@ -35,16 +35,16 @@ type Writer struct {
 	to io.Writer
 
 	mu      sync.Mutex
-	queue   []queued // the first one is being written
-	size    int      // of the queue
-	behind  bool     // the reader is: nothing waits for it
-	lost    int      // lines that were dropped since that was last reported
-	dropped uint64   // lines that were dropped since the start
+	queue   []queuedLine // the first one is being written
+	size    int          // of the queue
+	behind  bool         // the reader is: nothing waits for it
+	lost    int          // lines that were dropped since that was last reported
+	dropped uint64       // lines that were dropped since the start
 	report  func(lines int) []byte
 }
 
-// queued is a line that is not written yet.
-type queued struct {
+// queuedLine is a line that is not written yet.
+type queuedLine struct {
 	line    []byte
 	written chan struct{} // closed when it is
 }
@@ -111,7 +111,7 @@ func (w *Writer) reportNow() {
 
 // add queues a line. The caller holds the lock.
 func (w *Writer) add(line []byte) (written <-chan struct{}) {
-	one := queued{line: line, written: make(chan struct{})}
+	one := queuedLine{line: line, written: make(chan struct{})}
 	w.queue = append(w.queue, one)
 	w.size += len(line) + lineCost
 	if len(w.queue) == 1 {

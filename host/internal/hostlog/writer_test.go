@@ -195,7 +195,7 @@ func TestWriterToAPipe(t *testing.T) {
 			}
 			read <- lines
 		}()
-		for w.Sync() != nil { // Nothing says when a busy machine lets the reader read.
+		for w.Sync() != nil { // Nothing shows when a busy machine lets the reader read.
 			continue
 		}
 		require.NoError(t, writer.Close())

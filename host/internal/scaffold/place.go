@@ -13,14 +13,14 @@ import (
 // place is where a module goes.
 type place struct {
 	target string
-	// there says that the target is an empty directory. It stays the one that it
-	// is: somebody may stand in it.
+	// there reports that the target is an empty directory. It stays the same one: it
+	// may be the working directory of a shell.
 	there bool
 	// beside is a directory of the same file system, to write a draft in.
 	beside string
 }
 
-// placeFor finds room for a module, or says why there is none.
+// placeFor finds room for a module, or returns why there is none.
 func placeFor(dir string) (place, error) {
 	target, err := filepath.Abs(dir)
 	if err != nil {
@@ -46,7 +46,7 @@ func placeFor(dir string) (place, error) {
 	return place{target: target, there: true, beside: target}, nil
 }
 
-// placeBeside is a place that does not exist yet.
+// placeBeside returns a place that does not exist yet.
 func placeBeside(dir, target string) (place, error) {
 	if _, err := os.Lstat(target); err == nil {
 		return place{}, fmt.Errorf("%s is a link that leads nowhere; choose another directory with --dir", dir)
@@ -59,7 +59,7 @@ func placeBeside(dir, target string) (place, error) {
 	return place{target: target, beside: parent}, nil
 }
 
-// fill moves the draft to its place. What is not moved whole is taken back.
+// fill moves the draft to its place. What is not moved whole is removed again.
 func (p place) fill(draft string) error {
 	if !p.there {
 		return os.Rename(draft, p.target)
@@ -70,7 +70,7 @@ func (p place) fill(draft string) error {
 	}
 	for i, entry := range entries {
 		path := filepath.Join(p.target, entry.Name())
-		// Somebody may have put something there in the meantime.
+		// Another program may have put something there in the meantime.
 		_, err := os.Lstat(path)
 		if err == nil {
 			err = fmt.Errorf("%s: %w", path, fs.ErrExist)

@@ -45,7 +45,7 @@ var appForm = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
 // reserved are apps whose binaries would be those of this project.
 var reserved = []string{"host", "sandbox"}
 
-// complete checks what is asked for and fills in what is left open.
+// complete checks the request and fills in what is left open.
 func (r Request) complete() (Request, error) {
 	switch {
 	case len(r.App) > longestApp:
@@ -65,7 +65,7 @@ func (r Request) complete() (Request, error) {
 		return r, fmt.Errorf("--module: %w; it must look like github.com/you/%s", err, r.binary())
 	}
 	if r.Module == hostModule || strings.HasPrefix(r.Module, hostModule+"/") {
-		return r, fmt.Errorf("--module: %s is this project's own; the connector is a module of its own, such as github.com/you/%s", r.Module, r.binary())
+		return r, fmt.Errorf("--module: %s is this project's own; the connector is a separate module, such as github.com/you/%s", r.Module, r.binary())
 	}
 	return r.withHost()
 }
@@ -92,7 +92,7 @@ func (r Request) withHost() (Request, error) {
 
 func (r Request) binary() string { return "baton-" + r.App }
 
-// displayName is the app's name as people may write it, for the author to mend.
+// displayName returns the app's name as people may write it, for the author to correct.
 func (r Request) displayName() string {
 	words := strings.Split(r.App, "-")
 	for i, word := range words {

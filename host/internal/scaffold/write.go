@@ -16,7 +16,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/files"
 )
 
-// The names end in .tmpl so that nothing among them is taken for this module's own.
+// The names end in .tmpl so that Go does not compile them as this module's own.
 //
 //go:embed templates
 var templates embed.FS
@@ -27,15 +27,15 @@ const (
 	workPrefix = ".baton-host-new-"
 )
 
-// Written is a module that has been written.
-type Written struct {
-	// Dir is where it is, as it was asked for.
+// Result is a module that has been written.
+type Result struct {
+	// Dir is where it is, as the request has it.
 	Dir    string
 	Module string
 }
 
 // Write writes a module: all of it, or nothing.
-func Write(request Request) (*Written, error) {
+func Write(request Request) (*Result, error) {
 	request, err := request.complete()
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func Write(request Request) (*Written, error) {
 	if err := goal.fill(draft); err != nil {
 		return nil, fmt.Errorf("the module cannot be put into %s: %w", request.Dir, err)
 	}
-	return &Written{Dir: request.Dir, Module: request.Module}, nil
+	return &Result{Dir: request.Dir, Module: request.Module}, nil
 }
 
 func write(path string, content []byte) error {
@@ -72,7 +72,7 @@ func write(path string, content []byte) error {
 	return os.WriteFile(path, content, 0o644) //nolint:gosec // As above.
 }
 
-// files are the module's files by name.
+// files returns the module's files by name.
 func (r Request) files() (map[string][]byte, error) {
 	kind := "http"
 	if r.SCIM {
@@ -124,7 +124,7 @@ func (r Request) values() map[string]any {
 	}
 }
 
-// goMod is the module's go.mod. What is required indirectly is for go mod tidy.
+// goMod returns the module's go.mod. What is required indirectly is for go mod tidy.
 func (r Request) goMod() ([]byte, error) {
 	file := &modfile.File{}
 	steps := []error{

@@ -14,7 +14,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/scaffold"
 )
 
-// filesBelow are the regular files below a directory, by name.
+// filesBelow returns the regular files below a directory, by name.
 func filesBelow(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	files := map[string]string{}
@@ -30,7 +30,7 @@ func filesBelow(t *testing.T, dir string) map[string]string {
 	return files
 }
 
-func TestAModuleIsWrittenWhole(t *testing.T) {
+func TestWrite_WritesAModuleWhole(t *testing.T) {
 	t.Parallel()
 	common := []string{".gitignore", "Makefile", "README.md", "go.mod", "main.go", "config/config.go", "config/conf.gen.go", "config/gen/main.go", "connector/connector.go", "connector/connector_test.go"}
 	for name, c := range map[string]struct {
@@ -66,9 +66,9 @@ func TestAModuleIsWrittenWhole(t *testing.T) {
 	}
 }
 
-// TestWhatIsRequiredIsWhatTheHostIsBuiltWith: another SDK or an older Go would not
+// TestWrite_RequiresWhatTheHostIsBuiltWith: another SDK or an older Go would not
 // build.
-func TestWhatIsRequiredIsWhatTheHostIsBuiltWith(t *testing.T) {
+func TestWrite_RequiresWhatTheHostIsBuiltWith(t *testing.T) {
 	t.Parallel()
 	own, err := os.ReadFile("../../../go.mod")
 	require.NoError(t, err)
@@ -93,7 +93,7 @@ func requireNothing(t *testing.T, dir string, entries ...string) {
 	require.ElementsMatch(t, entries, names)
 }
 
-func TestWhatCannotBeWrittenIsRefusedAndLeavesNothing(t *testing.T) {
+func TestWrite_LeavesNothingOfWhatItRefuses(t *testing.T) {
 	t.Parallel()
 	empty := t.TempDir()
 	for name, c := range map[string]struct {
@@ -127,7 +127,7 @@ func TestWhatCannotBeWrittenIsRefusedAndLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestNothingIsWrittenOverAndNothingIsLeft(t *testing.T) {
+func TestWrite_WritesOverNothingAndLeavesNothing(t *testing.T) {
 	t.Parallel()
 	request := func(dir ...string) scaffold.Request {
 		return scaffold.Request{App: "payroll", HostVersion: "v1.2.3", Dir: filepath.Join(dir...)}
@@ -160,8 +160,8 @@ func TestNothingIsWrittenOverAndNothingIsLeft(t *testing.T) {
 	})
 }
 
-// TestAnEmptyDirectoryStaysTheOneThatItIs: somebody may stand in it.
-func TestAnEmptyDirectoryStaysTheOneThatItIs(t *testing.T) {
+// TestWrite_KeepsAnEmptyDirectoryTheOneThatItIs: it may be the working directory of a shell.
+func TestWrite_KeepsAnEmptyDirectoryTheOneThatItIs(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	before, err := os.Stat(dir)
