@@ -50,7 +50,7 @@ func TestSyncFallsBackToTheBaseline(t *testing.T) {
 			// Too old.
 			makeOld(t, w.path(), 73*time.Hour)
 			_, err := w.sync(t, host.Options{})
-			requireSentence(t, err, "on-plugin-failure is last-good, but there is no last good sync to answer from", "longer ago than max-stale (72h0m0s) allows")
+			requireSentence(t, err, "on-plugin-failure is last-good, but there is no baseline to fall back on", "longer ago than max-stale (72h0m0s) allows")
 			require.Equal(t, want, accountsIn(t, w.path()))
 		})
 	}

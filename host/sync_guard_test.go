@@ -62,7 +62,7 @@ func TestSyncGuardsAgainstDeletions(t *testing.T) {
 				return
 			}
 			require.ErrorIs(t, err, second.Err)
-			require.Regexp(t, `^upload "workforce": plugin "fullstory" lists \d+ of type "fullstory.user", but \d+ in the last good sync`, err.Error())
+			require.Regexp(t, `^upload "workforce": plugin "fullstory" lists \d+ of type "fullstory.user", but \d+ in the baseline`, err.Error())
 			require.ErrorContains(t, err, "--accept-deletions fullstory")
 			require.Nil(t, second.Accounts)
 			require.Equal(t, before, contentsOf(t, w.path()), "the file of before stays")
@@ -79,7 +79,7 @@ func TestSyncGuardsAgainstDeletions(t *testing.T) {
 func TestSyncRefusesAnUploadWithoutAPluginOfItsBaseline(t *testing.T) {
 	t.Parallel()
 	const (
-		refused = `plugin "fullstory" is no longer in upload "workforce", but the baseline (the last good sync, 20`
+		refused = `plugin "fullstory" is no longer in upload "workforce", but the baseline (of 20`
 		unused  = `baton-host.yaml: plugin "fullstory" is in no upload, so it is never synced`
 	)
 	for name, c := range map[string]struct {

@@ -76,7 +76,7 @@ func TestRunFallsBack(t *testing.T) {
 	stale := p.sync(t)
 	require.True(t, stale.Succeeded, "%v", stale.Status)
 	require.Equal(t, plain(append(want[:40:40], want[41:]...)), plain(accountsIn(t, stale.Uploads[0].Path)))
-	host.says("the plugin failed; the rest of this sync has what it listed in the last good one")
+	host.says("the plugin failed; the rest of this sync has what it listed in the baseline")
 	host.says(`"outcome":"stale"`)
 	host.stop()
 	require.Empty(t, p.Violations())

@@ -65,7 +65,7 @@ var fileRows = []row[Config]{
 	}, func(c *Config) *[]string { return &c.PluginDirs }),
 	path(Key{
 		Name:    "state-dir",
-		Meaning: "where `run` keeps the last good syncs, from the directory of this file; `--state-dir` wins. Without it: `$STATE_DIRECTORY`, else the user's own directory for state",
+		Meaning: "where `run` keeps the baselines, from the directory of this file; `--state-dir` wins. Without it: `$STATE_DIRECTORY`, else the user's own directory for state",
 		Example: "/var/lib/baton-host",
 	}, func(c *Config) *string { return &c.StateDir }),
 	elsewhere[Config](KeyPlugins),
@@ -155,7 +155,7 @@ var pluginRows = []row[Plugin]{
 	}, func(p *Plugin) *bool { return &p.Provisioning }),
 	special(Key{
 		Name: nameDeletionGuard, Kind: KindSection, Allowed: []string{"off"}, Keys: keysOf(guardRows),
-		Meaning: "when a plugin that lists fewer accounts than in the last good sync counts as failed; if none is left, it always does. `off` switches it off",
+		Meaning: "when a plugin that lists fewer accounts than in the baseline counts as failed; if none is left, it always does. `off` switches it off",
 	}, (*loader).deletionGuard),
 }
 
@@ -196,7 +196,7 @@ var uploadRows = []row[Upload]{
 	}),
 	special(Key{
 		Name: "on-plugin-failure", Kind: KindChoice, Allowed: []string{"fail", "last-good"}, Default: "fail",
-		Meaning: "`fail`: if one plugin cannot be read completely, there is no file. `last-good`: the last good sync answers for it",
+		Meaning: "`fail`: if one plugin cannot be read completely, there is no file. `last-good`: it falls back to its part of the baseline",
 	}, (*loader).onPluginFailure),
 	duration(Key{
 		Name: "max-stale", Default: "72h", Least: minute, Most: 90 * 24 * hour, Example: "72h",

@@ -54,7 +54,7 @@ func (s *Service) fullSync(ctx context.Context, task *v1.Task, figures *syncrun.
 	})
 	// C1 has it, whatever comes now.
 	if err := s.advance(result); err != nil {
-		log.Sugar().Warnw("the sync was uploaded but cannot be kept as the last good one", "error", err)
+		log.Sugar().Warnw("the sync was uploaded but cannot be kept as the baseline", "error", err)
 	}
 	if err := s.finish(ctx, task, outcome{}); err != nil {
 		return fmt.Errorf("the sync was uploaded but C1 does not hear that it is finished: %w", err)

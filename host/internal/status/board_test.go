@@ -349,7 +349,7 @@ func TestBoard_DerivesTheStateOfAnUpload(t *testing.T) {
 				}})
 			},
 			map[string]status.State{"": status.Stale, fullstory: status.Fresh, designTool: status.Stale},
-			"it failed before the host was started; its accounts are those of its last good sync",
+			"it failed before the host was started; its accounts are those of the baseline",
 		},
 		"it was synced too long ago": {
 			func(b *status.Board) {

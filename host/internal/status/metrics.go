@@ -81,7 +81,7 @@ func newMetrics(host Host, uploads []Served) *metrics {
 	m.failing = gauge("last_sync_failed", "1 if the last sync of everything failed, else 0.", "upload")
 	m.accounts = gauge("accounts", "Accounts in the last sync of everything that C1 has.", "upload", "plugin")
 	m.stale = gauge("stale", "1 if C1 has something older of the plugin than the last sync of everything, else 0.", "upload", "plugin")
-	m.staleRows = gauge("stale_accounts", "Accounts in that sync that were answered from the last good one.", "upload", "plugin")
+	m.staleRows = gauge("stale_accounts", "Accounts in that sync that come from the baseline.", "upload", "plugin")
 	m.asOf = gauge("as_of_timestamp_seconds", "When the app behind those accounts was last read completely, in Unix time.", "upload", "plugin")
 	m.retries = counter("retries_total", "Calls of a plugin that failed and were repeated.", "upload", "plugin")
 	m.state = gauge("plugin_state", "1 for the state that the plugin is in, 0 for the others.", "plugin", "state")

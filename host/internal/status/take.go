@@ -104,7 +104,7 @@ func (b *Board) Remember(upload string, known baseline.Sync) {
 		}
 		why := map[string]string{}
 		for name := range known.Plugins {
-			why[name] = "it failed before the host was started; its accounts are those of its last good sync"
+			why[name] = "it failed before the host was started; its accounts are those of the baseline"
 		}
 		u.remember(made, known.Plugins, known.StartedAt, why, nil)
 		if !u.has(*u.last) {

@@ -41,14 +41,14 @@ type GoneError struct {
 
 func (e *GoneError) Error() string {
 	since := e.Since.UTC().Format(time.RFC3339)
-	said := fmt.Sprintf("plugin %q is no longer in upload %q, but the baseline (the last good sync, %s) has %s of it, which would all be deleted: put it back into the plugins of the upload",
+	said := fmt.Sprintf("plugin %q is no longer in upload %q, but the baseline (of %s) has %s of it, which would all be deleted: put it back into the plugins of the upload",
 		e.Instance, e.Upload, since, accounts(e.Accounts))
 	switch {
 	case e.Present:
-		said = fmt.Sprintf("the namespace of plugin %q has changed: the %s that the baseline (the last good sync, %s) of upload %q has of it would all be deleted, and created with other ids: give the plugin its old namespace back (add or remove `namespace: \"\"`, as it was)",
+		said = fmt.Sprintf("the namespace of plugin %q has changed: the %s that the baseline (of %s) of upload %q has of it would all be deleted, and created with other ids: give the plugin its old namespace back (add or remove `namespace: \"\"`, as it was)",
 			e.Instance, accounts(e.Accounts), since, e.Upload)
 	case e.Unnamed:
-		said = fmt.Sprintf("a plugin without a namespace is no longer in upload %q, but the baseline (the last good sync, %s) has %s of it (of type %q), which would all be deleted: put it back into the plugins of the upload",
+		said = fmt.Sprintf("a plugin without a namespace is no longer in upload %q, but the baseline (of %s) has %s of it (of type %q), which would all be deleted: put it back into the plugins of the upload",
 			e.Upload, since, accounts(e.Accounts), e.Instance)
 	}
 	if len(e.New) > 0 && !e.Present {
@@ -299,5 +299,5 @@ func (r *run) unguarded(instances []string) string {
 	case r.last != nil:
 		return fmt.Sprintf("The plugins %s are new in upload %q: the baseline has nothing of them, so the deletion guard had nothing to compare for them.", strings.Join(instances, ", "), r.Upload.Name)
 	}
-	return fmt.Sprintf("the number of accounts of plugin %s was compared with no last good sync: %s", strings.Join(instances, ", "), r.noLast)
+	return fmt.Sprintf("the number of accounts of plugin %s was compared with no baseline: %s", strings.Join(instances, ", "), r.noLast)
 }

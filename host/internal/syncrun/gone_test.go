@@ -429,7 +429,7 @@ func TestRun_ReportsThatThereIsNoBaseline(t *testing.T) {
 		made, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, one)})
 		require.NoError(t, err)
 		require.NotContains(t, made.Unguarded, "First sync")
-		require.Contains(t, made.Unguarded, `plugin "one" was compared with no last good sync`)
+		require.Contains(t, made.Unguarded, `plugin "one" was compared with no baseline`)
 	})
 }
 

@@ -64,7 +64,7 @@ type GuardError struct {
 }
 
 func (e *GuardError) Error() string {
-	return fmt.Sprintf("plugin %q lists %d of type %q, but %d in the last good sync (%s): "+
+	return fmt.Sprintf("plugin %q lists %d of type %q, but %d in the baseline (%s): "+
 		"so many deletions at once look like a fault of the app; if they are right, let them through once with --accept-deletions %s",
 		e.Instance, e.Now, e.ResourceType, e.Before, e.Since.UTC().Format(time.RFC3339), e.Instance)
 }

@@ -25,9 +25,9 @@ func observed(ctx context.Context, observer aggregate.Observer, figures *Figures
 
 // FellBack is logged as a warning.
 func (l loggingObserver) FellBack(fallback aggregate.Fallback) {
-	what := "the plugin failed; the rest of this sync has what it listed in the last good one"
+	what := "the plugin failed; the rest of this sync has what it listed in the baseline"
 	if fallback.Contradicted {
-		what = "a listing of the plugin was rejected; this sync has what it listed in the last good one, and nothing else of it"
+		what = "a listing of the plugin was rejected; this sync has what it listed in the baseline, and nothing else of it"
 	}
 	l.log.Warn(what,
 		zap.String("plugin", fallback.Instance), zap.Time("as_of", fallback.AsOf),

@@ -179,7 +179,7 @@ func (r *run) openLast(ctx context.Context) {
 		r.noLast, r.first = "there is none yet", true
 	default:
 		r.noLast = err.Error()
-		ctxzap.Extract(ctx).Warn("the last good sync cannot be used; the next good one replaces it", zap.Error(err))
+		ctxzap.Extract(ctx).Warn("the baseline cannot be used; the next good sync replaces it", zap.Error(err))
 	}
 }
 
@@ -289,7 +289,7 @@ func (r *run) withoutFallback(err error) error {
 	}
 	for _, instance := range aggregate.FailedPlugins(err) {
 		if _, why := r.lastGood(instance); why != nil {
-			err = fmt.Errorf("%w (on-plugin-failure is last-good, but there is no last good sync to answer from for plugin %q: %w)", err, instance, why)
+			err = fmt.Errorf("%w (on-plugin-failure is last-good, but there is no baseline to fall back on for plugin %q: %w)", err, instance, why)
 		}
 	}
 	return err
@@ -356,7 +356,7 @@ func (r *run) guard(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggre
 		if !r.fallsBack() {
 			failed = append(failed, err)
 		} else if _, why := r.lastGood(p.Instance); why != nil {
-			failed = append(failed, fmt.Errorf("%w (on-plugin-failure is last-good, but there is no last good sync to answer from: %w)", err, why))
+			failed = append(failed, fmt.Errorf("%w (on-plugin-failure is last-good, but there is no baseline to fall back on: %w)", err, why))
 		}
 	}
 	if len(failed) > 0 || len(tripped) == 0 {

@@ -141,7 +141,7 @@ func TestPage_ShowsTheBoard(t *testing.T) {
 				ended(b, guard)
 			},
 			"workforce failed – baton-host",
-			[]string{"The last sync failed just now because of fullstory. C1 still has 65 accounts, as of just now.", `Plugin "fullstory" lists 3 of type "fullstory.user", but 40 in the last good sync`, "--accept-deletions fullstory.", "The last 2 syncs: 65 accounts; 1 failed", "workforce: sync", "task-1"},
+			[]string{"The last sync failed just now because of fullstory. C1 still has 65 accounts, as of just now.", `Plugin "fullstory" lists 3 of type "fullstory.user", but 40 in the baseline`, "--accept-deletions fullstory.", "The last 2 syncs: 65 accounts; 1 failed", "workforce: sync", "task-1"},
 		},
 		"no sync has ever gone well": {
 			func(b *status.Board) {

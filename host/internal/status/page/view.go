@@ -286,7 +286,7 @@ func progressViewOf(p status.Progress, now time.Time) progressView {
 			row.Words = "nothing read yet"
 		}
 		if part.AnsweredFor != "" {
-			row.Note = "Answered from its last good sync: " + asSentence(withoutName(part.AnsweredFor, part.Plugin))
+			row.Note = "From its part of the baseline: " + asSentence(withoutName(part.AnsweredFor, part.Plugin))
 		}
 		v.Plugins = append(v.Plugins, row)
 	}
