@@ -120,7 +120,7 @@ type Host struct {
 }
 
 // Open reads what is selected. It starts nothing. An error of the configuration is
-// [config.Problems].
+// problems, one to a line.
 func Open(ctx context.Context, selection Selection, options Options) (*Host, error) {
 	h := &Host{options: options, finder: supervise.NewFinder(options.PluginDirs)}
 	switch {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/service"
@@ -130,7 +131,7 @@ func (h *Host) serveEach(ctx context.Context, running *fleet.Fleet, board *statu
 		one := service.New(upload, running, board, past, options)
 		all.Go(func() {
 			ended[i] = one.Serve(serving)
-			if _, wrong := errors.AsType[config.Problems](ended[i]); !wrong {
+			if _, wrong := errors.AsType[settings.Problems](ended[i]); !wrong {
 				return
 			}
 			patience, cancel := context.WithTimeout(serving, configurationPatience)

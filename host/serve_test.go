@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/sandbox/c1"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
@@ -156,7 +156,7 @@ func TestServeEndsWithEverythingThatSchemasRefuse(t *testing.T) {
 			}
 			leash.loosen()
 			err := running.ends()
-			var problems config.Problems
+			var problems settings.Problems
 			require.ErrorAs(t, err, &problems)
 			for _, name := range []string{"design-tool", "wiki"} {
 				require.ErrorContains(t, err, fmt.Sprintf(`plugin %q needs "scim-base-url"`, name))

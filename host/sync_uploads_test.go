@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/sandbox/c1"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
@@ -96,7 +96,7 @@ func TestSyncReportsAWrongConfigurationOnce(t *testing.T) {
 				replaceIn(t, path, "%URL%", app.url)
 			}
 			results, err := oneShot(t, path, dir, host.Options{})
-			var problems config.Problems
+			var problems settings.Problems
 			require.ErrorAs(t, err, &problems)
 			require.Len(t, problems, 1)
 			requireSentence(t, err, "baton-host.yaml:", c.says)

@@ -37,6 +37,7 @@ var order = []string{
 	"host/internal/pluginlog",
 	"host/internal/registry",
 	"host/internal/config",
+	"host/internal/config/settings",
 	"host/internal/secret",
 	"host/internal/hostlog",
 	"host/internal/errtext host/internal/files host/internal/backoff",

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -68,7 +69,7 @@ func everyType() *pluginv1.ConfigurationSchema {
 // bind loads a configuration whose only plugin is named app and has these lines
 // under config, the first of them on line 4, and binds it. The directory holds
 // files to refer to.
-func bind(t *testing.T, schema *pluginv1.ConfigurationSchema, lines ...string) (*config.Bound, []string) {
+func bind(t *testing.T, schema *pluginv1.ConfigurationSchema, lines ...string) (*settings.Bound, []string) {
 	t.Helper()
 	dir := write(t, map[string]string{
 		"baton-host.yaml": "plugins:\n  app:\n    config:\n      " + strings.Join(lines, "\n      ") + "\n",

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/secret"
 )
@@ -59,14 +60,14 @@ type Plugin struct {
 	// Limits are what it may take.
 	Limits Limits
 	// Settings is its own configuration.
-	Settings *Settings
+	Settings *settings.Settings
 }
 
 // ByName is the entry of a plugin that no file configures: of this app, with every
 // default, configured by the variables of the stand-alone connector.
 func ByName(app string, lookup func(name string) (string, bool)) *Plugin {
 	plugin := newPlugin(app)
-	plugin.Settings = &Settings{environment: lookup}
+	plugin.Settings = settings.FromEnvironment(lookup)
 	return plugin
 }
 
@@ -205,7 +206,7 @@ func WithoutReferences() Option {
 }
 
 // Load reads a configuration of at most 1 MiB. It resolves all references. If
-// anything is wrong the error is [Problems] and has everything that is. The
+// anything is wrong the error is [settings.Problems] and has everything that is. The
 // file may be a pipe or a terminal; the context bounds the wait for it. Files
 // that it refers to must be regular files.
 func Load(ctx context.Context, path string, opts ...Option) (*Config, error) {
@@ -216,11 +217,11 @@ func Load(ctx context.Context, path string, opts ...Option) (*Config, error) {
 
 	absolute, err := filepath.Abs(path)
 	if err != nil {
-		return nil, Problems{{File: path, Message: err.Error()}}
+		return nil, settings.Problems{{File: path, Message: err.Error()}}
 	}
 	root, problem := readRoot(ctx, path)
 	if problem != nil {
-		return nil, Problems{*problem}
+		return nil, settings.Problems{*problem}
 	}
 
 	dir := filepath.Dir(absolute)
@@ -237,7 +238,7 @@ func Load(ctx context.Context, path string, opts ...Option) (*Config, error) {
 	l.resolver.Blind = !options.references
 	l.load(root)
 	if len(l.problems) > 0 {
-		return nil, l.problems.sorted()
+		return nil, l.problems.Sorted()
 	}
 	return l.config, nil
 }

@@ -9,13 +9,13 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
 
-	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 // fromEnvironment binds a plugin that no file configures.
-func fromEnvironment(schema *pluginv1.ConfigurationSchema, lookup func(string) (string, bool)) (*config.Bound, error) {
-	bound, problems := config.ByName("scim", lookup).Settings.Bind(schema)
+func fromEnvironment(schema *pluginv1.ConfigurationSchema, lookup func(string) (string, bool)) (*settings.Bound, error) {
+	bound, problems := settings.FromEnvironment(lookup).Bind(schema)
 	return bound, problems.Err()
 }
 
@@ -77,7 +77,7 @@ func TestByName_ReportsEveryProblemWithItsVariable(t *testing.T) {
 		"BATON_FILE": filepath.Join(dir, "none"), "BATON_SECRET_FILE": filepath.Join(dir, "hunter2"),
 		"BATON_SHORT": "hunter2", "BATON_NEW": "x",
 	}))
-	var problems config.Problems
+	var problems settings.Problems
 	require.ErrorAs(t, err, &problems)
 	require.Equal(t, []string{
 		"BATON_TEXT is not UTF-8 text",

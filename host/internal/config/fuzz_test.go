@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 )
 
 // FuzzLoad: whatever the file holds, the answer is a configuration or problems
@@ -26,7 +27,7 @@ func FuzzLoad(f *testing.F) {
 			return canary, name != "UNSET"
 		}))
 		if err != nil {
-			var problems config.Problems
+			var problems settings.Problems
 			require.ErrorAs(t, err, &problems)
 			require.Nil(t, loaded)
 			checkProblems(t, problems, content, path)
@@ -41,7 +42,7 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-func checkProblems(t *testing.T, problems config.Problems, content []byte, path string) {
+func checkProblems(t *testing.T, problems settings.Problems, content []byte, path string) {
 	t.Helper()
 	// YAML 1.1 has more line breaks than the newline.
 	lines := 1

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 )
 
 // walk calls visit for a key's keys and for all below them, in the order of the table,
@@ -96,7 +97,7 @@ func TestTable_HasTheDefaultsOfTheReader(t *testing.T) {
 		return cfg
 	}
 	written, usual := read(text(plugin.String(), guard.String(), upload.String())), read(text("", "", ""))
-	ignore := cmp.Options{cmpopts.IgnoreTypes(&config.Settings{}), cmpopts.IgnoreFields(config.Upload{}, "ClientSecret")}
+	ignore := cmp.Options{cmpopts.IgnoreTypes(&settings.Settings{}), cmpopts.IgnoreFields(config.Upload{}, "ClientSecret")}
 	require.Empty(t, cmp.Diff(usual, written, ignore))
 	require.NotEmpty(t, cmp.Diff(usual, read(text("restart-limit: 6,", "", "")), ignore), "the comparison sees a difference")
 }

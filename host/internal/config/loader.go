@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/secret"
 )
@@ -66,7 +66,7 @@ func (l *loader) plugin(e entry) *Plugin {
 	name := e.key.Value
 	l.checkName(e.key, "plugin name")
 	plugin := newPlugin(name)
-	given := section(l, e.value, "plugin "+quotedName(name), "the app's own fields belong under "+NameConfig, pluginRows, plugin)
+	given := section(l, e.value, "plugin "+settings.QuotedName(name), "the app's own fields belong under "+NameConfig, pluginRows, plugin)
 	settings, ok := given[NameConfig]
 	if !ok {
 		settings.key = e.key
@@ -102,7 +102,7 @@ func (l *loader) command(e entry, plugin *Plugin) {
 		default:
 			path, err := exec.LookPath(text)
 			if err != nil {
-				l.report(node, "there is no program %s along PATH; give its path", quotedName(text))
+				l.report(node, "there is no program %s along PATH; give its path", settings.QuotedName(text))
 				continue
 			}
 			plugin.Path = path
@@ -140,7 +140,7 @@ func (l *loader) deletionGuard(e entry, plugin *Plugin) {
 	given := l.deletionLimits(e.value, nameDeletionGuard, guardRows, &guard.Accounts)
 	for _, e := range l.entries(given[nameResourceTypes].value, nameResourceTypes) {
 		limits := guard.Accounts
-		l.deletionLimits(e.value, "the deletion-guard of resource type "+quotedName(e.key.Value), limitRows, &limits)
+		l.deletionLimits(e.value, "the deletion-guard of resource type "+settings.QuotedName(e.key.Value), limitRows, &limits)
 		if guard.ByType == nil {
 			guard.ByType = map[string]DeletionLimits{}
 		}
@@ -162,14 +162,6 @@ func (l *loader) checkName(n *yaml.Node, what string) bool {
 		return true
 	}
 	l.report(n, "the %s %s is not allowed: it must have lower-case letters, digits, - and _ only, begin and end with a letter or a digit, and have at most %d characters",
-		what, quotedName(n.Value), MaxName)
+		what, settings.QuotedName(n.Value), MaxName)
 	return false
-}
-
-// quotedName is a name as a message may repeat it.
-func quotedName(name string) string {
-	if len(name) > MaxName {
-		name = strings.ToValidUTF8(name[:MaxName], "") + "…"
-	}
-	return fmt.Sprintf("%q", name)
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 )
 
 // pluginTakes are the keys of a plugin's entry.
@@ -422,7 +423,7 @@ uploads:
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			_, dir, err := load(t, test.yaml, nil)
-			var problems config.Problems
+			var problems settings.Problems
 			require.ErrorAs(t, err, &problems)
 			require.Len(t, problems, len(test.want))
 			require.Equal(t, test.want, messages(dir, err))
@@ -449,7 +450,7 @@ func TestLoad_AcceptsAByteOrderMarkAndCarriageReturns(t *testing.T) {
 
 func TestProblems_PrintInTheOrderOfTheFile(t *testing.T) {
 	t.Parallel()
-	problems := config.Problems{
+	problems := settings.Problems{
 		{File: "b", Line: 1, Column: 1, Message: "third"},
 		{File: "a", Line: 10, Column: 1, Message: "second"},
 		{File: "a", Line: 9, Column: 12, Message: "first\x1b[31m\nof all"},
@@ -458,8 +459,8 @@ func TestProblems_PrintInTheOrderOfTheFile(t *testing.T) {
 	}
 	require.EqualError(t, problems, "no file\na: whole file\na:9:12: first [31m of all\na:10:1: second\nb:1:1: third")
 	require.Equal(t, "third", problems[0].Message)
-	require.ErrorAs(t, problems.Err(), new(config.Problems))
-	require.NoError(t, config.Problems{}.Err())
+	require.ErrorAs(t, problems.Err(), new(settings.Problems))
+	require.NoError(t, settings.Problems{}.Err())
 }
 
 func TestLoad_ReportsThousandsOfProblems(t *testing.T) {
@@ -471,7 +472,7 @@ func TestLoad_ReportsThousandsOfProblems(t *testing.T) {
 		fmt.Fprintf(&names, "    - aa%d\n", i)
 	}
 	_, _, err := load(t, "plugins:\n  a:\n"+keys.String()+"uploads:\n  w:\n    plugins:\n"+names.String(), nil)
-	var problems config.Problems
+	var problems settings.Problems
 	require.ErrorAs(t, err, &problems)
 	require.Len(t, problems, 2*count)
 	require.Equal(t, count, strings.Count(err.Error(), "unknown key"))

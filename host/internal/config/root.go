@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/files"
 )
 
@@ -19,19 +20,19 @@ const maxConfig = 1 << 20
 const byteOrderMark = "\xef\xbb\xbf"
 
 // readRoot reads the file and returns the mapping that it holds.
-func readRoot(ctx context.Context, path string) (*yaml.Node, *Problem) {
+func readRoot(ctx context.Context, path string) (*yaml.Node, *settings.Problem) {
 	data, err := files.ReadPatiently(ctx, path, maxConfig)
 	if err != nil {
 		message := err.Error()
 		if errors.Is(err, files.ErrNoFile) {
 			message = "there is no such file; say where the configuration is with --config FILE, or write one with baton-host init"
 		}
-		return nil, &Problem{File: path, Message: message}
+		return nil, &settings.Problem{File: path, Message: message}
 	}
 	data = bytes.TrimPrefix(data, []byte(byteOrderMark))
 	if at := invalidUTF8(data); at >= 0 {
 		line, column := position(data, at)
-		return nil, &Problem{File: path, Line: line, Column: column, Message: "the file is not UTF-8 text"}
+		return nil, &settings.Problem{File: path, Line: line, Column: column, Message: "the file is not UTF-8 text"}
 	}
 
 	documents, err := parseDocuments(data)
@@ -40,15 +41,15 @@ func readRoot(ctx context.Context, path string) (*yaml.Node, *Problem) {
 		return nil, &problem
 	}
 	if len(documents) == 0 || len(documents) == 1 && isEmpty(documents[0]) {
-		return nil, &Problem{File: path, Line: 1, Column: 1, Message: "the file is empty; it must define plugins"}
+		return nil, &settings.Problem{File: path, Line: 1, Column: 1, Message: "the file is empty; it must define plugins"}
 	}
 	if len(documents) > 1 {
 		second := documents[1]
-		return nil, &Problem{File: path, Line: second.Line, Column: second.Column, Message: "the file has a second YAML document; it must be one"}
+		return nil, &settings.Problem{File: path, Line: second.Line, Column: second.Column, Message: "the file has a second YAML document; it must be one"}
 	}
 	root := documents[0].Content[0]
 	if root.Kind != yaml.MappingNode {
-		return nil, &Problem{
+		return nil, &settings.Problem{
 			File: path, Line: root.Line, Column: root.Column,
 			Message: `the file must be a mapping with the key "plugins"`,
 		}

@@ -11,6 +11,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	yaml4 "go.yaml.in/yaml/v4"
+
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 )
 
 // parseDocuments returns the documents of a YAML stream.
@@ -33,12 +35,12 @@ func parseDocuments(data []byte) ([]*yaml.Node, error) {
 // syntaxProblem says where and why the parser gave up. The parser's own text is
 // not used: it may quote. The place comes from that parser's successor, whose errors
 // have one; the values of a file never do.
-func syntaxProblem(file string, data []byte, err error) Problem {
+func syntaxProblem(file string, data []byte, err error) settings.Problem {
 	fault := fault(data)
 	if fault == nil {
 		line := 1 // What the parser knows by itself is a line, if that.
 		_, _ = fmt.Sscanf(err.Error(), "yaml: line %d:", &line)
-		return Problem{File: file, Line: line, Column: 1, Message: explainSyntax(err.Error(), "", "")}
+		return settings.Problem{File: file, Line: line, Column: 1, Message: explainSyntax(err.Error(), "", "")}
 	}
 	place := fault.Mark
 	switch begun := fault.ContextMark; {
@@ -58,7 +60,7 @@ func syntaxProblem(file string, data []byte, err error) Problem {
 	if strings.Contains(fault.Message, "expected ','") && strings.HasSuffix(before, "$") {
 		place.Column-- // To the beginning of the reference.
 	}
-	return Problem{File: file, Line: place.Line, Column: place.Column, Message: explainSyntax(fault.Message, line, after)}
+	return settings.Problem{File: file, Line: place.Line, Column: place.Column, Message: explainSyntax(fault.Message, line, after)}
 }
 
 // lineBreaks makes newlines of what YAML takes for the end of a line.

@@ -3,6 +3,8 @@ package config
 import (
 	"slices"
 	"time"
+
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 )
 
 //go:generate go run ./schema/gen
@@ -13,7 +15,7 @@ import (
 const NameForm = `^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$`
 
 // MaxName is the greatest length of such a name, in bytes.
-const MaxName = 64
+const MaxName = settings.MaxName
 
 const (
 	second   = int64(time.Second)

@@ -10,6 +10,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/crypto"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/secret"
 )
@@ -22,7 +23,7 @@ func (l *loader) uploads(n *yaml.Node, declared map[string]*Plugin) {
 
 func (l *loader) upload(e entry, declared map[string]*Plugin) *Upload {
 	upload := NewUpload(e.key.Value)
-	what := "upload " + quotedName(upload.Name)
+	what := "upload " + settings.QuotedName(upload.Name)
 	l.checkName(e.key, "upload name")
 	given := section(l, e.value, what, "", uploadRows, upload)
 	l.uploadCredentials(upload, what, given[NameClientID], given[NameClientSecret])
@@ -44,13 +45,13 @@ func (l *loader) upload(e entry, declared map[string]*Plugin) *Upload {
 }
 
 func (l *loader) undeclared(name item, declared map[string]*Plugin) {
-	if len(l.problems) >= maxSuggestions {
+	if len(l.problems) >= settings.MaxSuggestions {
 		l.report(name.node, "this plugin is not defined under plugins")
 		return
 	}
-	message := quotedName(name.text) + " is not defined under plugins"
+	message := settings.QuotedName(name.text) + " is not defined under plugins"
 	if near := errtext.Nearest(name.text, slices.Sorted(maps.Keys(declared))); near != "" {
-		message += "; did you mean " + quotedName(near) + "?"
+		message += "; did you mean " + settings.QuotedName(near) + "?"
 	}
 	l.report(name.node, "%s", message)
 }
@@ -157,7 +158,7 @@ func (l *loader) checkCredentials(upload *Upload, id, secret *yaml.Node) {
 	}
 	for _, other := range l.config.Uploads {
 		if other.ClientID == upload.ClientID {
-			l.report(id, "client-id is the one of upload %s; each upload is a connector of its own in C1 and needs its own credentials", quotedName(other.Name))
+			l.report(id, "client-id is the one of upload %s; each upload is a connector of its own in C1 and needs its own credentials", settings.QuotedName(other.Name))
 		}
 	}
 }

@@ -2,31 +2,27 @@ package config
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/batonhost/baton-host/host/internal/errtext"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 )
 
 const (
 	// maxDepth is how deep a configuration may nest: far more than any plugin's
 	// configuration needs.
 	maxDepth = 32
-	// maxSuggestions is the number of problems after which no more near misses
-	// are looked for, which takes time for each.
-	maxSuggestions = 100
 )
 
 // walker goes over the nodes of one file and collects what is wrong with them.
 type walker struct {
 	file     string
-	problems Problems
+	problems settings.Problems
 }
 
 func (w *walker) report(n *yaml.Node, format string, arguments ...any) {
-	w.problems = append(w.problems, Problem{
+	w.problems = append(w.problems, settings.Problem{
 		File: w.file, Line: n.Line, Column: n.Column, Message: fmt.Sprintf(format, arguments...),
 	})
 }
@@ -86,7 +82,7 @@ func (w *walker) entries(n *yaml.Node, what string) []entry {
 		}
 		if line, ok := lines[key.Value]; ok {
 			name := "this key"
-			if looksLikeKey(key.Value) {
+			if settings.LooksLikeKey(key.Value) {
 				name = fmt.Sprintf("%q", key.Value)
 			}
 			w.report(key, "%s is given twice, first on line %d", name, line)
@@ -101,11 +97,11 @@ func (w *walker) entries(n *yaml.Node, what string) []entry {
 // unknown reports a key that there is not. hint, if any, is added where no near miss
 // is found.
 func (w *walker) unknown(e entry, known []string, what, hint string) {
-	if len(w.problems) >= maxSuggestions {
+	if len(w.problems) >= settings.MaxSuggestions {
 		w.report(e.key, "unknown key")
 		return
 	}
-	message := unknownKey(e.key.Value, !isNull(e.value), known, what)
+	message := settings.UnknownKey(e.key.Value, !isNull(e.value), known, what)
 	if hint != "" && !strings.Contains(message, "did you mean") {
 		message += "; " + hint
 	}
@@ -178,32 +174,4 @@ func (w *walker) texts(n *yaml.Node, what string) []item {
 type item struct {
 	node *yaml.Node
 	text string
-}
-
-// longestShown is the length up to which a key is repeated in a message.
-const longestShown = 40
-
-var keyForm = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*$`)
-
-// looksLikeKey says that a message may repeat a key. What does not look like one
-// may be a value in the wrong place, a secret even.
-func looksLikeKey(key string) bool {
-	return len(key) <= longestShown && keyForm.MatchString(key)
-}
-
-// unknownKey says that a key is not among the known ones, and which one may be
-// meant. A key without a value is repeated only if it is nearly a known one: it
-// may be a value whose key was forgotten.
-func unknownKey(key string, hasValue bool, known []string, owner string) string {
-	if near := errtext.Nearest(key, known); near != "" {
-		return fmt.Sprintf("unknown key %q; did you mean %q?", key, near)
-	}
-	name := "unknown key"
-	if hasValue && looksLikeKey(key) {
-		name = fmt.Sprintf("unknown key %q", key)
-	}
-	if len(known) == 0 {
-		return fmt.Sprintf("%s; %s takes no keys", name, owner)
-	}
-	return fmt.Sprintf("%s; %s takes %s", name, owner, strings.Join(known, ", "))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/broker"
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/internal/telemetry"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
@@ -160,7 +161,7 @@ func (f *Fleet) Of(upload *config.Upload) []*Plugin {
 // plugins, or nil: what their schemas say and what the configured plugins object to. A
 // plugin whose first start has not ended is left out.
 func ConfigurationErr(plugins []*Plugin) error {
-	var problems config.Problems
+	var problems settings.Problems
 	for _, p := range plugins {
 		if p.hasStarted() {
 			problems = append(problems, p.problems...)
@@ -173,7 +174,7 @@ func ConfigurationErr(plugins []*Plugin) error {
 // plugin itself objects to may be due to its app, and pass. A plugin whose first start has
 // not ended is left out.
 func SchemaErr(plugins []*Plugin) error {
-	var problems config.Problems
+	var problems settings.Problems
 	for _, p := range plugins {
 		if p.hasStarted() && !p.refused {
 			problems = append(problems, p.problems...)

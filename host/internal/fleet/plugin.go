@@ -17,6 +17,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/broker"
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/plugin"
@@ -35,14 +36,14 @@ type Plugin struct {
 	running *supervise.Plugin // nil before Start
 	key     *broker.Key       // which opens passwords; nil if keyErr says why not
 	keyErr  error
-	bound   *config.Bound // the configuration of the last process
+	bound   *settings.Bound // the configuration of the last process
 
 	// started is closed once the first start has ended. Why the plugin was not ready
 	// then is written before, and is empty otherwise.
 	started  chan struct{}
-	problems config.Problems // with its configuration: for a person to fix
-	refused  bool            // the problems are what the plugin says, not its schema
-	err      error           // with the plugin itself
+	problems settings.Problems // with its configuration: for a person to fix
+	refused  bool              // the problems are what the plugin says, not its schema
+	err      error             // with the plugin itself
 
 	naming  sync.Mutex
 	appName string // for people, as the configured connector says it; "" if not asked yet
@@ -130,7 +131,7 @@ func (p *Plugin) Configure(manifest *pluginv1.Manifest) (*pluginv1.ConfigureRequ
 
 // Refused returns what the plugin objects to, with the places in the configuration.
 func (p *Plugin) Refused(diagnostics []*pluginv1.Diagnostic) error {
-	var problems config.Problems
+	var problems settings.Problems
 	for _, diagnostic := range diagnostics {
 		if diagnostic.GetSeverity() != pluginv1.Severity_SEVERITY_WARNING {
 			problems = append(problems, p.bound.Problem(diagnostic))

@@ -157,7 +157,7 @@ func (e *RefusedError) Unwrap() error { return e.Cause }
 // is not done by then, and returns nil.
 //
 // That C1 is away is no reason to return: it is reported, and tried again. The only
-// errors are [config.Problems] of the plugins' configuration, credentials that are none,
+// errors are problems of the plugins' configuration, credentials that are none,
 // and a [RefusedError] for credentials that C1 has refused from the beginning.
 func (s *Service) Serve(ctx context.Context) error {
 	s.log = ctxzap.Extract(ctx).With(zap.String("upload", s.upload.Name))

@@ -13,6 +13,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/config/schema"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -84,7 +85,7 @@ func inHost(t *testing.T, file string) error {
 	if err != nil {
 		return err
 	}
-	var problems config.Problems
+	var problems settings.Problems
 	for _, plugin := range cfg.Plugins {
 		if plugin.App == "acme" && plugin.Path == "" {
 			_, found := plugin.Settings.Bind(acme.GetConfiguration())

@@ -11,7 +11,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/secret"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -174,7 +174,7 @@ func textOf(value *pluginv1.Value) string {
 func (a *asker) askSecretField(one *pluginv1.Field) (*yaml.Node, error) {
 	name := one.GetName()
 	s := question{
-		name: name, label: "It", file: a.plan.request.Instance + "-" + name, variable: config.Variable(name),
+		name: name, label: "It", file: a.plan.request.Instance + "-" + name, variable: settings.Variable(name),
 		optional: !one.GetRequired(), wanted: a.wanted(one), path: one.GetType() == pluginv1.FieldType_FIELD_TYPE_FILE,
 		check: func(text string) error {
 			_, err := valueOf(one, text)

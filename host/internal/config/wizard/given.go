@@ -10,6 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/secret"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
@@ -144,7 +145,7 @@ func (p *Plan) together() error {
 		}
 		whole.Fields = append(whole.Fields, free)
 	}
-	_, err := config.FromTexts(whole, texts)
+	_, err := settings.FromTexts(whole, texts)
 	return err
 }
 

@@ -10,7 +10,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/secret"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -27,7 +27,7 @@ func valueOf(field *pluginv1.Field, text string) (*yaml.Node, error) {
 		}
 		field = unruled(field)
 	}
-	bound, err := config.FromTexts(&pluginv1.ConfigurationSchema{Fields: []*pluginv1.Field{field}}, map[string]string{field.GetName(): text})
+	bound, err := settings.FromTexts(&pluginv1.ConfigurationSchema{Fields: []*pluginv1.Field{field}}, map[string]string{field.GetName(): text})
 	if err != nil {
 		return nil, err
 	}

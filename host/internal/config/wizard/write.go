@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/secret"
 )
 
@@ -108,7 +109,7 @@ func (p *Plan) read(ctx context.Context, draft string) error {
 
 // inWords are problems without their places, which are those of the draft.
 func inWords(err error) error {
-	found, ok := errors.AsType[config.Problems](err)
+	found, ok := errors.AsType[settings.Problems](err)
 	if !ok {
 		return err
 	}

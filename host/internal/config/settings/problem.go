@@ -1,4 +1,4 @@
-package config
+package settings
 
 import (
 	"cmp"
@@ -49,7 +49,7 @@ type Problems []Problem
 // Error returns the problems one to a line, sorted by file, line and column.
 func (p Problems) Error() string {
 	lines := make([]string, 0, len(p))
-	for _, problem := range p.sorted() {
+	for _, problem := range p.Sorted() {
 		lines = append(lines, problem.String())
 	}
 	return strings.Join(lines, "\n")
@@ -63,7 +63,7 @@ func (p Problems) Err() error {
 	return p
 }
 
-func (p Problems) sorted() Problems {
+func (p Problems) Sorted() Problems {
 	sorted := slices.Clone(p)
 	slices.SortStableFunc(sorted, func(a, b Problem) int {
 		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))

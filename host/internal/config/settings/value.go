@@ -1,4 +1,4 @@
-package config
+package settings
 
 import (
 	"errors"
@@ -26,9 +26,9 @@ func (s *Settings) Bind(schema *pluginv1.ConfigurationSchema) (*Bound, Problems)
 	unknown := s.unknownFields(schema)
 	bound, problems := bind(schema, s)
 	if problems = append(unknown, problems...); len(problems) > 0 {
-		return nil, problems.sorted()
+		return nil, problems.Sorted()
 	}
-	bound.references = s.references
+	bound.references = s.file.References
 	for _, field := range schema.GetFields() {
 		if field.GetSecret() {
 			s.watch(field, s.lookup(field.GetName()))
@@ -38,29 +38,29 @@ func (s *Settings) Bind(schema *pluginv1.ConfigurationSchema) (*Bound, Problems)
 }
 
 // watch sees to it that others cannot read where a secret comes from.
-func (s *Settings) watch(field *pluginv1.Field, given value) {
-	what := fmt.Sprintf("%s of plugin %s", s.label(field.GetName()), quotedName(s.plugin))
-	for _, inside := range given.content {
-		s.watch(field, inside.value)
+func (s *Settings) watch(field *pluginv1.Field, given Value) {
+	what := fmt.Sprintf("%s of plugin %s", s.label(field.GetName()), QuotedName(s.file.Plugin))
+	for _, inside := range given.Content {
+		s.watch(field, inside.Value)
 	}
-	if given.kind != yaml.ScalarNode || given.text.Reveal() == "" {
+	if given.Kind != yaml.ScalarNode || given.Text.Reveal() == "" {
 		return
 	}
 	if path, ok := s.pathOf(field, given); ok {
-		s.exposure.File(what, path)
+		s.file.Exposure.File(what, path)
 		return
 	}
-	s.exposure.Secret(what, len(given.references) == 0, given.references)
+	s.file.Exposure.Secret(what, len(given.References) == 0, given.References)
 }
 
 // pathOf is the path that the value of a file field is, if it is none of the
 // content itself.
-func (s *Settings) pathOf(field *pluginv1.Field, given value) (string, bool) {
-	text := given.text.Reveal()
-	if field.GetType() != pluginv1.FieldType_FIELD_TYPE_FILE || text == "" || !given.written || strings.Contains(text, "\n") {
+func (s *Settings) pathOf(field *pluginv1.Field, given Value) (string, bool) {
+	text := given.Text.Reveal()
+	if field.GetType() != pluginv1.FieldType_FIELD_TYPE_FILE || text == "" || !given.Written || strings.Contains(text, "\n") {
 		return "", false
 	}
-	return files.Within(s.dir, text), true
+	return files.Within(s.file.Dir, text), true
 }
 
 func (s *Settings) unknownFields(schema *pluginv1.ConfigurationSchema) Problems {
@@ -73,14 +73,14 @@ func (s *Settings) unknownFields(schema *pluginv1.ConfigurationSchema) Problems 
 		}
 	}
 	var problems Problems
-	for _, entry := range s.entries {
-		if known[entry.key] {
+	for _, entry := range s.file.Entries {
+		if known[entry.Key] {
 			continue
 		}
-		problem := entry.keyPlace
+		problem := entry.KeyPlace
 		problem.Message = "unknown key"
-		if len(problems) < maxSuggestions {
-			problem.Message = unknownKey(entry.key, entry.value.kind != 0, names, "the configuration of plugin "+quotedName(s.plugin))
+		if len(problems) < MaxSuggestions {
+			problem.Message = UnknownKey(entry.Key, entry.Value.Kind != 0, names, "the configuration of plugin "+QuotedName(s.file.Plugin))
 		}
 		problems = append(problems, problem)
 	}
@@ -90,35 +90,35 @@ func (s *Settings) unknownFields(schema *pluginv1.ConfigurationSchema) Problems 
 func (s *Settings) label(field string) string { return fmt.Sprintf("%q", field) }
 
 func (s *Settings) at(field string) Problem {
-	if given := s.lookup(field); given.kind != 0 {
-		return given.place
+	if given := s.lookup(field); given.Kind != 0 {
+		return given.Place
 	}
-	return s.place
+	return s.file.Place
 }
 
 func (s *Settings) missing(field *pluginv1.Field) string {
-	return fmt.Sprintf("plugin %s needs %s under config", quotedName(s.plugin), described(s.label(field.GetName()), field))
+	return fmt.Sprintf("plugin %s needs %s under config", QuotedName(s.file.Plugin), described(s.label(field.GetName()), field))
 }
 
 func (s *Settings) finding(field, message string) string {
 	if field == "" {
-		return fmt.Sprintf("plugin %s: %s", quotedName(s.plugin), message)
+		return fmt.Sprintf("plugin %s: %s", QuotedName(s.file.Plugin), message)
 	}
-	return fmt.Sprintf("plugin %s: %s: %s", quotedName(s.plugin), s.label(field), message)
+	return fmt.Sprintf("plugin %s: %s: %s", QuotedName(s.file.Plugin), s.label(field), message)
 }
 
-func (s *Settings) lookup(field string) value {
-	for _, entry := range s.entries {
-		if entry.key == field {
-			return entry.value
+func (s *Settings) lookup(field string) Value {
+	for _, entry := range s.file.Entries {
+		if entry.Key == field {
+			return entry.Value
 		}
 	}
-	return value{}
+	return Value{}
 }
 
 func (s *Settings) read(field *pluginv1.Field) (*pluginv1.Value, Problems) {
 	given := s.lookup(field.GetName())
-	if given.kind == 0 {
+	if given.Kind == 0 {
 		return nil, nil
 	}
 	switch field.GetType() {
@@ -129,7 +129,7 @@ func (s *Settings) read(field *pluginv1.Field) (*pluginv1.Value, Problems) {
 	}
 	read, err := s.readScalar(field, given)
 	if err != nil {
-		return nil, Problems{s.wrong(given.place, field, err.Error())}
+		return nil, Problems{s.wrong(given.Place, field, err.Error())}
 	}
 	return read, nil
 }
@@ -140,9 +140,9 @@ func (s *Settings) wrong(place Problem, field *pluginv1.Field, why string) Probl
 	return place
 }
 
-func (s *Settings) readScalar(field *pluginv1.Field, given value) (*pluginv1.Value, error) {
-	text := given.text.Reveal()
-	scalar := given.kind == yaml.ScalarNode
+func (s *Settings) readScalar(field *pluginv1.Field, given Value) (*pluginv1.Value, error) {
+	text := given.Text.Reveal()
+	scalar := given.Kind == yaml.ScalarNode
 	switch field.GetType() {
 	case pluginv1.FieldType_FIELD_TYPE_STRING:
 		if !scalar {
@@ -150,7 +150,7 @@ func (s *Settings) readScalar(field *pluginv1.Field, given value) (*pluginv1.Val
 		}
 		return stringValue(text), nil
 	case pluginv1.FieldType_FIELD_TYPE_BOOL:
-		if !scalar || given.tag != "!!bool" && given.tag != "!!str" {
+		if !scalar || given.Tag != "!!bool" && given.Tag != "!!str" {
 			return nil, errNotBool
 		}
 		return parseBool(text)
@@ -172,8 +172,8 @@ func (s *Settings) readScalar(field *pluginv1.Field, given value) (*pluginv1.Val
 // readFile takes a text that is written out on one line for the path of the
 // file, as the stand-alone connector does; what a reference gives, and a text of
 // several lines, is the content itself.
-func (s *Settings) readFile(field *pluginv1.Field, given value) (*pluginv1.Value, error) {
-	text := given.text.Reveal()
+func (s *Settings) readFile(field *pluginv1.Field, given Value) (*pluginv1.Value, error) {
+	text := given.Text.Reveal()
 	if path, ok := s.pathOf(field, given); ok {
 		return readFileValue(field, path, text)
 	}
@@ -183,28 +183,28 @@ func (s *Settings) readFile(field *pluginv1.Field, given value) (*pluginv1.Value
 	return fileValue([]byte(text)), nil
 }
 
-func (s *Settings) readList(field *pluginv1.Field, given value) (*pluginv1.Value, Problems) {
-	if given.kind != yaml.SequenceNode {
-		return nil, Problems{s.wrong(given.place, field, `takes a list: put each item on a line of its own after "- "`)}
+func (s *Settings) readList(field *pluginv1.Field, given Value) (*pluginv1.Value, Problems) {
+	if given.Kind != yaml.SequenceNode {
+		return nil, Problems{s.wrong(given.Place, field, `takes a list: put each item on a line of its own after "- "`)}
 	}
-	list := make([]string, 0, len(given.content))
+	list := make([]string, 0, len(given.Content))
 	var problems Problems
-	for _, item := range given.content {
-		switch item.value.kind {
+	for _, item := range given.Content {
+		switch item.Value.Kind {
 		case yaml.ScalarNode:
-			list = append(list, item.value.text.Reveal())
+			list = append(list, item.Value.Text.Reveal())
 		case 0:
-			problems = append(problems, s.wrong(item.value.place, field, "has an empty item"))
+			problems = append(problems, s.wrong(item.Value.Place, field, "has an empty item"))
 		default:
-			problems = append(problems, s.wrong(item.value.place, field, "takes a list of texts, not of lists or mappings"))
+			problems = append(problems, s.wrong(item.Value.Place, field, "takes a list of texts, not of lists or mappings"))
 		}
 	}
 	return listValue(list), problems
 }
 
-func (s *Settings) readMap(field *pluginv1.Field, given value) (*pluginv1.Value, Problems) {
-	if given.kind != yaml.MappingNode {
-		return nil, Problems{s.wrong(given.place, field, `takes a mapping: put each "key: value" on a line of its own below it`)}
+func (s *Settings) readMap(field *pluginv1.Field, given Value) (*pluginv1.Value, Problems) {
+	if given.Kind != yaml.MappingNode {
+		return nil, Problems{s.wrong(given.Place, field, `takes a mapping: put each "key: value" on a line of its own below it`)}
 	}
 	var problems Problems
 	read := s.readAny(field, given, &problems)
@@ -213,26 +213,26 @@ func (s *Settings) readMap(field *pluginv1.Field, given value) (*pluginv1.Value,
 
 // readAny takes a value for what YAML takes it for. A key without a value counts
 // as not given.
-func (s *Settings) readAny(field *pluginv1.Field, given value, problems *Problems) *structpb.Value {
-	switch given.kind {
+func (s *Settings) readAny(field *pluginv1.Field, given Value, problems *Problems) *structpb.Value {
+	switch given.Kind {
 	case yaml.MappingNode:
 		fields := map[string]*structpb.Value{}
-		for _, entry := range given.content {
-			if entry.value.kind != 0 {
-				fields[entry.key] = s.readAny(field, entry.value, problems)
+		for _, entry := range given.Content {
+			if entry.Value.Kind != 0 {
+				fields[entry.Key] = s.readAny(field, entry.Value, problems)
 			}
 		}
 		return structpb.NewStructValue(&structpb.Struct{Fields: fields})
 	case yaml.SequenceNode:
 		list := &structpb.ListValue{}
-		for _, item := range given.content {
-			list.Values = append(list.Values, s.readAny(field, item.value, problems))
+		for _, item := range given.Content {
+			list.Values = append(list.Values, s.readAny(field, item.Value, problems))
 		}
 		return structpb.NewListValue(list)
 	case yaml.ScalarNode:
-		read, err := scalarOfMap(given.tag, given.text.Reveal())
+		read, err := scalarOfMap(given.Tag, given.Text.Reveal())
 		if err != nil {
-			*problems = append(*problems, s.wrong(given.place, field, err.Error()))
+			*problems = append(*problems, s.wrong(given.Place, field, err.Error()))
 		}
 		return read
 	default:
