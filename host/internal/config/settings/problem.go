@@ -63,6 +63,7 @@ func (p Problems) Err() error {
 	return p
 }
 
+// Sorted returns the problems by file, line and column.
 func (p Problems) Sorted() Problems {
 	sorted := slices.Clone(p)
 	slices.SortStableFunc(sorted, func(a, b Problem) int {
