@@ -1,6 +1,5 @@
-// Package broker stands between a plugin and what it may use but must not own: the
-// session stores of the syncs that run, and passwords that somebody has chosen for an
-// account at C1, which encrypts them for an upload.
+// Package broker offers plugins what they may use and must not own: the session stores of
+// the syncs that run, and the passwords of new accounts, which C1 encrypts for an upload.
 //
 // Package fleet calls it: it serves [Stores.Plugin] to each plugin's processes, makes
 // a [Key] for each plugin, and puts [Key.For] into the aggregates of an upload; package

@@ -1,6 +1,5 @@
-// Package pin holds plugins to what they were when somebody looked at them: it measures
-// their programs, reads and writes the lock file with what was measured, and makes
-// images of what has been verified.
+// Package pin measures the programs of plugins, keeps what was measured in the lock file,
+// verifies programs against it, and makes images of what has been verified.
 //
 // Package host calls it to lock, package fleet to pin plugins to the lock file, and
 // package supervise to verify what it starts. It must never have anything executed but
