@@ -3,6 +3,8 @@ package conformance
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/annotations"
@@ -14,6 +16,8 @@ import (
 const (
 	// askedPerType is of how many resources of a type the entitlements and grants
 	// are asked for, each by itself: an app may have very many.
+	// They are the first ones by id, so that each crawl samples the same ones,
+	// whatever the order in which the app lists them.
 	askedPerType = 100
 	// mostPages is how many pages a list may have that ends some time.
 	mostPages = 100_000
@@ -53,6 +57,7 @@ func crawl(ctx context.Context, conn grpc.ClientConnInterface) (*world, error) {
 	if len(w.types) == 0 {
 		return nil, fmt.Errorf("the connector has no resource types")
 	}
+	found := map[string]*connectorv2.Resource{} // by name
 	for len(queue) > 0 {
 		next := queue[0]
 		queue = queue[1:]
@@ -65,7 +70,15 @@ func crawl(ctx context.Context, conn grpc.ClientConnInterface) (*world, error) {
 		}
 		for _, one := range rows {
 			if resource, ok := one.message.(*connectorv2.Resource); ok {
-				queue = append(queue, w.behind(resource)...)
+				queue = append(queue, children(resource)...)
+				found[one.id] = resource
+			}
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		for _, next := range w.behind(found[name]) {
+			if _, err := w.readAll(ctx, conn, next); err != nil {
+				return nil, err
 			}
 		}
 	}
@@ -132,9 +145,8 @@ func scopedLists(resourceType *connectorv2.ResourceType) []listing {
 	return lists
 }
 
-// behind are the lists that follow from a resource: its children, its
-// entitlements, its grants.
-func (w *world) behind(resource *connectorv2.Resource) []listing {
+// children are the lists of resources below a resource.
+func children(resource *connectorv2.Resource) []listing {
 	var lists []listing
 	for _, one := range resource.GetAnnotations() {
 		child := &connectorv2.ChildResourceType{}
@@ -142,13 +154,20 @@ func (w *world) behind(resource *connectorv2.Resource) []listing {
 			lists = append(lists, listing{kind: resources, typeID: child.GetResourceTypeId(), parent: resource.GetId()})
 		}
 	}
+	return lists
+}
+
+// behind are the lists of a resource's entitlements and grants; none if enough resources
+// of its type have been asked.
+func (w *world) behind(resource *connectorv2.Resource) []listing {
 	typeID := resource.GetId().GetResourceType()
 	ofType := w.types[typeID].GetAnnotations()
 	neither := &connectorv2.SkipEntitlementsAndGrants{}
 	if carries(ofType, neither) || carries(resource.GetAnnotations(), neither) || w.asked[typeID] >= askedPerType {
-		return lists
+		return nil
 	}
 	w.asked[typeID]++
+	var lists []listing
 	noEntitlements := &connectorv2.SkipEntitlements{}
 	if !carries(ofType, noEntitlements) && !carries(resource.GetAnnotations(), noEntitlements) && !carries(ofType, &connectorv2.TypeScopedEntitlements{}) {
 		lists = append(lists, listing{kind: entitlements, of: resource})

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"sync"
@@ -250,7 +251,14 @@ func (t teams) List(_ context.Context, parent *v2.ResourceId, _ resource.SyncOpA
 		return nil, nil, nil
 	}
 	var list []*v2.Resource
-	for _, id := range []string{"red", "blue"} {
+	ids := []string{"red", "blue"}
+	if t.habit == "another order every time" {
+		for i := range people {
+			ids = append(ids, "team-"+strconv.Itoa(i))
+		}
+		rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+	}
+	for _, id := range ids {
 		team, err := resource.NewGroupResource(id, teamType, id, nil, resource.WithAnnotation(v2.ChildResourceType_builder{ResourceTypeId: "room"}.Build()))
 		if err != nil {
 			return nil, nil, err

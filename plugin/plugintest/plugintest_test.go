@@ -156,6 +156,17 @@ func TestChecks_PassARepeatedRow(t *testing.T) {
 	require.Equal(t, "no id is of two things; 1 rows come again as they were, which is harmless", report.Checks[i].Sentence)
 }
 
+// TestChecks_PassAnotherOrder: of more teams than are asked for their entitlements, the
+// same ones are asked every time.
+func TestChecks_PassAnotherOrder(t *testing.T) {
+	t.Parallel()
+	t.Run("H14: more than 100 resources, in another order every time", func(t *testing.T) {
+		t.Parallel()
+		names, sentences := failed(inProcess(t, "another order every time", nil))
+		require.Empty(t, names, sentences)
+	})
+}
+
 // TestChecks_PassAGoodHabit: slow is no fault.
 func TestChecks_PassAGoodHabit(t *testing.T) {
 	t.Parallel()
