@@ -62,6 +62,8 @@ var checks = []check{
 	{name: stable, needs: []string{lists}, try: stableIDs},
 	{name: repeats, needs: []string{advances, stable}, try: samePages},
 	{name: resumes, needs: []string{repeats}, try: resumeAnywhere},
+	{name: "lists in turn", needs: []string{lists}, try: listInTurn},
+	{name: "lists at the same time", needs: []string{lists}, try: listAtOnce},
 	{name: "loses nothing when it is killed and started again", process: true, needs: []string{resumes}, try: killAndGoOn},
 	{name: stops, needs: []string{takes}, try: stop},
 	{name: "gives up calls that are cancelled", needs: []string{lists, stops}, try: cancelPromptly},

@@ -79,6 +79,7 @@ type app struct {
 
 	mu     sync.Mutex
 	served map[string]int // pages of users, by token
+	cursor string         // of the app, which has one: the last page token
 }
 
 func newApp(bad habit) cli.NewConnector[*appConfig] {
@@ -117,6 +118,19 @@ func (a *app) serve(token string) (times int) {
 	return a.served[token]
 }
 
+// moveCursor moves the cursor of an app that has one from a page to the next. It returns
+// false if another listing has taken the cursor.
+func (a *app) moveCursor(from, to string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.habit != "one cursor" {
+		return true
+	}
+	kept := from == "" || from == a.cursor
+	a.cursor = to
+	return kept
+}
+
 func (a *app) hasServed(token string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -141,6 +155,9 @@ func (u users) List(ctx context.Context, parent *v2.ResourceId, opts resource.Sy
 		from = n
 	}
 	to := min(from+u.config.PageSize, people)
+	if !u.moveCursor(token, strconv.Itoa(to)) {
+		return nil, nil, errors.New("the cursor of the app is gone")
+	}
 	times := u.serve(token)
 	if err := u.note(ctx, opts.Session, to); err != nil {
 		return nil, nil, err
@@ -247,6 +264,7 @@ type teams struct{ *app }
 func (t teams) ResourceType(context.Context) *v2.ResourceType { return teamType }
 
 func (t teams) List(_ context.Context, parent *v2.ResourceId, _ resource.SyncOpAttrs) ([]*v2.Resource, *resource.SyncOpResults, error) {
+	t.moveCursor("", "")
 	if parent != nil {
 		return nil, nil, nil
 	}
@@ -256,7 +274,7 @@ func (t teams) List(_ context.Context, parent *v2.ResourceId, _ resource.SyncOpA
 		for i := range people {
 			ids = append(ids, "team-"+strconv.Itoa(i))
 		}
-		rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] })
+		rand.Shuffle(len(ids), func(i, j int) { ids[i], ids[j] = ids[j], ids[i] }) //nolint:gosec // Any order will do.
 	}
 	for _, id := range ids {
 		team, err := resource.NewGroupResource(id, teamType, id, nil, resource.WithAnnotation(v2.ChildResourceType_builder{ResourceTypeId: "room"}.Build()))

@@ -156,6 +156,47 @@ func TestChecks_PassARepeatedRow(t *testing.T) {
 	require.Equal(t, "no id is of two things; 1 rows come again as they were, which is harmless", report.Checks[i].Sentence)
 }
 
+// TestChecks_ListInTurnAndAtTheSameTime: an app with one cursor for all of its listings is
+// read one listing at a time, which is no fault unless the plugin declares otherwise.
+func TestChecks_ListInTurnAndAtTheSameTime(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		habit    habit
+		declared int
+		result   conformance.Result
+		inTurn   string
+		atOnce   string
+	}{
+		"pages that stand for themselves": {"", 4, conformance.Passed, "^2 listings that were paged in turn had every row$", "^4 listings that were read at the same time agreed with those that were read alone$"},
+		"one cursor": {
+			"one cursor", 0, conformance.Passed,
+			"^one listing at a time, as the host reads it: paged in turn with others, .*the cursor of the app is gone.* Do not raise its concurrency$", "",
+		},
+		"one cursor, and several declared": {
+			"one cursor", 2, conformance.Failed,
+			"^the plugin declares that 2 of its listings may be read at the same time, but paged in turn with others, .*the cursor of the app is gone", "",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			suite := conformance.New(conformance.Subject{
+				InProcess: true, Request: request,
+				Start: func(ctx context.Context, _ func(conformance.Line)) (conformance.Process, error) {
+					return serveHere(ctx, openSessions(t), "baton-memory", "v1.2.3", schema, newApp(c.habit), plugin.WithConcurrency(c.declared))
+				},
+			})
+			inTurn := suite.Check(t.Context(), "lists in turn")
+			require.Equal(t, c.result, inTurn.Result, inTurn.Sentence)
+			require.Regexp(t, c.inTurn, inTurn.Sentence)
+			if c.atOnce != "" {
+				atOnce := suite.Check(t.Context(), "lists at the same time")
+				require.Equal(t, conformance.Passed, atOnce.Result, atOnce.Sentence)
+				require.Regexp(t, c.atOnce, atOnce.Sentence)
+			}
+		})
+	}
+}
+
 // TestChecks_PassAnotherOrder: of more teams than are asked for their entitlements, the
 // same ones are asked every time.
 func TestChecks_PassAnotherOrder(t *testing.T) {

@@ -39,7 +39,7 @@ func TestTest_FailsACarelessPlugin(t *testing.T) {
 	const secret = "canary-9f27d1c04be86a35"
 	result := execute(t, []string{"BATON_TOKEN=" + secret, "BATON_HABIT=log"}, "baton-host", "test", filepath.Join(bin, "baton-careless"))
 	require.Equal(t, 1, result.status, result.stdout+result.stderr)
-	require.Equal(t, "baton-host: 2 of 24 checks failed\n", result.stderr)
+	require.Equal(t, "baton-host: 2 of 26 checks failed\n", result.stderr)
 	require.Regexp(t, `(?m)^FAILED   writes nothing to standard output `, result.stdout)
 	require.Regexp(t, `(?m)^FAILED   logs no secret `, result.stdout)
 	require.NotContains(t, result.stdout, secret)

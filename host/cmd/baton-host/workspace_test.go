@@ -372,7 +372,7 @@ func TestConnector_PassesTheTestInEveryWay(t *testing.T) {
 			before := p.State()
 			result := execute(t, []string{"TOKEN=" + p.token}, "baton-host", "test", "workspace", "--config", p.config(t, way, ""))
 			require.Equal(t, 0, result.status, result.stdout+result.stderr)
-			require.Regexp(t, `\nbaton-workspace \S+: 24 passed, 0 failed, 0 skipped\n$`, result.stdout)
+			require.Regexp(t, `\nbaton-workspace \S+: 26 passed, 0 failed, 0 skipped\n$`, result.stdout)
 			require.NotContains(t, result.stdout+result.stderr, p.token)
 			require.Equal(t, before, p.State())
 		})
