@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/host/internal/proc"
@@ -100,6 +101,9 @@ func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequ
 	defer cancel()
 	response, err := p.client.Configure(limited, p.offer(limited, request))
 	if late(err, ctx, limited) {
+		if errtext.LimitHint(err.Error()) != "" {
+			return nil, fmt.Errorf("plugin %q has not taken its configuration within %s: %w", p.spec.Instance, within, err)
+		}
 		return nil, fmt.Errorf("plugin %q has not taken its configuration within %s; if it needs longer, raise its start-timeout%s", p.spec.Instance, within, p.lastWords())
 	}
 	if errors.Is(err, unmodified.ErrEnded) {

@@ -177,7 +177,8 @@ func (u *Connector) await(ctx context.Context, conn *grpc.ClientConn) error {
 	case u.process.IsGone():
 		return ErrEnded
 	case ctx.Err() != nil:
-		return status.FromContextError(ctx.Err()).Err()
+		// The text has what the last attempt to connect failed of.
+		return status.Error(status.FromContextError(ctx.Err()).Code(), status.Convert(err).Message())
 	default:
 		return fmt.Errorf("it does not serve: %w", err)
 	}
