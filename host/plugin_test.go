@@ -227,7 +227,7 @@ func TestTestPassesAPluginThatConforms(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, "baton-scim", report.Plugin)
 			require.Len(t, report.Checks, reported)
-			require.Equal(t, 24, reported)
+			require.Equal(t, 26, reported)
 			for _, outcome := range report.Checks {
 				require.NotEmpty(t, outcome.Sentence, outcome.Check)
 				require.NotEqual(t, conformance.Failed, outcome.Result, "%s: %s", outcome.Check, outcome.Sentence)
