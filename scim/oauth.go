@@ -2,7 +2,6 @@ package scim
 
 import (
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -68,7 +67,7 @@ func newAccessTokens(ctx context.Context, options Options) (*accessTokens, error
 		return &redirectError{target: next.URL.Scheme + "://" + next.URL.Host}
 	}
 	pair := url.QueryEscape(id) + ":" + url.QueryEscape(secret)
-	static := newSecretTexts([]string{secret, pair, base64.StdEncoding.EncodeToString([]byte(pair))}, secret)
+	static := newSecretTexts([]string{secret, pair}, secret)
 	tokens := &accessTokens{
 		config: clientcredentials.Config{ClientID: id, ClientSecret: secret, TokenURL: target.String(), Scopes: scopes},
 	}

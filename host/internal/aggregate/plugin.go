@@ -45,7 +45,7 @@ type plugin struct {
 	listings *policy.Listings
 
 	abilities   atomic.Pointer[abilities]
-	askingTypes chan struct{} // full while somebody asks
+	askingTypes chan struct{} // full while a caller asks
 }
 
 func newPlugin(a *Aggregate, of Plugin, memory *pagecheck.Memory, siblings bool) *plugin {

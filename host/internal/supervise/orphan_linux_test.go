@@ -227,7 +227,7 @@ func TestStop_LeavesNothing(t *testing.T) {
 	}
 }
 
-// TestProcess_LeavesSignalsToTheHost: whoever signals a whole group, as systemd and
+// TestProcess_LeavesSignalsToTheHost: what signals a whole group, as systemd and
 // a terminal do, must not end a plugin in the middle of its work.
 func TestProcess_LeavesSignalsToTheHost(t *testing.T) {
 	t.Parallel()
