@@ -11,6 +11,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/secret"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 // Config is a configuration without problems.
@@ -42,6 +43,9 @@ type Plugin struct {
 	// Unmodified says that it is a connector that knows no host, where that cannot be
 	// told from the binary: behind a script, say.
 	Unmodified bool
+	// Fields are those of an unmodified connector that does not describe them itself;
+	// only where Unmodified is set.
+	Fields []*pluginv1.Field
 	// Namespace is what its resource types are prefixed with: its name, or
 	// nothing where the configuration opts out.
 	Namespace string

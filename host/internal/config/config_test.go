@@ -7,9 +7,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/batonhost/baton-host/host/internal/config"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 // write puts files into a directory of their own and returns the directory. The
@@ -224,4 +227,33 @@ func TestUnused_ReturnsPluginsOfNoUpload(t *testing.T) {
 			require.Equal(t, c.want, cfg.Unused())
 		})
 	}
+}
+
+func TestLoad_ReadsTheFieldsOfAnUnmodifiedConnector(t *testing.T) {
+	t.Parallel()
+	cfg, _, err := load(t, `plugins:
+  old:
+    unmodified: true
+    fields:
+      domain: { required: true }
+      api-token: { secret: true, required: true }
+      deep: { type: bool }
+      port: { type: int }
+      regions: { type: string-list }
+      labels: { type: map }
+      key: { type: file, secret: true }
+      email:
+`, nil)
+	require.NoError(t, err)
+	want := []*pluginv1.Field{
+		{Name: "domain", Type: pluginv1.FieldType_FIELD_TYPE_STRING, Required: true},
+		{Name: "api-token", Type: pluginv1.FieldType_FIELD_TYPE_STRING, Required: true, Secret: true},
+		{Name: "deep", Type: pluginv1.FieldType_FIELD_TYPE_BOOL},
+		{Name: "port", Type: pluginv1.FieldType_FIELD_TYPE_INT},
+		{Name: "regions", Type: pluginv1.FieldType_FIELD_TYPE_STRING_LIST},
+		{Name: "labels", Type: pluginv1.FieldType_FIELD_TYPE_MAP},
+		{Name: "key", Type: pluginv1.FieldType_FIELD_TYPE_FILE, Secret: true},
+		{Name: "email", Type: pluginv1.FieldType_FIELD_TYPE_STRING},
+	}
+	require.Empty(t, cmp.Diff(want, cfg.Plugins[0].Fields, protocmp.Transform()))
 }

@@ -49,6 +49,7 @@ var sections = map[string]struct {
 	"a plugin":            {"plugins: { a: { frobnicate: 1 } }\n", config.KeyPlugins.Keys},
 	"a deletion guard":    {"plugins: { a: { deletion-guard: { frobnicate: 1 } } }\n", key("plugins.NAME.deletion-guard").Keys},
 	"a guard of one type": {"plugins: { a: { deletion-guard: { resource-types: { user: { frobnicate: 1 } } } } }\n", key("plugins.NAME.deletion-guard.resource-types").Keys},
+	"a field":             {"plugins: { a: { unmodified: true, fields: { f: { frobnicate: 1 } } } }\n", key("plugins.NAME.fields").Keys},
 	"an upload":           {"plugins: { a: {} }\nuploads: { u: { plugins: [a], frobnicate: 1 } }\n", config.KeyUploads.Keys},
 }
 

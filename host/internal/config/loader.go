@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -12,10 +13,12 @@ import (
 	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/secret"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 var (
 	nameForm     = regexp.MustCompile(NameForm)
+	fieldForm    = regexp.MustCompile(FieldForm)
 	variableForm = regexp.MustCompile(secret.VariableForm)
 )
 
@@ -81,6 +84,40 @@ func (l *loader) namespace(e entry, plugin *Plugin) {
 		return
 	}
 	l.report(e.value, `namespace can only be "" (written with the quotes), which leaves resource types without a prefix; otherwise the prefix is the plugin's name`)
+}
+
+// fields are what an operator writes down of a connector's configuration.
+func (l *loader) fields(e entry, plugin *Plugin) {
+	if !plugin.Unmodified {
+		l.report(e.key, "fields are for a connector that does not describe its own; write unmodified: true beside them, or leave fields out")
+	}
+	for _, e := range l.entries(e.value, NameFields) {
+		if name := e.key.Value; !fieldForm.MatchString(name) || len(name) > MaxName {
+			l.report(e.key, "the name of a field is that of the connector's flag without the dashes: letters, digits, - . and _ only, at most %d characters", MaxName)
+			continue
+		}
+		field := &pluginv1.Field{Name: e.key.Value}
+		setDefaults(fieldRows, field)
+		section(l, e.value, "field "+settings.QuotedName(field.GetName()), "", fieldRows, field)
+		plugin.Fields = append(plugin.Fields, field)
+	}
+}
+
+// FieldTypes are the names of the types that a field can have, the default first.
+var FieldTypes = []string{"string", "bool", "int", "string-list", "map", "file"}
+
+func (l *loader) fieldType(e entry, field *pluginv1.Field) {
+	text, ok := l.plainText(e.value, "type")
+	if !ok {
+		return
+	}
+	number, known := pluginv1.FieldType_value["FIELD_TYPE_"+strings.ToUpper(strings.ReplaceAll(text, "-", "_"))]
+	if !known || !slices.Contains(FieldTypes, text) {
+		last := len(FieldTypes) - 1
+		l.report(e.value, "a field's type must be %s or %s", strings.Join(FieldTypes[:last], ", "), FieldTypes[last])
+		return
+	}
+	field.Type = pluginv1.FieldType(number)
 }
 
 // command is a program with arguments: an interpreter and a script, say. The

@@ -14,7 +14,7 @@ import (
 )
 
 // pluginTakes are the keys of a plugin's entry.
-const pluginTakes = "app, call-timeout, command, concurrency, config, deletion-guard, env, health-timeout, idle-timeout, log-level, max-page-size, max-rows, memory-limit, namespace, path, provisioning, read-ahead, restart-limit, restart-window, start-timeout, unmodified"
+const pluginTakes = "app, call-timeout, command, concurrency, config, deletion-guard, env, fields, health-timeout, idle-timeout, log-level, max-page-size, max-rows, memory-limit, namespace, path, provisioning, read-ahead, restart-limit, restart-window, start-timeout, unmodified"
 
 func TestLoad_ReportsEveryProblemWithItsPlace(t *testing.T) {
 	t.Parallel()
@@ -113,6 +113,42 @@ uploads:
 			`baton-host.yaml:7:3: the plugin name "" is not allowed: it must have lower-case letters, digits, - and _ only, begin and end with a letter or a digit, and have at most 64 characters`,
 			`baton-host.yaml:8:3: the plugin name "` + strings.Repeat("x", 64) + `…" is not allowed: it must have lower-case letters, digits, - and _ only, begin and end with a letter or a digit, and have at most 64 characters`,
 			`baton-host.yaml:12:3: the upload name "../w" is not allowed: it must have lower-case letters, digits, - and _ only, begin and end with a letter or a digit, and have at most 64 characters`,
+		}},
+		"fields that do not fit": {`plugins:
+  a:
+    fields:
+      token: { secret: true }
+  b:
+    unmodified: false
+    fields: { token: }
+  c:
+    unmodified: true
+    fields:
+      token: { type: password, secret: maybe }
+      token: {}
+      count: { type: [int] }
+      regions: { type: list }
+      "--flag": {}
+      "hunter2 hunter2": {}
+      url: string
+      host: { default: x }
+  d: { unmodified: true, fields: [token] }
+  e: { unmodified: true, fields: }
+  f: { fields: {} }
+`, []string{
+			`baton-host.yaml:3:5: fields are for a connector that does not describe its own; write unmodified: true beside them, or leave fields out`,
+			`baton-host.yaml:7:5: fields are for a connector that does not describe its own; write unmodified: true beside them, or leave fields out`,
+			`baton-host.yaml:11:22: a field's type must be string, bool, int, string-list, map or file`,
+			`baton-host.yaml:11:40: secret must be true or false`,
+			`baton-host.yaml:12:7: "token" is given twice, first on line 11`,
+			`baton-host.yaml:13:22: type must be a text, not a list or a mapping`,
+			`baton-host.yaml:14:24: a field's type must be string, bool, int, string-list, map or file`,
+			`baton-host.yaml:15:7: the name of a field is that of the connector's flag without the dashes: letters, digits, - . and _ only, at most 64 characters`,
+			`baton-host.yaml:16:7: the name of a field is that of the connector's flag without the dashes: letters, digits, - . and _ only, at most 64 characters`,
+			`baton-host.yaml:17:12: field "url" must be a mapping: each "key: value" on a line of its own`,
+			`baton-host.yaml:18:15: unknown key "default"; field "host" takes required, secret, type`,
+			`baton-host.yaml:19:34: fields must be a mapping: each "key: value" on a line of its own`,
+			`baton-host.yaml:21:8: fields are for a connector that does not describe its own; write unmodified: true beside them, or leave fields out`,
 		}},
 		"an app that is not allowed": {`plugins:
   a: { app: ../bin/sh }

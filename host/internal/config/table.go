@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/batonhost/baton-host/host/internal/config/settings"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 //go:generate go run ./schema/gen
@@ -16,6 +17,10 @@ const NameForm = `^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$`
 
 // MaxName is the greatest length of such a name, in bytes.
 const MaxName = settings.MaxName
+
+// FieldForm is the form of the names of a connector's fields, which are flags of its
+// command line.
+const FieldForm = `^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$`
 
 const (
 	second   = int64(time.Second)
@@ -33,10 +38,12 @@ const (
 	NamePath          = "path"
 	NameCommand       = "command"
 	NameConfig        = "config"
+	NameFields        = "fields"
 	NameUploadPlugins = "plugins"
 	NameClientID      = "client-id"
 	NameClientSecret  = "client-secret"
 
+	nameUnmodified    = "unmodified"
 	nameDeletionGuard = "deletion-guard"
 	nameMinMissing    = "min-missing"
 	nameResourceTypes = "resource-types"
@@ -88,9 +95,13 @@ var pluginRows = []row[Plugin]{
 		Meaning: "the program and its arguments as a list, instead of `path`. Paths of existing files are taken from the directory of this file",
 	}, (*loader).command),
 	yesOrNo(Key{
-		Name: "unmodified", Default: "false",
+		Name: nameUnmodified, Default: "false",
 		Meaning: "`true` says that what is started is a Baton connector which knows no host, where that cannot be told from the binary (behind a script, say)",
 	}, func(p *Plugin) *bool { return &p.Unmodified }),
+	special(Key{
+		Name: NameFields, Kind: KindNamed, Placeholder: "FIELD", Names: FieldForm, Needs: nameUnmodified, Keys: keysOf(fieldRows),
+		Meaning: "the fields of an unmodified connector that does not describe them itself: one that is built with baton-sdk before v0.2.68; `baton-host inspect` prints an entry to copy",
+	}, (*loader).fields),
 	elsewhere[Plugin](Key{
 		Name: NameConfig, Kind: KindFields, References: true,
 		Meaning: "the plugin's own fields; `baton-host inspect APP` shows them",
@@ -159,6 +170,22 @@ var pluginRows = []row[Plugin]{
 		Name: nameDeletionGuard, Kind: KindSection, Allowed: []string{"off"}, Keys: keysOf(guardRows),
 		Meaning: "when a plugin that lists fewer accounts than in the baseline counts as failed; if none is left, it always does. `off` switches it off",
 	}, (*loader).deletionGuard),
+}
+
+// fieldRows are those of a field. FieldTypes has the names of its types.
+var fieldRows = []row[pluginv1.Field]{
+	special(Key{
+		Name: "type", Kind: KindChoice, Allowed: FieldTypes, implied: FieldTypes[0],
+		Meaning: "what its value is; the path of a file is a `string`, and of a `file` the connector is given the content, at a path. Default: `string`",
+	}, (*loader).fieldType),
+	yesOrNo(Key{
+		Name:    "secret",
+		Meaning: "`true` keeps its value out of logs and errors. Default: `false`",
+	}, func(f *pluginv1.Field) *bool { return &f.Secret }),
+	yesOrNo(Key{
+		Name:    "required",
+		Meaning: "`true` refuses a configuration without it. Default: `false`",
+	}, func(f *pluginv1.Field) *bool { return &f.Required }),
 }
 
 // mostPageSize is what the wire between host and plugin carries, in bytes.

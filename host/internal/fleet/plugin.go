@@ -77,7 +77,7 @@ func (p *Plugin) IsBare() bool { return p.Namespace == "" }
 // Spec is what is started, or attached to.
 func (p *Plugin) Spec() supervise.Spec {
 	return supervise.Spec{
-		Instance: p.Name, Path: p.Path, Args: p.Args, Unmodified: p.Unmodified, Pin: p.pin, Attach: p.attach, Env: p.Env,
+		Instance: p.Name, Path: p.Path, Args: p.Args, Unmodified: p.Unmodified, Fields: p.Fields, Pin: p.pin, Attach: p.attach, Env: p.Env,
 		LogLevel: p.LogLevel, StartTimeout: p.StartTimeout, CallTimeout: p.Limits.CallTimeout, HealthTimeout: p.Limits.HealthTimeout,
 		MemoryLimit: p.Limits.Memory, MaxAnswer: p.Limits.PageSize,
 	}

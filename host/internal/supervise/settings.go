@@ -23,6 +23,8 @@ type Spec struct {
 	// Unmodified says that it is a Baton connector as the SDK alone makes it, and no
 	// plugin. Executables that are recognized need not say so.
 	Unmodified bool
+	// Fields are those of an unmodified connector that does not describe them itself.
+	Fields []*pluginv1.Field
 	// Pin is what it must be made of; nil starts what is there.
 	Pin *pin.Pin
 	// Env names the variables of the host's environment that the plugin sees

@@ -102,7 +102,7 @@ func (s Spec) isUnmodified() bool {
 // openConnector asks an unmodified connector what it is.
 func (p *Process) openConnector(ctx context.Context) error {
 	settings := unmodified.Settings{
-		Command: p.runner.Command, Dir: p.socketDir.Path(), AskTimeout: p.spec.StartTimeout,
+		Command: p.runner.Command, Fields: p.spec.Fields, Dir: p.socketDir.Path(), AskTimeout: p.spec.StartTimeout,
 		Sessions: p.spec.Sessions, Log: p.log.Named("sessions"), DialOptions: p.spec.dialOptions(),
 	}
 	if p.spec.Pin != nil {

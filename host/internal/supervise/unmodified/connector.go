@@ -32,6 +32,9 @@ import (
 type Settings struct {
 	// Command is what is executed, without the arguments of the SDK's own commands.
 	Command proc.Command
+	// Fields are what the operator says of a configuration that the connector does not
+	// describe itself; empty: nothing.
+	Fields []*pluginv1.Field
 	// Sum is the sum of the executable, where it is pinned.
 	Sum string
 	// Dir is a directory that no other user can enter, and that is there for as long as

@@ -58,7 +58,7 @@ func (s Settings) askManifest(ctx context.Context) (*pluginv1.Manifest, Build, e
 			known.Unlock()
 		}
 	}
-	manifest, err := Manifest(s.Command.Path, build, answers)
+	manifest, err := Manifest(s.Command.Path, build, answers, s.Fields)
 	return manifest, build, err
 }
 
@@ -87,7 +87,7 @@ func (s Settings) askAll(ctx context.Context) (Answers, error) {
 	if _, notExecuted := errors.AsType[syscall.Errno](failed); notExecuted {
 		return Answers{}, failed
 	}
-	if failed != nil {
+	if failed != nil && len(s.Fields) == 0 {
 		return Answers{}, fmt.Errorf("its %s command, by which it says what configuration it takes, %w; use a release of it that is built with a later baton-sdk",
 			strings.Join(SchemaCommand, " "), failed)
 	}
@@ -159,22 +159,22 @@ var ownFields = []string{
 }
 
 // Manifest puts what a connector says of itself into the contract's words. path
-// is its executable, after which it is named if it does not say how.
-func Manifest(path string, build Build, answers Answers) (*pluginv1.Manifest, error) {
-	if answers.Schema == "" {
-		return nil, errors.New("its config command, by which an unmodified connector says what configuration it takes, does not work; " +
-			"use a release of the connector that is built with a later baton-sdk")
-	}
+// is its executable, after which it is named if it does not say how. fields are its
+// configuration if it does not describe that.
+func Manifest(path string, build Build, answers Answers, fields []*pluginv1.Field) (*pluginv1.Manifest, error) {
 	encoded := &configv1.Configuration{}
-	if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal([]byte(answers.Schema), encoded); err != nil {
-		return nil, fmt.Errorf("its config command does not print a configuration schema: %w", err)
-	}
-	encoded.SetFields(slices.DeleteFunc(encoded.GetFields(), func(f *configv1.Field) bool {
-		return f.GetIsOps() && slices.Contains(ownFields, f.GetName())
-	}))
-	configuration, err := schema.Translate(encoded)
-	if err != nil {
-		return nil, fmt.Errorf("its configuration schema: %w", err)
+	configuration := &pluginv1.ConfigurationSchema{Fields: fields}
+	if answers.Schema != "" {
+		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal([]byte(answers.Schema), encoded); err != nil {
+			return nil, fmt.Errorf("its config command does not print a configuration schema: %w", err)
+		}
+		encoded.SetFields(slices.DeleteFunc(encoded.GetFields(), func(f *configv1.Field) bool {
+			return f.GetIsOps() && slices.Contains(ownFields, f.GetName())
+		}))
+		var err error
+		if configuration, err = schema.Translate(encoded); err != nil {
+			return nil, fmt.Errorf("its configuration schema: %w", err)
+		}
 	}
 
 	name, version := nameAndVersion(answers.Version)
