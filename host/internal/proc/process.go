@@ -12,10 +12,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -365,32 +363,6 @@ func (r *Process) IsRunning() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.pid != 0 && !r.reaped
-}
-
-// Platform is the system that this program runs on.
-const Platform = runtime.GOOS + "/" + runtime.GOARCH
-
-// Obstacle returns the beginning of a sentence about a path that the system would not
-// execute; the system's own error follows.
-func Obstacle(path string, err error) string {
-	info, statErr := os.Stat(path)
-	executed, _ := errors.AsType[*fs.PathError](err)
-	switch {
-	case errors.Is(err, syscall.ETXTBSY):
-		return "it is still being written, by a build or an install; let that end, and install by replacing the file (mv), not by writing into it: "
-	case errors.Is(err, fs.ErrPermission) && executed != nil && executed.Op == "fork/exec" && executed.Path != path:
-		return "its verified copy may not be executed; set TMPDIR to a directory on a file system that allows programs (mounted without noexec), or allow programs in memory (vm.memfd_noexec below 2): "
-	case errors.Is(err, fs.ErrNotExist):
-		return "there is no such program, or not the interpreter that it names: "
-	case statErr == nil && info.IsDir():
-		return "it is a directory, not a program; name the plugin binary in it: "
-	case errors.Is(err, syscall.ENOEXEC):
-		return "it is no program for this system (" + Platform + "): "
-	case errors.Is(err, fs.ErrPermission):
-		return "it may not be executed; make it executable (chmod +x), and see that its file system allows programs: "
-	default:
-		return ""
-	}
 }
 
 // allowedVariables are what a plugin sees of the host's environment: enough to

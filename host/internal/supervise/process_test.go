@@ -3,12 +3,18 @@
 package supervise_test
 
 import (
+	"bytes"
 	"context"
+	"debug/elf"
+	"debug/macho"
+	"debug/pe"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -61,15 +67,15 @@ func TestStart_ExplainsWhatCannotBeStarted(t *testing.T) {
 		spec supervise.Spec
 		want []string
 	}{
-		"missing binary":            {supervise.Spec{Instance: "test", Path: filepath.Join(empty, "baton-none")}, []string{"there is no such program", "no such file"}},
-		"a directory":               {supervise.Spec{Instance: "test", Path: empty}, []string{"it is a directory, not a program", "permission denied"}},
-		"a file that is no program": {supervise.Spec{Instance: "test", Path: text}, []string{"it is no program for this system", "exec format error"}},
-		"exits with an error":       {spec("exit-3"), []string{"no baton-host plugin", "exit status 3", "cannot find my shoes"}},
-		"exits in peace":            {spec("exit-0"), []string{"no baton-host plugin", "exit status 0"}},
-		"panics":                    {spec("panic"), []string{"exit status 2", "panic: an early mistake"}},
-		"talks something else":      {spec("garbage"), []string{"no baton-host plugin", "something else than the plugin handshake"}},
-		"says nothing":              {supervise.Spec{Instance: "test", Path: os.Args[0], Args: []string{"role-silent"}, StartTimeout: 200 * time.Millisecond}, []string{"did not shake hands within 200ms"}},
-		"another protocol":          {spec("other-version"), []string{"another version of the plugin protocol"}},
+		"missing binary":                  {supervise.Spec{Instance: "test", Path: filepath.Join(empty, "baton-none")}, []string{"there is no such program", "no such file"}},
+		"a directory":                     {supervise.Spec{Instance: "test", Path: empty}, []string{"it is a directory, not a program", "permission denied"}},
+		"a script without an interpreter": {supervise.Spec{Instance: "test", Path: text}, []string{"it is a script whose first line names no interpreter; begin it with one, such as #!/bin/sh", "exec format error"}},
+		"exits with an error":             {spec("exit-3"), []string{"no baton-host plugin", "exit status 3", "cannot find my shoes"}},
+		"exits in peace":                  {spec("exit-0"), []string{"no baton-host plugin", "exit status 0"}},
+		"panics":                          {spec("panic"), []string{"exit status 2", "panic: an early mistake"}},
+		"talks something else":            {spec("garbage"), []string{"no baton-host plugin", "something else than the plugin handshake"}},
+		"says nothing":                    {supervise.Spec{Instance: "test", Path: os.Args[0], Args: []string{"role-silent"}, StartTimeout: 200 * time.Millisecond}, []string{"did not shake hands within 200ms"}},
+		"another protocol":                {spec("other-version"), []string{"another version of the plugin protocol"}},
 	}
 	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -84,6 +90,73 @@ func TestStart_ExplainsWhatCannotBeStarted(t *testing.T) {
 				require.Contains(t, err.Error(), want)
 			}
 		})
+	}
+}
+
+// foreignFiles are programs that this system does not execute, as their first bytes have
+// them, with what is said of each.
+func foreignFiles(t *testing.T) map[string]struct {
+	content []byte
+	want    string
+} {
+	t.Helper()
+	here := runtime.GOOS + "/" + runtime.GOARCH
+	elfOf := func(machine elf.Machine, abi elf.OSABI) []byte {
+		var file bytes.Buffer
+		header := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(machine), Version: uint32(elf.EV_CURRENT), Ehsize: 64}
+		copy(header.Ident[:], elf.ELFMAG)
+		header.Ident[elf.EI_CLASS], header.Ident[elf.EI_DATA] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB)
+		header.Ident[elf.EI_VERSION], header.Ident[elf.EI_OSABI] = byte(elf.EV_CURRENT), byte(abi)
+		require.NoError(t, binary.Write(&file, binary.LittleEndian, header))
+		return file.Bytes()
+	}
+	machO := make([]byte, 32)
+	binary.LittleEndian.PutUint32(machO, macho.Magic64)
+	binary.LittleEndian.PutUint32(machO[4:], uint32(macho.CpuArm64))
+	windows := make([]byte, 0x98)
+	copy(windows, "MZ")
+	windows[0x3c] = 0x80
+	copy(windows[0x80:], "PE\x00\x00")
+	binary.LittleEndian.PutUint16(windows[0x84:], pe.IMAGE_FILE_MACHINE_AMD64)
+	const install = "; install the release for this system"
+	return map[string]struct {
+		content []byte
+		want    string
+	}{
+		"another processor": {elfOf(elf.EM_S390, elf.ELFOSABI_NONE), "it is built for linux/s390x, and this is " + here + install},
+		"a rare processor":  {elfOf(elf.EM_SPARCV9, elf.ELFOSABI_NONE), "it is built for linux/sparcv9, and this is " + here + install},
+		"FreeBSD":           {elfOf(elf.EM_S390, elf.ELFOSABI_FREEBSD), "it is built for freebsd/s390x, and this is " + here + install},
+		"macOS":             {machO, "it is built for darwin/arm64, and this is " + here + install},
+		"Windows":           {windows, "it is built for windows/amd64, and this is " + here + install},
+		"the beginning of a program": {
+			elfOf(elf.EM_X86_64, elf.ELFOSABI_NONE)[:30],
+			"it is no program for this system (" + here + "), or not the whole of one; install it again",
+		},
+		"a script without an interpreter": {
+			[]byte("echo Grüße\n"),
+			"it is a script whose first line names no interpreter; begin it with one, such as #!/bin/sh, or put the interpreter in front of it in command",
+		},
+		"an empty file": {nil, "it is no program for this system (" + here + "), or not the whole of one"},
+	}
+}
+
+func TestStart_ExplainsAProgramOfAnotherPlatform(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS != "linux" {
+		t.Skip("Other systems refuse these files in their own ways.")
+	}
+	for name, c := range foreignFiles(t) {
+		for kind, isUnmodified := range map[string]bool{"plugin": false, "unmodified": true} {
+			t.Run(name+", "+kind, func(t *testing.T) {
+				t.Parallel()
+				path := filepath.Join(t.TempDir(), "baton-app")
+				require.NoError(t, os.WriteFile(path, c.content, 0o700)) //nolint:gosec // It must be executable to fail later.
+				ctx, _ := logged(t)
+				_, err := supervise.Start(ctx, supervise.Spec{Instance: "test", Path: path, Unmodified: isUnmodified})
+				require.ErrorContains(t, err, c.want)
+				require.ErrorContains(t, err, `start plugin "test" (`+path+`)`)
+			})
+		}
 	}
 }
 
