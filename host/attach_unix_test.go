@@ -115,7 +115,7 @@ func TestAttachUsesAPluginThatRunsAlready(t *testing.T) { //nolint:paralleltest 
 	options := host.Options{Secrets: host.NoSecrets, Observer: seen}
 	h, err := host.Open(t.Context(), one, options)
 	require.NoError(t, err)
-	_, _, err = h.Describe(t.Context())
+	_, err = h.Describe(t.Context())
 	requireSentence(t, err, absent...)
 	withOption := options
 	withOption.Attach = true

@@ -104,13 +104,15 @@ func (h *Host) look(ctx context.Context, one *config.Plugin, locked pin.Entry, c
 	measured.Source, measured.Accept = "what was measured a moment ago", acceptCommand(h.cfg.Path)
 	spec := fleet.Of([]*config.Plugin{one})[0].Spec()
 	spec.Path, spec.Pin = path, measured
-	manifest, err := describe(ctx, spec)
-	if err != nil {
-		return pin.Entry{}, err
+	described := &Description{spec: spec}
+	described.describe(ctx)
+	if described.Err != nil {
+		return pin.Entry{}, described.Err
 	}
-	if locked.Version != manifest.GetVersion() {
+	version := described.Manifest.GetVersion()
+	if locked.Version != version {
 		locked.Platforms = nil // They are of another release.
 	}
-	locked.Version, locked.Protocol = manifest.GetVersion(), plugin.ProtocolVersion
+	locked.Version, locked.Protocol = version, plugin.ProtocolVersion
 	return locked.With(sums), nil
 }

@@ -23,15 +23,19 @@ import (
 // Here is what is done with the single plugin of a host: [Selection] has its name.
 
 // Describe starts the plugin, lets it describe itself and stops it, which needs no
-// configuration. It also returns the binary.
-func (h *Host) Describe(ctx context.Context) (manifest *pluginv1.Manifest, binary string, err error) {
+// configuration.
+func (h *Host) Describe(ctx context.Context) (*Description, error) {
 	spec, err := h.single(ctx)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	supervise.Sweep()
-	manifest, err = describe(ctx, spec)
-	return manifest, spec.Path, err
+	described := &Description{App: h.plugins[0].App, Instance: spec.Instance, Binary: spec.Path, spec: spec}
+	described.describe(ctx)
+	if described.Err != nil {
+		return nil, described.Err
+	}
+	return described, nil
 }
 
 // single returns what is started for the plugin.
@@ -53,13 +57,15 @@ func (h *Host) requireSingle() error {
 	return nil
 }
 
-func describe(ctx context.Context, spec supervise.Spec) (*pluginv1.Manifest, error) {
-	process, err := supervise.Start(ctx, spec)
+func (d *Description) describe(ctx context.Context) {
+	process, err := supervise.Start(ctx, d.spec)
 	if err != nil {
-		return nil, err
+		d.Err = err
+		return
 	}
 	defer process.Stop(context.WithoutCancel(ctx))
-	return process.Describe(ctx)
+	d.FromHelp = process.FieldsFromHelp()
+	d.Manifest, d.Err = process.Describe(ctx)
 }
 
 // Description is how a plugin describes itself.
@@ -67,7 +73,11 @@ type Description struct {
 	App string
 	// Instance is its name in the configuration; empty: it is known by its app only.
 	Instance string
+	Binary   string // what is started
 	Manifest *pluginv1.Manifest
+	// FromHelp says that the fields of the configuration are those that the --help of an
+	// unmodified connector shows, which does not show which of them are secrets.
+	FromHelp bool
 	Err      error // why it does not describe itself
 
 	spec supervise.Spec
@@ -88,11 +98,11 @@ func DescribeAll(ctx context.Context, configFile string, apps []string, options 
 			return nil, err
 		}
 		for _, entry := range entries {
-			all = append(all, &Description{App: entry.App, Instance: entry.Name, spec: entry.Spec()})
+			all = append(all, &Description{App: entry.App, Instance: entry.Name, Binary: entry.Path, spec: entry.Spec()})
 		}
 	}
 	ofApp := func(app, path string) *Description {
-		return &Description{App: app, spec: supervise.Spec{Instance: "baton-" + app, Path: path}}
+		return &Description{App: app, Binary: path, spec: supervise.Spec{Instance: "baton-" + app, Path: path}}
 	}
 	for _, app := range apps {
 		path, err := h.finder.Find(app)
@@ -116,7 +126,7 @@ func DescribeAll(ctx context.Context, configFile string, apps []string, options 
 		free <- struct{}{}
 		describing.Go(func() {
 			defer func() { <-free }()
-			one.Manifest, one.Err = describe(ctx, one.spec)
+			one.describe(ctx)
 		})
 	}
 	describing.Wait()

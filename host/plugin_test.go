@@ -59,7 +59,7 @@ func (l *lockedWorkforce) describe(t *testing.T, unlocked bool) error {
 	options.Unlocked, options.Secrets = unlocked, host.NoSecrets
 	h, err := host.Open(t.Context(), l.selection(), options)
 	require.NoError(t, err)
-	_, _, err = h.Describe(t.Context())
+	_, err = h.Describe(t.Context())
 	return err
 }
 
@@ -156,17 +156,17 @@ func TestDescribeNeedsNoConfiguration(t *testing.T) {
 	path := writeFile(t, "plugins: { people: { path: "+self+", env: ["+pluginVariable+"], config: { scim-token: \"${env:NOT_SET_ANYWHERE}\" } } }\n")
 	h, err := openPlugin(t, path, "people", host.Options{Secrets: host.NoSecrets})
 	require.NoError(t, err)
-	manifest, binary, err := h.Describe(t.Context())
+	described, err := h.Describe(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, self, binary)
-	require.Equal(t, "baton-scim", manifest.GetName())
+	require.Equal(t, self, described.Binary)
+	require.Equal(t, "baton-scim", described.Manifest.GetName())
 }
 
 func TestDescribeExplainsWhatIsNoPlugin(t *testing.T) {
 	t.Parallel()
 	h, err := openPlugin(t, "", "/bin/true", host.Options{Secrets: host.NoSecrets})
 	require.NoError(t, err)
-	_, _, err = h.Describe(t.Context())
+	_, err = h.Describe(t.Context())
 	requireSentence(t, err, "/bin/true", "no baton-host plugin")
 }
 
@@ -269,9 +269,9 @@ func TestOpenFindsASinglePlugin(t *testing.T) {
 	} {
 		h, err := host.Open(t.Context(), selection, host.Options{Secrets: host.NoSecrets, PluginDirs: []string{dir}})
 		require.NoError(t, err, name)
-		manifest, _, err := h.Describe(t.Context())
+		described, err := h.Describe(t.Context())
 		require.NoError(t, err, name)
-		require.Equal(t, "baton-scim", manifest.GetName(), name)
+		require.Equal(t, "baton-scim", described.Manifest.GetName(), name)
 	}
 	for name, c := range map[string]struct {
 		selection host.Selection
@@ -314,7 +314,7 @@ func TestPluginDirs_AreRelativeToTheirPlace(t *testing.T) {
 			options := host.Options{PluginDirs: c.dirs, StateDir: t.TempDir()}
 			h, err := openPlugin(t, path, "people", options)
 			require.NoError(t, err)
-			_, _, err = h.Describe(t.Context())
+			_, err = h.Describe(t.Context())
 			require.NoError(t, err)
 			_, err = lock(t, path, options, false)
 			require.NoError(t, err)
@@ -353,7 +353,7 @@ func TestHostRefusesWhatWasNotSelected(t *testing.T) {
 			return err
 		}, "a lock file is that of a configuration file"},
 		"to describe a whole file": {whole, func(ctx context.Context, h *host.Host) error {
-			_, _, err := h.Describe(ctx)
+			_, err := h.Describe(ctx)
 			return err
 		}, "a host of one plugin, and there are 2"},
 		"to call a whole file": {whole, func(ctx context.Context, h *host.Host) error {

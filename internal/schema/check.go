@@ -4,6 +4,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -76,6 +77,11 @@ func hasType(value *pluginv1.Value, fieldType pluginv1.FieldType) bool {
 	default:
 		return false
 	}
+}
+
+// TypeName is the short name of a type, for files and tables: "string-list".
+func TypeName(of pluginv1.FieldType) string {
+	return strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(of.String(), "FIELD_TYPE_"), "_", "-"))
 }
 
 var typeNames = map[pluginv1.FieldType]string{

@@ -151,11 +151,11 @@ func (o *callOptions) describe(ctx context.Context, stdout io.Writer, name strin
 	if err != nil {
 		return err
 	}
-	manifest, _, err := h.Describe(ctx)
+	described, err := h.Describe(ctx)
 	if err != nil {
 		return err
 	}
-	return writeAnswer(stdout, &pluginv1.DescribeResponse{Manifest: manifest}, false)
+	return writeAnswer(stdout, &pluginv1.DescribeResponse{Manifest: described.Manifest}, false)
 }
 
 // writeAnswer writes a message as JSON, and a note for each type in it whose

@@ -4,7 +4,9 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"fmt"
+	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -105,6 +107,62 @@ func TestInspect_ShowsAnInstanceAsTheConfigurationHasIt(t *testing.T) {
 		require.Regexp(t, `(?m)^workspace-token +.*required, secret`, result.stdout)
 		require.NotContains(t, result.stdout, "otel-", "the SDK's own, which are not for everyday use")
 	}
+}
+
+// helpOfOld is a connector of an SDK that has no command to describe itself.
+const helpOfOld = `#!/bin/sh
+case "$1" in
+--help) cat <<'END'
+baton-old
+
+Usage:
+  baton-old [flags]
+
+Flags:
+      --client-id string   The client ID used to authenticate with ConductorOne ($BATON_CLIENT_ID)
+      --deep               Whether to look deeper ($BATON_DEEP)
+      --null strings       A name that YAML reads as nothing ($BATON_NULL)
+      --port int           The port ($BATON_PORT) (default 443)
+      --token string       required: The token ($BATON_TOKEN)
+END
+;;
+--version) echo "baton-old version v0.1.0" ;;
+*) echo "unknown command \"$1\" for \"baton-old\"" >&2; exit 1 ;;
+esac
+`
+
+func TestInspect_PrintsTheFieldsOfAnOldConnectorToCopy(t *testing.T) {
+	t.Parallel()
+	connector := filepath.Join(t.TempDir(), "baton-old")
+	require.NoError(t, os.WriteFile(connector, []byte(helpOfOld), 0o700)) //nolint:gosec // A program.
+	inspect := func(entry string, args ...string) run {
+		config := writeConfig(t, fmt.Sprintf("plugins:\n  old:\n    command: [%q]\n%s", connector, entry))
+		return execute(t, nil, "baton-host", append([]string{"inspect", "old", "--config", config}, args...)...)
+	}
+	guessed := inspect("    unmodified: true\n")
+	require.Equal(t, 0, guessed.status, guessed.stderr)
+	require.Regexp(t, `(?m)^token +string +required, secret +The token$`, guessed.stdout)
+	_, entry, ok := strings.Cut(guessed.stdout, "\nunmodified: true\n")
+	require.True(t, ok, guessed.stdout)
+	require.Equal(t, `fields:
+  deep: {type: bool}
+  "null": {type: string-list, secret: true}
+  port: {type: int, secret: true}
+  token: {type: string, secret: true, required: true}
+`, entry)
+
+	entry = strings.ReplaceAll("unmodified: true\n"+entry, "port: {type: int, secret: true}", "port: {type: int}")
+	declared := inspect(regexp.MustCompile(`(?m)^(.)`).ReplaceAllString(entry, "    $1"))
+	require.Equal(t, 0, declared.status, declared.stderr)
+	require.Regexp(t, `(?m)^port +int *$`, declared.stdout)
+	require.Regexp(t, `(?m)^token +string +required, secret *$`, declared.stdout)
+	require.NotContains(t, declared.stdout, "unmodified: true")
+
+	wrong := inspect("    unmodified: true\n    fields: { tokn: { secret: true } }\n")
+	require.Equal(t, 1, wrong.status)
+	require.Contains(t, wrong.stderr, `fields of its entry has tokn, for which the connector has no flag; did you mean token?`)
+	asJSON := inspect("    unmodified: true\n", "--output", "json")
+	require.True(t, json.Valid([]byte(asJSON.stdout)), asJSON.stdout)
 }
 
 func TestCheck_ReportsThatAllIsWell(t *testing.T) {

@@ -139,11 +139,12 @@ func (o *initOptions) plan(ctx context.Context, dialogue *dialogue) (*wizard.Pla
 	if err != nil {
 		return nil, err
 	}
-	var path string
-	if o.request.Manifest, path, err = h.Describe(ctx); err != nil {
+	described, err := h.Describe(ctx)
+	if err != nil {
 		return nil, err
 	}
-	if o.request.PluginDir, err = o.pluginDir(path); err != nil {
+	o.request.Manifest = described.Manifest
+	if o.request.PluginDir, err = o.pluginDir(described.Binary); err != nil {
 		return nil, err
 	}
 	if dialogue == nil {

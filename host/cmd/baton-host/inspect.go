@@ -6,9 +6,11 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/internal/schema"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -32,14 +34,17 @@ of a plugin binary. Fields that are not for everyday use are in the JSON only.`,
 			if err != nil {
 				return err
 			}
-			manifest, path, err := h.Describe(cmd.Context())
+			described, err := h.Describe(cmd.Context())
 			if err != nil {
 				return err
 			}
 			if output == outputJSON {
-				return writeManifestJSON(cmd.OutOrStdout(), manifest)
+				return writeManifestJSON(cmd.OutOrStdout(), described.Manifest)
 			}
-			return writeManifest(cmd.OutOrStdout(), path, manifest)
+			if err := writeManifest(cmd.OutOrStdout(), described.Binary, described.Manifest); err != nil || !described.FromHelp {
+				return err
+			}
+			return writeEntry(cmd.OutOrStdout(), described.Manifest.GetConfiguration())
 		},
 	}
 	addPluginFlags(cmd.Flags(), &configFile, &unlocked)
@@ -107,6 +112,41 @@ func writeFields(w io.Writer, schema *pluginv1.ConfigurationSchema) error {
 		})
 	}
 	return writeTable(w, []string{"FIELD", "LABEL", "TYPE", "", "HELP"}, rows)
+}
+
+// writeEntry writes fields as they stand in a configuration, to be copied from here.
+func writeEntry(w io.Writer, configuration *pluginv1.ConfigurationSchema) error {
+	if _, err := fmt.Fprint(w, `
+The fields are what its --help shows, which does not show which of them are secrets: all
+that can be are treated as secrets. To declare them, copy this into the plugin's entry,
+and leave "secret: true" out where a value is none:
+
+`); err != nil {
+		return err
+	}
+	entry := &yaml.Node{Kind: yaml.MappingNode}
+	for _, field := range configuration.GetFields() {
+		one := &yaml.Node{Kind: yaml.MappingNode, Style: yaml.FlowStyle}
+		set := func(key, value string) {
+			one.Content = append(one.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: key}, &yaml.Node{Kind: yaml.ScalarNode, Value: value})
+		}
+		set("type", schema.TypeName(field.GetType()))
+		if field.GetSecret() {
+			set("secret", "true")
+		}
+		if field.GetRequired() {
+			set("required", "true")
+		}
+		name := &yaml.Node{}
+		name.SetString(field.GetName())
+		entry.Content = append(entry.Content, name, one)
+	}
+	encoder := yaml.NewEncoder(w)
+	encoder.SetIndent(2)
+	return encoder.Encode(struct {
+		Unmodified bool       `yaml:"unmodified"`
+		Fields     *yaml.Node `yaml:"fields"`
+	}{true, entry})
 }
 
 func writeCapabilities(w io.Writer, capabilities *pluginv1.Capabilities) error {

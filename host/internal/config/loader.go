@@ -13,6 +13,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/secret"
+	"github.com/batonhost/baton-host/internal/schema"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -103,7 +104,8 @@ func (l *loader) fields(e entry, plugin *Plugin) {
 	}
 }
 
-// FieldTypes are the names of the types that a field can have, the default first.
+// FieldTypes are the names of the types that a field can have, as schema.TypeName has
+// them, the default first.
 var FieldTypes = []string{"string", "bool", "int", "string-list", "map", "file"}
 
 func (l *loader) fieldType(e entry, field *pluginv1.Field) {
@@ -111,13 +113,14 @@ func (l *loader) fieldType(e entry, field *pluginv1.Field) {
 	if !ok {
 		return
 	}
-	number, known := pluginv1.FieldType_value["FIELD_TYPE_"+strings.ToUpper(strings.ReplaceAll(text, "-", "_"))]
-	if !known || !slices.Contains(FieldTypes, text) {
-		last := len(FieldTypes) - 1
-		l.report(e.value, "a field's type must be %s or %s", strings.Join(FieldTypes[:last], ", "), FieldTypes[last])
-		return
+	for number := range pluginv1.FieldType_name {
+		if fieldType := pluginv1.FieldType(number); schema.TypeName(fieldType) == text && slices.Contains(FieldTypes, text) {
+			field.Type = fieldType
+			return
+		}
 	}
-	field.Type = pluginv1.FieldType(number)
+	last := len(FieldTypes) - 1
+	l.report(e.value, "a field's type must be %s or %s", strings.Join(FieldTypes[:last], ", "), FieldTypes[last])
 }
 
 // command is a program with arguments: an interpreter and a script, say. The

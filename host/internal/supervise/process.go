@@ -91,6 +91,10 @@ func (p *Process) Describe(ctx context.Context) (*pluginv1.Manifest, error) {
 	return manifest, nil
 }
 
+// FieldsFromHelp reports whether the fields of the configuration are a guess, from what
+// the --help of an unmodified connector shows.
+func (p *Process) FieldsFromHelp() bool { return p.connector != nil && p.connector.FieldsFromHelp() }
+
 // Configure gives the plugin its configuration and returns what it has to say
 // about it. The error is about the call, never about the configuration. From
 // now on the values of the request's secrets are blanked in the plugin's log.

@@ -51,11 +51,16 @@ var unmodifiedSchema = field.NewConfiguration([]field.SchemaField{
 func unmodifiedRole() {
 	role := strings.TrimPrefix(os.Args[1], "unmodified-")
 	os.Args = append(os.Args[:1], os.Args[2:]...)
+	if era, ok := strings.CutPrefix(role, "era:"); ok {
+		era, told, _ := strings.Cut(era, ":")
+		eraRole(era, told)
+		return
+	}
 	switch {
-	case role == "old" && slices.Contains(os.Args, "config"):
+	case role == "old" && (slices.Contains(os.Args, "config") || slices.Contains(os.Args, "--help")):
 		fmt.Fprintln(os.Stderr, `unknown command "config" for "baton-old"`)
 		os.Exit(2)
-	case role == "garbled" && slices.Contains(os.Args, "config"):
+	case role == "garbled" && (slices.Contains(os.Args, "config") || slices.Contains(os.Args, "--help")):
 		fmt.Println("usage: garbled")
 		return
 	case role == "slow" && slices.Contains(os.Args, "_connector-service"):
@@ -297,9 +302,9 @@ func TestUnmodified_ExplainsWhatItCannotDo(t *testing.T) {
 	}{
 		"no config command": {
 			unmodifiedSpec("old"),
-			`its config command, by which it says what configuration it takes, failed (exit status 2); its last words: unknown command "config" for "baton-old"; use a release of it that is built with a later baton-sdk`,
+			`its config command, by which it says what configuration it takes, failed (exit status 2); its last words: unknown command "config" for "baton-old"; and its --help shows no flags; use a release of it that is built with baton-sdk v0.2.68 or later, or list its fields`,
 		},
-		"another config command": {unmodifiedSpec("garbled"), "its config command does not print a configuration schema"},
+		"another config command": {unmodifiedSpec("garbled"), "its config command, by which it says what configuration it takes, does not print a configuration schema"},
 		"no connector at all":    {supervise.Spec{Instance: "test", Path: script, Unmodified: true}, "its config command, by which it says what configuration it takes, failed (exit status 1); its last words: no"},
 		"built for another system": {
 			supervise.Spec{Instance: "test", Path: elsewhere, Args: []string{"unmodified-good"}, Unmodified: true},

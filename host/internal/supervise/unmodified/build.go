@@ -73,8 +73,18 @@ const (
 	// Every SDK from v0.2.68 on reads a list as one text in the form of the flag; no
 	// form of a map is read by all of them.
 	readingUnknown reading = iota
+	// readingEarly is for a program that does not say it either and prints no schema, so
+	// that its SDK is from before v0.2.68. Those read a list as one text with commas; a
+	// comma in quotes only some of them.
+	readingEarly
 	// readingUntried is for an SDK whose reading nothing here has been tried on.
 	readingUntried
+	// readingFile, to v0.2.0: the connector reads the file as viper does, and no flag is
+	// set. A list in YAML arrives as it is, and so does a flat map, except for dots and
+	// capitals in its keys.
+	readingFile
+	// readingFlags, from v0.2.9: like readingText, and no field can be a map.
+	readingFlags
 	// readingText, from v0.2.68: the flag is set from a text and from nothing else.
 	// A list in YAML is lost; a map in YAML stays as viper reads it.
 	readingText
@@ -91,14 +101,24 @@ const (
 // until v0.8.19 was released is a reading of neither.
 var listsChanged = time.Date(2026, time.April, 9, 13, 54, 53, 0, time.UTC)
 
+// isUnknown reports whether it is not known which release of the SDK is linked in:
+// another module, a working copy, a commit that follows no release, or nothing is said.
+func (b Build) isUnknown() bool {
+	return b.SDKReplaced || !semver.IsValid(b.SDKVersion) || strings.HasPrefix(b.SDKVersion, "v0.0.0-")
+}
+
 // reading returns how the connector's SDK reads.
 func (b Build) reading() reading {
 	version := b.SDKVersion
 	switch {
-	case b.SDKReplaced, !semver.IsValid(version), strings.HasPrefix(version, "v0.0.0-"):
-		return readingUnknown // Another module, a working copy, or a commit that follows no release.
-	case semver.Compare(version, "v0.2.68") < 0:
+	case b.isUnknown():
+		return readingUnknown
+	case semver.Compare(version, "v0.2.0") <= 0:
+		return readingFile
+	case semver.Compare(version, "v0.2.9") < 0:
 		return readingUntried
+	case semver.Compare(version, describedSince) < 0:
+		return readingFlags
 	case semver.Compare(version, "v0.8.18") <= 0:
 		return readingText
 	case semver.Compare(version, "v0.8.19") < 0:

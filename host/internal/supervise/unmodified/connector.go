@@ -58,6 +58,7 @@ type Connector struct {
 	logs     *pluginlog.Writer
 	manifest *pluginv1.Manifest
 	receiver Receiver
+	fromHelp bool
 
 	configured atomic.Bool
 	stopping   atomic.Bool
@@ -85,14 +86,19 @@ func (u *Connector) Open(ctx context.Context) error {
 	if !proc.InheritsDescriptors {
 		return errors.New("one can be loaded on Linux and macOS only; on this system use one that is built as a plugin")
 	}
-	manifest, build, err := u.settings.askManifest(ctx)
+	asked, err := u.settings.askManifest(ctx)
 	if err != nil {
 		return err
 	}
-	u.manifest = manifest
-	u.receiver = Receiver{Build: build, Schema: manifest.GetConfiguration()}
+	u.manifest = asked.manifest
+	u.receiver = Receiver{Build: asked.build, Schema: asked.manifest.GetConfiguration(), Early: asked.answers.Schema == "" && asked.build.mayLackSchema()}
+	u.fromHelp = asked.answers.Schema == "" && len(u.settings.Fields) == 0
 	return nil
 }
+
+// FieldsFromHelp reports whether the fields of the configuration are those that the
+// connector's help shows, which does not show which of them are secrets.
+func (u *Connector) FieldsFromHelp() bool { return u.fromHelp }
 
 // Describe returns what the connector's commands said.
 func (u *Connector) Describe(context.Context, *pluginv1.DescribeRequest, ...grpc.CallOption) (*pluginv1.DescribeResponse, error) {

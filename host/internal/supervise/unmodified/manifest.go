@@ -34,13 +34,19 @@ var known = struct {
 	by map[string]Answers
 }{by: map[string]Answers{}}
 
-// askManifest asks an unmodified connector what it is, by its own commands. It
-// returns what the toolchain wrote into the executable too, which is nothing in a
-// script.
-func (s Settings) askManifest(ctx context.Context) (*pluginv1.Manifest, Build, error) {
+// description is what is known of a connector before it is configured.
+type description struct {
+	manifest *pluginv1.Manifest
+	// build is what the toolchain wrote into the executable, which is nothing in a script.
+	build   Build
+	answers Answers
+}
+
+// askManifest asks an unmodified connector what it is, by its own commands.
+func (s Settings) askManifest(ctx context.Context) (*description, error) {
 	build, ok := Read(s.Command.Path)
 	if ok && build.Platform != "" && build.Platform != proc.Platform {
-		return nil, build, fmt.Errorf("it is built for %s, and this is %s; install the release for this system", build.Platform, proc.Platform)
+		return nil, fmt.Errorf("it is built for %s, and this is %s; install the release for this system", build.Platform, proc.Platform)
 	}
 	id := s.fileID()
 	known.Lock()
@@ -49,17 +55,23 @@ func (s Settings) askManifest(ctx context.Context) (*pluginv1.Manifest, Build, e
 	if !ok {
 		asked, err := s.askAll(ctx)
 		if err != nil {
-			return nil, build, err
+			return nil, err
 		}
 		answers = asked
-		if id != "" {
+		if id != "" && answers.Schema != "" {
 			known.Lock()
 			known.by[id] = answers
 			known.Unlock()
 		}
 	}
-	manifest, err := Manifest(s.Command.Path, build, answers, s.Fields)
-	return manifest, build, err
+	if err := s.checkFields(ctx, answers); err != nil {
+		return nil, err
+	}
+	manifest, err := manifestOf(s.Command.Path, build, answers, s.Fields)
+	if err != nil {
+		return nil, err
+	}
+	return &description{manifest: manifest, build: build, answers: answers}, nil
 }
 
 // fileID returns what differs between two states of a program; "" if that cannot be
@@ -72,26 +84,44 @@ func (s Settings) fileID() string {
 	return fmt.Sprintf("%s\x00%q\x00%d\x00%d\x00%s", s.Command.Path, s.Command.Args, info.Size(), info.ModTime().UnixNano(), s.Sum)
 }
 
-// askAll runs the commands that describe the connector, at the same time. Only the first has to
-// work.
+// askAll runs the commands that describe the connector, at the same time. If it does not
+// print its schema, its help is asked for.
 func (s Settings) askAll(ctx context.Context) (Answers, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.AskTimeout)
 	defer cancel()
 	var answers Answers
-	var failed error
 	var asking sync.WaitGroup
-	asking.Go(func() { answers.Schema, failed = s.ask(ctx, SchemaCommand) })
+	asking.Go(func() { answers.Schema, answers.Failure = s.askSchema(ctx) })
 	asking.Go(func() { answers.Version, _ = s.ask(ctx, VersionCommand) })
 	asking.Go(func() { answers.Capabilities, _ = s.ask(ctx, CapabilitiesCommand) })
 	asking.Wait()
-	if _, notExecuted := errors.AsType[syscall.Errno](failed); notExecuted {
-		return Answers{}, failed
+	if _, notExecuted := errors.AsType[syscall.Errno](answers.Failure); notExecuted {
+		return Answers{}, answers.Failure
 	}
-	if failed != nil && len(s.Fields) == 0 {
-		return Answers{}, fmt.Errorf("its %s command, by which it says what configuration it takes, %w; use a release of it that is built with a later baton-sdk",
-			strings.Join(SchemaCommand, " "), failed)
+	if answers.Failure != nil {
+		answers.Help, _ = s.ask(ctx, HelpCommand)
+	}
+	if ctx.Err() != nil && answers.Failure != nil {
+		return Answers{}, fmt.Errorf("its %s command, by which it says what configuration it takes, %w; see what it waits for, or raise start-timeout",
+			strings.Join(SchemaCommand, " "), answers.Failure)
 	}
 	return answers, nil
+}
+
+// askSchema returns the configuration schema that the connector prints.
+func (s Settings) askSchema(ctx context.Context) (string, error) {
+	printed, err := s.ask(ctx, SchemaCommand)
+	if err != nil {
+		return "", err
+	}
+	if err := decodeSchema(printed, &configv1.Configuration{}); err != nil {
+		return "", fmt.Errorf("does not print a configuration schema: %w", err)
+	}
+	return printed, nil
+}
+
+func decodeSchema(printed string, into *configv1.Configuration) error {
+	return protojson.UnmarshalOptions{DiscardUnknown: true}.Unmarshal([]byte(printed), into)
 }
 
 // ask runs a command of the connector that prints something and ends. The
@@ -150,6 +180,10 @@ var (
 // Answers is what these commands of one connector printed; "" for one that failed.
 type Answers struct {
 	Schema, Version, Capabilities string
+	// Failure is why there is no schema, the rest of a sentence that begins with the
+	// command; Help is then what HelpCommand printed.
+	Failure error
+	Help    string
 }
 
 // ownFields are fields of every connector that the host decides on by itself.
@@ -158,14 +192,21 @@ var ownFields = []string{
 	"health-check", "health-check-port", "health-check-bind-address",
 }
 
-// Manifest puts what a connector says of itself into the contract's words. path
+// manifestOf puts what a connector says of itself into the contract's words. path
 // is its executable, after which it is named if it does not say how. fields are its
-// configuration if it does not describe that.
-func Manifest(path string, build Build, answers Answers, fields []*pluginv1.Field) (*pluginv1.Manifest, error) {
+// configuration if it does not describe that; without them its help has to do.
+func manifestOf(path string, build Build, answers Answers, fields []*pluginv1.Field) (*pluginv1.Manifest, error) {
 	encoded := &configv1.Configuration{}
 	configuration := &pluginv1.ConfigurationSchema{Fields: fields}
-	if answers.Schema != "" {
-		if err := (protojson.UnmarshalOptions{DiscardUnknown: true}).Unmarshal([]byte(answers.Schema), encoded); err != nil {
+	switch {
+	case answers.Schema == "" && len(fields) == 0:
+		shown, ok := readHelp(answers.Help)
+		if !ok || !build.mayLackSchema() {
+			return nil, build.notDescribed(answers)
+		}
+		configuration.Fields = shown.fields
+	case answers.Schema != "":
+		if err := decodeSchema(answers.Schema, encoded); err != nil {
 			return nil, fmt.Errorf("its config command does not print a configuration schema: %w", err)
 		}
 		encoded.SetFields(slices.DeleteFunc(encoded.GetFields(), func(f *configv1.Field) bool {

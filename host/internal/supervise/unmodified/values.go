@@ -17,6 +17,9 @@ import (
 type Receiver struct {
 	// Build decides how its lists and maps are written.
 	Build Build
+	// Early says that its SDK is one from before v0.2.68: it prints no schema. Build need
+	// not say so.
+	Early bool
 	// Schema is the configuration that it takes.
 	Schema *pluginv1.ConfigurationSchema
 }
@@ -75,13 +78,30 @@ func (r Receiver) hasDefault(name string) bool {
 // sdk names the connector's SDK in an error.
 func (r Receiver) sdk() string { return "baton-sdk " + r.Build.SDKVersion }
 
+// reading returns how the connector reads.
+func (r Receiver) reading() reading {
+	if reading := r.Build.reading(); reading != readingUnknown || !r.Early {
+		return reading
+	}
+	return readingEarly
+}
+
 // list is one line of CSV, which is the form of the flag. The connector reads it
 // twice: as the flag's value and as viper's.
 func (r Receiver) list(list []string) (any, error) {
-	if r.Build.reading() == readingUntried {
-		return nil, fmt.Errorf("is a list, and how %s reads a list is not known; use a release of the connector that is built with a release of baton-sdk from v0.2.68 on", r.sdk())
-	}
 	line := csvLine(list)
+	switch r.reading() {
+	case readingUntried:
+		return nil, fmt.Errorf("is a list, and how %s reads a list is not known; use a release of the connector that is built with a release of baton-sdk from v0.2.68 on", r.sdk())
+	case readingFile:
+		return list, nil
+	case readingEarly:
+		if slices.ContainsFunc(list, func(text string) bool { return strings.ContainsAny(text, "\",\r\n") }) {
+			return nil, fmt.Errorf("is a list with a comma, a quotation mark or a line break in a text, and the program does not say with which release of baton-sdk it is built, which decides how that must be written; %s",
+				nameExecutable)
+		}
+		line = strings.Join(list, ",") // Without quotation marks around anything.
+	}
 	if line == "" {
 		return nil, errors.New("is a list of one empty text, which the connector reads as an empty list; leave the text out, or give it a value")
 	}
@@ -91,6 +111,9 @@ func (r Receiver) list(list []string) (any, error) {
 	}
 	return line, nil
 }
+
+// nameExecutable is what to do where a script starts the connector.
+const nameExecutable = "name the connector's own executable, of a release that is built with a release of baton-sdk, or leave the field out"
 
 func csvLine(values []string) string {
 	var line strings.Builder
@@ -103,12 +126,15 @@ func csvLine(values []string) string {
 // mapping is the form of a map that leaves its keys as they are, or an error where
 // the connector's SDK reads none.
 func (r Receiver) mapping(items map[string]any) (any, error) {
-	reading := r.Build.reading()
+	reading := r.reading()
 	nested := isNested(items)
 	switch {
-	case reading == readingUnknown:
-		return nil, errors.New("is a map, and the program does not say with which release of baton-sdk it is built, which decides how a map must be written; " +
-			"name the connector's own executable, of a release that is built with a release of baton-sdk, or leave the field out")
+	case reading == readingUnknown, reading == readingEarly:
+		return nil, errors.New("is a map, and the program does not say with which release of baton-sdk it is built, which decides how a map must be written; " + nameExecutable)
+	case reading == readingFlags:
+		return nil, fmt.Errorf("is a map, and %s has no fields for maps; use a release of the connector that is built with baton-sdk %s or later", r.sdk(), describedSince)
+	case reading == readingFile:
+		return r.fileMap(items, nested)
 	case reading == readingUntried:
 		return nil, fmt.Errorf("is a map, and how %s reads a map is not known; use a release of the connector that is built with a release of baton-sdk from v0.2.68 on", r.sdk())
 	case nested && reading == readingFlat:
@@ -138,6 +164,23 @@ func (r Receiver) mapping(items map[string]any) (any, error) {
 	}
 	encoded, err := json.Marshal(joined)
 	return string(encoded), err
+}
+
+// fileMap is a map for a connector that reads the file as viper does, in lower case. Where
+// it decodes the file, viper takes the map apart at the dots of its keys first.
+func (r Receiver) fileMap(items map[string]any, nested bool) (any, error) {
+	switch {
+	case nested:
+		return nil, fmt.Errorf("is a map with a map, a list or nothing as a value, which %s may lose; give texts only, or use a release of the connector that is built with baton-sdk v0.11.2 or later", r.sdk())
+	case !isLowerCase(items):
+		return nil, fmt.Errorf("is a map with capital letters in a key, which %s reads in lower case; write the keys in lower case if the app allows it, or use a release of the connector that is built with baton-sdk v0.8.19 or later", r.sdk())
+	}
+	for key := range items {
+		if key == "" || strings.Contains(key, ".") {
+			return nil, fmt.Errorf("is a map with a dot in a key, or an empty one, at which %s takes it apart; use a release of the connector that is built with baton-sdk v0.8.19 or later", r.sdk())
+		}
+	}
+	return items, nil
 }
 
 // pairs are the parts, key=value, of the text that sets the flag of a map.

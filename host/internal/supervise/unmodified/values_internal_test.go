@@ -22,7 +22,10 @@ import (
 // sdkVersions are at both ends of each reading, with commits between releases.
 var sdkVersions = map[reading][]string{
 	readingUnknown: {"", "(devel)", "v0.0.0-20250115090000-0123456789ab", "main"},
-	readingUntried: {"v0.1.32", "v0.2.67", "v0.8.19-0.20260409135453-7a1a3a8306e5", "v0.8.19-0.20260409142600-69a1109eb33d", "v0.8.19-rc.1"},
+	readingEarly:   {"", "(devel)", "v0.0.0-20250115090000-0123456789ab"},
+	readingFile:    {"v0.0.11", "v0.1.32", "v0.2.0-0.20240801000000-0123456789ab", "v0.2.0"},
+	readingFlags:   {"v0.2.9", "v0.2.51", "v0.2.67", "v0.2.68-0.20250206000000-0123456789ab"},
+	readingUntried: {"v0.2.1-0.20240801000000-0123456789ab", "v0.2.8", "v0.8.19-0.20260409135453-7a1a3a8306e5", "v0.8.19-0.20260409142600-69a1109eb33d", "v0.8.19-rc.1"},
 	readingText:    {"v0.2.68", "v0.2.71", "v0.4.9", "v0.8.18", "v0.8.18-0.20260401000000-0123456789ab", "v0.8.19-0.20260408235959-0123456789ab"},
 	readingFlat:    {"v0.8.19", "v0.9.20", "v0.11.1", "v0.11.2-0.20260530000000-0123456789ab"},
 	readingNested:  {"v0.11.2", "v0.12.0", "v0.25.0", "v0.25.0+dirty", "v0.25.1-0.20260901000000-0123456789ab", "v1.0.0"},
@@ -43,7 +46,7 @@ func (c *configurationOf) GetStringMap(string) map[string]any { return c.Setting
 
 // received reads a configuration file as the SDKs of a reading do. Only one SDK can
 // be linked into this test, so what the older ones do to the flags is written out
-// here, as it was seen in programs built with v0.2.71, v0.2.83, v0.8.18, v0.8.19,
+// here, as it was read in v0.2.0, v0.2.10 and v0.2.65, and seen in programs built with v0.2.71, v0.2.83, v0.8.18, v0.8.19,
 // v0.11.1 and v0.11.2; viper and pflag are the same in all of them.
 func received(t *testing.T, as reading, file []byte) (viaViper, decoded *configurationOf) {
 	t.Helper()
@@ -53,9 +56,19 @@ func received(t *testing.T, as reading, file []byte) (viaViper, decoded *configu
 	command := &cobra.Command{}
 	flags := command.Flags()
 	flags.StringSlice("tags", []string{"default"}, "")
-	flags.StringToString("settings", nil, "")
 	switch as {
-	case readingText:
+	case readingFile:
+		flags.StringToString("settings", nil, "")
+		require.NoError(t, v.BindPFlags(flags))
+		var config configurationOf
+		require.NoError(t, v.Unmarshal(&config))
+		return &config, &config // The connector sees nothing else.
+	case readingFlags: // There are none for maps.
+	default:
+		flags.StringToString("settings", nil, "")
+	}
+	switch as {
+	case readingFlags, readingText:
 		flags.VisitAll(func(flag *pflag.Flag) {
 			if v.IsSet(flag.Name) {
 				_ = flags.Set(flag.Name, v.GetString(flag.Name)) // The SDK ignores it too.
@@ -78,9 +91,9 @@ func received(t *testing.T, as reading, file []byte) (viaViper, decoded *configu
 }
 
 // written is the file for one field, and the error for it.
-func written(t *testing.T, version, field string, value *pluginv1.Value) ([]byte, error) {
+func written(t *testing.T, as reading, version, field string, value *pluginv1.Value) ([]byte, error) {
 	t.Helper()
-	receiver := Receiver{Build: Build{SDKVersion: version}, Schema: &pluginv1.ConfigurationSchema{
+	receiver := Receiver{Build: Build{SDKVersion: version}, Early: as == readingEarly, Schema: &pluginv1.ConfigurationSchema{
 		Fields: []*pluginv1.Field{{Name: "tags", DefaultValue: listValue("default")}, {Name: "settings"}},
 	}}
 	request := &pluginv1.ConfigureRequest{Values: map[string]*pluginv1.Value{field: value}}
@@ -134,20 +147,27 @@ func TestReceiver_ListArrivesInEachSDKAsGiven(t *testing.T) {
 			t.Parallel()
 			for as, versions := range sdkVersions {
 				for _, version := range versions {
-					file, err := written(t, version, "tags", listValue(c.list...))
+					file, err := written(t, as, version, "tags", listValue(c.list...))
 					switch {
 					case as == readingUntried && len(c.list) > 0:
 						require.ErrorContains(t, err, "how baton-sdk "+version+" reads a list is not known", version)
 						continue
-					case c.refused != "":
+					case as == readingEarly && strings.ContainsAny(strings.Join(c.list, ""), ",\"\r\n"):
+						require.ErrorContains(t, err, "the program does not say with which release of baton-sdk", version)
+						require.NotContains(t, err.Error(), "s3cr3t")
+						continue
+					case c.refused != "" && as != readingFile:
 						require.ErrorContains(t, err, c.refused, version)
 						require.NotContains(t, err.Error(), "s3cr3t")
 						continue
 					}
 					require.NoError(t, err, version)
 					readers := []reading{as}
-					if as == readingUnknown || as == readingUntried {
+					switch as {
+					case readingUnknown, readingUntried:
 						readers = []reading{readingText, readingFlat, readingNested} // It may be any.
+					case readingEarly:
+						readers = []reading{readingFile, readingFlags}
 					}
 					for _, reader := range readers {
 						viaViper, decoded := received(t, reader, file)
@@ -229,10 +249,14 @@ func TestReceiver_MapArrivesInEachSDKAsGiven(t *testing.T) {
 			t.Parallel()
 			for as, versions := range sdkVersions {
 				for _, version := range versions {
-					file, err := written(t, version, "settings", mapValue(t, c.items))
+					file, err := written(t, as, version, "settings", mapValue(t, c.items))
 					want := c.refused[as]
 					switch as {
-					case readingUnknown:
+					case readingFile:
+						want = refusedInAFile(c.items)
+					case readingFlags:
+						want = "baton-sdk " + version + " has no fields for maps; use a release of the connector that is built with baton-sdk v0.2.68 or later"
+					case readingUnknown, readingEarly:
 						want = "the program does not say with which release of baton-sdk"
 					case readingUntried:
 						want = "how baton-sdk " + version + " reads a map is not known"
@@ -250,6 +274,25 @@ func TestReceiver_MapArrivesInEachSDKAsGiven(t *testing.T) {
 			}
 		})
 	}
+}
+
+// refusedInAFile is why a map does not reach a connector whose file is decoded as
+// viper reads it; empty if it does.
+func refusedInAFile(items map[string]any) string {
+	refused := ""
+	for key, item := range items {
+		switch item.(type) {
+		case string, int, float64, bool:
+		default:
+			return "with a map, a list or nothing as a value"
+		}
+		if strings.ToLower(key) != key {
+			refused = "with capital letters in a key"
+		} else if refused == "" && (key == "" || strings.Contains(key, ".")) {
+			refused = "with a dot in a key"
+		}
+	}
+	return refused
 }
 
 // requireAsGiven compares maps. A number and a truth value may arrive as a text: a
@@ -280,14 +323,15 @@ func asJSON(t *testing.T, value any) any {
 func TestReceiver_AwkwardValuesArriveAsGiven(t *testing.T) {
 	t.Parallel()
 	awkward := []string{"", "B", ",", "=", `"`, "[", "\n", "\r\n", "a=b", "a,b=c", ` x`, `x]`, `"a=b"`, `{"a":"b"}`, "a.B", "\u00a0"}
-	for as, version := range map[reading]string{readingText: "v0.8.18", readingFlat: "v0.11.1", readingNested: "v0.25.0"} {
+	for as, version := range map[reading]string{readingFile: "v0.1.32", readingFlags: "v0.2.67", readingText: "v0.8.18", readingFlat: "v0.11.1", readingNested: "v0.25.0"} {
 		t.Run("H1: a list, "+version, func(t *testing.T) {
 			t.Parallel()
 			for _, one := range awkward {
 				for _, other := range awkward {
 					list := []string{one, other}
-					file, err := written(t, version, "tags", listValue(list...))
+					file, err := written(t, as, version, "tags", listValue(list...))
 					if err != nil {
+						require.NotEqual(t, readingFile, as)
 						require.Contains(t, one+","+other, "\r\n", "%q is refused: %v", list, err)
 						continue
 					}
@@ -297,6 +341,9 @@ func TestReceiver_AwkwardValuesArriveAsGiven(t *testing.T) {
 				}
 			}
 		})
+		if as == readingFlags {
+			continue
+		}
 		t.Run("H11: a map, "+version, func(t *testing.T) {
 			t.Parallel()
 			arrived := 0
@@ -305,7 +352,7 @@ func TestReceiver_AwkwardValuesArriveAsGiven(t *testing.T) {
 					for _, more := range []map[string]any{{}, {"Other": value}, {"x": 1}} {
 						items := map[string]any{key: value}
 						maps.Copy(items, more)
-						file, err := written(t, version, "settings", mapValue(t, items))
+						file, err := written(t, as, version, "settings", mapValue(t, items))
 						if err != nil {
 							continue
 						}
