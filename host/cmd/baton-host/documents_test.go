@@ -220,3 +220,35 @@ func TestDocuments_HaveFirstStepsThatWorkAsWritten(t *testing.T) {
 	}
 	require.Equal(t, 2, served)
 }
+
+// TestConnectors_EachCellNamesItsTest: what runs how is shown by tests. That an older
+// connector cannot run natively follows from what this module requires.
+func TestConnectors_EachCellNamesItsTest(t *testing.T) {
+	t.Parallel()
+	all := ""
+	for _, text := range testFiles(t) {
+		all += text
+	}
+	text := documents(t)["docs/connectors.md"]
+	rows := 0
+	for line := range strings.Lines(text) {
+		cells := strings.Split(strings.Trim(strings.TrimSpace(line), "|"), "|")
+		if len(cells) != 4 || strings.Contains(line, "---") || strings.Contains(line, "natively |") {
+			continue
+		}
+		rows++
+		for _, cell := range cells[1:] {
+			tests := testName.FindAllString(cell, -1)
+			assert.NotEmpty(t, tests, "this cell names no test: %s", cell)
+			for _, test := range tests {
+				assert.Contains(t, all, "func "+test+"(", "%s is no test", test)
+			}
+		}
+	}
+	require.Equal(t, 8, rows)
+	require.Less(t, len(strings.Fields(text)), 900)
+	module, err := os.ReadFile(filepath.Join(repository, "go.mod"))
+	require.NoError(t, err)
+	require.Regexp(t, `(?m)^\s*github\.com/conductorone/baton-sdk v0\.25\.0$`, string(module))
+	require.Regexp(t, `(?m)^go 1\.26`, string(module))
+}
