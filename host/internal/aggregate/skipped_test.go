@@ -295,6 +295,43 @@ type limitFunc func() (end func())
 
 func (l limitFunc) BeginListing(context.Context) (func(), error) { return l(), nil }
 
+// TestSkip_FailsOverToTheBaseline where a plugin is not believed, with the rows of before;
+// what it had listed is used only where it was lost.
+func TestSkip_FailsOverToTheBaseline(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		lookUp       func(*v2.ResourceId) (*v2.Resource, error)
+		contradicted bool
+	}{
+		"H3: it is there":                          {func(id *v2.ResourceId) (*v2.Resource, error) { return v2.Resource_builder{Id: id}.Build(), nil }, true},
+		"H3: the app is away when it is looked up": {lookUpFails(codes.Unavailable), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "sync.c1z")
+			plugins := func(interfere ...interference) []aggregate.Plugin {
+				return []aggregate.Plugin{
+					{Instance: "a", Namespace: "a", Conn: serve(t, groups(20), interfere...)},
+					{Instance: "b", Namespace: "b", Conn: serve(t, users(3))},
+				}
+			}
+			_, err := makeSync(t, path, plugins(), syncrun.Spec{})
+			require.NoError(t, err)
+			want := read(t, path).lines(t, "-")
+			d := &deletion{ids: []string{"g007"}, kinds: onlyGrants, lookUp: c.lookUp}
+			seen := &log{}
+			second, err := makeSync(t, path, plugins(d.interference), syncrun.Spec{Observer: seen})
+			require.NoError(t, err)
+			require.Equal(t, want, read(t, path).lines(t, "-"))
+			require.Len(t, second.result.Stale, 1)
+			require.Len(t, seen.fallbacks, 1)
+			require.Equal(t, c.contradicted, seen.fallbacks[0].Contradicted)
+			require.Empty(t, second.result.Skipped)
+			require.Zero(t, second.result.Sync.Plugins["a"].Skipped)
+		})
+	}
+}
+
 // TestSkip_IsMarkedUntilTheNextSync takes an upload through syncs: a group is deleted in
 // the second, which is the baseline of the third, in which the app is away.
 func TestSkip_IsMarkedUntilTheNextSync(t *testing.T) {
