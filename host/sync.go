@@ -41,6 +41,9 @@ type SyncResult struct {
 	Accounts map[string]int
 	// Stale are the plugins whose part is, or is partly, that of the baseline.
 	Stale []StalePart
+	// Skipped is how many resources lack entitlements or grants, as their plugin did not
+	// find them any more, by plugin; without those that lack nothing. Warnings say more.
+	Skipped map[string]int
 	// Unguarded names the plugins whose numbers could not be compared with those of a
 	// baseline, and why, in a sentence; empty if all were, or need not be.
 	Unguarded string
@@ -229,6 +232,12 @@ func (u *uploadSync) publish(ctx context.Context, running *fleet.Fleet, figures 
 	for _, one := range result.Stale {
 		u.result.Stale = append(u.result.Stale, StalePart{Plugin: one.Instance, Accounts: one.Accounts, AsOf: one.AsOf})
 	}
+	u.result.Skipped = map[string]int{}
+	for instance, part := range result.Sync.Plugins {
+		if part.Skipped > 0 {
+			u.result.Skipped[instance] = part.Skipped
+		}
+	}
 	return nil
 }
 
@@ -277,6 +286,9 @@ func (o progressObserver) Retrying(retry aggregate.Retry) {
 func (o progressObserver) FellBack(fallback aggregate.Fallback) {
 	o.Progress.FellBack(fallback.Instance, fallback.AsOf, fallback.Err)
 }
+
+// Skipped leaves the resource to the log, and their number to the result.
+func (progressObserver) Skipped(aggregate.Skipped) {}
 
 // makePlace makes the directory of a sync file, or returns why there can be none,
 // before any work is done for it.

@@ -96,11 +96,13 @@ type syncedPart struct {
 	Plugin   string `json:"plugin"`
 	Accounts int    `json:"accounts"`
 	// Stale is how many of the accounts are of an earlier sync, AsOf of when.
-	Stale   int        `json:"stale_accounts"`
-	AsOf    *time.Time `json:"as_of,omitempty"`
-	File    string     `json:"file,omitempty"`
-	Seconds float64    `json:"seconds"`
-	Error   string     `json:"error,omitempty"`
+	Stale int        `json:"stale_accounts"`
+	AsOf  *time.Time `json:"as_of,omitempty"`
+	// Skipped is how many resources lack entitlements or grants.
+	Skipped int     `json:"skipped_resources"`
+	File    string  `json:"file,omitempty"`
+	Seconds float64 `json:"seconds"`
+	Error   string  `json:"error,omitempty"`
 }
 
 func writeSummary(w io.Writer, output string, results []*host.SyncResult) error {
@@ -118,11 +120,14 @@ func writeSummary(w io.Writer, output string, results []*host.SyncResult) error 
 			continue
 		}
 		whole.File = result.File
-		outcome := fmt.Sprintf("complete in %s: %s", result.Took.Round(time.Millisecond*10), result.File)
+		outcome := fmt.Sprintf(" in %s: %s", result.Took.Round(time.Millisecond*10), result.File)
 		for _, plugin := range slices.Sorted(maps.Keys(result.Accounts)) {
 			part := whole
 			part.Plugin, part.Accounts = plugin, result.Accounts[plugin]
-			words := outcome
+			words := "complete" + outcome
+			if part.Skipped = result.Skipped[plugin]; part.Skipped > 0 {
+				words = fmt.Sprintf("INCOMPLETE%s; %d of its resources lack entitlements or grants, which were skipped", outcome, part.Skipped)
+			}
 			if i := slices.IndexFunc(result.Stale, func(stale host.StalePart) bool { return stale.Plugin == plugin }); i >= 0 {
 				stale := result.Stale[i]
 				part.Stale, part.AsOf = stale.Accounts, &stale.AsOf

@@ -225,7 +225,8 @@ func (a *Aggregate) Client(ctx context.Context) types.ConnectorClient {
 //
 //   - the plugin's own code, where none of the following holds;
 //   - FAILED_PRECONDITION where a plugin's listing answered NOT_FOUND (the
-//     syncer would take that for a warning and drop the rest of the listing),
+//     syncer would take that for a warning and drop the rest of the listing)
+//     and it is not that of a resource that is skipped ([Aggregate.Skipped]),
 //     where the resource types or the event feeds of two plugins clash, or where
 //     a call that changes something is for a plugin without Provisioning;
 //   - ABORTED where retries came to their end, where a plugin broke the call off

@@ -14,6 +14,9 @@ type Observer interface {
 
 	// FellBack is called once for a plugin that failed and is fallen back for.
 	FellBack(Fallback)
+
+	// Skipped is called once for a resource of which entitlements or grants are skipped.
+	Skipped(Skipped)
 }
 
 // Fallback is a plugin that is not asked any more in this sync.
@@ -50,3 +53,4 @@ func (noObserver) Listed(Page)    {}
 func (noObserver) Retrying(Retry) {}
 
 func (noObserver) FellBack(Fallback) {}
+func (noObserver) Skipped(Skipped)   {}

@@ -43,6 +43,7 @@ type plugin struct {
 	fallback *fallback.Source // nil: a failure fails the call
 	ahead    *policy.ReadAhead
 	listings *policy.Listings
+	skips    skips
 
 	abilities   atomic.Pointer[abilities]
 	askingTypes chan struct{} // full while a caller asks
@@ -176,6 +177,7 @@ func (p *plugin) callPlugin(ctx context.Context, method string, request, reply p
 		return p.failed(codes.Internal, describe(method, own), err, "its reply cannot be used")
 	}
 	p.recorder.Note(request, reply)
+	p.countAccess(reply)
 	if p.fallback != nil {
 		p.fallback.Note(request, reply)
 	}
@@ -243,7 +245,13 @@ func (p *plugin) askPage(ctx context.Context, method, doing string, request, rep
 	if p.aggregate.packed && method == v2.ResourcesService_ListResources_FullMethodName {
 		opts = append(slices.Clip(opts), grpc.ForceCodecV2(sdkfast.Codec))
 	}
+	if of, kind, ok := accessOf(request); ok && of.GetPageToken() == "" {
+		p.skips.begin(kind)
+	}
 	took, err := p.invoke(ctx, method, doing, request, reply, opts)
+	if isNotFound(err) {
+		err = p.skip(ctx, doing, request, reply, this.Rows(), err)
+	}
 	if err == nil {
 		err = p.check(ctx, doing, request, reply)
 	}
@@ -318,7 +326,7 @@ func (p *plugin) translate(ctx context.Context, method, doing string, err error)
 	switch code := status.Code(err); {
 	case code == codes.NotFound && policy.IsListing(method):
 		// For the SDK's syncer that is a warning: it drops the rest of the
-		// listing and calls the sync a success.
+		// listing and calls the sync a success. See skip for where that is right.
 		return p.failed(codes.FailedPrecondition, doing, err, "the plugin answered NOT_FOUND in the middle of a sync")
 	case code == codes.Canceled:
 		// The host did not: to the caller it would look as if it had itself.

@@ -27,6 +27,7 @@ type log struct {
 	retries   []aggregate.Retry
 	onRetry   func()
 	fallbacks []aggregate.Fallback
+	skipped   []aggregate.Skipped
 }
 
 func (l *log) Listed(p aggregate.Page) {
@@ -39,6 +40,12 @@ func (l *log) FellBack(f aggregate.Fallback) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.fallbacks = append(l.fallbacks, f)
+}
+
+func (l *log) Skipped(s aggregate.Skipped) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.skipped = append(l.skipped, s)
 }
 
 func (l *log) Retrying(r aggregate.Retry) {

@@ -55,6 +55,10 @@ type Part struct {
 	// completely, if that was not in this sync: the file may then have resources of two
 	// readings, or too many. nil: as many as the file has.
 	Counts map[string]int `json:"counts,omitempty"`
+	// Skipped is how many of its resources have no entitlements or grants in the file, or
+	// not all of them, as the plugin did not find them any more. A later sync that falls
+	// back on the part lacks them too.
+	Skipped int `json:"skipped,omitempty"`
 	// Metadata is what the plugin says of itself and its capabilities.
 	Metadata *Metadata `json:"metadata,omitempty"`
 }

@@ -73,6 +73,105 @@ func synced(b *status.Board, task string, first, second int, why error) {
 	ended(b, task, nil)
 }
 
+// lacking has a sync of everything go well, in which so many resources of the second
+// plugin were skipped; it comes from an hour ago if why says why.
+func lacking(b *status.Board, task string, skipped int, why error) {
+	now := time.Now()
+	part := baseline.Part{AsOf: now, Accounts: 25, Skipped: skipped}
+	result := &syncrun.Result{Whole: true}
+	if why != nil {
+		part.AsOf = now.Add(-time.Hour)
+		result.Stale = []aggregate.Stale{{Instance: designTool, AsOf: part.AsOf, Err: why, Accounts: 25}}
+	}
+	result.Sync = baseline.Sync{StartedAt: now, Plugins: map[string]baseline.Part{fullstory: {AsOf: now, Accounts: 40}, designTool: part}}
+	begun(b, task)
+	b.Report(status.Event{Upload: workforce, Kind: status.Uploaded, ID: task, Whole: true, Result: result, Bytes: 4096, Took: 2 * time.Second})
+	ended(b, task, nil)
+}
+
+// TestBoard_MarksASyncWithSkippedResources in its state, its metrics and its history, also
+// after a restart, until the next one.
+func TestBoard_MarksASyncWithSkippedResources(t *testing.T) {
+	t.Parallel()
+	outage := grpcstatus.Error(codes.Unavailable, "answered 503 Service Unavailable")
+	const two = "it lacks entitlements or grants of 2 resources that were not found any more; the host's log names them"
+	for name, c := range map[string]struct {
+		happens  func(b *status.Board)
+		state    status.State // of the upload and of the plugin
+		why      string       // of the plugin
+		skipped  int
+		recorded []status.State
+	}{
+		"H3: two resources": {
+			func(b *status.Board) { lacking(b, firstTask, 2, nil) },
+			status.Incomplete, two, 2,
+			[]status.State{status.Incomplete},
+		},
+		"H3: one resource": {
+			func(b *status.Board) { lacking(b, firstTask, 1, nil) },
+			status.Incomplete, "it lacks entitlements or grants of 1 resource that was not found any more; the host's log names it", 1,
+			[]status.State{status.Incomplete},
+		},
+		"H3: the next sync has everything": {
+			func(b *status.Board) {
+				lacking(b, firstTask, 2, nil)
+				synced(b, secondTask, 40, 25, nil)
+			},
+			status.Fresh, "", 0,
+			[]status.State{status.Incomplete, status.Fresh},
+		},
+		"H3: in a part that is stale": {
+			func(b *status.Board) { lacking(b, firstTask, 2, outage) },
+			status.Stale, "the answer was 503 Service Unavailable: what answers, or a proxy before it, is out of order; " + two, 2,
+			[]status.State{status.Stale},
+		},
+		"H3: after a sync that failed": {
+			func(b *status.Board) {
+				begun(b, firstTask)
+				ended(b, firstTask, &syncrun.GuardError{Instance: designTool, Before: 40, Now: 3})
+				lacking(b, secondTask, 2, nil)
+			},
+			status.Incomplete, two, 2,
+			[]status.State{status.Failed, status.Incomplete},
+		},
+		"H3: before the host was started": {
+			func(b *status.Board) {
+				now := time.Now()
+				b.Remember(workforce, baseline.Sync{StartedAt: now, Plugins: map[string]baseline.Part{
+					fullstory: {AsOf: now, Accounts: 40}, designTool: {AsOf: now, Accounts: 25, Skipped: 2},
+				}})
+			},
+			status.Incomplete, two, 2,
+			[]status.State{status.Incomplete},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBoard()
+			c.happens(b)
+			u := uploadOf(t, b)
+			require.Equal(t, map[string]status.State{"": c.state, fullstory: status.Fresh, designTool: c.state}, statesOf(u))
+			require.Equal(t, c.why, u.Parts[1].Why)
+			require.Equal(t, c.skipped, u.Parts[1].SkippedResources)
+			require.Equal(t, c.skipped, u.Last.SkippedResources)
+			var recorded []status.State
+			for _, made := range u.History {
+				recorded = append(recorded, made.State)
+			}
+			require.Equal(t, c.recorded, recorded)
+
+			families := metricsOf(t, b)
+			for plugin, want := range map[string]int{fullstory: 0, designTool: c.skipped} {
+				require.Equal(t, float64(want), value(t, families, "baton_host_skipped_resources", "plugin="+plugin, "upload="+workforce)) //nolint:testifylint // They are counts.
+			}
+
+			again := newBoard()
+			again.Recall(b.History())
+			require.Equal(t, b.History(), again.History())
+		})
+	}
+}
+
 // get asks the board's handler.
 func get(t *testing.T, b *status.Board, path string) *httptest.ResponseRecorder {
 	t.Helper()

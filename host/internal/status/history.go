@@ -22,7 +22,7 @@ func (b *Board) Recall(history map[string][]Sync) {
 	b.change(func() {
 		for _, u := range b.uploads {
 			for _, made := range history[u.name] {
-				known := made.State == Fresh || made.State == Stale || made.State == Failed
+				known := made.State == Fresh || made.State == Incomplete || made.State == Stale || made.State == Failed
 				if known && !made.At.IsZero() && !made.At.After(b.host.StartedAt) && made.Accounts >= 0 {
 					u.add(made)
 				}

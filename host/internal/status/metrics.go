@@ -42,6 +42,7 @@ type metrics struct {
 	accounts  *prometheus.GaugeVec
 	stale     *prometheus.GaugeVec
 	staleRows *prometheus.GaugeVec
+	skipped   *prometheus.GaugeVec
 	asOf      *prometheus.GaugeVec
 	retries   *prometheus.CounterVec
 	state     *prometheus.GaugeVec
@@ -82,6 +83,7 @@ func newMetrics(host Host, uploads []Served) *metrics {
 	m.accounts = gauge("accounts", "Accounts in the last sync of everything that C1 has.", "upload", "plugin")
 	m.stale = gauge("stale", "1 if C1 has something older of the plugin than the last sync of everything, else 0.", "upload", "plugin")
 	m.staleRows = gauge("stale_accounts", "Accounts in that sync that come from the baseline.", "upload", "plugin")
+	m.skipped = gauge("skipped_resources", "Resources in that sync that lack entitlements or grants, as the plugin did not find them any more.", "upload", "plugin")
 	m.asOf = gauge("as_of_timestamp_seconds", "When the app behind those accounts was last read completely, in Unix time.", "upload", "plugin")
 	m.retries = counter("retries_total", "Calls of a plugin that failed and were repeated.", "upload", "plugin")
 	m.state = gauge("plugin_state", "1 for the state that the plugin is in, 0 for the others.", "plugin", "state")
@@ -153,6 +155,7 @@ func (m *metrics) show(u *uploadState) {
 		}
 		m.accounts.WithLabelValues(u.name, name).Set(float64(part.Accounts))
 		m.staleRows.WithLabelValues(u.name, name).Set(float64(part.StaleAccounts))
+		m.skipped.WithLabelValues(u.name, name).Set(float64(part.SkippedResources))
 		m.stale.WithLabelValues(u.name, name).Set(one(part.AsOf.Before(u.began)))
 		m.asOf.WithLabelValues(u.name, name).Set(inUnixTime(part.AsOf))
 	}

@@ -100,6 +100,11 @@ func rounded(d time.Duration) time.Duration {
 	return d.Round(time.Second)
 }
 
+// Skipped counts a resource.
+func (w *watcher) Skipped(skipped aggregate.Skipped) {
+	w.part(skipped.Instance, func(part *PluginPart) { part.Skipped++ })
+}
+
 // FellBack says that a plugin falls back.
 func (w *watcher) FellBack(fallback aggregate.Fallback) {
 	why := sentence(fallback.Err, fmt.Sprintf("plugin %q failed", fallback.Instance))

@@ -31,6 +31,9 @@ const (
 	Fresh State = "fresh"
 	// Waiting: there has been no sync yet, or none that this host knows of.
 	Waiting State = "waiting"
+	// Incomplete: C1 has what the app had at the last sync, but for entitlements or
+	// grants of resources that the plugin no longer found, and that were skipped.
+	Incomplete State = "incomplete"
 	// Stale: C1 has something older. A plugin fell back to its
 	// baseline, or there has been no sync for longer than max-stale.
 	Stale State = "stale"
@@ -77,6 +80,8 @@ type Part struct {
 	// came from the baseline.
 	Accounts      int `json:"accounts"`
 	StaleAccounts int `json:"stale_accounts"`
+	// SkippedResources is how many of its resources lack entitlements or grants.
+	SkippedResources int `json:"skipped_resources"`
 
 	stale string // why it was stale when C1 last took a sync
 }
@@ -90,7 +95,9 @@ type Sync struct {
 	Accounts int           `json:"accounts"`
 	// ByPlugin is the same by plugin.
 	ByPlugin map[string]int `json:"by_plugin,omitempty"`
-	Why      string         `json:"why,omitempty"`
+	// SkippedResources is how many resources lack entitlements or grants.
+	SkippedResources int    `json:"skipped_resources,omitempty"`
+	Why              string `json:"why,omitempty"`
 }
 
 // Progress is a sync under way.
@@ -113,6 +120,8 @@ type PluginPart struct {
 	Resources int `json:"resources"`
 	Grants    int `json:"grants"`
 	Pages     int `json:"pages"`
+	// Skipped is how many resources it did not find any more.
+	Skipped int `json:"skipped_resources"`
 	// Before is how many accounts it had in the last sync; 0 if that is not known.
 	Before int `json:"before"`
 	// Waits is why it keeps the sync waiting, "" if it does not.

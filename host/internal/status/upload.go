@@ -43,17 +43,19 @@ func newUpload(served Served) *uploadState {
 
 // remember takes in a sync of everything that C1 has, but for the history.
 func (u *uploadState) remember(made Sync, parts map[string]baseline.Part, startedAt time.Time, why map[string]string, staleAccounts map[string]int) {
-	made.State, made.Accounts, made.ByPlugin = Fresh, 0, map[string]int{}
+	made.State, made.Accounts, made.ByPlugin, made.SkippedResources = Fresh, 0, map[string]int{}, 0
 	u.began = startedAt
 	for _, name := range u.plugins {
 		part, ok := parts[name]
 		if !ok {
 			continue
 		}
-		is := Part{Plugin: name, AsOf: part.AsOf, Accounts: part.Accounts, StaleAccounts: staleAccounts[name]}
-		if u.settle(&is, why[name]); is.State == Stale {
-			made.State = Stale
+		is := Part{Plugin: name, AsOf: part.AsOf, Accounts: part.Accounts, StaleAccounts: staleAccounts[name], SkippedResources: part.Skipped}
+		u.settle(&is, why[name])
+		if is.State == Stale || is.State == Incomplete && made.State == Fresh {
+			made.State = is.State
 		}
+		made.SkippedResources += part.Skipped
 		u.parts[name] = &is
 		made.Accounts += part.Accounts
 		made.ByPlugin[name] = part.Accounts
@@ -68,6 +70,11 @@ func (u *uploadState) settle(part *Part, why string) {
 		part.State, part.Why = Waiting, ""
 	case part.AsOf.Before(u.began):
 		part.State, part.Why, part.stale = Stale, why, why
+		if part.SkippedResources > 0 {
+			part.Why += "; " + lacking(part.SkippedResources)
+		}
+	case part.SkippedResources > 0:
+		part.State, part.Why, part.stale = Incomplete, lacking(part.SkippedResources), ""
 	default:
 		part.State, part.Why, part.stale = Fresh, "", ""
 		if part.Accounts == 0 {
@@ -139,9 +146,19 @@ func (u *uploadState) state(now time.Time) (state State, since time.Time, why st
 		return Stale, since, why
 	case u.maxStale > 0 && now.Sub(u.last.At) > u.maxStale:
 		return Stale, u.last.At, fmt.Sprintf("C1 has asked for no sync for longer than max-stale (%s)", u.maxStale)
+	case u.last.State == Incomplete:
+		return Incomplete, u.last.At, lacking(u.last.SkippedResources)
 	default:
 		return Fresh, u.last.At, ""
 	}
+}
+
+// lacking says that entitlements or grants of resources were skipped.
+func lacking(resources int) string {
+	if resources == 1 {
+		return "it lacks entitlements or grants of 1 resource that was not found any more; the host's log names it"
+	}
+	return fmt.Sprintf("it lacks entitlements or grants of %d resources that were not found any more; the host's log names them", resources)
 }
 
 // sentence is an error without anything that came from outside; otherwise is for

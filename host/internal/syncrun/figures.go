@@ -13,10 +13,11 @@ import (
 
 // How a sync went, as the log has it.
 const (
-	outcomeFresh   = "fresh"   // everything is of now
-	outcomeStale   = "stale"   // a plugin was answered for
-	outcomeFailed  = "failed"  // there is no file, or C1 does not have it
-	outcomeDropped = "dropped" // nothing is decided: C1 has taken the task back, or the host stops
+	outcomeFresh      = "fresh"      // everything is of now
+	outcomeIncomplete = "incomplete" // of now, but entitlements or grants of a resource were skipped
+	outcomeStale      = "stale"      // a plugin was answered for
+	outcomeFailed     = "failed"     // there is no file, or C1 does not have it
+	outcomeDropped    = "dropped"    // nothing is decided: C1 has taken the task back, or the host stops
 )
 
 // Figures are those of one sync, for the one line of the log about it: also
@@ -45,6 +46,7 @@ type pluginFigures struct {
 	pages    int
 	retries  int
 	restarts int
+	skipped  int // resources; while there is no file, those of the plugin itself
 }
 
 // begin takes in which plugins the sync is of.
@@ -75,7 +77,10 @@ func (f *Figures) end(plugins []Plugin, result *Result, took time.Duration) {
 	}
 	for instance, accounts := range result.Accounts {
 		if one := f.plugins[instance]; one != nil {
-			one.state, one.accounts = outcomeFresh, accounts
+			one.state, one.accounts, one.skipped = outcomeFresh, accounts, result.Sync.Plugins[instance].Skipped
+			if one.skipped > 0 {
+				one.state = outcomeIncomplete
+			}
 		}
 	}
 	for _, stale := range result.Stale {
@@ -112,12 +117,16 @@ func (f *Figures) Log(log *zap.Logger, err error, dropped bool, took time.Durati
 }
 
 func (f *Figures) outcome() string {
+	outcome := outcomeFresh
 	for _, one := range f.plugins {
-		if one.state == outcomeStale {
+		switch one.state {
+		case outcomeStale:
 			return outcomeStale
+		case outcomeIncomplete:
+			outcome = outcomeIncomplete
 		}
 	}
-	return outcomeFresh
+	return outcome
 }
 
 func (f *Figures) fields(outcome string, failed map[string]string, took time.Duration) []zap.Field {
@@ -131,6 +140,7 @@ func (f *Figures) fields(outcome string, failed map[string]string, took time.Dur
 		all.pages += one.pages
 		all.retries += one.retries
 		all.restarts += one.restarts
+		all.skipped += one.skipped
 	}
 	fields := []zap.Field{zap.String("outcome", outcome)}
 	if f.plugins != nil {
@@ -140,6 +150,9 @@ func (f *Figures) fields(outcome string, failed map[string]string, took time.Dur
 			zap.Int("pages", all.pages), zap.Int("retries", all.retries), zap.Int("restarts", all.restarts),
 			zap.Duration("sync_took", f.took),
 		)
+	}
+	if all.skipped > 0 {
+		fields = append(fields, zap.Int("skipped_resources", all.skipped))
 	}
 	if f.sent > 0 {
 		fields = append(fields, zap.Duration("upload_took", f.sent))
@@ -178,6 +191,9 @@ func (p *pluginFigures) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	to.AddInt("pages", p.pages)
 	to.AddInt("retries", p.retries)
 	to.AddInt("restarts", p.restarts)
+	if p.skipped > 0 {
+		to.AddInt("skipped_resources", p.skipped)
+	}
 	return nil
 }
 
@@ -210,4 +226,10 @@ func (c countingObserver) Listed(page aggregate.Page) {
 func (c countingObserver) Retrying(retry aggregate.Retry) {
 	c.plugin(retry.Instance, func(one *pluginFigures) { one.retries++ })
 	c.Observer.Retrying(retry)
+}
+
+// Skipped counts a resource.
+func (c countingObserver) Skipped(skipped aggregate.Skipped) {
+	c.plugin(skipped.Instance, func(one *pluginFigures) { one.skipped++ })
+	c.Observer.Skipped(skipped)
 }

@@ -76,6 +76,13 @@ func accounts(n int) string {
 	return fmt.Sprintf("%d accounts", n)
 }
 
+func resources(n int) string {
+	if n == 1 {
+		return "1 resource"
+	}
+	return fmt.Sprintf("%d resources", n)
+}
+
 func quoted(names []string) string {
 	all := make([]string, 0, len(names))
 	for _, name := range names {
@@ -256,25 +263,49 @@ func (r *run) report(log *zap.Logger, result *Result) (warnings []string) {
 			}
 		}
 	}()
-	if !result.Whole {
-		return nil
+	warnings = result.incomplete()
+	if result.Whole {
+		warnings = append(warnings, r.withoutAccounts(result)...)
 	}
+	for _, warning := range warnings {
+		log.Warn(warning)
+	}
+	return warnings
+}
+
+// withoutAccounts says where there is not a single account.
+func (r *run) withoutAccounts(result *Result) (warnings []string) {
 	var without []string
 	for _, p := range r.Plugins {
 		if result.Accounts[p.Instance] == 0 {
 			without = append(without, p.Instance)
 		}
 	}
-	switch {
-	case len(without) == len(r.Plugins):
-		warnings = append(warnings, fmt.Sprintf("upload %q has not a single account: none of its plugins (%s) lists any", r.Upload.Name, quoted(without)))
-	default:
-		for _, instance := range without {
-			warnings = append(warnings, fmt.Sprintf("plugin %q has not a single account", instance))
-		}
+	if len(without) == len(r.Plugins) {
+		return []string{fmt.Sprintf("upload %q has not a single account: none of its plugins (%s) lists any", r.Upload.Name, quoted(without))}
 	}
-	for _, warning := range warnings {
-		log.Warn(warning)
+	for _, instance := range without {
+		warnings = append(warnings, fmt.Sprintf("plugin %q has not a single account", instance))
+	}
+	return warnings
+}
+
+// incomplete says of which plugins the sync lacks entitlements or grants of resources.
+func (r *Result) incomplete() (warnings []string) {
+	lacks := map[string]int{} // in what came from the baseline
+	for instance, part := range r.Sync.Plugins {
+		lacks[instance] = part.Skipped
+	}
+	for _, part := range r.Skipped {
+		lacks[part.Instance] -= part.Resources
+		warnings = append(warnings, fmt.Sprintf(
+			"plugin %q no longer finds %s that it listed (%d gone, %d that cannot be looked up); what it had not listed yet of their entitlements or grants is skipped: for example the %s of %q of type %q",
+			part.Instance, resources(part.Resources), part.Gone, part.Resources-part.Gone, part.First.Kind, part.First.ResourceID, part.First.ResourceTypeID))
+	}
+	for _, instance := range slices.Sorted(maps.Keys(lacks)) {
+		if lacks[instance] > 0 {
+			warnings = append(warnings, fmt.Sprintf("what the baseline has of plugin %q lacks entitlements or grants of %s, which were skipped when they were listed", instance, resources(lacks[instance])))
+		}
 	}
 	return warnings
 }

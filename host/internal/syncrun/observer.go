@@ -35,8 +35,22 @@ func (l loggingObserver) FellBack(fallback aggregate.Fallback) {
 	l.Observer.FellBack(fallback)
 }
 
+// Skipped is logged as a warning.
+func (l loggingObserver) Skipped(skipped aggregate.Skipped) {
+	fields := []zap.Field{
+		zap.String("plugin", skipped.Instance), zap.String("resource_type", skipped.ResourceTypeID), zap.String("resource", skipped.ResourceID),
+		zap.String("listing", string(skipped.Kind)), zap.Int64("rows_before", skipped.Rows), zap.Bool("gone", skipped.Unknown == nil), zap.Error(skipped.Err),
+	}
+	if skipped.Unknown != nil {
+		fields = append(fields, zap.NamedError("look_up", skipped.Unknown))
+	}
+	l.log.Warn("the plugin no longer finds a resource that it listed; its entitlements or grants are skipped", fields...)
+	l.Observer.Skipped(skipped)
+}
+
 type noObserver struct{}
 
 func (noObserver) Listed(aggregate.Page)       {}
 func (noObserver) Retrying(aggregate.Retry)    {}
 func (noObserver) FellBack(aggregate.Fallback) {}
+func (noObserver) Skipped(aggregate.Skipped)   {}

@@ -92,6 +92,10 @@ type Result struct {
 	Accounts map[string]int
 	// Stale are the plugins that fell back.
 	Stale []aggregate.Stale
+	// Skipped are the plugins of which entitlements or grants of resources were skipped in
+	// this sync. Sync has the number of those that are missing, also in what came from the
+	// baseline.
+	Skipped []aggregate.SkippedPart
 	// Unguarded are the plugins whose numbers could not be compared with those of
 	// a baseline, and why, in a sentence; "" if all were, or need not be.
 	Unguarded string
@@ -197,7 +201,7 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, r.withoutFallback(err)
 	}
-	stale := a.Stale()
+	stale, skipped := a.Stale(), a.Skipped()
 	if err := r.anyFresh(stale); err != nil {
 		draft.Discard()
 		return nil, err
@@ -217,6 +221,7 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 			return nil, err
 		}
 		stale = slices.DeleteFunc(stale, func(one aggregate.Stale) bool { return again[one.Instance] != nil })
+		skipped = slices.DeleteFunc(skipped, func(one aggregate.SkippedPart) bool { return again[one.Instance] != nil })
 		for _, one := range a.Stale() {
 			failure, ok := again[one.Instance]
 			if !ok {
@@ -229,7 +234,7 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 			}
 		}
 	}
-	return r.result(a, draft, stale), nil
+	return r.result(a, draft, stale, skipped), nil
 }
 
 // fallsBack says that plugins that fail may fall back: what is asked for
@@ -437,9 +442,9 @@ func (r *run) replaced(ctx context.Context, a *aggregate.Aggregate, first *syncf
 
 var errReadAlready = errors.New("it has been read in this sync already")
 
-func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale) *Result {
+func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale, skipped []aggregate.SkippedPart) *Result {
 	result := &Result{
-		Draft: draft, Whole: r.Scope.Whole(), Stale: stale, Accounts: map[string]int{},
+		Draft: draft, Whole: r.Scope.Whole(), Stale: stale, Skipped: skipped, Accounts: map[string]int{},
 		Sync: baseline.Sync{StartedAt: r.started, Plugins: map[string]baseline.Part{}},
 	}
 	for _, p := range r.Plugins {
@@ -450,14 +455,20 @@ func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggr
 	}
 	var unknown []string
 	for _, p := range r.Plugins {
-		asOf, counts := r.started, map[string]int(nil)
+		asOf, counts, lacks := r.started, map[string]int(nil), 0
 		for _, one := range stale {
 			if one.Instance == p.Instance {
-				asOf, counts = one.AsOf, r.countedBefore(a, p.Instance)
+				// What the baseline lacks is no truer for its being used again.
+				asOf, counts, lacks = one.AsOf, r.countedBefore(a, p.Instance), r.last.Sync.Plugins[p.Instance].Skipped
+			}
+		}
+		for _, one := range skipped {
+			if one.Instance == p.Instance {
+				lacks += one.Resources
 			}
 		}
 		part := baseline.PartOf(a.Facts(p.Instance), asOf, result.Accounts[p.Instance])
-		part.Counts = counts
+		part.Counts, part.Skipped = counts, lacks
 		result.Sync.Plugins[p.Instance] = part
 		if r.Scope.Whole() && !p.Guard.Off && !r.compared(a, p.Instance) {
 			unknown = append(unknown, fmt.Sprintf("%q", p.Instance))

@@ -60,3 +60,6 @@ func (t *Types) Has(typeID string) bool {
 
 // HasAccounts says whether the resources of a type are accounts.
 func (t *Types) HasAccounts(typeID string) bool { return t.known()[typeID].accounts }
+
+// HasAccess says whether the entitlements or grants of the resources of a type are read.
+func (t *Types) HasAccess(typeID string) bool { return !t.known()[typeID].skips }

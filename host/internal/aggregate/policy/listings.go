@@ -72,6 +72,14 @@ type progress struct {
 	idle time.Duration // what the calls since the last row took
 }
 
+// Rows is how many rows the listing has had, with those of the cursors that its pages
+// enqueued.
+func (l *Listing) Rows() int64 {
+	l.progress.mu.Lock()
+	defer l.progress.mu.Unlock()
+	return l.progress.rows
+}
+
 // add counts a page and returns what there is now.
 func (p *progress) add(rows int, took time.Duration) (all int64, idle time.Duration) {
 	p.mu.Lock()

@@ -50,6 +50,7 @@ type entry struct {
 	Bytes    int64          `json:"bytes,omitempty"`
 	Accounts int            `json:"accounts"`
 	ByPlugin map[string]int `json:"by_plugin,omitempty"`
+	Skipped  int            `json:"skipped_resources,omitempty"`
 }
 
 // Read returns the last syncs by upload, the oldest first; none where there is no
@@ -79,7 +80,7 @@ func (f *File) Read() (map[string][]status.Sync, error) {
 		for _, s := range all {
 			syncs[upload] = append(syncs[upload], status.Sync{
 				At: s.At, State: s.State, Took: time.Duration(s.Seconds * float64(time.Second)),
-				Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin,
+				Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin, SkippedResources: s.Skipped,
 			})
 		}
 	}
@@ -95,7 +96,7 @@ func (f *File) Write(board *status.Board) error {
 	for upload, all := range board.History() {
 		for _, s := range all {
 			kept.Uploads[upload] = append(kept.Uploads[upload], entry{
-				At: s.At, State: s.State, Seconds: s.Took.Seconds(), Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin,
+				At: s.At, State: s.State, Seconds: s.Took.Seconds(), Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin, Skipped: s.SkippedResources,
 			})
 		}
 	}

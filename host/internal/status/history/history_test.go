@@ -22,11 +22,12 @@ func TestHistory_ReadsWhatItWrote(t *testing.T) {
 	want := []status.Sync{
 		{At: at, State: status.Fresh, Took: 90 * time.Second, Bytes: 37753, Accounts: 65, ByPlugin: map[string]int{"fullstory": 40, "design-tool": 25}},
 		{At: at.Add(time.Hour), State: status.Failed, Took: time.Second},
+		{At: at.Add(2 * time.Hour), State: status.Incomplete, Took: time.Second, Accounts: 65, SkippedResources: 2},
 	}
 	failed := want[1]
 	failed.Why = "the app is out of order"
 	board := status.New(status.Options{Uploads: []status.Served{{Name: upload}}})
-	board.Recall(map[string][]status.Sync{upload: {want[0], failed}})
+	board.Recall(map[string][]status.Sync{upload: {want[0], failed, want[2]}})
 	require.NoError(t, history.In(dir).Write(board))
 	got, err := history.In(dir).Read()
 	require.NoError(t, err)

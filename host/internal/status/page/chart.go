@@ -66,6 +66,8 @@ func chartOf(syncs []status.Sync) *chart {
 		case status.Stale:
 			c.Stale = true
 			one.Title += ", in part from before"
+		case status.Incomplete:
+			one.Title += ", not complete"
 		case status.Fresh, status.Waiting, status.Stopped:
 		}
 		c.Bars = append(c.Bars, one)

@@ -58,6 +58,8 @@ func worst(s status.Snapshot, by map[status.State][]string, away []string) (tone
 		return toneWarn, "No connection to C1"
 	case len(by[status.Stale]) > 0:
 		return toneWarn, some(by[status.Stale], all, "upload", "is stale", "are stale")
+	case len(by[status.Incomplete]) > 0:
+		return toneWarn, some(by[status.Incomplete], all, "upload", "is incomplete", "are incomplete")
 	case len(away) > 0:
 		return toneWarn, some(away, all, "upload", "has no connection to C1", "have no connection to C1")
 	case len(down) > 0:

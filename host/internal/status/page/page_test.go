@@ -134,6 +134,24 @@ func TestPage_ShowsTheBoard(t *testing.T) {
 			"workforce is stale – baton-host",
 			[]string{"C1 has 65 accounts, but those of wiki are from 3 hours ago.", "The answer was 502 Bad Gateway: what answers, or a proxy before it, is out of order.", "dashed: in part from before"},
 		},
+		"H3: resources were skipped": {
+			func(b *status.Board) {
+				now := time.Now()
+				b.Report(status.Event{Upload: workforce, Kind: status.Uploaded, ID: "task-1", Whole: true, Bytes: 48_211, Took: 3 * time.Second, Result: &syncrun.Result{
+					Whole: true, Sync: baseline.Sync{StartedAt: now, Plugins: map[string]baseline.Part{fullstory: {AsOf: now, Accounts: 40}, "wiki": {AsOf: now, Accounts: 25, Skipped: 2}}},
+				}})
+				synced(b, "others", 0, 25, 0)
+				begun(b)
+				watch := b.Sync(workforce, "task-1")
+				watch.Listed(aggregate.Page{Instance: "wiki", Grants: true, Rows: 10})
+				watch.Skipped(aggregate.Skipped{Instance: "wiki", ResourceTypeID: "wiki.group", ResourceID: "board", Err: errors.New("404")})
+			},
+			"Syncing – workforce is incomplete – baton-host",
+			[]string{
+				"C1 has 65 accounts, as of just now.", "It lacks entitlements or grants of 2 resources that were not found any more; the host's log names them.",
+				"wiki Incomplete", "0 of about 25 accounts, 10 grants, 1 page, 1 resource skipped", "It lacks entitlements or grants of 2 resources.",
+			},
+		},
 		"a sync failed": {
 			func(b *status.Board) {
 				synced(b, workforce, 40, 25, 0)

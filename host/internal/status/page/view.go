@@ -146,11 +146,12 @@ func maybe(t, now time.Time) *moment {
 }
 
 var badges = map[status.State]badge{
-	status.Fresh:   {toneGood, "Fresh"},
-	status.Waiting: {toneIdle, "No sync yet"},
-	status.Stale:   {toneWarn, "Stale"},
-	status.Failed:  {toneBad, "Failed"},
-	status.Stopped: {toneBad, "Stopped"},
+	status.Fresh:      {toneGood, "Fresh"},
+	status.Waiting:    {toneIdle, "No sync yet"},
+	status.Incomplete: {toneWarn, "Incomplete"},
+	status.Stale:      {toneWarn, "Stale"},
+	status.Failed:     {toneBad, "Failed"},
+	status.Stopped:    {toneBad, "Stopped"},
 }
 
 func uploadViewOf(u status.Upload, apps map[string]string, now time.Time) uploadView {
@@ -258,7 +259,7 @@ func sentenceOf(u status.Upload, now time.Time) string {
 			return fmt.Sprintf("C1 has %s, but %s.", accounts(u.Last.Accounts), strings.Join(old, " and "))
 		}
 		return has
-	case status.Fresh:
+	case status.Fresh, status.Incomplete:
 	}
 	return has
 }
@@ -282,6 +283,9 @@ func progressViewOf(p status.Progress, now time.Time) progressView {
 			row.Words += ", " + plural(part.Grants, "grant")
 		}
 		row.Words += ", " + plural(part.Pages, "page")
+		if part.Skipped > 0 {
+			row.Words += ", " + plural(part.Skipped, "resource") + " skipped"
+		}
 		if part.Pages == 0 {
 			row.Words = "nothing read yet"
 		}
@@ -297,6 +301,9 @@ func syncViewOf(made status.Sync, now time.Time) syncView {
 	v := syncView{At: momentOf(made.At, now), Badge: badges[made.State], Why: asSentence(made.Why)}
 	if made.State != status.Failed {
 		v.Accounts = number(made.Accounts)
+	}
+	if made.SkippedResources > 0 {
+		v.Why = fmt.Sprintf("It lacks entitlements or grants of %s.", plural(made.SkippedResources, "resource"))
 	}
 	if made.Took > 0 {
 		v.Took = took(made.Took)
