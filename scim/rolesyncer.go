@@ -233,7 +233,7 @@ func (r *roster) add(user string, grants []*v2.Grant) []*v2.Resource {
 			// Beside the role itself, what Go needs for it.
 			r.room -= 3 * proto.Size(of)
 		}
-		which = binary.AppendUvarint(which, uint64(at)) //nolint:gosec // It is an index.
+		which = binary.AppendUvarint(which, uint64(at))
 	}
 	if len(grants) > 0 && r.whole {
 		before := len(r.log)
