@@ -1,16 +1,24 @@
 package fullstory_test
 
 import (
+	"net/http/httptest"
 	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	configv1 "github.com/conductorone/baton-sdk/pb/c1/config/v1"
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/annotations"
+	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
+
+	"github.com/batonhost/baton-host/fullstory"
+	"github.com/batonhost/baton-host/fullstory/config"
+	sandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
 // TestShownSettings: config_schema.json holds what the user guide shows under
@@ -65,6 +73,44 @@ func TestShownCapabilities(t *testing.T) {
 	require.Equal(t, []v2.ResourceType_Trait{v2.ResourceType_TRAIT_USER}, accounts.GetResourceType().GetTraits())
 	annos := annotations.Annotations(accounts.GetResourceType().GetAnnotations())
 	require.True(t, annos.Contains(&v2.SkipEntitlementsAndGrants{}))
+}
+
+// TestRoles_AreNeverRead: Fullstory's guide promises accounts only, whatever a user of it
+// carries.
+func TestRoles_AreNeverRead(t *testing.T) {
+	t.Parallel()
+	const token = "canary-c40d7a91e6b24f83"
+	service, err := sandbox.New(sandbox.Options{App: "fullstory", Accounts: 120, Seed: 5, Token: token})
+	require.NoError(t, err)
+	require.True(t, slices.ContainsFunc(service.Accounts(), func(account sandbox.Account) bool { return len(account.Roles) > 0 }))
+	app := httptest.NewServer(service)
+	t.Cleanup(app.Close)
+	configured, _, err := fullstory.New("v1.2.3")(t.Context(), &config.Fullstory{ScimBaseUrl: app.URL + service.BasePath(), ScimToken: token, ScimReadAhead: 1}, nil)
+	require.NoError(t, err)
+
+	for name, builder := range map[string]connectorbuilder.ConnectorBuilderV2{"described": fullstory.Describe(), "configured": configured} {
+		connector, err := connectorbuilder.NewConnector(t.Context(), builder)
+		require.NoError(t, err)
+		types, err := connector.ListResourceTypes(t.Context(), &v2.ResourceTypesServiceListResourceTypesRequest{})
+		require.NoError(t, err)
+		require.Len(t, types.GetList(), 1, name)
+		require.Equal(t, "user", types.GetList()[0].GetId(), name)
+		metadata, err := connector.GetMetadata(t.Context(), &v2.ConnectorServiceGetMetadataRequest{})
+		require.NoError(t, err)
+		capabilities := metadata.GetMetadata().GetCapabilities().GetResourceTypeCapabilities()
+		require.Len(t, capabilities, 1, name)
+		require.Equal(t, "user", capabilities[0].GetResourceType().GetId(), name)
+		_, err = connector.ListResources(t.Context(), v2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: "role"}.Build())
+		require.Error(t, err, name)
+	}
+	for _, one := range fullstory.Schema.Fields {
+		require.NotContains(t, one.FieldName, "role")
+	}
+	for _, file := range []string{"config_schema.json", "baton_capabilities.json"} {
+		written, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.NotContains(t, strings.ToLower(string(written)), "role", file)
+	}
 }
 
 // read reads a committed file. A member that the SDK does not know is an error.

@@ -59,6 +59,42 @@ func TestSyncWritesGroupsAndTheirMembers(t *testing.T) {
 	require.Equal(t, want, got)
 }
 
+// TestSyncWritesRolesAndWhoHasThem: the roles of an aggregated sync, their entitlements
+// and grants are those the app was seeded with; without scim-roles there are none.
+func TestSyncWritesRolesAndWhoHasThem(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, scimsandbox.Options{App: "design-tool", Accounts: 1500, Seed: 2, PageCap: 90})
+	for name, roles := range map[string]bool{"on": true, "off": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			entry, want := app.entry("design-tool"), map[string]bool{}
+			if roles {
+				entry = strings.Replace(entry, "scim-groups:", "scim-roles: true, scim-groups:", 1)
+				for _, account := range app.server.Accounts() {
+					for _, role := range account.Roles {
+						want["design-tool.role:"+role+":assigned: design-tool.user/"+account.ID] = true
+					}
+				}
+				require.Greater(t, len(want), 1000)
+			}
+			config, dir := configuration(t, []string{entry}, "workforce: { plugins: [design-tool] }"), t.TempDir()
+			results, err := oneShot(t, config, dir, host.Options{})
+			require.NoError(t, err)
+			require.Equal(t, map[string]int{"design-tool": 1500}, results[0].Accounts)
+
+			file, err := syncfile.Open(t.Context(), filepath.Join(dir, "workforce.c1z"), t.TempDir())
+			require.NoError(t, err)
+			defer func() { require.NoError(t, file.Close(t.Context())) }()
+			got := map[string]bool{}
+			require.NoError(t, file.EachGrant(t.Context(), func(one syncfile.Grant) error {
+				got[one.Entitlement+": "+one.Principal.GetResourceType()+"/"+one.Principal.GetResource()] = true
+				return nil
+			}))
+			require.Equal(t, want, got)
+		})
+	}
+}
+
 // TestSyncReportsGroupsThatCannotBeRead: groups are read by several workers, and those
 // that stop because one failed have nothing to report.
 func TestSyncReportsGroupsThatCannotBeRead(t *testing.T) {

@@ -23,6 +23,7 @@ const (
 	headersField      = `"Extra Headers" (scim-headers)`
 	filterField       = `"User Filter" (scim-filter)`
 	groupsField       = `"Sync Groups" (scim-groups)`
+	rolesField        = `"Sync Roles" (scim-roles)`
 	loginField        = `"Login Attribute" (scim-login-attribute)`
 	emailField        = `"E-mail Attribute" (scim-email-attribute)`
 	profileField      = `"Profile Attributes" (scim-profile-attributes)`

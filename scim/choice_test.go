@@ -64,6 +64,16 @@ func TestAuthentication(t *testing.T) {
 		message string
 	}{
 		"both":                           {scim.Options{Token: secret, Username: "ann", Password: secret}, "are both given"},
+		"a token and a password":         {scim.Options{Token: secret, Password: secret}, "are both given"},
+		"a token and a client's secret":  {scim.Options{Token: secret, ClientSecret: secret}, `"Client ID" (scim-client-id) is given, and also "SCIM Token" (scim-token) or "User Name" (scim-username). Give the one that the app asks for.`},
+		"a token and a token URL":        {scim.Options{Token: secret, TokenURL: "https://app.example.com/token"}, "Give the one that the app asks for."},
+		"a password and a client":        {scim.Options{Password: secret, ClientID: "c", ClientSecret: secret, TokenURL: "https://app.example.com/token"}, "Give the one that the app asks for."},
+		"all three":                      {scim.Options{Token: secret, Username: "ann", Password: secret, ClientID: "c", ClientSecret: secret, TokenURL: "https://app.example.com/token"}, "Give the one that the app asks for."},
+		"a token and scopes":             {scim.Options{Token: secret, Scopes: []string{"scim.read"}}, `"Scopes" (scim-scopes) are given, although there is no client id: only a token that is issued to a client has scopes. Take them away, or fill in "Client ID" (scim-client-id).`},
+		"scopes alone":                   {scim.Options{Scopes: []string{"scim.read"}}, `"Scopes" (scim-scopes) are given`},
+		"a token URL that is not https":  {scim.Options{ClientID: "c", ClientSecret: secret, TokenURL: "http://app.example.com/" + secret}, `"Token URL" (scim-token-url) begins with http://, which would send the client secret in clear text. It must look like https://host/oauth2/token, as the app shows it.`},
+		"a token URL of another machine": {scim.Options{ClientID: "c", ClientSecret: secret, TokenURL: "http://127.0.0.1.example.com/" + secret}, "which would send the client secret in clear text"},
+		"a token URL without a host":     {scim.Options{ClientID: "c", ClientSecret: secret, TokenURL: "https:///" + secret}, "is not a URL"},
 		"neither":                        {scim.Options{}, `"SCIM Token" (scim-token) is empty`},
 		"no password":                    {scim.Options{Username: "ann"}, `"Password" (scim-password) is empty`},
 		"no user name":                   {scim.Options{Password: secret}, `"User Name" (scim-username) is empty`},

@@ -9,6 +9,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/connectorrunner"
 	"github.com/stretchr/testify/require"
 
+	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/plugin/plugintest"
 	sandbox "github.com/batonhost/baton-host/sandbox/scim"
 	"github.com/batonhost/baton-host/scim"
@@ -21,8 +22,13 @@ func TestLongConnector_Conforms(t *testing.T) {
 	require.NoError(t, err)
 	app := httptest.NewServer(service)
 	t.Cleanup(app.Close)
-	plugintest.Run(t, plugintest.Settings{Configuration: map[string]any{
-		"scim-base-url": app.URL + service.BasePath(), "scim-token": token, "scim-profile-attributes": []string{"title"},
-	}}, "baton-scim", "v1.2.3", scim.Schema, scim.New("v1.2.3"),
-		connectorrunner.WithDefaultCapabilitiesConnectorBuilderV2(scim.Describe()))
+	for name, roles := range map[string]bool{"accounts and groups": false, "roles too": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			plugintest.Run(t, plugintest.Settings{Configuration: map[string]any{
+				"scim-base-url": app.URL + service.BasePath(), "scim-token": token, "scim-profile-attributes": []string{"title"}, "scim-roles": roles,
+			}}, "baton-scim", "v1.2.3", scim.Schema, scim.New("v1.2.3"),
+				connectorrunner.WithDefaultCapabilitiesConnectorBuilderV2(scim.Describe()), plugin.WithConcurrency(scim.Concurrency))
+		})
+	}
 }

@@ -20,14 +20,17 @@ type App struct {
 	HelpURL string
 	// Groups means that the app's groups are read too, and who is in them.
 	Groups bool
+	// Roles means that the roles of the users are read too, and who has them.
+	Roles bool
 }
 
-// Connector presents the users of an app as accounts, and its groups. It implements
-// the SDK's connectorbuilder.ConnectorBuilderV2.
+// Connector presents the users of an app as accounts, its groups, and the roles of the
+// users. It implements the SDK's connectorbuilder.ConnectorBuilderV2.
 type Connector struct {
 	app    App
 	users  *userSyncer
 	groups *groupSyncer
+	roles  *roleSyncer
 }
 
 var _ connectorbuilder.ConnectorBuilderV2 = (*Connector)(nil)
@@ -36,13 +39,15 @@ var _ connectorbuilder.ConnectorBuilderV2 = (*Connector)(nil)
 // (nil) the connector can report what it is and can do, which the SDK's
 // "capabilities" command needs; reading fails with FailedPrecondition.
 func NewConnector(app App, client *Client) *Connector {
-	users, groups := &userSyncer{}, &groupSyncer{}
+	users, groups, roles := &userSyncer{}, &groupSyncer{}, &roleSyncer{room: maxRoster}
 	if client != nil {
 		users.listing = &listing{endpoint: client.usersEndpoint(), journal: journal{client.scratch, "users"}}
 		groups.listing = &listing{endpoint: client.groupsEndpoint(), journal: journal{client.scratch, "groups"}}
 		groups.users = client.usersEndpoint()
+		roles.listing = &listing{endpoint: client.rolesEndpoint(), journal: journal{client.scratch, "roles"}}
+		roles.granting = &listing{endpoint: client.rolesEndpoint(), journal: journal{client.scratch, "role-grants"}}
 	}
-	return &Connector{app: app, users: users, groups: groups}
+	return &Connector{app: app, users: users, groups: groups, roles: roles}
 }
 
 // Metadata reports what the connector is.
@@ -63,13 +68,17 @@ func (c *Connector) Validate(ctx context.Context) (annotations.Annotations, erro
 	return nil, c.users.listing.endpoint.check(ctx)
 }
 
-// ResourceSyncers lists what the connector reads: accounts, and groups if the app
-// is reported to have them.
+// ResourceSyncers lists what the connector reads: accounts, and groups and roles if the
+// app is reported to have them.
 func (c *Connector) ResourceSyncers(context.Context) []connectorbuilder.ResourceSyncerV2 {
+	syncers := []connectorbuilder.ResourceSyncerV2{c.users}
 	if c.app.Groups {
-		return []connectorbuilder.ResourceSyncerV2{c.users, c.groups}
+		syncers = append(syncers, c.groups)
 	}
-	return []connectorbuilder.ResourceSyncerV2{c.users}
+	if c.app.Roles {
+		syncers = append(syncers, c.roles)
+	}
+	return syncers
 }
 
 // check fails as a listing would on its first page.

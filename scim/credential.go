@@ -67,6 +67,8 @@ func newCredential(ctx context.Context, options Options) (credential, error) {
 	var tokens *accessTokens
 	byClient := options.ClientID != "" || options.ClientSecret != "" || options.TokenURL != ""
 	switch {
+	case !byClient && strings.TrimSpace(strings.Join(options.Scopes, "")) != "":
+		return credential{}, failf(codes.InvalidArgument, "%s are given, although there is no client id: only a token that is issued to a client has scopes. Take them away, or fill in %s.", scopesField, clientIDField)
 	case byClient && (options.Token != "" || options.Username != "" || options.Password != ""):
 		return credential{}, failf(codes.InvalidArgument, "%s is given, and also %s or %s. Give the one that the app asks for.", clientIDField, tokenField, userNameField)
 	case byClient:

@@ -1,5 +1,6 @@
 // Package scim reads the users and groups of an app over SCIM 2.0 (RFC 7643,
-// RFC 7644) and presents them as the accounts and groups of a Baton connector.
+// RFC 7644) and presents them as the accounts and groups of a Baton connector, and the
+// roles of the users as its roles.
 //
 // A connector of one particular app (package fullstory, for example) makes a
 // [Client] with [NewClient] and wraps it with [NewConnector]; the command

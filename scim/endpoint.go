@@ -44,6 +44,8 @@ type kind struct {
 	one, many, others, made string
 	// label is the attribute that entry.name is.
 	label string
+	// remedy is what helps besides the app's support where an entry cannot be read.
+	remedy string
 	// decode reads a list response; see decodeList.
 	decode func(body []byte, choice choice) (listHead, []entry, error)
 }
@@ -51,6 +53,11 @@ type kind struct {
 var (
 	usersKind  = &kind{path: "Users", one: "user", many: "users", others: "groups", made: "account", label: "userName", decode: decodeUsers}
 	groupsKind = &kind{path: "Groups", one: "group", many: "groups", others: "users", made: "group", label: "displayName", decode: decodeGroups}
+	// rolesKind are the users, for their roles.
+	rolesKind = &kind{
+		path: "Users", one: "user", many: "users", others: "groups", made: "role", label: "userName",
+		remedy: ", or switch " + rolesField + " off", decode: decodeCarriers,
+	}
 )
 
 // entries are a list's resources as what reading the list needs of them.
@@ -80,6 +87,11 @@ type endpoint struct {
 
 func (c *Client) usersEndpoint() *endpoint {
 	return &endpoint{Client: c, kind: usersKind, filter: c.filter}
+}
+
+// rolesEndpoint lists the users that usersEndpoint lists.
+func (c *Client) rolesEndpoint() *endpoint {
+	return &endpoint{Client: c, kind: rolesKind, filter: c.filter}
 }
 
 // groupsEndpoint lists groups without their members, which are read group by

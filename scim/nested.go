@@ -258,11 +258,10 @@ func (u *user) fill(nested *user, own bool) {
 		fillText(one.have, *one.from)
 	}
 	u.Active = u.Active.and(nested.Active)
-	if len(u.Emails) == 0 {
-		u.Emails = nested.Emails
-	}
-	if len(u.Roles) == 0 {
-		u.Roles = nested.Roles
+	for _, one := range []struct{ have, from *values }{{&u.Emails, &nested.Emails}, {&u.Roles, &nested.Roles}} {
+		if !one.have.read() {
+			*one.have = append(*one.have, *one.from...)
+		}
 	}
 	u.Meta.fill(nested.Meta)
 	if u.Enterprise == (workplace{}) {

@@ -49,14 +49,14 @@ func New(version string) cli.NewConnector[*config.Scim] {
 		if err != nil {
 			return nil, nil, err
 		}
-		return NewConnector(genericApp(cfg.ScimDisplayName, cfg.ScimGroups), client), nil, nil
+		return NewConnector(genericApp(cfg.ScimDisplayName, cfg.ScimGroups, cfg.ScimRoles), client), nil, nil
 	}
 }
 
 // Describe is the connector baton-scim without a configuration, for the SDK's
-// default-capabilities option.
+// default-capabilities option. It has what is read by default.
 func Describe() connectorbuilder.ConnectorBuilderV2 {
-	return NewConnector(genericApp("", true), nil)
+	return NewConnector(genericApp("", true, false), nil)
 }
 
 // headersOf reads "Name: value" items. Its errors never repeat one.
@@ -76,10 +76,11 @@ func headersOf(items []string) (map[string]string, error) {
 	return headers, nil
 }
 
-func genericApp(displayName string, groups bool) App {
+func genericApp(displayName string, groups, roles bool) App {
 	return App{
 		DisplayName: first(displayName, "SCIM"),
 		Description: "Reads the accounts and groups of any app that serves SCIM 2.0.",
 		Groups:      groups,
+		Roles:       roles,
 	}
 }

@@ -201,8 +201,8 @@ func (c *endpoint) checkID(index int, e entry, namesake string) error {
 // badEntry is the error for an entry that no account can be made of.
 func (c *endpoint) badEntry(index int, e entry, problem string) error {
 	return c.failf(codes.DataLoss,
-		"%s lists a {user} that %s (number %d on its page, %s %q). No {account} can be made of it, and none may be left out: ask the app's support.",
-		c.place(), problem, index+1, c.kind.label, c.quote(e.name()))
+		"%s lists a {user} that %s (number %d on its page, %s %q). No {account} can be made of it, and none may be left out: ask the app's support%s.",
+		c.place(), problem, index+1, c.kind.label, c.quote(e.name()), c.kind.remedy)
 }
 
 // mayBeGarbled reports whether a text in a page may have the character that stands for

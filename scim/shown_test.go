@@ -27,6 +27,9 @@ func TestShownSettings(t *testing.T) {
 	}
 	own := map[string]shown{}
 	for _, field := range schema.GetFields() {
+		if field.GetName() == "scim-roles" {
+			require.False(t, field.GetBoolField().GetDefaultValue(), "roles are off by default")
+		}
 		if !field.GetIsOps() {
 			own[field.GetName()] = shown{field.GetDisplayName(), field.GetIsRequired(), field.GetIsSecret()}
 			require.NotEmpty(t, field.GetDescription(), field.GetName())
@@ -47,6 +50,7 @@ func TestShownSettings(t *testing.T) {
 		"scim-headers":            {label: "Extra Headers", secret: true},
 		"scim-display-name":       {label: "App Name"},
 		"scim-groups":             {label: "Sync Groups"},
+		"scim-roles":              {label: "Sync Roles"},
 		"scim-filter":             {label: "User Filter"},
 		"scim-login-attribute":    {label: "Login Attribute"},
 		"scim-email-attribute":    {label: "E-mail Attribute"},

@@ -217,6 +217,12 @@ func (u *user) listedEmails() []string {
 func (u *user) login() string { return first(u.chosen.login, string(u.UserName.text)) }
 
 func decodeUsers(body []byte, c choice) (listHead, []entry, error) {
+	head, users, err := readUsers(body, c)
+	return head, entries(users), err
+}
+
+// readUsers reads a list response of users.
+func readUsers(body []byte, c choice) (listHead, []user, error) {
 	head, users, plain := plainUsers(body)
 	var err error
 	if !plain {
@@ -225,7 +231,7 @@ func decodeUsers(body []byte, c choice) (listHead, []entry, error) {
 		readNested(body, users)
 	}
 	readChosen(body, users, c)
-	return head, entries(users), err
+	return head, users, err
 }
 
 // isAddress keeps placeholders ("none", "n/a") from being shown as e-mail
@@ -245,7 +251,7 @@ func (u *user) roleNames() []string {
 	var names []string
 	for _, roles := range []values{u.Roles, u.extensionRoles} {
 		for _, role := range roles {
-			if name := role.name(); !slices.Contains(names, name) {
+			if name := role.name(); name != "" && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}

@@ -14,6 +14,7 @@ type Scim struct {
 	ScimScopes            []string `mapstructure:"scim-scopes"`
 	ScimDisplayName       string   `mapstructure:"scim-display-name"`
 	ScimGroups            bool     `mapstructure:"scim-groups"`
+	ScimRoles             bool     `mapstructure:"scim-roles"`
 	ScimFilter            string   `mapstructure:"scim-filter"`
 	ScimLoginAttribute    string   `mapstructure:"scim-login-attribute"`
 	ScimEmailAttribute    string   `mapstructure:"scim-email-attribute"`

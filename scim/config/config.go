@@ -113,6 +113,11 @@ var (
 		field.WithDescription("Whether groups and their members are read too. Switch it off if the app has no groups over SCIM."),
 		field.WithDefaultValue(true),
 	)
+	roles = field.BoolField("scim-roles",
+		field.WithDisplayName("Sync Roles"),
+		field.WithDescription("Whether the roles that users have (their attribute roles) are read as roles of their own, and who has them. The users are then read twice."),
+		field.WithDefaultValue(false),
+	)
 	loginAttribute = field.StringField("scim-login-attribute",
 		field.WithDisplayName("Login Attribute"),
 		field.WithDescription("The SCIM attribute that people sign in with, if it is not userName."),
@@ -135,7 +140,7 @@ var Schema = field.NewConfiguration(
 	[]field.SchemaField{
 		BaseURL("The URL below which the app serves SCIM 2.0, as the app shows it. It usually ends in /scim/v2.", "https://app.example.com/scim/v2"),
 		token, username, password, clientID, clientSecret, tokenURL, scopes,
-		displayName, groups, filter,
+		displayName, groups, roles, filter,
 		loginAttribute, emailAttribute, profileAttributes,
 		headers, ReadAhead(),
 	},

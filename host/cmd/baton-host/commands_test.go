@@ -84,6 +84,7 @@ func TestInspectShowsTheManifest(t *testing.T) {
 	require.Equal(t, "Fullstory", manifest.DisplayName)
 	require.Equal(t, "v0.25.0", manifest.SDKVersion)
 	require.Len(t, manifest.Configuration.Fields, 3)
+	require.NotContains(t, strings.ToLower(result.stdout), "role", "Fullstory's guide promises accounts only")
 	require.Equal(t, "scim-base-url", manifest.Configuration.Fields[0].Name)
 	require.Equal(t, "SCIM Base URL", manifest.Configuration.Fields[0].Label)
 	require.Equal(t, "SCIM Token", manifest.Configuration.Fields[1].Label)

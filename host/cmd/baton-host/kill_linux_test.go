@@ -23,6 +23,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/sandbox/canary"
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
@@ -308,6 +309,64 @@ uploads:
 		problems = append(problems, fmt.Sprintf("left behind: %v", left))
 	}
 	return problems
+}
+
+// TestLongKill_CostsNoRole kills a plugin while the users are read for their roles, while
+// they are read for the accounts, and in between: what the process knew of the roles is
+// gone, and every grant is there all the same.
+func TestLongKill_CostsNoRole(t *testing.T) {
+	t.Parallel()
+	server, err := scim.New(scim.Options{App: "design-tool", Seed: 4, Accounts: 1500, PageCap: killPage, Token: tokenCanary})
+	require.NoError(t, err)
+	want := map[string]bool{}
+	for _, account := range server.Accounts() {
+		for _, role := range account.Roles {
+			want["design-tool.role:"+role+":assigned: "+account.ID] = true
+		}
+	}
+	require.Greater(t, len(want), 1000)
+	for _, at := range []int64{2, 8, 16, 20, 30} {
+		t.Run(fmt.Sprintf("at request %d", at), func(t *testing.T) {
+			t.Parallel()
+			var host, seen atomic.Int64
+			var killed atomic.Bool
+			listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if seen.Add(1) == at {
+					pid := childCalled(int(host.Load()), "baton-scim")
+					killed.Store(pid != 0 && syscall.Kill(pid, syscall.SIGKILL) == nil)
+				}
+				server.ServeHTTP(w, r)
+			}))
+			t.Cleanup(listener.Close)
+			config := writeConfig(t, fmt.Sprintf(`
+plugins:
+  design-tool:
+    app: scim
+    config: { scim-groups: false, scim-roles: true, scim-base-url: %q, scim-token: %q, scim-read-ahead: 2 }
+uploads:
+  workforce: { plugins: [design-tool] }
+`, listener.URL+server.BasePath(), tokenCanary))
+			out := t.TempDir()
+			cmd := command(t.Context(), t, nil, "baton-host", "sync", "--config", config, "--plugin-dir", bin, "--output-dir", out, "--log-level", "warn")
+			var output bytes.Buffer
+			cmd.Stdout, cmd.Stderr = &output, &output
+			require.NoError(t, cmd.Start())
+			host.Store(int64(cmd.Process.Pid))
+			require.NoError(t, cmd.Wait(), "%s", &output)
+			require.True(t, killed.Load(), "nothing was killed: %s", &output)
+
+			require.Len(t, accountsIn(t, filepath.Join(out, "workforce.c1z")), 1500)
+			file, err := syncfile.Open(t.Context(), filepath.Join(out, "workforce.c1z"), t.TempDir())
+			require.NoError(t, err)
+			defer func() { require.NoError(t, file.Close(t.Context())) }()
+			got := map[string]bool{}
+			require.NoError(t, file.EachGrant(t.Context(), func(one syncfile.Grant) error {
+				got[one.Entitlement+": "+one.Principal.GetResource()] = true
+				return nil
+			}))
+			require.Equal(t, want, got)
+		})
+	}
 }
 
 // glimpse returns what others may read of a host and a plugin at this moment: of the
