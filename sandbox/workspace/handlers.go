@@ -116,6 +116,15 @@ func (s *Server) suspend(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) listGroups(w http.ResponseWriter, r *http.Request) { page(s, w, r, s.groups) }
 
+func (s *Server) getGroup(w http.ResponseWriter, r *http.Request) {
+	at := slices.IndexFunc(s.groups, func(group Group) bool { return group.ID == r.PathValue("id") })
+	if at < 0 {
+		refuse(w, http.StatusNotFound, "there is no such group")
+		return
+	}
+	answer(w, s.groups[at])
+}
+
 func (s *Server) listRoles(w http.ResponseWriter, r *http.Request) { page(s, w, r, s.roles) }
 
 func (s *Server) getRole(w http.ResponseWriter, r *http.Request) {

@@ -68,6 +68,7 @@ func New(options Options) *Server {
 		"PUT /v1/users/{id}/suspended":                s.suspend,
 		"GET /v1/logins/{login}":                      s.lookUp,
 		"GET /v1/groups":                              s.listGroups,
+		"GET /v1/groups/{id}":                         s.getGroup,
 		"GET /v1/groups/{id}/members":                 s.listMembers(func() map[string][]Member { return s.members }),
 		"PUT /v1/groups/{id}/members/{kind}/{key}":    s.addMember(func() map[string][]Member { return s.members }),
 		"DELETE /v1/groups/{id}/members/{kind}/{key}": s.removeMember(func() map[string][]Member { return s.members }),
@@ -98,6 +99,17 @@ func New(options Options) *Server {
 }
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+// Remove deletes a group or a role. Groups and roles that it is in keep its id among their
+// members.
+func (s *Server) Remove(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.groups = slices.DeleteFunc(s.groups, func(one Group) bool { return one.ID == id })
+	s.roles = slices.DeleteFunc(s.roles, func(one Role) bool { return one.ID == id })
+	delete(s.members, id)
+	delete(s.assignees, id)
+}
 
 // Lookups is how often a user was looked up by login, or a role by id. A caller that
 // remembers what it has been shown does that once for each at most.

@@ -25,7 +25,8 @@ type trait struct {
 	ways     []string // of the host
 	more     string   // of the plugin's entry
 	slow     bool
-	lookups  int // of users and roles, where nobody is looked up who was listed in the sync
+	removed  map[string]string // before a request is answered, by path and page: the id of a group or a role
+	lookups  int               // of users and roles, where nobody is looked up who was listed in the sync
 	check    func(t *testing.T, p place, alone content)
 }
 
@@ -153,6 +154,24 @@ func TestConnector_SyncsTheSameInEveryWay(t *testing.T) {
 			require.Len(t, alone.Entitlements, 1+3+3+2*100)
 			require.Contains(t, alone.Grants, "kind-1000:t2:owner:user:u002")
 		}},
+		// A group can be looked up, a role cannot.
+		"H3: deletion during the sync": {ways: hosted, lookups: 0, removed: map[string]string{
+			"/v1/groups/platform/members ":   "platform",
+			"/v1/groups/everyone/members 20": "everyone",
+			"/v1/roles/owner/members ":       "owner",
+		}, check: func(t *testing.T, p place, alone content) {
+			t.Helper()
+			require.NotContains(t, p.State().Groups, "everyone")
+			require.Len(t, alone.Resources, 1+60+3+3)
+			require.Len(t, alone.Entitlements, 1+3+3)
+			rows := map[string]int{}
+			for id := range alone.Grants {
+				rows[strings.Join(strings.Split(id, ":")[:2], ":")]++
+			}
+			require.Equal(t, 20, rows["group:everyone"], "two of six pages")
+			require.Zero(t, rows["group:platform"])
+			require.Zero(t, rows["role:owner"])
+		}},
 		// Alone, a connector waits for its app for ever. The host's patience ends.
 		"slow pages": {slow: true, more: "    call-timeout: 2s", ways: hosted, lookups: 3, check: requireTruth},
 	} {
@@ -163,14 +182,29 @@ func TestConnector_SyncsTheSameInEveryWay(t *testing.T) {
 	}
 }
 
+// removing deletes groups and roles of a workspace, each before a request is answered.
+func removing(removed map[string]string) func(http.Handler) http.Handler {
+	return func(app http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if id, ok := removed[r.URL.Path+" "+r.URL.Query().Get("page")]; ok {
+				app.(*workspace.Server).Remove(id)
+			}
+			app.ServeHTTP(w, r)
+		})
+	}
+}
+
 // requireTheSame syncs the workspace of a trait alone and in the ways of the host.
 func requireTheSame(t *testing.T, c trait) {
 	t.Helper()
 	start := func(t *testing.T, patient bool) (place, *slowApp) {
 		t.Helper()
 		wrap, slow := asItIs, &slowApp{patient: patient, asked: map[string]int{}}
-		if c.slow {
+		switch {
+		case c.slow:
 			wrap = slow.wrap
+		case c.removed != nil:
+			wrap = removing(c.removed)
 		}
 		p := startWorkspaceOf(t, c.app, wrap)
 		p.more = c.settings
