@@ -12,7 +12,7 @@ func (s *Server) getWorkspace(w http.ResponseWriter, _ *http.Request) {
 	answer(w, map[string]string{"id": "main", "name": "Example Workspace"})
 }
 
-func (s *Server) listUsers(w http.ResponseWriter, r *http.Request) { page(w, r, s.users) }
+func (s *Server) listUsers(w http.ResponseWriter, r *http.Request) { page(s, w, r, s.users) }
 
 // user finds the one that a request is about, or answers that there is none.
 func (s *Server) user(w http.ResponseWriter, r *http.Request) (int, bool) {
@@ -26,6 +26,17 @@ func (s *Server) user(w http.ResponseWriter, r *http.Request) (int, bool) {
 func (s *Server) getUser(w http.ResponseWriter, r *http.Request) {
 	if at, ok := s.user(w, r); ok {
 		answer(w, s.users[at])
+	}
+}
+
+func (s *Server) getDetails(w http.ResponseWriter, r *http.Request) {
+	at, ok := s.user(w, r)
+	switch {
+	case !ok:
+	case slices.Contains(s.options.Undetailed, s.users[at].ID):
+		refuse(w, http.StatusNotFound, "there are no details of this user")
+	default:
+		answer(w, map[string]string{"desk": "Desk of " + s.users[at].Name})
 	}
 }
 
@@ -103,9 +114,77 @@ func (s *Server) suspend(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Server) listGroups(w http.ResponseWriter, r *http.Request) { page(w, r, s.groups) }
+func (s *Server) listGroups(w http.ResponseWriter, r *http.Request) { page(s, w, r, s.groups) }
 
-func (s *Server) listRoles(w http.ResponseWriter, r *http.Request) { page(w, r, s.roles) }
+func (s *Server) getGroup(w http.ResponseWriter, r *http.Request) {
+	at := slices.IndexFunc(s.groups, func(group Group) bool { return group.ID == r.PathValue("id") })
+	if at < 0 {
+		refuse(w, http.StatusNotFound, "there is no such group")
+		return
+	}
+	answer(w, s.groups[at])
+}
+
+func (s *Server) listRoles(w http.ResponseWriter, r *http.Request) { page(s, w, r, s.roles) }
+
+func (s *Server) getRole(w http.ResponseWriter, r *http.Request) {
+	s.lookups++
+	at := slices.IndexFunc(s.roles, func(role Role) bool { return role.ID == r.PathValue("id") })
+	if at < 0 {
+		refuse(w, http.StatusNotFound, "there is no such role")
+		return
+	}
+	answer(w, s.roles[at])
+}
+
+// listAssignments lists who has which role, over all roles.
+func (s *Server) listAssignments(w http.ResponseWriter, r *http.Request) {
+	type assignment struct {
+		Role string `json:"role"`
+		Member
+	}
+	var all []assignment
+	for _, role := range s.roles {
+		for _, one := range s.assignees[role.ID] {
+			all = append(all, assignment{role.ID, one})
+		}
+	}
+	page(s, w, r, all)
+}
+
+// things returns those of the kind that a request is about, or answers that there is no
+// such kind. Ids are of one kind: another has the same.
+func (s *Server) things(w http.ResponseWriter, r *http.Request) ([]Thing, bool) {
+	kind, err := strconv.Atoi(r.PathValue("kind"))
+	if err != nil || kind < 1 || kind > s.options.Kinds {
+		refuse(w, http.StatusNotFound, "there is no such kind")
+		return nil, false
+	}
+	all := make([]Thing, s.options.Things)
+	for n := range all {
+		all[n] = Thing{ID: fmt.Sprintf("t%d", n+1), Name: fmt.Sprintf("Thing %d of kind %d", n+1, kind), OwnerID: s.users[(kind+n)%len(s.users)].ID}
+	}
+	return all, true
+}
+
+func (s *Server) listThings(w http.ResponseWriter, r *http.Request) {
+	if all, ok := s.things(w, r); ok {
+		page(s, w, r, all)
+	}
+}
+
+func (s *Server) getThing(w http.ResponseWriter, r *http.Request) {
+	all, ok := s.things(w, r)
+	if !ok {
+		return
+	}
+	at := slices.IndexFunc(all, func(one Thing) bool { return one.ID == r.PathValue("id") })
+	if at < 0 {
+		refuse(w, http.StatusNotFound, "there is no such thing")
+		return
+	}
+	answer(w, all[at])
+}
 
 // known reports whether there is such a group or role, or answers that there is none.
 func (s *Server) known(w http.ResponseWriter, r *http.Request) bool {
@@ -120,7 +199,7 @@ func (s *Server) known(w http.ResponseWriter, r *http.Request) bool {
 func (s *Server) listMembers(of func() map[string][]Member) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if s.known(w, r) {
-			page(w, r, of()[r.PathValue("id")])
+			page(s, w, r, of()[r.PathValue("id")])
 		}
 	}
 }
@@ -153,7 +232,7 @@ func (s *Server) removeMember(of func() map[string][]Member) http.HandlerFunc {
 	}
 }
 
-func (s *Server) listEvents(w http.ResponseWriter, r *http.Request) { page(w, r, s.events) }
+func (s *Server) listEvents(w http.ResponseWriter, r *http.Request) { page(s, w, r, s.events) }
 
 func (s *Server) announce(w http.ResponseWriter, r *http.Request) {
 	wanted, ok := read[struct{ Text string }](w, r)

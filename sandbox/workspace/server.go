@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -15,11 +16,20 @@ type Options struct {
 	Token string
 	// People is how many accounts there are; 0 stands for 60.
 	People int
+	// Undetailed are ids of users whose details are not found.
+	Undetailed []string
+	// Kinds is how many kinds of things there are, and Things how many of each.
+	Kinds, Things int
+	// Cursors binds the pages of a listing to a cursor on a connection that all callers share,
+	// as a directory does: a listing that begins closes the cursor of any other, and that
+	// one cannot go on.
+	Cursors bool
 }
 
 // Server is one workspace: an http.Handler.
 type Server struct {
-	mux *http.ServeMux
+	mux     *http.ServeMux
+	options Options
 
 	mu            sync.Mutex
 	users         []User
@@ -33,12 +43,13 @@ type Server struct {
 	tickets       []Ticket
 	lookups       int
 	made          int // accounts, for their ids
+	cursors       int // opened so far; only the last one is open
 }
 
 // New makes a workspace with people, groups and roles in it.
 func New(options Options) *Server {
 	s := &Server{
-		mux:     http.NewServeMux(),
+		mux: http.NewServeMux(), options: options,
 		members: map[string][]Member{}, assignees: map[string][]Member{}, passwords: map[string]string{},
 	}
 	if options.People == 0 {
@@ -52,14 +63,20 @@ func New(options Options) *Server {
 		"POST /v1/users":                              s.createUser,
 		"GET /v1/users/{id}":                          s.getUser,
 		"DELETE /v1/users/{id}":                       s.deleteUser,
+		"GET /v1/users/{id}/details":                  s.getDetails,
 		"PUT /v1/users/{id}/password":                 s.setPassword,
 		"PUT /v1/users/{id}/suspended":                s.suspend,
 		"GET /v1/logins/{login}":                      s.lookUp,
 		"GET /v1/groups":                              s.listGroups,
+		"GET /v1/groups/{id}":                         s.getGroup,
 		"GET /v1/groups/{id}/members":                 s.listMembers(func() map[string][]Member { return s.members }),
 		"PUT /v1/groups/{id}/members/{kind}/{key}":    s.addMember(func() map[string][]Member { return s.members }),
 		"DELETE /v1/groups/{id}/members/{kind}/{key}": s.removeMember(func() map[string][]Member { return s.members }),
 		"GET /v1/roles":                               s.listRoles,
+		"GET /v1/roles/{id}":                          s.getRole,
+		"GET /v1/assignments":                         s.listAssignments,
+		"GET /v1/kinds/{kind}/things":                 s.listThings,
+		"GET /v1/kinds/{kind}/things/{id}":            s.getThing,
 		"GET /v1/roles/{id}/members":                  s.listMembers(func() map[string][]Member { return s.assignees }),
 		"PUT /v1/roles/{id}/members/{kind}/{key}":     s.addMember(func() map[string][]Member { return s.assignees }),
 		"DELETE /v1/roles/{id}/members/{kind}/{key}":  s.removeMember(func() map[string][]Member { return s.assignees }),
@@ -83,8 +100,19 @@ func New(options Options) *Server {
 
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
 
-// Lookups is how often somebody was looked up by login. A caller that remembers whom the
-// list of users has shown never needs it.
+// Remove deletes a group or a role. Groups and roles that it is in keep its id among their
+// members.
+func (s *Server) Remove(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.groups = slices.DeleteFunc(s.groups, func(one Group) bool { return one.ID == id })
+	s.roles = slices.DeleteFunc(s.roles, func(one Role) bool { return one.ID == id })
+	delete(s.members, id)
+	delete(s.assignees, id)
+}
+
+// Lookups is how often a user was looked up by login, or a role by id. A caller that
+// remembers what it has been shown does that once for each at most.
 func (s *Server) Lookups() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,10 +142,11 @@ func read[T any](w http.ResponseWriter, r *http.Request) (T, bool) {
 }
 
 // page answers with the part of a list that is asked for.
-func page[T any](w http.ResponseWriter, r *http.Request, all []T) {
-	offset, err := strconv.Atoi(r.URL.Query().Get("offset"))
-	if err != nil || offset < 0 {
-		offset = 0
+func page[T any](s *Server, w http.ResponseWriter, r *http.Request, all []T) {
+	offset, open := s.position(r.URL.Query().Get("page"))
+	if !open {
+		refuse(w, http.StatusBadRequest, "the cursor of this listing is closed, because another listing has begun")
+		return
 	}
 	limit, err := strconv.Atoi(r.URL.Query().Get("limit"))
 	if err != nil || limit < 1 || limit > 100 {
@@ -125,12 +154,35 @@ func page[T any](w http.ResponseWriter, r *http.Request, all []T) {
 	}
 	rest := all[min(offset, len(all)):]
 	items := rest[:min(limit, len(rest))]
-	next := 0
+	next := ""
 	if len(items) < len(rest) {
-		next = offset + len(items)
+		next = strconv.Itoa(offset + len(items))
+		if s.options.Cursors {
+			next = strconv.Itoa(s.cursors) + "." + next
+		}
 	}
 	answer(w, struct {
-		Items []T `json:"items"`
-		Next  int `json:"next,omitempty"`
+		Items []T    `json:"items"`
+		Next  string `json:"next,omitempty"`
 	}{slices.Clone(items), next})
+}
+
+// position returns where a page begins. open is false if its cursor was closed.
+func (s *Server) position(token string) (offset int, open bool) {
+	if s.options.Cursors {
+		if token == "" {
+			s.cursors++
+			return 0, true
+		}
+		cursor, rest, _ := strings.Cut(token, ".")
+		if cursor != strconv.Itoa(s.cursors) {
+			return 0, false
+		}
+		token = rest
+	}
+	offset, err := strconv.Atoi(token)
+	if err != nil || offset < 0 {
+		return 0, true
+	}
+	return offset, true
 }

@@ -42,6 +42,13 @@ const (
 	GroupKind = "group"
 )
 
+// A Thing is one of a kind, and belongs to a user.
+type Thing struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	OwnerID string `json:"owner_id"`
+}
+
 // An Event is a line of the audit log.
 type Event struct {
 	Number int       `json:"number"`

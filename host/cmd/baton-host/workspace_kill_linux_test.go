@@ -20,8 +20,8 @@ import (
 // trap does something at the first request of a kind, before it is answered, and
 // notes who is looked up.
 type trap struct {
-	path, offset string
-	spring       func()
+	path, page string
+	spring     func()
 
 	once sync.Once
 	mu   sync.Mutex
@@ -35,7 +35,7 @@ func (k *trap) wrap(next http.Handler) http.Handler {
 			k.seen[login] = true
 			k.mu.Unlock()
 		}
-		if r.URL.Path == k.path && r.URL.Query().Get("offset") == k.offset {
+		if r.URL.Path == k.path && r.URL.Query().Get("page") == k.page {
 			k.once.Do(k.spring)
 		}
 		next.ServeHTTP(w, r)
@@ -50,9 +50,9 @@ func TestLongConnector_LosesNothingWhereItDiesInASync(t *testing.T) {
 	whole := contentOf(t, startWorkspace(t, asItIs).syncAlone(t))
 	for _, way := range hosted {
 		for name, c := range map[string]struct {
-			signal       syscall.Signal
-			path, offset string
-			more         string
+			signal     syscall.Signal
+			path, page string
+			more       string
 		}{
 			"killed while it lists users":   {syscall.SIGKILL, "/v1/users", "28", ""},
 			"killed while it lists grants":  {syscall.SIGKILL, "/v1/groups/everyone/members", "30", ""},
@@ -63,7 +63,7 @@ func TestLongConnector_LosesNothingWhereItDiesInASync(t *testing.T) {
 				t.Parallel()
 				var host atomic.Int64
 				var done atomic.Bool
-				k := &trap{path: c.path, offset: c.offset, seen: map[string]bool{}, spring: func() {
+				k := &trap{path: c.path, page: c.page, seen: map[string]bool{}, spring: func() {
 					pid := childCalled(int(host.Load()), "baton-workspace")
 					done.Store(pid != 0 && syscall.Kill(pid, c.signal) == nil)
 				}}

@@ -67,18 +67,15 @@ func (c *client) get(ctx context.Context, result any, segments ...string) error 
 // page is a part of a list, and the token of the next.
 func page[T any](ctx context.Context, c *client, token string, size int, segments ...string) (items []T, next string, err error) {
 	var answer struct {
-		Items []T `json:"items"`
-		Next  int `json:"next"`
+		Items []T    `json:"items"`
+		Next  string `json:"next"`
 	}
 	query := url.Values{"limit": {strconv.Itoa(size)}}
 	if token != "" {
-		query.Set("offset", token)
+		query.Set("page", token)
 	}
 	if err := c.do(ctx, http.MethodGet, query, nil, &answer, segments...); err != nil {
 		return nil, "", err
 	}
-	if answer.Next != 0 {
-		next = strconv.Itoa(answer.Next)
-	}
-	return answer.Items, next, nil
+	return answer.Items, answer.Next, nil
 }

@@ -12,6 +12,9 @@ var Schema = field.NewConfiguration(
 		field.IntField("page-size", field.WithDefaultValue(20), field.WithDisplayName("Page size"), field.WithDescription("How many users are asked for at a time.")),
 		field.StringSliceField("skip-groups", field.WithDisplayName("Groups to skip"), field.WithDescription("Ids of groups that are left out.")),
 		field.StringMapField("display-names", field.WithDisplayName("Display names"), field.WithDescription("Names to show in place of the workspace's own, by kind and name, such as group.Platform.")),
+		field.BoolField("details", field.WithDisplayName("Details"), field.WithDescription("Whether the details of each user are read.")),
+		field.BoolField("roles-by-grants", field.WithDisplayName("Roles by grants"), field.WithDescription("Whether roles are found by who has them, where they cannot be listed.")),
+		field.IntField("kinds", field.WithDisplayName("Kinds"), field.WithDescription("How many kinds of things are read, each as a resource type.")),
 		field.TicketingField.ExportAs(field.ExportTargetGUI),
 	},
 	field.WithConnectorDisplayName("Workspace"),
@@ -20,12 +23,15 @@ var Schema = field.NewConfiguration(
 
 // Config is Schema, filled in.
 type Config struct {
-	URL          string         `mapstructure:"workspace-url"`
-	Token        string         `mapstructure:"workspace-token"`
-	PageSize     int            `mapstructure:"page-size"`
-	SkipGroups   []string       `mapstructure:"skip-groups"`
-	DisplayNames map[string]any `mapstructure:"display-names"`
-	Ticketing    bool           `mapstructure:"ticketing"`
+	URL           string         `mapstructure:"workspace-url"`
+	Token         string         `mapstructure:"workspace-token"`
+	PageSize      int            `mapstructure:"page-size"`
+	SkipGroups    []string       `mapstructure:"skip-groups"`
+	DisplayNames  map[string]any `mapstructure:"display-names"`
+	Details       bool           `mapstructure:"details"`
+	RolesByGrants bool           `mapstructure:"roles-by-grants"`
+	Kinds         int            `mapstructure:"kinds"`
+	Ticketing     bool           `mapstructure:"ticketing"`
 }
 
 // GetString is one of the methods by which the SDK validates a configuration.
@@ -40,12 +46,25 @@ func (c *Config) GetString(name string) string {
 }
 
 // GetBool is another.
-func (c *Config) GetBool(name string) bool { return name == "ticketing" && c.Ticketing }
+func (c *Config) GetBool(name string) bool {
+	switch name {
+	case "details":
+		return c.Details
+	case "roles-by-grants":
+		return c.RolesByGrants
+	case "ticketing":
+		return c.Ticketing
+	}
+	return false
+}
 
 // GetInt is another.
 func (c *Config) GetInt(name string) int {
-	if name == "page-size" {
+	switch name {
+	case "page-size":
 		return c.PageSize
+	case "kinds":
+		return c.Kinds
 	}
 	return 0
 }

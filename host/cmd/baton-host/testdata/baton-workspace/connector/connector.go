@@ -63,7 +63,11 @@ func (c *Connector) Validate(ctx context.Context) (annotations.Annotations, erro
 
 // ResourceSyncers are all there are.
 func (c *Connector) ResourceSyncers(context.Context) []connectorbuilder.ResourceSyncerV2 {
-	return []connectorbuilder.ResourceSyncerV2{
+	all := []connectorbuilder.ResourceSyncerV2{
 		&workspaces{&c.app}, &users{&c.app}, &groups{&c.app}, &pagedByTokens{&roles{&c.app}},
 	}
+	for number := range c.config.Kinds {
+		all = append(all, newThings(&c.app, number+1))
+	}
+	return all
 }

@@ -38,17 +38,31 @@ func (g *groups) List(ctx context.Context, parent *v2.ResourceId, attrs resource
 		if slices.Contains(g.config.SkipGroups, one.ID) {
 			continue
 		}
-		name := one.Name
-		if shown, ok := g.config.DisplayNames["group."+name]; ok {
-			name = fmt.Sprint(shown)
-		}
-		made, err := resource.NewGroupResource(name, groupType, one.ID, nil, resource.WithParentResourceID(parent))
+		made, err := g.group(&one, parent)
 		if err != nil {
 			return nil, nil, err
 		}
 		list = append(list, made)
 	}
 	return list, results(next), nil
+}
+
+func (g *groups) group(one *named, parent *v2.ResourceId) (*v2.Resource, error) {
+	name := one.Name
+	if shown, ok := g.config.DisplayNames["group."+name]; ok {
+		name = fmt.Sprint(shown)
+	}
+	return resource.NewGroupResource(name, groupType, one.ID, nil, resource.WithParentResourceID(parent))
+}
+
+// Get is for syncs of single groups.
+func (g *groups) Get(ctx context.Context, id, parent *v2.ResourceId) (*v2.Resource, annotations.Annotations, error) {
+	var found named
+	if err := g.client.get(ctx, &found, "groups", id.GetResource()); err != nil {
+		return nil, nil, err
+	}
+	one, err := g.group(&found, parent)
+	return one, nil, err
 }
 
 func (*groups) Entitlements(_ context.Context, group *v2.Resource, _ resource.SyncOpAttrs) ([]*v2.Entitlement, *resource.SyncOpResults, error) {

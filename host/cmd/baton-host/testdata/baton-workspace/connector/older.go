@@ -27,9 +27,13 @@ type older struct{ Connector }
 var _ connectorbuilder.ConnectorBuilder = (*older)(nil)
 
 func (o *older) ResourceSyncers(context.Context) []connectorbuilder.ResourceSyncer {
-	return []connectorbuilder.ResourceSyncer{
+	all := []connectorbuilder.ResourceSyncer{
 		&oldWorkspaces{oldSyncer{&workspaces{&o.app}}}, &oldSyncer{&users{&o.app}}, &oldSyncer{&groups{&o.app}}, &roles{&o.app},
 	}
+	for number := range o.config.Kinds {
+		all = append(all, &oldSyncer{newThings(&o.app, number+1)})
+	}
+	return all
 }
 
 // oldSyncer is a syncer as the first version wants it.

@@ -25,8 +25,12 @@ const assignedSlug = "assigned"
 
 func (*roles) ResourceType(context.Context) *v2.ResourceType { return roleType }
 
+func (n *named) role(parent *v2.ResourceId) (*v2.Resource, error) {
+	return resource.NewRoleResource(n.Name, roleType, n.ID, nil, resource.WithParentResourceID(parent))
+}
+
 func (r *roles) List(ctx context.Context, parent *v2.ResourceId, token *pagination.Token) ([]*v2.Resource, string, annotations.Annotations, error) {
-	if !childrenOf(parent) {
+	if r.config.RolesByGrants || !childrenOf(parent) {
 		return nil, "", nil, nil
 	}
 	found, next, err := page[named](ctx, r.client, token.Token, 2, "roles")
@@ -35,7 +39,7 @@ func (r *roles) List(ctx context.Context, parent *v2.ResourceId, token *paginati
 	}
 	var list []*v2.Resource
 	for _, one := range found {
-		made, err := resource.NewRoleResource(one.Name, roleType, one.ID, nil, resource.WithParentResourceID(parent))
+		made, err := one.role(parent)
 		if err != nil {
 			return nil, "", nil, err
 		}

@@ -11,6 +11,8 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/crypto"
 	"github.com/conductorone/baton-sdk/pkg/session"
 	"github.com/conductorone/baton-sdk/pkg/types/resource"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // users are the accounts. They can be created, deleted and given a new password.
@@ -23,20 +25,25 @@ type user struct {
 	Name      string `json:"name"`
 	Suspended bool   `json:"suspended"`
 	Created   string `json:"created"`
+	Desk      string `json:"desk"` // one of the details
 }
 
 func (u *user) resource() (*v2.Resource, error) {
-	status := v2.Status_RESOURCE_STATUS_ENABLED
+	enabled := v2.Status_RESOURCE_STATUS_ENABLED
 	if u.Suspended {
-		status = v2.Status_RESOURCE_STATUS_DISABLED
+		enabled = v2.Status_RESOURCE_STATUS_DISABLED
 	}
 	created, err := time.Parse(time.DateOnly, u.Created)
 	if err != nil {
 		return nil, err
 	}
+	profile := map[string]any{"login": u.Login, "name": u.Name}
+	if u.Desk != "" {
+		profile["desk"] = u.Desk
+	}
 	return resource.NewUserResource(u.Name, userType, u.ID, []resource.UserTraitOption{
 		resource.WithUserLogin(u.Login), resource.WithEmail(u.Email, true),
-	}, resource.WithResourceStatus(status, ""), resource.WithResourceCreatedAt(created), resource.WithResourceProfile(map[string]any{"login": u.Login, "name": u.Name}))
+	}, resource.WithResourceStatus(enabled, ""), resource.WithResourceCreatedAt(created), resource.WithResourceProfile(profile))
 }
 
 func (*users) ResourceType(context.Context) *v2.ResourceType { return userType }
@@ -48,6 +55,9 @@ func (u *users) List(ctx context.Context, _ *v2.ResourceId, attrs resource.SyncO
 	}
 	ids, list := map[string]string{}, make([]*v2.Resource, 0, len(found))
 	for _, one := range found {
+		if err := u.readDetails(ctx, &one); err != nil {
+			return nil, nil, err
+		}
 		made, err := one.resource()
 		if err != nil {
 			return nil, nil, err
@@ -69,10 +79,25 @@ func (*users) Grants(context.Context, *v2.Resource, resource.SyncOpAttrs) ([]*v2
 	return nil, nil, nil
 }
 
+// readDetails reads the details of a user. Some users have none, and the app answers
+// that they are not found.
+func (u *users) readDetails(ctx context.Context, one *user) error {
+	if !u.config.Details {
+		return nil
+	}
+	if err := u.client.get(ctx, one, "users", one.ID, "details"); err != nil && status.Code(err) != codes.NotFound {
+		return err
+	}
+	return nil
+}
+
 // Get is for syncs of single accounts.
 func (u *users) Get(ctx context.Context, id, _ *v2.ResourceId) (*v2.Resource, annotations.Annotations, error) {
 	var found user
 	if err := u.client.get(ctx, &found, "users", id.GetResource()); err != nil {
+		return nil, nil, err
+	}
+	if err := u.readDetails(ctx, &found); err != nil {
 		return nil, nil, err
 	}
 	one, err := found.resource()
