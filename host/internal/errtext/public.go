@@ -34,7 +34,19 @@ func Public(err error) string {
 	if len(said) > mostSaid {
 		said = append(said[:mostSaid:mostSaid], fmt.Sprintf("and %d more", len(said)-mostSaid))
 	}
-	return strings.Join(said, "; ")
+	words := strings.Join(said, "; ")
+	if err == nil {
+		return words
+	}
+	// The cause alone may not say what the system refused; its hint is the host's own.
+	switch hint := LimitHint(err.Error()); {
+	case hint == "", strings.Contains(words, hint):
+		return words
+	case words == "":
+		return hint
+	default:
+		return words + "; " + hint
+	}
 }
 
 // all adds what the errors of a tree say, each once.

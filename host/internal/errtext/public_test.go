@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net"
+	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -43,6 +44,8 @@ func TestOnlyTheHostsOwnWordsAreSaid(t *testing.T) {
 		"an error of the system":         {&fs.PathError{Op: "write", Path: "/home/ada@example.com/state", Err: syscall.ENOSPC}, "no space left on device"},
 		"H15: too many open files":       {&fs.PathError{Op: "open", Path: "/home/ada@example.com/state", Err: syscall.EMFILE}, "too many open files; a limit of open files is reached; if it is this machine's, raise it (ulimit -n, LimitNOFILE= in a systemd unit, --ulimit nofile= of a container)"},
 		"H15: too many, of a plugin":     {status.Error(codes.Unavailable, "dial "+person+": socket: too many open files"), "a limit of open files is reached; if it is this machine's, raise it (ulimit -n, LimitNOFILE= in a systemd unit, --ulimit nofile= of a container)"},
+		"H15: no more processes":         {&fs.PathError{Op: "fork/exec", Path: "/home/ada@example.com/baton-x", Err: syscall.EAGAIN}, "resource temporarily unavailable; " + errtext.LimitHint("fork/exec x: resource temporarily unavailable")},
+		"no loopback network":            {&net.OpError{Op: "listen", Net: "tcp", Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}, Err: os.NewSyscallError("bind", syscall.EADDRNOTAVAIL)}, "cannot assign requested address; " + errtext.LimitHint("127.0.0.1:0: bind: cannot assign requested address")},
 		"a name that is not found":       {fmt.Errorf("get: %w", &net.DNSError{Err: "no such host", Name: "ada@example.com"}), "the name of the server cannot be looked up"},
 		"work that was stopped":          {fmt.Errorf("listing %s: %w", person, context.Canceled), "it was broken off"},
 		"several":                        {errors.Join(own{about}, status.Error(codes.Internal, person)), "the app is out of order; it reports an internal error"},
