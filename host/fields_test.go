@@ -78,7 +78,7 @@ func (s trial) oneShot(t *testing.T) string {
 func (s trial) serve(t *testing.T) string {
 	t.Helper()
 	f, state := s.start(t), t.TempDir()
-	running := serve(t, f.config, host.Options{StateDir: state}, host.ServeOptions{})
+	running := f.tenant.serve(t, f.config, host.Options{StateDir: state}, host.ServeOptions{})
 	if s.client != s.secretOf {
 		return fmt.Sprint("refused: ", running.ends() != nil)
 	}
@@ -87,7 +87,7 @@ func (s trial) serve(t *testing.T) string {
 	running.stop()
 	makeOld(t, filepath.Join(state, s.name+".c1z"), 50*time.Hour)
 	f.fullstory.fail(0)
-	running = serve(t, f.config, host.Options{StateDir: state}, host.ServeOptions{})
+	running = f.tenant.serve(t, f.config, host.Options{StateDir: state}, host.ServeOptions{})
 	second := f.tenant.finished(t, f.tenant.fullSync(t, s.client))
 	running.stop()
 	accounts := 0
@@ -191,7 +191,7 @@ func TestGuardCarriesEveryField(t *testing.T) {
 				t.Parallel()
 				app, c := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: row.before, Seed: 4}), startC1(t, c1.Options{})
 				path := configuration(t, []string{app.entry("fullstory", more...)}, "workforce: { plugins: [fullstory], "+c.credentials(t, "workforce")+" }")
-				serve(t, path, host.Options{StateDir: t.TempDir()}, host.ServeOptions{})
+				c.serve(t, path, host.Options{StateDir: t.TempDir()}, host.ServeOptions{})
 				require.True(t, c.finished(t, c.fullSync(t, "workforce")).Succeeded)
 				app.keepOnly(t, row.now)
 				outcome := c.finished(t, c.fullSync(t, "workforce"))

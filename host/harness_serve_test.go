@@ -171,7 +171,7 @@ func (p *pair) leash(t *testing.T) *leash {
 // serve has deletions of these plugins accepted. No app is retried.
 func (p *pair) serve(t *testing.T, options host.ServeOptions, accept ...string) *hostService {
 	t.Helper()
-	return serve(t, p.config, host.Options{StateDir: p.state, AcceptDeletions: accept}, options)
+	return p.tenant.serve(t, p.config, host.Options{StateDir: p.state, AcceptDeletions: accept}, options)
 }
 
 // sync has C1 ask for a sync and waits for its end.

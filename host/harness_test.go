@@ -301,7 +301,7 @@ func (s *transcript) wait(ctx context.Context, text string, times int) bool {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return false
+			return strings.Count(s.String(), text) >= times
 		}
 	}
 }
@@ -328,7 +328,11 @@ func oneShot(t *testing.T, config, dir string, options host.Options) ([]*host.Sy
 }
 
 // tenant is C1, in this process.
-type tenant struct{ *c1.Server }
+type tenant struct {
+	*c1.Server
+	// served is the host that was started last.
+	served *atomic.Pointer[hostService]
+}
 
 func startC1(t *testing.T, options c1.Options) tenant {
 	t.Helper()
@@ -339,7 +343,7 @@ func startC1(t *testing.T, options c1.Options) tenant {
 	server, err := c1.Start(options)
 	require.NoError(t, err)
 	t.Cleanup(server.Close)
-	return tenant{server}
+	return tenant{server, &atomic.Pointer[hostService]{}}
 }
 
 // credentials returns the lines of an upload that is a client of C1 by that name.
@@ -362,7 +366,7 @@ func (c tenant) fullSync(t *testing.T, client string) string {
 // finished waits until a task is done with, and returns how it ended.
 func (c tenant) finished(t *testing.T, id string) c1.Outcome {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := waitFor(t, c.served.Load())
 	defer cancel()
 	outcome, err := c.WaitFinished(ctx, id)
 	require.NoError(t, err, "task %s; what happened: %v", id, c.Events())
@@ -380,7 +384,7 @@ func (c tenant) synced(t *testing.T, id string) []account {
 
 func (c tenant) waitFor(t *testing.T, match func(c1.Event) bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := waitFor(t, c.served.Load())
 	defer cancel()
 	_, err := c.WaitFor(ctx, match)
 	require.NoError(t, err, "what happened: %v", c.Events())
@@ -396,12 +400,34 @@ type hostService struct {
 	log    *transcript
 }
 
+// waitFor returns the context of a wait for what a host does: it ends when the host's
+// Serve has ended with an error, which is its cause. The host is nil if there is none.
+func waitFor(t *testing.T, running *hostService) (context.Context, context.CancelFunc) {
+	t.Helper()
+	limited, cancel := context.WithTimeout(t.Context(), patience)
+	if running == nil {
+		return limited, cancel
+	}
+	ctx, fail := context.WithCancelCause(limited)
+	go func() {
+		select {
+		case <-running.ended:
+			if running.err != nil {
+				fail(fmt.Errorf("the host has ended: %w", running.err))
+			}
+		case <-ctx.Done():
+		}
+	}()
+	return ctx, func() { fail(nil); cancel() }
+}
+
 // serve serves a configuration, which can be opened, until the test ends or stops it.
-func serve(t *testing.T, config string, options host.Options, serveOptions host.ServeOptions) *hostService {
+func (c tenant) serve(t *testing.T, config string, options host.Options, serveOptions host.ServeOptions) *hostService {
 	t.Helper()
 	ctx, log := logged(context.WithoutCancel(t.Context()))
 	ctx, cancel := context.WithCancel(ctx)
 	s := &hostService{t: t, cancel: cancel, ended: make(chan struct{}), log: log}
+	c.served.Store(s)
 	if serveOptions.Grace == 0 {
 		serveOptions.Grace = 30 * time.Second
 	}
@@ -432,9 +458,9 @@ func (s *hostService) says(text string) {
 // saysTimes waits until the log has a text so many times.
 func (s *hostService) saysTimes(text string, n int) {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := waitFor(s.t, s)
 	defer cancel()
-	require.True(s.t, s.log.wait(ctx, text, n), "it must log %q; times: %d", text, n)
+	require.True(s.t, s.log.wait(ctx, text, n), "it must log %q; times: %d; %v", text, n, context.Cause(ctx))
 }
 
 // ends waits until Serve has returned, and returns its error.

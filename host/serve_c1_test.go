@@ -41,7 +41,7 @@ func newSingle(t *testing.T, options c1.Options, people scimsandbox.Options) *si
 
 func (s *singleApp) serve(t *testing.T, options host.ServeOptions) *hostService {
 	t.Helper()
-	return serve(t, s.config, host.Options{StateDir: s.state, RetryFor: patience}, options)
+	return s.tenant.serve(t, s.config, host.Options{StateDir: s.state, RetryFor: patience}, options)
 }
 
 // done checks that one sync arrived whole and in order, and stops the host.
@@ -215,7 +215,7 @@ func TestServeStopsAnUploadWhoseCredentialsAreRefused(t *testing.T) {
 			t.Parallel()
 			c := newCompanies(t)
 			refuse(t, c)
-			running := serve(t, c.config, host.Options{StateDir: c.state}, host.ServeOptions{Listen: listening})
+			running := c.serve(t, c.config, host.Options{StateDir: c.state}, host.ServeOptions{Listen: listening})
 			running.says("C1 refuses the credentials; this upload is stopped")
 			running.says("get new ones from the connector's page in C1")
 			stopped := running.becomes(inState(status.Stopped))

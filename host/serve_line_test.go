@@ -100,7 +100,7 @@ func TestServe_CountsRetriesInItsLine(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, c1.Options{})
 	leash := p.leash(t)
-	running := serve(t, p.config, host.Options{StateDir: p.state, RetryFor: patience}, host.ServeOptions{})
+	running := p.tenant.serve(t, p.config, host.Options{StateDir: p.state, RetryFor: patience}, host.ServeOptions{})
 	reached, release := p.fullstory.hold(2)
 	task := p.fullSync(t, "workforce")
 	<-reached

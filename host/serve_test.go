@@ -12,7 +12,6 @@ import (
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 	"github.com/stretchr/testify/require"
-
 	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/files"
@@ -23,7 +22,7 @@ import (
 func TestServeServesSeveralUploadsOverTheSamePlugins(t *testing.T) {
 	t.Parallel()
 	c := newCompanies(t)
-	running := serve(t, c.config, host.Options{StateDir: c.state}, host.ServeOptions{})
+	running := c.serve(t, c.config, host.Options{StateDir: c.state}, host.ServeOptions{})
 	first, second := c.fullSync(t, "workforce"), c.fullSync(t, "contractors")
 	require.Equal(t, sorted(append(c.fullstory.seeded("fullstory"), c.design.seeded("design-tool")...)), c.synced(t, first))
 	require.Equal(t, sorted(append(c.design.seeded("design-tool"), c.wiki.seeded("wiki")...)), c.synced(t, second))
@@ -94,7 +93,7 @@ func TestServeBeginsAnUploadWhenItsOwnPluginsHaveStarted(t *testing.T) {
 				entries = append(entries, leash.on(wiki.entry(names[i], "start-timeout: 10m")))
 			}
 			entries = append(entries, quick.entry("fullstory"))
-			running := serve(t, configuration(t, entries,
+			running := tenant.serve(t, configuration(t, entries,
 				"slow: { plugins: ["+strings.Join(names, ", ")+"], "+tenant.credentials(t, "slow")+" }",
 				"quick: { plugins: [fullstory], "+tenant.credentials(t, "quick")+" }",
 			), host.Options{StateDir: t.TempDir()}, host.ServeOptions{})
@@ -148,7 +147,7 @@ func TestServeEndsWithEverythingThatSchemasRefuse(t *testing.T) {
 				entry := strings.Replace(bad.entry(name, "start-timeout: 10m"), "scim-base-url: ", "scim-base-ulr: ", 1)
 				entries = append(entries, leash.on(entry))
 			}
-			running := serve(t, configuration(t, entries, uploads...), host.Options{StateDir: t.TempDir()}, host.ServeOptions{})
+			running := tenant.serve(t, configuration(t, entries, uploads...), host.Options{StateDir: t.TempDir()}, host.ServeOptions{})
 			leash.process()
 			leash.process()
 			if c.served {

@@ -135,7 +135,7 @@ func TestSync_HoldsLimitsOfListings(t *testing.T) {
 		t.Parallel()
 		tenant := startC1(t, c1.Options{})
 		path := start(t, "workforce: { plugins: [fullstory], "+tenant.credentials(t, "workforce")+" }")
-		serve(t, path, host.Options{StateDir: t.TempDir()}, host.ServeOptions{})
+		tenant.serve(t, path, host.Options{StateDir: t.TempDir()}, host.ServeOptions{})
 		outcome := tenant.finished(t, tenant.fullSync(t, "workforce"))
 		require.False(t, outcome.Succeeded)
 		require.Contains(t, outcome.Status.GetMessage(), want)

@@ -1,6 +1,7 @@
 package host_test
 
 import (
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -9,8 +10,29 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/sandbox/c1"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
+
+// TestTenant_WaitsNoLongerThanItsHost: a test that waits for a host that has failed must
+// fail at once, with the host's error.
+func TestTenant_WaitsNoLongerThanItsHost(t *testing.T) {
+	t.Parallel()
+	c := startC1(t, c1.Options{})
+	_, err := c.AddClient("workforce")
+	require.NoError(t, err)
+	id := c.fullSync(t, "workforce")
+	failed := &hostService{t: t, ended: make(chan struct{}), err: errors.New("the port is in use"), log: &transcript{changed: make(chan struct{})}}
+	ctx, cancel := waitFor(t, failed)
+	defer cancel()
+	close(failed.ended)
+	_, err = c.WaitFinished(ctx, id)
+	require.ErrorContains(t, err, "the host has ended: the port is in use")
+	require.False(t, failed.log.wait(ctx, "connected", 1))
+	c.Expire(id)
+	_, err = c.WaitFinished(ctx, id)
+	require.NoError(t, err, "what has happened by then is found")
+}
 
 func TestCheckReportsAnAppThatIsSlow(t *testing.T) {
 	t.Parallel()
