@@ -12,6 +12,8 @@ import (
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc/codes"
+
 	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/files"
@@ -71,6 +73,61 @@ func TestServeDoesTasksThatAreNoFullSync(t *testing.T) {
 	require.Empty(t, answer.GetSchemas())
 	running.stop()
 	require.Empty(t, s.Violations())
+}
+
+func TestServe_LogsATaskThatFailsAsFailed(t *testing.T) {
+	t.Parallel()
+	userID := connectorv2.ResourceId_builder{ResourceType: "fullstory.user", Resource: "u"}.Build()
+	user := connectorv2.Resource_builder{Id: userID}.Build()
+	lost := c1.Fault{Call: c1.FinishTaskCall, Times: 1, Code: codes.Unavailable, Message: "down"}
+	for name, c := range map[string]struct {
+		task  *v1.Task
+		want  string
+		retry bool // C1 may try it again
+		fault *c1.Fault
+	}{
+		"no such task":             {task: v1.Task_builder{CompactSyncs: &v1.Task_CompactSyncs{}}.Build(), want: "unsupported task type", retry: true},
+		"a grant without a person": {task: v1.Task_builder{Grant: &v1.Task_GrantTask{}}.Build(), want: "malformed grant task"},
+		"a grant without a person, which C1 does not hear of at first": {
+			task: v1.Task_builder{Grant: &v1.Task_GrantTask{}}.Build(), want: "malformed grant task", fault: &lost,
+		},
+		"an account without a profile": {task: v1.Task_builder{CreateAccount: &v1.Task_CreateAccountTask{}}.Build(), want: "malformed create account task"},
+		"a deletion of nothing":        {task: v1.Task_builder{DeleteResource: &v1.Task_DeleteResourceTask{}}.Build(), want: "malformed delete resource task"},
+		"an action without a name":     {task: v1.Task_builder{ActionGetSchema: &v1.Task_ActionGetSchemaTask{}}.Build(), want: "action name required", retry: true},
+		"what the plugin refuses": {
+			task: v1.Task_builder{DeleteResource: v1.Task_DeleteResourceTask_builder{ResourceId: userID}.Build()}.Build(),
+			want: `plugin "fullstory"`,
+		},
+		"a grant that the plugin refuses": {
+			task: v1.Task_builder{Grant: v1.Task_GrantTask_builder{
+				Principal: user, Entitlement: connectorv2.Entitlement_builder{Id: "e", Resource: user}.Build(),
+			}.Build()}.Build(),
+			want: `plugin "fullstory"`,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSingle(t, c1.Options{}, scimsandbox.Options{})
+			running := s.serve(t, host.ServeOptions{})
+			if c.fault != nil {
+				s.Inject(*c.fault)
+			}
+			id, err := s.AddTask("workforce", c.task)
+			require.NoError(t, err)
+			outcome := s.finished(t, id)
+			require.False(t, outcome.Succeeded)
+			require.Contains(t, outcome.Status.GetMessage(), c.want)
+			require.Equal(t, !c.retry, outcome.NonRetryable)
+			running.stop()
+			require.Empty(t, running.lines(map[string][]string{"msg": {"task done"}}), "it has failed")
+			failed := running.lines(map[string][]string{"task": {id}, "level": {"error"}, "msg": {"task failed"}})
+			require.NotEmpty(t, failed)
+			for _, line := range failed {
+				require.Contains(t, line["error"], c.want)
+				require.NotContains(t, line["error"], "non-retryable", "the SDK's mark is not for people")
+			}
+		})
+	}
 }
 
 // TestServeBeginsAnUploadWhenItsOwnPluginsHaveStarted has plugins of the other upload

@@ -198,10 +198,6 @@ var going = []string{
 	"ratelimit: error reporting rate limit",
 }
 
-// finishing is the SDK's error of a task that it refuses by itself, or that a plugin
-// has failed. The host reports only the latter, which has the code of a call.
-const finishing = "c1_api_task_manager.finishTask(): finishing task with error"
-
 // quietCore is a core that leaves out what the SDK repeats: its running commentary,
 // cancellations, and errors that the host reports. Who debugs gets them all.
 type quietCore struct{ zapcore.Core }
@@ -240,9 +236,6 @@ func isRepeated(entry zapcore.Entry, fields []zapcore.Field) bool {
 		}
 		if errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled {
 			return true
-		}
-		if _, ofCall := status.FromError(err); entry.Message == finishing && !ofCall {
-			return false
 		}
 		if entry.Level == zapcore.ErrorLevel && !slices.Contains(going, entry.Message) {
 			return slices.ContainsFunc(returning, func(part string) bool { return strings.HasPrefix(entry.Caller.Function, part) })

@@ -161,6 +161,9 @@ func TestCut_ReportsHowMuch(t *testing.T) {
 	}
 }
 
+// finished is what the SDK logs of the error that a task is finished with.
+const finished = "c1_api_task_manager.finishTask(): finishing task with error"
+
 func TestQuietLeavesOutWhatTheSDKRepeats(t *testing.T) {
 	t.Parallel()
 	const syncer, tasks, store = "pkg/sync.(*syncer).parallelSync", "pkg/tasks/c1api.(*c1ApiTaskManager).Process", "pkg/dotc1z/engine/pebble.(*Engine).Build"
@@ -171,20 +174,19 @@ func TestQuietLeavesOutWhatTheSDKRepeats(t *testing.T) {
 		fields        []zap.Field
 		stays         bool
 	}{
-		"commentary":                        {from: syncer, level: zap.InfoLevel},
-		"an error of the sync":              {from: syncer, level: zap.ErrorLevel, fields: []zap.Field{zap.String("action", "x"), zap.Error(failure)}},
-		"an error of a part of it":          {from: "pkg/sync/expand.(*Expander).Run", level: zap.ErrorLevel, fields: []zap.Field{zap.Error(failure)}},
-		"an error of the rate limiter":      {from: "pkg/ratelimit.UnaryInterceptor.func1", level: zap.ErrorLevel, fields: []zap.Field{zap.Error(failure)}},
-		"an error of a task":                {from: tasks, level: zap.ErrorLevel, fields: []zap.Field{zap.Error(failure)}},
-		"a plugin's error of a task":        {from: tasks, message: finishing, level: zap.ErrorLevel, fields: []zap.Field{zap.Error(errors.Join(status.Error(codes.Internal, "x"), failure))}},
-		"a cancelled sync":                  {from: syncer, level: zap.ErrorLevel, fields: []zap.Field{zap.Error(fmt.Errorf("x: %w", context.Canceled))}},
-		"a cancelled call":                  {from: store, level: zap.WarnLevel, fields: []zap.Field{zap.Error(status.Error(codes.Canceled, "context canceled"))}},
-		"a cancelled end of a sync":         {from: syncer, message: going[0], level: zap.ErrorLevel, fields: []zap.Field{zap.Error(context.Canceled)}},
-		"a refusal that the host not knows": {from: tasks, message: finishing, level: zap.ErrorLevel, fields: []zap.Field{zap.Error(failure)}, stays: true},
-		"an error that it goes on from":     {from: syncer, message: "error clearing connector caches", level: zap.ErrorLevel, fields: []zap.Field{zap.Error(failure)}, stays: true},
-		"an error of the store":             {from: store, level: zap.ErrorLevel, fields: []zap.Field{zap.Error(failure)}, stays: true},
-		"an error without one":              {from: syncer, level: zap.ErrorLevel, stays: true},
-		"a warning about the data":          {from: syncer, level: zap.WarnLevel, fields: []zap.Field{zap.Error(failure)}, stays: true},
+		"commentary":                    {from: syncer, level: zap.InfoLevel},
+		"an error of the sync":          {from: syncer, level: zap.ErrorLevel, fields: []zap.Field{zap.String("action", "x"), zap.Error(failure)}},
+		"an error of a part of it":      {from: "pkg/sync/expand.(*Expander).Run", level: zap.ErrorLevel, fields: []zap.Field{zap.Error(failure)}},
+		"an error of the rate limiter":  {from: "pkg/ratelimit.UnaryInterceptor.func1", level: zap.ErrorLevel, fields: []zap.Field{zap.Error(failure)}},
+		"an error of a task":            {from: tasks, level: zap.ErrorLevel, fields: []zap.Field{zap.Error(failure)}},
+		"what a task is finished with":  {from: tasks, message: finished, level: zap.ErrorLevel, fields: []zap.Field{zap.Error(failure)}},
+		"a cancelled sync":              {from: syncer, level: zap.ErrorLevel, fields: []zap.Field{zap.Error(fmt.Errorf("x: %w", context.Canceled))}},
+		"a cancelled call":              {from: store, level: zap.WarnLevel, fields: []zap.Field{zap.Error(status.Error(codes.Canceled, "context canceled"))}},
+		"a cancelled end of a sync":     {from: syncer, message: going[0], level: zap.ErrorLevel, fields: []zap.Field{zap.Error(context.Canceled)}},
+		"an error that it goes on from": {from: syncer, message: "error clearing connector caches", level: zap.ErrorLevel, fields: []zap.Field{zap.Error(failure)}, stays: true},
+		"an error of the store":         {from: store, level: zap.ErrorLevel, fields: []zap.Field{zap.Error(failure)}, stays: true},
+		"an error without one":          {from: syncer, level: zap.ErrorLevel, stays: true},
+		"a warning about the data":      {from: syncer, level: zap.WarnLevel, fields: []zap.Field{zap.Error(failure)}, stays: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -245,7 +247,7 @@ func TestQuiet_RestsOnAnSDKThatReturnsTheErrorsThatItLogs(t *testing.T) {
 		"failed while granting entitlement",                       // what the task is finished with
 		"cancelling context due to error in action",               // the context's cause is
 		"failed to close syncer after sync error",                 // joined with what is
-		finishing, // kept apart
+		finished, // the host logs it as the task's failure
 		"sync operation failed while run duration expired; exiting early for resume", // no run is limited
 	} {
 		delete(found, message)

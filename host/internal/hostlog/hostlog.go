@@ -65,6 +65,6 @@ func Core(core zapcore.Core) zapcore.Core { return quietCore{boundedCore{core}} 
 // Command returns the logger of what a command writes beside its log, in JSON: one line
 // on standard error, at whatever level the log is.
 func Command(name string) *zap.Logger {
-	log := New(Stderr, logging.LogFormatJSON, zapcore.WarnLevel)
+	log := New(Stderr, logging.LogFormatJSON, zapcore.InfoLevel)
 	return log.WithOptions(zap.WrapCore(func(core zapcore.Core) zapcore.Core { return boundedCore{core} })).With(zap.String("command", name))
 }

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,24 +14,27 @@ import (
 	"github.com/batonhost/baton-host/host/internal/fleet"
 )
 
-// other has the SDK's own handler do a task. The handler reports to C1 the result
-// itself, once, and some report no failure at all. So if the handler returns an
-// error, C1 has not heard of the task's end and gets it here: a success if
-// the plugin has done what was asked, so that nothing is done twice.
+// other has the SDK's own handler do a task, and returns why it failed. The handler
+// reports to C1 the result itself, once, and some report no failure at all. So if the
+// handler returns an error, C1 has not heard of the task's end and gets it here: the
+// handler's verdict, or else a success if the plugin has done what was asked, so that
+// nothing is done twice.
 func (s *Service) other(ctx context.Context, task *v1.Task) error {
 	connector, err := s.connector(ctx)
 	if err != nil {
 		return errors.Join(err, s.finish(ctx, task, outcome{err: err}))
 	}
-	seen := &witness{ClientConnInterface: connector}
-	err = s.sdk.Process(ctx, task, connectorclient.NewConnectorClient(ctx, seen))
+	seen, heard := &witness{ClientConnInterface: connector}, &verdict{}
+	err = s.sdk.Process(heard.hear(ctx), task, connectorclient.NewConnectorClient(ctx, seen))
+	permanent, failure := heard.failure()
 	if err == nil {
-		return seen.failed()
+		return failure
 	}
-	if cause := context.Cause(ctx); cause != nil {
-		err = cause
+	cause := context.Cause(ctx)
+	result := seen.outcome(cmp.Or(cause, err))
+	if cause == nil && failure != nil {
+		result.err, result.permanent = failure, permanent
 	}
-	result := seen.outcome(err)
 	if err := s.finish(ctx, task, result); err != nil {
 		return fmt.Errorf("C1 does not hear how the task ended: %w", errors.Join(err, result.err))
 	}
