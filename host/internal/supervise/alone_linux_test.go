@@ -37,22 +37,25 @@ func init() {
 // errNotHere says that the system does not let the process make what it is to try.
 var errNotHere = errors.New("not possible here")
 
-// doAlone does one of aloneIn in a process of its kind. That of a container, with
-// namespaces for its user, its mounts and its processes, is made only where the
-// system lets this user make one.
-func doAlone(t *testing.T, name string, container bool) {
+// container are the namespaces of a container: for its user, its mounts and its
+// processes.
+const container = syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID
+
+// doAlone does one of aloneIn in a process of its kind. One with namespaces, of which
+// one is for its user, is made only where the system lets this user make them.
+func doAlone(t *testing.T, name string, namespaces uintptr) {
 	t.Helper()
 	process := exec.CommandContext(t.Context(), os.Args[0], "role-alone") //nolint:gosec // The test's own binary.
 	process.Env = append(os.Environ(), aloneVariable+"="+name, "TMPDIR="+shortDir(t))
-	if container {
+	if namespaces != 0 {
 		process.SysProcAttr = &syscall.SysProcAttr{
-			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
+			Cloneflags:  namespaces,
 			UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
 			GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
 		}
 	}
 	said, err := process.CombinedOutput()
-	if container && process.Process == nil {
+	if namespaces != 0 && process.Process == nil {
 		t.Skipf("this user may not make namespaces here: %v", err)
 	}
 	require.NoError(t, err, "%s", said)

@@ -25,7 +25,7 @@ func TestStart_ExplainsTooManyOpenFiles(t *testing.T) {
 	for _, kind := range []string{"plugin", "pinned", "unmodified"} {
 		t.Run("H15: too many open files, at any moment of a start: "+kind, func(t *testing.T) {
 			t.Parallel()
-			doAlone(t, "descriptors "+kind, false)
+			doAlone(t, "descriptors "+kind, 0)
 		})
 	}
 }

@@ -1,7 +1,9 @@
 package supervise
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,6 +12,8 @@ import (
 	"strings"
 
 	"github.com/batonhost/baton-host/host/internal/errtext"
+	"github.com/batonhost/baton-host/host/internal/proc"
+	"github.com/batonhost/baton-host/host/internal/supervise/unmodified"
 )
 
 // binaryPrefix begins the name of every plugin binary: the app "fullstory" is
@@ -138,6 +142,27 @@ func (f *Finder) List() []Found {
 	}
 	slices.SortStableFunc(found, func(a, b Found) int { return strings.Compare(a.App, b.App) })
 	return found
+}
+
+// Look looks at the program of a spec and starts nothing. It returns whether it is started
+// as an unmodified connector, and why it cannot be started, as far as its file shows that.
+func Look(spec Spec) (isUnmodified bool, err error) {
+	isUnmodified = spec.isUnmodified()
+	info, statErr := os.Stat(spec.Path)
+	switch {
+	case errors.Is(statErr, fs.ErrNotExist):
+		return isUnmodified, errors.New("there is no such program")
+	case statErr != nil:
+		return isUnmodified, fmt.Errorf("it cannot be looked at: %w", statErr)
+	case info.IsDir():
+		return isUnmodified, errors.New("it is a directory, not a program")
+	case !isExecutable(spec.Path):
+		return isUnmodified, errors.New("it is not executable; make it so (chmod +x)")
+	}
+	if build, ok := unmodified.Read(spec.Path); ok && build.Platform != "" && build.Platform != proc.Platform {
+		return isUnmodified, fmt.Errorf("it is built for %s, and this is %s", build.Platform, proc.Platform)
+	}
+	return isUnmodified, nil
 }
 
 func fileName(app string) string {

@@ -17,22 +17,22 @@ import (
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
-// refusals are how a system can keep memory from being executed, each with whether it
-// takes a container to make it so.
+// refusals are how a system can keep memory from being executed, each with the
+// namespaces that it takes to make it so.
 var refusals = []struct {
-	name      string
-	container bool
-	refuse    func() error
+	name       string
+	namespaces uintptr
+	refuse     func() error
 }{
-	{"vm.memfd_noexec=1 executes what says so", true, func() error { return memfdNoexec("1") }},
-	{"vm.memfd_noexec=2 refuses memory that is executed", true, func() error { return memfdNoexec("2") }},
-	{"there is no /proc to execute memory from", true, func() error {
+	{"vm.memfd_noexec=1 executes what says so", container, func() error { return memfdNoexec("1") }},
+	{"vm.memfd_noexec=2 refuses memory that is executed", container, func() error { return memfdNoexec("2") }},
+	{"there is no /proc to execute memory from", container, func() error {
 		return syscall.Mount("none", "/proc", "tmpfs", 0, "")
 	}},
-	{"seccomp: memfd_create fails with ENOSYS", false, func() error { return refuseMemory(unix.ENOSYS) }},
-	{"seccomp: memfd_create fails with EPERM", false, func() error { return refuseMemory(unix.EPERM) }},
-	{"seccomp: memfd_create fails with EACCES", false, func() error { return refuseMemory(unix.EACCES) }},
-	{"seccomp: memfd_create fails with EINVAL", false, func() error { return refuseMemory(unix.EINVAL) }},
+	{"seccomp: memfd_create fails with ENOSYS", 0, func() error { return refuseMemory(unix.ENOSYS) }},
+	{"seccomp: memfd_create fails with EPERM", 0, func() error { return refuseMemory(unix.EPERM) }},
+	{"seccomp: memfd_create fails with EACCES", 0, func() error { return refuseMemory(unix.EACCES) }},
+	{"seccomp: memfd_create fails with EINVAL", 0, func() error { return refuseMemory(unix.EINVAL) }},
 }
 
 func init() {
@@ -53,7 +53,7 @@ func TestPin_RunsWhereMemoryIsNotExecuted(t *testing.T) {
 	for _, r := range refusals {
 		t.Run("H12: "+r.name, func(t *testing.T) {
 			t.Parallel()
-			doAlone(t, r.name, r.container)
+			doAlone(t, r.name, r.namespaces)
 		})
 	}
 }

@@ -42,25 +42,25 @@ func init() {
 // is, reap these and nothing else.
 func TestReapOrphans(t *testing.T) {
 	t.Parallel()
-	for name, container := range map[string]bool{
-		"as a subreaper":                   false,
-		"as the first process (container)": true,
+	for name, namespaces := range map[string]uintptr{
+		"as a subreaper":                   0,
+		"as the first process (container)": container,
 	} {
 		t.Run("H13: orphans are reaped, "+name, func(t *testing.T) {
 			t.Parallel()
-			doAlone(t, "reap orphans", container)
+			doAlone(t, "reap orphans", namespaces)
 		})
 		t.Run("H13: plugins report their exit status, and their orphans are reaped, "+name, func(t *testing.T) {
 			t.Parallel()
-			doAlone(t, "reap plugins", container)
+			doAlone(t, "reap plugins", namespaces)
 		})
 		t.Run("H13: a process of others is left to their Wait, "+name, func(t *testing.T) {
 			t.Parallel()
-			doAlone(t, "reap late", container)
+			doAlone(t, "reap late", namespaces)
 		})
 		t.Run("H13: no exit status is lost among many orphans, "+name, func(t *testing.T) {
 			t.Parallel()
-			doAlone(t, "reap storm", container)
+			doAlone(t, "reap storm", namespaces)
 		})
 	}
 }

@@ -2,6 +2,7 @@ package supervise
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
@@ -111,9 +113,24 @@ func (p *Process) openConnector(ctx context.Context) error {
 	p.connector = unmodified.New(p.runner, p.logs, settings)
 	p.client, p.conn, p.hangUp = &plugin.Client{PluginServiceClient: p.connector}, p.connector, p.connector.HangUp
 	if err := p.connector.Open(ctx); err != nil {
-		return fmt.Errorf("start plugin %q (%s), an unmodified Baton connector: %w", p.spec.Instance, p.spec.Path, err)
+		return fmt.Errorf("start plugin %q (%s), an unmodified Baton connector: %w", p.spec.Instance, p.spec.Path, p.explainUnmodified(ctx, err))
 	}
 	return nil
+}
+
+// explainUnmodified adds to an error of a program whose entry declares it unmodified that
+// it may be a plugin, where its own fault is not known.
+func (p *Process) explainUnmodified(ctx context.Context, err error) error {
+	_, notExecuted := errors.AsType[syscall.Errno](err)
+	build, _ := unmodified.Read(p.spec.Path)
+	isForeign := build.Platform != "" && build.Platform != proc.Platform
+	if !p.spec.Unmodified || notExecuted || isForeign || ctx.Err() != nil {
+		return err
+	}
+	if hint := unmodified.PluginHint(build, err.Error()); hint != "" {
+		return &startError{fmt.Errorf("%s (%w)", hint, err), p.cannot(hint)}
+	}
+	return fmt.Errorf("%w; if it is a plugin, remove unmodified: true from its entry", err)
 }
 
 // openPlugin starts a plugin and shakes hands with it.

@@ -322,6 +322,33 @@ func TestUnmodified_ExplainsWhatItCannotDo(t *testing.T) {
 	}
 }
 
+// TestUnmodified_RefusesAPluginAtOnce: a program that is a plugin, and whose entry declares
+// it unmodified, must not be waited for.
+func TestUnmodified_RefusesAPluginAtOnce(t *testing.T) {
+	t.Parallel()
+	const want = "it is a plugin of baton-host, which runs by itself: remove unmodified: true from its entry"
+	for name, c := range map[string]struct{ script, want string }{
+		"it refuses to run without its host":       {`echo "This program is a plugin. baton-host starts it: see README.md." >&2; exit 1`, want},
+		"it has the words of go-plugin":            {`echo "This binary is a plugin. These are not meant to be executed directly." >&2; exit 1`, want},
+		"it serves whatever its arguments are":     {`echo "1|1|unix|/tmp/plugin1|grpc|"; exec sleep 1000`, want},
+		"it serves, with the certificate":          {`echo "1|1|tcp|127.0.0.1:1234|grpc|MIIC"; exec sleep 1000`, want},
+		"it says nothing of what it is":            {"exit 1", "; if it is a plugin, remove unmodified: true from its entry"},
+		"it prints something else":                 {`echo "1|2"; exit 1`, "; if it is a plugin, remove unmodified: true from its entry"},
+		"its name has the word, and it is no such": {`echo 'unknown command "config" for "baton-plugin"' >&2; exit 1`, "; if it is a plugin, remove unmodified: true from its entry"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "baton-script")
+			require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+c.script+"\n"), 0o700)) //nolint:gosec // A program.
+			ctx, _ := logged(t)
+			// Whatever it waits for, the test would end before its time.
+			_, err := supervise.Start(ctx, supervise.Spec{Instance: "test", Path: path, Unmodified: true, StartTimeout: time.Hour})
+			require.ErrorContains(t, err, c.want)
+			require.ErrorContains(t, err, `start plugin "test"`)
+		})
+	}
+}
+
 // otherProcessor is a name as long as that of this system's.
 var otherProcessor = strings.Repeat("z", len(runtime.GOARCH))
 

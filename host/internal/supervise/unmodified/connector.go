@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -216,6 +217,9 @@ func (u *Connector) objection() *pluginv1.Diagnostic {
 		Severity: pluginv1.Severity_SEVERITY_ERROR,
 		Summary:  fmt.Sprintf("the connector does not start with this configuration (%s): %s", u.process.State(), words),
 	}
+	if saysPlugin.MatchString(words) {
+		diagnostic.Summary += "; " + isPlugin
+	}
 	for _, field := range u.manifest.GetConfiguration().GetFields() {
 		// `field x: value must be …` and `required flag(s) "x" not set`.
 		if strings.Contains(words, "field "+field.GetName()+":") || strings.Contains(words, strconv.Quote(field.GetName())) {
@@ -224,6 +228,21 @@ func (u *Connector) objection() *pluginv1.Diagnostic {
 	}
 	return diagnostic
 }
+
+// saysPlugin matches what a plugin writes that is started by something else than its host:
+// go-plugin's own words, and those of programs that say it in a sentence.
+var saysPlugin = regexp.MustCompile(`(?i)not meant to be executed directly|\bis an? (\S+ )?plugin\b|` + errHandshake.Error())
+
+// PluginHint is what to do about a program that is to be run unmodified and cannot be; ""
+// if nothing in what is known of it says that it is a plugin. failure is why it cannot.
+func PluginHint(build Build, failure string) string {
+	if !build.Plugin && !saysPlugin.MatchString(failure) {
+		return ""
+	}
+	return isPlugin
+}
+
+const isPlugin = "it is a plugin of baton-host, which runs by itself: remove unmodified: true from its entry"
 
 // Stop waits for running calls until the context ends, and lets none in any more.
 func (u *Connector) Stop(ctx context.Context, _ *pluginv1.StopRequest, _ ...grpc.CallOption) (*pluginv1.StopResponse, error) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -130,7 +131,7 @@ func (s Settings) ask(ctx context.Context, args []string) (string, error) {
 	command := s.Command
 	command.Args = slices.Concat(command.Args, args)
 	logs := pluginlog.New(zap.NewNop(), nil)
-	var printed beginning
+	printed := beginning{spoken: make(chan struct{})}
 	command.ByInput = true
 	command.Output = &printed
 	command.Dir = s.Dir // No configuration of its own is found here.
@@ -140,6 +141,10 @@ func (s Settings) ask(ctx context.Context, args []string) (string, error) {
 	}
 	select {
 	case <-r.Exited():
+	case <-printed.spoken:
+		_ = r.Kill()
+		<-r.Exited()
+		return "", errHandshake
 	case <-ctx.Done():
 		_ = r.Kill()
 		<-r.Exited()
@@ -151,15 +156,30 @@ func (s Settings) ask(ctx context.Context, args []string) (string, error) {
 	if !r.State().Success() {
 		return "", fmt.Errorf("failed (%s)%s", r.State(), logs.LastWords())
 	}
-	return printed.String(), nil
+	return printed.kept.String(), nil
 }
 
-// beginning keeps the beginning of what is written to it.
-type beginning struct{ bytes.Buffer }
+// errHandshake says that a program has begun to serve as a plugin, whatever its arguments.
+var errHandshake = errors.New("writes the plugin handshake, as a plugin does")
+
+// handshake matches the line by which a plugin says where it serves.
+var handshake = regexp.MustCompile(`^\d+\|\d+\|(unix|tcp)\|`)
+
+// beginning keeps the beginning of what is written to it. It must not be a bytes.Buffer,
+// which io.Copy reads into without a bound.
+type beginning struct {
+	kept      bytes.Buffer
+	spoken    chan struct{} // closed when that is a plugin's handshake
+	hasSpoken bool
+}
 
 func (b *beginning) Write(p []byte) (int, error) {
-	if room := mostPrinted - b.Len(); room > 0 {
-		_, _ = b.Buffer.Write(p[:min(room, len(p))])
+	if room := mostPrinted - b.kept.Len(); room > 0 {
+		_, _ = b.kept.Write(p[:min(room, len(p))])
+	}
+	if !b.hasSpoken && handshake.Match(b.kept.Bytes()) {
+		b.hasSpoken = true
+		close(b.spoken)
 	}
 	return len(p), nil
 }

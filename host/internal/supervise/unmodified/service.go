@@ -4,9 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"net"
 	"os"
+	"slices"
+	"syscall"
+	"time"
 
 	wrapperv1 "github.com/conductorone/baton-sdk/pb/c1/connector_wrapper/v1"
 	batonv1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
@@ -80,7 +84,7 @@ func (r Receiver) Prepare(ctx context.Context, dir string, request *pluginv1.Con
 func (s *Service) prepare(ctx context.Context, to Receiver, request *pluginv1.ConfigureRequest, sessions batonv1.BatonSessionServiceServer, server *tlsv1.Credential) error {
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
-		return fmt.Errorf("make a listener for the connector: %w", err)
+		return fmt.Errorf("make a listener for the connector: %w", explainLoopback(err))
 	}
 	defer func() { _ = listener.Close() }()
 	address, ok := listener.Addr().(*net.TCPAddr)
@@ -88,6 +92,9 @@ func (s *Service) prepare(ctx context.Context, to Receiver, request *pluginv1.Co
 		return fmt.Errorf("make a listener for the connector: its address is %s", listener.Addr())
 	}
 	s.address = address.String()
+	if err := checkLoopback(ctx, listener); err != nil {
+		return err
+	}
 
 	var sessionPort uint32
 	if sessions != nil {
@@ -115,6 +122,64 @@ func (s *Service) prepare(ctx context.Context, to Receiver, request *pluginv1.Co
 		return err
 	}
 	return s.Handover.add(config)
+}
+
+// loopbackTime bounds how long the loopback network may take for a connection, which
+// needs no more than the system's own work.
+const loopbackTime = 5 * time.Second
+
+// checkLoopback connects to where this process listens. A connector that cannot be
+// reached there would be waited for in vain.
+func checkLoopback(ctx context.Context, listener *net.TCPListener) error {
+	end := time.Now().Add(loopbackTime)
+	conn, err := (&net.Dialer{Deadline: end}).DialContext(ctx, "tcp", listener.Addr().String())
+	if err != nil {
+		return fmt.Errorf("reach the connector: %w", explainLoopback(err))
+	}
+	defer func() { _ = conn.Close() }()
+	// The connector must not find it.
+	if err := listener.SetDeadline(end); err != nil {
+		return fmt.Errorf("reach the connector: %w", err)
+	}
+	accepted, err := listener.Accept()
+	if err != nil {
+		return fmt.Errorf("reach the connector: %w", explainLoopback(err))
+	}
+	_ = accepted.Close()
+	if err := listener.SetDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("reach the connector: %w", err)
+	}
+	return nil
+}
+
+// loopbackFaults are what a system reports that has no loopback network, or lets this
+// process not use it.
+var loopbackFaults = []error{
+	syscall.EADDRNOTAVAIL, syscall.EAFNOSUPPORT, syscall.ENETDOWN, syscall.ENETUNREACH, syscall.EHOSTUNREACH,
+	syscall.ECONNREFUSED, syscall.EPERM, syscall.EACCES, context.DeadlineExceeded, os.ErrDeadlineExceeded,
+}
+
+// loopbackError says that the loopback network is missing.
+type loopbackError struct{ cause error }
+
+func (e *loopbackError) Unwrap() error { return e.cause }
+
+func (e *loopbackError) Error() string {
+	return fmt.Sprintf("an unmodified connector is reached over the loopback network (127.0.0.1), which does not work here: %v; "+
+		"bring the interface lo up (ip link set lo up), or let the sandbox or the firewall allow connections to 127.0.0.1", e.cause)
+}
+
+// Public is all of the error.
+func (e *loopbackError) Public() string { return e.Error() }
+
+// explainLoopback names the loopback network where an error in its use says that it is
+// missing.
+func explainLoopback(err error) error {
+	failed, ok := errors.AsType[*net.OpError](err)
+	if !ok || !slices.ContainsFunc(loopbackFaults, func(fault error) bool { return errors.Is(err, fault) }) {
+		return err
+	}
+	return &loopbackError{failed.Err} // The address is ours, and says nothing.
 }
 
 // keepFile keeps the content of a file field where the connector can read it, when
@@ -146,7 +211,7 @@ func (s *Service) serveSessions(ctx context.Context, store batonv1.BatonSessionS
 	}
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
-		return 0, fmt.Errorf("make a listener for the session store: %w", err)
+		return 0, fmt.Errorf("make a listener for the session store: %w", explainLoopback(err))
 	}
 	address, ok := listener.Addr().(*net.TCPAddr)
 	if !ok {
