@@ -110,13 +110,13 @@ func (r *recorder) Warning(text string) {
 
 func (r *recorder) Syncing(string, []string) host.Progress { return r }
 
-func (r *recorder) Listed(plugin string, accounts int) {
+func (r *recorder) Listed(plugin string, page host.ListedPage) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.listed == nil {
 		r.listed = map[string]int{}
 	}
-	r.listed[plugin] += accounts
+	r.listed[plugin] += page.Accounts
 }
 
 func (r *recorder) Retrying(string, time.Duration, error) {}

@@ -92,8 +92,8 @@ type Observer interface {
 
 // Progress follows one sync.
 type Progress interface {
-	// Listed counts accounts that a plugin has listed.
-	Listed(plugin string, accounts int)
+	// Listed counts a page that a plugin has listed.
+	Listed(plugin string, page ListedPage)
 	// Retrying reports a call that failed and is repeated after the wait; the wait is 0
 	// where another process of the plugin goes on with it.
 	Retrying(plugin string, wait time.Duration, reason error)
@@ -101,6 +101,13 @@ type Progress interface {
 	FellBack(plugin string, asOf time.Time, reason error)
 	// End ends the sync with its result.
 	End(result *SyncResult)
+}
+
+// ListedPage is what is on a page of a plugin's listing, which has rows of one kind.
+type ListedPage struct {
+	// Accounts are the resources that are accounts, Others those that are not.
+	Accounts, Others     int
+	Entitlements, Grants int
 }
 
 // Host is a host over a configuration. Check, Sync, Serve and what is done with a single

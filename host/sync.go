@@ -272,11 +272,18 @@ func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet
 type progressObserver struct{ Progress }
 
 func (o progressObserver) Listed(page aggregate.Page) {
-	accounts := 0
-	if page.Accounts {
-		accounts = page.Rows
+	listed := ListedPage{}
+	switch {
+	case page.Entitlements:
+		listed.Entitlements = page.Rows
+	case page.Grants:
+		listed.Grants = page.Rows
+	case page.Accounts:
+		listed.Accounts = page.Rows
+	default:
+		listed.Others = page.Rows
 	}
-	o.Progress.Listed(page.Instance, accounts)
+	o.Progress.Listed(page.Instance, listed)
 }
 
 func (o progressObserver) Retrying(retry aggregate.Retry) {

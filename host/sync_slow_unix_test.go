@@ -46,7 +46,7 @@ type endProgress struct {
 	upload string
 }
 
-func (endProgress) Listed(string, int)                    {}
+func (endProgress) Listed(string, host.ListedPage)        {}
 func (endProgress) Retrying(string, time.Duration, error) {}
 func (endProgress) FellBack(string, time.Time, error)     {}
 func (e endProgress) End(*host.SyncResult)                { e.ends <- e.upload }

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	"golang.org/x/term"
 
 	"github.com/batonhost/baton-host/host"
@@ -20,35 +22,69 @@ const (
 	plainInterval = 5 * time.Second
 )
 
-// progress shows a person on standard error how a sync goes: one line that
-// changes on a terminal, a plain line now and then elsewhere.
+// progress shows on standard error how a sync goes: to a person by one line that changes
+// on a terminal, and a plain line now and then elsewhere; by lines of JSON where the
+// command's own lines are.
 type progress struct {
 	w      io.Writer
+	log    *zap.Logger // of the lines of JSON; nil: they are text
+	silent bool        // the host's log has no line of what happens
 	upload string
 	live   bool
 	start  time.Time
 	stop   chan struct{}
 	shown  sync.WaitGroup
 
-	mu       sync.Mutex
-	order    []string
-	accounts map[string]int
-	waiting  map[string]string
-	ended    map[string]string // how the last process of a plugin ended
+	mu      sync.Mutex
+	order   []string
+	counts  map[string]counts
+	waiting map[string]string
+	ended   map[string]string // how the last process of a plugin ended
 }
 
-func startProgress(upload string, instances []string) *progress {
-	p := &progress{
-		w:        hostlog.Stderr,
-		upload:   upload,
-		live:     term.IsTerminal(int(os.Stderr.Fd())) && os.Getenv("TERM") != "dumb",
-		start:    time.Now(),
-		stop:     make(chan struct{}),
-		order:    slices.Clone(instances),
-		accounts: map[string]int{},
-		waiting:  map[string]string{},
-		ended:    map[string]string{},
+// counts are what has been listed.
+type counts struct {
+	host.ListedPage
+
+	pages int
+}
+
+// add counts more.
+func (c counts) add(more counts) counts {
+	c.Accounts += more.Accounts
+	c.Others += more.Others
+	c.Entitlements += more.Entitlements
+	c.Grants += more.Grants
+	c.pages += more.pages
+	return c
+}
+
+// String names what is counted. Where there is none of it, only the accounts are named.
+func (c counts) String() string {
+	text := amount(c.Accounts, "account", "accounts")
+	if c.Others > 0 {
+		text += ", " + amount(c.Others, "other resource", "other resources")
 	}
+	if c.Entitlements > 0 {
+		text += ", " + amount(c.Entitlements, "entitlement", "entitlements")
+	}
+	if c.Grants > 0 {
+		text += ", " + amount(c.Grants, "grant", "grants")
+	}
+	return text
+}
+
+func amount(n int, one, more string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, more)
+}
+
+// startProgress follows a sync for a person until End.
+func startProgress(upload string, instances []string, of person) *progress {
+	p := newProgress(hostlog.Stderr, upload, instances, of)
+	p.live = p.log == nil && onTerminal() && os.Getenv("TERM") != "dumb"
 	interval := plainInterval
 	if p.live {
 		interval = liveInterval
@@ -57,12 +93,30 @@ func startProgress(upload string, instances []string) *progress {
 	return p
 }
 
-// Listed counts the accounts of a page.
-func (p *progress) Listed(plugin string, accounts int) {
+func newProgress(w io.Writer, upload string, instances []string, of person) *progress {
+	p := &progress{
+		w:       w,
+		silent:  of.silent,
+		upload:  upload,
+		start:   time.Now(),
+		stop:    make(chan struct{}),
+		order:   slices.Clone(instances),
+		counts:  map[string]counts{},
+		waiting: map[string]string{},
+		ended:   map[string]string{},
+	}
+	if of.log != nil {
+		p.log = of.log.With(zap.String("upload", upload))
+	}
+	return p
+}
+
+// Listed counts what is on a page.
+func (p *progress) Listed(plugin string, page host.ListedPage) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.waiting, plugin)
-	p.accounts[plugin] += accounts
+	p.counts[plugin] = p.counts[plugin].add(counts{page, 1})
 }
 
 // Retrying shows at once why a plugin keeps the sync waiting.
@@ -74,13 +128,13 @@ func (p *progress) Retrying(plugin string, wait time.Duration, reason error) {
 		// Every call that was under way in a process reports its end.
 		if p.ended[plugin] != why {
 			p.ended[plugin] = why
-			p.print(fmt.Sprintf("%s: going on with another process (%s)", plugin, why))
+			p.print(zap.WarnLevel, fmt.Sprintf("%s: going on with another process (%s)", plugin, why))
 		}
 		return
 	}
 	p.waiting[plugin] = fmt.Sprintf("trying again in %s (%s)", wait.Round(time.Millisecond*100), why)
 	if !p.live {
-		p.print(plugin + ": " + p.waiting[plugin])
+		p.print(zap.WarnLevel, plugin+": "+p.waiting[plugin])
 	}
 }
 
@@ -89,12 +143,19 @@ func (p *progress) FellBack(plugin string, asOf time.Time, reason error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.waiting, plugin)
-	p.print(fmt.Sprintf("%s failed and falls back to its baseline (%s): %s", plugin,
+	p.print(zap.WarnLevel, fmt.Sprintf("%s failed and falls back to its baseline (%s): %s", plugin,
 		asOf.UTC().Format(time.RFC3339), printable(wordsOf(reason))))
 }
 
-// print writes a line that stays. The caller holds the lock.
-func (p *progress) print(line string) {
+// print writes a line that stays. Lines of JSON are for programs: what the host's log has
+// is not repeated among them.
+func (p *progress) print(level zapcore.Level, line string) {
+	if p.log != nil {
+		if p.silent {
+			p.log.Log(level, line)
+		}
+		return
+	}
 	if p.live {
 		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
 	}
@@ -109,10 +170,14 @@ func (p *progress) End(result *host.SyncResult) {
 		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
 	}
 	if result.Unguarded != "" {
-		_, _ = fmt.Fprintf(p.w, "%s: %s\n", p.upload, printable(result.Unguarded))
+		p.print(zap.InfoLevel, printable(result.Unguarded))
 	}
 	for _, warning := range result.Warnings {
-		_, _ = fmt.Fprintf(p.w, "%s: warning: %s\n", p.upload, printable(warning))
+		text := printable(warning)
+		if p.log == nil {
+			text = "warning: " + text
+		}
+		p.print(zap.WarnLevel, text)
 	}
 }
 
@@ -124,32 +189,64 @@ func (p *progress) show(interval time.Duration) {
 		case <-p.stop:
 			return
 		case <-ticker.C:
-			line := p.line()
-			if p.live {
-				_, _ = fmt.Fprint(p.w, "\r\x1b[K"+cutToWidth(line))
-			} else {
-				_, _ = fmt.Fprintln(p.w, line)
-			}
+			p.tick()
 		}
 	}
 }
 
+// tick shows how far the sync has come.
+func (p *progress) tick() {
+	switch {
+	case p.log != nil:
+		p.logCounts()
+	case p.live:
+		_, _ = fmt.Fprint(p.w, "\r\x1b[K"+cutToWidth(p.line()))
+	default:
+		_, _ = fmt.Fprintln(p.w, p.line())
+	}
+}
+
+// line is how far the sync has come, in words.
 func (p *progress) line() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	total := 0
+	var total counts
 	parts := make([]string, 0, len(p.order))
 	for _, instance := range p.order {
-		total += p.accounts[instance]
-		part := fmt.Sprintf("%s %d", instance, p.accounts[instance])
+		total = total.add(p.counts[instance])
+		part := fmt.Sprintf("%s %s", instance, p.counts[instance])
 		if waiting, ok := p.waiting[instance]; ok {
 			part += " " + waiting
 		}
 		parts = append(parts, part)
 	}
-	elapsed := time.Since(p.start)
-	rate := float64(total) / max(elapsed.Seconds(), 0.001)
-	return fmt.Sprintf("%s: %d accounts, %.0f/s, %s: %s", p.upload, total, rate, elapsed.Round(time.Second), strings.Join(parts, ", "))
+	return fmt.Sprintf("%s: %s, %s, %s: %s", p.upload, total, amount(total.pages, "page", "pages"),
+		time.Since(p.start).Round(time.Second), strings.Join(parts, "; "))
+}
+
+// logCounts logs the same with the names that the line of a sync's end has.
+func (p *progress) logCounts() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var total counts
+	parts := make([]zap.Field, 0, len(p.order))
+	for _, instance := range p.order {
+		of := p.counts[instance]
+		total = total.add(of)
+		fields := of.fields()
+		if waiting, ok := p.waiting[instance]; ok {
+			fields = append(fields, zap.String("waits", waiting))
+		}
+		parts = append(parts, zap.Dict(instance, fields...))
+	}
+	p.log.Info("sync under way", append(total.fields(), zap.Duration("took", time.Since(p.start)), zap.Dict("plugins", parts...))...)
+}
+
+func (c counts) fields() []zap.Field {
+	return []zap.Field{
+		zap.Int("accounts", c.Accounts), zap.Int("other_resources", c.Others),
+		zap.Int("entitlements", c.Entitlements), zap.Int("grants", c.Grants), zap.Int("pages", c.pages),
+	}
 }
 
 // cutToWidth keeps the live line on one line.

@@ -4,6 +4,8 @@ package main_test
 
 import (
 	"bytes"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,6 +16,8 @@ import (
 
 	"github.com/creack/pty"
 	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
 // onTerminal is a command that runs on a new terminal, with a person at it.
@@ -124,4 +128,49 @@ func (o *onTerminal) end() (status int, shown string) {
 	_ = o.cmd.Wait() // The status has it.
 	<-o.ended
 	return o.cmd.ProcessState.ExitCode(), strings.ReplaceAll(o.all.String(), "\r\n", "\n")
+}
+
+// TestSync_ShowsGrantsOnATerminalWhileTheyAreRead has an app that answers for the members of
+// all of its groups but the last one that it is asked for.
+func TestSync_ShowsGrantsOnATerminalWhileTheyAreRead(t *testing.T) {
+	t.Parallel()
+	server, err := scim.New(scim.Options{App: "design-tool", Accounts: 30, Groups: 6, OmitListedMembers: true, Token: "tok"})
+	require.NoError(t, err)
+	held := make(chan struct{})
+	release := sync.OnceFunc(func() { close(held) })
+	var mu sync.Mutex
+	asked := map[string]bool{}
+	isLast := func(path string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if len(asked) < 5 {
+			asked[path] = true
+		}
+		return !asked[path]
+	}
+	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/Groups/") && isLast(r.URL.Path) {
+			select {
+			case <-held:
+			case <-r.Context().Done():
+			}
+		}
+		server.ServeHTTP(w, r)
+	}))
+	t.Cleanup(listener.Close)
+	t.Cleanup(release)
+	config := writeConfig(t, `
+plugins:
+  design: { app: scim, config: { scim-base-url: "`+listener.URL+server.BasePath()+`", scim-token: tok } }
+uploads:
+  workforce: { plugins: [design] }
+`)
+	person := startOnTerminal(t, command(t.Context(), t, nil, "baton-host", "sync", "--config", config, "--output-dir", t.TempDir()))
+	person.await("workforce: 30 accounts, 6 other resources, ")
+	person.await(" grants, ")
+	person.await("s: design 30 accounts, 6 other resources, ")
+	release()
+	status, shown := person.end()
+	require.Equal(t, 0, status, shown)
+	require.Regexp(t, `workforce +design +30 .*complete`, shown)
 }

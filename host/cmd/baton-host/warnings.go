@@ -38,8 +38,8 @@ func (p person) Warning(text string) {
 }
 
 // Syncing shows how a sync goes.
-func (person) Syncing(upload string, plugins []string) host.Progress {
-	return startProgress(upload, plugins)
+func (p person) Syncing(upload string, plugins []string) host.Progress {
+	return startProgress(upload, plugins, p)
 }
 
 // hostOptions returns what every host of this command line has.

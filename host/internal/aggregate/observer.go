@@ -6,7 +6,8 @@ import "time"
 // from the goroutines of the calls themselves, also concurrently, and delay
 // them: they must be quick and must not call the aggregate.
 type Observer interface {
-	// Listed is called for every page of resources, and of grants, that was accepted.
+	// Listed is called for every page of resources, of entitlements of a resource, and of
+	// grants that was accepted.
 	Listed(Page)
 
 	// Retrying is called before every wait for another attempt.
@@ -28,14 +29,15 @@ type Fallback struct {
 	Contradicted bool
 }
 
-// Page is one page of a ListResources or a ListGrants call.
+// Page is one page of a ListResources, a ListEntitlements or a ListGrants call.
 type Page struct {
 	Instance       string
-	ResourceTypeID string // as the sync file has it, with the namespace; of grants: what they give access to
+	ResourceTypeID string // as the sync file has it, with the namespace; of entitlements and grants: what they give access to
+	Entitlements   bool   // its rows are entitlements, not resources
 	Grants         bool   // its rows are grants, not resources
 	Accounts       bool   // they are resources of a type that has the user trait
 	Rows           int    // in this page
-	Done           bool   // it is the last page of its listing (a child type has one listing per parent, grants one per resource)
+	Done           bool   // it is the last page of its listing (a child type has one listing per parent, entitlements and grants one per resource)
 }
 
 // Retry is a failed attempt that will be repeated.

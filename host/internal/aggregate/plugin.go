@@ -350,6 +350,18 @@ func (p *plugin) observe(request, reply proto.Message) {
 			Rows:           len(page.GetList()),
 			Done:           page.GetNextPageToken() == "",
 		})
+	case *v2.EntitlementsServiceListEntitlementsResponse:
+		asked, ok := request.(*v2.EntitlementsServiceListEntitlementsRequest)
+		if !ok {
+			return
+		}
+		p.aggregate.observer.Listed(Page{
+			Instance:       p.Instance,
+			ResourceTypeID: asked.GetResource().GetId().GetResourceType(),
+			Entitlements:   true,
+			Rows:           len(page.GetList()),
+			Done:           page.GetNextPageToken() == "",
+		})
 	case *v2.GrantsServiceListGrantsResponse:
 		asked, ok := request.(*v2.GrantsServiceListGrantsRequest)
 		if !ok {

@@ -128,6 +128,16 @@ func TestObserver_SeesEveryPage(t *testing.T) {
 		{Instance: "a", ResourceTypeID: "a.user", Accounts: true, Rows: 1, Done: true},
 		{Instance: "b", ResourceTypeID: "b.thing", Done: true},
 	}, seen.pages)
+
+	seen = &log{}
+	things := typed("thing")
+	things.types[0].resources = []*v2.Resource{v2.Resource_builder{
+		Id: v2.ResourceId_builder{ResourceType: "thing", Resource: "t1"}.Build(), DisplayName: "T",
+	}.Build()}
+	_, err = synced(t.Context(), t, of(t, map[string]grpc.ClientConnInterface{"a": serve(t, things)}, aggregate.WithObserver(seen)), 1)
+	require.NoError(t, err)
+	require.Contains(t, seen.pages, aggregate.Page{Instance: "a", ResourceTypeID: "a.thing", Entitlements: true, Done: true})
+	require.Contains(t, seen.pages, aggregate.Page{Instance: "a", ResourceTypeID: "a.thing", Grants: true, Done: true})
 }
 
 // TestRetries_AnOutageThatStaysEndsTheSync: alone, the SDK's syncer would retry for ever.

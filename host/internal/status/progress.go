@@ -68,11 +68,13 @@ func (w *watcher) Listed(page aggregate.Page) {
 	w.part(page.Instance, func(part *PluginPart) {
 		part.Waits = ""
 		part.Pages++
-		if page.Grants {
+		switch {
+		case page.Entitlements:
+		case page.Grants:
 			part.Grants += page.Rows
-			return
+		default:
+			part.Resources += page.Rows
 		}
-		part.Resources += page.Rows
 		if page.Accounts {
 			part.Accounts += page.Rows
 		}
