@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -62,6 +63,71 @@ func TestPluginsShowsWhatIsFoundAndWhere(t *testing.T) {
 	require.NotContains(t, paths, "host")
 
 	require.Regexp(t, `(?m)^fullstory +`+filepath.Join(bin, "baton-fullstory"), execute(t, nil, "baton-host", "plugins").stdout)
+}
+
+func TestPlugins_ShowsWhatTheConfigurationNames(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	script, link := filepath.Join(dir, "payroll.sh"), filepath.Join(dir, "other")
+	require.NoError(t, os.WriteFile(script, []byte("exit 1\n"), 0o600))
+	require.NoError(t, os.Symlink(filepath.Join(bin, "baton-scim"), link))
+	shell, err := exec.LookPath("sh")
+	require.NoError(t, err)
+	config := filepath.Join(dir, "baton-host.yaml")
+	require.NoError(t, os.WriteFile(config, []byte(`
+plugins:
+  fullstory: { config: { scim-token: "${env:NOT_SET_ANYWHERE}" } }
+  payroll: { command: [sh, ./payroll.sh, s3cr3t], unmodified: true }
+  design: { app: scim, path: ./other }
+  gone: { command: [./none] }
+  text: { command: [./payroll.sh] }
+  missing: {}
+`), 0o600))
+	result := execute(t, nil, "baton-host", "plugins", "--config", config, "--output", "json")
+	require.Equal(t, 0, result.status, result.stderr)
+	type listed struct {
+		Plugin, App, Path, Error string
+		Files                    []string
+		Unmodified, Shadowed     bool
+	}
+	var found []listed
+	require.NoError(t, json.Unmarshal([]byte(result.stdout), &found))
+	require.Equal(t, []listed{
+		{Plugin: "fullstory", App: "fullstory", Path: filepath.Join(bin, "baton-fullstory")},
+		{Plugin: "payroll", App: "payroll", Path: shell, Files: []string{script}, Unmodified: true},
+		{Plugin: "design", App: "scim", Path: link},
+		{Plugin: "gone", App: "gone", Path: filepath.Join(dir, "none"), Error: "there is no such program"},
+		{Plugin: "text", App: "text", Path: script, Error: "it is not executable; make it so (chmod +x)"},
+	}, found[:5])
+	require.Equal(t, "missing", found[5].Plugin)
+	require.Contains(t, found[5].Error, "there is no plugin binary baton-missing")
+	var others []string
+	for _, other := range found[6:] {
+		require.Empty(t, other.Plugin)
+		others = append(others, other.App)
+	}
+	require.Contains(t, others, "scim", "it is not the program of an entry")
+	require.NotContains(t, others, "fullstory", "it is shown already")
+
+	table := execute(t, nil, "baton-host", "plugins", "--config", config)
+	require.Equal(t, 0, table.status, table.stderr)
+	require.Regexp(t, `^PLUGIN +APP +PATH +NOTE\n`, table.stdout)
+	require.Regexp(t, `(?m)^payroll +payroll +`+shell+" "+script+` +unmodified connector$`, table.stdout)
+	require.Regexp(t, `(?m)^gone +gone +\S+/none +cannot be started: there is no such program$`, table.stdout)
+	require.NotContains(t, table.stdout+result.stdout, "s3cr3t", "an argument may be a secret")
+
+	// The file of the current directory is used too, if it can be.
+	cmd := command(t.Context(), t, nil, "baton-host", "plugins")
+	cmd.Dir = dir
+	require.Equal(t, table.stdout, finish(t, cmd).stdout)
+	require.NoError(t, os.WriteFile(config, []byte("plugins: [}"), 0o600))
+	cmd = command(t.Context(), t, nil, "baton-host", "plugins")
+	cmd.Dir = dir
+	broken := finish(t, cmd)
+	require.Equal(t, 0, broken.status, broken.stderr)
+	require.Contains(t, broken.stderr, "the plugins of baton-host.yaml are not shown: ")
+	require.Regexp(t, `(?m)^fullstory +`+filepath.Join(bin, "baton-fullstory"), broken.stdout)
+	requireSentence(t, execute(t, nil, "baton-host", "plugins", "--config", config), []string{"baton-host.yaml"})
 }
 
 func TestInspectShowsTheManifest(t *testing.T) {
@@ -164,6 +230,59 @@ func TestInspect_PrintsTheFieldsOfAnOldConnectorToCopy(t *testing.T) {
 	require.Contains(t, wrong.stderr, `fields of its entry has tokn, for which the connector has no flag; did you mean token?`)
 	asJSON := inspect("    unmodified: true\n", "--output", "json")
 	require.True(t, json.Valid([]byte(asJSON.stdout)), asJSON.stdout)
+}
+
+// TestInspect_ShowsTheAuthMethodsOfAnUnmodifiedConnector has a script for a connector, which
+// prints what the SDK's config command does.
+func TestInspect_ShowsTheAuthMethodsOfAnUnmodifiedConnector(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	schema := `{"fields": [{"name": "api-key", "isRequired": true, "isSecret": true, "stringField": {}}, {"name": "user", "isRequired": true, "stringField": {}}],
+		"fieldGroups": [{"name": "key", "displayName": "API key", "fields": ["api-key"]}, {"name": "basic", "fields": ["user"], "default": true}]}`
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "schema.json"), []byte(schema), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "x.sh"), []byte("[ \"$1\" = config ] && exec cat "+filepath.Join(dir, "schema.json")+"\nexit 1\n"), 0o600))
+	config := filepath.Join(dir, "baton-host.yaml")
+	require.NoError(t, os.WriteFile(config, []byte("plugins: { x: { command: [sh, ./x.sh], unmodified: true } }\n"), 0o600))
+	table := execute(t, nil, "baton-host", "inspect", "x", "--config", config)
+	require.Equal(t, 0, table.status, table.stderr)
+	require.Regexp(t, `(?m)^\nFields by auth-method\nAUTH-METHOD +LABEL +REQUIRED +OPTIONAL +HELP\nkey +API key +api-key\nbasic +default +user$`, table.stdout)
+	result := execute(t, nil, "baton-host", "inspect", "x", "--config", config, "--output", "json")
+	require.Equal(t, 0, result.status, result.stderr)
+	var manifest struct {
+		Configuration struct {
+			FieldGroups []struct {
+				Name    string
+				Fields  []string
+				Default bool `json:"is_default"`
+			} `json:"field_groups"`
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(result.stdout), &manifest))
+	require.Len(t, manifest.Configuration.FieldGroups, 2)
+	require.Equal(t, []string{"api-key"}, manifest.Configuration.FieldGroups[0].Fields)
+	require.True(t, manifest.Configuration.FieldGroups[1].Default)
+}
+
+// TestUnmodified_RunsEachPluginOfThisProjectToo: a program that is built on package plugin
+// is an ordinary connector as well, and is one where its entry says so.
+func TestUnmodified_RunsEachPluginOfThisProjectToo(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1})
+	for name, c := range map[string]struct{ path, fields string }{
+		"fullstory": {filepath.Join(bin, "baton-fullstory"), `{ scim-base-url: "` + app.url + `", scim-token: "${env:APP_TOKEN}" }`},
+		"scim":      {filepath.Join(bin, "baton-scim"), `{ scim-base-url: "` + app.url + `", scim-token: "${env:APP_TOKEN}", scim-groups: false }`},
+		"ledger":    {filepath.Join(bin, "baton-ledger"), "{ ledger: " + filepath.Join(t.TempDir(), "ledger") + " }"},
+		"notes":     {filepath.Join(bin, "baton-notes"), "{ name: x }"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			config := writeConfig(t, fmt.Sprintf("plugins: { %s: { path: %q, unmodified: true, config: %s } }\nuploads: { workforce: { plugins: [%s] } }\n", name, c.path, c.fields, name))
+			dir := t.TempDir()
+			result := execute(t, []string{"APP_TOKEN=" + app.token}, "baton-host", "sync", "--config", config, "--output-dir", dir)
+			require.Equal(t, 0, result.status, result.stderr)
+			require.NotEmpty(t, accountsIn(t, filepath.Join(dir, "workforce.c1z")))
+		})
+	}
 }
 
 func TestCheck_ReportsThatAllIsWell(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,6 +15,9 @@ import (
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
+// authMethod is the field whose value chooses among field groups.
+const authMethod = "auth-method"
+
 func newInspectCommand(root *rootOptions) *cobra.Command {
 	var configFile, output string
 	var unlocked bool
@@ -22,7 +26,9 @@ func newInspectCommand(root *rootOptions) *cobra.Command {
 		Short: "Show what a plugin is, what it takes and what it can do",
 		Long: `Start a plugin, ask it to describe itself and stop it. PLUGIN is a plugin of the
 configuration file, or else the name of an app, such as "fullstory", or the path
-of a plugin binary. Fields that are not for everyday use are in the JSON only.`,
+of a plugin binary. Where a connector has several ways to authenticate, the value
+of its field auth-method chooses which fields apply; they are listed by it (in the
+JSON as field_groups). Fields that are not for everyday use are in the JSON only.`,
 		Example: `  baton-host inspect fullstory
   baton-host inspect ./bin/baton-scim --output json`,
 		Args:              cobra.ExactArgs(1),
@@ -84,6 +90,9 @@ func writeManifest(w io.Writer, path string, manifest *pluginv1.Manifest) error 
 	if err := writeFields(w, manifest.GetConfiguration()); err != nil {
 		return err
 	}
+	if err := writeAuthMethods(w, manifest.GetConfiguration()); err != nil {
+		return err
+	}
 	if _, err := fmt.Fprintln(w, "\nCapabilities"); err != nil {
 		return err
 	}
@@ -106,6 +115,9 @@ func writeFields(w io.Writer, schema *pluginv1.ConfigurationSchema) error {
 		}
 		if field.GetSecret() {
 			notes = append(notes, "secret")
+		}
+		if groups := schema.GetFieldGroups(); len(groups) > 0 && field.GetName() != authMethod && !slices.ContainsFunc(groups, hasField(field)) {
+			notes = append(notes, "of no "+authMethod+": not used")
 		}
 		rows = append(rows, []string{
 			field.GetName(), field.GetLabel(), enumName(field.GetType().String(), "FIELD_TYPE_"), strings.Join(notes, ", "), field.GetHelp(),
@@ -147,6 +159,43 @@ and leave "secret: true" out where a value is none:
 		Unmodified bool       `yaml:"unmodified"`
 		Fields     *yaml.Node `yaml:"fields"`
 	}{true, entry})
+}
+
+// hasField reports whether a field belongs to a group.
+func hasField(field *pluginv1.Field) func(*pluginv1.FieldGroup) bool {
+	return func(group *pluginv1.FieldGroup) bool { return slices.Contains(group.GetFields(), field.GetName()) }
+}
+
+// writeAuthMethods writes which fields belong to which auth-method, where there is a
+// choice. "Required" in the table of fields counts for those of the chosen one only.
+func writeAuthMethods(w io.Writer, schema *pluginv1.ConfigurationSchema) error {
+	groups := schema.GetFieldGroups()
+	if len(groups) == 0 {
+		return nil
+	}
+	if _, err := fmt.Fprintf(w, "\nFields by %s\n", authMethod); err != nil {
+		return err
+	}
+	chosen := max(0, slices.IndexFunc(groups, (*pluginv1.FieldGroup).GetIsDefault))
+	rows := make([][]string, 0, len(groups))
+	for i, group := range groups {
+		var required, optional []string
+		for _, field := range schema.GetFields() {
+			switch {
+			case field.GetHidden() || !hasField(field)(group):
+			case field.GetRequired():
+				required = append(required, field.GetName())
+			default:
+				optional = append(optional, field.GetName())
+			}
+		}
+		note := ""
+		if i == chosen {
+			note = "default"
+		}
+		rows = append(rows, []string{group.GetName(), group.GetLabel(), note, strings.Join(required, ", "), strings.Join(optional, ", "), group.GetHelp()})
+	}
+	return writeTable(w, []string{"AUTH-METHOD", "LABEL", "", "REQUIRED", "OPTIONAL", "HELP"}, rows)
 }
 
 func writeCapabilities(w io.Writer, capabilities *pluginv1.Capabilities) error {

@@ -1,0 +1,85 @@
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/pin"
+	"github.com/batonhost/baton-host/host/internal/supervise"
+)
+
+// Program is the program of a plugin: of an entry of the configuration, or one that was
+// found in a directory.
+type Program struct {
+	// Plugin is its name in the configuration; empty: no entry uses the program.
+	Plugin string
+	App    string
+	// Path is what is started, as an absolute path; empty: there is none.
+	Path string
+	// Files are the arguments that name files: the script of an interpreter, say.
+	Files []string
+	// IsUnmodified reports whether it is run as a connector that knows no host.
+	IsUnmodified bool
+	// IsShadowed reports that an earlier directory has a program for the same app, so that
+	// this one is not used.
+	IsShadowed bool
+	// Err is why it cannot be started, as far as its file shows that.
+	Err error
+}
+
+// Programs returns the programs of the plugins of a configuration file, in its order, and
+// the others that are found. It starts nothing. Without a name it reads
+// [DefaultConfigFile] if that is there; where that cannot be used, it warns and goes on
+// with what is found. isConfigured reports whether a file was read.
+func Programs(ctx context.Context, configFile string, options Options) (programs []Program, isConfigured bool, err error) {
+	options.Secrets = NoSecrets
+	h := &Host{options: options, finder: supervise.NewFinder(options.PluginDirs)}
+	if configFile != "" {
+		err = h.load(ctx, configFile)
+	} else if _, missing := os.Stat(DefaultConfigFile); !errors.Is(missing, os.ErrNotExist) {
+		if unusable := h.load(ctx, DefaultConfigFile); unusable != nil {
+			h.warn(ctx, fmt.Sprintf("the plugins of %s are not shown: %v", DefaultConfigFile, unusable))
+		}
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	used := map[string]bool{}
+	if h.cfg != nil {
+		for _, one := range fleet.Of(h.cfg.Plugins) {
+			program := h.program(one)
+			used[program.Path] = true
+			programs = append(programs, program)
+		}
+	}
+	for _, found := range h.finder.List() {
+		if used[found.Path] {
+			continue
+		}
+		isUnmodified, err := supervise.Look(supervise.Spec{Path: found.Path})
+		programs = append(programs, Program{App: found.App, Path: found.Path, IsUnmodified: isUnmodified, IsShadowed: found.Shadowed, Err: err})
+	}
+	return programs, h.cfg != nil, nil
+}
+
+// program returns the program of a configured plugin.
+func (h *Host) program(one *fleet.Plugin) Program {
+	program := Program{Plugin: one.Name, App: one.App}
+	spec, err := one.Found(h.finder)
+	if err != nil {
+		program.IsUnmodified, program.Err = one.Unmodified, err
+		return program
+	}
+	program.Path = spec.Path
+	program.IsUnmodified, program.Err = supervise.Look(spec)
+	program.Files = slices.DeleteFunc(slices.Clone(spec.Args), func(argument string) bool {
+		_, path := pin.FileIn(argument)
+		info, err := os.Stat(path)
+		return err != nil || info.IsDir()
+	})
+	return program
+}
