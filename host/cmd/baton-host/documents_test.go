@@ -245,7 +245,7 @@ func TestConnectors_EachCellNamesItsTest(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, 8, rows)
+	require.Equal(t, 9, rows)
 	require.Less(t, len(strings.Fields(text)), 900)
 	module, err := os.ReadFile(filepath.Join(repository, "go.mod"))
 	require.NoError(t, err)

@@ -54,11 +54,11 @@ var eraSchema = field.NewConfiguration([]field.SchemaField{
 })
 
 // early are the eras of SDKs that print no schema.
-var early = []string{"decoded", "viper", "untried", "flags"}
+var early = []string{"decoded", "viper", "untried", "arrays", "flags"}
 
 // eraRole is a connector that reads its configuration as those of one era of the SDK do,
 // and prints its help as they do. It writes what it has read to a file. The eras:
-// decoded (to v0.1), viper (v0.2.0; untried: not looked at), flags (to v0.2.67), text (to v0.8.18), flat (to
+// decoded (to v0.1), viper (v0.2.0; untried: not looked at), arrays (to v0.2.24), flags (to v0.2.67), text (to v0.8.18), flat (to
 // v0.11.1), nested.
 func eraRole(era, told string) {
 	if era == "mute" { // None: it has no commands, and no help.
@@ -112,7 +112,11 @@ func eraRole(era, told string) {
 		flags.Int("port", 443, "The port of the app ($BATON_PORT)")
 		flags.Bool("deep", false, "Whether to look deeper ($BATON_DEEP)")
 		flags.Duration("wait", time.Second, "How long to `wait` ($BATON_WAIT)")
-		flags.StringSlice("tags", nil, "Tags to limit the sync to ($BATON_TAGS)")
+		if era == "arrays" {
+			flags.StringArray("tags", nil, "Tags to limit the sync to ($BATON_TAGS)")
+		} else {
+			flags.StringSlice("tags", nil, "Tags to limit the sync to ($BATON_TAGS)")
+		}
 		flags.String("hidden-option", "", "Not for everyone ($BATON_HIDDEN_OPTION)")
 		_ = flags.MarkHidden("hidden-option")
 		if !slices.Contains(early, era) {
@@ -136,7 +140,7 @@ func eraRole(era, told string) {
 		readFile()
 	}
 	switch era {
-	case "flags", "text":
+	case "arrays", "flags", "text":
 		service.Flags().VisitAll(func(flag *pflag.Flag) {
 			if v.IsSet(flag.Name) {
 				_ = service.Flags().Set(flag.Name, v.GetString(flag.Name))
@@ -278,6 +282,8 @@ var eras = []struct{ era, version string }{
 	{"decoded", "v0.1.32"},
 	{"viper", "v0.2.0"},
 	{"untried", "v0.2.8"},
+	{"arrays", "v0.2.10"},
+	{"flags", "v0.2.24"},
 	{"flags", "v0.2.51"},
 	{"flags", "v0.2.67"},
 	{"text", "v0.2.68"},
@@ -287,6 +293,7 @@ var eras = []struct{ era, version string }{
 	{"nested", "v0.11.2"},
 	{"nested", "v0.25.0"},
 	{"decoded", ""},
+	{"arrays", ""},
 	{"flags", ""},
 	{"text", ""},
 	{"flat", ""},
@@ -313,21 +320,30 @@ func TestUnmodified_EachSDKReadsWhatTheHostHandsOver(t *testing.T) {
 			want: func(s *eraSettings) { s.Port, s.Deep = 8443, true },
 		},
 		"a list": {
-			values:  map[string]*pluginv1.Value{"tags": listValue("public", "two words", "ünï")},
-			want:    func(s *eraSettings) { s.Tags = []string{"public", "two words", "ünï"} },
+			values: map[string]*pluginv1.Value{"tags": listValue("public", "two words", "ünï")},
+			want:   func(s *eraSettings) { s.Tags = []string{"public", "two words", "ünï"} },
+			refused: map[string]string{
+				"untried": untried, "arrays": "which baton-sdk VERSION may read as one text; give one text, or use a release of the connector that is built with baton-sdk v0.2.25 or later",
+				"/arrays": "which the connector's baton-sdk may read as one text",
+			},
+			field: "tags",
+		},
+		"a list of one text": {
+			values:  map[string]*pluginv1.Value{"tags": listValue(" two words]")},
+			want:    func(s *eraSettings) { s.Tags = []string{" two words]"} },
 			refused: map[string]string{"untried": untried},
 			field:   "tags",
 		},
 		"a list with commas and quotation marks": {
 			values:  map[string]*pluginv1.Value{"tags": listValue("OU=X,DC=Y", `say "no"`, "a\nb", "")},
 			want:    func(s *eraSettings) { s.Tags = []string{"OU=X,DC=Y", `say "no"`, "a\nb", ""} },
-			refused: map[string]string{"untried": untried, "/decoded": "does not say with which release of baton-sdk", "/flags": "does not say with which release of baton-sdk"},
+			refused: map[string]string{"untried": untried, "arrays": "may read as one text", "/arrays": "may read as one text", "/decoded": "does not say with which release of baton-sdk", "/flags": "does not say with which release of baton-sdk"},
 			field:   "tags",
 		},
 		"a list of one empty text": {
 			values:  map[string]*pluginv1.Value{"tags": listValue("")},
 			want:    func(s *eraSettings) { s.Tags = []string{""} },
-			refused: refusedBy("is a list", "untried flags text flat nested", known),
+			refused: refusedBy("is a list", "untried arrays flags text flat nested", known+" arrays"),
 			field:   "tags",
 		},
 		"a map": {
@@ -471,7 +487,7 @@ func TestUnmodified_HasTheFieldsOfItsEntry(t *testing.T) {
 		{Name: "wait", Type: pluginv1.FieldType_FIELD_TYPE_STRING},
 	}
 	for _, era := range eras {
-		if !slices.Contains(early, era.era) || era.era == "untried" {
+		if !slices.Contains(early, era.era) || era.era == "untried" || era.era == "arrays" {
 			continue
 		}
 		t.Run("H4: "+era.era+" "+era.version, func(t *testing.T) {

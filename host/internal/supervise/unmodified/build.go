@@ -83,7 +83,11 @@ const (
 	// set. A list in YAML arrives as it is, and so does a flat map, except for dots and
 	// capitals in its keys.
 	readingFile
-	// readingFlags, from v0.2.9: like readingText, and no field can be a map.
+	// readingArrays, from v0.2.9: like readingFlags, but the flag of a list has the whole
+	// text for its only item. After v0.2.10 it may be as in readingFlags already: the
+	// connector's help shows which.
+	readingArrays
+	// readingFlags, from v0.2.25: like readingText, and no field can be a map.
 	readingFlags
 	// readingText, from v0.2.68: the flag is set from a text and from nothing else.
 	// A list in YAML is lost; a map in YAML stays as viper reads it.
@@ -117,6 +121,8 @@ func (b Build) reading() reading {
 		return readingFile
 	case semver.Compare(version, "v0.2.9") < 0:
 		return readingUntried
+	case semver.Compare(version, "v0.2.25") < 0:
+		return readingArrays
 	case semver.Compare(version, describedSince) < 0:
 		return readingFlags
 	case semver.Compare(version, "v0.8.18") <= 0:

@@ -92,7 +92,11 @@ func (u *Connector) Open(ctx context.Context) error {
 		return err
 	}
 	u.manifest = asked.manifest
-	u.receiver = Receiver{Build: asked.build, Schema: asked.manifest.GetConfiguration(), Early: asked.answers.Schema == "" && asked.build.mayLackSchema()}
+	shown, _ := readHelp(asked.answers.Help)
+	u.receiver = Receiver{
+		Build: asked.build, Schema: asked.manifest.GetConfiguration(),
+		Early: asked.answers.Schema == "" && asked.build.mayLackSchema(), FlagTypes: shown.words,
+	}
 	u.fromHelp = asked.answers.Schema == "" && len(u.settings.Fields) == 0
 	return nil
 }

@@ -42,10 +42,24 @@ type help struct {
 	// fields are its own flags. What a help does not show is which of them are secrets:
 	// only a truth value is known to be none.
 	fields []*pluginv1.Field
-	// sure are the names of the fields whose type the help shows. Of the others it shows
-	// a name that the author gave to the value.
-	sure map[string]bool
+	// words are how the help has their types, by their names.
+	words map[string]string
 }
+
+// isSure reports whether the help shows the type of a field, and not a name that the
+// author gave to its value.
+func (h help) isSure(field string) bool {
+	word, shown := h.words[field]
+	_, sure := helpTypes[word]
+	return shown && sure
+}
+
+// The words of a help for the flags of lists: of one whose text is parted at its commas,
+// and of one whose text is an item.
+const (
+	sliceWord = "strings"
+	arrayWord = "stringArray"
+)
 
 var (
 	// helpFlag is a flag in a help, as cobra prints it: "  -f, --file string   The path".
@@ -58,7 +72,8 @@ var (
 		"":               pluginv1.FieldType_FIELD_TYPE_BOOL,
 		"string":         pluginv1.FieldType_FIELD_TYPE_STRING,
 		"int":            pluginv1.FieldType_FIELD_TYPE_INT,
-		"strings":        pluginv1.FieldType_FIELD_TYPE_STRING_LIST,
+		sliceWord:        pluginv1.FieldType_FIELD_TYPE_STRING_LIST,
+		arrayWord:        pluginv1.FieldType_FIELD_TYPE_STRING_LIST,
 		"stringToString": pluginv1.FieldType_FIELD_TYPE_MAP,
 	}
 	// helpMarks are the variable of a field and its default, which are no text for a
@@ -70,7 +85,7 @@ var (
 // connector.
 func readHelp(text string) (help, bool) {
 	_, flags, _ := strings.Cut("\n"+strings.ReplaceAll(text, "\r\n", "\n"), "\nFlags:\n")
-	read := help{sure: map[string]bool{}}
+	read := help{words: map[string]string{}}
 	isConnector := false
 	for line := range strings.SplitSeq(flags, "\n") {
 		match := helpFlag.FindStringSubmatch(line)
@@ -88,7 +103,7 @@ func readHelp(text string) (help, bool) {
 			fieldType = pluginv1.FieldType_FIELD_TYPE_STRING
 		}
 		said, required := strings.CutPrefix(said, "required: ")
-		read.sure[name] = sure
+		read.words[name] = word
 		read.fields = append(read.fields, &pluginv1.Field{
 			Name: name, Type: fieldType, Required: required, Secret: fieldType != pluginv1.FieldType_FIELD_TYPE_BOOL,
 			Help: strings.TrimSpace(helpMarks.ReplaceAllString(said, "")),
@@ -126,7 +141,7 @@ func (s Settings) checkFields(ctx context.Context, answers Answers) error {
 			if s.hasNoFlag(ctx, name) {
 				wrong = append(wrong, fmt.Sprintf("fields of its entry has %s, for which the connector has no flag; %s", name, advice(name, names)))
 			}
-		case shown.sure[name] && !fits(field.GetType(), flag.GetType()):
+		case shown.isSure(name) && !fits(field.GetType(), flag.GetType()):
 			wrong = append(wrong, fmt.Sprintf("fields of its entry has %s with type %s, and its --help has it with type %s; write that",
 				name, schema.TypeName(field.GetType()), schema.TypeName(flag.GetType())))
 		}

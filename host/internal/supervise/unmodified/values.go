@@ -20,6 +20,9 @@ type Receiver struct {
 	// Early says that its SDK is one from before v0.2.68: it prints no schema. Build need
 	// not say so.
 	Early bool
+	// FlagTypes are the types of its flags by their names, in the words of its help. Of a
+	// connector that prints its schema there are none.
+	FlagTypes map[string]string
 	// Schema is the configuration that it takes.
 	Schema *pluginv1.ConfigurationSchema
 }
@@ -52,7 +55,7 @@ func (r Receiver) collection(field string, value *pluginv1.Value) (any, error) {
 	case *pluginv1.Value_StringList:
 		list := kind.StringList.GetValues()
 		if len(list) > 0 {
-			return r.list(list)
+			return r.list(field, list)
 		}
 		if r.hasDefault(field) {
 			return "", nil // Without it the connector reads the default.
@@ -76,7 +79,12 @@ func (r Receiver) hasDefault(name string) bool {
 }
 
 // sdk names the connector's SDK in an error.
-func (r Receiver) sdk() string { return "baton-sdk " + r.Build.SDKVersion }
+func (r Receiver) sdk() string {
+	if r.Build.isUnknown() {
+		return "the connector's baton-sdk"
+	}
+	return "baton-sdk " + r.Build.SDKVersion
+}
 
 // reading returns how the connector reads.
 func (r Receiver) reading() reading {
@@ -88,18 +96,23 @@ func (r Receiver) reading() reading {
 
 // list is one line of CSV, which is the form of the flag. The connector reads it
 // twice: as the flag's value and as viper's.
-func (r Receiver) list(list []string) (any, error) {
+func (r Receiver) list(field string, list []string) (any, error) {
 	line := csvLine(list)
-	switch r.reading() {
-	case readingUntried:
+	reading, flag := r.reading(), r.FlagTypes[field]
+	isWhole := reading == readingArrays && flag != sliceWord || reading == readingEarly && flag == arrayWord
+	isPlain := !slices.ContainsFunc(list, func(text string) bool { return strings.ContainsAny(text, ",\"\r\n") })
+	switch {
+	case reading == readingUntried:
 		return nil, fmt.Errorf("is a list, and how %s reads a list is not known; use a release of the connector that is built with a release of baton-sdk from v0.2.68 on", r.sdk())
-	case readingFile:
+	case reading == readingFile:
 		return list, nil
-	case readingEarly:
-		if slices.ContainsFunc(list, func(text string) bool { return strings.ContainsAny(text, "\",\r\n") }) {
-			return nil, fmt.Errorf("is a list with a comma, a quotation mark or a line break in a text, and the program does not say with which release of baton-sdk it is built, which decides how that must be written; %s",
-				nameExecutable)
-		}
+	case isWhole && (len(list) > 1 || !isPlain):
+		return nil, fmt.Errorf("is a list of more than one text, or with a comma, a quotation mark or a line break in it, which %s may read as one text; "+
+			"give one text, or use a release of the connector that is built with baton-sdk v0.2.25 or later", r.sdk())
+	case reading == readingEarly && !isPlain:
+		return nil, fmt.Errorf("is a list with a comma, a quotation mark or a line break in a text, and the program does not say with which release of baton-sdk it is built, which decides how that must be written; %s",
+			nameExecutable)
+	case isWhole, reading == readingEarly:
 		line = strings.Join(list, ",") // Without quotation marks around anything.
 	}
 	if line == "" {
@@ -131,7 +144,7 @@ func (r Receiver) mapping(items map[string]any) (any, error) {
 	switch {
 	case reading == readingUnknown, reading == readingEarly:
 		return nil, errors.New("is a map, and the program does not say with which release of baton-sdk it is built, which decides how a map must be written; " + nameExecutable)
-	case reading == readingFlags:
+	case reading == readingFlags, reading == readingArrays:
 		return nil, fmt.Errorf("is a map, and %s has no fields for maps; use a release of the connector that is built with baton-sdk %s or later", r.sdk(), describedSince)
 	case reading == readingFile:
 		return r.fileMap(items, nested)

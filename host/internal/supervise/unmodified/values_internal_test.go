@@ -24,7 +24,8 @@ var sdkVersions = map[reading][]string{
 	readingUnknown: {"", "(devel)", "v0.0.0-20250115090000-0123456789ab", "main"},
 	readingEarly:   {"", "(devel)", "v0.0.0-20250115090000-0123456789ab"},
 	readingFile:    {"v0.0.11", "v0.1.32", "v0.2.0-0.20240801000000-0123456789ab", "v0.2.0"},
-	readingFlags:   {"v0.2.9", "v0.2.51", "v0.2.67", "v0.2.68-0.20250206000000-0123456789ab"},
+	readingArrays:  {"v0.2.9", "v0.2.10", "v0.2.24"},
+	readingFlags:   {"v0.2.25", "v0.2.51", "v0.2.67", "v0.2.68-0.20250206000000-0123456789ab"},
 	readingUntried: {"v0.2.1-0.20240801000000-0123456789ab", "v0.2.8", "v0.8.19-0.20260409135453-7a1a3a8306e5", "v0.8.19-0.20260409142600-69a1109eb33d", "v0.8.19-rc.1"},
 	readingText:    {"v0.2.68", "v0.2.71", "v0.4.9", "v0.8.18", "v0.8.18-0.20260401000000-0123456789ab", "v0.8.19-0.20260408235959-0123456789ab"},
 	readingFlat:    {"v0.8.19", "v0.9.20", "v0.11.1", "v0.11.2-0.20260530000000-0123456789ab"},
@@ -55,7 +56,11 @@ func received(t *testing.T, as reading, file []byte) (viaViper, decoded *configu
 	require.NoError(t, v.ReadConfig(bytes.NewReader(file)))
 	command := &cobra.Command{}
 	flags := command.Flags()
-	flags.StringSlice("tags", []string{"default"}, "")
+	if as == readingArrays {
+		flags.StringArray("tags", []string{"default"}, "")
+	} else {
+		flags.StringSlice("tags", []string{"default"}, "")
+	}
 	switch as {
 	case readingFile:
 		flags.StringToString("settings", nil, "")
@@ -63,12 +68,12 @@ func received(t *testing.T, as reading, file []byte) (viaViper, decoded *configu
 		var config configurationOf
 		require.NoError(t, v.Unmarshal(&config))
 		return &config, &config // The connector sees nothing else.
-	case readingFlags: // There are none for maps.
+	case readingArrays, readingFlags: // There are none for maps.
 	default:
 		flags.StringToString("settings", nil, "")
 	}
 	switch as {
-	case readingFlags, readingText:
+	case readingArrays, readingFlags, readingText:
 		flags.VisitAll(func(flag *pflag.Flag) {
 			if v.IsSet(flag.Name) {
 				_ = flags.Set(flag.Name, v.GetString(flag.Name)) // The SDK ignores it too.
@@ -152,6 +157,10 @@ func TestReceiver_ListArrivesInEachSDKAsGiven(t *testing.T) {
 					case as == readingUntried && len(c.list) > 0:
 						require.ErrorContains(t, err, "how baton-sdk "+version+" reads a list is not known", version)
 						continue
+					case as == readingArrays && (len(c.list) > 1 || strings.ContainsAny(strings.Join(c.list, ""), ",\"\r\n")):
+						require.ErrorContains(t, err, "which baton-sdk "+version+" may read as one text; give one text, or", version)
+						require.NotContains(t, err.Error(), "s3cr3t")
+						continue
 					case as == readingEarly && strings.ContainsAny(strings.Join(c.list, ""), ",\"\r\n"):
 						require.ErrorContains(t, err, "the program does not say with which release of baton-sdk", version)
 						require.NotContains(t, err.Error(), "s3cr3t")
@@ -166,6 +175,8 @@ func TestReceiver_ListArrivesInEachSDKAsGiven(t *testing.T) {
 					switch as {
 					case readingUnknown, readingUntried:
 						readers = []reading{readingText, readingFlat, readingNested} // It may be any.
+					case readingArrays:
+						readers = []reading{readingArrays, readingFlags}
 					case readingEarly:
 						readers = []reading{readingFile, readingFlags}
 					}
@@ -254,7 +265,7 @@ func TestReceiver_MapArrivesInEachSDKAsGiven(t *testing.T) {
 					switch as {
 					case readingFile:
 						want = refusedInAFile(c.items)
-					case readingFlags:
+					case readingArrays, readingFlags:
 						want = "baton-sdk " + version + " has no fields for maps; use a release of the connector that is built with baton-sdk v0.2.68 or later"
 					case readingUnknown, readingEarly:
 						want = "the program does not say with which release of baton-sdk"
