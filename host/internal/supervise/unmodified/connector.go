@@ -208,12 +208,18 @@ func (u *Connector) objection() *pluginv1.Diagnostic {
 		Summary:  fmt.Sprintf("the connector does not start with this configuration (%s): %s", u.process.State(), words),
 	}
 	for _, field := range u.manifest.GetConfiguration().GetFields() {
-		// `field x: value must be …` and `required flag(s) "x" not set`.
-		if strings.Contains(words, "field "+field.GetName()+":") || strings.Contains(words, strconv.Quote(field.GetName())) {
+		if isAbout(words, field.GetName()) {
 			diagnostic.Field = field.GetName()
 		}
 	}
 	return diagnostic
+}
+
+// isAbout reports whether a message of the SDK names a field: `field x: value must be …`,
+// `field x of type string is marked as required but …`, `required flag(s) "x" not set`.
+func isAbout(words, field string) bool {
+	return strings.Contains(words, "field "+field+":") || strings.Contains(words, "field "+field+" of type ") ||
+		strings.Contains(words, strconv.Quote(field))
 }
 
 // Stop waits for running calls until the context ends, and lets none in any more.
