@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,9 +19,14 @@ import (
 // before its members are read, and one between two pages of them.
 func deletedMeanwhile(handler http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		members := strings.HasSuffix(r.URL.Path, "/groups/engineering/members") ||
-			strings.HasSuffix(r.URL.Path, "/groups/everyone/members") && r.URL.Query().Get("offset") > "2"
-		if members {
+		gone := false
+		switch r.URL.Path {
+		case "/v1/groups/engineering", "/v1/groups/engineering/members", "/v1/groups/everyone":
+			gone = true
+		case "/v1/groups/everyone/members":
+			gone = r.URL.Query().Get("page") > "2"
+		}
+		if gone {
 			http.Error(w, `{"error":"there is nothing of this id"}`, http.StatusNotFound)
 			return
 		}
@@ -62,7 +66,7 @@ func TestConnector_SkipsTheSameInEveryWay(t *testing.T) {
 				require.Equal(t, "all", line["upload"])
 				require.Equal(t, "group", line["resource_type"])
 				require.Equal(t, "grants", line["listing"])
-				require.Equal(t, false, line["gone"], "the connector has no GetResource")
+				require.Equal(t, way != older, line["gone"], "the older connector has no GetResource")
 				rows[line["resource"]] = line["rows_before"]
 			}
 			require.Equal(t, map[any]any{"engineering": 0.0, "everyone": 20.0}, rows)
@@ -75,7 +79,7 @@ func TestConnector_SkipsTheSameInEveryWay(t *testing.T) {
 			result = execute(t, []string{"TOKEN=" + p.token}, "baton-host", "sync", "--config", config, "--output-dir", out)
 			require.Equal(t, 0, result.status, result.stderr)
 			require.Regexp(t, `(?m)^all +workspace +60 +INCOMPLETE in .*; 2 of its resources lack entitlements or grants, which were skipped$`, result.stdout)
-			require.Regexp(t, `(?m)^all: warning: plugin "workspace" no longer finds 2 resources that it listed \(0 gone, 2 that cannot be looked up\); .*: for example the grants of "(engineering|everyone)" of type "group"$`, result.stderr)
+			require.Regexp(t, `(?m)^all: warning: plugin "workspace" no longer finds 2 resources that it listed \((2 gone, 0|0 gone, 2) that cannot be looked up\); .*: for example the grants of "(engineering|everyone)" of type "group"$`, result.stderr)
 		})
 	}
 }
