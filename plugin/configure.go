@@ -61,11 +61,12 @@ func (a *author[T]) configure(ctx context.Context, request *pluginv1.ConfigureRe
 		return nil, []*pluginv1.Diagnostic{finding("", "the host asked for an unknown log level", err.Error())}
 	}
 
-	values, diagnostics := acceptValues(a.schema, request)
+	hosted := a.underHost()
+	values, diagnostics := acceptValues(hosted, request)
 	if len(diagnostics) > 0 {
 		return nil, diagnostics
 	}
-	decoded, diagnostic := decode[T](a.schema, values, a.settings)
+	decoded, diagnostic := decode[T](hosted, values, a.settings)
 	if diagnostic != nil {
 		return nil, []*pluginv1.Diagnostic{diagnostic}
 	}
@@ -73,7 +74,7 @@ func (a *author[T]) configure(ctx context.Context, request *pluginv1.ConfigureRe
 		return nil, diagnostics
 	}
 	authMethod, _ := values[schema.AuthMethod].(string)
-	if diagnostics := check(a.schema, decoded, authMethod); len(diagnostics) > 0 {
+	if diagnostics := check(hosted, decoded, authMethod); len(diagnostics) > 0 {
 		return nil, diagnostics
 	}
 
@@ -194,6 +195,11 @@ func decodeValues[T field.Configurable](schema field.Configuration, values map[s
 		// The author may hold the settings: the values come, whatever was there goes.
 		*settings = *v
 		v = settings
+	}
+	// What may be changed in the app, and which plugin serves tickets, is decided in front
+	// of every plugin. Where the author has exported these fields, the operator decides.
+	for _, decidedByHost := range []string{"provisioning", field.TicketingField.FieldName} {
+		v.SetDefault(decidedByHost, true)
 	}
 	for _, f := range schema.Fields {
 		v.SetDefault(f.FieldName, f.DefaultValue)

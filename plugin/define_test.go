@@ -31,10 +31,15 @@ import (
 var oldSchema = field.NewConfiguration([]field.SchemaField{
 	field.StringField("domain", field.WithRequired(true)),
 	field.StringField("token", field.WithIsSecret(true)),
-	field.StringSliceField("teams"),
+	oldTeams,
 	field.IntField("size", field.WithDefaultValue(50)),
 	field.FileUploadField("key-file", []string{".json"}),
-})
+}, field.WithConstraints(
+	// The SDK's own field is not the author's to export, and the host decides on it.
+	field.FieldsDependentOn([]field.SchemaField{oldTeams}, []field.SchemaField{field.TicketingField}),
+))
+
+var oldTeams = field.StringSliceField("teams")
 
 // oldConnector is a connector of the SDK's first interfaces, with one account that shows
 // how its configuration arrived.
@@ -100,7 +105,7 @@ func (c *oldConnector) List(context.Context, *connectorv2.ResourceId, *paginatio
 	}
 	user, err := resource.NewUserResource("Ann", userType, "u1", []resource.UserTraitOption{resource.WithUserLogin(fmt.Sprint(
 		c.settings.GetString("domain"), " ", c.settings.GetString("token"), " ", c.settings.GetStringSlice("teams"), " ", c.settings.GetInt("size"),
-		" ", c.returned.GetString("domain"),
+		" ", c.returned.GetString("domain"), " ", c.settings.GetBool("ticketing"),
 	))})
 	return []*connectorv2.Resource{user}, "", nil, err
 }
@@ -122,6 +127,7 @@ func TestDefineConfiguration_ServesUnderAHost(t *testing.T) {
 			require.Equal(t, "baton-old", manifest.GetName())
 			require.Equal(t, "v0.0.7", manifest.GetVersion(), "main sets it after the definition")
 			require.Len(t, manifest.GetConfiguration().GetFields(), len(oldSchema.Fields))
+			require.Empty(t, manifest.GetConfiguration().GetRelations(), "no operator can set what the host decides on")
 
 			client := start(t, role)
 			require.Empty(t, configure(t, client, &pluginv1.ConfigureRequest{
@@ -136,7 +142,7 @@ func TestDefineConfiguration_ServesUnderAHost(t *testing.T) {
 			require.Len(t, page.GetList(), 1)
 			trait, err := resource.GetUserTrait(page.GetList()[0])
 			require.NoError(t, err)
-			require.Equal(t, "x.example.com t0k [a b c] 50 x.example.com", trait.GetLogin(), "what main holds has the values too")
+			require.Equal(t, "x.example.com t0k [a b c] 50 x.example.com true", trait.GetLogin(), "what main holds has the values too")
 		})
 	}
 }
@@ -201,6 +207,10 @@ func TestDefineConfiguration_IsTheSDKsCommandLineStandAlone(t *testing.T) {
 			require.Error(t, bad.Run(), "an older sync in the file must not count")
 			require.Positive(t, bad.ProcessState.ExitCode())
 			require.Contains(t, output.String(), "the app refuses to list")
+
+			related, output := standAloneAs(t, role, "--domain", "x.example.com", "--teams", "a", "-f", file)
+			require.Error(t, related.Run(), "stand-alone the relation holds")
+			require.Contains(t, output.String(), "ticketing")
 
 			version, output := standAloneAs(t, role, "--version")
 			require.NoError(t, version.Run(), output)

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
 	"github.com/conductorone/baton-sdk/pkg/connectorrunner"
+	"github.com/conductorone/baton-sdk/pkg/field"
 	"github.com/conductorone/baton-sdk/pkg/types"
 
 	"github.com/batonhost/baton-host/internal/schema"
@@ -18,7 +20,7 @@ import (
 const sdkModule = "github.com/conductorone/baton-sdk"
 
 func (a *author[T]) manifest(ctx context.Context) (*pluginv1.Manifest, error) {
-	configuration, err := schema.Of(a.schema)
+	configuration, err := schema.Of(a.underHost())
 	if err != nil {
 		return nil, fmt.Errorf("the configuration schema: %w", err)
 	}
@@ -41,6 +43,26 @@ func (a *author[T]) manifest(ctx context.Context) (*pluginv1.Manifest, error) {
 		Configuration:      configuration,
 		ListingConcurrency: concurrency,
 	}, nil
+}
+
+// underHost is the schema as the host fills it in: without the relations to those of the
+// SDK's own fields that the author has not exported. The host decides on these, so an
+// operator has nothing to set them with; the SDK leaves these relations out of the schema
+// that its config command prints.
+func (a *author[T]) underHost() field.Configuration {
+	hidden := map[string]bool{}
+	for _, f := range field.DefaultFields {
+		hidden[f.FieldName] = true
+	}
+	for _, f := range a.schema.Fields {
+		delete(hidden, f.FieldName)
+	}
+	isHidden := func(f field.SchemaField) bool { return hidden[f.FieldName] }
+	reduced := a.schema
+	reduced.Constraints = slices.DeleteFunc(slices.Clone(reduced.Constraints), func(relation field.SchemaFieldRelationship) bool {
+		return slices.ContainsFunc(relation.Fields, isHidden) || slices.ContainsFunc(relation.ExpectedFields, isHidden)
+	})
+	return reduced
 }
 
 // SDKVersion is the version of the SDK's module in this binary. The SDK's own
