@@ -86,7 +86,7 @@ func Translate(schema *configv1.Configuration) (*pluginv1.ConfigurationSchema, e
 			Name:      group.GetName(),
 			Label:     group.GetDisplayName(),
 			Help:      group.GetHelpText(),
-			Fields:    group.GetFields(),
+			Fields:    shown(group.GetFields(), wire),
 			IsDefault: group.GetDefault(),
 		})
 	}
@@ -95,6 +95,16 @@ func Translate(schema *configv1.Configuration) (*pluginv1.ConfigurationSchema, e
 		wire.Fields = append(wire.Fields, authMethod(wire.GetFieldGroups()))
 	}
 	return wire, nil
+}
+
+// shown are those names of a group that the schema has: the SDK's encoding leaves out a
+// field that its author has kept to the command line, and not its name in the groups.
+func shown(names []string, wire *pluginv1.ConfigurationSchema) []string {
+	has := map[string]bool{}
+	for _, f := range wire.GetFields() {
+		has[f.GetName()] = true
+	}
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return !has[name] })
 }
 
 func authMethod(groups []*pluginv1.FieldGroup) *pluginv1.Field {

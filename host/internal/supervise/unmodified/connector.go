@@ -225,8 +225,7 @@ func (u *Connector) objection() *pluginv1.Diagnostic {
 		diagnostic.Summary += "; " + isPlugin
 	}
 	for _, field := range u.manifest.GetConfiguration().GetFields() {
-		// `field x: value must be …` and `required flag(s) "x" not set`.
-		if strings.Contains(words, "field "+field.GetName()+":") || strings.Contains(words, strconv.Quote(field.GetName())) {
+		if isAbout(words, field.GetName()) {
 			diagnostic.Field = field.GetName()
 		}
 	}
@@ -247,6 +246,13 @@ func PluginHint(build Build, failure string) string {
 }
 
 const isPlugin = "it is a plugin of baton-host, which runs by itself: remove unmodified: true from its entry"
+
+// isAbout reports whether a message of the SDK names a field: `field x: value must be …`,
+// `field x of type string is marked as required but …`, `required flag(s) "x" not set`.
+func isAbout(words, field string) bool {
+	return strings.Contains(words, "field "+field+":") || strings.Contains(words, "field "+field+" of type ") ||
+		strings.Contains(words, strconv.Quote(field))
+}
 
 // Stop waits for running calls until the context ends, and lets none in any more.
 func (u *Connector) Stop(ctx context.Context, _ *pluginv1.StopRequest, _ ...grpc.CallOption) (*pluginv1.StopResponse, error) {
