@@ -181,12 +181,23 @@ func (u users) List(ctx context.Context, parent *v2.ResourceId, opts resource.Sy
 		case u.habit == "no id" && i == people-1:
 			id = ""
 		}
-		user, err := resource.NewUserResource(name, userType, id, []resource.UserTraitOption{resource.WithUserLogin(id)})
-		if err != nil {
-			return nil, nil, err
-		}
-		list = append(list, user)
+		copies := 1
 		if u.habit == "a row again" && i == people-1 {
+			copies = 2
+		}
+		for range copies {
+			// A map is encoded in another order each time.
+			profile := map[string]any{}
+			for key := range 20 {
+				profile[strconv.Itoa(key)] = id
+			}
+			user, err := resource.NewUserResource(name, userType, id, []resource.UserTraitOption{
+				resource.WithUserLogin(id),
+				resource.WithUserProfile(profile), //nolint:staticcheck // Connectors have it in the trait.
+			})
+			if err != nil {
+				return nil, nil, err
+			}
 			list = append(list, user)
 		}
 	}
