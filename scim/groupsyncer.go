@@ -24,7 +24,7 @@ const memberSlug = "member"
 // groupSyncer lists the groups and who is in them.
 type groupSyncer struct {
 	// listing is nil in a connector that only describes itself.
-	listing *listing
+	listing *reader
 	// users is where members are looked up that may be either.
 	users *endpoint
 
@@ -261,7 +261,7 @@ func (s *groupSyncer) groupIDs(ctx context.Context) (*idSet, error) {
 }
 
 func (s *groupSyncer) readGroupIDs(ctx context.Context) (*idSet, error) {
-	reader := &listing{endpoint: s.listing.endpoint}
+	reader := &reader{endpoint: s.listing.endpoint}
 	for token := ""; ; {
 		b, err := reader.read(ctx, token)
 		if err != nil {

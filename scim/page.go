@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"google.golang.org/grpc/codes"
+
+	"github.com/batonhost/baton-host/scim/internal/listing"
 )
 
 // pageSize is how many users one request asks for. Servers cap it as they like
@@ -38,9 +40,9 @@ type page struct {
 	facts facts
 	// lossy means that some of its texts may have lost characters.
 	lossy bool
-	// digest identifies the set of ids, whatever their order; sequence the ids
-	// in their order.
-	digest, sequence uint64
+	// digests are those of the ids, and sequence identifies them in their order.
+	digests  []uint64
+	sequence uint64
 	// header is the header of the answer.
 	header http.Header
 }
@@ -74,18 +76,22 @@ func decodeList[T any](body []byte) (listHead, []T, error) {
 	return list.listHead, *list.Resources, err
 }
 
-// list asks for the page at p: by its cursor if the server gave one, else by
-// index. What comes back may be any number of users; what that means is for the
-// listing to decide.
+// list asks for a page. What comes back may be any number of users; what that means is
+// for the listing to decide.
 //
-// Both startIndex and count are always sent: some servers list nothing without
+// Both startIndex and count are sent with every page: some servers list nothing without
 // them. Only a cursor takes the place of startIndex (RFC 9865 section 2).
-func (c *endpoint) list(ctx context.Context, p position) (*page, error) {
-	query := url.Values{"count": {strconv.Itoa(p.count())}}
-	if p.Cursor != "" {
-		query.Set("cursor", p.Cursor)
-	} else {
-		query.Set("startIndex", strconv.Itoa(p.index()))
+func (c *endpoint) list(ctx context.Context, q listing.Request) (*page, error) {
+	query := url.Values{"count": {strconv.Itoa(q.Count)}}
+	switch {
+	case q.ByCursor:
+		query.Set("cursor", q.Cursor)
+	case !q.FromTop:
+		query.Set("startIndex", strconv.Itoa(q.Start))
+	}
+	if q.SortBy != "" {
+		query.Set("sortBy", q.SortBy)
+		query.Set("sortOrder", map[bool]string{true: "descending", false: "ascending"}[q.Descending])
 	}
 	if c.filter != "" {
 		query.Set("filter", c.filter)
@@ -142,7 +148,7 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 			"%s sent a list of {users} with two members Resources, so it is unclear which one counts. The app is out of order: ask its support.", c.place())
 	}
 
-	pg := &page{entries: entries, total: list.TotalResults, start: list.StartIndex, cursor: string(list.NextCursor)}
+	pg := &page{entries: entries, total: list.TotalResults, start: list.StartIndex, cursor: string(list.NextCursor), digests: make([]uint64, len(entries))}
 	if wrongType != nil && len(entries) == 0 {
 		// The members of the list itself take any form, so it is Resources that
 		// is no array.
@@ -160,6 +166,7 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 				return nil, c.badEntry(i, e, problem)
 			}
 			names[id] = first(e.name(), names[id])
+			pg.facts |= factOwn
 			if e.hasLogin() {
 				pg.facts |= factLogin
 			}
@@ -168,7 +175,7 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 			}
 		}
 		digest := digestOf(id)
-		pg.digest += digest
+		pg.digests[i] = digest
 		// Multiplying by an odd number makes each place count differently.
 		pg.sequence = pg.sequence*1099511628211 + digest
 	}

@@ -6,9 +6,9 @@ import "fmt"
 type Grade int
 
 const (
-	// Proven: nobody is missing, under the assumptions of PROOF.md.
+	// Proven means that nobody is missing, under the assumptions of PROOF.md.
 	Proven Grade = iota + 1
-	// Unproven: nothing contradicts that nobody is missing, but the server has not
+	// Unproven means that nothing contradicts that nobody is missing, but the server has not
 	// shown it.
 	Unproven
 )
@@ -26,21 +26,21 @@ type Doubts uint
 
 // The gravest comes first.
 const (
-	// DoubtHidden: the total counts users that the list does not have.
+	// DoubtHidden means that the total counts users that the list does not have.
 	DoubtHidden Doubts = 1 << iota
-	// DoubtIgnores: the same page comes whatever is asked, and no total confirms it.
+	// DoubtIgnores means that the same page comes whatever is asked, and no total confirms it.
 	DoubtIgnores
-	// DoubtTwice: users are on two pages, in the same way in two readings.
+	// DoubtTwice means that users are on two pages, in the same way in two readings.
 	DoubtTwice
-	// DoubtCursor: pages come by cursor, and no total confirms that none was skipped.
+	// DoubtCursor means that pages come by cursor, and no total confirms that none was skipped.
 	DoubtCursor
-	// DoubtApart: pages cannot overlap, and no total confirms that they are all.
+	// DoubtApart means that pages cannot overlap, and no total confirms that they are all.
 	DoubtApart
-	// DoubtLong: a page was longer than asked for.
+	// DoubtLong means that a page was longer than asked for.
 	DoubtLong
-	// DoubtTotal: no total confirms the list.
+	// DoubtTotal means that no total confirms the list.
 	DoubtTotal
-	// DoubtRound: the list ends at a size at which servers cut lists.
+	// DoubtRound means that the list ends at a size at which servers cut lists.
 	DoubtRound
 	allDoubts = DoubtHidden | DoubtIgnores | DoubtTwice | DoubtCursor | DoubtApart | DoubtLong | DoubtTotal | DoubtRound
 )
@@ -88,29 +88,29 @@ func (e *End) Reason() string {
 type Kind int
 
 const (
-	// Refused: the server refuses the request.
+	// Refused means that the server refuses the request.
 	Refused Kind = iota + 1
-	// RefusedLast: it refuses to go on behind the last user, and to repeat it.
+	// RefusedLast means that it refuses to go on behind the last user, and to repeat it.
 	RefusedLast
-	// Elsewhere: a page begins at another index than asked for.
+	// Elsewhere means that a page begins at another index than asked for.
 	Elsewhere
-	// Repeats: the same users come again and again, although there are more.
+	// Repeats means that the same users come again and again, although there are more.
 	Repeats
-	// Cut: the same users come again and again, cut to the count.
+	// Cut means that the same users come again and again, cut to the count.
 	Cut
-	// Nothing: no users, and no total.
+	// Nothing means that there are no users, and no total.
 	Nothing
-	// Short: the list has fewer users than the server counts, in every reading.
+	// Short means that the list has fewer users than the server counts, in every reading.
 	Short
-	// Circle: a cursor leads back.
+	// Circle means that a cursor leads back.
 	Circle
-	// Blank: cursors lead to empty pages for ever.
+	// Blank means that cursors lead to empty pages for ever.
 	Blank
-	// Growing: the total changes for ever.
+	// Growing means that the total changes for ever.
 	Growing
-	// Moving: no reading can be trusted.
+	// Moving means that no reading can be trusted.
 	Moving
-	// Unlisted: a probe showed a user that the list does not have.
+	// Unlisted means that a probe showed a user that the list does not have.
 	Unlisted
 )
 

@@ -10,11 +10,11 @@ type Number struct {
 type Refusal int
 
 const (
-	// Accepted: it did not.
+	// Accepted means that it did not.
 	Accepted Refusal = iota
-	// RefusedRange: what was asked for is not there (204, 404, 416).
+	// RefusedRange means that what was asked for is not there (204, 404, 416).
 	RefusedRange
-	// RefusedRequest: the request is not understood, or its index or count is not
+	// RefusedRequest means that the request is not understood, or its index or count is not
 	// accepted (400, and 501 for the first one).
 	RefusedRequest
 )
@@ -75,6 +75,17 @@ func (r Rules) Next(s State, p Page) (Step, error) {
 		return r.afterEmpty(s, p)
 	case s.At == 0:
 		return r.progress(s, p, 0)
+	case p.New > 0 && holdsLast && s.Signs&SignResumed != 0 && p.Len == s.At: // They are not known to the caller any more.
+		p.New, p.Sum = 0, 0
+		return r.Next(s, p)
+	case p.New > 0 && holdsLast: // Somebody has come between those that were received, and nobody behind.
+		s.Signs |= SignMoved
+		s.Users += p.New
+		s.Sum += p.Sum
+		p.New, p.Sum = 0, 0
+		step, err := r.Next(s, p)
+		step.From = 0
+		return step, err
 
 	// The page was to begin with the last user.
 	case !bare && p.New > 0 && p.Holds == 0:
@@ -213,7 +224,7 @@ func (s State) add(p Page, from int) State {
 // follow takes a page of a server that names the next one (RFC 9865).
 func (r Rules) follow(s State, p Page) (Step, error) {
 	switch {
-	case p.Cursor != "" && p.Cursor == s.Cursor, p.Cursor != "" && s.Cursor != "" && p.Len > 0 && p.New == 0 && s.Pass >= plainPasses:
+	case p.Cursor != "" && p.Cursor == s.Cursor, p.Cursor != "" && s.Cursor != "" && p.Len > 0 && p.New == 0 && s.Pass >= PlainPasses:
 		return Step{}, r.problem(s, Problem{Kind: Circle})
 	case p.Cursor != "" && s.Cursor != "" && p.Len > 0 && p.New == 0: // A circle, or the list has moved.
 		s.Signs |= SignMoved
@@ -271,7 +282,7 @@ func (r Rules) afterEmpty(s State, p Page) (Step, error) {
 		s.Signs |= SignTotal
 		s.Total = p.Total.Value
 	}
-	if s.Ask == AskOdd {
+	if s.Ask == AskOdd && (s.Worth == WorthNone || s.At >= s.Total) {
 		s.Signs |= SignMoved
 	}
 	return r.endPass(s, 0)
@@ -286,7 +297,7 @@ func (r Rules) afterRefusal(s State, p Page) (Step, error) {
 	case s.AtStart() && r.sortBy(s.Pass) != "":
 		next := s.again()
 		next.Before = s.Before
-		if next.Pass = plainPasses + 1 + ((s.Pass-plainPasses-1)/sortedPasses+1)*sortedPasses; next.Pass > r.lastPass() {
+		if next.Pass = PlainPasses + 1 + ((s.Pass-PlainPasses-1)/sortedPasses+1)*sortedPasses; next.Pass > r.lastPass() {
 			return Step{}, r.problem(s, Problem{Kind: Moving, Why: r.why(s)})
 		}
 		return Step{Next: next}, nil
@@ -304,7 +315,7 @@ func (r Rules) afterRefusal(s State, p Page) (Step, error) {
 		return r.endPass(s, 0)
 	case s.Ask == AskPast:
 		return ask(s, p, AskLast), nil
-	case (s.Ask == AskLast || s.Ask == AskRefused && r.complete(s)) && s.Pass >= plainPasses:
+	case (s.Ask == AskLast || s.Ask == AskRefused && r.complete(s)) && s.Pass >= PlainPasses:
 		return Step{}, r.problem(s, Problem{Kind: RefusedLast})
 	case s.Overlaps() && s.Ask != AskLast:
 		return ask(s, p, AskRefused), nil
@@ -313,7 +324,7 @@ func (r Rules) afterRefusal(s State, p Page) (Step, error) {
 		return r.endPass(s, 0)
 	case s.At > 0 && s.Traits&TraitCursor == 0 && (r.complete(s) || s.Worth == WorthNone) && s.Ask != AskRefused:
 		return r.endPass(s, 0) // past the end
-	case s.At > 0 && s.Traits&TraitCursor == 0 && s.Pass < plainPasses: // It may have become shorter.
+	case s.At > 0 && s.Traits&TraitCursor == 0 && s.Pass < PlainPasses: // It may have become shorter.
 		s.Signs |= SignTotal
 		return r.reread(s, 0)
 	}
@@ -340,7 +351,7 @@ func (r Rules) repeatsAtEnd(s State, p Page) (Step, error) {
 // stuck decides about a page that was received before, with more users to come.
 func (r Rules) stuck(s State, p Page) (Step, error) {
 	switch {
-	case s.Worth == WorthAhead && p.Total.Known && p.Total.Value != s.Total && s.Pass < plainPasses:
+	case s.Worth == WorthAhead && p.Total.Known && p.Total.Value != s.Total && s.Pass < PlainPasses:
 		s.Signs |= SignTotal
 		return r.reread(s, p.Len)
 	case p.Len == s.At && s.At > 1 && s.Worth == WorthNone && s.Ask != AskNarrow:
@@ -355,7 +366,7 @@ func (r Rules) stuck(s State, p Page) (Step, error) {
 // afterNarrow decides whether the only page that the server sends is everyone.
 func (r Rules) afterNarrow(s State, p Page) (Step, error) {
 	switch isCut := p.Len < s.At; {
-	case p.New > 0, p.First != s.Head:
+	case p.New > 0 && s.Signs&SignResumed == 0, p.First != s.Head:
 		s.Signs |= SignMoved
 	case p.Cursor != "":
 		s.Worth, s.Total = WorthEqual, s.At // Where more follows, it names a cursor.
@@ -373,7 +384,7 @@ func (r Rules) afterNarrow(s State, p Page) (Step, error) {
 
 // afterCursor begins to read by cursor, if the server names one.
 func (r Rules) afterCursor(s State, p Page) (Step, error) {
-	if p.Cursor != "" && s.Pass < plainPasses {
+	if p.Cursor != "" && s.Pass < PlainPasses {
 		next := s.again()
 		next.Traits |= TraitCursor
 		return Step{From: p.Len, Next: next}, nil
@@ -381,7 +392,7 @@ func (r Rules) afterCursor(s State, p Page) (Step, error) {
 	if p.New > 0 || p.Len > 0 && p.First != s.Head { // It is not the first page any more.
 		s.Signs |= SignMoved
 	}
-	if (s.Before != s.fingerprint() || s.Signs&(SignMoved|SignTotal) != 0) && s.Pass < plainPasses { // Only what comes again is refused.
+	if (s.Before != s.fingerprint() || s.Signs&(SignMoved|SignTotal) != 0) && s.Pass < PlainPasses { // Only what comes again is refused.
 		return Step{From: p.Len, Next: s.again()}, nil
 	}
 	if s.Signs&SignCut != 0 {
@@ -406,7 +417,7 @@ func (r Rules) endPass(s State, from int) (Step, error) {
 	}
 	hidden := missing > 0 && missing <= r.Hidden && s.Pass > 1
 	switch {
-	case s.Shown != 0 && same && s.Probes >= maxProbes:
+	case s.Shown != 0 && same && s.Probes >= r.Probes:
 		return Step{}, r.problem(s, Problem{Kind: Unlisted, Probe: s.Shown})
 	case r.Blind, s.Signs == 0 && !twice && missing == 0, same && missing == 0 && !twice, same && known && s.Users == s.Total:
 		return r.accept(s, from)
@@ -415,7 +426,7 @@ func (r Rules) endPass(s State, from int) (Step, error) {
 			s.Doubts = s.Doubts&^DoubtHidden | DoubtTwice
 		}
 		return r.accept(s, from)
-	case same && s.Pass >= plainPasses && missing > 0:
+	case same && s.Pass >= PlainPasses && missing > 0 && !twice:
 		return Step{}, r.problem(s, Problem{Kind: Short})
 	}
 	return r.reread(s, from)
@@ -425,7 +436,7 @@ func (r Rules) endPass(s State, from int) (Step, error) {
 // that has no steady order is sorted.
 func (r Rules) reread(s State, from int) (Step, error) {
 	sorting := s.Signs&(SignMoved|SignApart) != 0 || s.At > s.Users
-	if s.Pass >= r.lastPass() || s.Pass >= plainPasses && !sorting {
+	if s.Pass >= r.lastPass() || s.Pass >= PlainPasses && !sorting {
 		return Step{}, r.problem(s, Problem{Kind: Moving, Why: r.why(s)})
 	}
 	return Step{From: from, Next: s.again()}, nil
@@ -465,7 +476,7 @@ var probes = []struct {
 // nextProbe asks for what may remove a doubt, or ends the listing.
 func (r Rules) nextProbe(s State) (Step, error) {
 	// Who does not know all users cannot find one that was not seen.
-	able := s.Probes < maxProbes && s.Signs&SignResumed == 0 && !r.Blind
+	able := s.Probes < r.Probes && s.Signs&SignResumed == 0 && !r.Blind
 	if able && s.Shown != 0 && s.Tried&(1<<s.Shown) == 0 { // What showed a user comes first.
 		return r.probe(s, s.Shown), nil
 	}
@@ -488,7 +499,7 @@ func (r Rules) probe(s State, what Ask) Step {
 // afterProbe decides what a probe shows.
 func (r Rules) afterProbe(s State, p Page) (Step, error) {
 	switch {
-	case p.New > 0 && s.Pass < plainPasses && s.Shown == 0: // It may have been added in the meantime.
+	case p.New > 0 && s.Pass < PlainPasses && s.Shown == 0: // It may have been added in the meantime.
 		s.Shown = s.Ask
 		return Step{From: p.Len, Next: s.again()}, nil
 	case p.New > 0:
@@ -503,7 +514,7 @@ func (r Rules) afterProbe(s State, p Page) (Step, error) {
 		s.Doubts &^= DoubtTotal
 	case (s.Ask == AskDown || s.Ask == AskUp) && p.Len > 0 && p.First != s.Head:
 		s.Doubts &^= DoubtRound
-	case s.Ask == AskDown && p.Len > 0 && s.Probes < maxProbes: // It may list them in this order anyway.
+	case s.Ask == AskDown && p.Len > 0 && s.Probes < r.Probes: // It may list them in this order anyway.
 		step := r.probe(s, AskUp)
 		step.From = p.Len
 		return step, nil

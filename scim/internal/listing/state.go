@@ -7,21 +7,20 @@ package listing
 import "slices"
 
 const (
-	// plainPasses is how often a list is read as the server orders it, until one
-	// reading can be trusted; sortedPasses how often by each attribute of SortBy.
-	plainPasses  = 3
+	// PlainPasses is how often a list is read as the server orders it, until one
+	// reading can be trusted.
+	PlainPasses = 3
+	// sortedPasses is how often it is read by each attribute of SortBy.
 	sortedPasses = 2
 	// MaxPasses is how often a list is read at most: what passes are stored in must
 	// have room for it.
-	MaxPasses = plainPasses + 2*sortedPasses
+	MaxPasses = PlainPasses + 2*sortedPasses
 
 	// maxBlank is how many pages in a row may come with a cursor and without users.
 	maxBlank = 100
 	// maxChanges is how often the total may change in one pass. A list that grows as
 	// fast as it is read would not end.
 	maxChanges = 1000
-	// maxProbes is how many requests of a listing may be probes.
-	maxProbes = 3
 	// probeCount is how many users a sort probe asks for.
 	probeCount = 10
 	// minCount is how far the count is halved where a server refuses it.
@@ -43,6 +42,8 @@ type Rules struct {
 	SortBy []string
 	// Hidden is how many of the users that the server counts it may leave out.
 	Hidden int
+	// Probes is how many requests of a listing may be probes.
+	Probes int
 	// Blind switches off what notices a list that changes while it is read. Only a
 	// test sets it.
 	Blind bool
@@ -88,14 +89,14 @@ func (a Ask) IsProbe() bool { return a >= AskDown }
 type Worth int
 
 const (
-	// WorthUnknown: there was none so far.
+	// WorthUnknown means that there was no total so far.
 	WorthUnknown Worth = iota
-	// WorthEqual: each was what had been received. It may count the page.
+	// WorthEqual means that each total was what had been received. It may count the page.
 	WorthEqual
-	// WorthAhead: one was more than had been received. It counts neither the page nor
+	// WorthAhead means that a total was more than had been received. It counts neither the page nor
 	// what was sent.
 	WorthAhead
-	// WorthNone: there is none, or it was less than what had been received.
+	// WorthNone means that there is no total, or it was less than what had been received.
 	WorthNone
 )
 
@@ -103,15 +104,15 @@ const (
 type Signs uint
 
 const (
-	// SignMoved: a page did not continue the one before.
+	// SignMoved means that a page did not continue the one before.
 	SignMoved Signs = 1 << iota
-	// SignTotal: the total changed.
+	// SignTotal means that the total changed.
 	SignTotal
-	// SignApart: pages cannot overlap, so nothing would show if users moved.
+	// SignApart means that pages cannot overlap, so nothing would show if users moved.
 	SignApart
-	// SignResumed: the caller does not know which users the pass had before.
+	// SignResumed means that the caller does not know which users the pass had before.
 	SignResumed
-	// SignCut: the only page was cut to what was asked for.
+	// SignCut means that the only page was cut to what was asked for.
 	SignCut
 	allSigns = SignMoved | SignTotal | SignApart | SignResumed | SignCut
 )
@@ -120,11 +121,11 @@ const (
 type Traits uint
 
 const (
-	// TraitApart: its pages cannot overlap.
+	// TraitApart means that its pages cannot overlap.
 	TraitApart Traits = 1 << iota
-	// TraitCursor: it pages by cursor.
+	// TraitCursor means that it pages by cursor.
 	TraitCursor
-	// TraitCursorTried: the empty cursor was asked for.
+	// TraitCursorTried means that the empty cursor was asked for.
 	TraitCursorTried
 	allTraits = TraitApart | TraitCursor | TraitCursorTried
 )
@@ -242,10 +243,7 @@ func (s State) AtStart() bool { return s.At == 0 && s.Cursor == "" }
 // Resumed returns the state for a caller that does not know which users this pass has
 // had.
 func (r Rules) Resumed(s State) State {
-	switch {
-	case s.AtStart():
-		return s
-	case s.Ask.IsProbe() && s.Pass < r.lastPass():
+	if s.Ask.IsProbe() && s.Pass < r.lastPass() {
 		s.Probes-- // It was not answered.
 		return s.again()
 	}
@@ -255,7 +253,7 @@ func (r Rules) Resumed(s State) State {
 
 // Again returns where another reading of the list begins; false if there were enough.
 func (r Rules) Again(s State) (State, bool) {
-	return s.again(), s.Pass < plainPasses
+	return s.again(), s.Pass < PlainPasses
 }
 
 func (s State) again() State {
@@ -275,13 +273,13 @@ func (r Rules) count(s State) int {
 }
 
 func (r Rules) sortBy(pass int) string {
-	if at := (pass - plainPasses - 1) / sortedPasses; pass > plainPasses && at < len(r.SortBy) {
+	if at := (pass - PlainPasses - 1) / sortedPasses; pass > PlainPasses && at < len(r.SortBy) {
 		return r.SortBy[at]
 	}
 	return ""
 }
 
-func (r Rules) lastPass() int { return plainPasses + sortedPasses*min(len(r.SortBy), 2) }
+func (r Rules) lastPass() int { return PlainPasses + sortedPasses*min(len(r.SortBy), 2) }
 
 func (r Rules) isRound(s State) bool {
 	return s.Users > 0 && (s.Users == r.Count || s.Users == s.Count || slices.Contains(r.Sizes, s.Users))
