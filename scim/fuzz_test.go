@@ -66,7 +66,7 @@ func FuzzUser(f *testing.F) {
 	c := fuzzEndpoint(f)
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var u user
-		if json.Unmarshal(raw, &u) != nil || c.checkID(0, &u, "") != nil {
+		if json.Unmarshal(raw, &u) != nil || c.checkID(0, &u, nil) != nil {
 			return
 		}
 		account, err := u.resource(true)

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/batonhost/baton-host/scim/internal/listing"
 )
@@ -134,7 +135,7 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 	list, entries, err := c.kind.decode(body, c.choice)
 	var wrongType *json.UnmarshalTypeError
 	if err != nil && !errors.As(err, &wrongType) {
-		return nil, c.malformed(err)
+		return nil, c.malformed(body, err)
 	}
 	if list.hasSchema("Error") {
 		return nil, c.errorInAnswer(body)
@@ -154,18 +155,18 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 		// is no array.
 		return nil, c.notAList()
 	}
-	names := make(map[string]string, len(entries))
+	byID := make(map[string]entry, len(entries))
 	pg.lossy = mayBeGarbled(body)
 	for i, e := range entries {
 		id := e.id()
 		if !e.foreign() {
-			if err := c.checkID(i, e, names[id]); err != nil {
+			if err := c.checkID(i, e, byID[id]); err != nil {
 				return nil, err
 			}
 			if problem := e.disputed(); problem != "" {
 				return nil, c.badEntry(i, e, problem)
 			}
-			names[id] = first(e.name(), names[id])
+			byID[id] = e
 			pg.facts |= factOwn
 			if e.hasLogin() {
 				pg.facts |= factLogin
@@ -186,16 +187,16 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 }
 
 // checkID makes sure that an entry can be distinguished from all others. Skipping one that
-// cannot would hide it. namesake is the name of another entry on the page with
-// the same id; empty if there is none.
-func (c *endpoint) checkID(index int, e entry, namesake string) error {
-	problem, id, name := "", e.id(), e.name()
+// cannot would hide it. other is another entry on the page with the same id; nil if there
+// is none. A server may send one twice, but not with two contents.
+func (c *endpoint) checkID(index int, e, other entry) error {
+	problem, id := "", e.id()
 	switch {
 	case strings.TrimSpace(id) == "":
 		problem = "has no id"
 	case isGarbled(id):
 		problem = "has an id that is not valid text"
-	case namesake != "" && name != "" && !strings.EqualFold(namesake, name):
+	case other != nil && !isSame(e, other):
 		problem = "has the id of another on the same page"
 	case len(id) > maxID:
 		problem = "has an id of more than " + strconv.Itoa(maxID) + " bytes"
@@ -203,6 +204,16 @@ func (c *endpoint) checkID(index int, e entry, namesake string) error {
 		return nil
 	}
 	return c.badEntry(index, e, problem)
+}
+
+// isSame reports whether the same resource is made of two entries.
+func isSame(e, other entry) bool {
+	one, err := e.resource(true)
+	if err != nil {
+		return false
+	}
+	two, err := other.resource(true)
+	return err == nil && proto.Equal(one, two)
 }
 
 // badEntry is the error for an entry that no account can be made of.
