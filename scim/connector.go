@@ -121,7 +121,7 @@ func (s *userSyncer) List(ctx context.Context, parent *v2.ResourceId, opts resou
 	}
 	return b.resources, &resource.SyncOpResults{
 		NextPageToken: b.next,
-		Annotations:   rateLimitOf(b.header),
+		Annotations:   b.annotations(s.listing.endpoint.kind),
 	}, nil
 }
 

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 
+	"github.com/conductorone/baton-sdk/pkg/annotations"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 	"github.com/batonhost/baton-host/scim/internal/listing"
 )
 
@@ -172,12 +174,27 @@ func whyWords(why listing.Why) string {
 
 // reportEnd logs what proves that the list is complete, or that nothing does.
 func (b *batch) reportEnd(ctx context.Context, of *kind) {
-	l := ctxzap.Extract(ctx).With(zap.String("list", of.many), zap.Int("resources", b.end.State.Users), zap.Stringer("evidence", b.end.Grade()))
+	l := ctxzap.Extract(ctx).With(zap.String("list", of.many), zap.Int("resources", b.end.State.Users), zap.String("evidence", b.end.Grade().String()))
 	if b.end.Grade() == listing.Proven {
 		l.Info("scim: the list is complete")
 		return
 	}
 	l.Warn("scim: nothing contradicts that the list is complete, and nothing proves it", zap.String("reason", of.words(b.end.Reason())))
+}
+
+// annotations are those of the answer with a batch: the app's rate limit, and on the last
+// batch the evidence that the list is complete.
+func (b *batch) annotations(of *kind) annotations.Annotations {
+	annos := rateLimitOf(b.header)
+	if b.end == nil {
+		return annos
+	}
+	evidence := &pluginv1.Evidence{Grade: pluginv1.EvidenceGrade_EVIDENCE_GRADE_PROVEN, Resources: int64(b.end.State.Users)}
+	if b.end.Grade() != listing.Proven {
+		evidence.Grade, evidence.Reason = pluginv1.EvidenceGrade_EVIDENCE_GRADE_UNPROVEN, of.words(b.end.Reason())
+	}
+	annos.Append(evidence)
+	return annos
 }
 
 // checkEnd makes sure that what was read to its end is a list of what was asked for, and

@@ -1,23 +1,28 @@
 package scim_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/annotations"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 	"google.golang.org/grpc/codes"
+
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
-// readGraded reads all accounts, and returns the evidence that the connector logs, with the
-// reason.
+// readGraded reads all accounts, and returns the evidence that the last answer has, with the
+// reason. The log has the same.
 func readGraded(t *testing.T, handler http.Handler) (accounts map[string]*v2.Resource, evidence, reason string, err error) {
 	t.Helper()
 	core, logged := observer.New(zap.InfoLevel)
@@ -25,20 +30,30 @@ func readGraded(t *testing.T, handler http.Handler) (accounts map[string]*v2.Res
 	connector := newConnector(t, start(t, handler))
 	accounts = map[string]*v2.Resource{}
 	for token, more := "", true; more; more = token != "" {
-		var list []*v2.Resource
-		if list, token, err = listOnce(ctx, connector, token); err != nil {
+		answer, err := connector.ListResources(ctx, v2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: "user", PageToken: token}.Build())
+		if err != nil {
 			return accounts, "", "", err
 		}
-		for _, account := range list {
+		for _, account := range answer.GetList() {
 			accounts[account.GetId().GetResource()] = account
 		}
-	}
-	for _, entry := range logged.All() {
-		if grade, found := entry.ContextMap()["evidence"]; found {
-			evidence, _ = grade.(string)
-			reason, _ = entry.ContextMap()["reason"].(string)
+		token = answer.GetNextPageToken()
+		sent := &pluginv1.Evidence{}
+		annos := annotations.Annotations(answer.GetAnnotations())
+		found, err := annos.Pick(sent)
+		require.NoError(t, err)
+		require.Equal(t, token == "", found, "the last answer has evidence")
+		if found {
+			evidence = strings.ToLower(strings.TrimPrefix(sent.GetGrade().String(), "EVIDENCE_GRADE_"))
+			reason = sent.GetReason()
+			require.Equal(t, evidence == "proven", reason == "")
+			require.NotContains(t, reason, "{")
+			require.LessOrEqual(t, sent.GetResources(), int64(len(accounts)), "but for those who went")
 		}
 	}
+	ends := logged.FilterField(zap.String("evidence", evidence)).All()
+	require.Len(t, ends, 1)
+	require.Equal(t, reason, fmt.Sprint(cmp.Or[any](ends[0].ContextMap()["reason"], "")))
 	return accounts, evidence, reason, nil
 }
 

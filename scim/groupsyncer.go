@@ -88,7 +88,7 @@ func (s *groupSyncer) List(ctx context.Context, parent *v2.ResourceId, opts reso
 		s.known = b.seen
 		s.mu.Unlock()
 	}
-	return b.resources, &resource.SyncOpResults{NextPageToken: b.next, Annotations: rateLimitOf(b.header)}, nil
+	return b.resources, &resource.SyncOpResults{NextPageToken: b.next, Annotations: b.annotations(s.listing.endpoint.kind)}, nil
 }
 
 // StaticEntitlements are those that every group has: its membership.

@@ -414,7 +414,7 @@ func TestRetryAfter(t *testing.T) {
 			v2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: "user"}.Build())
 		require.NoError(t, err)
 		limit := &v2.RateLimitDescription{}
-		require.Len(t, answer.GetAnnotations(), 1)
+		require.Len(t, answer.GetAnnotations(), 2, "and the evidence")
 		require.NoError(t, answer.GetAnnotations()[0].UnmarshalTo(limit))
 		require.EqualValues(t, 100, limit.GetLimit())
 		require.EqualValues(t, 42, limit.GetRemaining())
