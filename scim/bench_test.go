@@ -76,10 +76,10 @@ func BenchmarkReader(b *testing.B) {
 				}
 				b.ReportAllocs()
 				for b.Loop() {
-					reader := &listing{endpoint: client.usersEndpoint()}
+					users := &reader{endpoint: client.usersEndpoint()}
 					accounts := 0
 					for token, more := "", true; more; more = token != "" {
-						batch, err := reader.read(b.Context(), token)
+						batch, err := users.read(b.Context(), token)
 						if err != nil {
 							b.Fatal(err)
 						}

@@ -171,13 +171,13 @@ func readChaos(t *testing.T, seed uint64, fired *[chaosKinds]int, blind bool) ch
 	if seed%2 == 0 {
 		kept.dir = t.TempDir()
 	}
-	reader := &listing{endpoint: client.usersEndpoint(), journal: kept}
+	listed := &reader{endpoint: client.usersEndpoint(), journal: kept}
 	host := rand.New(rand.NewPCG(seed, 4)) //nolint:gosec // a test is repeatable
 
 	got := map[string]bool{}
 	token := ""
 	for range 500 {
-		b, err := reader.read(context.Background(), token)
+		b, err := listed.read(context.Background(), token)
 		if err != nil {
 			if code := status.Code(err); code == codes.Unavailable || code == codes.DeadlineExceeded {
 				continue
@@ -203,7 +203,7 @@ func readChaos(t *testing.T, seed uint64, fired *[chaosKinds]int, blind bool) ch
 		token = b.next
 		if host.IntN(3) == 0 {
 			fired[chaosRestart]++
-			reader = &listing{endpoint: client.usersEndpoint(), journal: kept}
+			listed = &reader{endpoint: client.usersEndpoint(), journal: kept}
 		}
 	}
 	require.Fail(t, "the listing does not end", "seed %d", seed)

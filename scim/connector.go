@@ -41,11 +41,11 @@ var _ connectorbuilder.ConnectorBuilderV2 = (*Connector)(nil)
 func NewConnector(app App, client *Client) *Connector {
 	users, groups, roles := &userSyncer{}, &groupSyncer{}, &roleSyncer{room: maxRoster}
 	if client != nil {
-		users.listing = &listing{endpoint: client.usersEndpoint(), journal: journal{client.scratch, "users"}}
-		groups.listing = &listing{endpoint: client.groupsEndpoint(), journal: journal{client.scratch, "groups"}}
+		users.listing = &reader{endpoint: client.usersEndpoint(), journal: journal{client.scratch, "users"}}
+		groups.listing = &reader{endpoint: client.groupsEndpoint(), journal: journal{client.scratch, "groups"}}
 		groups.users = client.usersEndpoint()
-		roles.listing = &listing{endpoint: client.rolesEndpoint(), journal: journal{client.scratch, "roles"}}
-		roles.granting = &listing{endpoint: client.rolesEndpoint(), journal: journal{client.scratch, "role-grants"}}
+		roles.listing = &reader{endpoint: client.rolesEndpoint(), journal: journal{client.scratch, "roles"}}
+		roles.granting = &reader{endpoint: client.rolesEndpoint(), journal: journal{client.scratch, "role-grants"}}
 	}
 	return &Connector{app: app, users: users, groups: groups, roles: roles}
 }
@@ -83,18 +83,22 @@ func (c *Connector) ResourceSyncers(context.Context) []connectorbuilder.Resource
 
 // check fails as a listing would on its first page.
 func (c *endpoint) check(ctx context.Context) error {
-	pg, err := c.list(ctx, beginning())
-	if err != nil {
-		return err
+	s := &session{seen: newIDSet(), ahead: newReadAhead(c)}
+	defer s.ahead.drop()
+	reader := &reader{endpoint: c}
+	for p := beginning(); ; {
+		pg, next, err := reader.page(ctx, s, &p)
+		if err != nil || next.End != nil || next.Next.Ask.IsProbe() || pg.header != nil && next.Next.At > 0 {
+			return err
+		}
+		p = p.at(next.Next) // It was refused, or has no users, and is asked for once more.
 	}
-	_, err = c.advance(beginning(), pg, acquaintance{})
-	return err
 }
 
 // userSyncer lists the accounts.
 type userSyncer struct {
 	// listing is nil in a connector that only describes itself.
-	listing *listing
+	listing *reader
 }
 
 func (s *userSyncer) ResourceType(context.Context) *v2.ResourceType { return userType() }
@@ -117,7 +121,7 @@ func (s *userSyncer) List(ctx context.Context, parent *v2.ResourceId, opts resou
 	}
 	return b.resources, &resource.SyncOpResults{
 		NextPageToken: b.next,
-		Annotations:   rateLimitOf(b.header),
+		Annotations:   b.annotations(s.listing.endpoint.kind),
 	}, nil
 }
 

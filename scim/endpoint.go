@@ -6,6 +6,8 @@ import (
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"google.golang.org/grpc/codes"
+
+	"github.com/batonhost/baton-host/scim/internal/listing"
 )
 
 // entry is a resource in a list, as far as reading the list needs to know it.
@@ -83,21 +85,33 @@ type endpoint struct {
 	lean string
 	// notLean is set once the server has refused to leave it out.
 	notLean atomic.Bool
+	// rules are what its lists are read by.
+	rules listing.Rules
 }
 
 func (c *Client) usersEndpoint() *endpoint {
-	return &endpoint{Client: c, kind: usersKind, filter: c.filter}
+	return &endpoint{Client: c, kind: usersKind, filter: c.filter, rules: c.rules("id", "userName")}
 }
 
 // rolesEndpoint lists the users that usersEndpoint lists.
 func (c *Client) rolesEndpoint() *endpoint {
-	return &endpoint{Client: c, kind: rolesKind, filter: c.filter}
+	rules := c.rules("id", "userName")
+	rules.Probes = 0 // The listing of the accounts has asked.
+	return &endpoint{Client: c, kind: rolesKind, filter: c.filter, rules: rules}
 }
 
 // groupsEndpoint lists groups without their members, which are read group by
 // group: a page of them could be of any size.
 func (c *Client) groupsEndpoint() *endpoint {
-	return &endpoint{Client: c, kind: groupsKind, lean: "members"}
+	return &endpoint{Client: c, kind: groupsKind, lean: "members", rules: c.rules("id", "displayName")}
+}
+
+// maxProbes is how many requests of a listing may be made only to prove that it is complete.
+const maxProbes = 3
+
+// rules are what a list is read by, of which entries may be sorted by these attributes.
+func (c *Client) rules(sortBy ...string) listing.Rules {
+	return listing.Rules{Count: pageSize, Sizes: listing.RoundSizes, SortBy: sortBy, Probes: maxProbes, Blind: c.blind}
 }
 
 // failf is failf with {user}, {users}, {groups} and {account} in the format replaced

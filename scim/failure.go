@@ -40,10 +40,11 @@ func (f *failure) GRPCStatus() *status.Status { return f.status }
 
 func (f *failure) Unwrap() error { return f.cause }
 
-// answered reports whether an error is about an answer with one of these statuses.
+// answered reports whether an error is about an answer with one of these statuses, or with
+// any if none is given.
 func answered(err error, httpStatuses ...int) bool {
 	f, ok := errors.AsType[*failure](err)
-	return ok && slices.Contains(httpStatuses, f.httpStatus)
+	return ok && (slices.Contains(httpStatuses, f.httpStatus) || len(httpStatuses) == 0 && f.httpStatus != 0)
 }
 
 // quote makes text of the server fit for a message: one line, short, and

@@ -24,7 +24,7 @@ const memberSlug = "member"
 // groupSyncer lists the groups and who is in them.
 type groupSyncer struct {
 	// listing is nil in a connector that only describes itself.
-	listing *listing
+	listing *reader
 	// users is where members are looked up that may be either.
 	users *endpoint
 
@@ -88,7 +88,7 @@ func (s *groupSyncer) List(ctx context.Context, parent *v2.ResourceId, opts reso
 		s.known = b.seen
 		s.mu.Unlock()
 	}
-	return b.resources, &resource.SyncOpResults{NextPageToken: b.next, Annotations: rateLimitOf(b.header)}, nil
+	return b.resources, &resource.SyncOpResults{NextPageToken: b.next, Annotations: b.annotations(s.listing.endpoint.kind)}, nil
 }
 
 // StaticEntitlements are those that every group has: its membership.
@@ -261,7 +261,7 @@ func (s *groupSyncer) groupIDs(ctx context.Context) (*idSet, error) {
 }
 
 func (s *groupSyncer) readGroupIDs(ctx context.Context) (*idSet, error) {
-	reader := &listing{endpoint: s.listing.endpoint}
+	reader := &reader{endpoint: s.listing.endpoint}
 	for token := ""; ; {
 		b, err := reader.read(ctx, token)
 		if err != nil {

@@ -49,6 +49,16 @@ type listRequest struct {
 	http         *http.Request
 }
 
+// isProbe reports whether a request is made only to learn more of a list that has been read.
+func (r listRequest) isProbe() bool {
+	return r.http.URL.Query().Has("sortBy") || r.http.URL.Query().Get("startIndex") == "0"
+}
+
+// pages are the requests for pages, without the probes.
+func (a *app) pages() []listRequest {
+	return slices.DeleteFunc(slices.Clone(a.requests), listRequest.isProbe)
+}
+
 func newApp(users int) *app {
 	a := &app{}
 	for i := range users {

@@ -125,7 +125,7 @@ func TestResponse_Refused(t *testing.T) {
 		"H3 only schemas":                 {serve(200, "application/json", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"]}`), codes.FailedPrecondition, []string{"does not report how many there are"}},
 		"H3 an error with 200":            {serve(200, "application/json", fmt.Sprintf(scimError, `"403"`)), codes.PermissionDenied, []string{"403 Forbidden", "count is too large (invalidValue)"}},
 		"H3 an error with 200, no status": {serve(200, "application/json", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"]}`), codes.InvalidArgument, []string{"400 Bad Request"}},
-		"H3 malformed JSON":               {serve(200, "application/json", oneUserList[:80]), codes.DataLoss, []string{"malformed JSON", "at byte 80"}},
+		"R8: a body that breaks off":      {serve(200, "application/json", oneUserList[:80]), codes.Unavailable, []string{"malformed JSON", "at byte 80"}},
 		"H3 two documents":                {serve(200, "application/json", oneUserList+oneUserList), codes.DataLoss, []string{"malformed JSON"}},
 		"H4 status is a text":             {serve(400, "application/json", fmt.Sprintf(scimError, `"400"`)), codes.InvalidArgument, []string{"400 Bad Request", "count is too large (invalidValue)"}},
 		"H4 status is a number":           {serve(400, "application/json", fmt.Sprintf(scimError, `400`)), codes.InvalidArgument, []string{"count is too large (invalidValue)"}},
@@ -414,7 +414,7 @@ func TestRetryAfter(t *testing.T) {
 			v2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: "user"}.Build())
 		require.NoError(t, err)
 		limit := &v2.RateLimitDescription{}
-		require.Len(t, answer.GetAnnotations(), 1)
+		require.Len(t, answer.GetAnnotations(), 2, "and the evidence")
 		require.NoError(t, answer.GetAnnotations()[0].UnmarshalTo(limit))
 		require.EqualValues(t, 100, limit.GetLimit())
 		require.EqualValues(t, 42, limit.GetRemaining())

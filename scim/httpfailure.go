@@ -148,10 +148,16 @@ func (c *endpoint) textFailure(body []byte, err error) *failure {
 		c.place(), c.quote(err.Error()))
 }
 
-// malformed is the error for JSON that breaks off or is none.
-func (c *endpoint) malformed(err error) *failure {
+// malformed is the error for JSON that is none. One that breaks off is like a connection that
+// does: the request is worth repeating.
+func (c *endpoint) malformed(body []byte, err error) *failure {
 	where := ""
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		if syntax.Offset >= int64(len(body)) {
+			return c.failf(codes.Unavailable,
+				"%s sent a list of {users} that breaks off after %d bytes: malformed JSON (at byte %d). It is asked for again; if it happens again, the app or a proxy before it is out of order.",
+				c.place(), len(body), syntax.Offset)
+		}
 		where = fmt.Sprintf(" (at byte %d)", syntax.Offset)
 	}
 	return c.failf(codes.DataLoss,

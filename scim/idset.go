@@ -7,16 +7,16 @@ const (
 	// and its new slots.
 	idShards = 64
 	// idPassBits are the lowest bits of a slot: the pass that saw the id last.
-	idPassBits = 2
+	idPassBits = 3
 	idPassMask = 1<<idPassBits - 1
 )
 
 // idSet knows which ids were read, and in which pass last, at 8 bytes a slot
 // and at most 16 bytes an id (besides some 4 KiB).
 //
-// Of an id it keeps 62 bits of a hash. Two ids that share them would be taken
+// Of an id it keeps 61 bits of a hash. Two ids that share them would be taken
 // for one, and in a confirming pass an account that was missed would not be
-// delivered. Among a million ids that happens once in nine million listings;
+// delivered. Among a million ids that happens once in four million listings;
 // and since the hash has a new seed in each process, no server can bring it
 // about, and the next sync has another seed.
 type idSet struct {

@@ -157,7 +157,7 @@ func (c *endpoint) decodeMembers(id string, body []byte) (memberList, error) {
 	var sent groupMembers
 	err := json.Unmarshal(body, &sent)
 	if _, wrongType := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !wrongType {
-		return memberList{}, c.malformed(err)
+		return memberList{}, c.malformed(body, err)
 	}
 	if sent.hasSchema("Error") {
 		return memberList{}, c.errorInAnswer(body)

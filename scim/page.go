@@ -13,6 +13,9 @@ import (
 	"strings"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/protobuf/proto"
+
+	"github.com/batonhost/baton-host/scim/internal/listing"
 )
 
 // pageSize is how many users one request asks for. Servers cap it as they like
@@ -38,9 +41,9 @@ type page struct {
 	facts facts
 	// lossy means that some of its texts may have lost characters.
 	lossy bool
-	// digest identifies the set of ids, whatever their order; sequence the ids
-	// in their order.
-	digest, sequence uint64
+	// digests are those of the ids, and sequence identifies them in their order.
+	digests  []uint64
+	sequence uint64
 	// header is the header of the answer.
 	header http.Header
 }
@@ -74,18 +77,22 @@ func decodeList[T any](body []byte) (listHead, []T, error) {
 	return list.listHead, *list.Resources, err
 }
 
-// list asks for the page at p: by its cursor if the server gave one, else by
-// index. What comes back may be any number of users; what that means is for the
-// listing to decide.
+// list asks for a page. What comes back may be any number of users; what that means is
+// for the listing to decide.
 //
-// Both startIndex and count are always sent: some servers list nothing without
+// Both startIndex and count are sent with every page: some servers list nothing without
 // them. Only a cursor takes the place of startIndex (RFC 9865 section 2).
-func (c *endpoint) list(ctx context.Context, p position) (*page, error) {
-	query := url.Values{"count": {strconv.Itoa(p.count())}}
-	if p.Cursor != "" {
-		query.Set("cursor", p.Cursor)
-	} else {
-		query.Set("startIndex", strconv.Itoa(p.index()))
+func (c *endpoint) list(ctx context.Context, q listing.Request) (*page, error) {
+	query := url.Values{"count": {strconv.Itoa(q.Count)}}
+	switch {
+	case q.ByCursor:
+		query.Set("cursor", q.Cursor)
+	case !q.FromTop:
+		query.Set("startIndex", strconv.Itoa(q.Start))
+	}
+	if q.SortBy != "" {
+		query.Set("sortBy", q.SortBy)
+		query.Set("sortOrder", map[bool]string{true: "descending", false: "ascending"}[q.Descending])
 	}
 	if c.filter != "" {
 		query.Set("filter", c.filter)
@@ -128,7 +135,7 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 	list, entries, err := c.kind.decode(body, c.choice)
 	var wrongType *json.UnmarshalTypeError
 	if err != nil && !errors.As(err, &wrongType) {
-		return nil, c.malformed(err)
+		return nil, c.malformed(body, err)
 	}
 	if list.hasSchema("Error") {
 		return nil, c.errorInAnswer(body)
@@ -142,24 +149,25 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 			"%s sent a list of {users} with two members Resources, so it is unclear which one counts. The app is out of order: ask its support.", c.place())
 	}
 
-	pg := &page{entries: entries, total: list.TotalResults, start: list.StartIndex, cursor: string(list.NextCursor)}
+	pg := &page{entries: entries, total: list.TotalResults, start: list.StartIndex, cursor: string(list.NextCursor), digests: make([]uint64, len(entries))}
 	if wrongType != nil && len(entries) == 0 {
 		// The members of the list itself take any form, so it is Resources that
 		// is no array.
 		return nil, c.notAList()
 	}
-	names := make(map[string]string, len(entries))
+	byID := make(map[string]entry, len(entries))
 	pg.lossy = mayBeGarbled(body)
 	for i, e := range entries {
 		id := e.id()
 		if !e.foreign() {
-			if err := c.checkID(i, e, names[id]); err != nil {
+			if err := c.checkID(i, e, byID[id]); err != nil {
 				return nil, err
 			}
 			if problem := e.disputed(); problem != "" {
 				return nil, c.badEntry(i, e, problem)
 			}
-			names[id] = first(e.name(), names[id])
+			byID[id] = e
+			pg.facts |= factOwn
 			if e.hasLogin() {
 				pg.facts |= factLogin
 			}
@@ -168,7 +176,7 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 			}
 		}
 		digest := digestOf(id)
-		pg.digest += digest
+		pg.digests[i] = digest
 		// Multiplying by an odd number makes each place count differently.
 		pg.sequence = pg.sequence*1099511628211 + digest
 	}
@@ -179,16 +187,16 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 }
 
 // checkID makes sure that an entry can be distinguished from all others. Skipping one that
-// cannot would hide it. namesake is the name of another entry on the page with
-// the same id; empty if there is none.
-func (c *endpoint) checkID(index int, e entry, namesake string) error {
-	problem, id, name := "", e.id(), e.name()
+// cannot would hide it. other is another entry on the page with the same id; nil if there
+// is none. A server may send one twice, but not with two contents.
+func (c *endpoint) checkID(index int, e, other entry) error {
+	problem, id := "", e.id()
 	switch {
 	case strings.TrimSpace(id) == "":
 		problem = "has no id"
 	case isGarbled(id):
 		problem = "has an id that is not valid text"
-	case namesake != "" && name != "" && !strings.EqualFold(namesake, name):
+	case other != nil && !isSame(e, other):
 		problem = "has the id of another on the same page"
 	case len(id) > maxID:
 		problem = "has an id of more than " + strconv.Itoa(maxID) + " bytes"
@@ -196,6 +204,16 @@ func (c *endpoint) checkID(index int, e entry, namesake string) error {
 		return nil
 	}
 	return c.badEntry(index, e, problem)
+}
+
+// isSame reports whether the same resource is made of two entries.
+func isSame(e, other entry) bool {
+	one, err := e.resource(true)
+	if err != nil {
+		return false
+	}
+	two, err := other.resource(true)
+	return err == nil && proto.Equal(one, two)
 }
 
 // badEntry is the error for an entry that no account can be made of.

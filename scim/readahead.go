@@ -7,6 +7,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/batonhost/baton-host/scim/internal/listing"
 )
 
 const (
@@ -116,16 +118,17 @@ func (r *readAhead) drop() {
 	clear(r.ahead)
 }
 
-// page is the page at p. If it fails, or ctx ends, nothing stays in flight.
+// page is the page at s. If it fails, or ctx ends, nothing stays in flight.
 //
 // Any sign that paging by index is not to be relied on ends reading ahead, and
 // so does a page that is not as long as the one before.
-func (r *readAhead) page(ctx context.Context, p position) (*page, error) {
-	if !p.steady() {
+func (r *readAhead) page(ctx context.Context, s listing.State) (*page, error) {
+	asked := r.endpoint.rules.Request(s)
+	if !s.Steady() {
 		r.drop()
 		r.pace.sequential()
 	}
-	f := r.ahead[p.index()]
+	f := r.ahead[asked.Start]
 	switch {
 	case f == nil && len(r.ahead) > 0:
 		r.drop()
@@ -135,10 +138,10 @@ func (r *readAhead) page(ctx context.Context, p position) (*page, error) {
 		f = nil
 	}
 	if f == nil {
-		f = r.fetch(ctx, p)
-		r.ahead[p.index()] = f
+		f = r.fetch(ctx, asked)
+		r.ahead[asked.Start] = f
 	}
-	r.launch(ctx, p)
+	r.launch(ctx, s)
 	select {
 	case <-f.done:
 	case <-ctx.Done():
@@ -146,7 +149,7 @@ func (r *readAhead) page(ctx context.Context, p position) (*page, error) {
 		return nil, r.endpoint.requestFailure(ctx, ctx.Err())
 	}
 	f.cancel()
-	delete(r.ahead, p.index())
+	delete(r.ahead, asked.Start)
 
 	r.pace.costly = r.endpoint.dials.Load()
 	r.pace.answered(f.took, f.err)
@@ -158,26 +161,25 @@ func (r *readAhead) page(ctx context.Context, p position) (*page, error) {
 	return f.page, nil
 }
 
-// launch asks for the pages behind the one at p, as many as the pace allows.
-func (r *readAhead) launch(ctx context.Context, p position) {
-	total, known := p.total()
-	if !known || !p.overlaps() || r.pace.length < 2 {
+// launch asks for the pages behind the one at s, as many as the pace allows.
+func (r *readAhead) launch(ctx context.Context, s listing.State) {
+	total, known := s.Promised()
+	if !known || r.pace.length < 2 {
 		return
 	}
 	for k := 1; k < r.pace.window; k++ {
-		next := p
-		next.Start += k * (r.pace.length - 1)
+		next := s.Later(k * (r.pace.length - 1))
 		// The last page ends at the total. What makes sure that nothing follows begins
 		// with its last user, wherever that page began.
-		atEnd := next.index() >= total
+		atEnd := next.At >= total
 		if atEnd {
-			next.Start = total + 1
+			next = s.Later(total - s.At)
 		}
-		if next.Start <= p.Start {
+		if next.At <= s.At {
 			return // More came than the total.
 		}
-		if r.ahead[next.index()] == nil {
-			r.ahead[next.index()] = r.fetch(ctx, next)
+		if asked := r.endpoint.rules.Request(next); r.ahead[asked.Start] == nil {
+			r.ahead[asked.Start] = r.fetch(ctx, asked)
 		}
 		if atEnd {
 			return
@@ -187,13 +189,13 @@ func (r *readAhead) launch(ctx context.Context, p position) {
 
 // fetch asks for a page, which may be for another call than this one: it goes on
 // when ctx ends, until it is dropped.
-func (r *readAhead) fetch(ctx context.Context, p position) *flight {
+func (r *readAhead) fetch(ctx context.Context, asked listing.Request) *flight {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f := &flight{cancel: cancel, done: make(chan struct{})}
 	r.wait.Go(func() {
 		defer close(f.done)
 		begin := time.Now()
-		f.page, f.err = r.endpoint.list(ctx, p)
+		f.page, f.err = r.endpoint.list(ctx, asked)
 		f.arrived = time.Now()
 		f.took = f.arrived.Sub(begin)
 	})
@@ -208,10 +210,4 @@ func (f *flight) old() bool {
 	default:
 		return false
 	}
-}
-
-// steady reports whether nothing speaks against paging by index so far.
-func (p position) steady() bool {
-	return p.Pass == 1 && (p.Sign == signNone || p.Sign == signResumed) &&
-		!p.Endless && !p.NoOverlap && p.Bare == fallbackNone && !p.Narrow && p.Cursor == ""
 }

@@ -32,7 +32,7 @@ import (
 type roleSyncer struct {
 	// listing and granting read the users for the listing of roles and for that of
 	// grants. They are nil in a connector that only describes itself.
-	listing, granting *listing
+	listing, granting *reader
 	// room is how many bytes a roster may have.
 	room int
 

@@ -403,6 +403,60 @@ func (Severity) EnumDescriptor() ([]byte, []int) {
 	return file_baton_plugin_v1_plugin_proto_rawDescGZIP(), []int{4}
 }
 
+// EvidenceGrade is what is known of a listing that has come to its end. A
+// listing that contradicts itself has none: it fails.
+type EvidenceGrade int32
+
+const (
+	// Never sent; a reader takes it for a listing that is not reported on.
+	EvidenceGrade_EVIDENCE_GRADE_UNSPECIFIED EvidenceGrade = 0
+	// Nobody is missing, unless the app hides somebody from every request.
+	EvidenceGrade_EVIDENCE_GRADE_PROVEN EvidenceGrade = 1
+	// Nothing contradicts that nobody is missing, but the app has not shown it.
+	EvidenceGrade_EVIDENCE_GRADE_UNPROVEN EvidenceGrade = 2
+)
+
+// Enum value maps for EvidenceGrade.
+var (
+	EvidenceGrade_name = map[int32]string{
+		0: "EVIDENCE_GRADE_UNSPECIFIED",
+		1: "EVIDENCE_GRADE_PROVEN",
+		2: "EVIDENCE_GRADE_UNPROVEN",
+	}
+	EvidenceGrade_value = map[string]int32{
+		"EVIDENCE_GRADE_UNSPECIFIED": 0,
+		"EVIDENCE_GRADE_PROVEN":      1,
+		"EVIDENCE_GRADE_UNPROVEN":    2,
+	}
+)
+
+func (x EvidenceGrade) Enum() *EvidenceGrade {
+	p := new(EvidenceGrade)
+	*p = x
+	return p
+}
+
+func (x EvidenceGrade) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (EvidenceGrade) Descriptor() protoreflect.EnumDescriptor {
+	return file_baton_plugin_v1_plugin_proto_enumTypes[5].Descriptor()
+}
+
+func (EvidenceGrade) Type() protoreflect.EnumType {
+	return &file_baton_plugin_v1_plugin_proto_enumTypes[5]
+}
+
+func (x EvidenceGrade) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use EvidenceGrade.Descriptor instead.
+func (EvidenceGrade) EnumDescriptor() ([]byte, []int) {
+	return file_baton_plugin_v1_plugin_proto_rawDescGZIP(), []int{5}
+}
+
 // DescribeRequest has no fields yet.
 type DescribeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1832,6 +1886,74 @@ func (*StopResponse) Descriptor() ([]byte, []int) {
 	return file_baton_plugin_v1_plugin_proto_rawDescGZIP(), []int{17}
 }
 
+// Evidence says what proves that a listing is complete. A connector adds it to
+// the annotations of the last page of a listing of the package
+// c1.connector.v2. A listing without it is not reported on, and so is one
+// whose reader does not know this message.
+type Evidence struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is proven. Required.
+	Grade EvidenceGrade `protobuf:"varint,1,opt,name=grade,proto3,enum=baton.plugin.v1.EvidenceGrade" json:"grade,omitempty"`
+	// Why it is no more than that, in one sentence that a person can read.
+	// Empty if the listing is proven.
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// How many resources the app listed.
+	Resources     int64 `protobuf:"varint,3,opt,name=resources,proto3" json:"resources,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Evidence) Reset() {
+	*x = Evidence{}
+	mi := &file_baton_plugin_v1_plugin_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Evidence) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Evidence) ProtoMessage() {}
+
+func (x *Evidence) ProtoReflect() protoreflect.Message {
+	mi := &file_baton_plugin_v1_plugin_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Evidence.ProtoReflect.Descriptor instead.
+func (*Evidence) Descriptor() ([]byte, []int) {
+	return file_baton_plugin_v1_plugin_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Evidence) GetGrade() EvidenceGrade {
+	if x != nil {
+		return x.Grade
+	}
+	return EvidenceGrade_EVIDENCE_GRADE_UNSPECIFIED
+}
+
+func (x *Evidence) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Evidence) GetResources() int64 {
+	if x != nil {
+		return x.Resources
+	}
+	return 0
+}
+
 var File_baton_plugin_v1_plugin_proto protoreflect.FileDescriptor
 
 const file_baton_plugin_v1_plugin_proto_rawDesc = "" +
@@ -1956,7 +2078,11 @@ const file_baton_plugin_v1_plugin_proto_rawDesc = "" +
 	"\asummary\x18\x03 \x01(\tR\asummary\x12\x16\n" +
 	"\x06detail\x18\x04 \x01(\tR\x06detail\"\r\n" +
 	"\vStopRequest\"\x0e\n" +
-	"\fStopResponse*\xd2\x03\n" +
+	"\fStopResponse\"v\n" +
+	"\bEvidence\x124\n" +
+	"\x05grade\x18\x01 \x01(\x0e2\x1e.baton.plugin.v1.EvidenceGradeR\x05grade\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\x12\x1c\n" +
+	"\tresources\x18\x03 \x01(\x03R\tresources*\xd2\x03\n" +
 	"\n" +
 	"Capability\x12\x1a\n" +
 	"\x16CAPABILITY_UNSPECIFIED\x10\x00\x12\x18\n" +
@@ -2001,7 +2127,11 @@ const file_baton_plugin_v1_plugin_proto_rawDesc = "" +
 	"\bSeverity\x12\x18\n" +
 	"\x14SEVERITY_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSEVERITY_ERROR\x10\x01\x12\x14\n" +
-	"\x10SEVERITY_WARNING\x10\x022\xf9\x01\n" +
+	"\x10SEVERITY_WARNING\x10\x02*g\n" +
+	"\rEvidenceGrade\x12\x1e\n" +
+	"\x1aEVIDENCE_GRADE_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15EVIDENCE_GRADE_PROVEN\x10\x01\x12\x1b\n" +
+	"\x17EVIDENCE_GRADE_UNPROVEN\x10\x022\xf9\x01\n" +
 	"\rPluginService\x12O\n" +
 	"\bDescribe\x12 .baton.plugin.v1.DescribeRequest\x1a!.baton.plugin.v1.DescribeResponse\x12R\n" +
 	"\tConfigure\x12!.baton.plugin.v1.ConfigureRequest\x1a\".baton.plugin.v1.ConfigureResponse\x12C\n" +
@@ -2019,71 +2149,74 @@ func file_baton_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 	return file_baton_plugin_v1_plugin_proto_rawDescData
 }
 
-var file_baton_plugin_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_baton_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_baton_plugin_v1_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_baton_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
 var file_baton_plugin_v1_plugin_proto_goTypes = []any{
 	(Capability)(0),                  // 0: baton.plugin.v1.Capability
 	(FieldType)(0),                   // 1: baton.plugin.v1.FieldType
 	(StringFormat)(0),                // 2: baton.plugin.v1.StringFormat
 	(RelationKind)(0),                // 3: baton.plugin.v1.RelationKind
 	(Severity)(0),                    // 4: baton.plugin.v1.Severity
-	(*DescribeRequest)(nil),          // 5: baton.plugin.v1.DescribeRequest
-	(*DescribeResponse)(nil),         // 6: baton.plugin.v1.DescribeResponse
-	(*Manifest)(nil),                 // 7: baton.plugin.v1.Manifest
-	(*Capabilities)(nil),             // 8: baton.plugin.v1.Capabilities
-	(*ResourceTypeCapabilities)(nil), // 9: baton.plugin.v1.ResourceTypeCapabilities
-	(*ConfigurationSchema)(nil),      // 10: baton.plugin.v1.ConfigurationSchema
-	(*Field)(nil),                    // 11: baton.plugin.v1.Field
-	(*Value)(nil),                    // 12: baton.plugin.v1.Value
-	(*StringList)(nil),               // 13: baton.plugin.v1.StringList
-	(*Rules)(nil),                    // 14: baton.plugin.v1.Rules
-	(*Relation)(nil),                 // 15: baton.plugin.v1.Relation
-	(*FieldGroup)(nil),               // 16: baton.plugin.v1.FieldGroup
-	(*ConfigureRequest)(nil),         // 17: baton.plugin.v1.ConfigureRequest
-	(*Host)(nil),                     // 18: baton.plugin.v1.Host
-	(*ConfigureResponse)(nil),        // 19: baton.plugin.v1.ConfigureResponse
-	(*Diagnostic)(nil),               // 20: baton.plugin.v1.Diagnostic
-	(*StopRequest)(nil),              // 21: baton.plugin.v1.StopRequest
-	(*StopResponse)(nil),             // 22: baton.plugin.v1.StopResponse
-	nil,                              // 23: baton.plugin.v1.ConfigureRequest.ValuesEntry
-	nil,                              // 24: baton.plugin.v1.ConfigureRequest.SecretsEntry
-	(*structpb.Struct)(nil),          // 25: google.protobuf.Struct
+	(EvidenceGrade)(0),               // 5: baton.plugin.v1.EvidenceGrade
+	(*DescribeRequest)(nil),          // 6: baton.plugin.v1.DescribeRequest
+	(*DescribeResponse)(nil),         // 7: baton.plugin.v1.DescribeResponse
+	(*Manifest)(nil),                 // 8: baton.plugin.v1.Manifest
+	(*Capabilities)(nil),             // 9: baton.plugin.v1.Capabilities
+	(*ResourceTypeCapabilities)(nil), // 10: baton.plugin.v1.ResourceTypeCapabilities
+	(*ConfigurationSchema)(nil),      // 11: baton.plugin.v1.ConfigurationSchema
+	(*Field)(nil),                    // 12: baton.plugin.v1.Field
+	(*Value)(nil),                    // 13: baton.plugin.v1.Value
+	(*StringList)(nil),               // 14: baton.plugin.v1.StringList
+	(*Rules)(nil),                    // 15: baton.plugin.v1.Rules
+	(*Relation)(nil),                 // 16: baton.plugin.v1.Relation
+	(*FieldGroup)(nil),               // 17: baton.plugin.v1.FieldGroup
+	(*ConfigureRequest)(nil),         // 18: baton.plugin.v1.ConfigureRequest
+	(*Host)(nil),                     // 19: baton.plugin.v1.Host
+	(*ConfigureResponse)(nil),        // 20: baton.plugin.v1.ConfigureResponse
+	(*Diagnostic)(nil),               // 21: baton.plugin.v1.Diagnostic
+	(*StopRequest)(nil),              // 22: baton.plugin.v1.StopRequest
+	(*StopResponse)(nil),             // 23: baton.plugin.v1.StopResponse
+	(*Evidence)(nil),                 // 24: baton.plugin.v1.Evidence
+	nil,                              // 25: baton.plugin.v1.ConfigureRequest.ValuesEntry
+	nil,                              // 26: baton.plugin.v1.ConfigureRequest.SecretsEntry
+	(*structpb.Struct)(nil),          // 27: google.protobuf.Struct
 }
 var file_baton_plugin_v1_plugin_proto_depIdxs = []int32{
-	7,  // 0: baton.plugin.v1.DescribeResponse.manifest:type_name -> baton.plugin.v1.Manifest
-	8,  // 1: baton.plugin.v1.Manifest.capabilities:type_name -> baton.plugin.v1.Capabilities
-	10, // 2: baton.plugin.v1.Manifest.configuration:type_name -> baton.plugin.v1.ConfigurationSchema
+	8,  // 0: baton.plugin.v1.DescribeResponse.manifest:type_name -> baton.plugin.v1.Manifest
+	9,  // 1: baton.plugin.v1.Manifest.capabilities:type_name -> baton.plugin.v1.Capabilities
+	11, // 2: baton.plugin.v1.Manifest.configuration:type_name -> baton.plugin.v1.ConfigurationSchema
 	0,  // 3: baton.plugin.v1.Capabilities.connector:type_name -> baton.plugin.v1.Capability
-	9,  // 4: baton.plugin.v1.Capabilities.resource_types:type_name -> baton.plugin.v1.ResourceTypeCapabilities
+	10, // 4: baton.plugin.v1.Capabilities.resource_types:type_name -> baton.plugin.v1.ResourceTypeCapabilities
 	0,  // 5: baton.plugin.v1.ResourceTypeCapabilities.capabilities:type_name -> baton.plugin.v1.Capability
-	11, // 6: baton.plugin.v1.ConfigurationSchema.fields:type_name -> baton.plugin.v1.Field
-	15, // 7: baton.plugin.v1.ConfigurationSchema.relations:type_name -> baton.plugin.v1.Relation
-	16, // 8: baton.plugin.v1.ConfigurationSchema.field_groups:type_name -> baton.plugin.v1.FieldGroup
+	12, // 6: baton.plugin.v1.ConfigurationSchema.fields:type_name -> baton.plugin.v1.Field
+	16, // 7: baton.plugin.v1.ConfigurationSchema.relations:type_name -> baton.plugin.v1.Relation
+	17, // 8: baton.plugin.v1.ConfigurationSchema.field_groups:type_name -> baton.plugin.v1.FieldGroup
 	1,  // 9: baton.plugin.v1.Field.type:type_name -> baton.plugin.v1.FieldType
-	12, // 10: baton.plugin.v1.Field.default_value:type_name -> baton.plugin.v1.Value
-	14, // 11: baton.plugin.v1.Field.rules:type_name -> baton.plugin.v1.Rules
-	13, // 12: baton.plugin.v1.Value.string_list:type_name -> baton.plugin.v1.StringList
-	25, // 13: baton.plugin.v1.Value.map_value:type_name -> google.protobuf.Struct
+	13, // 10: baton.plugin.v1.Field.default_value:type_name -> baton.plugin.v1.Value
+	15, // 11: baton.plugin.v1.Field.rules:type_name -> baton.plugin.v1.Rules
+	14, // 12: baton.plugin.v1.Value.string_list:type_name -> baton.plugin.v1.StringList
+	27, // 13: baton.plugin.v1.Value.map_value:type_name -> google.protobuf.Struct
 	2,  // 14: baton.plugin.v1.Rules.format:type_name -> baton.plugin.v1.StringFormat
 	3,  // 15: baton.plugin.v1.Relation.kind:type_name -> baton.plugin.v1.RelationKind
-	23, // 16: baton.plugin.v1.ConfigureRequest.values:type_name -> baton.plugin.v1.ConfigureRequest.ValuesEntry
-	24, // 17: baton.plugin.v1.ConfigureRequest.secrets:type_name -> baton.plugin.v1.ConfigureRequest.SecretsEntry
-	18, // 18: baton.plugin.v1.ConfigureRequest.host:type_name -> baton.plugin.v1.Host
-	20, // 19: baton.plugin.v1.ConfigureResponse.diagnostics:type_name -> baton.plugin.v1.Diagnostic
+	25, // 16: baton.plugin.v1.ConfigureRequest.values:type_name -> baton.plugin.v1.ConfigureRequest.ValuesEntry
+	26, // 17: baton.plugin.v1.ConfigureRequest.secrets:type_name -> baton.plugin.v1.ConfigureRequest.SecretsEntry
+	19, // 18: baton.plugin.v1.ConfigureRequest.host:type_name -> baton.plugin.v1.Host
+	21, // 19: baton.plugin.v1.ConfigureResponse.diagnostics:type_name -> baton.plugin.v1.Diagnostic
 	4,  // 20: baton.plugin.v1.Diagnostic.severity:type_name -> baton.plugin.v1.Severity
-	12, // 21: baton.plugin.v1.ConfigureRequest.ValuesEntry.value:type_name -> baton.plugin.v1.Value
-	12, // 22: baton.plugin.v1.ConfigureRequest.SecretsEntry.value:type_name -> baton.plugin.v1.Value
-	5,  // 23: baton.plugin.v1.PluginService.Describe:input_type -> baton.plugin.v1.DescribeRequest
-	17, // 24: baton.plugin.v1.PluginService.Configure:input_type -> baton.plugin.v1.ConfigureRequest
-	21, // 25: baton.plugin.v1.PluginService.Stop:input_type -> baton.plugin.v1.StopRequest
-	6,  // 26: baton.plugin.v1.PluginService.Describe:output_type -> baton.plugin.v1.DescribeResponse
-	19, // 27: baton.plugin.v1.PluginService.Configure:output_type -> baton.plugin.v1.ConfigureResponse
-	22, // 28: baton.plugin.v1.PluginService.Stop:output_type -> baton.plugin.v1.StopResponse
-	26, // [26:29] is the sub-list for method output_type
-	23, // [23:26] is the sub-list for method input_type
-	23, // [23:23] is the sub-list for extension type_name
-	23, // [23:23] is the sub-list for extension extendee
-	0,  // [0:23] is the sub-list for field type_name
+	5,  // 21: baton.plugin.v1.Evidence.grade:type_name -> baton.plugin.v1.EvidenceGrade
+	13, // 22: baton.plugin.v1.ConfigureRequest.ValuesEntry.value:type_name -> baton.plugin.v1.Value
+	13, // 23: baton.plugin.v1.ConfigureRequest.SecretsEntry.value:type_name -> baton.plugin.v1.Value
+	6,  // 24: baton.plugin.v1.PluginService.Describe:input_type -> baton.plugin.v1.DescribeRequest
+	18, // 25: baton.plugin.v1.PluginService.Configure:input_type -> baton.plugin.v1.ConfigureRequest
+	22, // 26: baton.plugin.v1.PluginService.Stop:input_type -> baton.plugin.v1.StopRequest
+	7,  // 27: baton.plugin.v1.PluginService.Describe:output_type -> baton.plugin.v1.DescribeResponse
+	20, // 28: baton.plugin.v1.PluginService.Configure:output_type -> baton.plugin.v1.ConfigureResponse
+	23, // 29: baton.plugin.v1.PluginService.Stop:output_type -> baton.plugin.v1.StopResponse
+	27, // [27:30] is the sub-list for method output_type
+	24, // [24:27] is the sub-list for method input_type
+	24, // [24:24] is the sub-list for extension type_name
+	24, // [24:24] is the sub-list for extension extendee
+	0,  // [0:24] is the sub-list for field type_name
 }
 
 func init() { file_baton_plugin_v1_plugin_proto_init() }
@@ -2105,8 +2238,8 @@ func file_baton_plugin_v1_plugin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_baton_plugin_v1_plugin_proto_rawDesc), len(file_baton_plugin_v1_plugin_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   20,
+			NumEnums:      6,
+			NumMessages:   21,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -13,6 +13,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/batonhost/baton-host/scim/internal/listing"
 )
 
 // What one batch holds at most. Large batches spare round trips to the host;
@@ -25,9 +27,9 @@ const (
 	maxBatchTime = 20 * time.Second
 )
 
-// listing reads all entries of an endpoint in batches. The page token holds all
+// reader reads all entries of an endpoint in batches. The page token holds all
 // that is needed to go on; what a session adds spares repeating work.
-type listing struct {
+type reader struct {
 	endpoint *endpoint
 	journal  journal
 
@@ -51,6 +53,8 @@ type session struct {
 	unused *time.Timer
 	// held is a page of which a part is delivered.
 	held *heldPage
+	// refusal is the error of the first of the last requests that were refused.
+	refusal error
 	// logged is how much of the journal is about it, in bytes; less than zero if
 	// the journal could not be written.
 	logged int64
@@ -59,7 +63,7 @@ type session struct {
 // heldPage spares fetching a page again for each part of it.
 type heldPage struct {
 	page *page
-	step step
+	step listing.Step
 }
 
 // batch is what one call delivers.
@@ -69,6 +73,8 @@ type batch struct {
 	next string
 	// header is the header of the last answer.
 	header http.Header
+	// end is how the listing ended; nil if it goes on.
+	end *listing.End
 
 	// seen are the ids of the entries of the listing so far; all of them, if whole
 	// is true and next is empty. Otherwise another process has read some.
@@ -98,7 +104,7 @@ type batch struct {
 // It returns with part of a batch rather than lose what was read, if the app
 // fails in the middle in a way that may pass: the next call meets the failure
 // again, or not.
-func (l *listing) read(ctx context.Context, token string) (*batch, error) {
+func (l *reader) read(ctx context.Context, token string) (*batch, error) {
 	p, err := parseToken(token)
 	if err != nil {
 		return nil, err
@@ -120,6 +126,9 @@ func (l *listing) read(ctx context.Context, token string) (*batch, error) {
 		if p.Facts.has(factActive) {
 			b.silent = p.Silent
 		}
+		if l.endpoint.rules.Probes > 0 {
+			b.reportEnd(ctx, l.endpoint.kind)
+		}
 		return b, nil
 	}
 	return l.deliver(b, s, p), nil
@@ -127,8 +136,9 @@ func (l *listing) read(ctx context.Context, token string) (*batch, error) {
 
 // fill reads pages into a batch, until it is full, the listing is complete or the
 // app fails. It moves p behind what it has read.
-func (l *listing) fill(ctx context.Context, b *batch, s *session, p *position) (pages int, complete bool, err error) {
+func (l *reader) fill(ctx context.Context, b *batch, s *session, p *position) (pages int, complete bool, err error) {
 	for begin := time.Now(); ; pages++ {
+		pass := p.pass()
 		pg, next, err := l.page(ctx, s, p)
 		switch {
 		case err != nil && pages > 0 && ctx.Err() == nil && mayPass(err):
@@ -146,8 +156,8 @@ func (l *listing) fill(ctx context.Context, b *batch, s *session, p *position) (
 			}
 		}
 
-		for i := max(p.Skip, next.from); i < len(pg.entries); i++ {
-			added, err := b.add(pg.entries[i], s.seen, *p)
+		for i := max(p.Skip, next.From); i < len(pg.entries); i++ {
+			added, err := b.add(pg.entries[i], s.seen, p)
 			if err != nil {
 				return pages + 1, false, err
 			}
@@ -157,27 +167,43 @@ func (l *listing) fill(ctx context.Context, b *batch, s *session, p *position) (
 				return pages + 1, false, nil
 			}
 		}
-		if next.complete {
-			*p = next.next
-			return pages + 1, true, nil
-		}
-		if next.next.Pass != p.Pass {
-			why := "scim: the list is read again, because it may have changed while it was read"
-			if next.next.Facts.has(factAgain) {
-				why = "scim: the list is read again, because the first user with the attribute active came after others without it were delivered"
+		if next.End != nil {
+			if b.end, err = l.end(p, next.End); b.end != nil || err != nil {
+				return pages + 1, err == nil, err
 			}
-			ctxzap.Extract(ctx).Info(why, zap.String("list", l.endpoint.kind.many), zap.Int("pass", next.next.Pass))
+		} else {
+			*p = p.at(next.Next)
 		}
-		*p = next.next
+		if begun := p.pass(); begun != pass {
+			ctxzap.Extract(ctx).Info("scim: the list is read again, because one reading does not prove that it is complete",
+				zap.String("list", l.endpoint.kind.many), zap.Int("pass", begun), zap.Bool("for_active", p.Facts.has(factAgain)))
+		}
 		if b.full(len(pg.entries)) || time.Since(begin) > maxBatchTime {
 			return pages + 1, false, nil
 		}
 	}
 }
 
+// end is how the listing at p ended, or nil if all users have to be delivered once more,
+// for the status of some was a guess.
+func (l *reader) end(p *position, end *listing.End) (*listing.End, error) {
+	if err := l.endpoint.checkEnd(*p); err != nil {
+		return nil, err
+	}
+	if !p.guessed() {
+		return end, nil
+	}
+	next, enough := l.endpoint.rules.Again(end.State)
+	if !enough {
+		return nil, l.endpoint.movingList(end.State, "the attribute active came up, which no {user} had before")
+	}
+	*p = p.at(next)
+	return nil, nil
+}
+
 // session is what is known of the listing at p: ours means that nothing of it was
 // lost. A new listing gets a name.
-func (l *listing) session(p *position, token string) (s *session, ours bool) {
+func (l *reader) session(p *position, token string) (s *session, ours bool) {
 	if s := l.take(token); s != nil {
 		return s, true
 	}
@@ -190,14 +216,14 @@ func (l *listing) session(p *position, token string) (s *session, ours bool) {
 		s.ahead = newReadAhead(l.endpoint)
 		return s, true
 	}
-	if !p.atStart() {
-		*p = p.signed(signResumed)
+	if !p.State.AtStart() || p.Skip > 0 {
+		p.resume(l.endpoint.rules)
 	}
 	return &session{token: token, seen: newIDSet(), ahead: newReadAhead(l.endpoint)}, false
 }
 
 // deliver hands a batch out, of a listing that goes on at p.
-func (l *listing) deliver(b *batch, s *session, p position) *batch {
+func (l *reader) deliver(b *batch, s *session, p position) *batch {
 	if len(b.guessed) > 0 {
 		p.Facts |= factGuessed
 	}
@@ -213,46 +239,35 @@ func (l *listing) deliver(b *batch, s *session, p position) *batch {
 
 // page is the page at p and what follows from it. If a part of it is delivered
 // already and it is not the same any more, p goes back to its first resource.
-func (l *listing) page(ctx context.Context, s *session, p *position) (*page, step, error) {
+func (l *reader) page(ctx context.Context, s *session, p *position) (*page, listing.Step, error) {
 	if held := s.held; held != nil {
 		s.held = nil
 		return held.page, held.step, nil
 	}
-	pg, err := s.ahead.page(ctx, *p)
+	pg, err := s.ahead.page(ctx, p.State)
 	if err != nil {
-		next, err := l.endpoint.afterRefusal(*p, err)
-		return &page{}, next, err
+		refusal, refused := refusalOf(*p, err)
+		if !refused {
+			return nil, listing.Step{}, err
+		}
+		if s.refusal == nil {
+			s.refusal = err
+		}
+		next, problem := l.endpoint.rules.Next(p.State, listing.Page{Refused: refusal, Holds: -1})
+		return &page{}, next, l.endpoint.contradiction(problem, s.refusal)
 	}
+	s.refusal = nil
 	if p.Skip > 0 && pg.sequence != p.Current {
 		p.Skip = 0
 	}
 	// Also what is not delivered shows what the app knows of its users.
 	p.Facts |= pg.facts
-	next, err := l.endpoint.advance(*p, pg, s.knows(*p, pg))
-	return pg, next, err
-}
-
-// knows reports how many entries of the page at p were on other pages of this pass.
-func (s *session) knows(p position, pg *page) acquaintance {
-	entries := pg.entries
-	if p.overlaps() && len(entries) > 0 && digestOf(entries[0].id()) == p.Last {
-		entries = entries[1:]
-	}
-	known := acquaintance{all: len(entries) > 0}
-	for _, e := range entries {
-		switch {
-		case e.foreign():
-		case s.seen.pass(e.id()) == p.Pass:
-			known.some = true
-			continue
-		}
-		known.all = false
-	}
-	return known
+	next, err := l.endpoint.rules.Next(p.State, s.observe(*p, pg))
+	return pg, next, l.endpoint.contradiction(err, nil)
 }
 
 // take hands out the session that goes on at a token, nil if there is none.
-func (l *listing) take(token string) *session {
+func (l *reader) take(token string) *session {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	s := l.kept
@@ -266,7 +281,7 @@ func (l *listing) take(token string) *session {
 
 // keep keeps a session until the token is handed in again, or another session
 // takes its place.
-func (l *listing) keep(s *session, token string) {
+func (l *reader) keep(s *session, token string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if before := l.kept; before != nil && before != s {
@@ -289,36 +304,41 @@ func (l *listing) keep(s *session, token string) {
 // Resources that are of another kind are passed over, and so are those that an earlier
 // pass delivered, unless this one delivers them again. Of two with the same id in one
 // pass the last counts.
-func (b *batch) add(e entry, seen *idSet, p position) (added bool, err error) {
-	if e.foreign() {
+func (b *batch) add(e entry, seen *idSet, p *position) (added bool, err error) {
+	key := seenAs(e)
+	before := seen.pass(key)
+	isNew := before != p.pass()
+	if e.foreign() || isNew && before != 0 && !p.Facts.has(factAgain) {
+		if isNew {
+			b.note(e, key, seen, p)
+		}
 		return true, nil
 	}
 	id := e.id()
-	if before := seen.pass(id); before != 0 && before != p.Pass && !p.Facts.has(factAgain) {
-		seen.add(id, p.Pass)
-		b.read = append(b.read, sighting{id, p.Pass})
-		return true, nil
-	}
 	made, err := e.resource(p.Facts.has(factActive))
 	if err != nil {
 		return false, err
 	}
 	size := proto.Size(made)
 	if at, known := b.byID[id]; known {
+		if isNew { // It came in the pass before, in this batch.
+			b.note(e, key, seen, p)
+		}
 		if !proto.Equal(b.resources[at], made) {
 			b.replaced++
 		}
-		b.place(at, made, e, p)
+		b.place(at, made, e, *p)
 		return true, nil
 	}
 	if len(b.resources) > 0 && (len(b.resources) >= maxBatchResources || b.bytes+size > maxBatchBytes) {
 		return false, nil
 	}
-	seen.add(id, p.Pass)
-	b.read = append(b.read, sighting{id, p.Pass})
+	if isNew {
+		b.note(e, key, seen, p)
+	}
 	b.byID[id] = len(b.resources)
 	b.resources = append(b.resources, nil)
-	b.place(len(b.resources)-1, made, e, p)
+	b.place(len(b.resources)-1, made, e, *p)
 	b.bytes += size
 	if e.isMasked() {
 		b.masked++
@@ -330,6 +350,15 @@ func (b *batch) add(e entry, seen *idSet, p position) (added bool, err error) {
 		b.garbled++
 	}
 	return true, nil
+}
+
+// note notes that this pass has an entry.
+func (b *batch) note(e entry, key string, seen *idSet, p *position) {
+	seen.add(key, p.pass())
+	b.read = append(b.read, sighting{key, p.pass()})
+	if !e.foreign() && !e.hasActive() {
+		p.Silent++
+	}
 }
 
 // place puts what was made of an entry where it belongs in the batch, and notes
@@ -382,12 +411,6 @@ func (b *batch) report(ctx context.Context) {
 	if b.replaced > 0 {
 		l.Warn("scim: resources listed twice with different attributes; the last counts", zap.Int("resources", b.replaced))
 	}
-}
-
-// isRangeRefusal reports whether an error may be about the index that was asked for,
-// and not about the request as a whole.
-func isRangeRefusal(err error) bool {
-	return answered(err, http.StatusNoContent, http.StatusBadRequest, http.StatusNotFound, http.StatusRequestedRangeNotSatisfiable)
 }
 
 func mayPass(err error) bool {

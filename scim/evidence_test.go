@@ -1,0 +1,384 @@
+package scim_test
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/annotations"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
+	"google.golang.org/grpc/codes"
+
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+)
+
+// readGraded reads all accounts, and returns the evidence that the last answer has, with the
+// reason. The log has the same.
+func readGraded(t *testing.T, handler http.Handler) (accounts map[string]*v2.Resource, evidence, reason string, err error) {
+	t.Helper()
+	core, logged := observer.New(zap.InfoLevel)
+	ctx := ctxzap.ToContext(t.Context(), zap.New(core))
+	connector := newConnector(t, start(t, handler))
+	accounts = map[string]*v2.Resource{}
+	for token, more := "", true; more; more = token != "" {
+		answer, err := connector.ListResources(ctx, v2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: "user", PageToken: token}.Build())
+		if err != nil {
+			return accounts, "", "", err
+		}
+		for _, account := range answer.GetList() {
+			accounts[account.GetId().GetResource()] = account
+		}
+		token = answer.GetNextPageToken()
+		sent := &pluginv1.Evidence{}
+		annos := annotations.Annotations(answer.GetAnnotations())
+		found, err := annos.Pick(sent)
+		require.NoError(t, err)
+		require.Equal(t, token == "", found, "the last answer has evidence")
+		if found {
+			evidence = strings.ToLower(strings.TrimPrefix(sent.GetGrade().String(), "EVIDENCE_GRADE_"))
+			reason = sent.GetReason()
+			require.Equal(t, evidence == "proven", reason == "")
+			require.NotContains(t, reason, "{")
+			require.LessOrEqual(t, sent.GetResources(), int64(len(accounts)), "but for those who went")
+		}
+	}
+	ends := logged.FilterField(zap.String("evidence", evidence)).All()
+	require.Len(t, ends, 1)
+	require.Equal(t, reason, fmt.Sprint(cmp.Or[any](ends[0].ContextMap()["reason"], "")))
+	return accounts, evidence, reason, nil
+}
+
+// sorting lets an app sort its list by id.
+func sorting(a *app) *app {
+	next := a.answer
+	a.answer = func(r listRequest, answer map[string]any) map[string]any {
+		query := r.http.URL.Query()
+		if query.Get("sortBy") == "id" {
+			sorted := &app{ids: slices.Sorted(slices.Values(a.ids))}
+			if query.Get("sortOrder") == "descending" {
+				slices.Reverse(sorted.ids)
+			}
+			return listAnswer(sorted.page(max(1, r.start), r.count), len(a.ids), 1)
+		}
+		if next != nil {
+			return next(r, answer)
+		}
+		return answer
+	}
+	return a
+}
+
+// with is an app of which something is changed.
+func with(a *app, change func(a *app)) *app {
+	change(a)
+	return a
+}
+
+// answering makes an app answer in another way.
+func answering(users int, answer func(a *app, r listRequest, answer map[string]any) map[string]any) *app {
+	a := newApp(users)
+	a.answer = func(r listRequest, usual map[string]any) map[string]any { return answer(a, r, usual) }
+	return a
+}
+
+// TestEvidence: every list that can be read gets the grade that its evidence allows.
+func TestEvidence(t *testing.T) {
+	t.Parallel()
+	first := func(size int) func(a *app, r listRequest, _ map[string]any) map[string]any {
+		return func(a *app, _ listRequest, _ map[string]any) map[string]any {
+			return listAnswer(a.page(1, size), size, 1)
+		}
+	}
+	onlyPage := func(a *app, r listRequest, _ map[string]any) map[string]any {
+		return listAnswer(a.page(1, r.count), len(a.ids), 1)
+	}
+	pageTotal := func(_ *app, _ listRequest, answer map[string]any) map[string]any {
+		users, _ := answer["Resources"].([]any)
+		answer["totalResults"] = len(users)
+		return answer
+	}
+	noTotal := func(_ *app, _ listRequest, answer map[string]any) map[string]any {
+		delete(answer, "totalResults")
+		return answer
+	}
+	for name, c := range map[string]struct {
+		app      *app
+		received int // how many are received, 0 for all
+		evidence string
+		reason   string
+	}{
+		"an honest app of 237":                      {app: newApp(237), evidence: "proven"},
+		"an honest app of 1":                        {app: newApp(1), evidence: "proven"},
+		"an honest app of nobody":                   {app: newApp(0), evidence: "proven"},
+		"an honest app of 100 that sorts":           {app: sorting(newApp(100)), evidence: "proven"},
+		"an honest app of 100 that sorts by itself": {app: sorting(with(newApp(100), func(a *app) { slices.Reverse(a.ids) })), evidence: "proven"},
+		"an honest app of 1,000 that sorts":         {app: sorting(newApp(1000)), evidence: "proven"},
+		"an honest app of 100 that does not sort":   {app: newApp(100), evidence: "unproven", reason: "ends at 100 users"},
+		"an app without totals":                     {app: answering(237, noTotal), evidence: "proven"},
+		"S1: always the first 100, with that total": {app: answering(250, first(100)), received: 100, evidence: "unproven", reason: "ends at 100 users"},
+		"S1: always the first 20, with that total":  {app: answering(250, first(20)), received: 20, evidence: "unproven", reason: "ends at 20 users"},
+		"S1: cut at 50, startIndex is honored": {app: answering(250, func(a *app, r listRequest, _ map[string]any) map[string]any {
+			return listAnswer((&app{ids: a.ids[:50]}).page(r.start, r.count), 50, r.start)
+		}), received: 50, evidence: "unproven", reason: "ends at 50 users"},
+		"S10: totals count the page, one user a page": {app: with(answering(12, pageTotal), func(a *app) { a.cap = 1 }), evidence: "unproven"},
+		"S10: totals count up to the page, pages of any length": {app: with(answering(57, func(a *app, r listRequest, answer map[string]any) map[string]any {
+			users, _ := answer["Resources"].([]any)
+			answer["totalResults"] = r.start - 1 + len(users)
+			return answer
+		}), func(a *app) { a.hook = func(a *app, r listRequest) { a.cap = []int{7, 1, 3}[r.number%3] } }), evidence: "unproven"},
+		"R1: everyone in one page, count is honored":     {app: answering(45, onlyPage), evidence: "proven"},
+		"R1: everyone in one page, 60 of 60":             {app: answering(60, onlyPage), evidence: "proven"},
+		"R1: everyone in one page, whatever is asked":    {app: answering(45, first(45)), evidence: "proven"},
+		"R1: everyone in one page, as many as asked for": {app: answering(100, onlyPage), evidence: "unproven", reason: "ends at 100 users"},
+		"R5: the index of the answer is one less": {app: answering(250, func(_ *app, r listRequest, answer map[string]any) map[string]any {
+			answer["startIndex"] = r.start - 1
+			return answer
+		}), evidence: "unproven", reason: "ends at 250 users"},
+		"R5: the index of the answer is one less, one user a page": {app: with(answering(17, func(_ *app, r listRequest, answer map[string]any) map[string]any {
+			answer["startIndex"] = r.start - 1
+			return answer
+		}), func(a *app) { a.cap = 1 }), evidence: "proven"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			accounts, evidence, reason, err := readGraded(t, c.app)
+			require.NoError(t, err)
+			want := c.app.ids
+			if c.received > 0 {
+				want = want[:c.received]
+			}
+			requireIDs(t, want, accounts)
+			require.Equal(t, c.evidence, evidence, reason)
+			require.Contains(t, reason, c.reason)
+			require.LessOrEqual(t, len(c.app.requests)-len(c.app.pages()), 3, "probes")
+		})
+	}
+}
+
+// TestEvidence_Contradicted: what a probe or several readings contradict is an error.
+func TestEvidence_Contradicted(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		app     *app
+		code    codes.Code
+		message string
+	}{
+		"S1: always the first 100, sorted on request": {
+			app: sorting(answering(250, func(a *app, _ listRequest, _ map[string]any) map[string]any {
+				return listAnswer(a.page(1, 100), 100, 1)
+			})),
+			code: codes.DataLoss, message: "lists 100 users, and shows others when it is asked for them sorted by id",
+		},
+		"S6: longer than asked for, then nothing": {
+			app: answering(250, func(a *app, r listRequest, _ map[string]any) map[string]any {
+				switch {
+				case r.start <= 1:
+					return listAnswer(a.page(1, 200), 200, 1)
+				case r.start == 101:
+					return listAnswer(a.page(101, 150), 200, r.start)
+				}
+				return listAnswer(nil, 200, r.start)
+			}),
+			code: codes.DataLoss, message: "what follows where a page should have ended that was longer than asked for",
+		},
+		"S7: counted from 0, without totals": {
+			app: answering(237, func(a *app, r listRequest, _ map[string]any) map[string]any {
+				answer := listAnswer(a.page(r.start+1, r.count), 0, r.start)
+				delete(answer, "totalResults")
+				return answer
+			}),
+			code: codes.DataLoss, message: "startIndex 0: it counts from 0",
+		},
+		"S7: counted from 0, totals of the page": {
+			app: answering(40, func(a *app, r listRequest, _ map[string]any) map[string]any {
+				users := a.page(r.start+1, r.count)
+				return listAnswer(users, len(users), r.start)
+			}),
+			code: codes.DataLoss, message: "startIndex 0: it counts from 0",
+		},
+		"S7: counted from 0, one user": {
+			app: answering(1, func(a *app, r listRequest, _ map[string]any) map[string]any {
+				users := a.page(r.start+1, r.count)
+				return listAnswer(users, len(users), r.start)
+			}),
+			code: codes.DataLoss, message: "startIndex 0: it counts from 0",
+		},
+		"R7: counted, and left out of its page": {
+			app: answering(250, func(a *app, r listRequest, answer map[string]any) map[string]any {
+				users, _ := answer["Resources"].([]any)
+				answer["Resources"] = slices.DeleteFunc(users, func(one any) bool { return one.(map[string]any)["id"] == "id-0151" })
+				return answer
+			}),
+			code: codes.DataLoss, message: "reports 250 users and lists 249 of them, the same in 3 readings",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, _, _, err := readGraded(t, c.app)
+			st := requireFailure(t, err)
+			require.Equal(t, c.code, st.Code(), st.Message())
+			require.Contains(t, st.Message(), c.message)
+			require.NotContains(t, st.Message(), "changed while")
+			require.LessOrEqual(t, len(c.app.requests)-len(c.app.pages()), 3, "probes")
+		})
+	}
+}
+
+// TestEvidence_CursorThatIsAnOffset: one goes away while the pages are read.
+func TestEvidence_CursorThatIsAnOffset(t *testing.T) {
+	t.Parallel()
+	for _, users := range []int{230, 237} {
+		t.Run(fmt.Sprintf("S4: the cursor is an offset, one of %d goes", users), func(t *testing.T) {
+			t.Parallel()
+			a := newApp(users)
+			requests := 0
+			accounts, evidence, reason, err := readGraded(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				from, _ := strconv.Atoi(r.URL.Query().Get("cursor"))
+				if requests++; requests == 2 {
+					a.ids = slices.Delete(a.ids, 10, 11)
+				}
+				page := a.page(from+1, 100)
+				answer := listAnswer(page, len(a.ids), from+1)
+				if from+len(page) < len(a.ids) {
+					answer["nextCursor"] = strconv.Itoa(from + len(page))
+				}
+				_ = json.NewEncoder(w).Encode(answer)
+			}))
+			require.NoError(t, err)
+			requireAll(t, a.ids, accounts)
+			require.Equal(t, "proven", evidence, reason)
+		})
+	}
+}
+
+// TestEvidence_CursorOnly: some apps page by cursor only.
+func TestEvidence_CursorOnly(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		users    int
+		empty    string // what an app does without the parameter cursor
+		evidence string
+	}{
+		"one page":                                   {45, "pages", "proven"},
+		"one page, and it refuses startIndex":        {45, "refuses", "proven"},
+		"one page, and it refuses it, without total": {45, "refuses", "proven"},
+		"an empty cursor begins":                     {245, "first page", "unproven"},
+		"an empty cursor begins, without it refused": {245, "refuses", "unproven"},
+	} {
+		t.Run("R2: by cursor only: "+name, func(t *testing.T) {
+			t.Parallel()
+			a := newApp(c.users)
+			accounts, evidence, reason, err := readGraded(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				query := r.URL.Query()
+				from, _ := strconv.Atoi(query.Get("cursor"))
+				count, _ := strconv.Atoi(query.Get("count"))
+				if !query.Has("cursor") && c.empty == "refuses" {
+					serve(http.StatusBadRequest, "application/scim+json", `{"detail":"cursor is required"}`).ServeHTTP(w, r)
+					return
+				}
+				page := a.page(from+1, count)
+				answer := listAnswer(page, 0, 1)
+				delete(answer, "totalResults")
+				if from+len(page) < len(a.ids) && (query.Has("cursor") || c.empty == "pages") {
+					answer["nextCursor"] = strconv.Itoa(from + len(page))
+				}
+				_ = json.NewEncoder(w).Encode(answer)
+			}))
+			require.NoError(t, err)
+			requireIDs(t, a.ids, accounts)
+			require.Equal(t, c.evidence, evidence, reason)
+		})
+	}
+}
+
+// TestEvidence_Unordered: a list whose order differs from request to request is sorted.
+func TestEvidence_Unordered(t *testing.T) {
+	t.Parallel()
+	for _, attribute := range []string{"id", "userName"} {
+		t.Run("R6: another order each time, sorted by "+attribute, func(t *testing.T) {
+			t.Parallel()
+			a := newApp(350)
+			accounts, evidence, reason, err := readGraded(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				switch sortBy := r.URL.Query().Get("sortBy"); {
+				case sortBy == attribute:
+					a.hook = func(a *app, _ listRequest) { slices.Sort(a.ids) }
+				case sortBy != "":
+					serve(http.StatusBadRequest, "", `{"detail":"sortBy"}`).ServeHTTP(w, r)
+					return
+				default:
+					a.hook = func(a *app, request listRequest) {
+						slices.Sort(a.ids)
+						shift := request.number * 37 % len(a.ids)
+						a.ids = append(slices.Clone(a.ids[shift:]), a.ids[:shift]...)
+					}
+				}
+				a.ServeHTTP(w, r)
+			}))
+			require.NoError(t, err)
+			requireIDs(t, a.ids, accounts)
+			require.Equal(t, "proven", evidence, reason)
+		})
+	}
+}
+
+// TestEvidence_RefusedPages: what a server refuses may be the end, or the count.
+func TestEvidence_RefusedPages(t *testing.T) {
+	t.Parallel()
+	for _, status := range []int{http.StatusBadRequest, http.StatusNotFound, http.StatusNoContent, http.StatusRequestedRangeNotSatisfiable} {
+		for _, users := range []int{45, 237} {
+			t.Run(fmt.Sprintf("R8: %d for a page past the end of %d", status, users), func(t *testing.T) {
+				t.Parallel()
+				a := newApp(users)
+				accounts, evidence, reason, err := readGraded(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if index, _ := strconv.Atoi(r.URL.Query().Get("startIndex")); index > users {
+						w.WriteHeader(status)
+						return
+					}
+					a.ServeHTTP(w, r)
+				}))
+				require.NoError(t, err)
+				requireIDs(t, a.ids, accounts)
+				require.Equal(t, "proven", evidence, reason)
+			})
+		}
+	}
+	t.Run("R8: 400 for a count above 50", func(t *testing.T) {
+		t.Parallel()
+		a := newApp(237)
+		accounts, evidence, reason, err := readGraded(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if count, _ := strconv.Atoi(r.URL.Query().Get("count")); count > 50 {
+				w.WriteHeader(http.StatusBadRequest)
+				return
+			}
+			a.ServeHTTP(w, r)
+		}))
+		require.NoError(t, err)
+		requireIDs(t, a.ids, accounts)
+		require.Equal(t, "proven", evidence, reason)
+	})
+	t.Run("a refused probe leaves the grade", func(t *testing.T) {
+		t.Parallel()
+		for _, status := range []int{http.StatusBadRequest, http.StatusInternalServerError, http.StatusServiceUnavailable, http.StatusOK} {
+			a := newApp(100)
+			accounts, evidence, reason, err := readGraded(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Query().Has("sortBy") {
+					w.WriteHeader(status)
+					return
+				}
+				a.ServeHTTP(w, r)
+			}))
+			require.NoError(t, err)
+			requireIDs(t, a.ids, accounts)
+			require.Equal(t, "unproven", evidence, reason)
+		}
+	})
+}
