@@ -57,7 +57,12 @@ func set(t *testing.T, field reflect.Value, n int) {
 	case reflect.Uint64:
 		field.SetUint(field.Uint() + uint64(n) + 1) //nolint:gosec // It is small.
 	case reflect.Slice:
-		field.Set(reflect.ValueOf([]string{fmt.Sprint("value", n)}))
+		switch field.Interface().(type) {
+		case []*pluginv1.Field:
+			field.Set(reflect.ValueOf([]*pluginv1.Field{{Name: fmt.Sprint("value", n)}}))
+		default:
+			field.Set(reflect.ValueOf([]string{fmt.Sprint("value", n)}))
+		}
 	default:
 		require.Fail(t, "a field of another kind", field.Type())
 	}
