@@ -388,12 +388,26 @@ func product(w world, dimensions []dimension, visit func(w world) bool) bool {
 	return true
 }
 
-// explore reads every world and reports how they ended.
-func explore(t *testing.T, dimensions []dimension, changes func(w world) []change) {
+// modelSample is which share of the worlds make test reads: one of so many. It has no factor
+// in common with the number of values of a dimension. All are read by TestLongModel, as the
+// race detector makes a minute of seconds.
+const modelSample = 11
+
+// model is a part of the small world.
+type model struct {
+	dimensions []dimension
+	changes    func(w world) []change
+}
+
+// explore reads one of so many worlds and reports how they ended.
+func (m model) explore(t *testing.T, sample int) {
 	t.Helper()
-	worlds, proven, unproven, lacking, contradicted := 0, 0, 0, 0, 0
-	product(world{}, dimensions, func(w world) bool {
-		for _, c := range changes(w) {
+	seen, worlds, proven, unproven, lacking, contradicted := 0, 0, 0, 0, 0, 0
+	product(world{}, m.dimensions, func(w world) bool {
+		for _, c := range m.changes(w) {
+			if seen++; seen%sample != 0 {
+				continue
+			}
 			w.change = c
 			o := read(t, w, false)
 			check(t, w, o)
@@ -437,49 +451,37 @@ func cursors(h ...habit) dimension { return each(func(w *world, h habit) { w.cur
 
 func one(w world) []change { return []change{{}} }
 
-// TestModel_Habits: no server that does not change is proven with a user missing, and
-// an honest one is never refused.
-func TestModel_Habits(t *testing.T) {
-	t.Parallel()
-	explore(t, []dimension{
+// models are the parts of the small world. In none is a list proven with a user missing,
+// and in none is an honest server refused that can be read.
+var models = map[string]model{
+	// Servers that do not change.
+	"habits": {dimensions: []dimension{
 		users, caps, order, cuts,
 		starts(exact, ignored, fromZero, roundDown, roundUp), counts(exact, ownPages, everything, erratic),
 		totals(exact, missing, ofPage, soFar, tooLow, tooHigh, fixed, always0),
 		echoes(exact, oneLess, oneMore), pasts(exact, refuses, wraps), sorts(exact, ignoresSort, refusesSort),
-	}, one)
-}
-
-// TestModel_Echoes: nor does the index matter that a server declares.
-func TestModel_Echoes(t *testing.T) {
-	t.Parallel()
-	explore(t, []dimension{
+	}, changes: one},
+	// The index that a server declares.
+	"echoes": {dimensions: []dimension{
 		users, caps, starts(exact, fromZero, roundDown, roundUp), counts(exact, ownPages), totals(exact, missing, ofPage),
 		echoes(exact, missing, alwaysOne, oneLess, oneMore),
-	}, one)
-}
-
-// TestModel_Cursors: nor one that pages by cursor.
-func TestModel_Cursors(t *testing.T) {
-	t.Parallel()
-	explore(t, []dimension{
+	}, changes: one},
+	// Servers that page by cursor.
+	"cursors": {dimensions: []dimension{
 		users, caps, order, cuts, starts(exact, ignored), counts(exact, ownPages, everything, erratic),
 		totals(exact, missing, ofPage, soFar, tooLow, tooHigh, fixed, always0), sorts(exact, ignoresSort), cursors(offsetCursor, keyCursor),
-	}, func(w world) []change {
+	}, changes: func(w world) []change {
 		if w.cursor == keyCursor && w.descending {
 			return nil // It is no order of ids.
 		}
 		return one(w)
-	})
-}
-
-// TestModel_Changes: nor is one whose list changes once while it is read.
-func TestModel_Changes(t *testing.T) {
-	t.Parallel()
-	explore(t, []dimension{
+	}},
+	// Lists that change once while they are read.
+	"changes": {dimensions: []dimension{
 		users, caps,
 		starts(exact, roundDown, roundUp), totals(exact, missing, ofPage, soFar, tooLow, tooHigh, fixed),
 		pasts(exact, refuses), sorts(exact, ignoresSort), cursors(exact, offsetCursor, keyCursor),
-	}, func(w world) []change {
+	}, changes: func(w world) []change {
 		if w.cursor != exact && w.start != exact {
 			return nil
 		}
@@ -492,16 +494,22 @@ func TestModel_Changes(t *testing.T) {
 			}
 			return w.cursor == keyCursor && (c.kind == "swap" || c.kind == "move") // It has an order.
 		})
-	})
-}
-
-// TestModel_Resumed: nor where another process goes on in the middle, at any request.
-func TestModel_Resumed(t *testing.T) {
-	t.Parallel()
-	explore(t, []dimension{
+	}},
+	// Another process goes on in the middle, at any request.
+	"resumed": {dimensions: []dimension{
 		each(func(w *world, n int) { w.resume = n }, 1, 2, 3, 4, 5, 6, 7, 8, 9),
 		users, caps, totals(exact, missing, ofPage, tooHigh), sorts(exact, ignoresSort), cursors(exact, offsetCursor),
-	}, func(w world) []change {
+	}, changes: func(w world) []change {
 		return changes(w.users, w.users+2)
-	})
+	}},
+}
+
+func TestModel(t *testing.T) {
+	t.Parallel()
+	for name, m := range models {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m.explore(t, modelSample)
+		})
+	}
 }
