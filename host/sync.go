@@ -44,6 +44,9 @@ type SyncResult struct {
 	// Skipped is how many resources lack entitlements or grants, as their plugin did not
 	// find them any more, by plugin; without those that lack nothing. Warnings say more.
 	Skipped map[string]int
+	// Evidence is what the connectors have reported on whether their lists are complete, by
+	// plugin; nil if there is no file.
+	Evidence map[string]Evidence
 	// Unguarded names the plugins whose numbers could not be compared with those of a
 	// baseline, and why, in a sentence; empty if all were, or need not be.
 	Unguarded string
@@ -53,6 +56,14 @@ type SyncResult struct {
 	Took     time.Duration
 	// Err is why no file was written; nil if one was.
 	Err error
+}
+
+// Evidence is what a connector has reported on its lists; the worst of them counts.
+type Evidence struct {
+	// Grade is "proven", "unproven", or "not reported".
+	Grade string
+	// Reason is why it is no more than that, in a sentence; only where it is unproven.
+	Reason string
 }
 
 // StalePart is a plugin's part that comes from the baseline.
@@ -232,11 +243,13 @@ func (u *uploadSync) publish(ctx context.Context, running *fleet.Fleet, figures 
 	for _, one := range result.Stale {
 		u.result.Stale = append(u.result.Stale, StalePart{Plugin: one.Instance, Accounts: one.Accounts, AsOf: one.AsOf})
 	}
-	u.result.Skipped = map[string]int{}
+	u.result.Skipped, u.result.Evidence = map[string]int{}, map[string]Evidence{}
 	for instance, part := range result.Sync.Plugins {
 		if part.Skipped > 0 {
 			u.result.Skipped[instance] = part.Skipped
 		}
+		evidence := baseline.EvidenceOfAll(part.Evidence)
+		u.result.Evidence[instance] = Evidence{Grade: string(evidence.Grade), Reason: evidence.Reason}
 	}
 	return nil
 }

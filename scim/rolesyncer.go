@@ -71,7 +71,7 @@ func (s *roleSyncer) List(ctx context.Context, parent *v2.ResourceId, opts resou
 	}
 	r.next, r.ended = b.next, b.next == ""
 	s.keep(r)
-	return roles, &resource.SyncOpResults{NextPageToken: b.next, Annotations: rateLimitOf(b.header)}, nil
+	return roles, &resource.SyncOpResults{NextPageToken: b.next, Annotations: b.annotations(s.listing.endpoint.kind)}, nil
 }
 
 // take is the roster of the listing that goes on at a token. If there is none, it is one

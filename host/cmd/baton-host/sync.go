@@ -99,10 +99,13 @@ type syncedPart struct {
 	Stale int        `json:"stale_accounts"`
 	AsOf  *time.Time `json:"as_of,omitempty"`
 	// Skipped is how many resources lack entitlements or grants.
-	Skipped int     `json:"skipped_resources"`
-	File    string  `json:"file,omitempty"`
-	Seconds float64 `json:"seconds"`
-	Error   string  `json:"error,omitempty"`
+	Skipped int `json:"skipped_resources"`
+	// Evidence is what the connector has reported on whether its lists are complete.
+	Evidence       string  `json:"evidence,omitempty"`
+	EvidenceReason string  `json:"evidence_reason,omitempty"`
+	File           string  `json:"file,omitempty"`
+	Seconds        float64 `json:"seconds"`
+	Error          string  `json:"error,omitempty"`
 }
 
 func writeSummary(w io.Writer, output string, results []*host.SyncResult) error {
@@ -120,10 +123,11 @@ func writeSummary(w io.Writer, output string, results []*host.SyncResult) error 
 			continue
 		}
 		whole.File = result.File
-		outcome := fmt.Sprintf(" in %s: %s", result.Took.Round(time.Millisecond*10), result.File)
 		for _, plugin := range slices.Sorted(maps.Keys(result.Accounts)) {
 			part := whole
 			part.Plugin, part.Accounts = plugin, result.Accounts[plugin]
+			part.Evidence, part.EvidenceReason = result.Evidence[plugin].Grade, result.Evidence[plugin].Reason
+			outcome := fmt.Sprintf(" in %s: %s (evidence: %s)", result.Took.Round(time.Millisecond*10), result.File, part.Evidence)
 			words := "complete" + outcome
 			if part.Skipped = result.Skipped[plugin]; part.Skipped > 0 {
 				words = fmt.Sprintf("INCOMPLETE%s; %d of its resources lack entitlements or grants, which were skipped", outcome, part.Skipped)

@@ -62,6 +62,10 @@ type Plugin struct {
 	// aggregate with such a plugin is for one sync and has to be closed.
 	ReadAhead int
 
+	// RequireProven refuses a listing of resources that the plugin does not report to be
+	// proven complete, and any other that it reports to be unproven.
+	RequireProven bool
+
 	// Err is why the plugin cannot be called: it did not start, say. It then
 	// counts as failed from the beginning, and Conn is not used.
 	Err error
@@ -227,6 +231,7 @@ func (a *Aggregate) Client(ctx context.Context) types.ConnectorClient {
 //   - FAILED_PRECONDITION where a plugin's listing answered NOT_FOUND (the
 //     syncer would take that for a warning and drop the rest of the listing)
 //     and it is not that of a resource that is skipped ([Aggregate.Skipped]),
+//     where a listing is not proven to be complete although Plugin.RequireProven is set,
 //     where the resource types or the event feeds of two plugins clash, or where
 //     a call that changes something is for a plugin without Provisioning;
 //   - ABORTED where retries came to their end, where a plugin broke the call off

@@ -44,6 +44,7 @@ type plugin struct {
 	ahead    *policy.ReadAhead
 	listings *policy.Listings
 	skips    skips
+	evidence evidence
 
 	abilities   atomic.Pointer[abilities]
 	askingTypes chan struct{} // full while a caller asks
@@ -178,6 +179,7 @@ func (p *plugin) callPlugin(ctx context.Context, method string, request, reply p
 	}
 	p.recorder.Note(request, reply)
 	p.countAccess(reply)
+	p.noteEvidence(request, reply)
 	if p.fallback != nil {
 		p.fallback.Note(request, reply)
 	}
@@ -254,6 +256,9 @@ func (p *plugin) askPage(ctx context.Context, method, doing string, request, rep
 	}
 	if err == nil {
 		err = p.check(ctx, doing, request, reply)
+	}
+	if err == nil {
+		err = p.requireEvidence(doing, reply)
 	}
 	if err != nil {
 		p.listings.Drop(this)

@@ -59,6 +59,10 @@ type Part struct {
 	// not all of them, as the plugin did not find them any more. A later sync that falls
 	// back on the part lacks them too.
 	Skipped int `json:"skipped,omitempty"`
+	// Evidence is what proves that the listings of the part are complete. A listing on
+	// which the plugin has not reported has none, and so have all where an older version
+	// wrote the record.
+	Evidence []Evidence `json:"evidence,omitempty"`
 	// Metadata is what the plugin says of itself and its capabilities.
 	Metadata *Metadata `json:"metadata,omitempty"`
 }

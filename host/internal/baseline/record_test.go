@@ -37,7 +37,19 @@ const written = `{
           },
           "counts": {
             "crm.user": 41
-          }
+          },
+          "evidence": [
+            {
+              "resource_type": "crm.role",
+              "listing": "grants",
+              "grade": "unproven",
+              "reason": "it may be cut"
+            },
+            {
+              "resource_type": "crm.user",
+              "grade": "proven"
+            }
+          ]
         },
         "wiki": {
           "as_of": "2026-10-31T08:00:00Z",
@@ -63,6 +75,7 @@ func TestRecord_KeepsItsForm(t *testing.T) {
 			"crm": {
 				AsOf: began, Accounts: 40, ResourceTypes: []string{"crm.role", "crm.user"},
 				Elsewhere: &Elsewhere{Entitlements: []string{"crm.seat"}, Grants: []string{"crm.role"}}, Counts: map[string]int{"crm.user": 41},
+				Evidence: []Evidence{{ResourceType: "crm.role", Kind: Grants, Grade: Unproven, Reason: "it may be cut"}, {ResourceType: "crm.user", Grade: Proven}},
 			},
 			"wiki": {AsOf: began.AddDate(0, 0, -1)},
 		},
@@ -89,6 +102,7 @@ func TestRecord_KeepsWhatIsTheSDKs(t *testing.T) {
 		require.Equal(t, "Member", part.Static["crm.role"][0].GetDisplayName())
 		require.Equal(t, "CRM", part.Metadata.GetDisplayName())
 		require.Nil(t, part.Elsewhere, "it is not known")
+		require.Equal(t, NotReported, EvidenceOfAll(part.Evidence).Grade, "as an older version wrote it")
 		require.NoError(t, writeRecord(path, r))
 	}
 	for text, want := range map[string]string{

@@ -59,6 +59,9 @@ type Plugin struct {
 	Env []string
 	// Provisioning allows what changes something in the app.
 	Provisioning bool
+	// RequireEvidence is what its connector must report on each of its lists: RequireProven,
+	// or nothing where it is empty.
+	RequireEvidence string
 	// DeletionGuard is when it counts as failed for listing too little.
 	DeletionGuard DeletionGuard
 	// Limits are what it may take.

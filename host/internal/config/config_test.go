@@ -81,6 +81,7 @@ plugins:
     log-level: debug
     env: [HTTP_TRACE, _X]
     provisioning: true
+    require-evidence: proven
     memory-limit: 512MiB
     max-page-size: 8 MiB
     read-ahead: 2
@@ -147,6 +148,8 @@ func TestLoad_ReadsACompleteFile(t *testing.T) {
 	}, designTool.Limits)
 	require.True(t, designTool.Provisioning)
 	require.False(t, fullstory.Provisioning)
+	require.Equal(t, config.RequireProven, designTool.RequireEvidence)
+	require.Empty(t, fullstory.RequireEvidence)
 	require.Equal(t, config.DeletionGuard{Accounts: config.DeletionLimits{KeepPercent: 50, MinMissing: 10}}, fullstory.DeletionGuard)
 	require.Equal(t, config.DeletionGuard{
 		Accounts: config.DeletionLimits{KeepPercent: 80, MinMissing: 10},

@@ -14,7 +14,7 @@ import (
 )
 
 // pluginTakes are the keys of a plugin's entry.
-const pluginTakes = "app, call-timeout, command, concurrency, config, deletion-guard, env, fields, health-timeout, idle-timeout, log-level, max-page-size, max-rows, memory-limit, namespace, path, provisioning, read-ahead, restart-limit, restart-window, start-timeout, unmodified"
+const pluginTakes = "app, call-timeout, command, concurrency, config, deletion-guard, env, fields, health-timeout, idle-timeout, log-level, max-page-size, max-rows, memory-limit, namespace, path, provisioning, read-ahead, require-evidence, restart-limit, restart-window, start-timeout, unmodified"
 
 func TestLoad_ReportsEveryProblemWithItsPlace(t *testing.T) {
 	t.Parallel()
@@ -183,7 +183,7 @@ uploads:
 			`baton-host.yaml:5:23: start-timeout must be a duration with its unit, such as 10s or 1m30s, at least 1ms and at most 10m`,
 		}},
 		"a log level": {`plugins:
-  a: { log-level: chatty }
+  a: { log-level: chatty, require-evidence: unproven }
   b: { log-level: [info] }
   c: { log-level: "${env:LEVEL}" }
   d: { log-level: fatal }
@@ -191,6 +191,7 @@ uploads:
   f: { log-level: }
 `, []string{
 			`baton-host.yaml:2:19: log-level must be debug, info, warn or error`,
+			`baton-host.yaml:2:45: require-evidence must be proven, or left out`,
 			`baton-host.yaml:3:19: log-level must be a text, not a list or a mapping`,
 			`baton-host.yaml:4:19: log-level takes no reference; references are resolved under config, in client-id and in client-secret`,
 			`baton-host.yaml:5:19: log-level must be debug, info, warn or error`,

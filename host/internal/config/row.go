@@ -144,6 +144,10 @@ func choice[Section any](key Key, field func(*Section) *string) row[Section] {
 	return plain(key, func(l *loader, n *yaml.Node, text string, into *Section) {
 		if !slices.Contains(key.Allowed, text) {
 			last := len(key.Allowed) - 1
+			if last == 0 {
+				l.report(n, "%s must be %s, or left out", key.Name, key.Allowed[last])
+				return
+			}
 			l.report(n, "%s must be %s or %s", key.Name, strings.Join(key.Allowed[:last], ", "), key.Allowed[last])
 			return
 		}

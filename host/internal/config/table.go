@@ -43,6 +43,9 @@ const (
 	NameClientID      = "client-id"
 	NameClientSecret  = "client-secret"
 
+	// RequireProven is the only value of require-evidence.
+	RequireProven = "proven"
+
 	nameUnmodified    = "unmodified"
 	nameDeletionGuard = "deletion-guard"
 	nameMinMissing    = "min-missing"
@@ -166,6 +169,10 @@ var pluginRows = []row[Plugin]{
 		Name: "provisioning", Default: "false",
 		Meaning: "`true` lets C1 change something in the app; without it everything that would is refused",
 	}, func(p *Plugin) *bool { return &p.Provisioning }),
+	choice(Key{
+		Name: "require-evidence", Allowed: []string{RequireProven},
+		Meaning: "`proven` lets a listing fail that the connector does not report to be proven complete. Default: such a listing passes, and is shown",
+	}, func(p *Plugin) *string { return &p.RequireEvidence }),
 	special(Key{
 		Name: nameDeletionGuard, Kind: KindSection, Allowed: []string{"off"}, Keys: keysOf(guardRows),
 		Meaning: "when a plugin that lists fewer accounts than in the baseline counts as failed; if none is left, it always does. `off` switches it off",

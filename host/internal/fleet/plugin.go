@@ -205,7 +205,7 @@ func (p *Plugin) aggregate(ctx context.Context, upload *config.Upload) aggregate
 	return aggregate.Plugin{
 		Instance: p.Name, Namespace: p.Namespace, Provisioning: p.Provisioning,
 		IdleTimeout: p.Limits.IdleTimeout, MaxRows: int64(p.Limits.MaxRows),
-		ReadAhead: p.Limits.ReadAhead, Listings: p.running,
+		ReadAhead: p.Limits.ReadAhead, Listings: p.running, RequireProven: p.RequireEvidence == config.RequireProven,
 		DisplayName: p.nameApp(ctx), Conn: p.running.Conn(), Err: p.running.Err(),
 		Passwords: p.key.For(upload.Name, upload.ClientSecret, p.running),
 	}

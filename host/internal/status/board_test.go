@@ -172,6 +172,61 @@ func TestBoard_MarksASyncWithSkippedResources(t *testing.T) {
 	}
 }
 
+// TestBoard_ShowsEvidence in its parts and its metrics, also after a restart; it changes no
+// state.
+func TestBoard_ShowsEvidence(t *testing.T) {
+	t.Parallel()
+	users := func(grade baseline.Grade, reason string) []baseline.Evidence {
+		return []baseline.Evidence{{ResourceType: "design-tool.user", Grade: grade, Reason: reason}}
+	}
+	for name, c := range map[string]struct {
+		evidence []baseline.Evidence
+		grade    baseline.Grade
+		reason   string
+	}{
+		"proven":                         {users(baseline.Proven, ""), baseline.Proven, ""},
+		"unproven":                       {users(baseline.Unproven, "the list ends at 100"), baseline.Unproven, "the list ends at 100"},
+		"unproven, for somebody's sake":  {users(baseline.Unproven, "jane@example.com is last"), baseline.Unproven, "the host's log says why"},
+		"not reported":                   {nil, baseline.NotReported, ""},
+		"a grade that is not known here": {users("sworn", "on a book"), baseline.NotReported, ""},
+	} {
+		now := time.Now()
+		known := baseline.Sync{StartedAt: now, Plugins: map[string]baseline.Part{
+			fullstory:  {AsOf: now, Accounts: 40, Evidence: []baseline.Evidence{{ResourceType: "fullstory.user", Grade: baseline.Proven}}},
+			designTool: {AsOf: now, Accounts: 25, Evidence: c.evidence},
+		}}
+		for way, happens := range map[string]func(b *status.Board){
+			"uploaded": func(b *status.Board) {
+				begun(b, firstTask)
+				b.Report(status.Event{Upload: workforce, Kind: status.Uploaded, ID: firstTask, Whole: true, Result: &syncrun.Result{Whole: true, Sync: known}})
+				ended(b, firstTask, nil)
+			},
+			"after a restart": func(b *status.Board) { b.Remember(workforce, known) },
+			"then one is proven, and then it comes again": func(b *status.Board) {
+				synced(b, secondTask, 40, 25, nil)
+				b.Remember(workforce, known)
+			},
+		} {
+			t.Run(name+"/"+way, func(t *testing.T) {
+				t.Parallel()
+				b := newBoard()
+				require.Empty(t, uploadOf(t, b).Parts[1].Evidence, "there is no sync yet")
+				happens(b)
+				u := uploadOf(t, b)
+				require.Equal(t, map[string]status.State{"": status.Fresh, fullstory: status.Fresh, designTool: status.Fresh}, statesOf(u))
+				require.Equal(t, baseline.Proven, u.Parts[0].Evidence)
+				require.Equal(t, c.grade, u.Parts[1].Evidence)
+				require.Equal(t, c.reason, u.Parts[1].EvidenceReason)
+				families := metricsOf(t, b)
+				for _, grade := range baseline.Grades {
+					want := map[bool]float64{true: 1}[grade == c.grade]
+					require.Equal(t, want, value(t, families, "baton_host_evidence", "grade="+string(grade), "plugin="+designTool, "upload="+workforce)) //nolint:testifylint // It is 0 or 1.
+				}
+			})
+		}
+	}
+}
+
 // get asks the board's handler.
 func get(t *testing.T, b *status.Board, path string) *httptest.ResponseRecorder {
 	t.Helper()

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -43,6 +44,7 @@ type metrics struct {
 	stale     *prometheus.GaugeVec
 	staleRows *prometheus.GaugeVec
 	skipped   *prometheus.GaugeVec
+	evidence  *prometheus.GaugeVec
 	asOf      *prometheus.GaugeVec
 	retries   *prometheus.CounterVec
 	state     *prometheus.GaugeVec
@@ -84,6 +86,7 @@ func newMetrics(host Host, uploads []Served) *metrics {
 	m.stale = gauge("stale", "1 if C1 has something older of the plugin than the last sync of everything, else 0.", "upload", "plugin")
 	m.staleRows = gauge("stale_accounts", "Accounts in that sync that come from the baseline.", "upload", "plugin")
 	m.skipped = gauge("skipped_resources", "Resources in that sync that lack entitlements or grants, as the plugin did not find them any more.", "upload", "plugin")
+	m.evidence = gauge("evidence", "1 for what the connector has reported on whether its lists in that sync are complete, 0 for the other grades.", "upload", "plugin", "grade")
 	m.asOf = gauge("as_of_timestamp_seconds", "When the app behind those accounts was last read completely, in Unix time.", "upload", "plugin")
 	m.retries = counter("retries_total", "Calls of a plugin that failed and were repeated.", "upload", "plugin")
 	m.state = gauge("plugin_state", "1 for the state that the plugin is in, 0 for the others.", "plugin", "state")
@@ -156,6 +159,9 @@ func (m *metrics) show(u *uploadState) {
 		m.accounts.WithLabelValues(u.name, name).Set(float64(part.Accounts))
 		m.staleRows.WithLabelValues(u.name, name).Set(float64(part.StaleAccounts))
 		m.skipped.WithLabelValues(u.name, name).Set(float64(part.SkippedResources))
+		for _, grade := range baseline.Grades {
+			m.evidence.WithLabelValues(u.name, name, string(grade)).Set(one(part.Evidence == grade))
+		}
 		m.stale.WithLabelValues(u.name, name).Set(one(part.AsOf.Before(u.began)))
 		m.asOf.WithLabelValues(u.name, name).Set(inUnixTime(part.AsOf))
 	}

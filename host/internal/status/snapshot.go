@@ -1,6 +1,10 @@
 package status
 
-import "time"
+import (
+	"time"
+
+	"github.com/batonhost/baton-host/host/internal/baseline"
+)
 
 // Snapshot is how a host is at one moment.
 type Snapshot struct {
@@ -82,6 +86,10 @@ type Part struct {
 	StaleAccounts int `json:"stale_accounts"`
 	// SkippedResources is how many of its resources lack entitlements or grants.
 	SkippedResources int `json:"skipped_resources"`
+	// Evidence is what its connector has reported on whether its lists are complete; empty
+	// if the plugin has no sync yet. EvidenceReason is why it is no more than that.
+	Evidence       baseline.Grade `json:"evidence,omitempty"`
+	EvidenceReason string         `json:"evidence_reason,omitempty"`
 
 	stale string // why it was stale when C1 last took a sync
 }

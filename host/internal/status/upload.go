@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 	"maps"
+	"strings"
 	"time"
 
 	"github.com/batonhost/baton-host/host/internal/baseline"
@@ -51,6 +52,8 @@ func (u *uploadState) remember(made Sync, parts map[string]baseline.Part, starte
 			continue
 		}
 		is := Part{Plugin: name, AsOf: part.AsOf, Accounts: part.Accounts, StaleAccounts: staleAccounts[name], SkippedResources: part.Skipped}
+		evidence := baseline.EvidenceOfAll(part.Evidence)
+		is.Evidence, is.EvidenceReason = evidence.Grade, shownReason(evidence.Reason)
 		u.settle(&is, why[name])
 		if is.State == Stale || is.State == Incomplete && made.State == Fresh {
 			made.State = is.State
@@ -151,6 +154,15 @@ func (u *uploadState) state(now time.Time) (state State, since time.Time, why st
 	default:
 		return Fresh, u.last.At, ""
 	}
+}
+
+// shownReason is the reason of a plugin for its evidence, unless it has somebody's address:
+// the page is for more people than the log.
+func shownReason(reason string) string {
+	if strings.Contains(reason, "@") {
+		return "the host's log says why"
+	}
+	return reason
 }
 
 // lacking says that entitlements or grants of resources were skipped.

@@ -89,6 +89,7 @@ type foreignPlugin struct {
 func (p foreignPlugin) GRPCServer(_ *goplugin.GRPCBroker, server *grpc.Server) error {
 	pluginv1.RegisterPluginServiceServer(server, p.server)
 	connectorv2.RegisterAssetServiceServer(server, p.server)
+	connectorv2.RegisterResourcesServiceServer(server, p.server)
 	return nil
 }
 
@@ -99,6 +100,7 @@ func (foreignPlugin) GRPCClient(context.Context, *goplugin.GRPCBroker, *grpc.Cli
 type foreignServer struct {
 	pluginv1.UnimplementedPluginServiceServer
 	connectorv2.UnimplementedAssetServiceServer
+	connectorv2.UnimplementedResourcesServiceServer
 	token string
 	hangs bool // in Describe
 }
@@ -123,6 +125,26 @@ func (s *foreignServer) GetAsset(request *connectorv2.AssetServiceGetAssetReques
 		select {}
 	}
 	return nil
+}
+
+// ListResources reports evidence whose reason holds the token.
+func (s *foreignServer) ListResources(context.Context, *connectorv2.ResourcesServiceListResourcesRequest) (*connectorv2.ResourcesServiceListResourcesResponse, error) {
+	evidence := packed(&pluginv1.Evidence{Grade: pluginv1.EvidenceGrade_EVIDENCE_GRADE_UNPROVEN, Reason: "the app sent " + s.token, Resources: 7})
+	return connectorv2.ResourcesServiceListResourcesResponse_builder{Annotations: []*anypb.Any{packed(rateLimit()), evidence}}.Build(), nil
+}
+
+func TestProcess_BlanksSecretsInEvidence(t *testing.T) {
+	t.Parallel()
+	ctx, _ := logged(t)
+	process := started(t, ctx, spec("foreign"))
+	page, err := connectorv2.NewResourcesServiceClient(process.Conn()).ListResources(ctx, &connectorv2.ResourcesServiceListResourcesRequest{})
+	require.NoError(t, err)
+	require.Len(t, page.GetAnnotations(), 2)
+	evidence := &pluginv1.Evidence{}
+	require.NoError(t, page.GetAnnotations()[1].UnmarshalTo(evidence))
+	require.True(t, proto.Equal(&pluginv1.Evidence{
+		Grade: pluginv1.EvidenceGrade_EVIDENCE_GRADE_UNPROVEN, Reason: "the app sent (secret)", Resources: 7,
+	}, evidence), "%v", evidence)
 }
 
 func TestProcess_BlanksSecretsInErrorDetails(t *testing.T) {

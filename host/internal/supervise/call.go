@@ -15,8 +15,10 @@ import (
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
 
 	"github.com/batonhost/baton-host/plugin"
+	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 // Conn is the plugin's connection. A call that fails because the process has
@@ -41,7 +43,27 @@ func (c connection) Invoke(ctx context.Context, method string, request, reply an
 		}
 		return &ExitError{Instance: p.spec.Instance, Reason: "hangs and cannot even be killed", ExitCode: -1}
 	}
+	if err == nil {
+		p.blankEvidence(reply)
+	}
 	return p.explainCall(ctx, err)
+}
+
+// blankEvidence blanks the values of secrets in what a page says of its listing for people
+// to read.
+func (p *Process) blankEvidence(reply any) {
+	page, ok := reply.(interface{ GetAnnotations() []*anypb.Any })
+	if !ok {
+		return
+	}
+	for _, annotation := range page.GetAnnotations() {
+		evidence := &pluginv1.Evidence{}
+		if !annotation.MessageIs(evidence) || annotation.UnmarshalTo(evidence) != nil {
+			continue
+		}
+		evidence.Reason = p.logs.Blank(evidence.GetReason())
+		_ = annotation.MarshalFrom(evidence) // It has just been unmarshaled.
+	}
 }
 
 // limitCall ends the process, and then the call, if the timer that it returns is

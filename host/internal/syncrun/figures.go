@@ -8,6 +8,7 @@ import (
 	"go.uber.org/zap/zapcore"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
+	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
@@ -46,7 +47,8 @@ type pluginFigures struct {
 	pages    int
 	retries  int
 	restarts int
-	skipped  int // resources; while there is no file, those of the plugin itself
+	skipped  int               // resources; while there is no file, those of the plugin itself
+	evidence baseline.Evidence // of all its listings; the zero value while there is no file
 }
 
 // begin takes in which plugins the sync is of.
@@ -78,6 +80,7 @@ func (f *Figures) end(plugins []Plugin, result *Result, took time.Duration) {
 	for instance, accounts := range result.Accounts {
 		if one := f.plugins[instance]; one != nil {
 			one.state, one.accounts, one.skipped = outcomeFresh, accounts, result.Sync.Plugins[instance].Skipped
+			one.evidence = baseline.EvidenceOfAll(result.Sync.Plugins[instance].Evidence)
 			if one.skipped > 0 {
 				one.state = outcomeIncomplete
 			}
@@ -101,8 +104,8 @@ func (f *Figures) Sent(took time.Duration) {
 // that was dropped is a warning: that is no fault of an app, and it is done again.
 // The logger is to know the upload and, where C1 has asked for the sync, the task.
 //
-// It has numbers, times, and names from the configuration; only the error may hold
-// what somebody else has said.
+// It has numbers, times, and names from the configuration; only the error and the reasons
+// of evidence may hold what somebody else has said.
 func (f *Figures) Log(log *zap.Logger, err error, dropped bool, took time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -193,6 +196,12 @@ func (p *pluginFigures) MarshalLogObject(to zapcore.ObjectEncoder) error {
 	to.AddInt("restarts", p.restarts)
 	if p.skipped > 0 {
 		to.AddInt("skipped_resources", p.skipped)
+	}
+	if p.evidence.Grade != "" {
+		to.AddString("evidence", string(p.evidence.Grade))
+	}
+	if p.evidence.Reason != "" {
+		to.AddString("evidence_reason", p.evidence.Reason)
 	}
 	return nil
 }

@@ -263,7 +263,7 @@ func (r *run) report(log *zap.Logger, result *Result) (warnings []string) {
 			}
 		}
 	}()
-	warnings = result.incomplete()
+	warnings = slices.Concat(result.incomplete(), result.unproven())
 	if result.Whole {
 		warnings = append(warnings, r.withoutAccounts(result)...)
 	}
@@ -331,4 +331,21 @@ func (r *run) unguarded(instances []string) string {
 		return fmt.Sprintf("The plugins %s are new in upload %q: the baseline has nothing of them, so the deletion guard had nothing to compare for them.", strings.Join(instances, ", "), r.Upload.Name)
 	}
 	return fmt.Sprintf("the number of accounts of plugin %s was compared with no baseline: %s", strings.Join(instances, ", "), r.noLast)
+}
+
+// unproven says of which listings nothing proves that they are complete.
+func (r *Result) unproven() (warnings []string) {
+	for _, instance := range slices.Sorted(maps.Keys(r.Sync.Plugins)) {
+		for _, one := range r.Sync.Plugins[instance].Evidence {
+			if one.Grade != baseline.Unproven {
+				continue
+			}
+			of := ""
+			if one.Kind != "" {
+				of = string(one.Kind) + " of "
+			}
+			warnings = append(warnings, fmt.Sprintf("plugin %q: nothing proves that its list of %stype %q is complete: %s", instance, of, one.ResourceType, one.Reason))
+		}
+	}
+	return warnings
 }

@@ -93,13 +93,21 @@ type member struct {
 	bare  bool // without a namespace
 	app   counted
 	guard config.DeletionGuard
+	// interfere stands between the connector and the wire; nil: nothing does.
+	interfere grpc.UnaryServerInterceptor
+	// proven says that evidence is required.
+	proven bool
 }
 
 func (m member) plugin(t *testing.T) syncrun.Plugin {
 	t.Helper()
 	connector, err := connectorbuilder.NewConnector(t.Context(), m.app)
 	require.NoError(t, err)
-	server := grpc.NewServer(grpc.ChainUnaryInterceptor(ugrpc.UnaryServerInterceptor(t.Context())...))
+	interceptors := ugrpc.UnaryServerInterceptor(t.Context())
+	if m.interfere != nil {
+		interceptors = append(interceptors, m.interfere)
+	}
+	server := grpc.NewServer(grpc.ChainUnaryInterceptor(interceptors...))
 	v2.RegisterConnectorServiceServer(server, connector)
 	v2.RegisterResourceTypesServiceServer(server, connector)
 	v2.RegisterResourcesServiceServer(server, connector)
@@ -123,7 +131,7 @@ func (m member) plugin(t *testing.T) syncrun.Plugin {
 	if m.bare {
 		namespace = ""
 	}
-	return syncrun.Plugin{Plugin: aggregate.Plugin{Instance: m.name, Namespace: namespace, Conn: conn}, Guard: m.guard}
+	return syncrun.Plugin{Plugin: aggregate.Plugin{Instance: m.name, Namespace: namespace, Conn: conn, RequireProven: m.proven}, Guard: m.guard}
 }
 
 // line is an upload whose syncs follow one another in one place.

@@ -82,7 +82,7 @@ type Spec struct {
 type Result struct {
 	// Draft is the sync file. Publish or discard it.
 	Draft *syncfile.Draft
-	// Sync is what a Keep wants to know of it.
+	// Sync is what a Keep wants to know of it, with the evidence of the plugins' listings.
 	Sync baseline.Sync
 	// Whole says that it may become the baseline.
 	Whole bool
@@ -201,7 +201,7 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 	if err != nil {
 		return nil, r.withoutFallback(err)
 	}
-	stale, skipped := a.Stale(), a.Skipped()
+	stale, skipped, evidence := a.Stale(), a.Skipped(), r.evidence(a)
 	if err := r.anyFresh(stale); err != nil {
 		draft.Discard()
 		return nil, err
@@ -222,6 +222,7 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 		}
 		stale = slices.DeleteFunc(stale, func(one aggregate.Stale) bool { return again[one.Instance] != nil })
 		skipped = slices.DeleteFunc(skipped, func(one aggregate.SkippedPart) bool { return again[one.Instance] != nil })
+		maps.DeleteFunc(evidence, func(instance string, _ []baseline.Evidence) bool { return again[instance] != nil })
 		for _, one := range a.Stale() {
 			failure, ok := again[one.Instance]
 			if !ok {
@@ -234,7 +235,16 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 			}
 		}
 	}
-	return r.result(a, draft, stale, skipped), nil
+	return r.result(a, draft, stale, skipped, evidence), nil
+}
+
+// evidence is what the plugins have reported on their listings, by instance.
+func (r *run) evidence(a *aggregate.Aggregate) map[string][]baseline.Evidence {
+	evidence := map[string][]baseline.Evidence{}
+	for _, p := range r.Plugins {
+		evidence[p.Instance] = a.Evidence(p.Instance)
+	}
+	return evidence
 }
 
 // fallsBack says that plugins that fail may fall back: what is asked for
@@ -442,7 +452,7 @@ func (r *run) replaced(ctx context.Context, a *aggregate.Aggregate, first *syncf
 
 var errReadAlready = errors.New("it has been read in this sync already")
 
-func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale, skipped []aggregate.SkippedPart) *Result {
+func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale, skipped []aggregate.SkippedPart, evidence map[string][]baseline.Evidence) *Result {
 	result := &Result{
 		Draft: draft, Whole: r.Scope.Whole(), Stale: stale, Skipped: skipped, Accounts: map[string]int{},
 		Sync: baseline.Sync{StartedAt: r.started, Plugins: map[string]baseline.Part{}},
@@ -455,11 +465,13 @@ func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggr
 	}
 	var unknown []string
 	for _, p := range r.Plugins {
-		asOf, counts, lacks := r.started, map[string]int(nil), 0
+		asOf, counts, lacks, proof := r.started, map[string]int(nil), 0, evidence[p.Instance]
 		for _, one := range stale {
 			if one.Instance == p.Instance {
-				// What the baseline lacks is no truer for its being used again.
-				asOf, counts, lacks = one.AsOf, r.countedBefore(a, p.Instance), r.last.Sync.Plugins[p.Instance].Skipped
+				// What the baseline lacks, or does not prove, is no truer for its being used again.
+				before := r.last.Sync.Plugins[p.Instance]
+				asOf, counts, lacks = one.AsOf, r.countedBefore(a, p.Instance), before.Skipped
+				proof = baseline.MergeEvidence(proof, before.Evidence)
 			}
 		}
 		for _, one := range skipped {
@@ -468,7 +480,7 @@ func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggr
 			}
 		}
 		part := baseline.PartOf(a.Facts(p.Instance), asOf, result.Accounts[p.Instance])
-		part.Counts, part.Skipped = counts, lacks
+		part.Counts, part.Skipped, part.Evidence = counts, lacks, proof
 		result.Sync.Plugins[p.Instance] = part
 		if r.Scope.Whole() && !p.Guard.Off && !r.compared(a, p.Instance) {
 			unknown = append(unknown, fmt.Sprintf("%q", p.Instance))

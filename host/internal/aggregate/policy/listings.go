@@ -280,6 +280,13 @@ func (o *Listings) Close() {
 	clear(o.next)
 }
 
+// IsLastPage says whether a page of a listing is its last one, or the last one of a cursor
+// that the pages of a listing enqueued.
+func IsLastPage(reply proto.Message) bool {
+	paged, ok := reply.(interface{ GetNextPageToken() string })
+	return ok && paged.GetNextPageToken() == "" && len(enqueued(reply)) == 0
+}
+
 // NextPage is the request for the page behind another, and its key.
 type NextPage struct {
 	request proto.Message

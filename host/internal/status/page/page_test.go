@@ -152,6 +152,26 @@ func TestPage_ShowsTheBoard(t *testing.T) {
 				"wiki Incomplete", "0 of about 25 accounts, 10 grants, 1 page, 1 resource skipped", "It lacks entitlements or grants of 2 resources.",
 			},
 		},
+		"lists are unproven": {
+			func(b *status.Board) {
+				now := time.Now()
+				graded := func(grade baseline.Grade, reason string) []baseline.Evidence {
+					return []baseline.Evidence{{ResourceType: "user", Grade: grade, Reason: reason}}
+				}
+				b.Report(status.Event{Upload: workforce, Kind: status.Uploaded, ID: "task-1", Whole: true, Bytes: 48_211, Took: 3 * time.Second, Result: &syncrun.Result{
+					Whole: true, Sync: baseline.Sync{StartedAt: now, Plugins: map[string]baseline.Part{
+						fullstory: {AsOf: now, Accounts: 40, Evidence: graded(baseline.Proven, "")},
+						"wiki":    {AsOf: now, Accounts: 100, Evidence: graded(baseline.Unproven, "the list ends at 100")},
+					}},
+				}})
+				synced(b, "others", 0, 25, 0)
+			},
+			"Everything is fresh – baton-host",
+			[]string{
+				"C1 has 140 accounts, as of just now.", "Fresh evidence proven", "wiki Fresh evidence unproven",
+				"Nothing proves that its lists are complete: the list ends at 100.", "evidence not reported",
+			},
+		},
 		"a sync failed": {
 			func(b *status.Board) {
 				synced(b, workforce, 40, 25, 0)

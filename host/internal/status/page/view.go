@@ -64,6 +64,7 @@ type partView struct {
 	Why         string
 	Accounts    string
 	AsOf        *moment
+	Evidence    string // "" if there is no sync
 }
 
 // progressView is a sync under way.
@@ -188,7 +189,10 @@ func uploadViewOf(u status.Upload, apps map[string]string, now time.Time) upload
 			Why: asSentence(withoutName(part.Why, part.Plugin)), AsOf: maybe(part.AsOf, now),
 		}
 		if row.AsOf != nil {
-			row.Accounts = number(part.Accounts)
+			row.Accounts, row.Evidence = number(part.Accounts), "evidence "+string(part.Evidence)
+		}
+		if part.EvidenceReason != "" {
+			row.Why = strings.TrimSpace(row.Why + " " + asSentence("nothing proves that its lists are complete: "+part.EvidenceReason))
 		}
 		if row.App == row.Plugin {
 			row.App = ""
