@@ -63,6 +63,36 @@ func withoutNames(accounts []shownAccount) []shownAccount {
 	return accounts
 }
 
+// TestSync_ShowsEvidence: the list of one app ends at a size at which apps cut lists.
+func TestSync_ShowsEvidence(t *testing.T) {
+	t.Parallel()
+	config, env := twoApps(t, startApp(t, scim.Options{App: "fullstory", Accounts: 100, Seed: 1}), startApp(t, scim.Options{App: "design-tool", Accounts: 33, Seed: 2}))
+	const reason = `the list ends at 100 users, a size at which apps cut lists`
+	result := execute(t, env, "baton-host", "sync", "--config", config, "--output-dir", t.TempDir())
+	require.Equal(t, 0, result.status, result.stderr)
+	require.Regexp(t, `(?m)^workforce +fullstory +100 +complete in .*\.c1z \(evidence: unproven\)$`, result.stdout)
+	require.Regexp(t, `(?m)^workforce +design-tool +33 +complete in .*\.c1z \(evidence: proven\)$`, result.stdout)
+	require.Regexp(t, `(?m)^workforce: warning: plugin "fullstory": nothing proves that its list of type "fullstory\.user" is complete: `+reason, result.stderr)
+
+	result = execute(t, env, "baton-host", "sync", "--config", config, "--output-dir", t.TempDir(), "--output", "json", "--log-level", "info", "--log-format", "json")
+	require.Equal(t, 0, result.status, result.stderr)
+	var parts []struct {
+		Plugin   string `json:"plugin"`
+		Evidence string `json:"evidence"`
+		Reason   string `json:"evidence_reason"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(result.stdout), &parts), result.stdout)
+	lines := linesWith(t, result.stderr, map[string][]string{"msg": {"sync done"}})
+	require.Len(t, lines, 1)
+	require.Len(t, parts, 2)
+	for _, one := range parts {
+		want := map[string]string{"fullstory": "unproven", "design-tool": "proven"}[one.Plugin]
+		require.Equal(t, want, one.Evidence)
+		require.Equal(t, want == "unproven", strings.HasPrefix(one.Reason, reason))
+		require.Equal(t, want, part(t, lines[0], one.Plugin)["evidence"])
+	}
+}
+
 func TestSyncWritesExactlyTheAccountsOfBothApps(t *testing.T) {
 	t.Parallel()
 	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 250, Seed: 1, PageCap: 30})

@@ -5,7 +5,9 @@ import (
 	"time"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/annotations"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
@@ -38,4 +40,30 @@ func TestListings_AbandonedOneLeavesItsPlace(t *testing.T) {
 	}
 	open.dropAbandoned(time.Now().Add(time.Second))
 	require.NoError(t, <-begun)
+}
+
+func TestIsLastPage(t *testing.T) {
+	t.Parallel()
+	page := func(next string, enqueued ...string) proto.Message {
+		built := v2.GrantsServiceListGrantsResponse_builder{NextPageToken: next}.Build()
+		if len(enqueued) > 0 {
+			built.SetAnnotations(annotations.New(v2.EnqueuePageTokens_builder{PageTokens: enqueued}.Build()))
+		}
+		return built
+	}
+	for name, c := range map[string]struct {
+		page proto.Message
+		want bool
+	}{
+		"nothing follows":            {page(""), true},
+		"another follows":            {page("2"), false},
+		"others are read beside it":  {page("", "a", "b"), false},
+		"and another follows":        {page("2", "a"), false},
+		"it is no page of a listing": {&v2.ResourceGetterServiceGetResourceResponse{}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			require.Equal(t, c.want, IsLastPage(c.page))
+		})
+	}
 }
