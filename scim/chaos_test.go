@@ -138,7 +138,7 @@ func (c *chaos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	start, _ := strconv.Atoi(r.URL.Query().Get("startIndex"))
-	from := min(start-1, len(c.ids))
+	from := min(max(start-1, 0), len(c.ids))
 	users := []map[string]any{}
 	for _, id := range c.ids[from:min(from+pageCap, len(c.ids))] {
 		users = append(users, map[string]any{"id": id, "userName": id})

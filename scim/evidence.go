@@ -61,6 +61,8 @@ func refusalOf(p position, err error) (listing.Refusal, bool) {
 		return listing.RefusedRequest, true
 	case answered(err, 204, 404, 416):
 		return listing.RefusedRange, true
+	case p.State.AtStart() && p.State.Pass > listing.PlainPasses && answered(err, 500, 501): // It cannot sort.
+		return listing.RefusedRequest, true
 	case p.State.Ask.IsProbe() && !answered(err, 429) && (!mayPass(err) || answered(err)):
 		return listing.RefusedRange, true
 	}

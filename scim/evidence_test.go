@@ -178,6 +178,14 @@ func TestEvidence_Contradicted(t *testing.T) {
 			})),
 			code: codes.DataLoss, message: "lists 100 users, and shows others when it is asked for them sorted by id",
 		},
+		"S1: the first 100 of 120, in an order that has nothing to do with the ids": {
+			app: sorting(with(answering(120, func(a *app, r listRequest, _ map[string]any) map[string]any {
+				return listAnswer((&app{ids: a.ids[:100]}).page(r.start, r.count), 100, r.start)
+			}), func(a *app) { // The last ones have the lowest ids but one half.
+				a.ids = slices.Concat(a.ids[:40], a.ids[60:], a.ids[40:60])
+			})),
+			code: codes.DataLoss, message: "lists 100 users, and shows others when it is asked for them sorted by id",
+		},
 		"S6: longer than asked for, then nothing": {
 			app: answering(250, func(a *app, r listRequest, _ map[string]any) map[string]any {
 				switch {
@@ -236,16 +244,40 @@ func TestEvidence_Contradicted(t *testing.T) {
 // TestEvidence_CursorThatIsAnOffset: one goes away while the pages are read.
 func TestEvidence_CursorThatIsAnOffset(t *testing.T) {
 	t.Parallel()
-	for _, users := range []int{230, 237} {
-		t.Run(fmt.Sprintf("S4: the cursor is an offset, one of %d goes", users), func(t *testing.T) {
+	for name, c := range map[string]struct {
+		users    int
+		change   func(a *app, request int)
+		evidence string
+	}{
+		"one of 230 goes": {230, func(a *app, request int) {
+			if request == 2 {
+				a.ids = slices.Delete(a.ids, 10, 11)
+			}
+		}, "proven"},
+		"one of 237 goes": {237, func(a *app, request int) {
+			if request == 2 {
+				a.ids = slices.Delete(a.ids, 10, 11)
+			}
+		}, "proven"},
+		"one of 237 goes, one comes": {237, func(a *app, request int) {
+			if request == 2 {
+				a.ids = append(slices.Delete(a.ids, 10, 11), "id-new")
+			}
+		}, "proven"},
+		"in each reading one goes, one comes": {237, func(a *app, request int) {
+			if request%3 == 0 {
+				a.ids = append(slices.Delete(a.ids, 10, 11), fmt.Sprintf("id-new-%d", request))
+			}
+		}, "unproven"},
+	} {
+		t.Run("S4: the cursor is an offset, "+name, func(t *testing.T) {
 			t.Parallel()
-			a := newApp(users)
+			a := newApp(c.users)
 			requests := 0
 			accounts, evidence, reason, err := readGraded(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				from, _ := strconv.Atoi(r.URL.Query().Get("cursor"))
-				if requests++; requests == 2 {
-					a.ids = slices.Delete(a.ids, 10, 11)
-				}
+				requests++
+				c.change(a, requests)
 				page := a.page(from+1, 100)
 				answer := listAnswer(page, len(a.ids), from+1)
 				if from+len(page) < len(a.ids) {
@@ -254,8 +286,10 @@ func TestEvidence_CursorThatIsAnOffset(t *testing.T) {
 				_ = json.NewEncoder(w).Encode(answer)
 			}))
 			require.NoError(t, err)
-			requireAll(t, a.ids, accounts)
-			require.Equal(t, "proven", evidence, reason)
+			if c.evidence == "proven" {
+				requireAll(t, a.ids, accounts)
+			}
+			require.Equal(t, c.evidence, evidence, reason)
 		})
 	}
 }
@@ -268,8 +302,9 @@ func TestEvidence_CursorOnly(t *testing.T) {
 		empty    string // what an app does without the parameter cursor
 		evidence string
 	}{
-		"one page":                                   {45, "pages", "proven"},
-		"one page, and it refuses startIndex":        {45, "refuses", "proven"},
+		"one user":                            {1, "pages", "unproven"},
+		"one page":                            {45, "pages", "proven"},
+		"one page, and it refuses startIndex": {45, "refuses", "proven"},
 		"one page, and it refuses it, without total": {45, "refuses", "proven"},
 		"an empty cursor begins":                     {245, "first page", "unproven"},
 		"an empty cursor begins, without it refused": {245, "refuses", "unproven"},
@@ -303,16 +338,19 @@ func TestEvidence_CursorOnly(t *testing.T) {
 // TestEvidence_Unordered: a list whose order differs from request to request is sorted.
 func TestEvidence_Unordered(t *testing.T) {
 	t.Parallel()
-	for _, attribute := range []string{"id", "userName"} {
-		t.Run("R6: another order each time, sorted by "+attribute, func(t *testing.T) {
+	for _, c := range []struct {
+		attribute string
+		refusal   int // of other attributes
+	}{{"id", 400}, {"userName", 400}, {"userName", 500}, {"userName", 501}} {
+		t.Run(fmt.Sprintf("R6: another order each time, sorted by %s, others refused with %d", c.attribute, c.refusal), func(t *testing.T) {
 			t.Parallel()
 			a := newApp(350)
 			accounts, evidence, reason, err := readGraded(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				switch sortBy := r.URL.Query().Get("sortBy"); {
-				case sortBy == attribute:
+				case sortBy == c.attribute:
 					a.hook = func(a *app, _ listRequest) { slices.Sort(a.ids) }
 				case sortBy != "":
-					serve(http.StatusBadRequest, "", `{"detail":"sortBy"}`).ServeHTTP(w, r)
+					serve(c.refusal, "", `{"detail":"sortBy"}`).ServeHTTP(w, r)
 					return
 				default:
 					a.hook = func(a *app, request listRequest) {
@@ -328,6 +366,41 @@ func TestEvidence_Unordered(t *testing.T) {
 			require.Equal(t, "proven", evidence, reason)
 		})
 	}
+}
+
+// TestEvidence_LiesThatComeTrue: a total that falls to what was received, or that counts
+// the page, confirms nobody.
+func TestEvidence_LiesThatComeTrue(t *testing.T) {
+	t.Parallel()
+	t.Run("S7: counted from 0, and one goes before the last request", func(t *testing.T) {
+		t.Parallel()
+		a := answering(37, func(a *app, r listRequest, _ map[string]any) map[string]any {
+			return listAnswer(a.page(r.start+1, r.count), len(a.ids), r.start)
+		})
+		a.hook = func(a *app, r listRequest) {
+			if r.number == 6 {
+				a.ids = a.ids[:36]
+			}
+		}
+		_, _, _, err := readGraded(t, a)
+		requireFailure(t, err)
+	})
+	t.Run("S10: totals count the page, and one goes before the last page", func(t *testing.T) {
+		t.Parallel()
+		a := with(answering(4, func(_ *app, _ listRequest, answer map[string]any) map[string]any {
+			users, _ := answer["Resources"].([]any)
+			answer["totalResults"] = len(users)
+			return answer
+		}), func(a *app) { a.cap = 3 })
+		a.hook = func(a *app, r listRequest) {
+			if r.number == 2 {
+				a.ids = a.ids[1:]
+			}
+		}
+		accounts, _, _, err := readGraded(t, a)
+		require.NoError(t, err)
+		requireAll(t, a.ids, accounts)
+	})
 }
 
 // TestEvidence_RefusedPages: what a server refuses may be the end, or the count.

@@ -70,6 +70,8 @@ func (e *End) Reason() string {
 		return fmt.Sprintf("the app sends the same %d {users} whatever page is asked for, and no total that confirms them", s.Users)
 	case e.Doubts&DoubtTwice != 0:
 		return "the app lists {users} on two pages, and no total shows whether others are left out"
+	case e.Doubts&DoubtCursor != 0 && s.Signs&SignApart != 0:
+		return "the app pages by cursor, and no two readings had the same {users}, so nothing shows whether one was skipped"
 	case e.Doubts&DoubtCursor != 0:
 		return "the app pages by cursor, and no total shows whether a {user} was skipped"
 	case e.Doubts&DoubtApart != 0:

@@ -258,8 +258,11 @@ func (r Rules) follow(s State, p Page) (Step, error) {
 	if several && (s.Worth == WorthUnknown || s.Users > s.Total) {
 		s.Doubts |= DoubtCursor
 	}
-	if s.Users > s.Total {
+	switch {
+	case s.Users > s.Total:
 		s.Worth = WorthNone
+	case several: // One who goes and one who comes leave the total as it is, and no overlap shows them.
+		s.Signs |= SignApart
 	}
 	return r.endPass(s, from)
 }
@@ -277,7 +280,12 @@ func (r Rules) afterEmpty(s State, p Page) (Step, error) {
 		}
 		s.Worth, s.Total = WorthAhead, p.Total.Value
 	case known && p.Total.Known && p.Total.Value == 0 && r.complete(s):
-		s.Worth = WorthNone // It counts the page, which is empty.
+		// It counts the page, which is empty. Only an overlap shows now that nobody has
+		// moved up to the last user's place.
+		s.Worth = WorthNone
+		if s.Ask == AskPast {
+			return ask(s, p, AskLast), nil
+		}
 	case known && p.Total.Known && p.Total.Value < s.Total:
 		s.Signs |= SignTotal
 		s.Total = p.Total.Value
@@ -395,8 +403,12 @@ func (r Rules) afterCursor(s State, p Page) (Step, error) {
 	if (s.Before != s.fingerprint() || s.Signs&(SignMoved|SignTotal) != 0) && s.Pass < PlainPasses { // Only what comes again is refused.
 		return Step{From: p.Len, Next: s.again()}, nil
 	}
-	if s.Signs&SignCut != 0 {
+	switch {
+	case s.Signs&SignCut != 0:
 		return Step{}, r.problem(s, Problem{Kind: Cut})
+	case s.At == 1 && s.Worth == WorthNone && s.Signs == 0: // One user: there is no smaller count.
+		s.Doubts |= DoubtIgnores
+		return r.endPass(s, p.Len)
 	}
 	return Step{}, r.problem(s, Problem{Kind: Repeats})
 }
@@ -411,10 +423,7 @@ func (r Rules) endPass(s State, from int) (Step, error) {
 	known := s.Worth == WorthEqual || s.Worth == WorthAhead
 	same := s.Before == s.fingerprint()
 	twice := s.At > s.Users
-	missing := 0
-	if known {
-		missing = max(0, s.Total-s.Users)
-	}
+	missing := s.missing()
 	hidden := missing > 0 && missing <= r.Hidden && s.Pass > 1
 	switch {
 	case s.Shown != 0 && same && s.Probes >= r.Probes:
@@ -428,6 +437,12 @@ func (r Rules) endPass(s State, from int) (Step, error) {
 		return r.accept(s, from)
 	case same && s.Pass >= PlainPasses && missing > 0 && !twice:
 		return Step{}, r.problem(s, Problem{Kind: Short})
+	case s.Pass >= PlainPasses && s.Traits&TraitCursor != 0 && s.Signs == SignApart && !twice && missing == 0 && s.Shown == 0:
+		// Users come and go all the time. That is no reason to refuse what came by a cursor,
+		// and whom a probe would show may have come in the meantime.
+		s.Doubts |= DoubtCursor
+		s.Ask = AskPage
+		return Step{From: from, Next: s, End: &End{Doubts: s.Doubts, State: s}}, nil
 	}
 	return r.reread(s, from)
 }

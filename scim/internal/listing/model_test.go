@@ -105,6 +105,9 @@ func (s *server) happen() {
 		s.ids = slices.Delete(s.ids, c.i, c.i+1)
 	case "insert":
 		s.ids = slices.Insert(s.ids, c.i, 5+10*c.i)
+	case "replace": // One goes and one comes, so the total stays.
+		delete(s.stayed, s.ids[c.i])
+		s.ids = append(slices.Delete(s.ids, c.i, c.i+1), 5+10*modelUsers+10)
 	case "swap":
 		s.ids[c.i], s.ids[c.j] = s.ids[c.j], s.ids[c.i]
 	case "move":
@@ -317,7 +320,7 @@ func changes(users, requests int) []change {
 			all = append(all, change{before, "insert", i, 0})
 		}
 		for i := range users {
-			all = append(all, change{before, "delete", i, 0})
+			all = append(all, change{before, "delete", i, 0}, change{before, "replace", i, 0})
 			for j := range users {
 				if i < j {
 					all = append(all, change{before, "swap", i, j})
@@ -479,7 +482,7 @@ var models = map[string]model{
 	// Lists that change once while they are read.
 	"changes": {dimensions: []dimension{
 		users, caps,
-		starts(exact, roundDown, roundUp), totals(exact, missing, ofPage, soFar, tooLow, tooHigh, fixed),
+		starts(exact, fromZero, roundDown, roundUp), totals(exact, missing, ofPage, soFar, tooLow, tooHigh, fixed),
 		pasts(exact, refuses), sorts(exact, ignoresSort), cursors(exact, offsetCursor, keyCursor),
 	}, changes: func(w world) []change {
 		if w.cursor != exact && w.start != exact {
@@ -487,6 +490,9 @@ var models = map[string]model{
 		}
 		if w.cursor == offsetCursor && w.total == fixed {
 			return nil // A total that stays the same while users go away is all there is.
+		}
+		if w.start == fromZero && w.total != exact {
+			return nil // Two faults that hide each other.
 		}
 		return slices.DeleteFunc(changes(w.users, 2*w.users+3), func(c change) bool {
 			if w.pageCap == 1 && w.total == soFar && w.users > 1 && c.before == 2 && c.kind == "delete" && c.i == 0 {

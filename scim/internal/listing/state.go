@@ -21,8 +21,8 @@ const (
 	// maxChanges is how often the total may change in one pass. A list that grows as
 	// fast as it is read would not end.
 	maxChanges = 1000
-	// probeCount is how many users a sort probe asks for.
-	probeCount = 10
+	// probeCount is how many users a sort probe asks for, if the server lets it.
+	probeCount = 100
 	// minCount is how far the count is halved where a server refuses it.
 	minCount = 12
 )
@@ -199,14 +199,16 @@ func (r Rules) Request(s State) Request {
 	q := Request{Start: s.At + 1, Count: r.count(s), SortBy: r.sortBy(s.Pass)}
 	switch {
 	case s.Ask == AskDown || s.Ask == AskUp:
-		return Request{FromTop: true, Count: probeCount, SortBy: "id", Descending: s.Ask == AskDown}
+		return Request{FromTop: true, Count: min(probeCount, r.count(s)), SortBy: "id", Descending: s.Ask == AskDown}
 	case s.Ask == AskZero:
 		q.Start, q.Count = 0, 1
 	case s.Ask == AskBeyond:
 		q.Start = s.Beyond
 	case s.Ask == AskNarrow:
 		q.Start, q.Count = 1, max(1, min(q.Count, s.At)/2)
-	case s.Ask == AskCursor || s.Traits&TraitCursor != 0:
+	// Each pass begins as the first one did: who names a cursor to a request for an index
+	// may not know the empty one.
+	case s.Ask == AskCursor || s.Traits&TraitCursor != 0 && (s.Cursor != "" || s.Traits&TraitCursorTried != 0):
 		q.Start, q.ByCursor, q.Cursor = 0, true, s.Cursor
 	case s.Overlaps():
 		q.Start = s.At
@@ -260,9 +262,19 @@ func (s State) again() State {
 	return State{Pass: s.Pass + 1, Traits: s.Traits, Count: s.Count, Probes: s.Probes, Shown: s.Shown, Before: s.fingerprint()}
 }
 
-// fingerprint is the same for passes that had the same users. It is not 0.
+// fingerprint is the same for passes that had the same users, and lacked as many of those
+// that the server counts: a total that falls to what was received does not confirm a pass
+// that had fewer than the total. It is not 0.
 func (s State) fingerprint() uint64 {
-	return max(1, s.Sum+uint64(s.Users)*0x9e3779b97f4a7c15) //nolint:gosec // a number of users
+	return max(1, s.Sum+uint64(s.Users)*0x9e3779b97f4a7c15+uint64(s.missing())*0xc2b2ae3d27d4eb4f) //nolint:gosec // numbers of users
+}
+
+// missing is how many users the server counts that this pass does not have so far.
+func (s State) missing() int {
+	if s.Worth != WorthEqual && s.Worth != WorthAhead {
+		return 0
+	}
+	return max(0, s.Total-s.Users)
 }
 
 func (r Rules) count(s State) int {
