@@ -91,6 +91,10 @@ func TestPlugin_CarriesEveryField(t *testing.T) {
 			entry.Settings = config.ByName("app", func(name string) (string, bool) { return "value", name == "BATON_FIELD" }).Settings
 			require.NotEqual(t, before, reached(t.Context(), t, entry), "%s is lost", name)
 			continue
+		case "RequireEvidence":
+			entry.RequireEvidence = config.RequireProven
+			require.NotEqual(t, before, reached(t.Context(), t, entry), "%s is lost", name)
+			continue
 		}
 		set(t, reflect.ValueOf(entry).Elem().FieldByName(name), n)
 		require.NotEqual(t, before, reached(t.Context(), t, entry), "%s is lost", name)
