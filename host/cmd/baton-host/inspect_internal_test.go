@@ -42,7 +42,7 @@ func TestInspect_ShowsWhichFieldsBelongToWhichAuthMethod(t *testing.T) {
 	require.Equal(t, []string{"base-url", "user", "password"}, encoded.GetConfiguration().GetFieldGroups()[1].GetFields())
 }
 
-// TestInspect_ChoosesTheFirstAuthMethodWithoutADefault, as whoever reads the schema does.
+// TestInspect_ChoosesTheFirstAuthMethodWithoutADefault, as each reader of the schema does.
 func TestInspect_ChoosesTheFirstAuthMethodWithoutADefault(t *testing.T) {
 	t.Parallel()
 	text := &bytes.Buffer{}

@@ -35,7 +35,7 @@ func deletedMeanwhile(handler http.Handler) http.Handler {
 }
 
 // TestConnector_SkipsTheSameInEveryWay: the rows are those of the connector alone, and
-// whoever looks at the host sees that there are not all.
+// an operator who looks at the host sees that some are missing.
 func TestConnector_SkipsTheSameInEveryWay(t *testing.T) {
 	t.Parallel()
 	p := startWorkspace(t, deletedMeanwhile)

@@ -26,7 +26,7 @@ type trait struct {
 	more     string   // of the plugin's entry
 	slow     bool
 	removed  map[string]string // before a request is answered, by path and page: the id of a group or a role
-	lookups  int               // of users and roles, where nobody is looked up who was listed in the sync
+	lookups  int               // of users and roles, where none is looked up that was listed in the sync
 	check    func(t *testing.T, p place, alone content)
 }
 
@@ -63,10 +63,10 @@ func (c content) rows(t *testing.T) map[string]any {
 }
 
 // slowApp answers each page of users and members after a while. Two pages it does not
-// answer at first: one is refused, and one is answered to nobody as long as whoever asks
+// answer at first: one is refused, and one is held as long as the caller
 // waits for it.
 type slowApp struct {
-	patient bool // whoever asks waits for ever
+	patient bool // the caller waits for ever
 
 	mu    sync.Mutex
 	asked map[string]int // by path and page
