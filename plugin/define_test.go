@@ -120,8 +120,8 @@ func (c *oldConnector) Grants(context.Context, *connectorv2.Resource, *paginatio
 
 func TestDefineConfiguration_ServesUnderAHost(t *testing.T) {
 	t.Parallel()
-	for _, role := range []string{"defined", "defined v2"} {
-		t.Run(role, func(t *testing.T) {
+	for name, role := range map[string]string{"H5: DefineConfiguration": "defined", "H5: DefineConfigurationV2": "defined v2"} {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			manifest := describe(t, role)
 			require.Equal(t, "baton-old", manifest.GetName())
