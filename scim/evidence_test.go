@@ -345,19 +345,17 @@ func TestEvidence_Unordered(t *testing.T) {
 		t.Run(fmt.Sprintf("R6: another order each time, sorted by %s, others refused with %d", c.attribute, c.refusal), func(t *testing.T) {
 			t.Parallel()
 			a := newApp(350)
+			a.hook = func(a *app, request listRequest) {
+				slices.Sort(a.ids)
+				if request.http.URL.Query().Get("sortBy") == "" {
+					shift := request.number * 37 % len(a.ids)
+					a.ids = append(slices.Clone(a.ids[shift:]), a.ids[:shift]...)
+				}
+			}
 			accounts, evidence, reason, err := readGraded(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				switch sortBy := r.URL.Query().Get("sortBy"); {
-				case sortBy == c.attribute:
-					a.hook = func(a *app, _ listRequest) { slices.Sort(a.ids) }
-				case sortBy != "":
+				if sortBy := r.URL.Query().Get("sortBy"); sortBy != "" && sortBy != c.attribute {
 					serve(c.refusal, "", `{"detail":"sortBy"}`).ServeHTTP(w, r)
 					return
-				default:
-					a.hook = func(a *app, request listRequest) {
-						slices.Sort(a.ids)
-						shift := request.number * 37 % len(a.ids)
-						a.ids = append(slices.Clone(a.ids[shift:]), a.ids[:shift]...)
-					}
 				}
 				a.ServeHTTP(w, r)
 			}))
