@@ -14,6 +14,20 @@ import (
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
+// grantsIn returns the grants of a sync file, as entitlement and principal.
+func grantsIn(t *testing.T, path string) map[string]bool {
+	t.Helper()
+	file, err := syncfile.Open(t.Context(), path, t.TempDir())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, file.Close(t.Context())) }()
+	grants := map[string]bool{}
+	require.NoError(t, file.EachGrant(t.Context(), func(one syncfile.Grant) error {
+		grants[one.Entitlement+": "+one.Principal.GetResourceType()+"/"+one.Principal.GetResource()] = true
+		return nil
+	}))
+	return grants
+}
+
 // TestSyncWritesGroupsAndTheirMembers: the grants of an aggregated sync are those the app
 // was seeded with, and the members of nested groups are members too.
 func TestSyncWritesGroupsAndTheirMembers(t *testing.T) {
@@ -24,14 +38,7 @@ func TestSyncWritesGroupsAndTheirMembers(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]int{"design-tool": 60}, results[0].Accounts)
 
-	file, err := syncfile.Open(t.Context(), filepath.Join(dir, "workforce.c1z"), t.TempDir())
-	require.NoError(t, err)
-	defer func() { require.NoError(t, file.Close(t.Context())) }()
-	got := map[string]bool{}
-	require.NoError(t, file.EachGrant(t.Context(), func(one syncfile.Grant) error {
-		got[one.Entitlement+": "+one.Principal.GetResourceType()+"/"+one.Principal.GetResource()] = true
-		return nil
-	}))
+	got := grantsIn(t, filepath.Join(dir, "workforce.c1z"))
 
 	want := map[string]bool{}
 	groups := map[string]scimsandbox.Group{}
@@ -82,14 +89,7 @@ func TestSyncWritesRolesAndWhoHasThem(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, map[string]int{"design-tool": 1500}, results[0].Accounts)
 
-			file, err := syncfile.Open(t.Context(), filepath.Join(dir, "workforce.c1z"), t.TempDir())
-			require.NoError(t, err)
-			defer func() { require.NoError(t, file.Close(t.Context())) }()
-			got := map[string]bool{}
-			require.NoError(t, file.EachGrant(t.Context(), func(one syncfile.Grant) error {
-				got[one.Entitlement+": "+one.Principal.GetResourceType()+"/"+one.Principal.GetResource()] = true
-				return nil
-			}))
+			got := grantsIn(t, filepath.Join(dir, "workforce.c1z"))
 			require.Equal(t, want, got)
 		})
 	}
