@@ -37,6 +37,17 @@ type Sync struct {
 	Plugins map[string]Part `json:"plugins"`
 }
 
+// PluginOf returns the plugin that a resource type of the sync file is of, or nothing where
+// that is not known.
+func (s Sync) PluginOf(resourceType string) string {
+	for instance, part := range s.Plugins {
+		if slices.Contains(part.ResourceTypes, resourceType) {
+			return instance
+		}
+	}
+	return ""
+}
+
 // Part is one plugin's part in a sync.
 type Part struct {
 	// AsOf is when the app was last read completely: the start of this sync, or

@@ -157,6 +157,9 @@ func PartOf(facts Facts, asOf time.Time, accounts int) Part {
 func (s *Store) Known() Sync {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	if _, err := os.Stat(s.recordPath()); err != nil {
+		return Sync{} // The file need not be read to its end for that.
+	}
 	_, known := s.recorded()
 	return known
 }

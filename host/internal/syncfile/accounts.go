@@ -1,6 +1,7 @@
 package syncfile
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -25,6 +26,9 @@ type Account struct {
 	ResourceType string `json:"resource_type"`
 	// ID is the account's id in its app.
 	ID string `json:"id"`
+	// ExternalID is what another system, such as a directory, calls the account; empty where
+	// the app does not have it.
+	ExternalID string `json:"-"`
 	// Login is what the person signs in with.
 	Login string `json:"login"`
 	// DisplayName is the person's name.
@@ -163,7 +167,9 @@ func accountOf(resourceType *connectorv2.ResourceType, row *connectorv2.Resource
 		OtherEmails:  otherEmails(trait),
 		Status:       statusOf(row),
 	}
+	account.ExternalID = row.GetExternalId().GetId()
 	if profile := resource.GetProfile(row); len(profile.GetFields()) > 0 {
+		account.ExternalID = cmp.Or(account.ExternalID, profile.GetFields()["external_id"].GetStringValue())
 		encoded, err := json.Marshal(profile.AsMap())
 		if err != nil {
 			return Account{}, fmt.Errorf("the profile of account %s: %w", row.GetId().GetResource(), err)
