@@ -186,7 +186,7 @@ func TestBoard_ShowsEvidence(t *testing.T) {
 	}{
 		"proven":                         {users(baseline.Proven, ""), baseline.Proven, ""},
 		"unproven":                       {users(baseline.Unproven, "the list ends at 100"), baseline.Unproven, "the list ends at 100"},
-		"unproven, for somebody's sake":  {users(baseline.Unproven, "jane@example.com is last"), baseline.Unproven, "the host's log says why"},
+		"unproven, with an address":      {users(baseline.Unproven, "jane@example.com is last"), baseline.Unproven, "the host's log says why"},
 		"not reported":                   {nil, baseline.NotReported, ""},
 		"a grade that is not known here": {users("sworn", "on a book"), baseline.NotReported, ""},
 	} {
@@ -217,6 +217,10 @@ func TestBoard_ShowsEvidence(t *testing.T) {
 				require.Equal(t, baseline.Proven, u.Parts[0].Evidence)
 				require.Equal(t, c.grade, u.Parts[1].Evidence)
 				require.Equal(t, c.reason, u.Parts[1].EvidenceReason)
+				require.Equal(t, c.grade, u.Last.Evidence, "the worst of the two")
+				if way == "uploaded" {
+					require.Equal(t, c.grade, u.History[0].Evidence)
+				}
 				families := metricsOf(t, b)
 				for _, grade := range baseline.Grades {
 					want := map[bool]float64{true: 1}[grade == c.grade]

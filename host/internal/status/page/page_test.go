@@ -168,7 +168,7 @@ func TestPage_ShowsTheBoard(t *testing.T) {
 			},
 			"Everything is fresh – baton-host",
 			[]string{
-				"C1 has 140 accounts, as of just now.", "Fresh evidence proven", "wiki Fresh evidence unproven",
+				"C1 has 140 accounts, as of just now.", "just now", "Fresh evidence unproven 140", "Fresh evidence proven", "wiki Fresh evidence unproven",
 				"Nothing proves that its lists are complete: the list ends at 100.", "evidence not reported",
 			},
 		},
