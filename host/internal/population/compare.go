@@ -8,7 +8,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 )
 
-// Where says on which side somebody is.
+// Where is on which side an account or a row is.
 type Where string
 
 // An account or a row has no counterpart on the other side, or nothing to be compared by.

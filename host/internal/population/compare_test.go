@@ -133,7 +133,7 @@ func TestCompare_ReadsFilesAsProgramsWriteThem(t *testing.T) {
 		"empty lines":                   {csv: "email,x\n\nada@example.com,1\n\n\nbo@example.com,2\n\n"},
 		"rows that repeat others":       {csv: "email\nada@example.com\nADA@example.com\nbo@example.com\nbo@example.com\n"},
 		"rows that repeat what is new":  {csv: "email\nada@example.com\nbo@example.com\nnew@example.com\nnew@example.com\n", want: []string{"user: only in the CSV file: line 4 new@example.com"}},
-		"an address that is nobody's":   {csv: "email\nada@example.com\nbo@example.com\nn/a\n", want: []string{"user: only in the CSV file: line 4 n/a"}},
+		"a value that is no address":    {csv: "email\nada@example.com\nbo@example.com\nn/a\n", want: []string{"user: only in the CSV file: line 4 n/a"}},
 		"empty cells":                   {csv: "email,name\nada@example.com,\nbo@example.com,\n,Nobody\n\" \",\u00a0\n", want: []string{"user: cannot be compared: line 4 ", "user: cannot be compared: line 5 "}},
 		"empty cells of one column":     {csv: "email\nada@example.com\n\n\"\"\nbo@example.com\n\n", want: []string{"user: cannot be compared: line 3 ", "user: cannot be compared: line 4 "}},
 		"a row that ends before":        {csv: "x,email\n1,ada@example.com\n2,bo@example.com\nTotal: 2\n", want: []string{"user: cannot be compared: line 4 "}},

@@ -1,7 +1,6 @@
 package syncfile
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -26,8 +25,8 @@ type Account struct {
 	ResourceType string `json:"resource_type"`
 	// ID is the account's id in its app.
 	ID string `json:"id"`
-	// ExternalID is what another system, such as a directory, calls the account; empty where
-	// the app does not have it.
+	// ExternalID is what another system, such as a directory, calls the account: its profile's
+	// "external_id", empty where there is none.
 	ExternalID string `json:"-"`
 	// Login is what the person signs in with.
 	Login string `json:"login"`
@@ -113,7 +112,7 @@ func (f *File) EachAccount(ctx context.Context, each func(Account) error) error 
 	}
 }
 
-// Grant is one grant: somebody has an entitlement of a resource.
+// Grant is one grant: a principal has an entitlement of a resource.
 type Grant struct {
 	// Principal is who has it.
 	Principal *connectorv2.ResourceId
@@ -167,9 +166,8 @@ func accountOf(resourceType *connectorv2.ResourceType, row *connectorv2.Resource
 		OtherEmails:  otherEmails(trait),
 		Status:       statusOf(row),
 	}
-	account.ExternalID = row.GetExternalId().GetId()
 	if profile := resource.GetProfile(row); len(profile.GetFields()) > 0 {
-		account.ExternalID = cmp.Or(account.ExternalID, profile.GetFields()["external_id"].GetStringValue())
+		account.ExternalID = profile.GetFields()["external_id"].GetStringValue()
 		encoded, err := json.Marshal(profile.AsMap())
 		if err != nil {
 			return Account{}, fmt.Errorf("the profile of account %s: %w", row.GetId().GetResource(), err)
