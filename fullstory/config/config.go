@@ -31,6 +31,8 @@ var Schema = field.NewConfiguration(
 			"https://app.fullstory.com/scim/v2",
 		),
 		scimconfig.Token("The SCIM token that Fullstory generates under Settings > Account Management > SSO. It is shown only once."),
+		// The user guide's form has the two fields above.
+		scimconfig.HiddenUsers().ExportAs(field.ExportTargetOps),
 		scimconfig.ReadAhead(),
 	},
 	field.WithConnectorDisplayName("Fullstory"),

@@ -104,8 +104,10 @@ const (
 	Nothing
 	// Short means that the list has fewer users than the server counts, in every reading.
 	Short
-	// Circle means that a cursor leads back.
+	// Circle means that a page names its own cursor as that of the next one, Loop that
+	// cursors lead to users that came before.
 	Circle
+	Loop
 	// Blank means that cursors lead to empty pages for ever.
 	Blank
 	// Growing means that the total changes for ever.
@@ -165,4 +167,12 @@ func (r Rules) why(s State) Why {
 		return WhyApart
 	}
 	return WhyResumed
+}
+
+// Agreed returns how many readings in a row, up to this one, had the same users.
+func (s State) Agreed() int {
+	if s.Before == s.fingerprint() {
+		return s.Alike + 1
+	}
+	return 1
 }
