@@ -6,8 +6,8 @@ import "reflect"
 type Fullstory struct {
 	ScimBaseUrl     string `mapstructure:"scim-base-url"`
 	ScimToken       string `mapstructure:"scim-token"`
-	ScimHiddenUsers int    `mapstructure:"scim-hidden-users"`
 	ScimReadAhead   int    `mapstructure:"scim-read-ahead"`
+	ScimHiddenUsers int    `mapstructure:"scim-hidden-users"`
 }
 
 func (c *Fullstory) findFieldByTag(tagValue string) (any, bool) {

@@ -31,9 +31,9 @@ var Schema = field.NewConfiguration(
 			"https://app.fullstory.com/scim/v2",
 		),
 		scimconfig.Token("The SCIM token that Fullstory generates under Settings > Account Management > SSO. It is shown only once."),
-		// The user guide's form has the two fields above.
-		scimconfig.HiddenUsers().ExportAs(field.ExportTargetOps),
 		scimconfig.ReadAhead(),
+		// The form of the user guide has the first two fields only.
+		scimconfig.HiddenUsers().ExportAs(field.ExportTargetOps),
 	},
 	field.WithConnectorDisplayName("Fullstory"),
 	field.WithHelpUrl(HelpURL),

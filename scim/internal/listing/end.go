@@ -6,10 +6,10 @@ import "fmt"
 type Grade int
 
 const (
-	// Proven means that nobody is missing, under the assumptions of PROOF.md.
+	// Proven means that no user is missing, under the assumptions of PROOF.md.
 	Proven Grade = iota + 1
-	// Unproven means that nothing contradicts that nobody is missing, but the server has not
-	// shown it.
+	// Unproven means that nothing contradicts that no user is missing, or that the operator
+	// accepts it, but the server has not shown it.
 	Unproven
 )
 
@@ -143,7 +143,7 @@ type Problem struct {
 	Probe Ask
 }
 
-// Error returns the numbers; what a person can do is for the caller to say.
+// Error returns the numbers; the words are the caller's.
 func (p *Problem) Error() string {
 	return fmt.Sprintf("listing: problem %d in pass %d at index %d, after %d users of %d", p.Kind, p.State.Pass, p.Asked, p.State.Users, p.State.Total)
 }
