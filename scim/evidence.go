@@ -95,9 +95,13 @@ func (c *endpoint) contradiction(err error, refusal error) error {
 			"%s was asked for {users} from startIndex %d on and answered with those from %d on. It cannot be read completely.",
 			c.place(), problem.Asked, problem.Start)
 	case listing.Repeats:
-		return c.failf(codes.FailedPrecondition,
+		f := c.failf(codes.FailedPrecondition,
 			"%s was asked for {users} from startIndex %d on and sent again those it had sent before. It ignores startIndex, or starts again at the end, so its list cannot be read completely.",
 			c.place(), s.At+1)
+		if total, known := s.Counted(); known && total > s.Users {
+			f = f.with(c.kind.words(fmt.Sprintf("It reports %d {users} and has listed %d of them.", total, s.Users)))
+		}
+		return f
 	case listing.Cut:
 		return c.failf(codes.FailedPrecondition,
 			"%s ignores startIndex: it sends the first %d {users} again and again, cut to the number that is asked for. Whether there are more cannot be found out, so its list is not used. Ask the app's support.",

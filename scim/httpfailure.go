@@ -331,7 +331,7 @@ func (c *endpoint) bodyMessage(ctx context.Context, err error) *failure {
 }
 
 func (c *endpoint) stopped(ctx context.Context) *failure {
-	return c.failf(status.FromContextError(ctx.Err()).Code(), "reading {users} from %s was stopped", c.place())
+	return c.failf(status.FromContextError(ctx.Err()).Code(), "reading {users} from %s was stopped.", c.place())
 }
 
 func isCorrupt(err error) bool {
@@ -366,6 +366,9 @@ func (c *endpoint) requestMessage(ctx context.Context, r request, err error) *fa
 			"the proxy on the way to %s cannot be reached. Check HTTPS_PROXY and NO_PROXY.", c.place())
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		if r.isLater { // The name was right.
+			return c.failf(codes.Unavailable, "the name of the host %s cannot be looked up (DNS) any more. Check the network.", c.base.Hostname())
+		}
 		if dns.IsNotFound {
 			return c.failf(codes.InvalidArgument, "there is no host named %s. Check %s.%s", c.base.Hostname(), c.baseField, c.hinted())
 		}

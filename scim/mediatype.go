@@ -47,7 +47,7 @@ func (c *endpoint) send(ctx context.Context, r request, target *url.URL) (*http.
 		discard(response)
 		tried = append(tried, i)
 		if response, err = c.sendAs(ctx, r, target, mediaTypes[i]); err == nil && response.StatusCode < http.StatusMultipleChoices {
-			c.mediaType.Store(int32(i)) //nolint:gosec // There are few of them.
+			c.mediaType.Store(int32(i))
 		}
 	}
 	return response, err

@@ -104,9 +104,9 @@ const (
 	Nothing
 	// Short means that the list has fewer users than the server counts, in every reading.
 	Short
-	// Circle means that a page names its own cursor as that of the next one, Loop that
-	// cursors lead to users that came before.
+	// Circle means that a page names its own cursor as that of the next one.
 	Circle
+	// Loop means that cursors lead to users that came before.
 	Loop
 	// Blank means that cursors lead to empty pages for ever.
 	Blank
