@@ -78,11 +78,12 @@ func decodeList[T any](body []byte) (listHead, []T, error) {
 }
 
 // list asks for a page. What comes back may be any number of users; what that means is
-// for the listing to decide.
+// for the listing to decide. isLater means that the app has answered a request for the list
+// before.
 //
 // Both startIndex and count are sent with every page: some servers list nothing without
 // them. Only a cursor takes the place of startIndex (RFC 9865 section 2).
-func (c *endpoint) list(ctx context.Context, q listing.Request) (*page, error) {
+func (c *endpoint) list(ctx context.Context, q listing.Request, isLater bool) (*page, error) {
 	query := url.Values{"count": {strconv.Itoa(q.Count)}}
 	switch {
 	case q.ByCursor:
@@ -97,32 +98,33 @@ func (c *endpoint) list(ctx context.Context, q listing.Request) (*page, error) {
 	if c.filter != "" {
 		query.Set("filter", c.filter)
 	}
-	body, header, err := c.getLean(ctx, query)
+	r := request{path: []string{c.kind.path}, query: query, isList: true, isLater: isLater}
+	body, header, err := c.fetchLean(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	pg, err := c.decodePage(body)
+	pg, err := c.decodePage(r, body)
 	if err != nil {
-		return nil, err
+		return nil, c.during(r, err)
 	}
 	pg.header = header
 	return pg, nil
 }
 
-// getLean asks for a list, without the attribute that may be large if the server
+// fetchLean asks for a list, without the attribute that may be large if the server
 // lets it be left out (RFC 7644 section 3.9); some refuse the parameter.
-func (c *endpoint) getLean(ctx context.Context, query url.Values) ([]byte, http.Header, error) {
-	path := []string{c.kind.path}
+func (c *endpoint) fetchLean(ctx context.Context, r request) ([]byte, http.Header, error) {
 	if c.lean == "" || c.notLean.Load() {
-		return c.get(ctx, path, query)
+		return c.fetch(ctx, r)
 	}
-	lean := maps.Clone(query)
-	lean.Set("excludedAttributes", c.lean)
-	body, header, err := c.get(ctx, path, lean)
+	lean := r
+	lean.query = maps.Clone(r.query)
+	lean.query.Set("excludedAttributes", c.lean)
+	body, header, err := c.fetch(ctx, lean)
 	if !answered(err, http.StatusBadRequest, http.StatusNotImplemented) {
 		return body, header, err
 	}
-	body, header, err = c.get(ctx, path, query)
+	body, header, err = c.fetch(ctx, r)
 	if err == nil {
 		c.notLean.Store(true)
 	}
@@ -131,17 +133,17 @@ func (c *endpoint) getLean(ctx context.Context, query url.Values) ([]byte, http.
 
 // decodePage reads a list response. One odd attribute never fails it; an answer
 // that is no list of users does, and so does a user without an id.
-func (c *endpoint) decodePage(body []byte) (*page, error) {
+func (c *endpoint) decodePage(r request, body []byte) (*page, error) {
 	list, entries, err := c.kind.decode(body, c.choice)
 	var wrongType *json.UnmarshalTypeError
 	if err != nil && !errors.As(err, &wrongType) {
 		return nil, c.malformed(body, err)
 	}
 	if list.hasSchema("Error") {
-		return nil, c.errorInAnswer(body)
+		return nil, c.reported(r, decodeErrorBody(body))
 	}
 	if !list.hasSchema("ListResponse") && !list.listed && !hasMember(body, "totalResults") {
-		return nil, c.notAList()
+		return nil, c.notAList(r, body)
 	}
 
 	if list.twice {
@@ -153,7 +155,7 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 	if wrongType != nil && len(entries) == 0 {
 		// The members of the list itself take any form, so it is Resources that
 		// is no array.
-		return nil, c.notAList()
+		return nil, c.notAList(r, body)
 	}
 	byID := make(map[string]entry, len(entries))
 	pg.lossy = mayBeGarbled(body)

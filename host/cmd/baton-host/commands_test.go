@@ -265,7 +265,7 @@ func TestInspectShowsTheManifest(t *testing.T) {
 	require.Equal(t, "baton-fullstory", manifest.Name)
 	require.Equal(t, "Fullstory", manifest.DisplayName)
 	require.Equal(t, "v0.25.0", manifest.SDKVersion)
-	require.Len(t, manifest.Configuration.Fields, 3)
+	require.Len(t, manifest.Configuration.Fields, 4)
 	require.NotContains(t, strings.ToLower(result.stdout), "role", "Fullstory's guide promises accounts only")
 	require.Equal(t, "scim-base-url", manifest.Configuration.Fields[0].Name)
 	require.Equal(t, "SCIM Base URL", manifest.Configuration.Fields[0].Label)
@@ -273,6 +273,7 @@ func TestInspectShowsTheManifest(t *testing.T) {
 	require.True(t, manifest.Configuration.Fields[1].Secret)
 	require.Equal(t, "scim-read-ahead", manifest.Configuration.Fields[2].Name)
 	require.False(t, manifest.Configuration.Fields[2].Required)
+	require.Equal(t, "scim-hidden-users", manifest.Configuration.Fields[3].Name)
 
 	table := execute(t, nil, "baton-host", "inspect", filepath.Join(bin, "baton-fullstory"))
 	require.Equal(t, 0, table.status, table.stderr)

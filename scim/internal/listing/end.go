@@ -6,10 +6,10 @@ import "fmt"
 type Grade int
 
 const (
-	// Proven means that nobody is missing, under the assumptions of PROOF.md.
+	// Proven means that no user is missing, under the assumptions of PROOF.md.
 	Proven Grade = iota + 1
-	// Unproven means that nothing contradicts that nobody is missing, but the server has not
-	// shown it.
+	// Unproven means that nothing contradicts that no user is missing, or that the operator
+	// accepts it, but the server has not shown it.
 	Unproven
 )
 
@@ -104,8 +104,10 @@ const (
 	Nothing
 	// Short means that the list has fewer users than the server counts, in every reading.
 	Short
-	// Circle means that a cursor leads back.
+	// Circle means that a page names its own cursor as that of the next one.
 	Circle
+	// Loop means that cursors lead to users that came before.
+	Loop
 	// Blank means that cursors lead to empty pages for ever.
 	Blank
 	// Growing means that the total changes for ever.
@@ -141,7 +143,7 @@ type Problem struct {
 	Probe Ask
 }
 
-// Error returns the numbers; what a person can do is for the caller to say.
+// Error returns the numbers; the words are the caller's.
 func (p *Problem) Error() string {
 	return fmt.Sprintf("listing: problem %d in pass %d at index %d, after %d users of %d", p.Kind, p.State.Pass, p.Asked, p.State.Users, p.State.Total)
 }
@@ -165,4 +167,12 @@ func (r Rules) why(s State) Why {
 		return WhyApart
 	}
 	return WhyResumed
+}
+
+// Agreed returns how many readings in a row, up to this one, had the same users.
+func (s State) Agreed() int {
+	if s.Before == s.fingerprint() {
+		return s.Alike + 1
+	}
+	return 1
 }

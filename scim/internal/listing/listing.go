@@ -78,7 +78,7 @@ func (r Rules) Next(s State, p Page) (Step, error) {
 	case p.New > 0 && holdsLast && s.Signs&SignResumed != 0 && p.Len == s.At: // They are not known to the caller any more.
 		p.New, p.Sum = 0, 0
 		return r.Next(s, p)
-	case p.New > 0 && holdsLast: // Somebody has come between those that were received, and nobody behind.
+	case p.New > 0 && holdsLast: // Users were added between those that were received, and none behind.
 		s.Signs |= SignMoved
 		s.Users += p.New
 		s.Sum += p.Sum
@@ -138,8 +138,9 @@ func (r Rules) Next(s State, p Page) (Step, error) {
 		return r.reread(s, p.Len)
 	case r.complete(s):
 		return r.repeatsAtEnd(s, p)
-	case holdsLast && s.Worth == WorthAhead && p.Len < s.At && r.Request(s).Start+p.Len > s.Total:
-		return r.endPass(s, p.Len) // The last user is where the total is, so some are counted and not shown.
+	case holdsLast && s.Worth == WorthAhead && p.Len < s.At && (p.First != s.Head && p.Len < r.count(s) || r.Request(s).Start+p.Len > s.Total):
+		s.Signs |= SignMoved // The last user stands behind its index, so some are counted and not shown.
+		return r.endPass(s, p.Len)
 	}
 	return r.stuck(s, p)
 }
@@ -224,8 +225,10 @@ func (s State) add(p Page, from int) State {
 // follow takes a page of a server that names the next one (RFC 9865).
 func (r Rules) follow(s State, p Page) (Step, error) {
 	switch {
-	case p.Cursor != "" && p.Cursor == s.Cursor, p.Cursor != "" && s.Cursor != "" && p.Len > 0 && p.New == 0 && s.Pass >= PlainPasses:
+	case p.Cursor != "" && p.Cursor == s.Cursor:
 		return Step{}, r.problem(s, Problem{Kind: Circle})
+	case p.Cursor != "" && s.Cursor != "" && p.Len > 0 && p.New == 0 && s.Pass >= PlainPasses:
+		return Step{}, r.problem(s, Problem{Kind: Loop})
 	case p.Cursor != "" && s.Cursor != "" && p.Len > 0 && p.New == 0: // A circle, or the list has moved.
 		s.Signs |= SignMoved
 		return r.reread(s, p.Len)
@@ -280,8 +283,8 @@ func (r Rules) afterEmpty(s State, p Page) (Step, error) {
 		}
 		s.Worth, s.Total = WorthAhead, p.Total.Value
 	case known && p.Total.Known && p.Total.Value == 0 && r.complete(s):
-		// It counts the page, which is empty. Only an overlap shows now that nobody has
-		// moved up to the last user's place.
+		// It counts the page, which is empty. Only an overlap shows now that no user has
+		// moved up to the last one's place.
 		s.Worth = WorthNone
 		if s.Ask == AskPast {
 			return ask(s, p, AskLast), nil
@@ -304,9 +307,11 @@ func (r Rules) afterRefusal(s State, p Page) (Step, error) {
 		return r.nextProbe(s)
 	case s.AtStart() && r.sortBy(s.Pass) != "":
 		next := s.again()
-		next.Before = s.Before
+		next.Before, next.Alike = s.Before, s.Alike
+		next.Unsure, next.Why = s.Unsure, s.Why
 		if next.Pass = PlainPasses + 1 + ((s.Pass-PlainPasses-1)/sortedPasses+1)*sortedPasses; next.Pass > r.lastPass() {
-			return Step{}, r.problem(s, Problem{Kind: Moving, Why: r.why(s)})
+			s.Pass = max(s.Unsure, PlainPasses) // This one has not been made.
+			return Step{}, r.problem(s, Problem{Kind: Moving, Why: s.Why})
 		}
 		return Step{Next: next}, nil
 	case s.AtStart() && s.Pass == 1 && p.Refused == RefusedRequest && s.Traits == 0 && r.count(s)/2 >= minCount:
@@ -413,7 +418,7 @@ func (r Rules) afterCursor(s State, p Page) (Step, error) {
 	return Step{}, r.problem(s, Problem{Kind: Repeats})
 }
 
-// endPass ends a pass. A pass in which nothing moved is the proof that nobody is
+// endPass ends a pass. A pass in which nothing moved is the proof that no user is
 // missing before its end. Where users certainly moved, only another pass can be. Where
 // nothing would have noticed, two passes that found the same users have to do.
 //
@@ -424,7 +429,8 @@ func (r Rules) endPass(s State, from int) (Step, error) {
 	same := s.Before == s.fingerprint()
 	twice := s.At > s.Users
 	missing := s.missing()
-	hidden := missing > 0 && missing <= r.Hidden && s.Pass > 1
+	// Who is on two pages may have displaced another, whom a sorted list has.
+	hidden := missing > 0 && missing <= r.Hidden && s.Users > 0 && !twice
 	switch {
 	case s.Shown != 0 && same && s.Probes >= r.Probes:
 		return Step{}, r.problem(s, Problem{Kind: Unlisted, Probe: s.Shown})
@@ -435,7 +441,7 @@ func (r Rules) endPass(s State, from int) (Step, error) {
 			s.Doubts = s.Doubts&^DoubtHidden | DoubtTwice
 		}
 		return r.accept(s, from)
-	case same && s.Pass >= PlainPasses && missing > 0 && !twice:
+	case same && missing > 0 && (s.Pass >= PlainPasses && !twice || s.Pass >= r.lastPass()):
 		return Step{}, r.problem(s, Problem{Kind: Short})
 	case s.Pass >= PlainPasses && s.Traits&TraitCursor != 0 && s.Signs == SignApart && !twice && missing == 0 && s.Shown == 0:
 		// Users come and go all the time. That is no reason to refuse what came by a cursor,
@@ -454,7 +460,9 @@ func (r Rules) reread(s State, from int) (Step, error) {
 	if s.Pass >= r.lastPass() || s.Pass >= PlainPasses && !sorting {
 		return Step{}, r.problem(s, Problem{Kind: Moving, Why: r.why(s)})
 	}
-	return Step{From: from, Next: s.again()}, nil
+	next := s.again()
+	next.Unsure, next.Why = s.Pass, r.why(s)
+	return Step{From: from, Next: next}, nil
 }
 
 // accept ends a listing, unless a probe may prove more.
