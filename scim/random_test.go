@@ -132,14 +132,14 @@ func (a *randomApp) reconcile(users int) {
 		}
 	}
 	// Assumption 1: nobody is hidden consistently.
-	if a.is("list", "hides one") && a.traits["total"] != "" || a.is("list", "hides one") && users == 0 {
+	if a.is("list", "hides one") && (users == 0 || a.traits["total"] != "" || a.is("cursor", "offset, no total", "key", "key, must begin empty")) {
 		delete(a.traits, "list")
 	}
 	if a.is("startIndex", "from 0") && a.is("total", "one less") || a.is("startIndex", "from 0") && a.cut > 0 && a.is("past", "wraps") {
 		delete(a.traits, "startIndex")
 	}
 	// Assumption 4: lies do not come true in the same moment.
-	if a.is("startIndex", "from 0") && a.traits["total"] != "" {
+	if a.is("startIndex", "from 0") && a.traits["total"] != "" || a.is("list", "hides one") {
 		clear(a.changes)
 		delete(a.traits, "changes")
 	}
@@ -448,7 +448,10 @@ func (a *randomApp) isHonest() bool {
 			if trait != "halved" && trait != "refused above 50" {
 				return false
 			}
-		case "cursor": // RFC 9865 leaves the total out, if the app likes.
+		case "cursor": // RFC 9865 leaves the total out, if the app likes. Without it, nobody is no list.
+			if trait != "offset" && len(a.people) == 0 {
+				return false
+			}
 		default:
 			return false
 		}
@@ -456,14 +459,20 @@ func (a *randomApp) isHonest() bool {
 	return true
 }
 
+// share is how many of so many are unproven.
+type share struct{ unproven, of int }
+
+func (s share) String() string {
+	return fmt.Sprintf("%d of %d (%.1f %%)", s.unproven, s.of, 100*float64(s.unproven)/float64(max(1, s.of)))
+}
+
 // tally counts how the readings ended.
 type tally struct {
-	mu                           sync.Mutex
-	proven, unproven, refused    int
-	lacking                      int // unproven, and a user is missing
-	honest, honestOf             int // unproven, and all
-	honestRefusals, contradicted int
-	reasons                      map[string]int // of honest apps that are unproven
+	mu                        sync.Mutex
+	proven, unproven, refused int
+	lacking                   int // unproven, and a user is missing
+	honest, sorting           share
+	reasons                   map[string]int // of honest apps that are unproven
 }
 
 var numbers = regexp.MustCompile(`\d+`)
@@ -487,10 +496,8 @@ func randomServers(t *testing.T, seeds int) {
 			})
 		}
 	})
-	percent := func(n, of int) string { return fmt.Sprintf("%d (%.1f %%)", n, 100*float64(n)/float64(max(1, of))) }
-	t.Logf("%d apps: proven %s, unproven %s, refused %s; unproven with a user missing %d", seeds,
-		percent(ended.proven, seeds), percent(ended.unproven, seeds), percent(ended.refused, seeds), ended.lacking)
-	t.Logf("%d honest apps: unproven %s, refused %d", ended.honestOf, percent(ended.honest, ended.honestOf), ended.honestRefusals)
+	t.Logf("%d apps: proven %d, unproven %d, refused %d; unproven with a user missing %d", seeds, ended.proven, ended.unproven, ended.refused, ended.lacking)
+	t.Logf("honest apps: unproven %s; those that page by index and sort: %s", ended.honest, ended.sorting)
 	for _, reason := range slices.Sorted(maps.Keys(ended.reasons)) {
 		t.Logf("  unproven %d: %s", ended.reasons[reason], reason)
 	}
@@ -506,14 +513,17 @@ func readRandom(t *testing.T, a *randomApp, ended *tally) {
 	ended.mu.Lock()
 	defer ended.mu.Unlock()
 	honest := a.isHonest()
+	sorting := honest && a.traits["sort"] == "" && a.traits["cursor"] == "" && len(a.changes) == 0
 	if honest {
-		ended.honestOf++
+		ended.honest.of++
+	}
+	if sorting {
+		ended.sorting.of++
 	}
 	if err != nil {
 		requireFailure(t, err)
 		ended.refused++
 		if honest {
-			ended.honestRefusals++
 			t.Errorf("honest, and refused: %v (%d users, %v)", err, len(before), a.traits)
 		}
 		return
@@ -539,8 +549,12 @@ func readRandom(t *testing.T, a *randomApp, ended *tally) {
 			ended.lacking++
 		}
 		if honest {
-			ended.honest++
+			ended.honest.unproven++
 			ended.reasons[numbers.ReplaceAllString(reason, "N")]++
+		}
+		if sorting {
+			ended.sorting.unproven++
+			t.Errorf("honest, sorts, and is unproven: %s (%d users, %v)", reason, len(before), a.traits)
 		}
 		if honest && len(missing) > 0 && len(a.changes) == 0 {
 			t.Errorf("honest, and %d are missing (%d users, %v)", len(missing), len(before), a.traits)

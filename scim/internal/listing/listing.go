@@ -295,7 +295,7 @@ func (r Rules) afterRefusal(s State, p Page) (Step, error) {
 			return Step{}, r.problem(s, Problem{Kind: Moving, Why: r.why(s)})
 		}
 		return Step{Next: next}, nil
-	case s.AtStart() && s.Pass == 1 && p.Refused == RefusedRequest && s.Traits == 0 && r.count(s)/2 >= minCount:
+	case s.AtStart() && s.Pass == 1 && p.Refused == RefusedRequest && r.count(s)/2 >= minCount:
 		s.Count = r.count(s) / 2
 		return ask(s, p, AskPage), nil
 	case s.AtStart() && s.Pass == 1 && p.Refused == RefusedRequest && s.Traits == 0:
