@@ -39,6 +39,32 @@ func TestStableCost(t *testing.T) {
 	}
 }
 
+// TestReader_RequestsOfAnHonestApp: what it costs to prove a list, and what it cost
+// before there was a proof. docs/measurements.md has the table.
+func TestReader_RequestsOfAnHonestApp(t *testing.T) {
+	t.Parallel()
+	type cost struct{ sorting, other, before int }
+	for users, want := range map[int]cost{
+		0: {2, 2, 1}, 1: {4, 4, 2}, 9: {3, 3, 2}, 10: {3, 4, 2}, 99: {3, 3, 2}, 100: {3, 4, 2}, 101: {3, 3, 3},
+		230: {4, 4, 4}, 250: {5, 6, 4}, 1000: {13, 14, 12}, 2000: {22, 22, 22},
+	} {
+		for _, sorts := range []bool{true, false} {
+			t.Run(fmt.Sprintf("%d users, sorts %t", users, sorts), func(t *testing.T) {
+				t.Parallel()
+				a, requests := newApp(users), want.other
+				if sorts {
+					a, requests = sorting(a), want.sorting
+				}
+				accounts, err := listAll(t, newConnector(t, start(t, a)))
+				require.NoError(t, err)
+				requireIDs(t, a.ids, accounts)
+				require.Len(t, a.requests, requests)
+				require.LessOrEqual(t, len(a.requests)-want.before, 3)
+			})
+		}
+	}
+}
+
 // TestChanges: every user who is there throughout is found, whatever happens to the
 // others while the list is read.
 func TestChanges(t *testing.T) {
