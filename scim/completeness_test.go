@@ -339,6 +339,11 @@ func TestCursor(t *testing.T) {
 		}
 		require.Contains(t, listFails(t, a).Message(), "sent 100 pages without users")
 	})
+	t.Run("P15 nobody, and no total: nothing shows that it is a list of nobody", func(t *testing.T) {
+		t.Parallel()
+		st := listFails(t, serve(http.StatusOK, "application/scim+json", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"Resources":[]}`))
+		require.Contains(t, st.Message(), "does not report how many there are")
+	})
 	for scimType, message := range map[string]string{
 		"expiredCursor": "its cursor expired",
 		"invalidCursor": "does not accept the cursor that it gave itself",
