@@ -132,7 +132,7 @@ func TestBatches(t *testing.T) {
 			token = next
 		}
 		require.Equal(t, []int{1000, 1000, 500}, sizes)
-		require.Len(t, a.requests, 4)
+		require.Len(t, a.requests, 5)
 	})
 
 	t.Run("a batch stays below gRPC's 4 MiB", func(t *testing.T) {

@@ -160,7 +160,7 @@ func FuzzErrorBody(f *testing.F) {
 func FuzzPageToken(f *testing.F) {
 	fuzzRules := fuzzEndpoint(f).rules
 	f.Add(beginning().token())
-	f.Add(`{"v":5,"list":{"pass":2,"at":100,"users":100,"total":250,"worth":2,"last":5,"signs":4,"cursor":"x"},"silent":3}`)
+	f.Add(`{"v":6,"list":{"pass":2,"at":100,"users":100,"total":250,"worth":2,"last":5,"signs":4,"cursor":"x"},"silent":3}`)
 	f.Fuzz(func(t *testing.T, token string) {
 		p, err := parseToken(token)
 		if err != nil {

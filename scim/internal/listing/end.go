@@ -79,7 +79,7 @@ func (e *End) Reason() string {
 	case e.Doubts&DoubtLong != 0:
 		return "the app sends longer pages than asked for, and does not show what follows where they should have ended"
 	case e.Doubts&DoubtTotal != 0:
-		return "the app sends no total of its {users}, and does not show that its list begins at startIndex 1"
+		return "no total of the app confirms its list of {users}, and the app does not show that it begins at startIndex 1"
 	case e.Doubts&DoubtRound != 0:
 		return fmt.Sprintf("the list ends at %d {users}, a size at which apps cut lists, and the app does not sort it to show that nothing follows", s.Users)
 	}

@@ -64,10 +64,6 @@ const (
 	AskBare
 	AskRefused
 	AskOdd
-	// AskPast asks for what is behind the only page; AskLast for its last user, where
-	// that was refused.
-	AskPast
-	AskLast
 	// AskNarrow asks for the only page with a smaller count.
 	AskNarrow
 	// AskCursor asks for the first page with an empty cursor (RFC 9865).
@@ -224,7 +220,7 @@ func (r Rules) Request(s State) Request {
 
 // Overlaps reports whether the next page is to begin with the last user received.
 func (s State) Overlaps() bool {
-	return s.At > 0 && s.Traits&TraitCursor == 0 && (s.Ask == AskLast || s.Ask == AskPage && s.Traits&TraitApart == 0)
+	return s.At > 0 && s.Traits&TraitCursor == 0 && s.Ask == AskPage && s.Traits&TraitApart == 0
 }
 
 // Steady reports whether nothing speaks against paging by index so far, so that pages
