@@ -93,6 +93,10 @@ type Client struct {
 	readAhead  int
 	scratch    string
 	lastBody   *atomic.Int64 // bytes of the last answer
+	// mostKept is how many bytes an answer may have, mostSkimmed how many if only a part of it
+	// is kept.
+	mostKept    int
+	mostSkimmed int64
 	// dials means that a request may take a separate connection, with TLS: the SDK's
 	// transport keeps two of HTTP/1.1.
 	dials *atomic.Bool
@@ -149,13 +153,19 @@ func NewClient(ctx context.Context, options Options) (*Client, error) {
 	return &Client{
 		http: httpClient, base: base, baseField: baseURLField, credential: credential, hint: options.Hint, filter: filter, choice: choice,
 		readAhead: min(max(readAhead, 1), maxReadAhead), scratch: options.ScratchDir,
-		lastBody: &atomic.Int64{}, dials: &atomic.Bool{},
+		lastBody: &atomic.Int64{}, dials: &atomic.Bool{}, mostKept: maxBody, mostSkimmed: maxSkimmed,
 	}, nil
 }
 
 // get fetches one document below the base URL. The body it returns is JSON as
 // far as its first character shows, and holds no secret.
 func (c *endpoint) get(ctx context.Context, path []string, query url.Values) ([]byte, http.Header, error) {
+	return c.getSkimmed(ctx, path, query, nil)
+}
+
+// getSkimmed is get for an answer that, where it is too large to be kept whole, is kept without
+// an attribute.
+func (c *endpoint) getSkimmed(ctx context.Context, path []string, query url.Values, large *skimmer) ([]byte, http.Header, error) {
 	escaped := make([]string, len(path))
 	for i, segment := range path {
 		escaped[i] = url.PathEscape(segment)
@@ -181,14 +191,21 @@ func (c *endpoint) get(ctx context.Context, path []string, query url.Values) ([]
 	if err != nil {
 		return nil, nil, c.bodyFailure(ctx, err)
 	}
-	if len(body) > maxBody {
-		return nil, nil, c.tooLarge()
+	if len(body) > c.mostKept {
+		if large == nil || !fitsSkimmer(body, response.Header) {
+			return nil, nil, c.tooLarge()
+		}
+		beginning := bytes.NewReader(bytes.TrimPrefix(body, []byte(utf8BOM)))
+		body, err = large.skim(io.MultiReader(beginning, response.Body))
+		if err != nil {
+			return nil, nil, c.skimFailure(ctx, err)
+		}
 	}
 	decoded, err := decodeText(body, response.Header)
 	if err != nil {
 		return nil, nil, c.textFailure(body, err)
 	}
-	if len(decoded) > maxBody {
+	if len(decoded) > c.mostKept {
 		return nil, nil, c.tooLarge()
 	}
 	body = bytes.TrimSpace(decoded)
@@ -201,11 +218,15 @@ func (c *endpoint) get(ctx context.Context, path []string, query url.Values) ([]
 			fmt.Sprintf("JSON: the escape %s at byte %d is half of a character", body[at:at+escapeLength], at)))
 	}
 	if c.credential.fillsIn(body) {
-		return nil, nil, c.failf(codes.FailedPrecondition,
-			"%s sends the secret of %s back in its list of {users}, where it would become part of the sync. The list is not used. Ask the app's support.",
-			c.place(), c.credential.fields)
+		return nil, nil, c.secretSent()
 	}
 	return body, response.Header, nil
+}
+
+func (c *endpoint) secretSent() *failure {
+	return c.failf(codes.FailedPrecondition,
+		"%s sends the secret of %s back in its list of {users}, where it would become part of the sync. The list is not used. Ask the app's support.",
+		c.place(), c.credential.fields)
 }
 
 // send sends one request, and once more with another token where the app refuses one that
@@ -243,9 +264,11 @@ func (c *endpoint) send(ctx context.Context, target *url.URL) (*http.Response, e
 }
 
 func (c *endpoint) tooLarge() *failure {
-	return c.failf(codes.FailedPrecondition,
+	f := c.failf(codes.FailedPrecondition,
 		"%s sent an answer of more than %d MiB, although no more than %d {users} were asked for. Such an app cannot be read.",
-		c.place(), maxBody>>20, pageSize)
+		c.place(), max(1, c.mostKept>>20), pageSize)
+	f.cause = errTooLarge
+	return f
 }
 
 // readBody reads an answer to its end, or one byte further than it may be long. Most
@@ -257,7 +280,7 @@ func (c *Client) readBody(from io.Reader) ([]byte, error) {
 	)
 	before := int(min(c.lastBody.Load(), most))
 	buffer := bytes.NewBuffer(make([]byte, 0, before+before/slack+bytes.MinRead))
-	_, err := buffer.ReadFrom(io.LimitReader(from, maxBody+1))
+	_, err := buffer.ReadFrom(io.LimitReader(from, int64(c.mostKept)+1))
 	c.lastBody.Store(int64(buffer.Len()))
 	return buffer.Bytes(), err
 }

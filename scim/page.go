@@ -83,7 +83,7 @@ func decodeList[T any](body []byte) (listHead, []T, error) {
 // Both startIndex and count are sent with every page: some servers list nothing without
 // them. Only a cursor takes the place of startIndex (RFC 9865 section 2).
 func (c *endpoint) list(ctx context.Context, q listing.Request) (*page, error) {
-	query := url.Values{"count": {strconv.Itoa(q.Count)}}
+	query := url.Values{}
 	switch {
 	case q.ByCursor:
 		query.Set("cursor", q.Cursor)
@@ -97,7 +97,7 @@ func (c *endpoint) list(ctx context.Context, q listing.Request) (*page, error) {
 	if c.filter != "" {
 		query.Set("filter", c.filter)
 	}
-	body, header, err := c.getLean(ctx, query)
+	body, header, err := c.getFewer(ctx, query, q.Count)
 	if err != nil {
 		return nil, err
 	}
@@ -109,24 +109,57 @@ func (c *endpoint) list(ctx context.Context, q listing.Request) (*page, error) {
 	return pg, nil
 }
 
+const (
+	// A page that is too large is asked for with a count divided by fewer, down to
+	// fewest: one that is to begin with the last user needs another.
+	fewer  = 7
+	fewest = 2
+)
+
+// getFewer asks for a list, and for a shorter one as long as the answer is too large. What
+// fits is asked for from then on.
+func (c *endpoint) getFewer(ctx context.Context, query url.Values, count int) ([]byte, http.Header, error) {
+	if most := int(c.fits.Load()); most > 0 {
+		count = min(count, most)
+	}
+	for {
+		query.Set("count", strconv.Itoa(count))
+		body, header, err := c.getLean(ctx, query)
+		if count <= fewest || !errors.Is(err, errTooLarge) {
+			return body, header, err
+		}
+		count = max(fewest, count/fewer)
+		c.fits.Store(int64(count))
+	}
+}
+
 // getLean asks for a list, without the attribute that may be large if the server
 // lets it be left out (RFC 7644 section 3.9); some refuse the parameter.
 func (c *endpoint) getLean(ctx context.Context, query url.Values) ([]byte, http.Header, error) {
 	path := []string{c.kind.path}
 	if c.lean == "" || c.notLean.Load() {
-		return c.get(ctx, path, query)
+		return c.getSkimmed(ctx, path, query, c.skimmer())
 	}
 	lean := maps.Clone(query)
 	lean.Set("excludedAttributes", c.lean)
-	body, header, err := c.get(ctx, path, lean)
+	body, header, err := c.getSkimmed(ctx, path, lean, c.skimmer())
 	if !answered(err, http.StatusBadRequest, http.StatusNotImplemented) {
 		return body, header, err
 	}
-	body, header, err = c.get(ctx, path, query)
+	body, header, err = c.getSkimmed(ctx, path, query, c.skimmer())
 	if err == nil {
 		c.notLean.Store(true)
 	}
 	return body, header, err
+}
+
+// skimmer leaves out, of an answer that is too large, what the server did not leave out; nil
+// if nothing may be.
+func (c *endpoint) skimmer() *skimmer {
+	if c.lean == "" {
+		return nil
+	}
+	return &skimmer{attribute: c.lean, most: passedOver * c.mostSkimmed, mostKept: c.mostKept}
 }
 
 // decodePage reads a list response. One odd attribute never fails it; an answer
