@@ -51,18 +51,17 @@ type directory struct {
 	unclear int
 
 	// pending is what is not in the journal yet, logged how much of that is about this
-	// directory, less than zero if it could not be written.
+	// directory, less than zero if it could not be written. noted means that it is to be there.
 	pending []sighting
 	logged  int64
+	noted   bool
 
-	// index is what resolved, which has the groups of users by the id of the group, was made
-	// with. ambiguous are groups whose name alone users carry, and others have it too; strange
-	// is how many groups were carried that are not listed.
+	// resolved has the groups that users carry by the id of the group in the list; nil before
+	// they are looked up there. It does not change any more. ambiguous are groups whose name
+	// alone users carry, and others have it too.
 	resolving sync.Mutex
-	index     *groupIndex
 	resolved  map[string][]int
 	ambiguous map[string]bool
-	strange   int
 }
 
 const (
@@ -138,9 +137,11 @@ func (d *directory) define(one ownGroup) int {
 	d.groups = append(d.groups, one)
 	d.carriers = append(d.carriers, nil)
 	d.spend(200 + 3*(len(one.Value)+len(one.Ref)+len(one.Name)))
-	// A struct of texts always marshals.
-	written, _ := json.Marshal(one)
-	d.pending = append(d.pending, sighting{string(written), recordGroup})
+	if d.noted {
+		// A struct of texts always marshals.
+		written, _ := json.Marshal(one)
+		d.pending = append(d.pending, sighting{string(written), recordGroup})
+	}
 	return at
 }
 
@@ -166,6 +167,9 @@ func (d *directory) note(id string, login uint64, carried []uint32) {
 	if slices.Contains(listing.RoundSizes, len(carried)) {
 		d.cut = append(d.cut, uint32(number)) //nolint:gosec // see above
 	}
+	if !d.noted {
+		return
+	}
 	record := binary.AppendUvarint(nil, uint64(len(id)))
 	record = append(record, id...)
 	record = binary.LittleEndian.AppendUint64(record, login)
@@ -180,7 +184,7 @@ func (d *directory) spend(bytes int) {
 	if d.room -= bytes; d.room >= 0 {
 		return
 	}
-	*d = directory{sync: d.sync, at: d.at, next: d.next, room: -1, logged: d.logged, seed: d.seed, known: map[ownGroup]int{}, read: map[string]int{}}
+	*d = directory{sync: d.sync, at: d.at, next: d.next, room: -1, logged: d.logged, noted: d.noted, seed: d.seed, known: map[ownGroup]int{}, read: map[string]int{}}
 }
 
 // digestOfLogin is by what a user name is known again, in any letter case (RFC 7643
@@ -197,12 +201,14 @@ func digestOfLogin(name string) uint64 {
 func (d *directory) users() int { return len(d.ends) }
 
 // id is the id of a user by number.
-func (d *directory) id(number int) string {
+func (d *directory) id(number int) string { return string(d.idBytes(number)) }
+
+func (d *directory) idBytes(number int) []byte {
 	begin := uint32(0)
 	if number > 0 {
 		begin = d.ends[number-1]
 	}
-	return string(d.ids[begin:d.ends[number]])
+	return d.ids[begin:d.ends[number]]
 }
 
 // number is the number of the user of an id.
@@ -218,7 +224,7 @@ func (d *directory) number(id string) (int, bool) {
 func (d *directory) slot(id string) int {
 	size := uint64(len(d.slots))
 	at, _ := bits.Mul64(maphash.String(d.seed, id), size)
-	for d.slots[at] != 0 && d.id(int(d.slots[at])-1) != id {
+	for d.slots[at] != 0 && string(d.idBytes(int(d.slots[at])-1)) != id {
 		if at++; at == size {
 			at = 0
 		}
@@ -237,19 +243,19 @@ func (d *directory) enter(number int) {
 	d.slots[d.slot(d.id(number))] = uint32(number + 1) //nolint:gosec // see note
 }
 
-// resolve finds out which groups of the list users carry. It reports how many they carry that
-// are not among them, the first time.
+// resolve finds out which groups of the list users carry. The first time it returns how many
+// they carry that are not among them.
 func (d *directory) resolve(index *groupIndex) (strange int) {
 	d.resolving.Lock()
 	defer d.resolving.Unlock()
-	if d.index == index {
+	if d.resolved != nil {
 		return 0
 	}
-	d.index, d.resolved, d.ambiguous, d.strange = index, map[string][]int{}, map[string]bool{}, 0
+	d.resolved, d.ambiguous = map[string][]int{}, map[string]bool{}
 	for at, one := range d.groups {
 		switch found := index.find(one); len(found) {
 		case 0:
-			d.strange++
+			strange++
 		case 1:
 			d.resolved[found[0]] = append(d.resolved[found[0]], at)
 		default:
@@ -265,7 +271,7 @@ func (d *directory) resolve(index *groupIndex) (strange int) {
 		}
 		d.byLogin[login] = number
 	}
-	return d.strange + d.unclear
+	return strange + d.unclear
 }
 
 // withLogin is the only user of a user name.
@@ -352,7 +358,9 @@ func (k *directories) take(sync, token string) *directory {
 			return d
 		}
 	}
-	return newDirectory(sync, token, k.room)
+	d = newDirectory(sync, token, k.room)
+	d.noted = sync != "" && k.journal.dir != ""
+	return d
 }
 
 func (k *directories) keep(d *directory) {
@@ -361,15 +369,15 @@ func (k *directories) keep(d *directory) {
 	next := d.next
 	if d.ended {
 		next = endToken
-		if d.proven {
+		if d.proven && d.noted {
 			d.pending = append(d.pending, sighting{"proven", recordEnd})
 		}
 	}
 	switch {
-	case d.sync == "":
-	case d.whole && d.logged >= 0 && len(d.pending) > 0:
+	case !d.noted:
+	case d.whole && d.logged >= 0:
 		d.logged = k.journal.commit(digestOf(d.sync), d.logged, d.pending, next)
-	case !d.whole:
+	default:
 		k.journal.remove(digestOf(d.sync))
 	}
 	d.pending = nil
@@ -409,7 +417,6 @@ func (k *directories) restore(sync, token string) *directory {
 	}
 	d := newDirectory(sync, "", k.room)
 	logged, found := k.journal.replay(digestOf(sync), token, func(one sighting) bool {
-		defer func() { d.pending = nil }()
 		switch one.pass {
 		case recordUser:
 			return d.noteRecord([]byte(one.id))
@@ -423,7 +430,7 @@ func (k *directories) restore(sync, token string) *directory {
 	if !found || !d.whole {
 		return nil
 	}
-	d.next, d.logged = token, logged
+	d.next, d.logged, d.noted = token, logged, true
 	return d
 }
 

@@ -116,8 +116,8 @@ const (
 	fewest = 2
 )
 
-// getFewer asks for a list, and for a shorter one as long as the answer is too large. What
-// fits is asked for from then on.
+// getFewer asks for a list, and for a shorter one as long as the answer is too large. From
+// there on the count goes up again: as a rule it is one entry that is so large.
 func (c *endpoint) getFewer(ctx context.Context, query url.Values, count int) ([]byte, http.Header, error) {
 	if most := int(c.fits.Load()); most > 0 {
 		count = min(count, most)
@@ -125,11 +125,18 @@ func (c *endpoint) getFewer(ctx context.Context, query url.Values, count int) ([
 	for {
 		query.Set("count", strconv.Itoa(count))
 		body, header, err := c.getLean(ctx, query)
-		if count <= fewest || !errors.Is(err, errTooLarge) {
-			return body, header, err
+		tooLarge := errors.Is(err, errTooLarge) || answered(err, http.StatusRequestEntityTooLarge)
+		switch {
+		case tooLarge && count > fewest:
+			count = max(fewest, count/fewer)
+			c.fits.Store(int64(count))
+			continue
+		case err == nil && 2*count >= pageSize:
+			c.fits.Store(0)
+		case err == nil && c.fits.Load() > 0:
+			c.fits.Store(int64(2 * count))
 		}
-		count = max(fewest, count/fewer)
-		c.fits.Store(int64(count))
+		return body, header, err
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/iotest"
 
@@ -29,13 +30,17 @@ type largeApp struct {
 	users, carriers int
 	// members is how many members each group has.
 	members []int
-	// padding makes members larger, about a user makes users larger.
+	// padding makes members larger, about makes users larger, or only the one by number.
 	padding, about string
+	large          int
 	contentType    string
-	// refuses is the status for single groups that have more than so many members.
+	// refuses is the status for single groups that have more than so many members, and for
+	// lists with a larger count.
 	refuses, most int
 	// suffix is what follows a group's members.
 	suffix string
+	// requests counts the lists that were asked for, if it is there.
+	requests *atomic.Int64
 }
 
 func (a *largeApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -51,6 +56,13 @@ func (a *largeApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		a.group(w, number)
+		return
+	}
+	if a.requests != nil {
+		a.requests.Add(1)
+	}
+	if a.refuses > 0 && len(a.members) == 0 && count > a.most {
+		w.WriteHeader(a.refuses)
 		return
 	}
 	total := a.users
@@ -70,7 +82,11 @@ func (a *largeApp) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if i <= a.carriers {
 			groups = `,"groups":[{"value":"g0"}]`
 		}
-		fmt.Fprintf(w, `{"id":"u%d","userName":"u%d","about":%q%s}`, i-1, i-1, a.about, groups)
+		about := a.about
+		if a.large > 0 && i != a.large {
+			about = ""
+		}
+		fmt.Fprintf(w, `{"id":"u%d","userName":"u%d","about":%q%s}`, i-1, i-1, about, groups)
 	}
 	fmt.Fprint(w, `]}`)
 }
@@ -198,6 +214,17 @@ func TestSkim_PageThatIsTooLarge(t *testing.T) {
 	t.Run("R9: a page of large users", func(t *testing.T) {
 		t.Parallel()
 		a := &largeApp{users: 130, about: strings.Repeat("x", 4000)}
+		require.Len(t, listEach(t, a.connector(t, maxSkimmed).users.List), 130)
+	})
+	t.Run("R9: one large user among many", func(t *testing.T) {
+		t.Parallel()
+		a := &largeApp{users: 1234, large: 300, about: strings.Repeat("x", maxBody/100-300), requests: &atomic.Int64{}}
+		require.Len(t, listEach(t, a.connector(t, maxSkimmed).users.List), 1234)
+		require.Less(t, a.requests.Load(), int64(40), "the count goes up again")
+	})
+	t.Run("R9: a page of users is refused as too large", func(t *testing.T) {
+		t.Parallel()
+		a := &largeApp{users: 130, refuses: http.StatusRequestEntityTooLarge, most: 50}
 		require.Len(t, listEach(t, a.connector(t, maxSkimmed).users.List), 130)
 	})
 	t.Run("R9: a page of groups that are large together", func(t *testing.T) {
