@@ -237,7 +237,7 @@ func (d *directory) enter(number int) {
 	if 4*(number+1) > 3*len(d.slots) {
 		d.slots = make([]uint32, max(64, 2*len(d.slots)))
 		for before := range number {
-			d.slots[d.slot(d.id(before))] = uint32(before + 1) //nolint:gosec // see note
+			d.slots[d.slot(d.id(before))] = uint32(before + 1)
 		}
 	}
 	d.slots[d.slot(d.id(number))] = uint32(number + 1) //nolint:gosec // see note
@@ -438,7 +438,7 @@ func (k *directories) restore(sync, token string) *directory {
 func (d *directory) noteRecord(record []byte) bool {
 	const loginSize = 8
 	length, n := binary.Uvarint(record)
-	if n <= 0 || uint64(len(record)-n) < length+loginSize {
+	if n <= 0 || uint64(len(record)-n) < length+loginSize { //nolint:gosec // not negative
 		return false
 	}
 	end := n + int(length) //nolint:gosec // less than the record has
@@ -449,7 +449,7 @@ func (d *directory) noteRecord(record []byte) bool {
 		if at, n = binary.Uvarint(record); n <= 0 || at >= uint64(len(d.groups)) {
 			return false
 		}
-		carried = append(carried, uint32(at))
+		carried = append(carried, uint32(at)) //nolint:gosec // less than there are groups
 	}
 	d.note(id, login, carried)
 	return d.whole

@@ -144,6 +144,18 @@ func (r *resolving) add(ctx context.Context, m memberValue) error {
 	}
 	number, isUser := r.directory.number(id)
 	isGroup := r.groups.has(id)
+	if ref := (memberValue{Ref: m.Ref, PlainRef: m.PlainRef}).id(); !isUser && !isGroup && ref != "" {
+		// The value is something else than the id, which the reference has.
+		named, isNamed := r.byUserName(id, kind)
+		number, isUser = r.directory.number(ref)
+		if isUser && isNamed && named != number {
+			r.in.unlisted++ // They contradict each other.
+			return nil
+		}
+		if isUser || r.groups.has(ref) {
+			id, isGroup = ref, r.groups.has(ref)
+		}
+	}
 	switch {
 	case kind == memberUnknown && isGroup && !isUser && r.in.filtered:
 		// There may be a user of that id whom the filter leaves out.

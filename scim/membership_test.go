@@ -406,6 +406,25 @@ func TestMembership_WarnsOfMembersThatAreNobody(t *testing.T) {
 			team{users: 9, groups: map[string]string{"g": `[{"value":"u1@x.org","type":"User"},{"value":"U2@X.org"},"u3@x.org"]`}},
 			grantedUsers(1, 3), "proven", "",
 		},
+		"S12: members by their user names, the reference has the id": {
+			team{users: 9, groups: map[string]string{"g": `[{"value":"u1@x.org","$ref":"../Users/u1"},{"value":"ann","type":"User","$ref":"https://x.org/v2/Users/u2"}]`}},
+			grantedUsers(1, 2), "proven", "",
+		},
+		"S12: members by their user names, the reference is to another user": {
+			team{users: 9, groups: map[string]string{"g": `[{"value":"u1@x.org","$ref":"../Users/u2"}]`}},
+			[]string{},
+			"1 of the 1 members", "members:1 of:1",
+		},
+		"S12: a group by its name, the reference has the id": {
+			team{users: 9, groups: map[string]string{"g": `[{"value":"Few","$ref":"../Groups/h"}]`, "h": memberList(1)}, names: map[string]string{"h": "Few"}},
+			[]string{"group/h"},
+			"proven", "",
+		},
+		"S12: a group by its name": {
+			team{users: 9, groups: map[string]string{"g": `["Few"]`, "h": memberList(1)}, names: map[string]string{"h": "Few"}},
+			[]string{},
+			"1 of the 1 members", "members:1 of:1",
+		},
 		"S12: a user name that two users have": {
 			team{users: 9, groups: map[string]string{"g": `["ann","U4"]`}, userName: func(number int) string {
 				return []string{"", "ann", "Ann", "u3", "u4", "u5", "u6", "u7", "u8", "u9"}[number]
