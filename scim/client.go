@@ -94,6 +94,10 @@ type Client struct {
 	readAhead  int
 	scratch    string
 	lastBody   *atomic.Int64 // bytes of the last answer
+	// mostKept is how many bytes an answer may have, mostSkimmed how many if only a part of it
+	// is kept.
+	mostKept    int
+	mostSkimmed int64
 	// dials means that a request may take a separate connection, with TLS: the SDK's
 	// transport keeps two of HTTP/1.1.
 	dials *atomic.Bool
@@ -159,6 +163,7 @@ func NewClient(ctx context.Context, options Options) (*Client, error) {
 		http: httpClient, base: base, baseField: baseURLField, credential: credential, hint: options.Hint, filter: filter, choice: choice,
 		readAhead: min(max(readAhead, 1), maxReadAhead), scratch: options.ScratchDir,
 		lastBody: &atomic.Int64{}, dials: &atomic.Bool{}, mediaType: &atomic.Int32{}, hiddenUsers: options.HiddenUsers,
+		mostKept: maxBody, mostSkimmed: maxSkimmed,
 	}, nil
 }
 
@@ -170,6 +175,9 @@ type request struct {
 	isList bool
 	// isLater means that the app has answered a request for the same list before.
 	isLater bool
+	// large leaves an attribute out of an answer that is too large to be kept whole; nil: such
+	// an answer is an error.
+	large *skimmer
 }
 
 // get fetches one resource.
@@ -210,14 +218,21 @@ func (c *endpoint) exchange(ctx context.Context, r request) ([]byte, http.Header
 	if err != nil {
 		return nil, nil, c.bodyFailure(ctx, err)
 	}
-	if len(body) > maxBody {
-		return nil, nil, c.tooLarge(r)
+	if len(body) > c.mostKept {
+		if r.large == nil || !fitsSkimmer(body, response.Header) {
+			return nil, nil, c.tooLarge(r)
+		}
+		beginning := bytes.NewReader(bytes.TrimPrefix(body, []byte(utf8BOM)))
+		body, err = r.large.skim(io.MultiReader(beginning, response.Body))
+		if err != nil {
+			return nil, nil, c.skimFailure(ctx, r, err)
+		}
 	}
 	decoded, err := decodeText(body, response.Header)
 	if err != nil {
 		return nil, nil, c.textFailure(r, body, err)
 	}
-	if len(decoded) > maxBody {
+	if len(decoded) > c.mostKept {
 		return nil, nil, c.tooLarge(r)
 	}
 	body = bytes.TrimSpace(decoded)
@@ -230,15 +245,19 @@ func (c *endpoint) exchange(ctx context.Context, r request) ([]byte, http.Header
 			fmt.Sprintf("JSON: the escape %s at byte %d is half of a character", body[at:at+escapeLength], at)))
 	}
 	if c.credential.fillsIn(body) {
-		where := "its list of {users}"
-		if !r.isList {
-			where = "what it sends of one {user}"
-		}
-		return nil, nil, c.failf(codes.FailedPrecondition,
-			"%s sends the secret of %s back in "+where+", where it would become part of the sync. It is not used. Ask the app's support.",
-			c.place(), c.credential.fields)
+		return nil, nil, c.secretSent(r)
 	}
 	return body, response.Header, nil
+}
+
+func (c *endpoint) secretSent(r request) *failure {
+	where := "its list of {users}"
+	if !r.isList {
+		where = "what it sends of one {user}"
+	}
+	return c.failf(codes.FailedPrecondition,
+		"%s sends the secret of %s back in "+where+", where it would become part of the sync. It is not used. Ask the app's support.",
+		c.place(), c.credential.fields)
 }
 
 // sendAs sends one request, and once more with another token where the app refuses one that
@@ -285,8 +304,10 @@ func (c *endpoint) tooLarge(r request) *failure {
 	if r.isList {
 		asked = fmt.Sprintf("no more than %s {users} were asked for", r.query.Get("count"))
 	}
-	return c.failf(codes.FailedPrecondition,
-		"%s sent an answer of more than %d MiB, although "+asked+". Such an answer cannot be read.", c.place(), maxBody>>20)
+	f := c.failf(codes.FailedPrecondition,
+		"%s sent an answer of more than %d MiB, although "+asked+". Such an answer cannot be read.", c.place(), max(1, c.mostKept>>20))
+	f.cause = errTooLarge
+	return f
 }
 
 // readBody reads an answer to its end, or one byte further than it may be long. Most
@@ -298,7 +319,7 @@ func (c *Client) readBody(from io.Reader) ([]byte, error) {
 	)
 	before := int(min(c.lastBody.Load(), most))
 	buffer := bytes.NewBuffer(make([]byte, 0, before+before/slack+bytes.MinRead))
-	_, err := buffer.ReadFrom(io.LimitReader(from, maxBody+1))
+	_, err := buffer.ReadFrom(io.LimitReader(from, int64(c.mostKept)+1))
 	c.lastBody.Store(int64(buffer.Len()))
 	return buffer.Bytes(), err
 }

@@ -210,7 +210,7 @@ func TestPageToken(t *testing.T) {
 				if next == "" {
 					break
 				}
-				require.Less(t, len(next), 300)
+				require.Less(t, len(next), 400)
 				token = next
 			}
 			require.Equal(t, a.ids, ids)

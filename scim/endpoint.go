@@ -87,6 +87,8 @@ type endpoint struct {
 	lean string
 	// notLean is set once the server has refused to leave it out.
 	notLean atomic.Bool
+	// fits is how many entries a page may have that is not too large; 0 if none was.
+	fits atomic.Int64
 	// rules are what its lists are read by.
 	rules listing.Rules
 }

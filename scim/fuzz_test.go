@@ -87,7 +87,7 @@ func FuzzMembers(f *testing.F) {
 	f.Add([]byte(`{"id":"g","schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"404"}`))
 	c := fuzzEndpoint(f).groupsEndpoint()
 	f.Fuzz(func(t *testing.T, body []byte) {
-		list, err := c.decodeMembers("g", body)
+		list, err := c.decodeMembers("g", body, memberList{})
 		if err != nil {
 			requireSafe(t, err)
 			return

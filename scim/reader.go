@@ -85,6 +85,8 @@ type batch struct {
 
 	bytes int
 	byID  map[string]int
+	// entries are those that resources were made of, in any order.
+	entries []entry
 	// read are the entries of the batch and those passed over, for the journal.
 	read []sighting
 	// guessed are entries without active in a list in which none had it so far, by
@@ -371,6 +373,7 @@ func (b *batch) note(e entry, key string, seen *idSet, p *position) {
 // whether its status is a guess.
 func (b *batch) place(at int, made *v2.Resource, e entry, p position) {
 	b.resources[at] = made
+	b.entries = append(b.entries, e)
 	delete(b.guessed, at)
 	if !p.Facts.has(factActive) && !e.hasActive() {
 		b.guessed[at] = e
