@@ -158,12 +158,12 @@ func TestGuardCarriesEveryField(t *testing.T) {
 		"ByType":               {"{ resource-types: { user: { keep-percent: 90 } } }", 40, 30, false},
 	}
 	var fields []string
-	for _, field := range fieldsOf[config.DeletionGuard]() {
+	for _, field := range fieldsOf[config.ChangeGuard]() {
 		if field != "Accounts" {
 			fields = append(fields, field)
 		}
 	}
-	for _, field := range fieldsOf[config.DeletionLimits]() {
+	for _, field := range fieldsOf[config.GuardLimits]() {
 		fields = append(fields, "Accounts."+field)
 	}
 	for _, field := range fields {

@@ -45,7 +45,7 @@ func TestSyncGuardsAgainstDeletions(t *testing.T) {
 			if c.guard == off {
 				require.Empty(t, first.Unguarded)
 			} else {
-				require.Equal(t, "First sync: there is no baseline yet, so the deletion guard had nothing to compare.", first.Unguarded)
+				require.Equal(t, "First sync: there is no baseline yet, so the change guard had nothing to compare.", first.Unguarded)
 			}
 			before := contentsOf(t, w.path())
 			app.keepOnly(t, c.now)

@@ -146,7 +146,7 @@ type madeSync struct {
 func makeSync(t testing.TB, path string, plugins []aggregate.Plugin, spec syncrun.Spec) (madeSync, error) {
 	t.Helper()
 	for _, p := range plugins {
-		spec.Plugins = append(spec.Plugins, syncrun.Plugin{Plugin: p, Guard: config.DefaultDeletionGuard()})
+		spec.Plugins = append(spec.Plugins, syncrun.Plugin{Plugin: p, Guard: config.DefaultChangeGuard()})
 	}
 	spec.Upload, spec.Dir = &config.Upload{Name: "everything", LastGood: true}, filepath.Dir(path)
 	spec.Keep, spec.Retry = baseline.At(path), policy.Retries{MaxAttempts: 1}

@@ -10,6 +10,7 @@ import (
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	readerv2 "github.com/conductorone/baton-sdk/pb/c1/reader/v2"
+	"github.com/conductorone/baton-sdk/pkg/annotations"
 	"github.com/conductorone/baton-sdk/pkg/connectorstore"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
@@ -27,37 +28,53 @@ type reader interface {
 	SyncMeta() c1zstore.SyncMeta
 }
 
-// count returns the number of resources in a file by resource type, of all types and
-// of those of accounts, with a zero for types that have none.
-func count(ctx context.Context, file *File) (resources, accounts map[string]int, err error) {
+// Counts is how many rows a sync file holds, by resource type id, with a zero for a type
+// that has none.
+type Counts struct {
+	// Resources are all resources, Accounts those of the types that have the user trait.
+	Resources, Accounts map[string]int
+	// Entitlements are those of resources of the type, Grants those of such entitlements.
+	// Grants that follow from others are among them where the sync worked them out.
+	Entitlements, Grants map[string]int
+	// Varying are the types that the connector marks as of numbers which vary
+	// (SkipSyncAnomalyDetection).
+	Varying map[string]bool
+}
+
+// count returns how many rows there are in a file, by what it says of itself.
+func count(ctx context.Context, file *File) (Counts, error) {
 	types, err := resourceTypes(ctx, file)
 	if err != nil {
-		return nil, nil, err
+		return Counts{}, err
 	}
 	noted, err := notedRows(ctx, file, file.syncID)
 	if err != nil {
-		return nil, nil, err
+		return Counts{}, err
 	}
-	resources, accounts = countOf(types, noted)
-	return resources, accounts, nil
+	return countsOf(types, noted), nil
 }
 
-// notedRows returns how many resources of each type the file itself says it has.
-func notedRows(ctx context.Context, store reader, syncID string) (map[string]int64, error) {
-	stats, err := store.SyncMeta().StatsV2(ctx, connectorstore.SyncTypeAny, syncID)
-	return stats.GetResourcesByResourceType(), err
+// notedRows returns how many rows of each type the file itself says it has.
+func notedRows(ctx context.Context, store reader, syncID string) (*readerv2.SyncStats, error) {
+	return store.SyncMeta().StatsV2(ctx, connectorstore.SyncTypeAny, syncID)
 }
 
-func countOf(types []*connectorv2.ResourceType, rows map[string]int64) (resources, accounts map[string]int) {
-	resources, accounts = map[string]int{}, map[string]int{}
+func countsOf(types []*connectorv2.ResourceType, rows *readerv2.SyncStats) Counts {
+	c := Counts{map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}, map[string]bool{}}
 	for _, resourceType := range types {
 		id := resourceType.GetId()
-		resources[id] = int(rows[id])
+		c.Resources[id] = int(rows.GetResourcesByResourceType()[id])
+		c.Entitlements[id] = int(rows.GetEntitlementsByResourceType()[id])
+		c.Grants[id] = int(rows.GetGrantsByResourceType()[id])
 		if isOfAccounts(resourceType) {
-			accounts[id] = resources[id]
+			c.Accounts[id] = c.Resources[id]
+		}
+		annos := annotations.Annotations(resourceType.GetAnnotations())
+		if annos.Contains(&connectorv2.SkipSyncAnomalyDetection{}) {
+			c.Varying[id] = true
 		}
 	}
-	return resources, accounts
+	return c
 }
 
 // File is a sync file, open for reading at its latest finished sync.
@@ -122,11 +139,8 @@ func (f *File) Close(ctx context.Context) error {
 	return errors.Join(err, f.work.Remove())
 }
 
-// Count returns how many resources the file holds, by resource type id, with a zero
-// for a type that has none, and the same for the types of accounts only.
-func (f *File) Count(ctx context.Context) (resources, accounts map[string]int, err error) {
-	return count(ctx, f)
-}
+// Count returns how many rows the file says it holds.
+func (f *File) Count(ctx context.Context) (Counts, error) { return count(ctx, f) }
 
 // errUnfinished is about a file in which nothing can be relied on.
 var errUnfinished = errors.New("holds no finished sync; what wrote it broke off")
