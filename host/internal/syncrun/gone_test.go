@@ -91,7 +91,7 @@ func (c countedType) Grants(context.Context, *v2.Resource, resource.SyncOpAttrs)
 type member struct {
 	name  string
 	bare  bool // without a namespace
-	app   counted
+	app   connectorbuilder.ConnectorBuilderV2
 	guard config.ChangeGuard
 	// interfere stands between the connector and the wire; nil: nothing does.
 	interfere grpc.UnaryServerInterceptor
@@ -138,6 +138,9 @@ func (m member) plugin(t *testing.T) syncrun.Plugin {
 type line struct {
 	path string
 	log  *observer.ObservedLogs
+	// recorded says that there is a record also where the line does not fall back, as
+	// the host has it for guarded plugins.
+	recorded bool
 }
 
 func newLine(t *testing.T) *line {
@@ -169,7 +172,7 @@ func (l *line) sync(t *testing.T, fallsBack bool, spec syncrun.Spec) (*syncrun.R
 		made.Draft.Discard()
 		return made, nil
 	}
-	if fallsBack {
+	if fallsBack || l.recorded {
 		require.NoError(t, spec.Keep.Replace(made.Draft, made.Sync))
 	} else {
 		require.NoError(t, made.Draft.Publish(l.path))
@@ -206,6 +209,7 @@ func TestChangeGuard_RefusesAShorterList(t *testing.T) {
 		return config.ChangeGuard{Limits: config.GuardLimits{KeepPercent: percent, MinMissing: 10}}
 	}
 	ofGroups := config.ChangeGuard{Limits: usual(50).Limits, ByType: map[string]config.GuardLimits{"group": explicit(50, 3).Limits}}
+	noGroups := config.ChangeGuard{Limits: usual(50).Limits, ByType: map[string]config.GuardLimits{"group": {}}}
 	for name, c := range map[string]struct {
 		before, now counted
 		guard       config.ChangeGuard
@@ -234,7 +238,8 @@ func TestChangeGuard_RefusesAShorterList(t *testing.T) {
 		"G3: and is undercut there":                             {counted{"user": 18}, counted{"user": 5}, usual(30), true},
 		"G3: a higher keep-percent still needs min-missing":     {counted{"user": 18}, counted{"user": 12}, usual(80), false},
 		"G3: off is off":                                        {counted{"user": 9}, counted{"user": 0}, config.ChangeGuard{Off: true}, false},
-		"G3: groups are not guarded by default":                 {counted{"user": 9, "group": 9}, counted{"user": 9, "group": 0}, usual(50), false},
+		"G3: groups become none":                                {counted{"user": 9, "group": 9}, counted{"user": 9, "group": 0}, usual(50), true},
+		"G3: groups of which the guard is off become none":      {counted{"user": 9, "group": 9}, counted{"user": 9, "group": 0}, noGroups, false},
 		"G3: groups that are guarded become none":               {counted{"user": 9, "group": 2}, counted{"user": 9, "group": 0}, ofGroups, true},
 		"G3: more are fine":                                     {counted{"user": 2}, counted{"user": 200}, usual(50), false},
 		"G3: none become none":                                  {counted{"user": 0}, counted{"user": 0}, usual(50), false},
