@@ -71,6 +71,9 @@ type Part struct {
 	// a record that an older version wrote: how many there were is not known.
 	EntitlementCounts map[string]int `json:"entitlement_counts,omitempty"`
 	GrantCounts       map[string]int `json:"grant_counts,omitempty"`
+	// Unread are the resources that the file has and that reading had not, by type, as
+	// hashes of their ids ([syncfile.Digest]): those of a reading that was not complete.
+	Unread map[string][]byte `json:"unread_ids,omitempty"`
 	// Unexpanded says that grants which follow from others are not among the grants of that
 	// reading.
 	Unexpanded bool `json:"unexpanded,omitempty"`

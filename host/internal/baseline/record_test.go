@@ -44,6 +44,9 @@ const written = `{
           "grant_counts": {
             "crm.user": 3
           },
+          "unread_ids": {
+            "crm.user": "AAAAAAAAAAE="
+          },
           "unexpanded": true,
           "window": [
             {
@@ -94,6 +97,7 @@ func TestRecord_KeepsItsForm(t *testing.T) {
 				AsOf: began, Accounts: 40, ResourceTypes: []string{"crm.role", "crm.user"},
 				Elsewhere: &Elsewhere{Entitlements: []string{"crm.seat"}, Grants: []string{"crm.role"}}, Counts: map[string]int{"crm.user": 41},
 				EntitlementCounts: map[string]int{"crm.user": 0}, GrantCounts: map[string]int{"crm.user": 3}, Unexpanded: true,
+				Unread:   map[string][]byte{"crm.user": {0, 0, 0, 0, 0, 0, 0, 1}},
 				Window:   []Numbers{{At: began.AddDate(0, 0, -1), Resources: map[string]int{"crm.user": 44}, Grants: map[string]int{"crm.user": 5}}},
 				Evidence: []Evidence{{ResourceType: "crm.role", Kind: Grants, Grade: Unproven, Reason: "it may be cut"}, {ResourceType: "crm.user", Grade: Proven}},
 			},

@@ -44,7 +44,8 @@ type Baseline struct {
 	// of a plugin that the file has old rows of as many as its app had when it was last
 	// read. What is not known of such a plugin is missing.
 	syncfile.Counts
-	// Digest is of the file; only where it was opened to compare.
+	// Digest is of the file, without what was never read completely; only where it was
+	// opened to compare.
 	Digest syncfile.Digest
 }
 
@@ -52,16 +53,19 @@ type Baseline struct {
 // [os.ErrNotExist] where there is none yet, and otherwise says in a sentence what
 // is wrong with it: a file that is damaged, is no full sync or has another record.
 func (s *Store) Open(ctx context.Context, tmpDir string) (*Baseline, error) {
-	return s.open(ctx, tmpDir, false)
+	return s.open(ctx, tmpDir, func(ctx context.Context, path, tmpDir string) (*syncfile.File, syncfile.Digest, error) {
+		file, err := syncfile.Open(ctx, path, tmpDir)
+		return file, nil, err
+	})
 }
 
 // OpenToCompare is Open for a sync that is to be compared with the baseline: it has its
 // digest too.
 func (s *Store) OpenToCompare(ctx context.Context, tmpDir string) (*Baseline, error) {
-	return s.open(ctx, tmpDir, true)
+	return s.open(ctx, tmpDir, syncfile.OpenWithDigest)
 }
 
-func (s *Store) open(ctx context.Context, tmpDir string, digest bool) (*Baseline, error) {
+func (s *Store) open(ctx context.Context, tmpDir string, openFile func(ctx context.Context, path, tmpDir string) (*syncfile.File, syncfile.Digest, error)) (*Baseline, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	sum, err := sumOf(s.path)
@@ -72,23 +76,25 @@ func (s *Store) open(ctx context.Context, tmpDir string, digest bool) (*Baseline
 	if err != nil {
 		return nil, fmt.Errorf("the record of the baseline cannot be used: %w", err)
 	}
-	file, err := syncfile.Open(ctx, s.path, tmpDir)
+	file, digest, err := openFile(ctx, s.path, tmpDir)
 	if err != nil {
 		return nil, err
 	}
-	opened := &Baseline{File: file, Sync: r.Syncs[sum]}
+	opened := &Baseline{File: file, Sync: r.Syncs[sum], Digest: digest}
 	if !file.Full {
 		err = fmt.Errorf("%s is no full sync", s.path)
 	} else {
 		opened.Counts, err = file.Count(ctx)
 	}
-	if err == nil && digest {
-		opened.Digest, err = file.Digest(ctx)
-	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close(ctx))
 	}
 	for _, part := range opened.Sync.Plugins {
+		for typeID, hashes := range part.Unread {
+			if digest != nil {
+				digest.Remove(typeID, hashes)
+			}
+		}
 		for typeID, n := range part.Counts {
 			for _, counts := range []map[string]int{opened.Resources, opened.Accounts} {
 				if _, counted := counts[typeID]; counted {

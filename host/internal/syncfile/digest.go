@@ -2,11 +2,12 @@ package syncfile
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
-	"hash/maphash"
 	"path/filepath"
 	"slices"
 
+	"github.com/cespare/xxhash/v2"
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z/engine/pebble"
 	"github.com/conductorone/baton-sdk/pkg/types/resource"
@@ -16,7 +17,7 @@ import (
 
 // Digest is which resources a sync file holds, and what state its accounts are in, in 8
 // bytes each: by resource type a sorted list of hashes of the ids, whose low bits are the
-// state. Digests of one process can be compared with each other; they are kept nowhere.
+// state. All digests can be compared with each other.
 //
 // Of a million ids two have the same hash once in a million files, and then one of them is
 // taken for the other.
@@ -27,9 +28,6 @@ const (
 	statusBits = 0b11 // a Status_ResourceStatus
 	stateBits  = 5
 )
-
-// digestSeed is another one in each process: nobody can choose ids whose hashes are the same.
-var digestSeed = maphash.MakeSeed()
 
 func entryOf(hash uint64, state sdkfast.AccountState) uint64 {
 	entry := hash>>stateBits<<stateBits | uint64(state.Status)&statusBits //nolint:gosec // Only these bits.
@@ -107,6 +105,34 @@ func (d Digest) Compare(now Digest, typeID string) Change {
 	return change
 }
 
+// hashBytes is how many bytes a hash has where it is kept.
+const hashBytes = 8
+
+// Beyond returns the resources of a type that d has and the other has not, as hashes to be
+// kept for [Digest.Remove]; nil if there are none.
+func (d Digest) Beyond(other Digest, typeID string) (hashes []byte) {
+	known, i := other[typeID], 0
+	for _, entry := range d[typeID] {
+		for i < len(known) && known[i]>>stateBits < entry>>stateBits {
+			i++
+		}
+		if i == len(known) || known[i]>>stateBits != entry>>stateBits {
+			hashes = binary.BigEndian.AppendUint64(hashes, entry>>stateBits)
+		}
+	}
+	return hashes
+}
+
+// Remove takes resources of a type out of the digest.
+func (d Digest) Remove(typeID string, hashes []byte) {
+	d[typeID] = slices.DeleteFunc(d[typeID], func(entry uint64) bool {
+		for len(hashes) >= hashBytes && binary.BigEndian.Uint64(hashes) < entry>>stateBits {
+			hashes = hashes[hashBytes:]
+		}
+		return len(hashes) >= hashBytes && binary.BigEndian.Uint64(hashes) == entry>>stateBits
+	})
+}
+
 func statusOfEntry(entry uint64) connectorv2.Status_ResourceStatus {
 	return connectorv2.Status_ResourceStatus(entry & statusBits) //nolint:gosec // Two bits.
 }
@@ -135,40 +161,33 @@ func digesting(types []*connectorv2.ResourceType, rows map[string]int64) (Digest
 		if digest[typeID] == nil {
 			digest[typeID] = make([]uint64, 0, rows[typeID])
 		}
-		digest[typeID] = append(digest[typeID], entryOf(maphash.Bytes(digestSeed, id), state))
+		digest[typeID] = append(digest[typeID], entryOf(xxhash.Sum64(id), state))
 		return nil
 	}
 }
 
-// Digest reads every resource of the file. It unpacks the file at its path once more where
-// that saves memory: nothing else must have been put there since it was opened.
-func (f *File) Digest(ctx context.Context) (Digest, error) {
-	if _, ok := pebble.AsEngine(f.Store); !ok || f.work == nil {
-		return f.digestPages(ctx)
-	}
-	digest, err := f.digestRows(ctx)
-	if err != nil {
-		return nil, damaged(f.path, err)
-	}
-	return digest, nil
-}
-
-// digestRows reads them without the cache of the SDK's store, which would be filled.
-func (f *File) digestRows(ctx context.Context) (_ Digest, err error) {
-	types, err := resourceTypes(ctx, f)
-	if err != nil {
+// digestRows returns the digest of a file of the Pebble engine: without the cache of the
+// SDK's store, which would be filled, and unpacked by itself. It is gone before that store
+// has its own copy, so that there need not be room for both.
+func digestRows(ctx context.Context, path, work string) (_ Digest, err error) {
+	if err := checkDisk(work, freeOnDisk); err != nil {
 		return nil, err
 	}
-	noted, err := notedRows(ctx, f, f.syncID)
-	if err != nil {
-		return nil, err
-	}
-	file, err := sdkfast.Unpack(ctx, f.path, filepath.Join(f.work.Path(), "digest"))
+	file, err := sdkfast.Unpack(ctx, path, filepath.Join(work, "digest"))
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	if _, err := goToLatest(ctx, file); err != nil {
+	latest, err := goToLatest(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	types, err := resourceTypes(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	noted, err := notedRows(ctx, file, latest.ID)
+	if err != nil {
 		return nil, err
 	}
 	digest, each := digesting(types, noted.GetResourcesByResourceType())
@@ -177,6 +196,15 @@ func (f *File) digestRows(ctx context.Context) (_ Digest, err error) {
 	}
 	digest.sort()
 	return digest, nil
+}
+
+// digestOtherwise returns the digest of an open file where its rows could not be read, for
+// that reason: those of another storage engine are read with the SDK.
+func (f *File) digestOtherwise(ctx context.Context, reason error) (Digest, error) {
+	if _, ok := pebble.AsEngine(f.Store); ok {
+		return nil, unreadable(f.path, f.work.Path(), reason)
+	}
+	return f.digestPages(ctx)
 }
 
 // digestPages reads them as the SDK's store gives them out, whatever its engine.
@@ -197,7 +225,7 @@ func (f *File) digestPages(ctx context.Context) (Digest, error) {
 			if types[typeID] != nil {
 				state = stateOf(row)
 			}
-			digest[typeID] = append(digest[typeID], entryOf(maphash.String(digestSeed, row.GetId().GetResource()), state))
+			digest[typeID] = append(digest[typeID], entryOf(xxhash.Sum64String(row.GetId().GetResource()), state))
 		}
 		if token = page.GetNextPageToken(); token == "" {
 			digest.sort()

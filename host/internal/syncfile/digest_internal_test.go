@@ -3,13 +3,13 @@ package syncfile
 import (
 	"context"
 	"fmt"
-	"hash/maphash"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/cespare/xxhash/v2"
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/annotations"
 	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
@@ -42,7 +42,7 @@ func digestOf(accounts string) Digest {
 				}
 			}
 		}
-		digest["user"] = append(digest["user"], entryOf(maphash.String(digestSeed, id), state))
+		digest["user"] = append(digest["user"], entryOf(xxhash.Sum64String(id), state))
 	}
 	digest.sort()
 	return digest
@@ -74,6 +74,25 @@ func TestDigest_Compare(t *testing.T) {
 		})
 	}
 	require.Zero(t, Digest(nil).Compare(nil, "user"))
+}
+
+func TestDigest_RemovesWhatIsBeyondAnother(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ file, read, want string }{
+		{"a b c d", "b d", "b d"},
+		{"a b:x", "b:eln+ z", "b:x"},
+		{"a b", "", ""},
+		{"a b", "b a", "a b"},
+		{"", "a", ""},
+	} {
+		digest := digestOf(c.file)
+		kept := digest.Beyond(digestOf(c.read), "user")
+		digest.Remove("user", kept)
+		require.ElementsMatch(t, digestOf(c.want)["user"], digest["user"], "%q", c)
+		digest.Remove("user", append(kept, 1, 2, 3)) // It is there no more, and what is cut off is none.
+		require.ElementsMatch(t, digestOf(c.want)["user"], digest["user"], "%q", c)
+	}
+	require.Equal(t, "069276278d4c6372", fmt.Sprintf("%x", digestOf("a").Beyond(nil, "user")), "hashes outlive the process")
 }
 
 // staff is a connector with people, and with teams in teams: a team's members follow from
@@ -197,13 +216,11 @@ func TestDraft_CountsAndDigests(t *testing.T) {
 		if first == nil {
 			first = draft.Digest
 		}
-		file, err := Open(t.Context(), draft.Path(), t.TempDir())
+		file, opened, err := OpenWithDigest(t.Context(), draft.Path(), t.TempDir())
 		require.NoError(t, err)
 		counts, err := file.Count(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, want, counts, engine)
-		opened, err := file.Digest(t.Context())
-		require.NoError(t, err)
 		pages, err := file.digestPages(t.Context())
 		require.NoError(t, err)
 		for _, digest := range []Digest{draft.Digest, opened, pages} {
@@ -218,14 +235,22 @@ func TestDraft_CountsAndDigests(t *testing.T) {
 	require.Equal(t, Change{Before: 23, Now: 23, Enabled: 6, Had: [3]int{12, 23, 23}}, first.Compare(first, "person"))
 }
 
-// TestFile_DigestOfADamagedFile: a file whose rows cannot be read has none.
-func TestFile_DigestOfADamagedFile(t *testing.T) {
+// TestOpenWithDigest_RefusesWhatItCannotRead: and leaves nothing behind.
+func TestOpenWithDigest_RefusesWhatItCannotRead(t *testing.T) {
 	t.Parallel()
-	draft := draftOf(t, staff{5, 1}, Settings{Workers: 1})
-	file, err := Open(t.Context(), draft.Path(), t.TempDir())
+	good := draftOf(t, staff{5, 1}, Settings{Workers: 1})
+	whole, err := os.ReadFile(good.Path())
 	require.NoError(t, err)
-	defer func() { require.NoError(t, file.Close(context.WithoutCancel(t.Context()))) }()
-	require.NoError(t, os.Truncate(draft.Path(), 100))
-	_, err = file.Digest(t.Context())
-	require.ErrorContains(t, err, filepath.Base(draft.Path())+" cannot be read as a sync file")
+	for name, content := range map[string][]byte{"cut short": whole[:len(whole)-100], "cut to its head": whole[:100], "something else": []byte("no sync file")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			path, temporary := filepath.Join(t.TempDir(), "sync.c1z"), t.TempDir()
+			require.NoError(t, os.WriteFile(path, content, 0o600))
+			_, _, err := OpenWithDigest(t.Context(), path, temporary)
+			require.ErrorContains(t, err, path+" cannot be read as a sync file")
+			left, err := os.ReadDir(temporary)
+			require.NoError(t, err)
+			require.Empty(t, left)
+		})
+	}
 }

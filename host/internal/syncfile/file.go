@@ -100,29 +100,49 @@ type File struct {
 // It returns an error for a file that is missing ([os.ErrNotExist]), is no sync
 // file, is damaged or holds no finished sync.
 func Open(ctx context.Context, path, tmpDir string) (*File, error) {
+	file, _, err := open(ctx, path, tmpDir, false)
+	return file, err
+}
+
+// OpenWithDigest is Open, and reads every resource of the file for its digest.
+func OpenWithDigest(ctx context.Context, path, tmpDir string) (*File, Digest, error) {
+	return open(ctx, path, tmpDir, true)
+}
+
+func open(ctx context.Context, path, tmpDir string, withDigest bool) (*File, Digest, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, &missingError{path}
+		return nil, nil, &missingError{path}
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no sync file: it is not a regular file", path)
+		return nil, nil, fmt.Errorf("%s is no sync file: it is not a regular file", path)
 	case info.Size() == 0:
-		return nil, fmt.Errorf("%s is no sync file: it is empty", path)
+		return nil, nil, fmt.Errorf("%s is no sync file: it is empty", path)
 	}
 
 	files.Sweep(tmpDir, readPrefix)
 	work, err := files.Make(tmpDir, readPrefix)
 	if err != nil {
-		return nil, noRoom(path, err)
+		return nil, nil, noRoom(path, err)
+	}
+	var digest Digest
+	var undigested error
+	if withDigest {
+		digest, undigested = digestRows(ctx, path, work.Path())
 	}
 	file, err := openFinishedIn(ctx, path, work.Path())
 	if err != nil {
-		return nil, errors.Join(err, work.Remove())
+		return nil, nil, errors.Join(err, work.Remove())
 	}
 	file.work = work
-	return file, nil
+	if undigested != nil {
+		if digest, err = file.digestOtherwise(ctx, undigested); err != nil {
+			return nil, nil, errors.Join(err, file.Close(ctx))
+		}
+	}
+	return file, digest, nil
 }
 
 type missingError struct{ path string }
@@ -156,10 +176,16 @@ func openFinishedIn(ctx context.Context, path, work string) (*File, error) {
 	if errors.Is(err, errUnfinished) {
 		return nil, fmt.Errorf("%s %w", path, err)
 	}
+	return nil, unreadable(path, work, err)
+}
+
+// unreadable returns an error about a file that could not be unpacked into work, or read
+// there.
+func unreadable(path, work string, err error) error {
 	if isFull(err) || checkDisk(work, freeOnDisk) != nil {
-		return nil, noRoom(path, err)
+		return noRoom(path, err)
 	}
-	return nil, damaged(path, err)
+	return damaged(path, err)
 }
 
 // openFinished opens a file with its temporary files in an existing directory,

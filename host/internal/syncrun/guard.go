@@ -105,11 +105,11 @@ func (e *GuardError) change() string {
 		_, what, _ := strings.Cut(string(measure), " with ")
 		return fmt.Sprintf("plugin %q lists without %s %d of the %d accounts of type %q that have one %s", e.Instance, what, e.Before-e.Now, e.Before, e.ResourceType, before)
 	}
-	of := "of type"
+	now := measure.count(e.Now)
 	if measure == Entitlements || measure == Grants {
-		of = "of resources of type"
+		now += " of resources"
 	}
-	return fmt.Sprintf("plugin %q lists %s %s %q, but %d %s", e.Instance, measure.count(e.Now), of, e.ResourceType, e.Before, before)
+	return fmt.Sprintf("plugin %q lists %s of type %q, but %d %s", e.Instance, now, e.ResourceType, e.Before, before)
 }
 
 // count is a number of what is measured, in words.

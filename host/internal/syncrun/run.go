@@ -380,7 +380,8 @@ func (r *run) guard(ctx context.Context, a *aggregate.Aggregate, draft *syncfile
 			continue
 		}
 		changes, lost := r.guardedOf(ctx, a, draft, p).judge()
-		changes = slices.DeleteFunc(changes, func(one *GuardError) bool { return !configuredType(p, one.ResourceType) && varying()[one.ResourceType] })
+		varies := func(one *GuardError) bool { return !configuredType(p, one.ResourceType) && varying()[one.ResourceType] }
+		changes, lost = slices.DeleteFunc(changes, varies), slices.DeleteFunc(lost, varies)
 		if len(changes) == 0 || r.Accept[p.Instance] {
 			r.approved, r.lost = append(r.approved, changes...), append(r.lost, lost...)
 			continue
@@ -504,7 +505,7 @@ func (r *run) replaced(ctx context.Context, a *aggregate.Aggregate, first *syncf
 		}
 		plugins = append(plugins, replacement)
 	}
-	return r.sync(ctx, plugins, nil, false)
+	return r.sync(ctx, plugins, nil, r.compares())
 }
 
 var errReadAlready = errors.New("it has been read in this sync already")
@@ -555,7 +556,10 @@ func (r *run) keepNumbers(part, before *baseline.Part, a *aggregate.Aggregate, d
 	mine := func(typeID string) bool { return r.owner(a, typeID) == p.Instance }
 	if before != nil {
 		part.Counts, part.EntitlementCounts, part.GrantCounts = countsOf(mine, r.last.Resources), countsOf(mine, r.last.Entitlements), countsOf(mine, r.last.Grants)
-		part.Unexpanded = before.Unexpanded
+		part.Unexpanded, part.Unread = before.Unexpanded, before.Unread
+		if draft.Digest != nil {
+			part.Unread = unread(mine, draft.Digest, r.last.Digest)
+		}
 		part.Window = baseline.AdvanceWindow(before.Window, r.started, p.Guard.Window, nil)
 		return
 	}
@@ -569,6 +573,23 @@ func (r *run) keepNumbers(part, before *baseline.Part, a *aggregate.Aggregate, d
 	}
 	numbers := numbersOf(p, mine, draft.Counts, r.started, part.Unexpanded)
 	part.Window = baseline.AdvanceWindow(window, r.started, p.Guard.Window, &numbers)
+}
+
+// unread returns what a file has of a plugin and its last complete reading had not.
+func unread(mine func(typeID string) bool, file, read syncfile.Digest) map[string][]byte {
+	var all map[string][]byte
+	for typeID := range file {
+		if !mine(typeID) {
+			continue
+		}
+		if hashes := file.Beyond(read, typeID); hashes != nil {
+			if all == nil {
+				all = map[string][]byte{}
+			}
+			all[typeID] = hashes
+		}
+	}
+	return all
 }
 
 func countsOf(mine func(typeID string) bool, of map[string]int) map[string]int {
