@@ -122,7 +122,7 @@ func TestChangeGuard_OfBothWays(t *testing.T) {
 					continue
 				}
 				requireSentence(t, err, `upload "workforce": `, c.says, "--accept-deletions fullstory")
-				require.True(t, before == contentsOf(t, w.path()), "the file of before stays")
+				require.Equal(t, before, contentsOf(t, w.path()), "the file of before stays")
 
 				accepted := w.syncs(t, host.Options{AcceptDeletions: []string{"fullstory"}})
 				require.True(t, slices.ContainsFunc(accepted.Warnings, func(warning string) bool {

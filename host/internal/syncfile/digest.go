@@ -134,7 +134,7 @@ func (d Digest) Remove(typeID string, hashes []byte) {
 }
 
 func statusOfEntry(entry uint64) connectorv2.Status_ResourceStatus {
-	return connectorv2.Status_ResourceStatus(entry & statusBits) //nolint:gosec // Two bits.
+	return connectorv2.Status_ResourceStatus(entry & statusBits)
 }
 
 func (d Digest) sort() {

@@ -29,7 +29,7 @@ import (
 // "a:elnx" has an e-mail address, a login and a name, and is disabled.
 func digestOf(accounts string) Digest {
 	digest := Digest{}
-	for _, one := range strings.Fields(accounts) {
+	for _, one := range strings.FieldsSeq(accounts) {
 		id, has, described := strings.Cut(one, ":")
 		state := sdkfast.AccountState{Status: int32(connectorv2.Status_RESOURCE_STATUS_ENABLED), Email: true, Login: true, Name: true}
 		if described {
@@ -176,7 +176,7 @@ func draftOf(tb testing.TB, of connectorbuilder.ConnectorBuilderV2, settings Set
 	connectorv2.RegisterResourcesServiceServer(server, connector)
 	connectorv2.RegisterEntitlementsServiceServer(server, connector)
 	connectorv2.RegisterGrantsServiceServer(server, connector)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(tb, err)
 	served := make(chan struct{})
 	go func() {

@@ -24,7 +24,7 @@ func TestStateOf(t *testing.T) {
 		return trait
 	}
 	login := v2.UserTrait_builder{Login: "ada"}.Build()
-	oldStatus := v2.UserTrait_builder{Status: v2.UserTrait_Status_builder{Status: v2.UserTrait_Status_STATUS_DISABLED, Details: "locked"}.Build()}.Build()
+	oldStatus := v2.UserTrait_builder{Status: v2.UserTrait_Status_builder{Status: v2.UserTrait_Status_STATUS_DISABLED, Details: "locked"}.Build()}.Build() //nolint:staticcheck // Where older connectors have it.
 	for name, c := range map[string]struct {
 		name   string
 		status *v2.Status
