@@ -177,7 +177,7 @@ func TestServe_TakesAwayWhatWasApproved(t *testing.T) {
 			t.Parallel()
 			p := newPair(t, c1.Options{}, policy)
 			d := desk{config: p.config, upload: "workforce", state: p.state}
-			running := p.serve(t, host.ServeOptions{})
+			running := p.serve(t, host.ServeOptions{Listen: listening})
 			require.Len(t, p.synced(t, p.fullSync(t, "workforce")), 65)
 			p.fullstory.keepOnly(t, 10)
 			refused := p.sync(t)
@@ -188,6 +188,9 @@ func TestServe_TakesAwayWhatWasApproved(t *testing.T) {
 			running.says(`"msg":"the change guard refused this sync, which is kept for review"`)
 			found, kinds := d.review(t)
 			require.Equal(t, 30, kinds["removed"])
+			shown := running.status().Uploads[0].Why
+			require.Contains(t, shown, `lists 10 `)
+			require.Contains(t, shown, found.ID+": baton-host review workforce")
 			again := p.sync(t)
 			require.Equal(t, refused.Succeeded, again.Succeeded)
 			same, _ := d.review(t)
@@ -257,4 +260,28 @@ func TestServe_ApprovesForOneUpload(t *testing.T) {
 	_, err = workforce.open(t).Review(t.Context(), "", host.Kept{})
 	requireSentence(t, err, "there is more than one upload; name one of workforce, contractors")
 	running.stop()
+}
+
+// TestReview_OfAPluginThatIsGone has nothing but the baseline: nothing was read.
+func TestReview_OfAPluginThatIsGone(t *testing.T) {
+	t.Parallel()
+	w := newWorkforce(t, scimsandbox.Options{Seed: 1, Accounts: 40}, scimsandbox.Options{Seed: 2, Accounts: 25}, "")
+	d := desk{config: w.config, kept: host.Kept{OutputDir: w.dir}}
+	w.syncs(t, host.Options{})
+	replaceIn(t, w.config, "[fullstory, design-tool]", "[design-tool]")
+	_, err := w.sync(t, host.Options{})
+	require.ErrorContains(t, err, `plugin "fullstory" is no longer in upload "workforce"`)
+	options := host.Options{StateDir: t.TempDir()}
+	_, err = check(t, w.config, options, w.dir)
+	require.ErrorContains(t, err, "no longer in upload")
+	found, kinds := d.review(t)
+	require.Zero(t, kinds["added"])
+	require.Equal(t, 40, found.Counts[slices.IndexFunc(found.Counts, func(one host.ChangeCount) bool { return one.ResourceType == "fullstory.user" })].Removed)
+	_, err = d.approve(t, found.ID)
+	require.NoError(t, err)
+	_, err = check(t, w.config, options, w.dir)
+	require.NoError(t, err)
+	result := w.syncs(t, host.Options{})
+	require.Contains(t, strings.Join(result.Warnings, "\n"), "the 40 accounts that the baseline has of it are deleted, as the approval of "+found.ID+" lets through")
+	require.Equal(t, []string{"workforce.c1z"}, namesIn(t, w.dir))
 }
