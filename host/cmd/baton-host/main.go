@@ -77,8 +77,10 @@ func (o *rootOptions) lastLine(cmd *cobra.Command, err error) {
 // failure returns the exit status of a command that has failed: 2 where 1 means something
 // else.
 func failure(cmd *cobra.Command) int {
-	if flag := cmd.Flags().Lookup(exitCode); flag != nil && flag.Changed {
-		return 2
+	for _, name := range []string{exitCode, compareWith} {
+		if flag := cmd.Flags().Lookup(name); flag != nil && flag.Changed {
+			return 2
+		}
 	}
 	return 1
 }
