@@ -3,6 +3,7 @@ package host_test
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -66,10 +67,11 @@ func TestSyncGuardsAgainstDeletions(t *testing.T) {
 			require.ErrorContains(t, err, "--accept-deletions fullstory")
 			require.Nil(t, second.Accounts)
 			require.Equal(t, before, contentsOf(t, w.path()), "the file of before stays")
-			require.Equal(t, recorded("workforce.c1z"), namesIn(t, dir), "nothing else is left behind")
+			require.Equal(t, []string{"workforce.c1z", "workforce.c1z.json", "workforce.c1z.refused", "workforce.c1z.refused-*"}, keptIn(t, dir), "nothing else is left behind")
 
 			w.syncs(t, host.Options{AcceptDeletions: []string{"fullstory"}})
 			require.Len(t, accountsIn(t, w.path()), c.now)
+			require.NotContains(t, strings.Join(namesIn(t, dir), " "), "refused")
 		})
 	}
 }

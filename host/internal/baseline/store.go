@@ -38,6 +38,8 @@ func (s *Store) recordPath() string { return s.path + ".json" }
 type Baseline struct {
 	// File is the sync file.
 	File *syncfile.File
+	// Sum is its SHA-256, in hexadecimal.
+	Sum string
 	// Sync is what is known of it. Without a record it knows no plugin.
 	Sync Sync
 	// Counts is how many rows there were by resource type: as many as the file has, but
@@ -80,7 +82,7 @@ func (s *Store) open(ctx context.Context, tmpDir string, openFile func(ctx conte
 	if err != nil {
 		return nil, err
 	}
-	opened := &Baseline{File: file, Sync: r.Syncs[sum], Digest: digest}
+	opened := &Baseline{File: file, Sum: sum, Sync: r.Syncs[sum], Digest: digest}
 	if !file.Full {
 		err = fmt.Errorf("%s is no full sync", s.path)
 	} else {

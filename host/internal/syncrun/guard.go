@@ -126,9 +126,9 @@ func (e *GuardError) Plugin() string { return e.Instance }
 // Public is all of the error: it knows numbers only.
 func (e *GuardError) Public() string { return e.Error() }
 
-// accepted is what a sync reports that goes on all the same.
-func (e *GuardError) accepted() string {
-	return e.change() + ", as --accept-deletions lets through"
+// accepted is what a sync reports that goes on all the same, as by lets it through.
+func (e *GuardError) accepted(by string) string {
+	return e.change() + ", as " + by + " lets through"
 }
 
 // warning is what a sync reports of accounts that lost an attribute, and goes on.

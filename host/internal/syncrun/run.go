@@ -23,6 +23,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/broker"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/review"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 )
 
@@ -64,6 +65,8 @@ type Spec struct {
 	Accept map[string]bool
 	// Keep is where the baseline is; nil if none is kept.
 	Keep *baseline.Store
+	// Review is where a refused sync is kept, and what is approved of it; nil: nothing is.
+	Review *review.Store
 	// Dir is where files in work go: a directory on the file system on which the
 	// result is to be published.
 	Dir string
@@ -98,6 +101,10 @@ type Result struct {
 	// this sync. Sync has the number of those that are missing, also in what came from the
 	// baseline.
 	Skipped []aggregate.SkippedPart
+	// Accepted are the plugins, also of those that the upload no longer has, of which the
+	// change guard would have refused what was approved, or accepted by name. Their
+	// numbers in this sync are what later ones are compared with.
+	Accepted map[string]bool
 	// Unguarded are the plugins whose numbers could not be compared with those of
 	// a baseline, and why, in a sentence; "" if all were, or need not be.
 	Unguarded string
@@ -121,8 +128,11 @@ func Run(ctx context.Context, spec Spec) (*Result, error) {
 	if r.last != nil {
 		defer func() { _ = r.last.Close(context.WithoutCancel(ctx)) }()
 	}
+	if r.Review != nil && r.Scope.Whole() {
+		r.Review.Sweep()
+	}
 	var result *Result
-	err := r.missing(nil) // Better now than after hours of reading.
+	err := joined(r.release(ctx, nil, nil, r.missing(nil))) // Better now than after hours of reading.
 	if err == nil {
 		result, err = r.run(ctx)
 	}
@@ -164,13 +174,14 @@ func concerned(spec Spec) []Plugin {
 type run struct {
 	Spec
 	started  time.Time
-	maxStale time.Duration      // how old what is used of the baseline may be
-	last     *baseline.Baseline // nil: none
-	noLast   string             // why there is none, in words
-	first    bool               // there is none yet
-	gone     []*GoneError       // the plugins that only the baseline has, as far as is known
-	approved []*GuardError      // what has changed too much, and is accepted
-	lost     []*GuardError      // the attributes that accounts lost, which are warned of
+	maxStale time.Duration            // how old what is used of the baseline may be
+	last     *baseline.Baseline       // nil: none
+	noLast   string                   // why there is none, in words
+	first    bool                     // there is none yet
+	gone     []*GoneError             // the plugins that only the baseline has, as far as is known
+	released map[string]released      // of which what was refused passes
+	changed  map[string][]*GuardError // what has changed too much, by plugin
+	lost     []*GuardError            // the attributes that accounts lost, which are warned of
 	skipped  *skippedResources
 }
 
@@ -368,29 +379,35 @@ func (r *run) guard(ctx context.Context, a *aggregate.Aggregate, draft *syncfile
 	if r.last == nil || !r.Scope.Whole() {
 		return nil, nil
 	}
-	if err := r.missing(a); err != nil {
-		return nil, err
-	}
-	tripped := map[string]error{}
-	var failed []error
+	refused, lostBy := r.missing(a), map[string][]*GuardError{}
+	r.changed = map[string][]*GuardError{}
 	rejected := contradicted(stale)
 	varying := r.varyingOf(ctx, a)
 	for _, p := range r.Plugins {
-		if rejected[p.Instance] != nil {
+		if rejected[p.Instance] != nil || refused[p.Instance] != nil {
 			continue
 		}
 		changes, lost := r.guardedOf(ctx, a, draft, p).judge()
 		varies := func(one *GuardError) bool { return !configuredType(p, one.ResourceType) && varying()[one.ResourceType] }
 		changes, lost = slices.DeleteFunc(changes, varies), slices.DeleteFunc(lost, varies)
-		if len(changes) == 0 || r.Accept[p.Instance] {
-			r.approved, r.lost = append(r.approved, changes...), append(r.lost, lost...)
-			continue
+		lostBy[p.Instance] = lost
+		if len(changes) > 0 {
+			refused[p.Instance], r.changed[p.Instance] = tripError(changes), changes
 		}
-		err := tripError(changes)
-		tripped[p.Instance] = err
-		if !r.fallsBack() {
-			failed = append(failed, err)
-		} else if _, why := r.lastGood(p.Instance); why != nil {
+	}
+	tripped := r.release(ctx, a, draft, refused)
+	for _, p := range r.Plugins {
+		if tripped[p.Instance] == nil {
+			r.lost = append(r.lost, lostBy[p.Instance]...)
+		}
+	}
+	var failed []error
+	for _, instance := range slices.Sorted(maps.Keys(tripped)) {
+		err := tripped[instance]
+		_, isGone := errors.AsType[*GoneError](err)
+		if isGone || !r.fallsBack() {
+			failed = append(failed, err) // Nothing replaces what is not configured any more.
+		} else if _, why := r.lastGood(instance); why != nil {
 			failed = append(failed, fmt.Errorf("%w (on-plugin-failure is last-good, but there is no baseline to fall back on: %w)", err, why))
 		}
 	}
@@ -409,6 +426,15 @@ func (r *run) guard(ctx context.Context, a *aggregate.Aggregate, draft *syncfile
 		failed = append(failed, tripped[p.Instance])
 	}
 	return nil, r.nothingNew(failed)
+}
+
+// joined are errors by plugin, in the order of the names.
+func joined(byPlugin map[string]error) error {
+	var all []error
+	for _, plugin := range slices.Sorted(maps.Keys(byPlugin)) {
+		all = append(all, byPlugin[plugin])
+	}
+	return errors.Join(all...)
 }
 
 // guardedOf is what the change guard compares of a plugin.
@@ -512,7 +538,7 @@ var errReadAlready = errors.New("it has been read in this sync already")
 
 func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale, skipped []aggregate.SkippedPart, evidence map[string][]baseline.Evidence) *Result {
 	result := &Result{
-		Draft: draft, Whole: r.Scope.Whole(), Stale: stale, Skipped: skipped, Accounts: map[string]int{},
+		Draft: draft, Whole: r.Scope.Whole(), Stale: stale, Skipped: skipped, Accounts: map[string]int{}, Accepted: map[string]bool{},
 		Sync: baseline.Sync{StartedAt: r.started, Plugins: map[string]baseline.Part{}},
 	}
 	for _, p := range r.Plugins {
@@ -547,6 +573,9 @@ func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggr
 		}
 	}
 	result.Unguarded = r.unguarded(unknown)
+	for instance := range r.released {
+		result.Accepted[instance] = true
+	}
 	return result
 }
 
@@ -565,7 +594,7 @@ func (r *run) keepNumbers(part, before *baseline.Part, a *aggregate.Aggregate, d
 	}
 	part.Unexpanded = r.Scope.DontExpandGrants
 	var window []baseline.Numbers
-	if r.last != nil && !p.Guard.Off && !r.Accept[p.Instance] {
+	if _, accepted := r.released[p.Instance]; r.last != nil && !p.Guard.Off && !accepted {
 		window = r.last.Sync.Plugins[p.Instance].Window
 	}
 	if !r.Scope.Whole() {
