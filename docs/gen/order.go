@@ -27,6 +27,7 @@ var order = []string{
 	"host/internal/aggregate",
 	"host/internal/aggregate/fallback",
 	"host/internal/aggregate/pagecheck host/internal/aggregate/policy",
+	"host/internal/review",
 	"host/internal/baseline",
 	"host/internal/syncfile",
 	"host/internal/syncfile/sdkfast host/internal/rename",
