@@ -66,6 +66,20 @@ func (b *baselineFile) names(ctx context.Context) []string {
 	return slices.Compact(names)
 }
 
+// checkForms refuses baselines that a newer host has written: they could be neither used
+// nor replaced.
+func checkForms(baselines []baselineFile) error {
+	var failed []error
+	for _, one := range baselines {
+		path, err := syncfile.BehindLinks(one.path)
+		if err == nil {
+			err = baseline.At(path).Check()
+		}
+		failed = append(failed, err)
+	}
+	return errors.Join(failed...)
+}
+
 func (b *baselineFile) exists() bool {
 	_, err := os.Stat(b.path)
 	return err == nil

@@ -109,6 +109,9 @@ func (h *Host) prepareService(ctx context.Context) (needed []*fleet.Plugin, stat
 	for _, upload := range h.uploads {
 		baselines = append(baselines, baselineIn(stateDir, upload))
 	}
+	if err := checkForms(baselines); err != nil {
+		return nil, "", err
+	}
 	if err := h.checkAcceptedForService(ctx, needed, baselines); err != nil {
 		return nil, "", err
 	}

@@ -27,7 +27,7 @@ func TestControl_IsForTheUserOfTheHost(t *testing.T) {
 	binary := filepath.Join(dir, "client")
 	require.NoError(t, os.WriteFile(binary, program, 0o755)) //nolint:gosec // Another user executes it.
 	client := func(as *syscall.Credential) (string, error) {
-		cmd := exec.CommandContext(t.Context(), binary) //nolint:gosec // The test's own binary.
+		cmd := exec.CommandContext(t.Context(), binary)
 		cmd.Env, cmd.SysProcAttr = []string{callVariable + "=" + dir}, &syscall.SysProcAttr{Credential: as}
 		out, err := cmd.CombinedOutput()
 		return string(out), err

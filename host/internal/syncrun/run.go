@@ -20,6 +20,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/broker"
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 )
@@ -115,7 +116,9 @@ func Run(ctx context.Context, spec Spec) (*Result, error) {
 	r := &run{Spec: spec, started: time.Now()}
 	r.Figures.begin(r.Plugins, r.Scope.Whole())
 	r.maxStale = cmp.Or(r.Upload.MaxStale, config.NewUpload("").MaxStale)
-	r.openLast(ctx)
+	if err := r.openLast(ctx); err != nil {
+		return nil, err
+	}
 	if r.last != nil {
 		defer func() { _ = r.last.Close(context.WithoutCancel(ctx)) }()
 	}
@@ -169,11 +172,12 @@ type run struct {
 	gone     []*GoneError       // the plugins that only the baseline has, as far as is known
 }
 
-// openLast opens the baseline. That there is none fails nothing yet.
-func (r *run) openLast(ctx context.Context) {
+// openLast opens the baseline. That there is none fails nothing yet; one that a newer host
+// wrote could not be replaced.
+func (r *run) openLast(ctx context.Context) error {
 	if r.Keep == nil {
 		r.noLast = "none is kept"
-		return
+		return nil
 	}
 	last, err := r.Keep.Open(ctx, r.Dir)
 	switch {
@@ -181,10 +185,13 @@ func (r *run) openLast(ctx context.Context) {
 		r.last = last
 	case errors.Is(err, os.ErrNotExist):
 		r.noLast, r.first = "there is none yet", true
+	case files.IsNewer(err):
+		return err
 	default:
 		r.noLast = err.Error()
 		ctxzap.Extract(ctx).Warn("the baseline cannot be used; the next good sync replaces it", zap.Error(err))
 	}
+	return nil
 }
 
 func (r *run) run(ctx context.Context) (*Result, error) {
