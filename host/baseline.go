@@ -9,9 +9,13 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/review"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
@@ -131,11 +135,20 @@ func checkAcceptedName(ctx context.Context, name string, plugins []*fleet.Plugin
 	return fmt.Errorf("--accept-deletions %s: there is no such plugin in what is to be synced; there is %s", name, strings.Join(names, ", "))
 }
 
-// acceptedSet returns the plugins whose deletions are accepted.
-func (h *Host) acceptedSet() map[string]bool {
+// bindAccepted approves what --accept-deletions accepts of the refused sync of an upload
+// that is kept, as that alone has been seen, and returns the plugins of which none is kept.
+func (h *Host) bindAccepted(ctx context.Context, refused *review.Store) (map[string]bool, error) {
 	set := map[string]bool{}
 	for _, name := range h.options.AcceptDeletions {
 		set[name] = true
 	}
-	return set
+	approved, err := refused.Accept(ctx, h.options.AcceptDeletions, review.ByFlag())
+	if err != nil {
+		return nil, fmt.Errorf("what --accept-deletions accepts of the refused sync that is kept cannot be approved: %w", err)
+	}
+	for _, one := range approved {
+		delete(set, one.Plugin)
+		ctxzap.Extract(ctx).Info("approved", zap.String("plugin", one.Plugin), zap.String("id", one.ID), zap.String("by", one.By), zap.Int("approved", one.Keys))
+	}
+	return set, nil
 }

@@ -1,8 +1,22 @@
 package host
 
 import (
+	"cmp"
 	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+
+	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/errtext"
+	"github.com/batonhost/baton-host/host/internal/review"
+	"github.com/batonhost/baton-host/host/internal/syncfile"
 )
 
 // Kept is where the files of an upload's syncs are. The zero value is the state directory
@@ -92,13 +106,125 @@ func (r *Review) Each(ctx context.Context, each func(Change) error) error { retu
 
 // Review returns the refused sync of an upload that waits for an approval; "" is the only
 // upload. It is [os.ErrNotExist] where none waits.
-func (h *Host) Review(ctx context.Context, upload string, kept Kept) (*Review, error) {
-	panic("TODO")
+func (h *Host) Review(_ context.Context, upload string, kept Kept) (*Review, error) {
+	of, err := h.uploadOf(upload)
+	if err != nil {
+		return nil, err
+	}
+	store, err := h.refused(of, kept)
+	if err != nil {
+		return nil, err
+	}
+	refused, err := store.Refused()
+	if err != nil {
+		return nil, fmt.Errorf("upload %q: %w", of.Name, err)
+	}
+	found := &Review{Upload: of.Name, ID: refused.ID, RefusedAt: refused.At, Until: refused.Until()}
+	for _, one := range refused.Reasons {
+		found.Reasons = append(found.Reasons, RefusedPlugin{one.Plugin, one.Text})
+	}
+	for _, one := range refused.Counts {
+		found.Counts = append(found.Counts, ChangeCount(one))
+	}
+	switch approval, err := store.Approval(); {
+	case err == nil:
+		found.Approval = approvalOf(of.Name, approval)
+	case !errors.Is(err, os.ErrNotExist):
+		return nil, fmt.Errorf("upload %q: %w", of.Name, err)
+	}
+	found.each = func(ctx context.Context, each func(Change) error) error {
+		return eachChange(ctx, store, refused, each)
+	}
+	return found, nil
+}
+
+// eachChange calls each with every change of a refused sync, which must still be there.
+func eachChange(ctx context.Context, store *review.Store, refused *review.Refused, each func(Change) error) (err error) {
+	open, err := store.Open(ctx, os.TempDir())
+	if err != nil {
+		return fmt.Errorf("upload %q: %w", refused.Upload, err)
+	}
+	defer func() { err = errors.Join(err, open.Close(context.WithoutCancel(ctx))) }()
+	if open.ID != refused.ID {
+		return fmt.Errorf("upload %q: %s was refused meanwhile, in the place of %s; look at that", refused.Upload, open.ID, refused.ID)
+	}
+	return open.Each(ctx, func(one review.Change) error {
+		return each(Change{
+			Plugin: one.Plugin, Kind: string(one.Kind), ResourceType: one.ResourceType, ID: one.ID, Name: one.Name, Login: one.Login, Email: one.Email,
+			Attribute: string(one.Attribute), Entitlement: one.Entitlement, OnType: one.OnType, OnID: one.OnID, OnName: one.OnName,
+		})
+	})
 }
 
 // Approve approves what the refused sync of an upload with this id would take away from
 // C1: the next sync may take away that, or less, once. A running service has not to be
 // restarted. An id that is not that of the newest refused sync is refused.
 func (h *Host) Approve(ctx context.Context, upload, id string, options ApproveOptions) (*Approval, error) {
-	panic("TODO")
+	of, err := h.uploadOf(upload)
+	if err != nil {
+		return nil, err
+	}
+	store, err := h.refused(of, options.Kept)
+	if err != nil {
+		return nil, err
+	}
+	given, err := store.Approve(ctx, id, cmp.Or(options.For, DefaultApproval), options.By)
+	if err != nil {
+		return nil, fmt.Errorf("upload %q: %w", of.Name, err)
+	}
+	approval := approvalOf(of.Name, given)
+	for _, one := range approval.Plugins {
+		ctxzap.Extract(ctx).Info("approved", zap.String("upload", of.Name), zap.String("plugin", one.Plugin), zap.String("id", one.ID),
+			zap.String("by", one.By), zap.Int("approved", one.Changes), zap.Time("until", one.Until))
+	}
+	return approval, nil
+}
+
+func approvalOf(upload string, given *review.Approval) *Approval {
+	approval := &Approval{Upload: upload}
+	for _, one := range given.Plugins {
+		approval.Plugins = append(approval.Plugins, ApprovedPlugin{Plugin: one.Plugin, ID: one.ID, Changes: one.Keys, At: one.At, Until: one.Until, By: one.By})
+	}
+	return approval
+}
+
+// uploadOf returns the upload of that name; "" is the only one.
+func (h *Host) uploadOf(name string) (*config.Upload, error) {
+	var names []string
+	for _, one := range h.uploads {
+		if one.Name == name || name == "" && len(h.uploads) == 1 {
+			return one, nil
+		}
+		names = append(names, one.Name)
+	}
+	switch {
+	case len(names) == 0:
+		return nil, h.nothingToSync()
+	case name == "":
+		return nil, fmt.Errorf("there is more than one upload; name one of %s", strings.Join(names, ", "))
+	}
+	if near := errtext.Nearest(name, names); near != "" {
+		return nil, fmt.Errorf("there is no upload %q; did you mean %q?", name, near)
+	}
+	return nil, fmt.Errorf("there is no upload %q; there is %s", name, strings.Join(names, ", "))
+}
+
+// refused returns where the refused sync of an upload is.
+func (h *Host) refused(upload *config.Upload, kept Kept) (*review.Store, error) {
+	path := kept.File
+	if path == "" {
+		dir := kept.OutputDir
+		if dir == "" {
+			var err error
+			if dir, err = h.stateDir(); err != nil {
+				return nil, err
+			}
+		}
+		path = filepath.Join(dir, upload.Name+".c1z")
+	}
+	path, err := syncfile.BehindLinks(path)
+	if err != nil {
+		return nil, err
+	}
+	return review.At(path), nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/review"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
@@ -242,6 +243,9 @@ func (u *uploadSync) publish(ctx context.Context, running *fleet.Fleet, figures 
 		result.Draft.Discard()
 		return err
 	}
+	if err := result.Settle(ctx, review.At(path)); err != nil {
+		u.host.warn(ctx, err.Error())
+	}
 	u.result.Accounts = result.Accounts
 	for _, one := range result.Stale {
 		u.result.Stale = append(u.result.Stale, StalePart{Plugin: one.Instance, Accounts: one.Accounts, AsOf: one.AsOf})
@@ -259,12 +263,17 @@ func (u *uploadSync) publish(ctx context.Context, running *fleet.Fleet, figures 
 
 // sync reads the plugins into a draft beside the path.
 func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet, figures *syncrun.Figures) (*syncrun.Result, *baseline.Store, error) {
-	keep, begun := baseline.At(path), time.Now()
+	keep, refused, begun := baseline.At(path), review.At(path), time.Now()
+	accepted, err := u.host.bindAccepted(ctx, refused)
+	if err != nil {
+		return nil, nil, err
+	}
 	spec := syncrun.Spec{
 		Upload:   u.upload,
 		Plugins:  syncrun.Of(ctx, u.plugins, u.upload),
-		Accept:   u.host.acceptedSet(),
+		Accept:   accepted,
 		Keep:     keep,
+		Review:   refused,
 		Dir:      filepath.Dir(path),
 		Retry:    policy.RetriesFor(u.host.options.RetryFor),
 		Sessions: running.Sessions(),

@@ -39,6 +39,8 @@ func (s *Store) recordPath() string { return s.path + ".json" }
 type Baseline struct {
 	// File is the sync file.
 	File *syncfile.File
+	// Sum is its SHA-256, in hexadecimal.
+	Sum string
 	// Sync is what is known of it. Without a record it knows no plugin.
 	Sync Sync
 	// Resources is how many resources there were by resource type id, Accounts the
@@ -65,7 +67,7 @@ func (s *Store) Open(ctx context.Context, tmpDir string) (*Baseline, error) {
 	if err != nil {
 		return nil, err
 	}
-	opened := &Baseline{File: file, Sync: r.Syncs[sum]}
+	opened := &Baseline{File: file, Sum: sum, Sync: r.Syncs[sum]}
 	if !file.Full {
 		err = fmt.Errorf("%s is no full sync", s.path)
 	} else {

@@ -14,10 +14,12 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/tasks"
 	tasktypes "github.com/conductorone/baton-sdk/pkg/types/tasks"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/baseline"
+	"github.com/batonhost/baton-host/host/internal/review"
 	"github.com/batonhost/baton-host/host/internal/status"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
@@ -55,6 +57,9 @@ func (s *Service) fullSync(ctx context.Context, task *v1.Task, figures *syncrun.
 	// C1 has it, whatever comes now.
 	if err := s.advance(result); err != nil {
 		log.Sugar().Warnw("the sync was uploaded but cannot be kept as the baseline", "error", err)
+	} else if err := result.Settle(ctx, s.review); err != nil {
+		// What is approved of the old baseline is needed for as long as that is there.
+		log.Warn(err.Error())
 	}
 	if err := s.finish(ctx, task, outcome{}); err != nil {
 		return fmt.Errorf("the sync was uploaded but C1 does not hear that it is finished: %w", err)
@@ -91,6 +96,7 @@ func (s *Service) sync(ctx context.Context, task *v1.Task, figures *syncrun.Figu
 		Plugins:  plugins,
 		Accept:   s.acceptedNow(),
 		Keep:     s.baseline,
+		Review:   s.review,
 		Dir:      s.options.StateDir,
 		Scope:    scopeOf(task),
 		Engine:   c1zstore.Engine(task.GetSyncFull().GetStorageEngine()),
@@ -131,6 +137,22 @@ func (s *Service) advance(result *syncrun.Result) error {
 		return err
 	}
 	return nil
+}
+
+// bindAccepted has names whose deletions are accepted mean what was refused of them, if such
+// a sync is kept: that alone has been seen.
+func (s *Service) bindAccepted(ctx context.Context) {
+	approved, err := s.review.Accept(ctx, s.options.Accept, review.ByFlag())
+	if err != nil {
+		s.log.Warn("what --accept-deletions accepts of the refused sync that is kept cannot be approved; approve it with baton-host approve", zap.Error(err))
+		approved = nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, one := range approved {
+		delete(s.accept, one.Plugin)
+		s.log.Info("approved", zap.String("plugin", one.Plugin), zap.String("id", one.ID), zap.String("by", one.By), zap.Int("approved", one.Keys))
+	}
 }
 
 // acceptedNow are the plugins whose deletions are accepted for the next sync.

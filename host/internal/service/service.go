@@ -25,6 +25,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/broker"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/review"
 	"github.com/batonhost/baton-host/host/internal/status"
 	"github.com/batonhost/baton-host/host/internal/status/history"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
@@ -87,6 +88,7 @@ type Service struct {
 	plugins  []*fleet.Plugin
 	sessions *broker.Stores
 	baseline *baseline.Store
+	review   *review.Store
 	board    *status.Board
 	history  *history.File
 	options  Options
@@ -115,6 +117,7 @@ func New(upload *config.Upload, plugins *fleet.Fleet, board *status.Board, past 
 	s := &Service{
 		upload: upload, plugins: plugins.Of(upload), sessions: plugins.Sessions(), board: board, history: past, options: options,
 		baseline: baseline.At(filepath.Join(options.StateDir, upload.Name+".c1z")), hostID: HostID(), free: make(chan struct{}, slots),
+		review: review.At(filepath.Join(options.StateDir, upload.Name+".c1z")),
 		accept: map[string]bool{}, metadata: map[string]*connectorv2.ConnectorMetadata{},
 	}
 	for _, name := range options.Accept {
@@ -162,6 +165,7 @@ func (e *RefusedError) Unwrap() error { return e.Cause }
 func (s *Service) Serve(ctx context.Context) error {
 	s.log = ctxzap.Extract(ctx).With(zap.String("upload", s.upload.Name))
 	ctx = ctxzap.ToContext(ctx, s.log)
+	s.bindAccepted(ctx)
 	err := s.prepare(ctx)
 	if ctx.Err() != nil {
 		return nil

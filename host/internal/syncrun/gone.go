@@ -57,13 +57,13 @@ func (e *GoneError) Error() string {
 	return fmt.Sprintf("%s; if the deletions are right, let them through once with --accept-deletions %s", said, e.Instance)
 }
 
-// accepted is what a sync reports that goes on all the same.
-func (e *GoneError) accepted() string {
+// accepted is what a sync reports that goes on all the same, as by lets it through.
+func (e *GoneError) accepted(by string) string {
 	if e.Present {
-		return fmt.Sprintf("the namespace of plugin %q has changed: the %s that the baseline has of it are deleted and created with other ids, as --accept-deletions lets through",
-			e.Instance, accounts(e.Accounts))
+		return fmt.Sprintf("the namespace of plugin %q has changed: the %s that the baseline has of it are deleted and created with other ids, as %s lets through",
+			e.Instance, accounts(e.Accounts), by)
 	}
-	return fmt.Sprintf("plugin %q is no longer in the upload: the %s that the baseline has of it are deleted, as --accept-deletions lets through", e.Instance, accounts(e.Accounts))
+	return fmt.Sprintf("plugin %q is no longer in the upload: the %s that the baseline has of it are deleted, as %s lets through", e.Instance, accounts(e.Accounts), by)
 }
 
 // Public is all of the error: it has numbers and names of the configuration only.
@@ -217,36 +217,31 @@ func goneFrom(upload string, plugins []Plugin, last *baseline.Baseline, owner fu
 	return all
 }
 
-// missing refuses a sync without a plugin that the baseline has accounts of: nothing
-// can be used in its place, as it is not configured any more. Before the sync a is nil,
-// and what depends on the plugins' answers is left for later.
-func (r *run) missing(a *aggregate.Aggregate) error {
+// missing finds the plugins that the baseline has accounts of and the upload no longer has:
+// nothing can be used in their place, as they are not configured any more. Before the sync a
+// is nil, and what depends on the plugins' answers is left for later.
+func (r *run) missing(a *aggregate.Aggregate) map[string]error {
+	refused := map[string]error{}
 	if r.last == nil || !r.Scope.Whole() {
-		return nil
+		return refused
 	}
 	var owner func(string) string
 	if a != nil {
 		owner = a.Owner
 	}
 	r.gone = goneFrom(r.Upload.Name, r.Plugins, r.last, owner)
-	var refused []error
 	for _, one := range r.gone {
-		if one.Accounts > 0 && !r.accepted(one) {
-			refused = append(refused, one)
+		if one.Accounts > 0 && !r.isOff(one) {
+			refused[one.Instance] = one
 		}
 	}
-	return errors.Join(refused...)
+	return refused
 }
 
-// accepted says that the deletion of a plugin's accounts needs no more approval. The
-// guard of a plugin that is not configured any more cannot be off.
-func (r *run) accepted(gone *GoneError) bool {
-	for _, p := range r.Plugins {
-		if p.Instance == gone.Instance && p.Guard.Off {
-			return true
-		}
-	}
-	return r.Accept[gone.Instance]
+// isOff says that the guard of a plugin which is there with another namespace is off. That
+// of a plugin that is not configured any more cannot be.
+func (r *run) isOff(gone *GoneError) bool {
+	return slices.ContainsFunc(r.Plugins, func(p Plugin) bool { return p.Instance == gone.Instance && p.Guard.Off })
 }
 
 // report logs what an operator must see of a sync that was made, and returns the
@@ -256,19 +251,32 @@ func (r *run) report(log *zap.Logger, result *Result) (warnings []string) {
 		log.Warn("the upload no longer has this plugin; what the baseline has of it is deleted",
 			zap.String("plugin", one.Instance), zap.Int("accounts", one.Accounts), zap.Time("baseline", one.Since))
 	}
-	defer func() {
-		for _, one := range r.gone {
-			if one.Accounts > 0 {
-				warnings = append(warnings, one.accepted())
-			}
-		}
-	}()
+	defer func() { warnings = append(warnings, r.letThrough()...) }() // These have been logged.
 	warnings = slices.Concat(result.incomplete(), result.unproven())
 	if result.Whole {
 		warnings = append(warnings, r.withoutAccounts(result)...)
 	}
 	for _, warning := range warnings {
 		log.Warn(warning)
+	}
+	return warnings
+}
+
+// letThrough says what was refused and passes all the same.
+func (r *run) letThrough() (warnings []string) {
+	byPlugin := maps.Clone(r.released)
+	for _, one := range r.gone {
+		by := "its guard, which is off,"
+		if through, ok := byPlugin[one.Instance]; ok {
+			by = through.by()
+			delete(byPlugin, one.Instance)
+		}
+		if one.Accounts > 0 {
+			warnings = append(warnings, one.accepted(by))
+		}
+	}
+	for _, plugin := range slices.Sorted(maps.Keys(byPlugin)) {
+		warnings = append(warnings, byPlugin[plugin].warning())
 	}
 	return warnings
 }

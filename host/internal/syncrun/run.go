@@ -22,6 +22,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/review"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 )
 
@@ -63,6 +64,8 @@ type Spec struct {
 	Accept map[string]bool
 	// Keep is where the baseline is; nil if none is kept.
 	Keep *baseline.Store
+	// Review is where a refused sync is kept, and what is approved of it; nil: nothing is.
+	Review *review.Store
 	// Dir is where files in work go: a directory on the file system on which the
 	// result is to be published.
 	Dir string
@@ -97,6 +100,10 @@ type Result struct {
 	// this sync. Sync has the number of those that are missing, also in what came from the
 	// baseline.
 	Skipped []aggregate.SkippedPart
+	// Accepted are the plugins, also of those that the upload no longer has, of which the
+	// change guard would have refused what was approved, or accepted by name. Their
+	// numbers in this sync are what later ones are compared with.
+	Accepted map[string]bool
 	// Unguarded are the plugins whose numbers could not be compared with those of
 	// a baseline, and why, in a sentence; "" if all were, or need not be.
 	Unguarded string
@@ -122,8 +129,11 @@ func Run(ctx context.Context, spec Spec) (*Result, error) {
 	if r.last != nil {
 		defer func() { _ = r.last.Close(context.WithoutCancel(ctx)) }()
 	}
+	if r.Review != nil && r.Scope.Whole() {
+		r.Review.Sweep()
+	}
 	var result *Result
-	err := r.missing(nil) // Better now than after hours of reading.
+	err := joined(r.release(ctx, nil, nil, r.missing(nil))) // Better now than after hours of reading.
 	if err == nil {
 		result, err = r.run(ctx)
 	}
@@ -165,11 +175,12 @@ func concerned(spec Spec) []Plugin {
 type run struct {
 	Spec
 	started  time.Time
-	maxStale time.Duration      // how old what is used of the baseline may be
-	last     *baseline.Baseline // nil: none
-	noLast   string             // why there is none, in words
-	first    bool               // there is none yet
-	gone     []*GoneError       // the plugins that only the baseline has, as far as is known
+	maxStale time.Duration       // how old what is used of the baseline may be
+	last     *baseline.Baseline  // nil: none
+	noLast   string              // why there is none, in words
+	first    bool                // there is none yet
+	gone     []*GoneError        // the plugins that only the baseline has, as far as is known
+	released map[string]released // of which what was refused passes
 }
 
 // openLast opens the baseline. That there is none fails nothing yet; one that a newer host
@@ -213,7 +224,7 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 		draft.Discard()
 		return nil, err
 	}
-	tripped, err := r.guard(a, draft, stale)
+	tripped, err := r.guard(ctx, a, draft, stale)
 	if err != nil {
 		draft.Discard()
 		return nil, err
@@ -353,31 +364,31 @@ func contradicted(stale []aggregate.Stale) map[string]error {
 // error where nothing can replace them. A plugin that failed in the middle is
 // looked at too: what it had listed before, to its end, is of this sync. One whose
 // listing was rejected is not: nothing of it stays.
-func (r *run) guard(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale) (map[string]error, error) {
+func (r *run) guard(ctx context.Context, a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale) (map[string]error, error) {
 	if r.last == nil || !r.Scope.Whole() {
 		return nil, nil
 	}
-	if err := r.missing(a); err != nil {
-		return nil, err
-	}
+	refused := r.missing(a)
 	before := counts{r.last.Resources, r.last.Accounts}
 	now := counts{draft.Resources, draft.Accounts}
-	tripped := map[string]error{}
-	var failed []error
 	rejected := contradicted(stale)
 	for _, p := range r.Plugins {
-		if r.Accept[p.Instance] || rejected[p.Instance] != nil {
+		if rejected[p.Instance] != nil {
 			continue
 		}
 		mine := func(typeID string) bool { return r.owner(a, typeID) == p.Instance }
-		err := guarded(p, mine, before, now, r.countedAt(p.Instance))
-		if err == nil {
-			continue
+		if err := guarded(p, mine, before, now, r.countedAt(p.Instance)); err != nil {
+			refused[p.Instance] = errors.Join(refused[p.Instance], err)
 		}
-		tripped[p.Instance] = err
-		if !r.fallsBack() {
-			failed = append(failed, err)
-		} else if _, why := r.lastGood(p.Instance); why != nil {
+	}
+	tripped := r.release(ctx, a, draft, refused)
+	var failed []error
+	for _, instance := range slices.Sorted(maps.Keys(tripped)) {
+		err := tripped[instance]
+		_, isGone := errors.AsType[*GoneError](err)
+		if isGone || !r.fallsBack() {
+			failed = append(failed, err) // Nothing replaces what is not configured any more.
+		} else if _, why := r.lastGood(instance); why != nil {
 			failed = append(failed, fmt.Errorf("%w (on-plugin-failure is last-good, but there is no baseline to fall back on: %w)", err, why))
 		}
 	}
@@ -396,6 +407,15 @@ func (r *run) guard(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggre
 		failed = append(failed, tripped[p.Instance])
 	}
 	return nil, r.nothingNew(failed)
+}
+
+// joined are errors by plugin, in the order of the names.
+func joined(byPlugin map[string]error) error {
+	var all []error
+	for _, plugin := range slices.Sorted(maps.Keys(byPlugin)) {
+		all = append(all, byPlugin[plugin])
+	}
+	return errors.Join(all...)
 }
 
 func prefixOf(p Plugin) string {
@@ -461,7 +481,7 @@ var errReadAlready = errors.New("it has been read in this sync already")
 
 func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale, skipped []aggregate.SkippedPart, evidence map[string][]baseline.Evidence) *Result {
 	result := &Result{
-		Draft: draft, Whole: r.Scope.Whole(), Stale: stale, Skipped: skipped, Accounts: map[string]int{},
+		Draft: draft, Whole: r.Scope.Whole(), Stale: stale, Skipped: skipped, Accounts: map[string]int{}, Accepted: map[string]bool{},
 		Sync: baseline.Sync{StartedAt: r.started, Plugins: map[string]baseline.Part{}},
 	}
 	for _, p := range r.Plugins {
@@ -494,6 +514,9 @@ func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggr
 		}
 	}
 	result.Unguarded = r.unguarded(unknown)
+	for instance := range r.released {
+		result.Accepted[instance] = true
+	}
 	return result
 }
 
