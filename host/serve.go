@@ -80,6 +80,7 @@ func (h *Host) Serve(ctx context.Context, options ServeOptions) error {
 	defer context.AfterFunc(ctx, board.Stopping)()
 
 	log.Info("starting", zap.String("version", h.options.Version), zap.String("host_id", service.HostID()), zap.String("state_dir", dir))
+	defer h.serveControl(ctx, dir)()
 	running := h.start(ctx, needed, true, board)
 	defer running.Stop(ctx)
 	err = h.serveEach(ctx, running, board, past, service.Options{

@@ -299,6 +299,14 @@ func (p Peer) Fields() []zap.Field {
 	return fields
 }
 
+// String returns the peer in words.
+func (p Peer) String() string {
+	if p.PID == 0 {
+		return p.User
+	}
+	return fmt.Sprintf("%s (process %d)", p.User, p.PID)
+}
+
 // peerKey is the key of a connection's Peer in its context.
 type peerKey struct{}
 

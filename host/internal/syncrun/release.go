@@ -48,7 +48,7 @@ func (r *run) release(ctx context.Context, a *aggregate.Aggregate, draft *syncfi
 			left[plugin] = noted(refused[plugin], note)
 		}
 	}
-	if len(left) == 0 || difference == nil || r.Review == nil {
+	if len(left) == 0 || difference == nil || r.Review == nil || r.Plan != nil {
 		return left
 	}
 	r.keepRefused(ctx, difference, left)
@@ -187,6 +187,13 @@ func (r *run) keepRefused(ctx context.Context, of *review.Difference, left map[s
 	for plugin, err := range left {
 		left[plugin] = noted(err, fmt.Sprintf("it is kept for review as %s: baton-host review %s", kept.ID, r.Upload.Name))
 	}
+}
+
+// IsRefused reports whether the change guard refused a sync.
+func IsRefused(err error) bool {
+	_, trips := errors.AsType[*GuardError](err)
+	_, isGone := errors.AsType[*GoneError](err)
+	return trips || isGone
 }
 
 // isEmptied says whether a list went to zero.

@@ -80,6 +80,10 @@ type Spec struct {
 	Read chan<- struct{}
 	// Figures are filled in, also if the sync fails; nil: they are not needed.
 	Figures *Figures
+	// Plan makes the sync a plan: it is called with the baseline and what was read now,
+	// where there are both, before the change guard decides. Then all plugins are read even
+	// if the upload lacks one, and nothing is kept for review.
+	Plan func(ctx context.Context, before, after *syncfile.File, owner func(typeID string) string) error
 }
 
 // Result is a sync that was made.
@@ -129,11 +133,14 @@ func Run(ctx context.Context, spec Spec) (*Result, error) {
 	if r.last != nil {
 		defer func() { _ = r.last.Close(context.WithoutCancel(ctx)) }()
 	}
-	if r.Review != nil && r.Scope.Whole() {
-		r.Review.Sweep()
-	}
 	var result *Result
-	err := joined(r.release(ctx, nil, nil, r.missing(nil))) // Better now than after hours of reading.
+	var err error
+	if r.Plan == nil {
+		if r.Review != nil && r.Scope.Whole() {
+			r.Review.Sweep()
+		}
+		err = joined(r.release(ctx, nil, nil, r.missing(nil))) // Better now than after hours of reading.
+	}
 	if err == nil {
 		result, err = r.run(ctx)
 	}
@@ -224,6 +231,10 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 		draft.Discard()
 		return nil, err
 	}
+	if err := r.plan(ctx, a, draft); err != nil {
+		draft.Discard()
+		return nil, err
+	}
 	tripped, err := r.guard(ctx, a, draft, stale)
 	if err != nil {
 		draft.Discard()
@@ -254,6 +265,19 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 		}
 	}
 	return r.result(a, draft, stale, skipped, evidence), nil
+}
+
+// plan shows what a sync would change, if it is a plan.
+func (r *run) plan(ctx context.Context, a *aggregate.Aggregate, draft *syncfile.Draft) error {
+	if r.Plan == nil || r.last == nil {
+		return nil
+	}
+	file, err := syncfile.Open(ctx, draft.Path(), r.Dir)
+	if err != nil {
+		return err
+	}
+	err = r.Plan(ctx, r.last.File, file, func(typeID string) string { return r.ownerOf(a, typeID) })
+	return errors.Join(err, file.Close(context.WithoutCancel(ctx)))
 }
 
 // evidence is what the plugins have reported on their listings, by instance.
