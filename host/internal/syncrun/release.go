@@ -39,7 +39,7 @@ func (r *run) release(ctx context.Context, a *aggregate.Aggregate, draft *syncfi
 		case approved != nil:
 			delete(left, plugin)
 			r.let(log, draft, difference, released{plugin: plugin, approved: approved})
-		case r.Accept[plugin] && !isEmptied(refused[plugin]):
+		case r.Accept[plugin] && (r.Review == nil || !isEmptied(refused[plugin])):
 			delete(left, plugin)
 			r.let(log, draft, difference, released{plugin: plugin})
 		case r.Accept[plugin]:

@@ -397,12 +397,12 @@ func (r *run) guard(ctx context.Context, a *aggregate.Aggregate, draft *syncfile
 	now := counts{draft.Resources, draft.Accounts}
 	rejected := contradicted(stale)
 	for _, p := range r.Plugins {
-		if rejected[p.Instance] != nil {
+		if rejected[p.Instance] != nil || refused[p.Instance] != nil {
 			continue
 		}
 		mine := func(typeID string) bool { return r.owner(a, typeID) == p.Instance }
 		if err := guarded(p, mine, before, now, r.countedAt(p.Instance)); err != nil {
-			refused[p.Instance] = errors.Join(refused[p.Instance], err)
+			refused[p.Instance] = err
 		}
 	}
 	tripped := r.release(ctx, a, draft, refused)
