@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,5 +97,6 @@ func (h *Host) approveHere(ctx context.Context, upload, id string, options Appro
 	if owner, mine := files.Owner(path); !mine {
 		return nil, fmt.Errorf("%s belongs to user %s, who could not read an approval of another user; run this command as that user", path, owner)
 	}
+	options.By = cmp.Or(options.By, control.Self().String())
 	return h.approve(ctx, upload, id, options)
 }

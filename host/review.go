@@ -110,7 +110,8 @@ type ApproveOptions struct {
 	Kept Kept
 	// For is how long it is valid; 0 is [DefaultApproval].
 	For time.Duration
-	// By is who approves, as far as that is known.
+	// By is who approves; empty: the user of this process. A running service asks the
+	// system who has connected.
 	By string
 }
 

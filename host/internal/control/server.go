@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -285,6 +286,15 @@ type Peer struct {
 	User string
 	// PID is the process; 0 if it is not known.
 	PID int
+}
+
+// Self returns the peer that this process is.
+func Self() Peer {
+	self := Peer{User: unknown, PID: os.Getpid()}
+	if known, err := user.Current(); err == nil {
+		self.User = known.Username
+	}
+	return self
 }
 
 // unknown is a user that the system does not report.
