@@ -84,6 +84,17 @@ func checkForms(baselines []baselineFile) error {
 	return errors.Join(failed...)
 }
 
+// isApproved says that what a sync would take away of a plugin has been reviewed and approved.
+// Whether it is still no more than that is for the sync to find out.
+func (b *baselineFile) isApproved(plugin string) bool {
+	path, err := syncfile.BehindLinks(b.path)
+	if err != nil {
+		return false
+	}
+	approval, err := review.At(path).Approval()
+	return err == nil && approval.Of(plugin) != nil
+}
+
 func (b *baselineFile) exists() bool {
 	_, err := os.Stat(b.path)
 	return err == nil

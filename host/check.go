@@ -93,7 +93,7 @@ func (h *Host) checkBaselines(ctx context.Context, baselines []baselineFile, own
 			continue
 		}
 		for _, plugin := range gone {
-			if plugin.Accounts > 0 && !slices.Contains(h.options.AcceptDeletions, plugin.Instance) {
+			if plugin.Accounts > 0 && !slices.Contains(h.options.AcceptDeletions, plugin.Instance) && !one.isApproved(plugin.Instance) {
 				failed = append(failed, fmt.Errorf("upload %q, compared with %s: %w", one.upload, one.path, plugin))
 			}
 		}

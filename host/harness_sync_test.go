@@ -194,6 +194,18 @@ func namesIn(t *testing.T, dir string) []string {
 	return names
 }
 
+// keptIn is namesIn with a refused file's name without its sum.
+func keptIn(t *testing.T, dir string) []string {
+	t.Helper()
+	names := namesIn(t, dir)
+	for i, name := range names {
+		if before, _, found := strings.Cut(name, ".refused-"); found {
+			names[i] = before + ".refused-*"
+		}
+	}
+	return names
+}
+
 // program writes a shell script that a host may start.
 func program(t *testing.T, dir, name, text string) string {
 	t.Helper()

@@ -66,10 +66,11 @@ func TestSyncGuardsAgainstDeletions(t *testing.T) {
 			require.ErrorContains(t, err, "--accept-deletions fullstory")
 			require.Nil(t, second.Accounts)
 			require.Equal(t, before, contentsOf(t, w.path()), "the file of before stays")
-			require.Equal(t, []string{"workforce.c1z"}, namesIn(t, dir), "nothing else is left behind")
+			require.Equal(t, []string{"workforce.c1z", "workforce.c1z.refused", "workforce.c1z.refused-*"}, keptIn(t, dir), "nothing else is left behind")
 
 			w.syncs(t, host.Options{AcceptDeletions: []string{"fullstory"}})
 			require.Len(t, accountsIn(t, w.path()), c.now)
+			require.Equal(t, []string{"workforce.c1z"}, namesIn(t, dir))
 		})
 	}
 }
