@@ -75,7 +75,7 @@ func (h *Host) approveInService(ctx context.Context, upload, id string, options 
 	switch {
 	case errors.Is(locked, os.ErrNotExist): // Nothing was refused there either.
 	case errors.Is(locked, files.ErrHeld):
-		return nil, fmt.Errorf("a baton-host runs on %s and cannot be asked to approve something: %w; its log has the reason, or it is of an older version: stop it, approve, and start it again", dir, err)
+		return nil, fmt.Errorf("a baton-host runs on %s that cannot be asked to approve something (%w); stop it, approve, and start it again", dir, err)
 	case locked != nil:
 		return nil, fmt.Errorf("the state directory %s cannot be written to: %w; run this command as the user of the host", dir, locked)
 	default:
