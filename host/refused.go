@@ -90,3 +90,35 @@ func (h *Host) dirOf(place Kept) (string, error) {
 	}
 	return h.stateDir()
 }
+
+// Command returns the command line of a command about what is kept of an upload, with the
+// flags by which it finds that from any shell.
+func (h *Host) Command(name string, kept Kept, args ...string) string {
+	words := append([]string{"baton-host", name}, args...)
+	flag := func(name, value string) { words = append(words, "--"+name, quotedWord(value)) }
+	switch {
+	case h.app != "":
+		flag("plugin", h.app)
+	case h.cfg != nil && h.cfg.Path != DefaultConfigFile:
+		flag("config", h.cfg.Path)
+	}
+	dir, err := h.stateDir()
+	switch {
+	case kept.File != "":
+		flag("file", kept.File)
+	case kept.OutputDir != "":
+		flag("output-dir", kept.OutputDir)
+	case err == nil && (h.cfg == nil || h.cfg.StateDir != dir):
+		flag("state-dir", dir)
+	}
+	return strings.Join(words, " ")
+}
+
+// quotedWord returns a word as a shell reads it.
+func quotedWord(word string) string {
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@%+=,"
+	if word != "" && strings.Trim(word, plain) == "" {
+		return word
+	}
+	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+}

@@ -86,6 +86,7 @@ func (h *Host) Serve(ctx context.Context, options ServeOptions) error {
 	err = h.serveEach(ctx, running, board, past, service.Options{
 		Version: h.options.Version, StateDir: dir, TempDir: temp.Path(), Accept: h.options.AcceptDeletions,
 		Retry: policy.RetriesFor(h.options.RetryFor), Grace: options.Grace, StallTimeout: options.StallTimeout,
+		ReviewCommand: func(upload string) string { return h.Command("review", Kept{}, upload) },
 	})
 	if ctx.Err() != nil {
 		log.Info("stopped")

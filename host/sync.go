@@ -95,9 +95,10 @@ func (h *Host) Sync(ctx context.Context, options SyncOptions) ([]*SyncResult, er
 	syncs := make([]*uploadSync, 0, len(h.uploads))
 	var baselines []baselineFile
 	for _, upload := range h.uploads {
-		one := &uploadSync{host: h, upload: upload, plan: options.Plan, path: filepath.Join(options.OutputDir, upload.Name+".c1z")}
+		one := &uploadSync{host: h, upload: upload, kept: Kept{OutputDir: options.OutputDir}, plan: options.Plan}
+		one.path = filepath.Join(options.OutputDir, upload.Name+".c1z")
 		if h.app != "" {
-			one.path = options.File
+			one.path, one.kept = options.File, Kept{File: options.File}
 		}
 		syncs = append(syncs, one)
 		baselines = append(baselines, baselineAt(one.path, upload))
@@ -205,6 +206,7 @@ type uploadSync struct {
 	result   *SyncResult     // nil: it was not tried
 	err      error           // what failed of what was tried
 	progress Progress        // nil: it has not begun, or is not followed
+	kept     Kept
 	plan     func(upload string, change Change) error
 }
 
@@ -316,6 +318,8 @@ func (u *uploadSync) sync(ctx context.Context, path, dir string, running *fleet.
 		Sessions: running.Sessions(),
 		Figures:  figures,
 		Read:     u.read,
+
+		ReviewCommand: u.host.Command("review", u.kept, u.upload.Name),
 	}
 	if u.plan != nil {
 		spec.Plan = u.compare

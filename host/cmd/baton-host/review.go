@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -62,34 +61,6 @@ func (o *keptOptions) open(ctx context.Context, flags *pflag.FlagSet) (*host.Hos
 	return h, places, err
 }
 
-// command returns the command line of another command about what was found, with the same
-// flags.
-func (o *keptOptions) command(flags *pflag.FlagSet, at host.Kept, name string, args ...string) string {
-	words := append([]string{"baton-host", name}, args...)
-	flags.Visit(func(flag *pflag.Flag) {
-		switch flag.Name {
-		case "config", "plugin", "state-dir", "output-dir", "file":
-			words = append(words, "--"+flag.Name, quotedWord(flag.Value.String()))
-		}
-	})
-	// Without a flag there was nothing in the state directory, which may change.
-	switch {
-	case at.File != "" && !flags.Changed("file"):
-		words = append(words, "--file", quotedWord(at.File))
-	case at.OutputDir != "" && !flags.Changed("output-dir"):
-		words = append(words, "--output-dir", quotedWord(at.OutputDir))
-	}
-	return strings.Join(words, " ")
-}
-
-// quotedWord returns a word as a shell reads it.
-func quotedWord(word string) string {
-	if strings.Trim(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./:@%+=,") == "" && word != "" {
-		return word
-	}
-	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-}
-
 func newReviewCommand(root *rootOptions) *cobra.Command {
 	options := &keptOptions{root: root}
 	var output string
@@ -140,7 +111,7 @@ func (o *keptOptions) review(ctx context.Context, w io.Writer, flags *pflag.Flag
 	if err := found.Each(ctx, func(one host.Change) error { return out.change(found.Upload, one) }); err != nil {
 		return err
 	}
-	command := o.command(flags, at, "approve", found.Upload, found.ID)
+	command := h.Command("approve", at, found.Upload, found.ID)
 	if output == outputJSON {
 		return out.end(member{"review", found}, member{"approve_with", command})
 	}

@@ -110,6 +110,7 @@ func TestReview_ShowsWhatApproveLetsThrough(t *testing.T) {
 	require.Contains(t, table.stdout, "\nrefused: plugin \"fullstory\" ")
 	require.Contains(t, table.stdout, "\nif all of this is right: "+shown.ApproveWith+"\n")
 	require.Equal(t, "baton-host approve workforce "+id+" --config "+config+" --output-dir "+out, shown.ApproveWith)
+	require.Contains(t, refused.stderr, "as "+id+": baton-host review workforce --config "+config+" --output-dir "+out+"\n")
 	rows, err := csv.NewReader(strings.NewReader(host("review", "workforce", "--output", "csv").stdout)).ReadAll()
 	require.NoError(t, err)
 	require.Len(t, rows, 26)
@@ -184,6 +185,7 @@ func TestApprove_NeedsNoRestart(t *testing.T) {
 	running.says("kept for review as ")
 	id := refusedID(t, running.output.String())
 
+	require.Contains(t, running.output.String(), `"command":"baton-host review workforce --config `+config+` --state-dir `+state+`"`)
 	control := func(command string, more ...string) run {
 		return execute(t, nil, "baton-host", append([]string{command, "workforce", "--config", config, "--state-dir", state}, more...)...)
 	}
