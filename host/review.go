@@ -196,6 +196,9 @@ func (h *Host) approve(ctx context.Context, upload, id string, options ApproveOp
 		return nil, err
 	}
 	given, err := store.Approve(ctx, id, cmp.Or(options.For, DefaultApproval), options.By)
+	if other, ok := errors.AsType[*review.NotNewestError](err); ok {
+		return nil, other // It names the upload.
+	}
 	if err != nil {
 		return nil, fmt.Errorf("upload %q: %w", of.Name, err)
 	}
