@@ -128,11 +128,11 @@ func basisOf(known baseline.Sync, sum, plugin string) string {
 
 // id names what would be taken away, and from what: the same difference has the same id.
 func (d *Difference) id() string {
-	hash := sha256.New()
+	hash := sha256.New() // It takes everything.
 	bases := d.bases()
 	for _, one := range d.sections() {
-		fmt.Fprintf(hash, "%q %q %d\n", one.Plugin, bases[one.Plugin], one.Keys)
-		_ = writeDigests(hash, d.keys[one.Plugin]) // A hash takes everything.
+		_, _ = fmt.Fprintf(hash, "%q %q %d\n", one.Plugin, bases[one.Plugin], one.Keys)
+		_ = writeDigests(hash, d.keys[one.Plugin])
 	}
 	return hex.EncodeToString(hash.Sum(nil))[:idLength]
 }

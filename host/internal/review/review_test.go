@@ -116,14 +116,14 @@ func (p *place) compare(t *testing.T, apps map[string]app, plugins ...string) *D
 	t.Helper()
 	before, err := baseline.At(p.path).Open(t.Context(), t.TempDir())
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = before.Close(context.Background()) }) //nolint:usetesting // The test's own has ended by then.
+	t.Cleanup(func() { _ = before.Close(context.Background()) })
 	sync := Sync{Upload: p.upload, Before: before, Owner: owner}
 	if apps != nil {
 		sync.Path = filepath.Join(t.TempDir(), "new.c1z")
 		write(t, sync.Path, c1zstore.EnginePebble, apps)
 		sync.After, err = syncfile.Open(t.Context(), sync.Path, t.TempDir())
 		require.NoError(t, err)
-		t.Cleanup(func() { _ = sync.After.Close(context.Background()) }) //nolint:usetesting // The test's own has ended by then.
+		t.Cleanup(func() { _ = sync.After.Close(context.Background()) })
 	}
 	of, err := Compare(t.Context(), sync, plugins)
 	require.NoError(t, err)
@@ -213,7 +213,7 @@ func TestBetween_ReportsWhatGoesAndComes(t *testing.T) {
 				write(t, path, engine, apps)
 				file, err := syncfile.Open(t.Context(), path, t.TempDir())
 				require.NoError(t, err)
-				t.Cleanup(func() { _ = file.Close(context.Background()) }) //nolint:usetesting // The test's own has ended by then.
+				t.Cleanup(func() { _ = file.Close(context.Background()) })
 				return file
 			}
 			old, now := open(before), open(after)

@@ -29,15 +29,22 @@ type Store struct {
 }
 
 // locks are those of the places of this process, by path.
-var locks sync.Map
+var locks = struct {
+	sync.Mutex
+	of map[string]*sync.Mutex
+}{of: map[string]*sync.Mutex{}}
 
 // At returns the store of the upload whose baseline is at path.
 func At(path string) *Store {
 	if absolute, err := filepath.Abs(path); err == nil {
 		path = absolute
 	}
-	lock, _ := locks.LoadOrStore(path, &sync.Mutex{})
-	return &Store{path: path, mu: lock.(*sync.Mutex), create: createRecord, now: time.Now} //nolint:forcetypeassert // Nothing else is in there.
+	locks.Lock()
+	defer locks.Unlock()
+	if locks.of[path] == nil {
+		locks.of[path] = &sync.Mutex{}
+	}
+	return &Store{path: path, mu: locks.of[path], create: createRecord, now: time.Now}
 }
 
 // What is in the place, behind the name of the baseline.

@@ -59,7 +59,7 @@ func (r *run) release(ctx context.Context, a *aggregate.Aggregate, draft *syncfi
 // difference compares a sync that is refused with the baseline. Call done when it is not
 // needed any more.
 func (r *run) difference(ctx context.Context, a *aggregate.Aggregate, draft *syncfile.Draft, refused map[string]error) (of *review.Difference, done func(), err error) {
-	of, done = nil, func() {}
+	done = func() {}
 	compared := review.Sync{Upload: r.Upload.Name, Before: r.last, Owner: func(typeID string) string { return r.ownerOf(a, typeID) }}
 	if draft == nil {
 		// Nothing is known of the plugins that are there.
