@@ -182,8 +182,8 @@ func TestSync_PlanWritesNothing(t *testing.T) {
 			if c.change != nil {
 				c.change(t, w)
 			}
-			require.NoError(t, os.Chmod(w.dir, 0o500)) //nolint:gosec // It is a directory. Root writes all the same.
-			t.Cleanup(func() { _ = os.Chmod(w.dir, 0o700) })
+			require.NoError(t, os.Chmod(w.dir, 0o500))       //nolint:gosec // It is a directory. Root writes all the same.
+			t.Cleanup(func() { _ = os.Chmod(w.dir, 0o700) }) //nolint:gosec // It is a directory.
 			before := map[string]string{}
 			for _, one := range namesIn(t, w.dir) {
 				before[one] = contentsOf(t, filepath.Join(w.dir, one))
@@ -272,7 +272,7 @@ func TestHost_RefusesStateOfALaterVersion(t *testing.T) {
 	results, err := oneShot(t, p.config, p.state, host.Options{})
 	require.Empty(t, results)
 	require.ErrorContains(t, err, want)
-	require.Equal(t, `{"version": 9, "parts": {}}`, contentsOf(t, record))
+	require.Equal(t, []byte(`{"version": 9, "parts": {}}`), []byte(contentsOf(t, record)))
 	require.NoError(t, os.Remove(record))
 
 	past := filepath.Join(p.state, "history.json")

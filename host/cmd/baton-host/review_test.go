@@ -131,6 +131,8 @@ func TestReview_ShowsWhatApproveLetsThrough(t *testing.T) {
 		require.Contains(t, result.stderr, c.want, name)
 	}
 
+	ids, _ := offered(t, "", append(append([]string{"approve"}, flags...), "workforce", "")...)
+	require.Equal(t, []string{id}, ids)
 	approved := host("approve", "workforce", id, "--for", "2h")
 	require.Equal(t, 0, approved.status, approved.stderr)
 	require.Regexp(t, `^upload workforce: approved 25 changes of plugin fullstory until 20\S+Z, as `+id+`, by \S+ \(process \d+\)
@@ -154,12 +156,13 @@ $`, approved.stdout)
 func tree(t *testing.T, dir string) map[string]string {
 	t.Helper()
 	found := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+	all := os.DirFS(dir)
+	err := fs.WalkDir(all, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			found[path] = "directory"
 			return err
 		}
-		content, err := os.ReadFile(path)
+		content, err := fs.ReadFile(all, path)
 		found[path] = string(content)
 		return err
 	})

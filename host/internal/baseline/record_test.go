@@ -148,7 +148,7 @@ func TestRecord_WithoutAVersionIsOfTheFirst(t *testing.T) {
 	require.NoError(t, writeRecord(path, r))
 	again, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, written, string(again))
+	require.Empty(t, cmp.Diff(written, string(again)), "to the byte")
 }
 
 // TestRecord_OfALaterVersionIsLeft: whatever else is in it.

@@ -110,5 +110,5 @@ func TestHistory_LeavesAFileOfALaterVersion(t *testing.T) {
 	}
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, later, string(text))
+	require.Equal(t, []byte(later), text)
 }
