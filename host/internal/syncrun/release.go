@@ -145,14 +145,15 @@ func (r *run) let(log *zap.Logger, draft *syncfile.Draft, of *review.Difference,
 	if draft == nil {
 		return
 	}
-	fields := []zap.Field{zap.String("plugin", one.plugin)}
+	said, fields := "--accept-deletions lets through what the change guard refused", []zap.Field{zap.String("plugin", one.plugin)}
 	if one.approved != nil {
+		said = "an approval lets through what the change guard refused"
 		fields = append(fields, zap.String("id", one.approved.ID), zap.String("by", one.approved.By), zap.Time("approved_at", one.approved.At), zap.Int("approved", one.approved.Keys))
 	}
 	if of != nil {
 		fields = append(fields, zap.Int("taken_away", one.changes.TakenAway()), zap.Stringer("changes", one.changes))
 	}
-	log.Warn(one.by()+" lets through what the change guard refused", fields...)
+	log.Warn(said, fields...)
 }
 
 func (r released) by() string {
