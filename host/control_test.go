@@ -78,6 +78,13 @@ func TestApprove_WithoutAHost(t *testing.T) {
 	require.EqualError(t, err, "a baton-host runs on "+p.state+" that cannot be asked to approve something (no baton-host listens there: "+
 		filepath.Join(p.state, "control.sock")+" is the socket of a host that has ended); stop it, approve, and start it again")
 	release()
+	if os.Geteuid() == 0 {
+		baseline := filepath.Join(p.state, "workforce.c1z")
+		require.NoError(t, os.Chown(baseline, 65534, 65534))
+		_, err = d.open(t).Approve(t.Context(), "", found.ID, host.ApproveOptions{})
+		require.ErrorContains(t, err, "who could not read an approval of another user; run this command as that user")
+		require.NoError(t, os.Chown(baseline, 0, 0))
+	}
 	approval, err := d.open(t).Approve(t.Context(), "", found.ID, host.ApproveOptions{})
 	require.NoError(t, err)
 	require.Equal(t, 25, approval.Plugins[0].Changes)
