@@ -70,6 +70,20 @@ func (b *baselineFile) names(ctx context.Context) []string {
 	return slices.Compact(names)
 }
 
+// checkForms refuses baselines that a newer host has written: they could be neither used
+// nor replaced.
+func checkForms(baselines []baselineFile) error {
+	var failed []error
+	for _, one := range baselines {
+		path, err := syncfile.BehindLinks(one.path)
+		if err == nil {
+			err = baseline.At(path).Check()
+		}
+		failed = append(failed, err)
+	}
+	return errors.Join(failed...)
+}
+
 // isApproved says that what a sync would take away of a plugin has been reviewed and approved.
 // Whether it is still no more than that is for the sync to find out.
 func (b *baselineFile) isApproved(plugin string) bool {

@@ -144,11 +144,20 @@ func newPairOf(t *testing.T, options c1.Options, design scimsandbox.Options, mor
 		tenant:    startC1(t, options),
 		fullstory: startApp(t, scimsandbox.Options{App: "fullstory", Seed: 1, Accounts: 40, PageCap: 10}),
 		design:    startApp(t, design),
-		state:     t.TempDir(),
+		state:     stateDir(t),
 	}
 	upload := append([]string{"plugins: [fullstory, design-tool]", p.credentials(t, "workforce")}, more...)
 	p.config = configuration(t, []string{p.fullstory.entry("fullstory"), p.design.entry("design-tool")}, "workforce: { "+strings.Join(upload, ", ")+" }")
 	return p
+}
+
+// stateDir returns a directory whose path is short enough for a socket.
+func stateDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "state-")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	return dir
 }
 
 // also adds a line to the entry of the plugin fullstory.
@@ -199,7 +208,7 @@ func newCompanies(t *testing.T) *companies {
 		fullstory: startApp(t, scimsandbox.Options{App: "fullstory", Seed: 1, Accounts: 40, PageCap: 10}),
 		design:    startApp(t, scimsandbox.Options{App: "design-tool", Seed: 2, Accounts: 25}),
 		wiki:      startApp(t, scimsandbox.Options{App: "wiki", Seed: 3, Accounts: 15}),
-		state:     t.TempDir(),
+		state:     stateDir(t),
 	}
 	c.config = configuration(t, []string{c.fullstory.entry("fullstory"), c.design.entry("design-tool"), c.wiki.entry("wiki")},
 		"workforce: { plugins: [fullstory, design-tool], "+c.credentials(t, "workforce")+" }",

@@ -28,65 +28,81 @@ type Kept struct {
 
 // Review is a sync that the change guard refused, for a person to look at.
 type Review struct {
-	Upload string
+	Upload string `json:"upload"`
 	// ID is what [Host.Approve] takes. The same difference has the same id.
-	ID string
+	ID string `json:"id"`
 	// RefusedAt is when it was refused, and Until how long it is kept.
-	RefusedAt, Until time.Time
+	RefusedAt time.Time `json:"refused_at"`
+	Until     time.Time `json:"until"`
 	// Reasons are why, in a sentence for each plugin.
-	Reasons []RefusedPlugin
+	Reasons []RefusedPlugin `json:"reasons"`
 	// Counts are how many changes there are, by plugin and resource type.
-	Counts []ChangeCount
+	Counts []ChangeCount `json:"counts"`
 	// Approval is what is approved at the moment; nil if nothing is.
-	Approval *Approval
+	Approval *Approval `json:"approval,omitempty"`
 
 	each func(ctx context.Context, each func(Change) error) error
 }
 
 // RefusedPlugin is why the part of a plugin was refused.
-type RefusedPlugin struct{ Plugin, Reason string }
+type RefusedPlugin struct {
+	Plugin string `json:"plugin"`
+	Reason string `json:"reason"`
+}
 
 // ChangeCount is how many changes there are of one resource type of a plugin.
 // Entitlements and grants count for the type of the resource that they are of.
 type ChangeCount struct {
-	Plugin, ResourceType                                    string
-	Removed, Disabled, Emptied, Withdrawn, Ungranted, Added int
+	Plugin       string `json:"plugin"`
+	ResourceType string `json:"resource_type"`
+	Removed      int    `json:"removed"`
+	Disabled     int    `json:"disabled"`
+	Emptied      int    `json:"emptied"`
+	Withdrawn    int    `json:"withdrawn"`
+	Ungranted    int    `json:"ungranted"`
+	Added        int    `json:"added"`
 }
 
 // Change is one row that the refused sync would have changed in C1.
 type Change struct {
-	Plugin string
+	Plugin string `json:"plugin"`
 	// Kind is "removed", "disabled", "emptied" (an account that lost an attribute),
 	// "withdrawn" (an entitlement that is gone), "ungranted" or "added".
-	Kind string
+	Kind string `json:"change"`
 	// ResourceType and ID are the resource's: of a grant those of its principal, who
 	// loses it; of an entitlement those of the resource that it is of.
-	ResourceType, ID   string
-	Name, Login, Email string
+	ResourceType string `json:"resource_type"`
+	ID           string `json:"id"`
+	Name         string `json:"display_name,omitempty"`
+	Login        string `json:"login,omitempty"`
+	Email        string `json:"email,omitempty"`
 	// Attribute is what an emptied account lost: "email", "login" or "name".
-	Attribute string
+	Attribute string `json:"attribute,omitempty"`
 	// Entitlement is the id of the entitlement of a withdrawn or ungranted one.
-	Entitlement string
+	Entitlement string `json:"entitlement,omitempty"`
 	// OnType, OnID and OnName are the resource that a lost grant is on.
-	OnType, OnID, OnName string
+	OnType string `json:"on_resource_type,omitempty"`
+	OnID   string `json:"on_id,omitempty"`
+	OnName string `json:"on_display_name,omitempty"`
 }
 
 // Approval is what may be taken away from C1 once.
 type Approval struct {
-	Upload string
+	Upload string `json:"upload"`
 	// Plugins are the approvals of its plugins.
-	Plugins []ApprovedPlugin
+	Plugins []ApprovedPlugin `json:"plugins"`
 }
 
 // ApprovedPlugin is the approval of one plugin.
 type ApprovedPlugin struct {
-	Plugin string
+	Plugin string `json:"plugin"`
 	// ID is that of the [Review] that was approved.
-	ID string
+	ID string `json:"id"`
 	// Changes is how many changes are approved.
-	Changes   int
-	At, Until time.Time
-	By        string
+	Changes int       `json:"changes"`
+	At      time.Time `json:"at"`
+	Until   time.Time `json:"until"`
+	By      string    `json:"by"`
 }
 
 // ApproveOptions are how an approval is given.
@@ -94,7 +110,8 @@ type ApproveOptions struct {
 	Kept Kept
 	// For is how long it is valid; 0 is [DefaultApproval].
 	For time.Duration
-	// By is who approves, as far as that is known.
+	// By is who approves; empty: the user of this process. A running service asks the
+	// system who has connected.
 	By string
 }
 
@@ -148,18 +165,28 @@ func eachChange(ctx context.Context, store *review.Store, refused *review.Refuse
 	if open.ID != refused.ID {
 		return fmt.Errorf("upload %q: %s was refused meanwhile, in the place of %s; look at that", refused.Upload, open.ID, refused.ID)
 	}
-	return open.Each(ctx, func(one review.Change) error {
-		return each(Change{
-			Plugin: one.Plugin, Kind: string(one.Kind), ResourceType: one.ResourceType, ID: one.ID, Name: one.Name, Login: one.Login, Email: one.Email,
-			Attribute: string(one.Attribute), Entitlement: one.Entitlement, OnType: one.OnType, OnID: one.OnID, OnName: one.OnName,
-		})
-	})
+	return open.Each(ctx, func(one review.Change) error { return each(changeOf(one)) })
+}
+
+func changeOf(one review.Change) Change {
+	return Change{
+		Plugin: one.Plugin, Kind: string(one.Kind), ResourceType: one.ResourceType, ID: one.ID, Name: one.Name, Login: one.Login, Email: one.Email,
+		Attribute: string(one.Attribute), Entitlement: one.Entitlement, OnType: one.OnType, OnID: one.OnID, OnName: one.OnName,
+	}
 }
 
 // Approve approves what the refused sync of an upload with this id would take away from
 // C1: the next sync may take away that, or less, once. A running service has not to be
 // restarted. An id that is not that of the newest refused sync is refused.
 func (h *Host) Approve(ctx context.Context, upload, id string, options ApproveOptions) (*Approval, error) {
+	if options.Kept == (Kept{}) {
+		return h.approveInService(ctx, upload, id, options)
+	}
+	return h.approveHere(ctx, upload, id, options)
+}
+
+// approve approves by this process.
+func (h *Host) approve(ctx context.Context, upload, id string, options ApproveOptions) (*Approval, error) {
 	of, err := h.uploadOf(upload)
 	if err != nil {
 		return nil, err
@@ -169,6 +196,9 @@ func (h *Host) Approve(ctx context.Context, upload, id string, options ApproveOp
 		return nil, err
 	}
 	given, err := store.Approve(ctx, id, cmp.Or(options.For, DefaultApproval), options.By)
+	if other, ok := errors.AsType[*review.NotNewestError](err); ok {
+		return nil, other // It names the upload.
+	}
 	if err != nil {
 		return nil, fmt.Errorf("upload %q: %w", of.Name, err)
 	}
@@ -211,20 +241,25 @@ func (h *Host) uploadOf(name string) (*config.Upload, error) {
 
 // refused returns where the refused sync of an upload is.
 func (h *Host) refused(upload *config.Upload, kept Kept) (*review.Store, error) {
+	path, err := h.keptAt(upload, kept)
+	if err != nil {
+		return nil, err
+	}
+	return review.At(path), nil
+}
+
+// keptAt returns where the baseline of an upload is, beside which the refused sync is.
+func (h *Host) keptAt(upload *config.Upload, kept Kept) (string, error) {
 	path := kept.File
 	if path == "" {
 		dir := kept.OutputDir
 		if dir == "" {
 			var err error
 			if dir, err = h.stateDir(); err != nil {
-				return nil, err
+				return "", err
 			}
 		}
 		path = filepath.Join(dir, upload.Name+".c1z")
 	}
-	path, err := syncfile.BehindLinks(path)
-	if err != nil {
-		return nil, err
-	}
-	return review.At(path), nil
+	return syncfile.BehindLinks(path)
 }

@@ -80,11 +80,13 @@ func (h *Host) Serve(ctx context.Context, options ServeOptions) error {
 	defer context.AfterFunc(ctx, board.Stopping)()
 
 	log.Info("starting", zap.String("version", h.options.Version), zap.String("host_id", service.HostID()), zap.String("state_dir", dir))
+	defer h.serveControl(ctx, dir)()
 	running := h.start(ctx, needed, true, board)
 	defer running.Stop(ctx)
 	err = h.serveEach(ctx, running, board, past, service.Options{
 		Version: h.options.Version, StateDir: dir, TempDir: temp.Path(), Accept: h.options.AcceptDeletions,
 		Retry: policy.RetriesFor(h.options.RetryFor), Grace: options.Grace, StallTimeout: options.StallTimeout,
+		ReviewCommand: func(upload string) string { return h.Command("review", Kept{}, upload) },
 	})
 	if ctx.Err() != nil {
 		log.Info("stopped")
@@ -108,6 +110,9 @@ func (h *Host) prepareService(ctx context.Context) (needed []*fleet.Plugin, stat
 	var baselines []baselineFile
 	for _, upload := range h.uploads {
 		baselines = append(baselines, baselineIn(stateDir, upload))
+	}
+	if err := checkForms(baselines); err != nil {
+		return nil, "", err
 	}
 	if err := h.checkAcceptedForService(ctx, needed, baselines); err != nil {
 		return nil, "", err

@@ -17,6 +17,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/review"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
@@ -30,6 +31,10 @@ type SyncOptions struct {
 	OutputDir string
 	// File is the file of a host that was opened for a single app.
 	File string
+	// Plan makes the syncs plans: they are made, compared with their baselines and thrown
+	// away, and nothing is written. It is called with every change; the results have the
+	// numbers. Options.AcceptDeletions must be empty.
+	Plan func(upload string, change Change) error
 }
 
 // SyncResult is how the sync of one upload went.
@@ -54,10 +59,15 @@ type SyncResult struct {
 	// Warnings are sentences about what is right by all that is known, and yet must be
 	// looked at.
 	Warnings []string
-	Took     time.Duration
-	// Err is why no file was written; nil if one was.
+	// Counts are how many changes there are, by plugin and resource type; of a plan only.
+	Counts []ChangeCount
+	Took   time.Duration
+	// Err is why no file was written, or would have been; nil if one was, or would have been.
 	Err error
 }
+
+// IsRefused reports whether the sync was refused by the change guard.
+func (r *SyncResult) IsRefused() bool { return syncrun.IsRefused(r.Err) }
 
 // Evidence is what a connector has reported on its lists; the worst of them counts.
 type Evidence struct {
@@ -85,9 +95,10 @@ func (h *Host) Sync(ctx context.Context, options SyncOptions) ([]*SyncResult, er
 	syncs := make([]*uploadSync, 0, len(h.uploads))
 	var baselines []baselineFile
 	for _, upload := range h.uploads {
-		one := &uploadSync{host: h, upload: upload, path: filepath.Join(options.OutputDir, upload.Name+".c1z")}
+		one := &uploadSync{host: h, upload: upload, kept: Kept{OutputDir: options.OutputDir}, plan: options.Plan}
+		one.path = filepath.Join(options.OutputDir, upload.Name+".c1z")
 		if h.app != "" {
-			one.path = options.File
+			one.path, one.kept = options.File, Kept{File: options.File}
 		}
 		syncs = append(syncs, one)
 		baselines = append(baselines, baselineAt(one.path, upload))
@@ -99,15 +110,21 @@ func (h *Host) Sync(ctx context.Context, options SyncOptions) ([]*SyncResult, er
 	if err := h.prepare(ctx, needed); err != nil {
 		return nil, err
 	}
+	if err := checkForms(baselines); err != nil {
+		return nil, err
+	}
 	if err := h.checkAccepted(ctx, needed, baselines); err != nil {
 		return nil, err
 	}
-	for _, one := range syncs {
-		if err := makePlace(one.path); err != nil {
-			return nil, err
+	if options.Plan == nil {
+		for _, one := range syncs {
+			if err := makePlace(one.path); err != nil {
+				return nil, err
+			}
 		}
 	}
 
+	files.Sweep(os.TempDir(), planPrefix)
 	running := h.start(ctx, needed, false, nil)
 	defer running.Stop(ctx)
 	failed := h.syncEach(ctx, running, syncs)
@@ -189,6 +206,8 @@ type uploadSync struct {
 	result   *SyncResult     // nil: it was not tried
 	err      error           // what failed of what was tried
 	progress Progress        // nil: it has not begun, or is not followed
+	kept     Kept
+	plan     func(upload string, change Change) error
 }
 
 // logging returns a context whose log names the upload.
@@ -206,7 +225,9 @@ func (u *uploadSync) run(ctx context.Context, running *fleet.Fleet) error {
 	if u.progress != nil {
 		u.progress.End(u.result)
 	}
-	figures.Log(ctxzap.Extract(ctx), err, ctx.Err() != nil, time.Since(begun))
+	if u.plan == nil {
+		figures.Log(ctxzap.Extract(ctx), err, ctx.Err() != nil, time.Since(begun))
+	}
 	if err == nil {
 		return nil
 	}
@@ -226,9 +247,23 @@ func (u *uploadSync) publish(ctx context.Context, running *fleet.Fleet, figures 
 	if err != nil {
 		return err
 	}
-	result, keep, err := u.sync(ctx, path, running, figures)
+	dir := filepath.Dir(path)
+	if u.plan != nil {
+		temp, err := files.Make(os.TempDir(), planPrefix)
+		if err != nil {
+			return fmt.Errorf("there must be a directory for temporary files: %w; make room there, or set TMPDIR", err)
+		}
+		defer func() { _ = temp.Remove() }()
+		dir = temp.Path()
+	}
+	result, keep, err := u.sync(ctx, path, dir, running, figures)
 	if err != nil {
 		return err
+	}
+	u.fill(result)
+	if u.plan != nil {
+		result.Draft.Discard()
+		return nil
 	}
 	guarded := func(p *fleet.Plugin) bool { return !p.ChangeGuard.Off }
 	if u.upload.LastGood || slices.ContainsFunc(u.plugins, (*fleet.Plugin).IsBare) || slices.ContainsFunc(u.plugins, guarded) {
@@ -245,6 +280,11 @@ func (u *uploadSync) publish(ctx context.Context, running *fleet.Fleet, figures 
 	if err := result.Settle(ctx, review.At(path)); err != nil {
 		u.host.warn(ctx, err.Error())
 	}
+	return nil
+}
+
+// fill notes what a person must know of a sync that was made.
+func (u *uploadSync) fill(result *syncrun.Result) {
 	u.result.Accounts = result.Accounts
 	for _, one := range result.Stale {
 		u.result.Stale = append(u.result.Stale, StalePart{Plugin: one.Instance, Accounts: one.Accounts, AsOf: one.AsOf})
@@ -257,15 +297,17 @@ func (u *uploadSync) publish(ctx context.Context, running *fleet.Fleet, figures 
 		evidence := baseline.EvidenceOfAll(part.Evidence)
 		u.result.Evidence[instance] = Evidence{Grade: string(evidence.Grade), Reason: evidence.Reason}
 	}
-	return nil
 }
 
-// sync reads the plugins into a draft beside the path.
-func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet, figures *syncrun.Figures) (*syncrun.Result, *baseline.Store, error) {
+// sync reads the plugins into a draft in a directory.
+func (u *uploadSync) sync(ctx context.Context, path, dir string, running *fleet.Fleet, figures *syncrun.Figures) (*syncrun.Result, *baseline.Store, error) {
 	keep, refused, begun := baseline.At(path), review.At(path), time.Now()
-	accepted, err := u.host.bindAccepted(ctx, refused)
-	if err != nil {
-		return nil, nil, err
+	var accepted map[string]bool
+	if u.plan == nil {
+		var err error
+		if accepted, err = u.host.bindAccepted(ctx, refused); err != nil {
+			return nil, nil, err
+		}
 	}
 	spec := syncrun.Spec{
 		Upload:   u.upload,
@@ -273,11 +315,16 @@ func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet
 		Accept:   accepted,
 		Keep:     keep,
 		Review:   refused,
-		Dir:      filepath.Dir(path),
+		Dir:      dir,
 		Retry:    policy.RetriesFor(u.host.options.RetryFor),
 		Sessions: running.Sessions(),
 		Figures:  figures,
 		Read:     u.read,
+
+		ReviewCommand: u.host.Command("review", u.kept, u.upload.Name),
+	}
+	if u.plan != nil {
+		spec.Plan = u.compare
 	}
 	if u.host.options.Observer != nil {
 		u.progress = u.host.options.Observer.Syncing(u.upload.Name, u.result.Plugins)
@@ -290,6 +337,18 @@ func (u *uploadSync) sync(ctx context.Context, path string, running *fleet.Fleet
 	}
 	u.result.Unguarded, u.result.Warnings = result.Unguarded, result.Warnings
 	return result, keep, nil
+}
+
+// planPrefix begins the names of directories in which plans are made.
+const planPrefix = "baton-host-plan-"
+
+// compare passes on what a plan would change, and counts it.
+func (u *uploadSync) compare(ctx context.Context, before, after *syncfile.File, owner func(typeID string) string) error {
+	counts, err := review.Between(ctx, before, after, owner, func(one review.Change) error { return u.plan(u.upload.Name, changeOf(one)) })
+	for _, one := range counts {
+		u.result.Counts = append(u.result.Counts, ChangeCount(one))
+	}
+	return err
 }
 
 // progressObserver passes what happens behind the aggregate to a Progress.

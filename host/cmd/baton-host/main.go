@@ -48,7 +48,7 @@ func main() {
 		status = 130
 		options.lastLine(cmd, nil)
 	default:
-		status = failure(cmd)
+		status = failure(cmd, err)
 		options.lastLine(cmd, err)
 	}
 	_ = hostlog.Stderr.Sync() // Where nothing reads, the end is all that is left.
@@ -76,8 +76,11 @@ func (o *rootOptions) lastLine(cmd *cobra.Command, err error) {
 
 // failure returns the exit status of a command that has failed: 2 where 1 means something
 // else.
-func failure(cmd *cobra.Command) int {
-	for _, name := range []string{exitCode, compareWith} {
+func failure(cmd *cobra.Command, err error) int {
+	if _, refused := errors.AsType[*refusedError](err); refused {
+		return 1
+	}
+	for _, name := range []string{exitCode, compareWith, planFlag} {
 		if flag := cmd.Flags().Lookup(name); flag != nil && flag.Changed {
 			return 2
 		}

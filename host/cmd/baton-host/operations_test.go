@@ -141,7 +141,7 @@ func TestOperations_HasOnlySentencesOfTheCode(t *testing.T) {
 	t.Parallel()
 	text, code := documents(t)["docs/operations.md"], textsOfCode(t)
 	sentences := 0
-	for _, title := range []string{"Before it runs", "C1", "Plugins", "A sync", "Apps over SCIM"} {
+	for _, title := range []string{"Before it runs", "C1", "Plugins", "A sync", "When a sync is refused", "Apps over SCIM"} {
 		cells := firstCells(section(t, text, title))
 		require.NotEmpty(t, cells, title)
 		for _, sentence := range cells {

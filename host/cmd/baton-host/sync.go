@@ -26,6 +26,7 @@ type syncOptions struct {
 	retryFor   time.Duration
 	accept     []string
 	unlocked   bool
+	plan       bool
 	output     string
 }
 
@@ -43,9 +44,15 @@ With a configuration file, every upload in it becomes DIR/<upload>.c1z. With
 A file appears only when it is complete. The exit status is 0 only if every
 upload is. A plugin that lists far fewer accounts than the file that is there has
 of it counts as failed, and an upload that no longer has a plugin of that file is
-refused; --accept-deletions lets that through.`,
+refused. baton-host review shows what was refused, and baton-host approve lets that
+through; --accept-deletions does it without a look.
+
+With --plan nothing is written: the sync is made, compared with the baseline and
+thrown away. Shown is what it would change, as review shows it, and whether it would be
+refused. Then the exit status is 1; it is 2 if there is no telling.`,
 		Example: `  baton-host sync --config baton-host.yaml --output-dir out
   baton-host sync --upload workforce
+  baton-host sync --output-dir out --plan
   BATON_SCIM_BASE_URL=… BATON_SCIM_TOKEN=… baton-host sync --plugin fullstory -f sync.c1z`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return options.run(cmd.Context(), cmd.OutOrStdout()) },
@@ -59,7 +66,9 @@ refused; --accept-deletions lets that through.`,
 	flags.DurationVar(&options.retryFor, "retry-for", 5*time.Minute, "how long to go on trying an app that does not answer; its rate limits do not count; 0 tries once")
 	addAcceptFlag(flags, &options.accept)
 	addUnlockedFlag(flags, &options.unlocked)
+	flags.BoolVar(&options.plan, planFlag, false, "write nothing; show what the sync would change, and whether it would be refused")
 	addOutputFlag(cmd, &options.output, outputTable, outputJSON, outputCSV)
+	exclude(cmd, planFlag, "accept-deletions")
 	exclude(cmd, "plugin", "config", "upload", "output-dir")
 	exclude(cmd, "file", "config", "upload", "output-dir")
 	return cmd
@@ -80,6 +89,9 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	defer h.Close(ctx)
+	if o.plan {
+		return o.showPlan(ctx, stdout, h)
+	}
 	results, err := h.Sync(ctx, host.SyncOptions{OutputDir: o.outputDir, File: o.file})
 	if len(results) == 0 {
 		return err
@@ -88,6 +100,72 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 		err = errors.Join(err, fmt.Errorf("the summary could not be written to standard output: %w", failed))
 	}
 	return err
+}
+
+// planFlag is the flag that has sync write nothing, and the exit status report the verdict.
+const planFlag = "plan"
+
+// refusedError is a plan that would be refused.
+type refusedError struct{ error }
+
+func (e *refusedError) Unwrap() error { return e.error }
+
+// plannedSync is the verdict on the sync of one upload, for json.
+type plannedSync struct {
+	Upload  string             `json:"upload"`
+	Refused bool               `json:"refused"`
+	Counts  []host.ChangeCount `json:"counts"`
+	// Stale are the plugins that would fall back.
+	Stale []string `json:"stale_plugins,omitempty"`
+	Note  string   `json:"note,omitempty"`
+	Error string   `json:"error,omitempty"`
+}
+
+// showPlan makes the syncs and shows what they would change.
+func (o *syncOptions) showPlan(ctx context.Context, stdout io.Writer, h *host.Host) error {
+	out := newChangeStream(stdout, o.output)
+	results, err := h.Sync(ctx, host.SyncOptions{OutputDir: o.outputDir, File: o.file, Plan: out.change})
+	if len(results) == 0 {
+		return err
+	}
+	isRefused := err != nil
+	planned := []plannedSync{}
+	for _, result := range results {
+		one := plannedSync{Upload: result.Upload, Refused: result.IsRefused(), Counts: result.Counts, Note: result.Unguarded}
+		if one.Counts == nil {
+			one.Counts = []host.ChangeCount{}
+		}
+		for _, stale := range result.Stale {
+			one.Stale = append(one.Stale, stale.Plugin)
+		}
+		if result.Err != nil {
+			one.Error = wordsOf(result.Err)
+		}
+		isRefused = isRefused && (result.Err == nil || one.Refused)
+		planned = append(planned, one)
+		out.counts(result.Upload, result.Counts)
+		out.line("%s: %s", result.Upload, one.verdict())
+	}
+	if failed := out.end(member{"syncs", planned}); failed != nil {
+		return errors.Join(err, failed)
+	}
+	if isRefused {
+		return &refusedError{err}
+	}
+	return err
+}
+
+// verdict returns what would become of the sync, in words.
+func (p plannedSync) verdict() string {
+	switch {
+	case p.Refused:
+		return "REFUSED: the sync would be refused"
+	case p.Error != "":
+		return "FAILED: the sync would fail"
+	case len(p.Stale) > 0:
+		return "STALE: the sync would be accepted, with the baseline's part of " + joinNames(p.Stale)
+	}
+	return "the sync would be accepted"
 }
 
 // syncedPart is one plugin's part of an upload that was synced, for json.

@@ -3,7 +3,6 @@ package baseline
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"os"
 	"slices"
 	"time"
@@ -14,8 +13,11 @@ import (
 	"github.com/batonhost/baton-host/host/internal/files"
 )
 
-// recordVersion is the form of the record. Another one is not read.
-const recordVersion = 1
+// form is the form of the record.
+var form = files.Form{
+	Version: 1,
+	Without: "the sync file beside it is still compared with, and no plugin can fall back on it",
+}
 
 // record is what stands beside a sync file, as JSON. It may know two syncs, the
 // new one and the one before: it is written before the file is put in place, so
@@ -155,17 +157,14 @@ func (m *Metadata) UnmarshalJSON(data []byte) error {
 func readRecord(path string) (record, error) {
 	data, err := os.ReadFile(path)
 	if errors.Is(err, os.ErrNotExist) {
-		return record{Version: recordVersion, Syncs: map[string]Sync{}}, nil
+		return record{Syncs: map[string]Sync{}}, nil
 	}
 	if err != nil {
 		return record{}, err
 	}
 	var r record
-	if err := json.Unmarshal(data, &r); err != nil {
-		return record{}, fmt.Errorf("%s is damaged: %w", path, err)
-	}
-	if r.Version != recordVersion {
-		return record{}, fmt.Errorf("%s is of version %d, which this baton-host does not know", path, r.Version)
+	if err := form.Decode(path, data, &r); err != nil {
+		return record{}, err
 	}
 	if r.Syncs == nil {
 		r.Syncs = map[string]Sync{}
@@ -175,6 +174,7 @@ func readRecord(path string) (record, error) {
 
 // writeRecord replaces the record whole or not at all.
 func writeRecord(path string, r record) error {
+	r.Version = form.Version
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return err

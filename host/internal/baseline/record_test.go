@@ -3,6 +3,7 @@ package baseline
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,11 +130,76 @@ func TestRecord_KeepsWhatIsTheSDKs(t *testing.T) {
 		require.Equal(t, NotReported, EvidenceOfAll(part.Evidence).Grade, "as an older version wrote it")
 		require.NoError(t, writeRecord(path, r))
 	}
-	for text, want := range map[string]string{
-		`{"version": 2}`: "is of version 2, which this baton-host does not know", `{`: "is damaged",
+}
+
+// TestRecord_ReadsFilesOfEarlierVersions: the files are those that hosts of these versions
+// wrote, and are not to be written again.
+func TestRecord_ReadsFilesOfEarlierVersions(t *testing.T) {
+	t.Parallel()
+	for path, sum := range map[string]string{
+		"testdata/state/v1/workforce.c1z.json": "6bfb965da6a0fd79d5b7f11b31d14797d169e8d3b857892d36e3153f543918eb",
 	} {
+		r, err := readRecord(path)
+		require.NoError(t, err)
+		require.Len(t, r.Syncs, 1)
+		of := r.Syncs[sum]
+		began := time.Date(2026, 11, 29, 10, 57, 31, 104128412, time.UTC)
+		require.Equal(t, began, of.StartedAt)
+		require.True(t, of.UploadedAt.After(began))
+		require.EqualValues(t, 37801, of.Bytes)
+		require.Len(t, of.Plugins, 2)
+		part := of.Plugins["design-tool"]
+		require.Equal(t, began, part.AsOf)
+		require.Equal(t, 25, part.Accounts)
+		require.Equal(t, []string{"design-tool.user"}, part.ResourceTypes)
+		require.Equal(t, &Elsewhere{}, part.Elsewhere)
+		require.Equal(t, Unproven, EvidenceOfAll(part.Evidence).Grade)
+		require.Equal(t, Proven, EvidenceOfAll(of.Plugins["fullstory"].Evidence).Grade)
+		require.Equal(t, "design-tool", part.Metadata.GetDisplayName())
+	}
+	dirs, err := os.ReadDir("testdata/state")
+	require.NoError(t, err)
+	require.Len(t, dirs, 1, "each version is read")
+}
+
+func TestRecord_WithoutAVersionIsOfTheFirst(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "sync.c1z.json")
+	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(written, `"version": 1,`, "", 1)), 0o600))
+	r, err := readRecord(path)
+	require.NoError(t, err)
+	require.Len(t, r.Syncs, 1)
+	require.NoError(t, writeRecord(path, r))
+	again, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Empty(t, cmp.Diff(written, string(again)), "to the byte")
+}
+
+// TestRecord_OfALaterVersionIsLeft: whatever else is in it.
+func TestRecord_OfALaterVersionIsLeft(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{`{"version": 2}`, `{"version": 2, "syncs": ["another form"]}`} {
+		path := filepath.Join(t.TempDir(), "sync.c1z")
+		require.NoError(t, os.WriteFile(path+".json", []byte(text), 0o600))
+		require.NoError(t, os.WriteFile(path, []byte("a sync file"), 0o600))
+		keep := At(path)
+		_, opened := keep.Open(t.Context(), t.TempDir())
+		for name, err := range map[string]error{"checked": keep.Check(), "opened": opened, "replaced": keep.Replace(nil, Sync{}), "advanced": keep.Advance(nil, Sync{})} {
+			require.ErrorContains(t, err, path+".json was written by a newer baton-host (its form is 2, and this one reads up to 1): update baton-host, or move the file away; then the sync file beside it is still compared with", name)
+		}
+		left, err := os.ReadFile(path + ".json")
+		require.NoError(t, err)
+		require.Equal(t, text, string(left))
+	}
+}
+
+func TestRecord_ThatIsDamagedIsReplaced(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"", "{", `{"version": "1"}`, `{"version": -1}`, `{"version": 1, "syncs": []}`} {
+		path := filepath.Join(t.TempDir(), "sync.c1z.json")
 		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
 		_, err := readRecord(path)
-		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, path+" is damaged: ", text)
+		require.NoError(t, At(path[:len(path)-len(".json")]).Check(), text)
 	}
 }

@@ -16,6 +16,7 @@ import (
 	readerv2 "github.com/conductorone/baton-sdk/pb/c1/reader/v2"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
 
+	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 )
 
@@ -235,13 +236,30 @@ func (s *Store) Advance(draft *syncfile.Draft, of Sync) error {
 	return s.replace(draft, of, sum, known)
 }
 
+// Check returns why the baseline can be neither used nor replaced: a newer host wrote it.
+func (s *Store) Check() error {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.check()
+}
+
+func (s *Store) check() error {
+	if _, err := readRecord(s.recordPath()); files.IsNewer(err) {
+		return err
+	}
+	return nil // What else is wrong with it, the next sync puts right.
+}
+
 // replace is called with the lock held.
 func (s *Store) replace(draft *syncfile.Draft, of Sync, sum string, known Sync) error {
+	if err := s.check(); err != nil {
+		return err
+	}
 	fresh, err := sumOf(draft.Path())
 	if err != nil {
 		return err
 	}
-	r := record{Version: recordVersion, Syncs: map[string]Sync{fresh: of}}
+	r := record{Syncs: map[string]Sync{fresh: of}}
 	if !known.StartedAt.IsZero() && sum != fresh {
 		r.Syncs[sum] = known
 	}

@@ -12,8 +12,9 @@ import (
 
 var (
 	// ErrNoFile says that there is no file of this name.
-	ErrNoFile     = errors.New("the file does not exist")
-	errNotAllowed = errors.New("the file may not be read; look at its permissions")
+	ErrNoFile = errors.New("the file does not exist")
+	// ErrNotAllowed says that this user may not read the file.
+	ErrNotAllowed = errors.New("the file may not be read; look at its permissions")
 	errDirectory  = errors.New("this is a directory, not a file")
 	errNotRegular = errors.New("this is not a regular file")
 )
@@ -90,7 +91,7 @@ func explainFile(err error) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return ErrNoFile
 	case errors.Is(err, fs.ErrPermission):
-		return errNotAllowed
+		return ErrNotAllowed
 	}
 	// The path is the caller's to name.
 	if pathError, ok := errors.AsType[*fs.PathError](err); ok {

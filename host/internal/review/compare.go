@@ -23,12 +23,20 @@ func (d digest) compare(with digest) int { return bytes.Compare(d[:], with[:]) }
 // Between calls each with every change between two finished files, in a stable order: what
 // is gone and what became less, in the order of the old file, then what is new, in that of
 // the new one. owner returns the plugin of a resource type; types of none are left out.
-// after is nil where everything goes. It stops at the first error.
+// after is nil where everything goes. It stops at the first error. The counts are those of
+// all changes.
 //
 // It keeps 17 bytes for each row of the new file in memory, of one kind of rows at a time.
-func Between(ctx context.Context, before, after *syncfile.File, owner func(typeID string) string, each func(Change) error) error {
-	c := &comparison{before: before, after: after, owner: owner, each: each, named: true}
-	return c.run(ctx)
+func Between(ctx context.Context, before, after *syncfile.File, owner func(typeID string) string, each func(Change) error) ([]Count, error) {
+	counted := counts{}
+	c := &comparison{before: before, after: after, owner: owner, named: true, each: func(change Change) error {
+		counted.add(change)
+		return each(change)
+	}}
+	if err := c.run(ctx); err != nil {
+		return nil, err
+	}
+	return counted.all(), nil
 }
 
 // comparison is one comparison under way.

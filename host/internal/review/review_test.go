@@ -218,7 +218,15 @@ func TestBetween_ReportsWhatGoesAndComes(t *testing.T) {
 			}
 			old, now := open(before), open(after)
 			between := func(after *syncfile.File, owner func(string) string) []string {
-				return lines(t, func(each func(Change) error) error { return Between(t.Context(), old, after, owner, each) })
+				return lines(t, func(each func(Change) error) error {
+					counted := counts{}
+					found, err := Between(t.Context(), old, after, owner, func(change Change) error {
+						counted.add(change)
+						return each(change)
+					})
+					require.Equal(t, counted.all(), found)
+					return err
+				})
 			}
 			all := between(now, owner)
 			require.ElementsMatch(t, want, all)

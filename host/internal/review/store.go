@@ -365,7 +365,8 @@ func (s *Store) openFile(ctx context.Context, kept *refusal, tmpDir string) (*sy
 // Each calls each with every change, of all plugins, in a stable order. It stops at the first
 // error.
 func (r *Review) Each(ctx context.Context, each func(Change) error) error {
-	return Between(ctx, r.before.File, r.after, func(typeID string) string { return r.types[typeID] }, each)
+	_, err := Between(ctx, r.before.File, r.after, func(typeID string) string { return r.types[typeID] }, each)
+	return err
 }
 
 // Close closes the files.

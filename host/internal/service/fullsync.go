@@ -104,6 +104,8 @@ func (s *Service) sync(ctx context.Context, task *v1.Task, figures *syncrun.Figu
 		Sessions: s.sessions,
 		Observer: s.board.Sync(s.upload.Name, task.GetId()),
 		Figures:  figures,
+
+		ReviewCommand: s.options.ReviewCommand(s.upload.Name),
 	})
 }
 

@@ -80,6 +80,8 @@ type Options struct {
 	// all, answer, before the file is sent again from its beginning. 0 is
 	// [DefaultStallTimeout].
 	StallTimeout time.Duration
+	// ReviewCommand returns the command that shows the refused sync of an upload.
+	ReviewCommand func(upload string) string
 }
 
 // Service is one upload in service mode.

@@ -1,6 +1,7 @@
 package syncrun
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,7 +49,7 @@ func (r *run) release(ctx context.Context, a *aggregate.Aggregate, draft *syncfi
 			left[plugin] = noted(refused[plugin], note)
 		}
 	}
-	if len(left) == 0 || difference == nil || r.Review == nil {
+	if len(left) == 0 || difference == nil || r.Review == nil || r.Plan != nil {
 		return left
 	}
 	r.keepRefused(ctx, difference, left)
@@ -183,11 +184,21 @@ func (r *run) keepRefused(ctx context.Context, of *review.Difference, left map[s
 		log.Warn("the sync that the change guard refused cannot be kept for review; what is there of an earlier one stays", zap.Error(err))
 		return
 	}
+	plain := "baton-host review " + r.Upload.Name
+	command := cmp.Or(r.ReviewCommand, plain)
 	log.Warn("the change guard refused this sync, which is kept for review",
-		zap.String("id", kept.ID), zap.Time("until", kept.Until()), zap.Int("taken_away", kept.TakenAway()), zap.String("command", "baton-host review "+r.Upload.Name))
+		zap.String("id", kept.ID), zap.Time("until", kept.Until()), zap.Int("taken_away", kept.TakenAway()), zap.String("command", command))
 	for plugin, err := range left {
-		left[plugin] = noted(err, fmt.Sprintf("it is kept for review as %s: baton-host review %s", kept.ID, r.Upload.Name))
+		const note = "it is kept for review as %s: %s"
+		left[plugin] = &notedError{err, fmt.Sprintf(note, kept.ID, command), fmt.Sprintf(note, kept.ID, plain)}
 	}
+}
+
+// IsRefused reports whether the change guard refused a sync.
+func IsRefused(err error) bool {
+	_, trips := errors.AsType[*GuardError](err)
+	_, isGone := errors.AsType[*GoneError](err)
+	return trips || isGone
 }
 
 // isEmptied says whether a list went to zero.
@@ -206,21 +217,21 @@ func isEmptied(err error) bool {
 // notedError is an error with what else is to be known of it.
 type notedError struct {
 	error
-	note string
+	note, public string // public has no path
 }
 
 func noted(err error, note string) error {
 	if note == "" {
 		return err
 	}
-	return &notedError{err, note}
+	return &notedError{err, note, note}
 }
 
 func (e *notedError) Error() string { return e.error.Error() + "; " + e.note }
 func (e *notedError) Unwrap() error { return e.error }
 
 // Public has the note too: it knows numbers only.
-func (e *notedError) Public() string { return errtext.Public(e.error) + "; " + e.note }
+func (e *notedError) Public() string { return errtext.Public(e.error) + "; " + e.public }
 
 // Settle is called when a sync of everything has been accepted: by C1, or where it is
 // published. It uses up what was approved of the plugins that were read in it, and removes a

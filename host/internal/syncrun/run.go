@@ -22,6 +22,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/broker"
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/review"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
@@ -67,6 +68,8 @@ type Spec struct {
 	Keep *baseline.Store
 	// Review is where a refused sync is kept, and what is approved of it; nil: nothing is.
 	Review *review.Store
+	// ReviewCommand is the command that shows it to a person, with flags; empty: without.
+	ReviewCommand string
 	// Dir is where files in work go: a directory on the file system on which the
 	// result is to be published.
 	Dir string
@@ -81,6 +84,10 @@ type Spec struct {
 	Read chan<- struct{}
 	// Figures are filled in, also if the sync fails; nil: they are not needed.
 	Figures *Figures
+	// Plan makes the sync a plan: it is called with the baseline and what was read now,
+	// where there are both, before the change guard decides. Then all plugins are read even
+	// if the upload lacks one, and nothing is kept for review.
+	Plan func(ctx context.Context, before, after *syncfile.File, owner func(typeID string) string) error
 }
 
 // Result is a sync that was made.
@@ -124,15 +131,20 @@ func Run(ctx context.Context, spec Spec) (*Result, error) {
 	r := &run{Spec: spec, started: time.Now(), skipped: &skippedResources{}}
 	r.Figures.begin(r.Plugins, r.Scope.Whole())
 	r.maxStale = cmp.Or(r.Upload.MaxStale, config.NewUpload("").MaxStale)
-	r.openLast(ctx)
+	if err := r.openLast(ctx); err != nil {
+		return nil, err
+	}
 	if r.last != nil {
 		defer func() { _ = r.last.Close(context.WithoutCancel(ctx)) }()
 	}
-	if r.Review != nil && r.Scope.Whole() {
-		r.Review.Sweep()
-	}
 	var result *Result
-	err := joined(r.release(ctx, nil, nil, r.missing(nil))) // Better now than after hours of reading.
+	var err error
+	if r.Plan == nil {
+		if r.Review != nil && r.Scope.Whole() {
+			r.Review.Sweep()
+		}
+		err = joined(r.release(ctx, nil, nil, r.missing(nil))) // Better now than after hours of reading.
+	}
 	if err == nil {
 		result, err = r.run(ctx)
 	}
@@ -185,11 +197,12 @@ type run struct {
 	skipped  *skippedResources
 }
 
-// openLast opens the baseline. That there is none fails nothing yet.
-func (r *run) openLast(ctx context.Context) {
+// openLast opens the baseline. That there is none fails nothing yet; one that a newer host
+// wrote could not be replaced.
+func (r *run) openLast(ctx context.Context) error {
 	if r.Keep == nil {
 		r.noLast = "none is kept"
-		return
+		return nil
 	}
 	open := r.Keep.Open
 	if r.compares() {
@@ -201,10 +214,13 @@ func (r *run) openLast(ctx context.Context) {
 		r.last = last
 	case errors.Is(err, os.ErrNotExist):
 		r.noLast, r.first = "there is none yet", true
+	case files.IsNewer(err):
+		return err
 	default:
 		r.noLast = err.Error()
 		ctxzap.Extract(ctx).Warn("the baseline cannot be used; the next good sync replaces it", zap.Error(err))
 	}
+	return nil
 }
 
 // compares says that the sync is one that the change guard looks at.
@@ -228,6 +244,10 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 	}
 	stale, skipped, evidence := a.Stale(), a.Skipped(), r.evidence(a)
 	if err := r.anyFresh(stale); err != nil {
+		draft.Discard()
+		return nil, err
+	}
+	if err := r.plan(ctx, a, draft); err != nil {
 		draft.Discard()
 		return nil, err
 	}
@@ -261,6 +281,19 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 		}
 	}
 	return r.result(a, draft, stale, skipped, evidence), nil
+}
+
+// plan shows what a sync would change, if it is a plan.
+func (r *run) plan(ctx context.Context, a *aggregate.Aggregate, draft *syncfile.Draft) error {
+	if r.Plan == nil || r.last == nil {
+		return nil
+	}
+	file, err := syncfile.Open(ctx, draft.Path(), r.Dir)
+	if err != nil {
+		return err
+	}
+	err = r.Plan(ctx, r.last.File, file, func(typeID string) string { return r.ownerOf(a, typeID) })
+	return errors.Join(err, file.Close(context.WithoutCancel(ctx)))
 }
 
 // evidence is what the plugins have reported on their listings, by instance.

@@ -9,7 +9,6 @@ package history
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -21,12 +20,11 @@ import (
 	"github.com/batonhost/baton-host/host/internal/status"
 )
 
-const (
-	// version is the form of the file. Another one is not read.
-	version = 1
-	// largest is how large a file is read, in bytes: far more than is ever written.
-	largest = 16 << 20
-)
+// largest is how large a file is read, in bytes: far more than is ever written.
+const largest = 16 << 20
+
+// form is the form of the file.
+var form = files.Form{Version: 1, Without: "the chart of the status page begins with the next sync"}
 
 // File is the file of one state directory. Its methods may be called concurrently.
 type File struct {
@@ -59,24 +57,16 @@ type entry struct {
 // Read returns the last syncs by upload, the oldest first; none where there is no
 // file. The error says in a sentence why it cannot be used.
 func (f *File) Read() (map[string][]status.Sync, error) {
-	file, err := os.Open(f.path)
+	data, err := f.read()
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = file.Close() }()
-	data, err := io.ReadAll(io.LimitReader(file, largest))
-	if err != nil {
-		return nil, err
-	}
 	var kept content
-	if err := json.Unmarshal(data, &kept); err != nil {
-		return nil, fmt.Errorf("%s is damaged: %w", f.path, err)
-	}
-	if kept.Version != version {
-		return nil, fmt.Errorf("%s is of version %d, which this baton-host does not know", f.path, kept.Version)
+	if err := form.Decode(f.path, data, &kept); err != nil {
+		return nil, err
 	}
 	syncs := map[string][]status.Sync{}
 	for upload, all := range kept.Uploads {
@@ -90,12 +80,27 @@ func (f *File) Read() (map[string][]status.Sync, error) {
 	return syncs, nil
 }
 
+// read returns the file's content; of one that is too large, a part.
+func (f *File) read() ([]byte, error) {
+	file, err := os.Open(f.path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	return io.ReadAll(io.LimitReader(file, largest))
+}
+
 // Write replaces the file with the history of a board: read in here, so that of two
-// writers the last one has the latest.
+// writers the last one has the latest. It leaves a file that a newer host wrote as it is.
 func (f *File) Write(board *status.Board) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	kept := content{Version: version, Uploads: map[string][]entry{}}
+	if data, err := f.read(); err == nil {
+		if err := form.Check(f.path, data); files.IsNewer(err) {
+			return err
+		}
+	}
+	kept := content{Version: form.Version, Uploads: map[string][]entry{}}
 	for upload, all := range board.History() {
 		for _, s := range all {
 			kept.Uploads[upload] = append(kept.Uploads[upload], entry{

@@ -66,7 +66,6 @@ func TestHistory_ReportsGarbageAndReplacesIt(t *testing.T) {
 		"nothing":        {"", "is damaged"},
 		"cut short":      {`{"version":1,"uploads":{"workforce":[{"at":`, "is damaged"},
 		"another form":   {`{"version":1,"uploads":[]}`, "is damaged"},
-		"from later":     {`{"version":2}`, "is of version 2, which this baton-host does not know"},
 		"without an end": {`{"version":1,"x":"` + strings.Repeat("x", 17<<20) + `"}`, "is damaged"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,4 +80,47 @@ func TestHistory_ReportsGarbageAndReplacesIt(t *testing.T) {
 			require.NoError(t, err)
 		})
 	}
+}
+
+// TestHistory_ReadsFilesOfEarlierVersions: the file is one that a host of that version wrote,
+// and is not to be written again.
+func TestHistory_ReadsFilesOfEarlierVersions(t *testing.T) {
+	t.Parallel()
+	want := map[string][]status.Sync{upload: {{
+		At: time.Date(2026, 11, 29, 10, 57, 31, 344427491, time.UTC), State: status.Fresh, Took: 240300441,
+		Bytes: 37801, Accounts: 65, ByPlugin: map[string]int{"design-tool": 25, "fullstory": 40},
+	}}}
+	dirs, err := filepath.Glob("testdata/state/v*")
+	require.NoError(t, err)
+	require.NotEmpty(t, dirs)
+	for _, dir := range dirs {
+		got, err := history.In(dir).Read()
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+
+	text, err := os.ReadFile("testdata/state/v1/history.json")
+	require.NoError(t, err)
+	without := strings.Replace(string(text), `"version":1,`, "", 1)
+	require.NotEqual(t, string(text), without)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "history.json"), []byte(without), 0o600))
+	got, err := history.In(dir).Read()
+	require.NoError(t, err)
+	require.Equal(t, want, got, "a file without a version is of the first one")
+}
+
+func TestHistory_LeavesAFileOfALaterVersion(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "history.json")
+	const later = `{"version":2,"uploads":[]}`
+	require.NoError(t, os.WriteFile(path, []byte(later), 0o600))
+	file := history.In(filepath.Dir(path))
+	_, failed := file.Read()
+	for _, err := range []error{failed, file.Write(status.New(status.Options{}))} {
+		require.EqualError(t, err, path+" was written by a newer baton-host (its form is 2, and this one reads up to 1): update baton-host, or move the file away; then the chart of the status page begins with the next sync")
+	}
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, []byte(later), text)
 }

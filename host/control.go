@@ -1,0 +1,102 @@
+package host
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
+
+	"github.com/batonhost/baton-host/host/internal/control"
+	"github.com/batonhost/baton-host/host/internal/files"
+)
+
+// The requests of the control socket.
+const (
+	reviewRequest  = "review"
+	approveRequest = "approve"
+)
+
+// askedReview asks for what was refused of an upload.
+type askedReview struct {
+	Upload string `json:"upload"`
+}
+
+// askedApproval asks for an approval.
+type askedApproval struct {
+	Upload string `json:"upload"`
+	ID     string `json:"id"`
+	// For is how long it is valid, in nanoseconds.
+	For time.Duration `json:"for"`
+}
+
+// serveControl serves the control socket of a state directory that this host has locked.
+// The host goes on without one.
+func (h *Host) serveControl(ctx context.Context, dir string) (stop func()) {
+	server, err := control.Listen(ctx, control.Options{Dir: dir, Version: h.options.Version, Endpoints: map[string]control.Endpoint{
+		reviewRequest: control.For(func(ctx context.Context, _ control.Peer, asked askedReview) (*Review, error) {
+			return h.Review(ctx, asked.Upload, Kept{})
+		}),
+		approveRequest: control.For(func(ctx context.Context, peer control.Peer, asked askedApproval) (*Approval, error) {
+			return h.approve(ctx, asked.Upload, asked.ID, ApproveOptions{For: asked.For, By: peer.String()})
+		}),
+	}})
+	if err != nil {
+		ctxzap.Extract(ctx).Warn("there is no control socket, so the host must be stopped for baton-host approve", zap.Error(err))
+		return func() {}
+	}
+	return server.Close
+}
+
+// approveInService approves something in the state directory: by the host that runs on it,
+// else by itself.
+func (h *Host) approveInService(ctx context.Context, upload, id string, options ApproveOptions) (*Approval, error) {
+	dir, err := h.stateDir()
+	if err != nil {
+		return nil, err
+	}
+	of, err := h.uploadOf(upload)
+	if err != nil {
+		return nil, err
+	}
+	approval := &Approval{}
+	err = control.Call(ctx, dir, approveRequest, askedApproval{of.Name, id, options.For}, approval)
+	if err == nil {
+		return approval, nil
+	}
+	if !errors.Is(err, control.ErrNoHost) && !errors.Is(err, control.ErrPathTooLong) {
+		return nil, err
+	}
+	release, locked := files.Lock(dir)
+	switch {
+	case errors.Is(locked, os.ErrNotExist): // Nothing was refused there either.
+	case errors.Is(locked, files.ErrHeld):
+		return nil, fmt.Errorf("a baton-host runs on %s that cannot be asked to approve something (%w); stop it, approve, and start it again", dir, err)
+	case locked != nil:
+		return nil, fmt.Errorf("the state directory %s cannot be written to: %w; run this command as the user of the host", dir, locked)
+	default:
+		defer release()
+	}
+	return h.approveHere(ctx, upload, id, options)
+}
+
+// approveHere approves something by itself. What it writes must be readable for who syncs.
+func (h *Host) approveHere(ctx context.Context, upload, id string, options ApproveOptions) (*Approval, error) {
+	of, err := h.uploadOf(upload)
+	if err != nil {
+		return nil, err
+	}
+	path, err := h.keptAt(of, options.Kept)
+	if err != nil {
+		return nil, err
+	}
+	if owner, mine := files.Owner(path); !mine {
+		return nil, fmt.Errorf("%s belongs to user %s, who could not read an approval of another user; run this command as that user", path, owner)
+	}
+	options.By = cmp.Or(options.By, control.Self().String())
+	return h.approve(ctx, upload, id, options)
+}

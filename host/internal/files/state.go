@@ -1,0 +1,69 @@
+package files
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// NewerError says that a file of the state was written by a newer version of the host. It
+// must not be written over: what this version does not know of it would be lost.
+type NewerError struct {
+	Path string
+	// Version is the form of the file, Known the newest one that can be read.
+	Version, Known int
+	// Without is what happens without the file, in a sentence.
+	Without string
+}
+
+func (e *NewerError) Error() string {
+	return fmt.Sprintf("%s was written by a newer baton-host (its form is %d, and this one reads up to %d): update baton-host, or move the file away; then %s",
+		e.Path, e.Version, e.Known, e.Without)
+}
+
+// Public is the error without the path.
+func (e *NewerError) Public() string {
+	return "a file of the state was written by a newer baton-host; the log has its name"
+}
+
+// Form is the form of a kind of file of the state: JSON with a member "version".
+type Form struct {
+	// Version is what is written, and the newest that is read.
+	Version int
+	// Without is what happens without such a file, in a sentence.
+	Without string
+}
+
+// Decode decodes a file. One without a version is as old as version 1. The error is a
+// [NewerError] where a newer host wrote it, and otherwise says that it is damaged.
+func (f Form) Decode(path string, data []byte, into any) error {
+	if err := f.Check(path, data); err != nil {
+		return err
+	}
+	if err := json.Unmarshal(data, into); err != nil {
+		return fmt.Errorf("%s is damaged: %w", path, err)
+	}
+	return nil
+}
+
+// Check is Decode without the content: a newer form may differ in all but the version.
+func (f Form) Check(path string, data []byte) error {
+	var of struct {
+		Version int `json:"version"`
+	}
+	switch err := json.Unmarshal(data, &of); {
+	case err != nil:
+		return fmt.Errorf("%s is damaged: %w", path, err)
+	case of.Version > f.Version:
+		return &NewerError{Path: path, Version: of.Version, Known: f.Version, Without: f.Without}
+	case of.Version < 0:
+		return fmt.Errorf("%s is damaged: its version is %d", path, of.Version)
+	}
+	return nil
+}
+
+// IsNewer reports whether a newer host wrote what an error is about.
+func IsNewer(err error) bool {
+	_, is := errors.AsType[*NewerError](err)
+	return is
+}
