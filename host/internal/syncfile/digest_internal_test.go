@@ -29,7 +29,7 @@ import (
 // "a:elnx" has an e-mail address, a login and a name, and is disabled.
 func digestOf(accounts string) Digest {
 	digest := Digest{}
-	for _, one := range strings.FieldsSeq(accounts) {
+	for one := range strings.FieldsSeq(accounts) {
 		id, has, described := strings.Cut(one, ":")
 		state := sdkfast.AccountState{Status: int32(connectorv2.Status_RESOURCE_STATUS_ENABLED), Email: true, Login: true, Name: true}
 		if described {
