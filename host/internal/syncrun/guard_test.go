@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -510,6 +511,35 @@ func TestRun_DoesNotFallBackOnTheFuture(t *testing.T) {
 	made, err := sync(away)
 	require.NoError(t, err)
 	require.Len(t, made.Stale, 1)
+}
+
+// TestBaseline_OfTheFutureGivesWay: a clock that was ahead keeps no later sync from being the
+// baseline; a sync that began before the baseline is none, as ever.
+func TestBaseline_OfTheFutureGivesWay(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		by   time.Duration // how much older the baseline is made
+		ends bool          // the sync that began before it is the baseline in the end
+	}{
+		"G1: a baseline of the future":   {-time.Hour, true},
+		"G1: one that is a little newer": {0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLine(t)
+			spec := syncrun.Spec{
+				Plugins: plugins(t, member{name: "app", app: counted{"user": 30}, guard: config.DefaultChangeGuard()}),
+				Upload:  &config.Upload{Name: "workforce", LastGood: true}, Keep: baseline.At(l.path), Dir: filepath.Dir(l.path),
+			}
+			earlier, err := syncrun.Run(t.Context(), spec)
+			require.NoError(t, err)
+			_, err = l.sync(t, true, syncrun.Spec{Plugins: spec.Plugins})
+			require.NoError(t, err)
+			l.age(t, c.by)
+			require.NoError(t, spec.Keep.Advance(earlier.Draft, earlier.Sync))
+			require.Equal(t, c.ends, spec.Keep.Known().StartedAt.Equal(earlier.Sync.StartedAt))
+		})
+	}
 }
 
 // TestChangeGuard_ComparesNoPartOfASync: what was not read is not gone.
