@@ -184,6 +184,22 @@ typescript: ## compile the example in TypeScript; needs Node 20 and npm
 	npm run --prefix examples/typescript check
 	npm run --prefix examples/typescript build
 
+# What is real and takes long to install: servers of others, in the versions that are pinned
+# beside the tests that start them. Each part has a target here that installs it, or fails with
+# a sentence on what is missing. Their tests have the build tag "real", in tests named TestReal.
+REAL := real-scimmy
+# The packages that have such tests: to build the tests of all others takes minutes.
+REAL_PACKAGES = $(sort $(dir $(shell grep -rlE '^//go:build .*\breal\b' --include='*_test.go' --exclude-dir=node_modules ./bench ./fullstory ./host ./plugin ./sandbox ./scim)))
+
+.PHONY: real
+real: $(REAL) ## the tests with real servers of others; installs them, needs the network, Node 20 and npm
+	go test -tags real -count 1 -timeout 30m -run '^TestReal' -v $(REAL_PACKAGES)
+
+.PHONY: real-scimmy
+real-scimmy:
+	@.ci/node
+	@set -e; for server in scim/testdata/scimmy/*-express-*; do (set -x; npm ci --prefix $$server --no-audit --no-fund); done
+
 .PHONY: clean
 clean: ## remove what was built and written; the tools in build/tools stay
 	rm -rf bin demo-out coverage.* examples/typescript/dist examples/typescript/src/gen

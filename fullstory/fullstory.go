@@ -31,12 +31,13 @@ var app = scim.App{
 func New(version string) cli.NewConnector[*config.Fullstory] {
 	return func(ctx context.Context, cfg *config.Fullstory, _ *cli.ConnectorOpts) (connectorbuilder.ConnectorBuilderV2, []connectorbuilder.Opt, error) {
 		client, err := scim.NewClient(ctx, scim.Options{
-			BaseURL:    cfg.ScimBaseUrl,
-			Token:      cfg.ScimToken,
-			ReadAhead:  cfg.ScimReadAhead,
-			UserAgent:  "baton-fullstory/" + version,
-			ScratchDir: plugin.ScratchDir(),
-			Hint:       "In Fullstory both are under Settings > Account Management > SSO; an Admin or Architect can see them.",
+			BaseURL:     cfg.ScimBaseUrl,
+			Token:       cfg.ScimToken,
+			HiddenUsers: cfg.ScimHiddenUsers,
+			ReadAhead:   cfg.ScimReadAhead,
+			UserAgent:   "baton-fullstory/" + version,
+			ScratchDir:  plugin.ScratchDir(),
+			Hint:        "In Fullstory both are under Settings > Account Management > SSO; an Admin or Architect can see them.",
 		})
 		if err != nil {
 			return nil, nil, err

@@ -1,6 +1,8 @@
 package fullstory_test
 
 import (
+	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"slices"
@@ -31,12 +33,19 @@ func TestShownSettings(t *testing.T) {
 	require.Equal(t, "https://help.fullstory.com/hc/en-us/articles/30544962047383-Configuring-SCIM-for-Automated-User-Provisioning-in-Fullstory", schema.GetHelpUrl())
 
 	var own []*configv1.Field
+	hidden := false
 	for _, field := range schema.GetFields() {
+		if field.GetName() == "scim-hidden-users" {
+			hidden = true
+			require.True(t, field.GetIsOps(), "the form of the guide does not have it")
+			require.Zero(t, field.GetIntField().GetDefaultValue())
+		}
 		if !field.GetIsOps() {
 			own = append(own, field)
 		}
 	}
 	require.Len(t, own, 2)
+	require.True(t, hidden)
 
 	baseURL, token := own[0], own[1]
 	require.Equal(t, "scim-base-url", baseURL.GetName(), "BATON_SCIM_BASE_URL in the guide")
@@ -73,6 +82,34 @@ func TestShownCapabilities(t *testing.T) {
 	require.Equal(t, []v2.ResourceType_Trait{v2.ResourceType_TRAIT_USER}, accounts.GetResourceType().GetTraits())
 	annos := annotations.Annotations(accounts.GetResourceType().GetAnnotations())
 	require.True(t, annos.Contains(&v2.SkipEntitlementsAndGrants{}))
+}
+
+// TestHiddenUsers: as many users as the operator accepts may be counted and not listed.
+func TestHiddenUsers(t *testing.T) {
+	t.Parallel()
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		listed := `{"id":"1","userName":"ann"},{"id":"2","userName":"ben"}`
+		if r.URL.Query().Get("startIndex") != "1" {
+			listed = `{"id":"2","userName":"ben"}`
+		}
+		_, _ = fmt.Fprintf(w, `{"totalResults":3,"Resources":[%s]}`, listed)
+	}))
+	t.Cleanup(app.Close)
+	for hidden, message := range []string{"scim-hidden-users", ""} {
+		builder, _, err := fullstory.New("v1.2.3")(t.Context(), &config.Fullstory{ScimBaseUrl: app.URL, ScimToken: "t-0", ScimHiddenUsers: hidden}, nil)
+		require.NoError(t, err)
+		connector, err := connectorbuilder.NewConnector(t.Context(), builder)
+		require.NoError(t, err)
+		answer, err := connector.ListResources(t.Context(), v2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: "user"}.Build())
+		if message != "" {
+			require.ErrorContains(t, err, message)
+			continue
+		}
+		require.NoError(t, err)
+		require.Len(t, answer.GetList(), 2)
+	}
+	_, _, err := fullstory.New("v1.2.3")(t.Context(), &config.Fullstory{ScimBaseUrl: app.URL, ScimToken: "t-0", ScimHiddenUsers: -1}, nil)
+	require.ErrorContains(t, err, "scim-hidden-users")
 }
 
 // TestRoles_AreNeverRead: Fullstory's guide promises accounts only, whatever a user of it

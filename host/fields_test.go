@@ -147,24 +147,27 @@ func TestUploadCarriesEveryField(t *testing.T) {
 func TestGuardCarriesEveryField(t *testing.T) {
 	t.Parallel()
 	rows := map[string]struct {
-		keys        string
-		before, now int
-		passes      bool // without the keys it is the other way
+		keys              string
+		before, then, now int  // then, a day before now, is a sync that passes; 0: there is none
+		unaddressed       bool // now
+		passes            bool // without the keys it is the other way
 	}{
-		"Off":                  {"off", 40, 0, true},
-		"Accounts.KeepPercent": {"{ keep-percent: 90 }", 40, 30, false},
-		"Accounts.MinMissing":  {"{ min-missing: 40 }", 40, 1, true},
-		"Accounts.Explicit":    {"{ min-missing: 10 }", 18, 9, true},
-		"ByType":               {"{ resource-types: { user: { keep-percent: 90 } } }", 40, 30, false},
+		"Off":                {keys: "off", before: 40, now: 0, passes: true},
+		"Limits.KeepPercent": {keys: "{ keep-percent: 90 }", before: 40, now: 30},
+		"Limits.MinMissing":  {keys: "{ min-missing: 40 }", before: 40, now: 1, passes: true},
+		"Limits.Explicit":    {keys: "{ min-missing: 10 }", before: 18, now: 9, passes: true},
+		"Window":             {keys: "{ window: 1h }", before: 40, then: 25, now: 19, passes: true},
+		"RefuseAttributes":   {keys: "{ attributes: refuse }", before: 40, now: 40, unaddressed: true},
+		"ByType":             {keys: "{ resource-types: { user: { keep-percent: 90 } } }", before: 40, now: 30},
 	}
 	var fields []string
-	for _, field := range fieldsOf[config.DeletionGuard]() {
-		if field != "Accounts" {
+	for _, field := range fieldsOf[config.ChangeGuard]() {
+		if field != "Limits" {
 			fields = append(fields, field)
 		}
 	}
-	for _, field := range fieldsOf[config.DeletionLimits]() {
-		fields = append(fields, "Accounts."+field)
+	for _, field := range fieldsOf[config.GuardLimits]() {
+		fields = append(fields, "Limits."+field)
 	}
 	for _, field := range fields {
 		require.Contains(t, rows, field, "show here what the new field does")
@@ -175,25 +178,43 @@ func TestGuardCarriesEveryField(t *testing.T) {
 			passes := row.passes == (guard != "")
 			var more []string
 			if guard != "" {
-				more = []string{"deletion-guard: " + guard}
+				more = []string{"change-guard: " + guard}
 			}
-			t.Run(name+"/sync"+guard, func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/sync/%t", name, guard != ""), func(t *testing.T) {
 				t.Parallel()
 				app := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: row.before, Seed: 4})
 				path, dir := configuration(t, []string{app.entry("fullstory", more...)}, "workforce: { plugins: [fullstory] }"), t.TempDir()
 				_, err := oneShot(t, path, dir, host.Options{})
 				require.NoError(t, err)
+				if row.then > 0 {
+					app.keepOnly(t, row.then)
+					_, err = oneShot(t, path, dir, host.Options{})
+					require.NoError(t, err)
+					makeOld(t, filepath.Join(dir, "workforce.c1z"), 24*time.Hour)
+				}
 				app.keepOnly(t, row.now)
+				if row.unaddressed {
+					app.change(t, withoutEmail)
+				}
 				_, err = oneShot(t, path, dir, host.Options{})
 				require.Equal(t, passes, err == nil, "%v", err)
 			})
-			t.Run(name+"/serve"+guard, func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/serve/%t", name, guard != ""), func(t *testing.T) {
 				t.Parallel()
 				app, c := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: row.before, Seed: 4}), startC1(t, c1.Options{})
 				path := configuration(t, []string{app.entry("fullstory", more...)}, "workforce: { plugins: [fullstory], "+c.credentials(t, "workforce")+" }")
-				c.serve(t, path, host.Options{StateDir: t.TempDir()}, host.ServeOptions{})
+				state := t.TempDir()
+				c.serve(t, path, host.Options{StateDir: state}, host.ServeOptions{})
 				require.True(t, c.finished(t, c.fullSync(t, "workforce")).Succeeded)
+				if row.then > 0 {
+					app.keepOnly(t, row.then)
+					require.True(t, c.finished(t, c.fullSync(t, "workforce")).Succeeded)
+					makeOld(t, filepath.Join(state, "workforce.c1z"), 24*time.Hour)
+				}
 				app.keepOnly(t, row.now)
+				if row.unaddressed {
+					app.change(t, withoutEmail)
+				}
 				outcome := c.finished(t, c.fullSync(t, "workforce"))
 				require.Equal(t, passes, outcome.Succeeded, "%v", outcome.Status)
 			})

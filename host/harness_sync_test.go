@@ -206,6 +206,15 @@ func keptIn(t *testing.T, dir string) []string {
 	return names
 }
 
+// recorded are the names of sync files with those of their records.
+func recorded(names ...string) []string {
+	var all []string
+	for _, name := range names {
+		all = append(all, name, name+".json")
+	}
+	return all
+}
+
 // program writes a shell script that a host may start.
 func program(t *testing.T, dir, name, text string) string {
 	t.Helper()

@@ -528,10 +528,13 @@ func makeOld(t *testing.T, path string, by time.Duration) {
 	require.NoError(t, err)
 	lines := strings.Split(string(data), "\n")
 	for i, line := range lines {
-		if before, rest, ok := strings.Cut(line, `"as_of": "`); ok {
-			at, err := time.Parse(time.RFC3339Nano, strings.Trim(rest, `",`))
-			require.NoError(t, err)
-			lines[i] = before + `"as_of": "` + at.Add(-by).Format(time.RFC3339Nano) + `",`
+		for _, key := range []string{`"as_of": "`, `"at": "`} {
+			if before, rest, ok := strings.Cut(line, key); ok {
+				written, behind, _ := strings.Cut(rest, `"`)
+				at, err := time.Parse(time.RFC3339Nano, written)
+				require.NoError(t, err)
+				lines[i] = before + key + at.Add(-by).Format(time.RFC3339Nano) + `"` + behind
+			}
 		}
 	}
 	require.NoError(t, os.WriteFile(path+".json", []byte(strings.Join(lines, "\n")), 0o600))

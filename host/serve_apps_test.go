@@ -46,7 +46,7 @@ func TestServe_UploadsTheBaselineOfAnAppThatFails(t *testing.T) {
 		"before its listing":        {func(_ *testing.T, a *app) { a.fail(0) }, "500"},
 		"during its listing":        {func(_ *testing.T, a *app) { a.fail(3) }, "500"},
 		"at the end of its listing": {func(_ *testing.T, a *app) { a.fail(5) }, "500"},
-		"by an empty answer":        {func(t *testing.T, a *app) { a.keepOnly(t, 0) }, "so many deletions at once"},
+		"by an empty answer":        {func(t *testing.T, a *app) { a.keepOnly(t, 0) }, "so large a change at once"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -164,7 +164,7 @@ func TestServeAcceptsDeletionsOnce(t *testing.T) {
 	p.fullstory.keepOnly(t, 19)
 	tripped := p.sync(t)
 	require.False(t, tripped.Succeeded)
-	require.Contains(t, tripped.Status.GetMessage(), `plugin "fullstory" lists 19 of type "fullstory.user", but 40 in the baseline`)
+	require.Contains(t, tripped.Status.GetMessage(), `plugin "fullstory" lists 19 accounts of type "fullstory.user", but 40 in the baseline`)
 	require.Contains(t, tripped.Status.GetMessage(), "--accept-deletions fullstory")
 	require.Empty(t, tripped.Uploads)
 	first.stop()
@@ -174,7 +174,7 @@ func TestServeAcceptsDeletionsOnce(t *testing.T) {
 	p.fullstory.keepOnly(t, 5)
 	again := p.sync(t)
 	require.False(t, again.Succeeded, "it was accepted for one sync")
-	require.Contains(t, again.Status.GetMessage(), `lists 5 of type "fullstory.user", but 19`)
+	require.Contains(t, again.Status.GetMessage(), `lists 5 accounts of type "fullstory.user", but 19`)
 	second.stop()
 }
 

@@ -65,7 +65,7 @@ func TestServeLogsOneLineForEachSync(t *testing.T) {
 	file, err := os.Stat(filepath.Join(p.state, "workforce.c1z"))
 	require.NoError(t, err)
 	require.InDelta(t, file.Size(), line["bytes"], 0)
-	require.Equal(t, "First sync: there is no baseline yet, so the deletion guard had nothing to compare.", line["note"])
+	require.Equal(t, "First sync: there is no baseline yet, so the change guard had nothing to compare.", line["note"])
 	require.NotContains(t, running.log.String(), "MemorySessionCache", "what the SDK logs of its cache is not for operators")
 
 	p.fullstory.fail(3)

@@ -150,7 +150,7 @@ func TestServeGuardsAPluginWithoutANamespaceAndFallsBack(t *testing.T) {
 	p.fullstory.down.Store(false)
 	p.fullstory.keepOnly(t, 3)
 	require.Equal(t, want, p.synced(t, p.fullSync(t, "workforce")))
-	running.says("so many deletions at once")
+	running.says("so large a change at once")
 	running.stop()
 }
 

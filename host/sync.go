@@ -265,8 +265,10 @@ func (u *uploadSync) publish(ctx context.Context, running *fleet.Fleet, figures 
 		result.Draft.Discard()
 		return nil
 	}
-	if u.upload.LastGood || slices.ContainsFunc(u.plugins, (*fleet.Plugin).IsBare) {
-		// The file does not have the names of plugins without a namespace; the record has.
+	guarded := func(p *fleet.Plugin) bool { return !p.ChangeGuard.Off }
+	if u.upload.LastGood || slices.ContainsFunc(u.plugins, (*fleet.Plugin).IsBare) || slices.ContainsFunc(u.plugins, guarded) {
+		// The file has neither the names of plugins without a namespace nor the numbers of
+		// earlier syncs; the record has.
 		err = keep.Replace(result.Draft, result.Sync)
 	} else {
 		err = result.Draft.Publish(path)

@@ -22,6 +22,7 @@ const (
 	clientFields      = clientIDField + " and " + clientSecretField
 	headersField      = `"Extra Headers" (scim-headers)`
 	filterField       = `"User Filter" (scim-filter)`
+	hiddenField       = `"SCIM Hidden Users" (scim-hidden-users)`
 	groupsField       = `"Sync Groups" (scim-groups)`
 	rolesField        = `"Sync Roles" (scim-roles)`
 	loginField        = `"Login Attribute" (scim-login-attribute)`

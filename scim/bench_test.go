@@ -96,6 +96,36 @@ func BenchmarkReader(b *testing.B) {
 	}
 }
 
+// BenchmarkDirectory notes 100,000 users who carry five groups each.
+func BenchmarkDirectory(b *testing.B) {
+	batches := make([]*batch, 0, benchUsers/maxBatchResources)
+	for i := range benchUsers {
+		if i%maxBatchResources == 0 {
+			batches = append(batches, &batch{})
+		}
+		u := &user{}
+		u.ID.text, u.UserName.text = text(fmt.Sprintf("2819c223-7f76-453a-919d-%012d", i)), text(fmt.Sprintf("person%d@example.com", i))
+		for g := range 5 {
+			u.Groups.add(fmt.Sprintf(`[{"value":"%d","$ref":"https://app.example.com/scim/v2/Groups/%d","display":"Group %d","type":"direct"}]`, (i+g)%1000, (i+g)%1000, (i+g)%1000))
+		}
+		last := batches[len(batches)-1]
+		last.entries = append(last.entries, u)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		d := newDirectory("sync", "", maxDirectory)
+		for _, one := range batches {
+			d.add(one)
+			d.pending = nil
+		}
+		if !d.whole || d.users() != benchUsers {
+			b.Fatal("not all users are there")
+		}
+		b.ReportMetric(float64(maxDirectory-d.room)/benchUsers, "B/user")
+	}
+	b.ReportMetric(float64(benchUsers)*float64(b.N)/b.Elapsed().Seconds(), "users/s")
+}
+
 // BenchmarkPlainDecode decodes the same bytes with encoding/json into maps, and
 // nothing else: what any reader has to spend.
 func BenchmarkPlainDecode(b *testing.B) {

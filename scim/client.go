@@ -3,6 +3,7 @@ package scim
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -26,10 +27,6 @@ const (
 	// maxRedirects bounds the redirects followed within the origin.
 	maxRedirects = 5
 )
-
-// accept asks for SCIM (RFC 7644 section 3.1) and takes plain JSON, which some
-// servers insist on.
-const accept = "application/scim+json, application/json;q=0.9"
 
 // Options is what a Client needs to know.
 type Options struct {
@@ -59,6 +56,10 @@ type Options struct {
 	// Filter limits the users that are listed (RFC 7644 section 3.4.2.2). May be
 	// empty.
 	Filter string
+
+	// HiddenUsers is how many users the app may count and never list. A list that lacks
+	// as many or fewer, the same in two readings, is accepted and unproven. 0 refuses it.
+	HiddenUsers int
 
 	// Attributes chooses what becomes login, e-mail and profile.
 	Attributes Attributes
@@ -93,14 +94,22 @@ type Client struct {
 	readAhead  int
 	scratch    string
 	lastBody   *atomic.Int64 // bytes of the last answer
+	// mostKept is how many bytes an answer may have, mostSkimmed how many if only a part of it
+	// is kept.
+	mostKept    int
+	mostSkimmed int64
 	// dials means that a request may take a separate connection, with TLS: the SDK's
 	// transport keeps two of HTTP/1.1.
 	dials *atomic.Bool
+	// mediaType is the index of the one of mediaTypes that the app accepts.
+	mediaType *atomic.Int32
 
 	// filter limits the users that are listed, choice is what else is read of
 	// them.
 	filter string
 	choice choice
+	// hiddenUsers is how many users the app may count and not list.
+	hiddenUsers int
 
 	// blind switches off what notices a list that changes while it is read. Only
 	// the test that shows what happens then sets it.
@@ -136,6 +145,10 @@ func NewClient(ctx context.Context, options Options) (*Client, error) {
 		return nil, failf(codes.InvalidArgument, "%s has a line break or a control character in it.", filterField)
 	}
 
+	if options.HiddenUsers < 0 {
+		return nil, failf(codes.InvalidArgument, "%s is %d. It is a number of users, so it must be 0 or more.", hiddenField, options.HiddenUsers)
+	}
+
 	httpClient, err := uhttp.NewClient(ctx, uhttp.WithUserAgent(options.UserAgent))
 	if err != nil {
 		return nil, err
@@ -149,20 +162,44 @@ func NewClient(ctx context.Context, options Options) (*Client, error) {
 	return &Client{
 		http: httpClient, base: base, baseField: baseURLField, credential: credential, hint: options.Hint, filter: filter, choice: choice,
 		readAhead: min(max(readAhead, 1), maxReadAhead), scratch: options.ScratchDir,
-		lastBody: &atomic.Int64{}, dials: &atomic.Bool{},
+		lastBody: &atomic.Int64{}, dials: &atomic.Bool{}, mediaType: &atomic.Int32{}, hiddenUsers: options.HiddenUsers,
+		mostKept: maxBody, mostSkimmed: maxSkimmed,
 	}, nil
 }
 
-// get fetches one document below the base URL. The body it returns is JSON as
-// far as its first character shows, and holds no secret.
+// request is a request for one document below the base URL.
+type request struct {
+	path  []string
+	query url.Values
+	// isList means that it asks for a list, and not for one resource of it.
+	isList bool
+	// isLater means that the app has answered a request for the same list before.
+	isLater bool
+	// large leaves an attribute out of an answer that is too large to be kept whole; nil: such
+	// an answer is an error.
+	large *skimmer
+}
+
+// get fetches one resource.
 func (c *endpoint) get(ctx context.Context, path []string, query url.Values) ([]byte, http.Header, error) {
-	escaped := make([]string, len(path))
-	for i, segment := range path {
+	return c.fetch(ctx, request{path: path, query: query})
+}
+
+// fetch fetches one document. The body it returns is JSON as far as its first character
+// shows, and has no secret in it.
+func (c *endpoint) fetch(ctx context.Context, r request) ([]byte, http.Header, error) {
+	body, header, err := c.exchange(ctx, r)
+	return body, header, c.during(r, err)
+}
+
+func (c *endpoint) exchange(ctx context.Context, r request) ([]byte, http.Header, error) {
+	escaped := make([]string, len(r.path))
+	for i, segment := range r.path {
 		escaped[i] = url.PathEscape(segment)
 	}
 	target := c.base.JoinPath(escaped...)
-	target.RawQuery = query.Encode()
-	response, err := c.send(ctx, target)
+	target.RawQuery = r.query.Encode()
+	response, err := c.send(ctx, r, target)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -175,56 +212,77 @@ func (c *endpoint) get(ctx context.Context, path []string, query url.Values) ([]
 		if decoded, err := decodeText(body, response.Header); err == nil {
 			body = decoded
 		}
-		return nil, nil, c.statusFailure(response, body)
+		return nil, nil, c.statusFailure(ctx, r, response, body)
 	}
 	body, err := c.readBody(response.Body)
 	if err != nil {
 		return nil, nil, c.bodyFailure(ctx, err)
 	}
-	if len(body) > maxBody {
-		return nil, nil, c.tooLarge()
+	if len(body) > c.mostKept {
+		if r.large == nil || !fitsSkimmer(body, response.Header) {
+			return nil, nil, c.tooLarge(r)
+		}
+		beginning := bytes.NewReader(bytes.TrimPrefix(body, []byte(utf8BOM)))
+		body, err = r.large.skim(io.MultiReader(beginning, response.Body))
+		if err != nil {
+			return nil, nil, c.skimFailure(ctx, r, err)
+		}
 	}
 	decoded, err := decodeText(body, response.Header)
 	if err != nil {
-		return nil, nil, c.textFailure(body, err)
+		return nil, nil, c.textFailure(r, body, err)
 	}
-	if len(decoded) > maxBody {
-		return nil, nil, c.tooLarge()
+	if len(decoded) > c.mostKept {
+		return nil, nil, c.tooLarge(r)
 	}
 	body = bytes.TrimSpace(decoded)
-	if f := c.checkJSON(body); f != nil {
+	if f := c.checkJSON(r, body, response.StatusCode); f != nil {
 		f.httpStatus = response.StatusCode
 		return nil, nil, f
 	}
 	if at, found := halfPair(body); found {
-		return nil, nil, c.textFailure(body, invalidTextError(
+		return nil, nil, c.textFailure(r, body, invalidTextError(
 			fmt.Sprintf("JSON: the escape %s at byte %d is half of a character", body[at:at+escapeLength], at)))
 	}
 	if c.credential.fillsIn(body) {
-		return nil, nil, c.failf(codes.FailedPrecondition,
-			"%s sends the secret of %s back in its list of {users}, where it would become part of the sync. The list is not used. Ask the app's support.",
-			c.place(), c.credential.fields)
+		return nil, nil, c.secretSent(r)
 	}
 	return body, response.Header, nil
 }
 
-// send sends one request, and once more with another token where the app refuses one that
+func (c *endpoint) secretSent(r request) *failure {
+	where := "its list of {users}"
+	if !r.isList {
+		where = "what it sends of one {user}"
+	}
+	return c.failf(codes.FailedPrecondition,
+		"%s sends the secret of %s back in "+where+", where it would become part of the sync. It is not used. Ask the app's support.",
+		c.place(), c.credential.fields)
+}
+
+// sendAs sends one request, and once more with another token where the app refuses one that
 // it has issued.
-func (c *endpoint) send(ctx context.Context, target *url.URL) (*http.Response, error) {
+func (c *endpoint) sendAs(ctx context.Context, r request, target *url.URL, as mediaType) (*http.Response, error) {
 	for renewed := false; ; renewed = true {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
 		if err != nil {
 			return nil, badBaseURL("is not a URL")
 		}
-		request.Header.Set("Accept", accept)
+		request.Header.Set("Accept", as.accept)
+		if as.content != "" {
+			request.Header.Set("Content-Type", as.content)
+		}
 		token, err := c.credential.authorize(ctx, request)
 		if err != nil {
+			if f, ok := errors.AsType[*failure](err); ok {
+				f.isPlaced = true // It is about the request for the token.
+			}
 			return nil, err
 		}
 		begin := time.Now()
 		response, err := c.http.Do(request)
 		if err != nil {
-			return nil, c.requestFailure(ctx, err)
+			return nil, c.requestFailure(ctx, r, err)
 		}
 		// The SDK's transport could log too, but it would log net/http's errors,
 		// which quote the server.
@@ -236,16 +294,20 @@ func (c *endpoint) send(ctx context.Context, target *url.URL) (*http.Response, e
 		if response.StatusCode != http.StatusUnauthorized || c.credential.tokens == nil || renewed {
 			return response, nil
 		}
-		_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxErrorBody)) // so that the connection is used again
-		_ = response.Body.Close()
+		discard(response)
 		c.credential.tokens.reject(token)
 	}
 }
 
-func (c *endpoint) tooLarge() *failure {
-	return c.failf(codes.FailedPrecondition,
-		"%s sent an answer of more than %d MiB, although no more than %d {users} were asked for. Such an app cannot be read.",
-		c.place(), maxBody>>20, pageSize)
+func (c *endpoint) tooLarge(r request) *failure {
+	asked := "one {user} was asked for"
+	if r.isList {
+		asked = fmt.Sprintf("no more than %s {users} were asked for", r.query.Get("count"))
+	}
+	f := c.failf(codes.FailedPrecondition,
+		"%s sent an answer of more than %d MiB, although "+asked+". Such an answer cannot be read.", c.place(), max(1, c.mostKept>>20))
+	f.cause = errTooLarge
+	return f
 }
 
 // readBody reads an answer to its end, or one byte further than it may be long. Most
@@ -257,7 +319,7 @@ func (c *Client) readBody(from io.Reader) ([]byte, error) {
 	)
 	before := int(min(c.lastBody.Load(), most))
 	buffer := bytes.NewBuffer(make([]byte, 0, before+before/slack+bytes.MinRead))
-	_, err := buffer.ReadFrom(io.LimitReader(from, maxBody+1))
+	_, err := buffer.ReadFrom(io.LimitReader(from, int64(c.mostKept)+1))
 	c.lastBody.Store(int64(buffer.Len()))
 	return buffer.Bytes(), err
 }
@@ -279,7 +341,7 @@ func stayAtOrigin(base *url.URL) func(*http.Request, []*http.Request) error {
 
 // redirectError is a redirect that was not followed.
 type redirectError struct {
-	// target is scheme and host of where it went; empty if there were too many
+	// target is scheme and host of where it leads; empty if there were too many
 	// within the origin.
 	target string
 }

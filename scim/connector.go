@@ -44,6 +44,10 @@ func NewConnector(app App, client *Client) *Connector {
 		users.listing = &reader{endpoint: client.usersEndpoint(), journal: journal{client.scratch, "users"}}
 		groups.listing = &reader{endpoint: client.groupsEndpoint(), journal: journal{client.scratch, "groups"}}
 		groups.users = client.usersEndpoint()
+		groups.directories = &directories{journal: journal{client.scratch, "directory"}, room: maxDirectory, filtered: client.filter != ""}
+		if app.Groups {
+			users.directories = groups.directories
+		}
 		roles.listing = &reader{endpoint: client.rolesEndpoint(), journal: journal{client.scratch, "roles"}}
 		roles.granting = &reader{endpoint: client.rolesEndpoint(), journal: journal{client.scratch, "role-grants"}}
 	}
@@ -99,6 +103,9 @@ func (c *endpoint) check(ctx context.Context) error {
 type userSyncer struct {
 	// listing is nil in a connector that only describes itself.
 	listing *reader
+	// directories is where users are noted for the members of groups; nil if no groups are
+	// read.
+	directories *directories
 }
 
 func (s *userSyncer) ResourceType(context.Context) *v2.ResourceType { return userType() }
@@ -115,7 +122,17 @@ func (s *userSyncer) List(ctx context.Context, parent *v2.ResourceId, opts resou
 	if parent != nil {
 		return nil, &resource.SyncOpResults{}, nil // users have no parent
 	}
+	var d *directory
+	if s.directories != nil {
+		d = s.directories.take(opts.SyncID, opts.PageToken.Token)
+	}
 	b, err := s.listing.read(ctx, opts.PageToken.Token)
+	if err == nil && d != nil {
+		d.add(b)
+	}
+	if d != nil {
+		s.directories.keep(d) // Where reading failed, nothing is lost yet.
+	}
 	if err != nil {
 		return nil, nil, err
 	}

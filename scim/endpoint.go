@@ -46,6 +46,8 @@ type kind struct {
 	one, many, others, made string
 	// label is the attribute that entry.name is.
 	label string
+	// mayBeHidden means that an operator can accept that some are counted and not listed.
+	mayBeHidden bool
 	// remedy is what helps besides the app's support where an entry cannot be read.
 	remedy string
 	// decode reads a list response; see decodeList.
@@ -53,11 +55,11 @@ type kind struct {
 }
 
 var (
-	usersKind  = &kind{path: "Users", one: "user", many: "users", others: "groups", made: "account", label: "userName", decode: decodeUsers}
+	usersKind  = &kind{path: "Users", one: "user", many: "users", others: "groups", made: "account", label: "userName", mayBeHidden: true, decode: decodeUsers}
 	groupsKind = &kind{path: "Groups", one: "group", many: "groups", others: "users", made: "group", label: "displayName", decode: decodeGroups}
 	// rolesKind are the users, for their roles.
 	rolesKind = &kind{
-		path: "Users", one: "user", many: "users", others: "groups", made: "role", label: "userName",
+		path: "Users", one: "user", many: "users", others: "groups", made: "role", label: "userName", mayBeHidden: true,
 		remedy: ", or switch " + rolesField + " off", decode: decodeCarriers,
 	}
 )
@@ -85,17 +87,19 @@ type endpoint struct {
 	lean string
 	// notLean is set once the server has refused to leave it out.
 	notLean atomic.Bool
+	// fits is how many entries a page may have that is not too large; 0 if none was.
+	fits atomic.Int64
 	// rules are what its lists are read by.
 	rules listing.Rules
 }
 
 func (c *Client) usersEndpoint() *endpoint {
-	return &endpoint{Client: c, kind: usersKind, filter: c.filter, rules: c.rules("id", "userName")}
+	return &endpoint{Client: c, kind: usersKind, filter: c.filter, rules: c.userRules()}
 }
 
 // rolesEndpoint lists the users that usersEndpoint lists.
 func (c *Client) rolesEndpoint() *endpoint {
-	rules := c.rules("id", "userName")
+	rules := c.userRules()
 	rules.Probes = 0 // The listing of the accounts has asked.
 	return &endpoint{Client: c, kind: rolesKind, filter: c.filter, rules: rules}
 }
@@ -108,6 +112,13 @@ func (c *Client) groupsEndpoint() *endpoint {
 
 // maxProbes is how many requests of a listing may be made only to prove that it is complete.
 const maxProbes = 3
+
+// userRules are what a list of users is read by.
+func (c *Client) userRules() listing.Rules {
+	rules := c.rules("id", "userName")
+	rules.Hidden = c.hiddenUsers
+	return rules
+}
 
 // rules are what a list is read by, of which entries may be sorted by these attributes.
 func (c *Client) rules(sortBy ...string) listing.Rules {

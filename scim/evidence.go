@@ -3,6 +3,8 @@ package scim
 import (
 	"context"
 	"errors"
+	"fmt"
+	"net/http"
 
 	"github.com/conductorone/baton-sdk/pkg/annotations"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
@@ -56,14 +58,14 @@ func seenAs(e entry) string {
 // but a limit of the app's rate or a broken connection, shows nothing.
 func refusalOf(p position, err error) (listing.Refusal, bool) {
 	switch {
-	case errors.Is(err, context.Canceled):
+	case errors.Is(err, context.Canceled), answered(err, http.StatusTooManyRequests):
 	case answered(err, 400):
 		return listing.RefusedRequest, true
 	case answered(err, 204, 404, 416):
 		return listing.RefusedRange, true
 	case p.State.AtStart() && p.State.Pass > listing.PlainPasses && answered(err, 500, 501): // It cannot sort.
 		return listing.RefusedRequest, true
-	case p.State.Ask.IsProbe() && !answered(err, 429) && (!mayPass(err) || answered(err)):
+	case p.State.Ask.IsProbe() && (!mayPass(err) || answered(err)):
 		return listing.RefusedRange, true
 	}
 	return listing.Accepted, false
@@ -79,29 +81,46 @@ func (c *endpoint) contradiction(err error, refusal error) error {
 	s := problem.State
 	switch problem.Kind {
 	case listing.Refused:
-		return refusal
+		return c.refused(s, refusal)
 	case listing.RefusedLast:
-		return c.failf(codes.DataLoss,
+		f := c.failf(codes.DataLoss,
 			"%s reports %d {users} and refuses to go on from there, even to repeat the last of them, so there may be more. The list is not used. Ask the app's support whether SCIM shows all of its {users}.",
 			c.place(), s.At)
+		if last, ok := errors.AsType[*failure](refusal); ok && last.answer != "" {
+			f = f.with("It answered: " + last.answer)
+		}
+		return f
 	case listing.Elsewhere:
 		return c.failf(codes.FailedPrecondition,
 			"%s was asked for {users} from startIndex %d on and answered with those from %d on. It cannot be read completely.",
 			c.place(), problem.Asked, problem.Start)
 	case listing.Repeats:
-		return c.failf(codes.FailedPrecondition,
+		f := c.failf(codes.FailedPrecondition,
 			"%s was asked for {users} from startIndex %d on and sent again those it had sent before. It ignores startIndex, or starts again at the end, so its list cannot be read completely.",
 			c.place(), s.At+1)
+		if total, known := s.Counted(); known && total > s.Users {
+			f = f.with(c.kind.words(fmt.Sprintf("It reports %d {users} and has listed %d of them.", total, s.Users)))
+		}
+		return f
 	case listing.Cut:
 		return c.failf(codes.FailedPrecondition,
 			"%s ignores startIndex: it sends the first %d {users} again and again, cut to the number that is asked for. Whether there are more cannot be found out, so its list is not used. Ask the app's support.",
 			c.place(), s.At)
 	case listing.Nothing:
+		if s.IsBegun() {
+			return c.failf(codes.DataLoss,
+				"%s has listed {users} before, and now lists none and does not report how many there are (totalResults is missing). The list is not used. Run the sync again; if it happens again, ask the app's support.",
+				c.place())
+		}
 		return c.failf(codes.FailedPrecondition,
 			"%s lists no {users} and does not report how many there are (totalResults is missing). Is %s right?%s",
 			c.place(), baseURLField, c.pathHint())
 	case listing.Short:
-		return c.shortList(s)
+		return c.shortList(s, gap{})
+	case listing.Loop:
+		return c.failf(codes.FailedPrecondition,
+			"%s sent, behind %d {users} and by a cursor that it had named, {users} that it had sent before, and named another cursor. Its cursors go round in a circle, so its list cannot be read completely.",
+			c.place(), s.At)
 	case listing.Circle:
 		return c.failf(codes.FailedPrecondition,
 			"%s named, as the cursor of the next page, one it had named before, after %d {users}. Following it would go round in a circle, so its list cannot be read completely.",
@@ -119,30 +138,75 @@ func (c *endpoint) contradiction(err error, refusal error) error {
 			"%s lists %d {users}, and shows others when it is asked for %s, so its list is incomplete and is not used. Ask the app's support why SCIM does not list all of its {users}.",
 			c.place(), s.Users, probeWords(problem.Probe))
 	}
-	return c.movingList(s, whyWords(problem.Why))
+	return c.movingList(s, problem.Why)
 }
 
-// shortList is the error for a list that has fewer entries than the app counts, in
-// every reading.
-func (c *endpoint) shortList(s listing.State) error {
-	if s.Signs&listing.SignMoved != 0 {
-		return c.failf(codes.DataLoss,
-			"%s reports %d {users} and lists %d of them, the same in %d readings. The list is incomplete, so it is not used. Ask the app's support why it counts {users} that it does not list.",
-			c.place(), s.Total, s.Users, s.Pass)
+// refused is the error for a list whose server refuses a request that it needs.
+func (c *endpoint) refused(s listing.State, refusal error) error {
+	f, ok := errors.AsType[*failure](refusal)
+	if !ok || s.At == 0 {
+		return refusal
 	}
-	return c.failf(codes.DataLoss,
-		"%s reports %d {users} but lists none from startIndex %d on: it lists %d, the same in %d readings. The list is incomplete, so it is not used. Ask the app's support why it counts {users} that it does not list.",
-		c.place(), s.Total, s.At+1, s.Users, s.Pass)
+	if total, known := s.Counted(); known && total > s.Users {
+		return f.with(c.kind.words(fmt.Sprintf("It reports %d {users} and has listed %d of them, so the list is incomplete and is not used.", total, s.Users)))
+	}
+	return f.with(c.kind.words(fmt.Sprintf("It has listed %d {users} until then, and there may be more, so the list is not used.", s.Users)))
 }
 
-func (c *endpoint) movingList(s listing.State, why string) error {
+// shortList is the error for a list that has fewer entries than the app counts, the same in
+// several readings. at is where it lacks one.
+func (c *endpoint) shortList(s listing.State, at gap) error {
+	missing := s.Total - s.Users
+	if s.At > s.Users {
+		return c.failf(codes.Aborted,
+			"%s has %d of its {users} on two pages and lacks %d of the %d that it counts, the same in %d readings: its list has no steady order, or changes with each page. It is incomplete, so it is not used. Run the sync again at a quieter time; if it happens again, ask the app's support.",
+			c.place(), s.At-s.Users, missing, s.Total, s.Agreed())
+	}
+	f := c.failf(codes.DataLoss,
+		"%s reports %d {users} and lists %d of them, the same in %d readings. The list is incomplete, so it is not used.",
+		c.place(), s.Total, s.Users, s.Agreed())
+	switch {
+	case c.isCutOff(s):
+		f = c.failf(codes.DataLoss,
+			"%s reports %d {users} but lists none from startIndex %d on: it lists %d, the same in %d readings. The list is incomplete, so it is not used.",
+			c.place(), s.Total, s.At+1, s.Users, s.Agreed())
+	case at.from > 0 && at.from == at.to && missing > 1:
+		f = f.with(fmt.Sprintf("The first one is missing at startIndex %d: asked for it alone, the app sends none.", at.from))
+	case at.from > 0 && at.from == at.to:
+		f = f.with(fmt.Sprintf("The missing one is at startIndex %d: asked for it alone, the app sends none.", at.from))
+	case at.from > 0:
+		f = f.with(fmt.Sprintf("One is missing between startIndex %d and %d: that page is shorter than it should be.", at.from, at.to))
+	}
+	f = f.with(c.kind.words("Ask the app's support why it counts {users} that it does not list."))
+	switch {
+	case !c.kind.mayBeHidden || missing >= s.Users: // It is cut short.
+	case c.rules.Hidden > 0:
+		f = f.with(fmt.Sprintf("%s accepts %d, and %d are missing.", hiddenField, c.rules.Hidden, missing))
+	default:
+		f = f.with(c.kind.words(fmt.Sprintf("If it is right that it never lists %d of its {users}, put %d into %s.", missing, missing, hiddenField)))
+	}
+	return f
+}
+
+// isCutOff reports whether a list by index that lacks entries lacks them at its end.
+func (c *endpoint) isCutOff(s listing.State) bool {
+	return s.Signs&listing.SignMoved == 0 && s.Traits&listing.TraitCursor == 0
+}
+
+// movingList is the error for a list of which no reading can be trusted.
+func (c *endpoint) movingList(s listing.State, why listing.Why) error {
 	sorted := ""
 	if s.Pass > listing.PlainPasses {
 		sorted = ", and also when it was sorted"
 	}
+	if why == listing.WhyResumed {
+		return c.failf(codes.Aborted,
+			"reading the list of {users} of %s was interrupted, and no two of %d readings found the same {users}, so it may be incomplete and is not used. Run the sync again.",
+			c.place(), s.Pass)
+	}
 	return c.failf(codes.Aborted,
 		"the list of {users} of %s changed while it was read, %d times in a row%s (the last time: %s), so it may be incomplete and is not used. Run the sync again at a quieter time.",
-		c.place(), min(s.Pass, listing.PlainPasses), sorted, c.kind.words(why))
+		c.place(), min(s.Pass, listing.PlainPasses), sorted, c.kind.words(whyWords(why)))
 }
 
 func probeWords(probe listing.Ask) string {
@@ -155,6 +219,9 @@ func probeWords(probe listing.Ask) string {
 		return "them sorted by id"
 	}
 }
+
+// whyActive is a reason that only this package knows.
+const whyActive listing.Why = 0
 
 // whyWords has {user} and {users} in it, for kind.words.
 func whyWords(why listing.Why) string {
@@ -170,7 +237,7 @@ func whyWords(why listing.Why) string {
 	case listing.WhyApart:
 		return "the app's pages cannot overlap, and no two readings found the same {users}"
 	default:
-		return "reading was interrupted, and no two readings found the same {users}"
+		return "the attribute active came up, which no {user} had before"
 	}
 }
 
@@ -181,7 +248,13 @@ func (b *batch) reportEnd(ctx context.Context, of *kind) {
 		l.Info("scim: the list is complete")
 		return
 	}
-	l.Warn("scim: nothing contradicts that the list is complete, and nothing proves it", zap.String("reason", of.words(b.end.Reason())))
+	l = l.With(zap.String("reason", of.words(b.end.Reason())))
+	if b.end.Doubts&listing.DoubtHidden != 0 {
+		l.Warn("scim: the app counts users that it does not list, no more than scim-hidden-users accepts; they are missing",
+			zap.Int("counted", b.end.State.Total), zap.Int("missing", b.end.State.Total-b.end.State.Users))
+		return
+	}
+	l.Warn("scim: nothing contradicts that the list is complete, and nothing proves it")
 }
 
 // annotations are those of the answer with a batch: the app's rate limit, and on the last

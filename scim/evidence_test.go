@@ -2,6 +2,7 @@ package scim_test
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/annotations"
+	"github.com/conductorone/baton-sdk/pkg/types"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"github.com/stretchr/testify/require"
 	"go.uber.org/zap"
@@ -21,21 +23,33 @@ import (
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
+// graded is what a listing comes to.
+type graded struct {
+	accounts         map[string]*v2.Resource
+	evidence, reason string
+	err              error
+}
+
 // readGraded reads all accounts, and returns the evidence that the last answer has, with the
 // reason. The log has the same.
 func readGraded(t *testing.T, handler http.Handler) (accounts map[string]*v2.Resource, evidence, reason string, err error) {
 	t.Helper()
 	core, logged := observer.New(zap.InfoLevel)
-	ctx := ctxzap.ToContext(t.Context(), zap.New(core))
-	connector := newConnector(t, start(t, handler))
-	accounts = map[string]*v2.Resource{}
+	got := gradeOf(t, ctxzap.ToContext(t.Context(), zap.New(core)), newConnector(t, start(t, handler)), logged)
+	return got.accounts, got.evidence, got.reason, got.err
+}
+
+// gradeOf reads all accounts of a connector, which logs there.
+func gradeOf(t *testing.T, ctx context.Context, connector types.ConnectorServer, logged *observer.ObservedLogs) graded { //nolint:revive // The test comes first.
+	t.Helper()
+	got := graded{accounts: map[string]*v2.Resource{}}
 	for token, more := "", true; more; more = token != "" {
 		answer, err := connector.ListResources(ctx, v2.ResourcesServiceListResourcesRequest_builder{ResourceTypeId: "user", PageToken: token}.Build())
 		if err != nil {
-			return accounts, "", "", err
+			return graded{accounts: got.accounts, err: err}
 		}
 		for _, account := range answer.GetList() {
-			accounts[account.GetId().GetResource()] = account
+			got.accounts[account.GetId().GetResource()] = account
 		}
 		token = answer.GetNextPageToken()
 		sent := &pluginv1.Evidence{}
@@ -44,17 +58,17 @@ func readGraded(t *testing.T, handler http.Handler) (accounts map[string]*v2.Res
 		require.NoError(t, err)
 		require.Equal(t, token == "", found, "the last answer has evidence")
 		if found {
-			evidence = strings.ToLower(strings.TrimPrefix(sent.GetGrade().String(), "EVIDENCE_GRADE_"))
-			reason = sent.GetReason()
-			require.Equal(t, evidence == "proven", reason == "")
-			require.NotContains(t, reason, "{")
-			require.LessOrEqual(t, sent.GetResources(), int64(len(accounts)), "but for those who went")
+			got.evidence = strings.ToLower(strings.TrimPrefix(sent.GetGrade().String(), "EVIDENCE_GRADE_"))
+			got.reason = sent.GetReason()
+			require.Equal(t, got.evidence == "proven", got.reason == "")
+			require.NotContains(t, got.reason, "{")
+			require.LessOrEqual(t, sent.GetResources(), int64(len(got.accounts)), "but for those who are gone")
 		}
 	}
-	ends := logged.FilterField(zap.String("evidence", evidence)).All()
+	ends := logged.FilterField(zap.String("evidence", got.evidence)).All()
 	require.Len(t, ends, 1)
-	require.Equal(t, reason, fmt.Sprint(cmp.Or[any](ends[0].ContextMap()["reason"], "")))
-	return accounts, evidence, reason, nil
+	require.Equal(t, got.reason, fmt.Sprint(cmp.Or[any](ends[0].ContextMap()["reason"], "")))
+	return got
 }
 
 // sorting lets an app sort its list by id.
@@ -118,7 +132,7 @@ func TestEvidence(t *testing.T) {
 	}{
 		"an honest app of 237":                      {app: newApp(237), evidence: "proven"},
 		"an honest app of 1":                        {app: newApp(1), evidence: "proven"},
-		"an honest app of nobody":                   {app: newApp(0), evidence: "proven"},
+		"an honest app of no users":                 {app: newApp(0), evidence: "proven"},
 		"an honest app of 100 that sorts":           {app: sorting(newApp(100)), evidence: "proven"},
 		"an honest app of 100 that sorts by itself": {app: sorting(with(newApp(100), func(a *app) { slices.Reverse(a.ids) })), evidence: "proven"},
 		"an honest app of 1,000 that sorts":         {app: sorting(newApp(1000)), evidence: "proven"},
@@ -367,7 +381,7 @@ func TestEvidence_Unordered(t *testing.T) {
 }
 
 // TestEvidence_LiesThatComeTrue: a total that falls to what was received, or that counts
-// the page, confirms nobody.
+// the page, confirms no user.
 func TestEvidence_LiesThatComeTrue(t *testing.T) {
 	t.Parallel()
 	t.Run("S7: counted from 0, and one goes before the last request", func(t *testing.T) {

@@ -3,6 +3,7 @@ package scim
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"unicode"
@@ -22,8 +23,14 @@ const maxDetail = 500
 // a warning, drops the rest of the listing and calls the sync complete.
 type failure struct {
 	status *status.Status
-	// httpStatus is the status of the answer it is about, 0 if there was none.
+	// httpStatus is the status of the answer it is about, 0 if there was none. isLimit means
+	// that the answer is the app's rate limit, whatever its status.
 	httpStatus int
+	isLimit    bool
+	// answer is what the server reports about it, fit for a message.
+	answer string
+	// isPlaced means that the message names the request, or is about none of a list.
+	isPlaced bool
 	// cause keeps errors.Is(err, context.Canceled) working. It is never
 	// printed: net/http quotes what the server sent.
 	cause error
@@ -40,11 +47,27 @@ func (f *failure) GRPCStatus() *status.Status { return f.status }
 
 func (f *failure) Unwrap() error { return f.cause }
 
+// with adds a sentence to the message.
+func (f *failure) with(sentence string) *failure {
+	longer := *f
+	proto := f.status.Proto()
+	proto.Message += " " + sentence
+	longer.status = status.FromProto(proto)
+	return &longer
+}
+
 // answered reports whether an error is about an answer with one of these statuses, or with
-// any if none is given.
+// any if none is given. A rate limit counts as 429, whatever its status.
 func answered(err error, httpStatuses ...int) bool {
 	f, ok := errors.AsType[*failure](err)
-	return ok && (slices.Contains(httpStatuses, f.httpStatus) || len(httpStatuses) == 0 && f.httpStatus != 0)
+	if !ok {
+		return false
+	}
+	httpStatus := f.httpStatus
+	if f.isLimit {
+		httpStatus = http.StatusTooManyRequests
+	}
+	return slices.Contains(httpStatuses, httpStatus) || len(httpStatuses) == 0 && httpStatus != 0
 }
 
 // quote makes text of the server fit for a message: one line, short, and

@@ -33,7 +33,7 @@ func FuzzPage(f *testing.F) {
 	f.Add([]byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":2,"Resources":[{"id":"1"},{"id":2}]}`), 1)
 	c := fuzzEndpoint(f)
 	f.Fuzz(func(t *testing.T, body []byte, at int) {
-		pg, err := c.decodePage(body)
+		pg, err := c.decodePage(request{isList: true}, body)
 		if err != nil {
 			requireSafe(t, err)
 			return
@@ -87,7 +87,7 @@ func FuzzMembers(f *testing.F) {
 	f.Add([]byte(`{"id":"g","schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"404"}`))
 	c := fuzzEndpoint(f).groupsEndpoint()
 	f.Fuzz(func(t *testing.T, body []byte) {
-		list, err := c.decodeMembers("g", body)
+		list, err := c.decodeMembers("g", body, memberList{})
 		if err != nil {
 			requireSafe(t, err)
 			return
@@ -143,11 +143,13 @@ func FuzzErrorBody(f *testing.F) {
 	f.Add(400, []byte(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"400","scimType":"expiredCursor","detail":"x"}`))
 	f.Add(500, []byte(`{"detail":"`+fuzzToken+`"}`))
 	c := fuzzEndpoint(f)
+	f.Add(403, []byte(`{"Errors":[{"description":"`+fuzzToken+`","code":"403"}]}`))
+	f.Add(400, []byte(`{"errors":{"startIndex":["too big"]},"error":{"message":{"detail":["x"]}}}`))
 	f.Fuzz(func(t *testing.T, httpStatus int, body []byte) {
 		if httpStatus < 300 || httpStatus > 599 {
 			return
 		}
-		f := c.statusFailure(&http.Response{StatusCode: httpStatus, Header: http.Header{}}, body)
+		f := c.statusFailure(t.Context(), request{path: []string{"Users"}, isList: true}, &http.Response{StatusCode: httpStatus, Header: http.Header{}}, body)
 		require.Equal(t, httpStatus, f.httpStatus)
 		requireSafe(t, f)
 	})
@@ -158,7 +160,7 @@ func FuzzErrorBody(f *testing.F) {
 func FuzzPageToken(f *testing.F) {
 	fuzzRules := fuzzEndpoint(f).rules
 	f.Add(beginning().token())
-	f.Add(`{"v":5,"list":{"pass":2,"at":100,"users":100,"total":250,"worth":2,"last":5,"signs":4,"cursor":"x"},"silent":3}`)
+	f.Add(`{"v":6,"list":{"pass":2,"at":100,"users":100,"total":250,"worth":2,"last":5,"signs":4,"cursor":"x"},"silent":3}`)
 	f.Fuzz(func(t *testing.T, token string) {
 		p, err := parseToken(token)
 		if err != nil {

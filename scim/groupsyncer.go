@@ -4,17 +4,19 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"hash/fnv"
+	"fmt"
 	"net/http"
 	"sync"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/annotations"
 	"github.com/conductorone/baton-sdk/pkg/types/entitlement"
 	"github.com/conductorone/baton-sdk/pkg/types/grant"
 	"github.com/conductorone/baton-sdk/pkg/types/resource"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -27,37 +29,23 @@ type groupSyncer struct {
 	listing *reader
 	// users is where members are looked up that may be either.
 	users *endpoint
+	// directories has the users that were listed, and the groups that they carry.
+	directories *directories
 
 	// reading is held while the ids of all groups are read, so that the workers of
 	// a resumed sync wait for one reading.
 	reading sync.Mutex
 
 	mu sync.Mutex
-	// known are the ids of the groups of the last complete listing, nil before.
-	known *idSet
+	// listed are the groups of the listing that goes on, known those of the last complete one;
+	// nil before.
+	listed, known *groupIndex
 	// held are members of groups that are delivered in parts, by group.
 	held map[string]membership
-}
-
-// membership is who is in a group.
-type membership struct {
-	members []memberValue
-	// sum identifies the members in their order, and what they are.
-	sum uint64
-}
-
-// report warns of members that are left out because they are neither users nor groups.
-func (in membership) report(ctx context.Context, group string) {
-	others := 0
-	for _, m := range in.members {
-		if m.kind() == memberOther {
-			others++
-		}
-	}
-	if others > 0 {
-		ctxzap.Extract(ctx).Warn("scim: members of a group that are neither users nor groups, or that the app says are both; they are left out",
-			zap.String("group", group), zap.Int("members", others))
-	}
+	// empty are the groups of the sync that have no members; nil once one has any. It is by
+	// it that a list is noticed in which none has.
+	empty       *idSet
+	emptyOfSync string
 }
 
 // maxHeld is how many groups' members are kept between two parts. Those of
@@ -77,18 +65,34 @@ func (s *groupSyncer) List(ctx context.Context, parent *v2.ResourceId, opts reso
 	if opts.PageToken.Token == "" { // a new sync
 		s.mu.Lock()
 		s.known, s.held = nil, nil
+		s.empty, s.emptyOfSync = newIDSet(), opts.SyncID
 		s.mu.Unlock()
 	}
+	index := s.index(opts.PageToken.Token)
 	b, err := s.listing.read(ctx, opts.PageToken.Token)
 	if err != nil {
 		return nil, nil, err
 	}
-	if b.next == "" && b.whole {
-		s.mu.Lock()
-		s.known = b.seen
-		s.mu.Unlock()
+	index.add(b)
+	s.mu.Lock()
+	s.listed = index
+	if b.next == "" && index.whole {
+		s.listed, s.known = nil, index
 	}
+	s.mu.Unlock()
 	return b.resources, &resource.SyncOpResults{NextPageToken: b.next, Annotations: b.annotations(s.listing.endpoint.kind)}, nil
+}
+
+// index is the index of the listing that goes on at a token.
+func (s *groupSyncer) index(token string) *groupIndex {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.listed.goesOnAt(token) {
+		return newGroupIndex(token)
+	}
+	index := s.listed
+	s.listed, index.next = nil, token
+	return index
 }
 
 // StaticEntitlements are those that every group has: its membership.
@@ -128,11 +132,11 @@ func (s *groupSyncer) Grants(ctx context.Context, of *v2.Resource, opts resource
 			return nil, nil, failf(codes.InvalidArgument, "the page token is not one of this version of the connector. Begin a new sync.")
 		}
 	}
-	in, err := s.members(ctx, id, at)
+	in, err := s.membership(ctx, of, at, opts.SyncID)
 	if err != nil {
 		return nil, nil, err
 	}
-	if at.Sum != in.sum || at.At > len(in.members) {
+	if at.Sum != in.sum || at.At > len(in.grantees) {
 		at = memberToken{Version: tokenVersion, Sum: in.sum}
 	}
 
@@ -141,21 +145,16 @@ func (s *groupSyncer) Grants(ctx context.Context, of *v2.Resource, opts resource
 	}
 	group := v2.Resource_builder{Id: of.GetId(), DisplayName: of.GetDisplayName()}.Build()
 	var grants []*v2.Grant
-	for size := 0; at.At < len(in.members) && len(grants) < maxBatchResources; at.At++ {
-		made, err := s.grant(ctx, group, in.members[at.At])
-		if err != nil {
-			return nil, nil, err
-		}
-		if made == nil {
-			continue
-		}
+	for size := 0; at.At < len(in.grantees) && len(grants) < maxBatchResources; at.At++ {
+		made := grantOf(group, in.grantees[at.At])
 		if size += proto.Size(made); size > maxBatchBytes && len(grants) > 0 {
 			break
 		}
 		grants = append(grants, made)
 	}
-	if at.At == len(in.members) {
-		return grants, &resource.SyncOpResults{}, nil
+	if at.At == len(in.grantees) {
+		evidence := in.evidence(s.noteEmpty(ctx, opts.SyncID, id, in.listed > 0 || in.tooMany))
+		return grants, &resource.SyncOpResults{Annotations: annotations.New(evidence)}, nil
 	}
 	s.hold(id, in)
 	// A struct of numbers always marshals.
@@ -163,36 +162,37 @@ func (s *groupSyncer) Grants(ctx context.Context, of *v2.Resource, opts resource
 	return grants, &resource.SyncOpResults{NextPageToken: string(token)}, nil
 }
 
-// grant is the membership of one member. The members of a group that is a member
-// are members too.
-func (s *groupSyncer) grant(ctx context.Context, group *v2.Resource, m memberValue) (*v2.Grant, error) {
-	kind := m.kind()
-	if kind == memberOther {
-		return nil, nil
+// grantOf is the grant of a membership. The members of a group that is a member are members
+// too.
+func grantOf(group *v2.Resource, to grantee) *v2.Grant {
+	if !to.group {
+		return grant.NewGrant(group, memberSlug, v2.ResourceId_builder{ResourceType: userType().GetId(), Resource: to.id}.Build())
 	}
-	if kind == memberUnknown {
-		groups, err := s.groupIDs(ctx)
-		if err != nil {
-			return nil, err
-		}
-		kind = memberUser
-		if groups.pass(m.id()) != 0 {
-			if kind, err = s.userOrGroup(ctx, m.id()); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if kind == memberUser {
-		return grant.NewGrant(group, memberSlug, v2.ResourceId_builder{ResourceType: userType().GetId(), Resource: m.id()}.Build()), nil
-	}
-	if m.id() == group.GetId().GetResource() {
-		return nil, nil // that a group is a member of itself grants nothing
-	}
-	nested := v2.Resource_builder{Id: v2.ResourceId_builder{ResourceType: groupType().GetId(), Resource: m.id()}.Build()}.Build()
+	nested := v2.Resource_builder{Id: v2.ResourceId_builder{ResourceType: groupType().GetId(), Resource: to.id}.Build()}.Build()
 	return grant.NewGrant(group, memberSlug, nested.GetId(), grant.WithAnnotation(v2.GrantExpandable_builder{
 		EntitlementIds:  []string{entitlement.NewEntitlementID(nested, memberSlug)},
 		ResourceTypeIds: []string{userType().GetId()},
-	}.Build())), nil
+	}.Build()))
+}
+
+// noteEmpty notes whether a group has members. When all groups of the list were read, and
+// none has any, it returns that as a reason to doubt that they are shown, and logs it.
+func (s *groupSyncer) noteEmpty(ctx context.Context, sync, group string, hasMembers bool) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.empty == nil || s.known == nil || s.emptyOfSync != sync {
+		return ""
+	}
+	if hasMembers {
+		s.empty = nil
+		return ""
+	}
+	s.empty.add(group, 1)
+	if s.empty.ids < s.known.ids.ids {
+		return ""
+	}
+	ctxzap.Extract(ctx).Warn("scim: no group of the list has members", zap.Int("groups", s.empty.ids))
+	return fmt.Sprintf("no group of the list has members (%d groups), so the app may not show them", s.empty.ids)
 }
 
 // userOrGroup returns what a member is that has the id of a group. Ids should differ
@@ -206,10 +206,15 @@ func (s *groupSyncer) userOrGroup(ctx context.Context, id string) (memberKind, e
 	return memberUser, nil
 }
 
-// members are those held, or else read. A group that went away since it was
-// listed has none; but that it did is not believed without looking: an app may
+// membership is who is in a group: as it is held, or else read. A group that went away since
+// it was listed has no members; but that it did is not believed without looking: an app may
 // not serve single groups at all.
-func (s *groupSyncer) members(ctx context.Context, id string, at memberToken) (membership, error) {
+//
+// A group whose members cannot be read because there are too many has those users who carry
+// it. If users carry no groups, it fails alone, with NOT_FOUND: that is what the SDK's syncer
+// and the host skip one resource for, visibly, and go on.
+func (s *groupSyncer) membership(ctx context.Context, of *v2.Resource, at memberToken, sync string) (membership, error) {
+	id := of.GetId().GetResource()
 	s.mu.Lock()
 	held, found := s.held[id]
 	delete(s.held, id)
@@ -219,20 +224,34 @@ func (s *groupSyncer) members(ctx context.Context, id string, at memberToken) (m
 		return held, nil
 	}
 	groups := s.listing.endpoint
+	directory := s.directories.of(sync)
 	members, err := groups.members(ctx, id)
-	if !errors.Is(err, errGone) {
-		return membership{members: members, sum: digestOfMembers(members)}, err
+	switch {
+	case errors.Is(err, errTooLarge):
+		if directory != nil {
+			if in, err := s.resolve(ctx, of, nil, true, directory); err != nil || in.carriers > 0 {
+				return in, err
+			}
+		}
+		return membership{}, status.Errorf(codes.NotFound,
+			"%s sends more members of the group %s than can be read, so its members are not known, and it is granted to nobody. Accounts and the other groups are complete. Let the app send the groups of each user, or make the group smaller.",
+			groups.place(), groups.nameOf(of))
+	case !errors.Is(err, errGone):
+		if err != nil {
+			return membership{}, err
+		}
+		return s.resolve(ctx, of, members, false, directory)
 	}
-	still, err := s.readGroupIDs(ctx)
+	still, err := s.readGroups(ctx)
 	if err != nil {
 		return membership{}, err
 	}
-	if still.pass(id) != 0 {
+	if still.has(id) {
 		return membership{}, groups.failf(codes.FailedPrecondition,
 			"%s lists the group %q but answers %d when it is asked for by its id, so its members are not known. If the app does not serve groups over SCIM, switch %s off.",
 			groups.place(), groups.quote(id), http.StatusNotFound, groupsField)
 	}
-	return membership{sum: digestOfMembers(nil)}, nil
+	return membership{gone: true}, nil
 }
 
 func (s *groupSyncer) hold(id string, in membership) {
@@ -246,9 +265,9 @@ func (s *groupSyncer) hold(id string, in membership) {
 	}
 }
 
-// groupIDs are the ids of all groups: of the last listing, or read for the
+// groupIDs are the groups that there are: those of the last listing, or read for the
 // purpose after a restart.
-func (s *groupSyncer) groupIDs(ctx context.Context) (*idSet, error) {
+func (s *groupSyncer) groupIDs(ctx context.Context) (*groupIndex, error) {
 	s.reading.Lock()
 	defer s.reading.Unlock()
 	s.mu.Lock()
@@ -257,31 +276,24 @@ func (s *groupSyncer) groupIDs(ctx context.Context) (*idSet, error) {
 	if known != nil {
 		return known, nil
 	}
-	return s.readGroupIDs(ctx)
+	return s.readGroups(ctx)
 }
 
-func (s *groupSyncer) readGroupIDs(ctx context.Context) (*idSet, error) {
+func (s *groupSyncer) readGroups(ctx context.Context) (*groupIndex, error) {
 	reader := &reader{endpoint: s.listing.endpoint}
+	index := newGroupIndex("")
 	for token := ""; ; {
 		b, err := reader.read(ctx, token)
 		if err != nil {
 			return nil, err
 		}
+		index.add(b)
 		if b.next == "" {
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			s.known = b.seen
-			return b.seen, nil
+			s.known = index
+			return index, nil
 		}
 		token = b.next
 	}
-}
-
-func digestOfMembers(members []memberValue) uint64 {
-	h := fnv.New64a()
-	for _, m := range members {
-		_, _ = h.Write([]byte(m.id() + "\x00"))
-		_, _ = h.Write([]byte{byte(m.kind())})
-	}
-	return h.Sum64()
 }

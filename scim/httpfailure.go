@@ -23,81 +23,174 @@ import (
 // place names, in messages, whom the client talks to.
 func (c *endpoint) place() string { return c.base.Host }
 
+// during adds the request to the error that it ended with.
+func (c *endpoint) during(r request, err error) error {
+	f, ok := errors.AsType[*failure](err)
+	if !ok || f.isPlaced {
+		return err
+	}
+	f = f.with("The request was " + c.words(r) + ".")
+	f.isPlaced = true
+	return f
+}
+
+// words returns method, path and query of a request.
+func (c *endpoint) words(r request) string {
+	const longest = 80
+	var query []string
+	for _, name := range []string{"startIndex", "cursor", "count", "sortBy", "sortOrder", "attributes", "excludedAttributes"} {
+		if !r.query.Has(name) {
+			continue
+		}
+		value := []rune(url.QueryEscape(r.query.Get(name)))
+		if len(value) > longest {
+			value = append(value[:longest], '…')
+		}
+		query = append(query, name+"="+string(value))
+	}
+	if r.query.Has("filter") { // The configuration has it.
+		query = append(query, "filter=…")
+	}
+	words := http.MethodGet + " /" + strings.TrimPrefix(c.base.JoinPath(r.path...).EscapedPath(), "/")
+	if len(query) > 0 {
+		words += "?" + strings.Join(query, "&")
+	}
+	return c.quote(words)
+}
+
+// position names what a request of a list asks for, as the words "refuses …" go on.
+func (r request) position() string {
+	switch {
+	case r.query.Has("sortBy"):
+		return "a list sorted by " + r.query.Get("sortBy")
+	case r.query.Get("cursor") != "":
+		return "the page of a cursor that it has named"
+	case r.query.Has("cursor"):
+		return "a list by cursor"
+	}
+	return "startIndex " + r.query.Get("startIndex")
+}
+
 // statusFailure is the error for an answer whose status is not 2xx. body is (the
 // beginning of) what came with it.
-func (c *endpoint) statusFailure(response *http.Response, body []byte) *failure {
-	f := c.statusMessage(response.StatusCode, decodeErrorBody(body))
+func (c *endpoint) statusFailure(ctx context.Context, r request, response *http.Response, body []byte) *failure {
+	answer := decodeErrorAnswer(body, response.Header)
+	isLimit := isRateLimit(response.StatusCode, response.Header, answer.text())
+	did := strings.TrimSpace(fmt.Sprintf("answered %d %s", response.StatusCode, http.StatusText(response.StatusCode)))
+	f := c.statusMessage(r, did, response.StatusCode, isLimit, answer)
 	if f.status.Code() == codes.Unavailable {
-		f.status = withRetryAfter(f.status, response, time.Now())
+		f.status = withRetryAfter(ctx, f.status, response, isLimit, time.Now())
 	}
 	return f
 }
 
-// statusMessage is the error for an HTTP status and what the server answered with it.
-func (c *endpoint) statusMessage(httpStatus int, answer errorBody) *failure {
-	answered := strings.TrimSpace(fmt.Sprintf("%s answered %d %s", c.place(), httpStatus, http.StatusText(httpStatus)))
+// errorInAnswer is the error for a SCIM error that came with a status of success in place
+// of one resource.
+func (c *endpoint) errorInAnswer(body []byte) *failure {
+	return c.reported(request{}, decodeErrorBody(body))
+}
 
-	var code codes.Code
-	var advice string
-	switch {
-	case httpStatus == http.StatusUnauthorized && c.credential.tokens != nil:
-		code = codes.Unauthenticated
-		advice = fmt.Sprintf("a token that %s has just issued is not accepted. Check the client's rights in the app, %s and %s.%s",
-			c.credential.tokens.issuer.place(), scopesField, tokenURLField, c.hinted())
-	case httpStatus == http.StatusUnauthorized:
-		code = codes.Unauthenticated
-		advice = fmt.Sprintf("the token is not accepted. Put a valid token into %s.%s", c.credential.fields, c.hinted())
-	case httpStatus == http.StatusForbidden:
-		code = codes.PermissionDenied
-		advice = fmt.Sprintf("the token may not list {users}, or SCIM is not switched on in the app or not part of its plan. Check the app's settings and %s.%s", c.credential.fields, c.hinted())
-	case httpStatus == http.StatusNotFound || httpStatus == http.StatusGone:
-		code = codes.FailedPrecondition
-		advice = fmt.Sprintf("there are no SCIM {users} below %s. %s", c.base, c.missing())
-	case httpStatus == http.StatusTooManyRequests:
-		code = codes.Unavailable
-		advice = "too many requests. The sync goes on when the app allows it."
-	case httpStatus == http.StatusRequestTimeout || httpStatus == http.StatusTooEarly:
-		code = codes.Unavailable
-		advice = "it wants the request again."
-	case httpStatus == http.StatusNotImplemented:
-		code = codes.Unimplemented
-		advice = "the app does not offer listing {users} here. " + c.missing()
-	case httpStatus >= 500:
-		code = codes.Unavailable
-		advice = "the app, or a proxy before it, is out of order. If it stays so, ask the app's support."
-	case httpStatus == http.StatusBadRequest && strings.EqualFold(answer.ScimType, "expiredCursor"):
-		code = codes.Aborted
-		advice = "the place where reading had stopped is no longer valid there (its cursor expired), so the list is incomplete and is not used. Run the sync again."
-	case httpStatus == http.StatusBadRequest && strings.EqualFold(answer.ScimType, "invalidCursor"):
-		code = codes.FailedPrecondition
-		advice = "the app does not accept the cursor that it gave itself, so its list cannot be read completely. Ask the app's support."
-	case httpStatus == http.StatusBadRequest && strings.EqualFold(answer.ScimType, "invalidCount"):
-		code = codes.FailedPrecondition
-		advice = fmt.Sprintf("the app refuses pages of %d {users}, although it may make them smaller. Ask the app's support.", pageSize)
-	case httpStatus == http.StatusBadRequest && c.filter != "":
-		code = codes.InvalidArgument
-		advice = fmt.Sprintf("the app refuses a list of {users} with a filter. Check %s.", filterField)
-	case httpStatus == http.StatusBadRequest:
-		code = codes.InvalidArgument
-		advice = fmt.Sprintf("the app refuses a plain list of {users}. Check %s.%s", baseURLField, c.pathHint())
-	default:
-		code = codes.FailedPrecondition
-		advice = "it does not serve SCIM {users} there. " + c.missing()
+// reported is the error for one that came with a status of success.
+func (c *endpoint) reported(r request, answer errorBody) *failure {
+	did := "answered with an error"
+	if answer.status != 0 {
+		did = strings.TrimSpace(fmt.Sprintf("answered with the error %d %s", answer.status, http.StatusText(answer.status)))
 	}
+	httpStatus := max(answer.status, http.StatusBadRequest)
+	return c.statusMessage(r, did, httpStatus, isRateLimit(httpStatus, nil, answer.text()), answer)
+}
 
-	message := answered + ": " + c.kind.words(advice)
-	if quoted := c.quote(answer.text()); quoted != "" {
+// statusMessage is the error for an HTTP status and what the server reports with it. did is
+// what it did, in words.
+func (c *endpoint) statusMessage(r request, did string, httpStatus int, isLimit bool, answer errorBody) *failure {
+	code, advice := c.advise(r, httpStatus, isLimit, answer)
+	message := c.place() + " " + did
+	if len(r.path) > 0 {
+		message += " to " + c.words(r)
+	}
+	message += ": " + c.kind.words(advice)
+	quoted := c.quote(answer.text())
+	if quoted != "" {
 		message += " It answered: " + quoted
 	}
 	f := failf(code, "%s", message)
-	f.httpStatus = httpStatus
+	f.httpStatus, f.isLimit, f.answer, f.isPlaced = httpStatus, isLimit, quoted, len(r.path) > 0
 	return f
 }
 
-// errorInAnswer is the error for a SCIM error that came with a status of success.
-func (c *endpoint) errorInAnswer(body []byte) *failure {
-	answer := decodeErrorBody(body)
-	return c.statusMessage(max(answer.httpStatus(), http.StatusBadRequest), answer)
+// advise returns what a refused request means, and what helps. It has {user} and {users} in
+// it, for kind.words.
+func (c *endpoint) advise(r request, httpStatus int, isLimit bool, answer errorBody) (codes.Code, string) {
+	switch {
+	case isLimit:
+		return codes.Unavailable, "too many requests. The sync goes on when the app allows it."
+	case httpStatus == http.StatusUnauthorized && c.credential.tokens != nil:
+		return codes.Unauthenticated, fmt.Sprintf("a token that %s has just issued is not accepted. Check the client's rights in the app, %s and %s.%s",
+			c.credential.tokens.issuer.place(), scopesField, tokenURLField, c.hinted())
+	case httpStatus == http.StatusUnauthorized:
+		return codes.Unauthenticated, fmt.Sprintf("the token is not accepted. Put a valid token into %s.%s", c.credential.fields, c.hinted())
+	case httpStatus == http.StatusRequestTimeout || httpStatus == http.StatusTooEarly:
+		return codes.Unavailable, "it wants the request repeated."
+	case httpStatus >= 500 && httpStatus != http.StatusNotImplemented:
+		return codes.Unavailable, "the app, or a proxy before it, is out of order. If it stays so, ask the app's support."
+	case isAboutMediaType(httpStatus):
+		return codes.FailedPrecondition, "the app, or a firewall before it, sends its {users} in none of the media types that SCIM has (application/scim+json, application/json), each asked for alone. Ask the app's support."
+	case !r.isList:
+		return c.adviseOnOne(httpStatus)
+	case r.isLater:
+		return c.adviseOnLater(r, httpStatus, answer)
+	}
+	return c.adviseOnFirst(r, httpStatus, answer)
+}
+
+// adviseOnFirst is advise for the first request of a list.
+func (c *endpoint) adviseOnFirst(r request, httpStatus int, answer errorBody) (codes.Code, string) {
+	isRefused := httpStatus == http.StatusBadRequest || httpStatus == http.StatusUnprocessableEntity
+	switch {
+	case httpStatus == http.StatusForbidden || httpStatus == http.StatusPaymentRequired:
+		return codes.PermissionDenied, fmt.Sprintf("the token may not list {users}, or SCIM is not switched on in the app or not part of its plan. Check the app's settings and %s.%s", c.credential.fields, c.hinted())
+	case httpStatus == http.StatusNotFound || httpStatus == http.StatusGone:
+		return codes.FailedPrecondition, fmt.Sprintf("there are no SCIM {users} below %s. %s", c.base, c.missing())
+	case httpStatus == http.StatusNotImplemented:
+		return codes.Unimplemented, "the app does not offer listing {users} here. " + c.missing()
+	case isRefused && strings.EqualFold(answer.scimType, "invalidCount"):
+		return codes.FailedPrecondition, fmt.Sprintf("the app refuses pages of %s {users}, although it may make them smaller. Ask the app's support.", r.query.Get("count"))
+	case (isRefused || httpStatus == http.StatusRequestURITooLong) && c.filter != "":
+		return codes.InvalidArgument, fmt.Sprintf("the app refuses a list of {users} with a filter. Check %s.", filterField)
+	case isRefused:
+		return codes.InvalidArgument, fmt.Sprintf("the app refuses a plain list of {users}. Check %s.%s", baseURLField, c.pathHint())
+	}
+	return codes.FailedPrecondition, "it does not serve SCIM {users} there. " + c.missing()
+}
+
+// adviseOnLater is advise for a list of which the app has answered a request before: its
+// address and the token are right.
+func (c *endpoint) adviseOnLater(r request, httpStatus int, answer errorBody) (codes.Code, string) {
+	isRefused := httpStatus == http.StatusBadRequest
+	switch {
+	case isRefused && strings.EqualFold(answer.scimType, "expiredCursor"):
+		return codes.Aborted, "the place where reading had stopped is no longer valid there (its cursor expired), so the list is incomplete and is not used. Run the sync again."
+	case isRefused && strings.EqualFold(answer.scimType, "invalidCursor") && r.query.Get("cursor") != "":
+		return codes.FailedPrecondition, "the app does not accept the cursor that it gave itself, so its list cannot be read completely. Ask the app's support."
+	case isRefused && strings.EqualFold(answer.scimType, "invalidCount"):
+		return codes.FailedPrecondition, fmt.Sprintf("the app refuses pages of %s {users}, although it may make them smaller. Ask the app's support.", r.query.Get("count"))
+	}
+	code := codes.FailedPrecondition
+	if httpStatus == http.StatusForbidden {
+		code = codes.PermissionDenied
+	}
+	return code, fmt.Sprintf("the app refuses %s, and has answered requests for the same list before. Ask the app's support whether it limits how far its list of {users} may be read.", r.position())
+}
+
+// adviseOnOne is advise for one resource.
+func (c *endpoint) adviseOnOne(httpStatus int) (codes.Code, string) {
+	switch httpStatus {
+	case http.StatusForbidden, http.StatusPaymentRequired:
+		return codes.PermissionDenied, fmt.Sprintf("the token may not read this {user}. Check its rights in the app, and %s.%s", c.credential.fields, c.hinted())
+	case http.StatusNotImplemented:
+		return codes.Unimplemented, "the app does not offer reading one {user}. Ask the app's support."
+	}
+	return codes.FailedPrecondition, "the app refuses to show this {user}. Ask the app's support."
 }
 
 // missing returns what to do where an app has no such endpoint.
@@ -108,35 +201,50 @@ func (c *endpoint) missing() string {
 	return fmt.Sprintf("Check %s.%s", baseURLField, c.pathHint())
 }
 
-// checkJSON recognises by its first character an answer that cannot be SCIM.
+// checkJSON recognizes by its first character an answer that cannot be SCIM.
 // Content types are not asked: servers send SCIM under all sorts of them.
-func (c *endpoint) checkJSON(body []byte) *failure {
+func (c *endpoint) checkJSON(r request, body []byte, httpStatus int) *failure {
+	var did string
 	switch {
 	case len(body) == 0:
-		return c.failf(codes.FailedPrecondition,
-			"%s answered with nothing instead of a SCIM list of {users}. Check %s.%s", c.place(), baseURLField, c.pathHint())
+		did = "answered with nothing instead of SCIM {users}."
 	case body[0] == '<':
-		return c.failf(codes.FailedPrecondition,
-			"%s answered with a web page (HTML) instead of SCIM. Is %s right?%s", c.place(), baseURLField, c.pathHint())
+		did = "answered with a web page (HTML) instead of SCIM."
 	case body[0] != '{' && body[0] != '[':
-		return c.failf(codes.FailedPrecondition,
-			"%s answered with something that is not JSON instead of SCIM. Is %s right?%s", c.place(), baseURLField, c.pathHint())
+		did = "answered with something that is not JSON instead of SCIM."
+	default:
+		return nil
 	}
-	return nil
+	code := codes.FailedPrecondition
+	if r.isLater && httpStatus != http.StatusNoContent {
+		code = codes.Unavailable
+	}
+	return c.failf(code, "%s %s %s", c.place(), c.kind.words(did), c.whatIsWrong(r))
+}
+
+// whatIsWrong returns what to look at where an answer is no SCIM.
+func (c *endpoint) whatIsWrong(r request) string {
+	switch {
+	case r.isLater:
+		return "It has answered requests for the same list before, so the app or a proxy before it is out of order. If it stays so, ask the app's support."
+	case r.isList:
+		return fmt.Sprintf("Is %s right?%s", baseURLField, c.pathHint())
+	}
+	return "Ask the app's support."
 }
 
 // textFailure is the error for an answer whose text cannot be read, if it is nothing
 // that has a separate error.
-func (c *endpoint) textFailure(body []byte, err error) *failure {
+func (c *endpoint) textFailure(r request, body []byte, err error) *failure {
 	body = bytes.TrimSpace(body)
 	if bytes.HasPrefix(body, []byte{'<'}) {
-		return c.checkJSON(body)
+		return c.checkJSON(r, body, http.StatusOK)
 	}
 	var head listHead
 	// It may be anything.
 	_ = json.Unmarshal(body, &head)
 	if head.hasSchema("Error") {
-		return c.errorInAnswer(body)
+		return c.reported(r, decodeErrorBody(body))
 	}
 	if unknown, ok := errors.AsType[unknownCharsetError](err); ok {
 		return c.failf(codes.FailedPrecondition,
@@ -155,7 +263,7 @@ func (c *endpoint) malformed(body []byte, err error) *failure {
 	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
 		if syntax.Offset >= int64(len(body)) {
 			return c.failf(codes.Unavailable,
-				"%s sent a list of {users} that breaks off after %d bytes: malformed JSON (at byte %d). It is asked for again; if it happens again, the app or a proxy before it is out of order.",
+				"%s sent a list of {users} that breaks off after %d bytes: malformed JSON (at byte %d). The request is worth a retry; if it happens again, the app or a proxy before it is out of order.",
 				c.place(), len(body), syntax.Offset)
 		}
 		where = fmt.Sprintf(" (at byte %d)", syntax.Offset)
@@ -166,9 +274,18 @@ func (c *endpoint) malformed(body []byte, err error) *failure {
 }
 
 // notAList is the error for JSON that is something else than a list response.
-func (c *endpoint) notAList() *failure {
-	return c.failf(codes.FailedPrecondition,
-		"%s answered with JSON that is not a SCIM list of {users}. Is %s right?%s", c.place(), baseURLField, c.pathHint())
+func (c *endpoint) notAList(r request, body []byte) *failure {
+	answer := decodeErrorBody(body)
+	if answer.isError && answer.status != 0 {
+		return c.reported(r, answer)
+	}
+	f := c.failf(codes.FailedPrecondition, "%s answered with JSON that is not a SCIM list of {users}. %s", c.place(), c.whatIsWrong(r))
+	if answer.isError {
+		if f.answer = c.quote(answer.text()); f.answer != "" {
+			f = f.with("It answered: " + f.answer)
+		}
+	}
+	return f
 }
 
 // pathHint ends messages about a wrong base URL.
@@ -187,8 +304,8 @@ func (c *endpoint) hinted() string {
 }
 
 // requestFailure is the error for a request that got no answer.
-func (c *endpoint) requestFailure(ctx context.Context, err error) *failure {
-	f := c.requestMessage(ctx, err)
+func (c *endpoint) requestFailure(ctx context.Context, r request, err error) *failure {
+	f := c.requestMessage(ctx, r, err)
 	f.cause = err
 	return f
 }
@@ -214,7 +331,7 @@ func (c *endpoint) bodyMessage(ctx context.Context, err error) *failure {
 }
 
 func (c *endpoint) stopped(ctx context.Context) *failure {
-	return c.failf(status.FromContextError(ctx.Err()).Code(), "reading {users} from %s was stopped", c.place())
+	return c.failf(status.FromContextError(ctx.Err()).Code(), "reading {users} from %s was stopped.", c.place())
 }
 
 func isCorrupt(err error) bool {
@@ -229,7 +346,7 @@ func isTimeout(err error) bool {
 	return ok && network.Timeout() || errors.Is(err, context.DeadlineExceeded)
 }
 
-func (c *endpoint) requestMessage(ctx context.Context, err error) *failure {
+func (c *endpoint) requestMessage(ctx context.Context, r request, err error) *failure {
 	if redirect, ok := errors.AsType[*redirectError](err); ok {
 		if redirect.target == "" {
 			return c.failf(codes.FailedPrecondition,
@@ -249,6 +366,9 @@ func (c *endpoint) requestMessage(ctx context.Context, err error) *failure {
 			"the proxy on the way to %s cannot be reached. Check HTTPS_PROXY and NO_PROXY.", c.place())
 	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok {
+		if r.isLater { // The name was right.
+			return c.failf(codes.Unavailable, "the name of the host %s cannot be looked up (DNS) any more. Check the network.", c.base.Hostname())
+		}
 		if dns.IsNotFound {
 			return c.failf(codes.InvalidArgument, "there is no host named %s. Check %s.%s", c.base.Hostname(), c.baseField, c.hinted())
 		}
@@ -262,7 +382,12 @@ func (c *endpoint) requestMessage(ctx context.Context, err error) *failure {
 		return c.failf(codes.DeadlineExceeded, "%s did not answer in time.", c.place())
 	}
 	// The SDK's transport marks what is worth a retry: refused, reset, cut off.
-	if code := status.Code(err); duringIO || code == codes.Unavailable || code == codes.DeadlineExceeded {
+	code := status.Code(err)
+	if r.isLater && (duringIO || code == codes.Unavailable || code == codes.DeadlineExceeded) {
+		return c.failf(codes.Unavailable,
+			"%s cannot be reached any more, or closes the connection. It has answered requests for the same list before: check that the app runs, and the network.", c.place())
+	}
+	if duringIO || code == codes.Unavailable || code == codes.DeadlineExceeded {
 		return c.failf(codes.Unavailable,
 			"%s cannot be reached, or closes the connection. Check that the app runs, the network, and %s.", c.place(), c.baseField)
 	}

@@ -138,33 +138,45 @@ func (j journal) restore(run uint64, token string) *session {
 		return nil
 	}
 	_ = os.Rename(j.path(run)+finished, j.path(run))
+	s := &session{token: token, seen: newIDSet(), whole: true}
+	logged, found := j.replay(run, token, func(one sighting) bool {
+		s.seen.add(one.id, one.pass)
+		return true
+	})
+	if !found {
+		return nil
+	}
+	s.logged = logged
+	return s
+}
+
+// replay hands out what was read before a page token, and returns how much of the journal
+// that is. It is not found if the journal does not have it, or each returns false.
+func (j journal) replay(run uint64, token string, each func(sighting) bool) (size int64, found bool) {
+	if j.dir == "" {
+		return 0, false
+	}
 	file, err := os.Open(j.path(run))
 	if err != nil {
-		return nil
+		return 0, false
 	}
 	defer func() { _ = file.Close() }()
 	reader := &countingReader{from: bufio.NewReader(file)}
-	s := &session{token: token, seen: newIDSet(), whole: true}
 	for {
 		pass, err := reader.ReadByte()
 		if err != nil {
-			return nil
+			return 0, false
 		}
-		if pass != commitMark {
-			id, ok := reader.text()
-			if !ok {
-				return nil
+		text, ok := reader.text()
+		switch {
+		case !ok:
+			return 0, false
+		case pass != commitMark:
+			if !each(sighting{text, int(pass)}) {
+				return 0, false
 			}
-			s.seen.add(id, int(pass))
-			continue
-		}
-		committed, ok := reader.text()
-		if !ok {
-			return nil
-		}
-		if committed == token {
-			s.logged = reader.read
-			return s
+		case text == token:
+			return reader.read, true
 		}
 	}
 }

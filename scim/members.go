@@ -34,24 +34,29 @@ func (l *memberList) UnmarshalJSON(raw []byte) error {
 		}
 	}
 	for _, item := range items {
-		var m memberValue
-		if len(item) > 0 && item[0] == '{' {
-			// A member of the wrong type is left out, the others are read.
-			_ = json.Unmarshal(item, &m)
-		} else {
-			_ = m.Value.UnmarshalJSON(item)
-		}
-		l.members = append(l.members, m)
+		l.add(item)
 	}
 	return nil
+}
+
+// add adds a member.
+func (l *memberList) add(item []byte) {
+	var m memberValue
+	if len(item) > 0 && item[0] == '{' {
+		// A member of the wrong type is left out, the others are read.
+		_ = json.Unmarshal(item, &m)
+	} else {
+		_ = m.Value.UnmarshalJSON(item)
+	}
+	l.members = append(l.members, m)
 }
 
 // errGone means that there is no such group.
 var errGone = errors.New("no such group")
 
 // members reads who is in a group. It fails with errGone if the app reports that
-// there is no such group, and it never returns a part of the members: one that
-// cannot be distinguished from others is an error.
+// there is no such group, and with errTooLarge if there are more members than can be read. It
+// never returns a part of the members: one that cannot be distinguished from others is an error.
 func (c *endpoint) members(ctx context.Context, id string) ([]memberValue, error) {
 	list, err := c.memberList(ctx, id, nil)
 	if err != nil {
@@ -111,14 +116,34 @@ func (c *endpoint) memberList(ctx context.Context, id string, query url.Values) 
 	if id == "." || id == ".." {
 		return memberList{}, c.failf(codes.DataLoss, "%s has a group with the id %q, which cannot be asked for by its URL.", c.place(), id)
 	}
-	body, _, err := c.get(ctx, []string{c.kind.path, id}, query)
-	if answered(err, http.StatusNotFound, http.StatusGone) {
+	// What is too large to be kept whole is read member by member.
+	var large memberList
+	r := request{path: []string{c.kind.path, id}, query: query}
+	r.large = &skimmer{attribute: "members", most: c.mostSkimmed, mostKept: c.mostKept, value: func(raw []byte) error {
+		if c.credential.fillsIn(raw) {
+			return c.secretSent(r)
+		}
+		if large.add(raw); len(large.members) > maxMembers {
+			return errTooLarge
+		}
+		return nil
+	}}
+	body, _, err := c.fetch(ctx, r)
+	switch {
+	case answered(err, http.StatusNotFound, http.StatusGone):
 		return memberList{}, errGone
-	}
-	if err != nil {
+	case answered(err, http.StatusRequestEntityTooLarge):
+		return memberList{}, errTooLarge
+	case err != nil:
 		return memberList{}, err
 	}
-	return c.decodeMembers(id, body)
+	if large.present = r.large.found > 0; !large.present {
+		return c.decodeMembers(id, body, memberList{})
+	}
+	if r.large.found > 1 {
+		return memberList{}, c.anotherGroup(id)
+	}
+	return c.decodeMembers(id, body, large)
 }
 
 // groupMembers is a group as far as its members are concerned, or an error in its place.
@@ -151,10 +176,16 @@ func (g *groupMembers) fill(nested *groupMembers, own bool) {
 // cannotRead refuses the group: its members may be in what cannot be read.
 func (g *groupMembers) cannotRead(string) { g.disputed = true }
 
+func (c *endpoint) anotherGroup(id string) error {
+	return c.failf(codes.DataLoss,
+		"%s was asked for the group %q and answered with something else. Its members are not known. Run the sync again; if it happens again, ask the app's support.",
+		c.place(), c.quote(id))
+}
+
 // decodeMembers reads the members of the group that a body is about. Another
-// group, or anything else, is an error.
-func (c *endpoint) decodeMembers(id string, body []byte) (memberList, error) {
-	var sent groupMembers
+// group, or anything else, is an error. Where they were too large for the body, large has them.
+func (c *endpoint) decodeMembers(id string, body []byte, large memberList) (memberList, error) {
+	sent := groupMembers{Members: large}
 	err := json.Unmarshal(body, &sent)
 	if _, wrongType := errors.AsType[*json.UnmarshalTypeError](err); err != nil && !wrongType {
 		return memberList{}, c.malformed(body, err)
@@ -164,9 +195,7 @@ func (c *endpoint) decodeMembers(id string, body []byte) (memberList, error) {
 	}
 	fillNested(body, &sent)
 	if string(sent.ID.text) != id || sent.ID.contradicts(exactly) || sent.disputed || hasTwice(body, "members") {
-		return memberList{}, c.failf(codes.DataLoss,
-			"%s was asked for the group %q and answered with something else. Its members are not known. Run the sync again; if it happens again, ask the app's support.",
-			c.place(), c.quote(id))
+		return memberList{}, c.anotherGroup(id)
 	}
 	if sent.NextCursor != "" || sent.TotalResults.known && sent.TotalResults.value > len(sent.Members.members) {
 		return memberList{}, c.failf(codes.FailedPrecondition,

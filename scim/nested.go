@@ -263,6 +263,9 @@ func (u *user) fill(nested *user, own bool) {
 			*one.have = append(*one.have, *one.from...)
 		}
 	}
+	if len(u.Groups.items()) == 0 {
+		fillText(&u.Groups, nested.Groups)
+	}
 	u.Meta.fill(nested.Meta)
 	if u.Enterprise == (workplace{}) {
 		u.Enterprise = nested.Enterprise

@@ -35,9 +35,10 @@ func New(version string) cli.NewConnector[*config.Scim] {
 			Username: cfg.ScimUsername,
 			Password: cfg.ScimPassword,
 			ClientID: cfg.ScimClientId, ClientSecret: cfg.ScimClientSecret, TokenURL: cfg.ScimTokenUrl, Scopes: cfg.ScimScopes,
-			Headers:   headers,
-			Filter:    cfg.ScimFilter,
-			ReadAhead: cfg.ScimReadAhead,
+			Headers:     headers,
+			Filter:      cfg.ScimFilter,
+			HiddenUsers: cfg.ScimHiddenUsers,
+			ReadAhead:   cfg.ScimReadAhead,
 			Attributes: Attributes{
 				Login:   cfg.ScimLoginAttribute,
 				Email:   cfg.ScimEmailAttribute,

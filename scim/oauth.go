@@ -162,30 +162,32 @@ func (a *accessTokens) failure(ctx context.Context, err error) *failure {
 	refused, answered := errors.AsType[*oauth2.RetrieveError](err)
 	if !answered {
 		if _, network := errors.AsType[*url.Error](err); network || ctx.Err() != nil {
-			return a.issuer.requestFailure(ctx, err)
+			return a.issuer.requestFailure(ctx, request{}, err)
 		}
 		return failf(codes.FailedPrecondition, "%s does not answer with a token. Is %s right?", a.issuer.place(), tokenURLField)
 	}
 	status := refused.Response.StatusCode
+	answer := decodeErrorAnswer(refused.Body, refused.Response.Header)
+	isLimit := isRateLimit(status, refused.Response.Header, answer.text())
 	code, advice := codes.FailedPrecondition, fmt.Sprintf("it issues no tokens there. Check %s.", tokenURLField)
 	switch {
+	case isLimit:
+		code, advice = codes.Unavailable, "too many requests. The sync goes on when the app allows it."
 	case refused.ErrorCode == "invalid_scope":
 		code, advice = codes.InvalidArgument, fmt.Sprintf("it does not grant these scopes. Check %s.", scopesField)
 	case slices.Contains([]string{"invalid_client", "unauthorized_client", "invalid_grant", "access_denied", "unsupported_grant_type"}, refused.ErrorCode),
 		status == http.StatusUnauthorized, status == http.StatusForbidden:
 		code, advice = codes.Unauthenticated, fmt.Sprintf("it does not issue a token to this client. Put valid values into %s, and check the client's rights in the app.", clientFields)
-	case status == http.StatusTooManyRequests:
-		code, advice = codes.Unavailable, "too many requests. The sync goes on when the app allows it."
 	case status == http.StatusRequestTimeout || status >= 500 && status != http.StatusNotImplemented:
 		code, advice = codes.Unavailable, "the app, or a proxy before it, is out of order. If it stays so, ask the app's support."
 	}
 	message := strings.TrimSpace(fmt.Sprintf("%s answered %d %s to the request for a token", a.issuer.place(), status, http.StatusText(status))) + ": " + advice
-	if quoted := a.issuer.quote(strings.TrimSpace(refused.ErrorCode + " " + refused.ErrorDescription)); quoted != "" {
+	if quoted := a.issuer.quote(first(strings.TrimSpace(refused.ErrorCode+" "+refused.ErrorDescription), answer.text())); quoted != "" {
 		message += " It answered: " + quoted
 	}
 	f := failf(code, "%s", message)
 	if code == codes.Unavailable {
-		f.status = withRetryAfter(f.status, refused.Response, time.Now())
+		f.status = withRetryAfter(ctx, f.status, refused.Response, isLimit, time.Now())
 	}
 	return f
 }

@@ -78,12 +78,13 @@ func decodeList[T any](body []byte) (listHead, []T, error) {
 }
 
 // list asks for a page. What comes back may be any number of users; what that means is
-// for the listing to decide.
+// for the listing to decide. isLater means that the app has answered a request for the list
+// before.
 //
 // Both startIndex and count are sent with every page: some servers list nothing without
 // them. Only a cursor takes the place of startIndex (RFC 9865 section 2).
-func (c *endpoint) list(ctx context.Context, q listing.Request) (*page, error) {
-	query := url.Values{"count": {strconv.Itoa(q.Count)}}
+func (c *endpoint) list(ctx context.Context, q listing.Request, isLater bool) (*page, error) {
+	query := url.Values{}
 	switch {
 	case q.ByCursor:
 		query.Set("cursor", q.Cursor)
@@ -97,51 +98,94 @@ func (c *endpoint) list(ctx context.Context, q listing.Request) (*page, error) {
 	if c.filter != "" {
 		query.Set("filter", c.filter)
 	}
-	body, header, err := c.getLean(ctx, query)
+	r := request{path: []string{c.kind.path}, query: query, isList: true, isLater: isLater}
+	body, header, err := c.fetchFewer(ctx, r, q.Count)
 	if err != nil {
 		return nil, err
 	}
-	pg, err := c.decodePage(body)
+	pg, err := c.decodePage(r, body)
 	if err != nil {
-		return nil, err
+		return nil, c.during(r, err)
 	}
 	pg.header = header
 	return pg, nil
 }
 
-// getLean asks for a list, without the attribute that may be large if the server
-// lets it be left out (RFC 7644 section 3.9); some refuse the parameter.
-func (c *endpoint) getLean(ctx context.Context, query url.Values) ([]byte, http.Header, error) {
-	path := []string{c.kind.path}
-	if c.lean == "" || c.notLean.Load() {
-		return c.get(ctx, path, query)
+const (
+	// A page that is too large is asked for with a count divided by fewer, down to
+	// fewest: one that is to begin with the last user needs another.
+	fewer  = 7
+	fewest = 2
+)
+
+// fetchFewer asks for a list, and for a shorter one as long as the answer is too large. From
+// there on the count goes up again: as a rule it is one entry that is so large.
+func (c *endpoint) fetchFewer(ctx context.Context, r request, count int) ([]byte, http.Header, error) {
+	if most := int(c.fits.Load()); most > 0 {
+		count = min(count, most)
 	}
-	lean := maps.Clone(query)
-	lean.Set("excludedAttributes", c.lean)
-	body, header, err := c.get(ctx, path, lean)
+	for {
+		r.query.Set("count", strconv.Itoa(count))
+		body, header, err := c.fetchLean(ctx, r)
+		tooLarge := errors.Is(err, errTooLarge) || answered(err, http.StatusRequestEntityTooLarge)
+		switch {
+		case tooLarge && count > fewest:
+			count = max(fewest, count/fewer)
+			c.fits.Store(int64(count))
+			continue
+		case err == nil && 2*count >= pageSize:
+			c.fits.Store(0)
+		case err == nil && c.fits.Load() > 0:
+			c.fits.Store(int64(2 * count))
+		}
+		return body, header, err
+	}
+}
+
+// fetchLean asks for a list, without the attribute that may be large if the server
+// lets it be left out (RFC 7644 section 3.9); some refuse the parameter.
+func (c *endpoint) fetchLean(ctx context.Context, r request) ([]byte, http.Header, error) {
+	if c.lean == "" || c.notLean.Load() {
+		r.large = c.skimmer()
+		return c.fetch(ctx, r)
+	}
+	lean := r
+	lean.query, lean.large = maps.Clone(r.query), c.skimmer()
+	lean.query.Set("excludedAttributes", c.lean)
+	body, header, err := c.fetch(ctx, lean)
 	if !answered(err, http.StatusBadRequest, http.StatusNotImplemented) {
 		return body, header, err
 	}
-	body, header, err = c.get(ctx, path, query)
+	r.large = c.skimmer()
+	body, header, err = c.fetch(ctx, r)
 	if err == nil {
 		c.notLean.Store(true)
 	}
 	return body, header, err
 }
 
+// skimmer leaves out, of an answer that is too large, what the server did not leave out; nil
+// if nothing may be.
+func (c *endpoint) skimmer() *skimmer {
+	if c.lean == "" {
+		return nil
+	}
+	return &skimmer{attribute: c.lean, most: passedOver * c.mostSkimmed, mostKept: c.mostKept}
+}
+
 // decodePage reads a list response. One odd attribute never fails it; an answer
 // that is no list of users does, and so does a user without an id.
-func (c *endpoint) decodePage(body []byte) (*page, error) {
+func (c *endpoint) decodePage(r request, body []byte) (*page, error) {
 	list, entries, err := c.kind.decode(body, c.choice)
 	var wrongType *json.UnmarshalTypeError
 	if err != nil && !errors.As(err, &wrongType) {
 		return nil, c.malformed(body, err)
 	}
 	if list.hasSchema("Error") {
-		return nil, c.errorInAnswer(body)
+		return nil, c.reported(r, decodeErrorBody(body))
 	}
 	if !list.hasSchema("ListResponse") && !list.listed && !hasMember(body, "totalResults") {
-		return nil, c.notAList()
+		return nil, c.notAList(r, body)
 	}
 
 	if list.twice {
@@ -153,7 +197,7 @@ func (c *endpoint) decodePage(body []byte) (*page, error) {
 	if wrongType != nil && len(entries) == 0 {
 		// The members of the list itself take any form, so it is Resources that
 		// is no array.
-		return nil, c.notAList()
+		return nil, c.notAList(r, body)
 	}
 	byID := make(map[string]entry, len(entries))
 	pg.lossy = mayBeGarbled(body)

@@ -60,6 +60,7 @@ var (
 		{"title", func(r *plainReader, u *user) { r.string(&u.Title) }},
 		{"userType", func(r *plainReader, u *user) { r.string(&u.UserType) }},
 		{"roles", func(r *plainReader, u *user) { r.values(&u.Roles) }},
+		{"groups", func(r *plainReader, u *user) { u.Groups.add(r.part(r.value())) }},
 		{"locale", func(r *plainReader, u *user) { r.string(&u.Locale) }},
 		{"timezone", func(r *plainReader, u *user) { r.string(&u.TimeZone) }},
 		{"nickName", func(r *plainReader, u *user) { r.string(&u.NickName) }},

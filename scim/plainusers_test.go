@@ -157,7 +157,7 @@ func TestPlainUsers_NoticeTwoMembersResources(t *testing.T) {
 func TestPlainUsers_HaveEveryNestedMember(t *testing.T) {
 	t.Parallel()
 	full := `{"id":"1","externalId":"e","userName":"u","displayName":"d","nickName":"n","name":{"formatted":"f","givenName":"g","familyName":"h"},` +
-		`"active":false,"emails":["a@x.org"],"title":"t","userType":"ut","locale":"l","timezone":"tz","roles":["r"],` +
+		`"active":false,"emails":["a@x.org"],"title":"t","userType":"ut","locale":"l","timezone":"tz","roles":["r"],"groups":["g"],` +
 		`"meta":{"resourceType":"User","created":"2025-03-25T16:17:00Z"},"` + knownExtension + `":{"department":"x"},"urn:scim:schemas:extension:enterprise:1.0":{"department":"y"}}`
 	for name, raw := range map[string]string{
 		"S2: core attributes nested under their URN: every one of a user":                    `{"urn:ietf:params:scim:schemas:core:2.0:User":` + full + `}`,

@@ -10,7 +10,7 @@ import (
 )
 
 // tokenVersion is raised when the meaning of a page token changes.
-const tokenVersion = 5
+const tokenVersion = 6
 
 // facts are what is known of a list, as far as its entries show it. The numbers are part
 // of page tokens.

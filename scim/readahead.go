@@ -138,7 +138,7 @@ func (r *readAhead) page(ctx context.Context, s listing.State) (*page, error) {
 		f = nil
 	}
 	if f == nil {
-		f = r.fetch(ctx, asked)
+		f = r.fetch(ctx, asked, s.IsBegun())
 		r.ahead[asked.Start] = f
 	}
 	r.launch(ctx, s)
@@ -146,7 +146,7 @@ func (r *readAhead) page(ctx context.Context, s listing.State) (*page, error) {
 	case <-f.done:
 	case <-ctx.Done():
 		r.drop()
-		return nil, r.endpoint.requestFailure(ctx, ctx.Err())
+		return nil, r.endpoint.requestFailure(ctx, request{isList: true}, ctx.Err())
 	}
 	f.cancel()
 	delete(r.ahead, asked.Start)
@@ -179,7 +179,7 @@ func (r *readAhead) launch(ctx context.Context, s listing.State) {
 			return // More came than the total.
 		}
 		if asked := r.endpoint.rules.Request(next); r.ahead[asked.Start] == nil {
-			r.ahead[asked.Start] = r.fetch(ctx, asked)
+			r.ahead[asked.Start] = r.fetch(ctx, asked, true)
 		}
 		if atEnd {
 			return
@@ -188,14 +188,15 @@ func (r *readAhead) launch(ctx context.Context, s listing.State) {
 }
 
 // fetch asks for a page, which may be for another call than this one: it goes on
-// when ctx ends, until it is dropped.
-func (r *readAhead) fetch(ctx context.Context, asked listing.Request) *flight {
+// when ctx ends, until it is dropped. isLater means that the app has answered a request for
+// the list before.
+func (r *readAhead) fetch(ctx context.Context, asked listing.Request, isLater bool) *flight {
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	f := &flight{cancel: cancel, done: make(chan struct{})}
 	r.wait.Go(func() {
 		defer close(f.done)
 		begin := time.Now()
-		f.page, f.err = r.endpoint.list(ctx, asked)
+		f.page, f.err = r.endpoint.list(ctx, asked, isLater)
 		f.arrived = time.Now()
 		f.took = f.arrived.Sub(begin)
 	})

@@ -55,6 +55,8 @@ type session struct {
 	held *heldPage
 	// refusal is the error of the first of the last requests that were refused.
 	refusal error
+	// spans are the pages of the pass so far.
+	spans spans
 	// logged is how much of the journal is about it, in bytes; less than zero if
 	// the journal could not be written.
 	logged int64
@@ -83,6 +85,8 @@ type batch struct {
 
 	bytes int
 	byID  map[string]int
+	// entries are those that resources were made of, in any order.
+	entries []entry
 	// read are the entries of the batch and those passed over, for the journal.
 	read []sighting
 	// guessed are entries without active in a list in which none had it so far, by
@@ -175,8 +179,11 @@ func (l *reader) fill(ctx context.Context, b *batch, s *session, p *position) (p
 			*p = p.at(next.Next)
 		}
 		if begun := p.pass(); begun != pass {
-			ctxzap.Extract(ctx).Info("scim: the list is read again, because one reading does not prove that it is complete",
-				zap.String("list", l.endpoint.kind.many), zap.Int("pass", begun), zap.Bool("for_active", p.Facts.has(factAgain)))
+			why := "one reading does not prove that it is complete"
+			if p.Facts.has(factAgain) {
+				why = "a user has the attribute active, and some without it were delivered before as enabled"
+			}
+			ctxzap.Extract(ctx).Info("scim: the list is read again", zap.String("list", l.endpoint.kind.many), zap.Int("pass", begun), zap.String("reason", why))
 		}
 		if b.full(len(pg.entries)) || time.Since(begin) > maxBatchTime {
 			return pages + 1, false, nil
@@ -195,7 +202,7 @@ func (l *reader) end(p *position, end *listing.End) (*listing.End, error) {
 	}
 	next, enough := l.endpoint.rules.Again(end.State)
 	if !enough {
-		return nil, l.endpoint.movingList(end.State, "the attribute active came up, which no {user} had before")
+		return nil, l.endpoint.movingList(end.State, whyActive)
 	}
 	*p = p.at(next)
 	return nil, nil
@@ -254,16 +261,17 @@ func (l *reader) page(ctx context.Context, s *session, p *position) (*page, list
 			s.refusal = err
 		}
 		next, problem := l.endpoint.rules.Next(p.State, listing.Page{Refused: refusal, Holds: -1})
-		return &page{}, next, l.endpoint.contradiction(problem, s.refusal)
+		return &page{}, next, l.problem(ctx, s, problem)
 	}
 	s.refusal = nil
+	s.spans.add(l.endpoint.rules, p.State, pg)
 	if p.Skip > 0 && pg.sequence != p.Current {
 		p.Skip = 0
 	}
 	// Also what is not delivered shows what the app knows of its users.
 	p.Facts |= pg.facts
 	next, err := l.endpoint.rules.Next(p.State, s.observe(*p, pg))
-	return pg, next, l.endpoint.contradiction(err, nil)
+	return pg, next, l.problem(ctx, s, err)
 }
 
 // take hands out the session that goes on at a token, nil if there is none.
@@ -365,6 +373,7 @@ func (b *batch) note(e entry, key string, seen *idSet, p *position) {
 // whether its status is a guess.
 func (b *batch) place(at int, made *v2.Resource, e entry, p position) {
 	b.resources[at] = made
+	b.entries = append(b.entries, e)
 	delete(b.guessed, at)
 	if !p.Facts.has(factActive) && !e.hasActive() {
 		b.guessed[at] = e

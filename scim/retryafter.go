@@ -1,8 +1,11 @@
 package scim
 
 import (
+	"context"
 	"errors"
+	"math"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -10,6 +13,8 @@ import (
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/annotations"
 	"github.com/conductorone/baton-sdk/pkg/ratelimit"
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
+	"go.uber.org/zap"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/timestamppb"
 )
@@ -18,13 +23,55 @@ const (
 	// minWait and maxWait bound what a server can make the caller wait.
 	minWait = time.Second
 	maxWait = time.Hour
+	// usualWait is the wait for a rate limit that names none.
+	usualWait = time.Minute
+	// statusEnhanceYourCalm is what some servers answered before there was 429.
+	statusEnhanceYourCalm = 420
 )
 
-// withRetryAfter adds to st the time after which the server wants to be asked
-// again, as a RateLimitDescription, which the SDK's syncer and the host wait
-// for. Without such a time st stays as it is, except after a 429: there the
-// SDK's default holds.
-func withRetryAfter(st *status.Status, response *http.Response, now time.Time) *status.Status {
+// remainingHeaders have the number of requests that are left.
+var remainingHeaders = []string{"X-RateLimit-Remaining", "RateLimit-Remaining", "X-Rate-Limit-Remaining", "X-RateLimit-Requests-Remaining"}
+
+var (
+	// noneLeft is a value of such a header: "0", "0, 0;w=60".
+	noneLeft = regexp.MustCompile(`^\s*0+\s*(?:[,;]|$)`)
+	// noneLeftOf is a value of the header RateLimit, in the forms of several drafts:
+	// "limit=100, remaining=0, reset=7" and `"default";r=0;t=7`.
+	noneLeftOf = regexp.MustCompile(`(?:^|[,;\s])(?:remaining|r)\s*=\s*0+\s*(?:[,;]|$)`)
+	// limitWords are those of a rate limit: "secondary rate limit", userRateLimitExceeded,
+	// "Rate exceeded", ThrottlingException.
+	limitWords = regexp.MustCompile(`(?i)rate[ _-]?limit|rate (?:was |is )?exceeded|too[ _-]?many[ _-]?requests|throttl`)
+)
+
+// isRateLimit reports whether an answer is about the app's rate limit. Not all servers use
+// 429 for it. words are the server's own.
+func isRateLimit(httpStatus int, header http.Header, words string) bool {
+	switch httpStatus {
+	case http.StatusTooManyRequests, statusEnhanceYourCalm:
+		return true
+	case http.StatusForbidden:
+		return header.Get("Retry-After") != "" || isSpent(header) || limitWords.MatchString(words)
+	case http.StatusBadRequest:
+		return limitWords.MatchString(words)
+	}
+	return false
+}
+
+// isSpent reports whether no requests are left.
+func isSpent(header http.Header) bool {
+	for _, name := range remainingHeaders {
+		if noneLeft.MatchString(header.Get(name)) {
+			return true
+		}
+	}
+	return noneLeftOf.MatchString(header.Get("RateLimit"))
+}
+
+// withRetryAfter adds to st the time after which the server accepts the request again, as a
+// RateLimitDescription, which the SDK's syncer and the host wait for. Without such a
+// time st stays as it is, except for a rate limit: there a default holds. A wait that is
+// longer than the limit counts as the limit, and is logged.
+func withRetryAfter(ctx context.Context, st *status.Status, response *http.Response, isLimit bool, now time.Time) *status.Status {
 	limit, err := ratelimit.ExtractRateLimitData(response.StatusCode, &response.Header)
 	if err != nil || limit == nil {
 		limit = &v2.RateLimitDescription{}
@@ -34,10 +81,14 @@ func withRetryAfter(st *status.Status, response *http.Response, now time.Time) *
 	switch {
 	case known:
 		wait = after
-	case response.StatusCode != http.StatusTooManyRequests:
+	case !isLimit:
 		return st
 	case limit.GetResetAt() == nil || wait <= 0:
-		wait = time.Minute
+		wait = usualWait
+	}
+	if wait > maxWait {
+		ctxzap.Extract(ctx).Warn("scim: the app asks for a longer wait than is accepted; the limit counts in its place",
+			zap.Int("http_status", response.StatusCode), zap.Duration("asked", wait.Round(time.Second)), zap.Duration("limit", maxWait))
 	}
 
 	limit.SetStatus(v2.RateLimitDescription_STATUS_OVERLIMIT)
@@ -50,29 +101,56 @@ func withRetryAfter(st *status.Status, response *http.Response, now time.Time) *
 	return detailed
 }
 
-// retryAfter reads Retry-After (RFC 9110 section 10.2.3): seconds or an HTTP
-// date, which the SDK does not read. A date is measured against the server's
-// own clock where the answer has it.
-func retryAfter(header http.Header, now time.Time) (time.Duration, bool) {
+// retryAfter reads Retry-After (RFC 9110 section 10.2.3): seconds or an HTTP date, which
+// the SDK does not read. Some servers send the time itself as a number. A time is measured
+// against the server's own clock where the answer has it.
+func retryAfter(header http.Header, now time.Time) (wait time.Duration, known bool) {
 	value := strings.TrimSpace(header.Get("Retry-After"))
 	if value == "" {
-		return 0, false
-	}
-	if seconds, err := strconv.ParseFloat(value, 64); err == nil || errors.Is(err, strconv.ErrRange) {
-		if !(seconds >= 0) { // also no number
-
-			return 0, false
-		}
-		return time.Duration(min(seconds, maxWait.Seconds()) * float64(time.Second)), true
-	}
-	at, err := http.ParseTime(value)
-	if err != nil {
 		return 0, false
 	}
 	if date, err := http.ParseTime(header.Get("Date")); err == nil {
 		now = date
 	}
+	if seconds, err := strconv.ParseFloat(value, 64); err == nil || errors.Is(err, strconv.ErrRange) {
+		if !(seconds >= 0) { // also what is not a number
+			return 0, false
+		}
+		return secondsFrom(now, seconds), true
+	}
+	for _, layout := range []string{time.RFC1123Z, time.RFC3339} {
+		if at, err := time.Parse(layout, value); err == nil {
+			return at.Sub(now), true
+		}
+	}
+	if wait, err := time.ParseDuration(value); err == nil && wait >= 0 { // "30s"
+		return wait, true
+	}
+	at, err := http.ParseTime(value)
+	if err != nil {
+		return 0, false
+	}
 	return at.Sub(now), true
+}
+
+// secondsFrom is a wait that is given as a number: of seconds, or else the time of its end as
+// Unix time, in seconds or a smaller unit.
+func secondsFrom(now time.Time, number float64) time.Duration {
+	// A wait of 30 years is none.
+	const unixTime, milliseconds, microseconds, nanoseconds = 9e8, 1e11, 1e14, 1e17
+	seconds := number
+	if number >= unixTime {
+		switch {
+		case number >= nanoseconds:
+			number /= 1e9
+		case number >= microseconds:
+			number /= 1e6
+		case number >= milliseconds:
+			number /= 1e3
+		}
+		seconds = number - float64(now.UnixNano())/float64(time.Second)
+	}
+	return time.Duration(min(seconds, math.MaxInt64/float64(2*time.Second)) * float64(time.Second))
 }
 
 // rateLimitOf returns what a successful answer reports about the app's rate limit, for

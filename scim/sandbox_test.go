@@ -63,7 +63,7 @@ func TestSandboxChanges(t *testing.T) {
 			accounts[account.GetId().GetResource()] = account
 		}
 	}
-	require.Len(t, accounts, 2500) // with the one that went away after it was read
+	require.Len(t, accounts, 2500) // with the one that was deleted after it was read
 	for _, person := range service.Accounts() {
 		requireAccount(t, person, accounts[person.ID])
 	}

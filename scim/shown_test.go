@@ -52,6 +52,7 @@ func TestShownSettings(t *testing.T) {
 		"scim-groups":             {label: "Sync Groups"},
 		"scim-roles":              {label: "Sync Roles"},
 		"scim-filter":             {label: "User Filter"},
+		"scim-hidden-users":       {label: "SCIM Hidden Users"},
 		"scim-login-attribute":    {label: "Login Attribute"},
 		"scim-email-attribute":    {label: "E-mail Attribute"},
 		"scim-profile-attributes": {label: "Profile Attributes"},

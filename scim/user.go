@@ -14,21 +14,22 @@ import (
 // and leaves out a member of the wrong type while it reads the others; types of
 // this package take the forms that servers are known to send.
 type user struct {
-	ID          identifier `json:"id"`
-	ExternalID  text       `json:"externalId"`
-	UserName    identifier `json:"userName"`
-	DisplayName string     `json:"displayName"`
-	NickName    string     `json:"nickName"`
-	Name        personName `json:"name"`
-	Active      flag       `json:"active"`
-	Emails      values     `json:"emails"`
-	Title       string     `json:"title"`
-	UserType    string     `json:"userType"`
-	Locale      string     `json:"locale"`
-	TimeZone    string     `json:"timezone"`
-	Roles       values     `json:"roles"`
-	Meta        meta       `json:"meta"`
-	Enterprise  workplace  `json:"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"`
+	ID          identifier    `json:"id"`
+	ExternalID  text          `json:"externalId"`
+	UserName    identifier    `json:"userName"`
+	DisplayName string        `json:"displayName"`
+	NickName    string        `json:"nickName"`
+	Name        personName    `json:"name"`
+	Active      flag          `json:"active"`
+	Emails      values        `json:"emails"`
+	Title       string        `json:"title"`
+	UserType    string        `json:"userType"`
+	Locale      string        `json:"locale"`
+	TimeZone    string        `json:"timezone"`
+	Roles       values        `json:"roles"`
+	Groups      carriedGroups `json:"groups"`
+	Meta        meta          `json:"meta"`
+	Enterprise  workplace     `json:"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"`
 	// SCIM 1.1, as Slack still sends it.
 	EnterpriseV1 workplace `json:"urn:scim:schemas:extension:enterprise:1.0"`
 

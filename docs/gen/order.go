@@ -23,7 +23,7 @@ var order = []string{
 	"host/internal/syncrun",
 	"host/internal/fleet",
 	// What single commands do.
-	"host/internal/call host/internal/diff host/internal/explore host/internal/scaffold host/internal/config/wizard host/internal/config/schema host/internal/config/schema/gen",
+	"host/internal/call host/internal/diff host/internal/population host/internal/explore host/internal/scaffold host/internal/config/wizard host/internal/config/schema host/internal/config/schema/gen",
 	"host/internal/aggregate",
 	"host/internal/aggregate/fallback",
 	"host/internal/aggregate/pagecheck host/internal/aggregate/policy",

@@ -4,9 +4,10 @@ package config
 import "reflect"
 
 type Fullstory struct {
-	ScimBaseUrl   string `mapstructure:"scim-base-url"`
-	ScimToken     string `mapstructure:"scim-token"`
-	ScimReadAhead int    `mapstructure:"scim-read-ahead"`
+	ScimBaseUrl     string `mapstructure:"scim-base-url"`
+	ScimToken       string `mapstructure:"scim-token"`
+	ScimReadAhead   int    `mapstructure:"scim-read-ahead"`
+	ScimHiddenUsers int    `mapstructure:"scim-hidden-users"`
 }
 
 func (c *Fullstory) findFieldByTag(tagValue string) (any, bool) {

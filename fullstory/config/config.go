@@ -32,6 +32,8 @@ var Schema = field.NewConfiguration(
 		),
 		scimconfig.Token("The SCIM token that Fullstory generates under Settings > Account Management > SSO. It is shown only once."),
 		scimconfig.ReadAhead(),
+		// The form of the user guide has the first two fields only.
+		scimconfig.HiddenUsers().ExportAs(field.ExportTargetOps),
 	},
 	field.WithConnectorDisplayName("Fullstory"),
 	field.WithHelpUrl(HelpURL),

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+
+	elimity "github.com/elimity-com/scim"
 )
 
 // listed is what a directory holds.
@@ -46,6 +48,22 @@ func (d *directory[T]) page(startIndex, count int) ([]T, int) {
 	total := len(d.entries)
 	start := min(startIndex-1, total)
 	return slices.Clone(d.entries[start : start+min(count, total-start)]), total
+}
+
+// listing is the page that is asked for, in the order that is asked for, and how many
+// entries there are in all.
+func (d *directory[T]) listing(params elimity.ListRequestParams, asked order, keys sortKeys[T]) ([]T, int, error) {
+	if asked.by == "" {
+		page, total := d.page(params.StartIndex, params.Count)
+		return page, total, nil
+	}
+	entries, err := keys.sorted(d.all(), asked)
+	if err != nil {
+		return nil, 0, err
+	}
+	total := len(entries)
+	start := min(params.StartIndex-1, total)
+	return entries[start : start+min(params.Count, total-start)], total, nil
 }
 
 func (d *directory[T]) get(id string) (T, bool) {

@@ -17,6 +17,7 @@ type groups struct {
 	groups *directory[Group]
 	// omitListed leaves members out of lists, omitTypes what they are.
 	omitListed, omitTypes bool
+	ignoreSort            bool // as for users
 }
 
 // GetAll lists the page asked for.
@@ -24,7 +25,14 @@ func (g groups) GetAll(r *http.Request, params elimity.ListRequestParams) (elimi
 	if params.FilterValidator != nil {
 		return elimity.Page{}, scimerrors.ScimErrorInvalidFilter
 	}
-	page, total := g.groups.page(params.StartIndex, params.Count)
+	asked := orderOf(r)
+	if g.ignoreSort {
+		asked = order{}
+	}
+	page, total, err := g.groups.listing(params, asked, groupSortKeys)
+	if err != nil {
+		return elimity.Page{}, err
+	}
 	listed := make([]elimity.Resource, 0, len(page))
 	for _, group := range page {
 		listed = append(listed, g.resource(group, g.omitListed || withoutMembers(r)))

@@ -52,6 +52,9 @@ type Options struct {
 	// 3.4.2.4 allows. The library applies it to the lists of schemas and of
 	// resource types as well.
 	PageCap int
+	// IgnoreSort lists users and groups in their own order whatever sortBy asks for, as
+	// servers do that cannot sort.
+	IgnoreSort bool
 	// Latency is how long a request for a list of users waits before it is
 	// answered. The wait ends early when the client goes away.
 	Latency time.Duration

@@ -61,7 +61,7 @@ func New(opts Options) (*Server, error) {
 	for name, value := range opts.RequireHeaders {
 		s.secrets[http.CanonicalHeaderKey(name)] = sha256.Sum256([]byte(value))
 	}
-	s.provider = provider(opts.PageCap, users{people: s.people})
+	s.provider = provider(opts.PageCap, users{people: s.people, ignoreSort: opts.IgnoreSort})
 	if opts.Groups > 0 {
 		s.provider.ResourceTypes = append(s.provider.ResourceTypes, elimity.ResourceType{
 			ID:          optional.NewString("Group"),
@@ -69,7 +69,7 @@ func New(opts Options) (*Server, error) {
 			Description: optional.NewString("A group of people and groups"),
 			Endpoint:    groupsEndpoint,
 			Schema:      schema.CoreGroupSchema(),
-			Handler:     groups{groups: s.groups, omitListed: opts.OmitListedMembers, omitTypes: opts.OmitMemberTypes},
+			Handler:     groups{groups: s.groups, omitListed: opts.OmitListedMembers, omitTypes: opts.OmitMemberTypes, ignoreSort: opts.IgnoreSort},
 		})
 	}
 	return s, nil

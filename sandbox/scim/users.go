@@ -13,14 +13,23 @@ import (
 type users struct {
 	unchangeable
 	people *directory[Account]
+	// ignoreSort lists them in their own order, whatever is asked for.
+	ignoreSort bool
 }
 
 // GetAll lists the page asked for; beyond the end that is an empty one.
-func (u users) GetAll(_ *http.Request, params elimity.ListRequestParams) (elimity.Page, error) {
-	if params.FilterValidator != nil {
-		return u.filtered(params)
+func (u users) GetAll(r *http.Request, params elimity.ListRequestParams) (elimity.Page, error) {
+	asked := orderOf(r)
+	if u.ignoreSort {
+		asked = order{}
 	}
-	accounts, total := u.people.page(params.StartIndex, params.Count)
+	if params.FilterValidator != nil {
+		return u.filtered(params, asked)
+	}
+	accounts, total, err := u.people.listing(params, asked, userSortKeys)
+	if err != nil {
+		return elimity.Page{}, err
+	}
 	// Not nil even if empty: the library would write null.
 	listed := make([]elimity.Resource, 0, len(accounts))
 	for _, account := range accounts {
@@ -30,12 +39,18 @@ func (u users) GetAll(_ *http.Request, params elimity.ListRequestParams) (elimit
 }
 
 // filtered lists a page of those who pass the filter. The library judges.
-func (u users) filtered(params elimity.ListRequestParams) (elimity.Page, error) {
+func (u users) filtered(params elimity.ListRequestParams, asked order) (elimity.Page, error) {
 	if err := params.FilterValidator.Validate(); err != nil {
 		return elimity.Page{}, scimerrors.ScimErrorInvalidFilter
 	}
-	page := elimity.Page{Resources: []elimity.Resource{}}
-	for _, account := range u.people.all() {
+	page, accounts := elimity.Page{Resources: []elimity.Resource{}}, u.people.all()
+	if asked.by != "" {
+		var err error
+		if accounts, err = userSortKeys.sorted(accounts, asked); err != nil {
+			return elimity.Page{}, err
+		}
+	}
+	for _, account := range accounts {
 		listed := resource(account)
 		if params.FilterValidator.PassesFilter(listed.Attributes) != nil {
 			continue

@@ -20,6 +20,7 @@ type Scim struct {
 	ScimEmailAttribute    string   `mapstructure:"scim-email-attribute"`
 	ScimProfileAttributes []string `mapstructure:"scim-profile-attributes"`
 	ScimHeaders           []string `mapstructure:"scim-headers"`
+	ScimHiddenUsers       int      `mapstructure:"scim-hidden-users"`
 	ScimReadAhead         int      `mapstructure:"scim-read-ahead"`
 }
 

@@ -56,6 +56,18 @@ func ReadAhead() field.SchemaField {
 	)
 }
 
+// HiddenUsers is the field of how many users the app may count and not list
+// (--scim-hidden-users, BATON_SCIM_HIDDEN_USERS).
+func HiddenUsers() field.SchemaField {
+	return field.IntField("scim-hidden-users",
+		field.WithDisplayName("SCIM Hidden Users"),
+		field.WithDescription("How many users the app may count in its total and never list. A list that lacks no more of them is accepted, with a warning and as unproven; one that lacks more fails. It is for users only."),
+		field.WithPlaceholder("0"),
+		field.WithDefaultValue(0),
+		field.WithInt(func(r *field.IntRuler) { r.Gte(0) }),
+	)
+}
+
 var (
 	displayName = field.StringField("scim-display-name",
 		field.WithDisplayName("App Name"),
@@ -142,7 +154,7 @@ var Schema = field.NewConfiguration(
 		token, username, password, clientID, clientSecret, tokenURL, scopes,
 		displayName, groups, roles, filter,
 		loginAttribute, emailAttribute, profileAttributes,
-		headers, ReadAhead(),
+		headers, HiddenUsers(), ReadAhead(),
 	},
 	field.WithConstraints(
 		field.FieldsAtLeastOneUsed(token, username, clientID),

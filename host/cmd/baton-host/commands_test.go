@@ -27,7 +27,8 @@ func TestAccounts_AreShownInThreeForms(t *testing.T) {
 	table := execute(t, nil, "baton-host", "accounts", file)
 	require.Equal(t, 0, table.status, table.stderr)
 	lines := strings.Split(strings.TrimSpace(table.stdout), "\n")
-	require.Len(t, lines, 31)
+	require.Len(t, lines, 33)
+	require.Equal(t, []string{"", "fullstory: 30 accounts; evidence: not reported"}, lines[31:], "there is no record beside the file")
 	require.Regexp(t, `^APP +LOGIN +NAME +E-MAIL +STATUS +LAST LOGIN$`, lines[0])
 
 	records, err := csv.NewReader(strings.NewReader(execute(t, nil, "baton-host", "accounts", file, "--output", "csv").stdout)).ReadAll()
@@ -35,6 +36,121 @@ func TestAccounts_AreShownInThreeForms(t *testing.T) {
 	require.Len(t, records, 31)
 	require.Equal(t, []string{"app", "resource_type", "id", "login", "display_name", "email", "status", "last_login"}, records[0])
 	require.Len(t, accountsIn(t, file), 30)
+}
+
+// TestAccounts_ShowTheEvidence: the grade is in the record beside the file, which a sync
+// under last-good writes.
+func TestAccounts_ShowTheEvidence(t *testing.T) {
+	t.Parallel()
+	fullstory, design := startApp(t, scim.Options{App: "fullstory", Accounts: 7, Seed: 1}), startApp(t, scim.Options{App: "design-tool", Accounts: 3, Seed: 2})
+	path, env := twoApps(t, fullstory, design)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, append(text, "    on-plugin-failure: last-good\n"...), 0o600))
+	dir := t.TempDir()
+	result := execute(t, env, "baton-host", "sync", "--config", path, "--output-dir", dir)
+	require.Equal(t, 0, result.status, result.stderr)
+
+	file := filepath.Join(dir, "workforce.c1z")
+	require.Regexp(t, `\n\ndesign-tool: 3 accounts; evidence: proven\nfullstory: 7 accounts; evidence: proven\n$`, execute(t, nil, "baton-host", "accounts", file).stdout)
+	var accounts []struct{ App, Evidence string }
+	require.NoError(t, json.Unmarshal([]byte(execute(t, nil, "baton-host", "accounts", file, "--app", "fullstory", "-o", "json").stdout), &accounts))
+	require.Len(t, accounts, 7)
+	for _, account := range accounts {
+		require.Equal(t, struct{ App, Evidence string }{"fullstory", "proven"}, account)
+	}
+}
+
+func TestAccounts_AreComparedWithACSVFile(t *testing.T) {
+	t.Parallel()
+	app := startApp(t, scim.Options{App: "fullstory", Accounts: 12, Seed: 1})
+	people := app.server.Accounts()
+	require.NoError(t, app.server.Add(scim.Account{ID: "nameless", UserName: "=guest", DisplayName: "Guest", Active: true}))
+	dir := t.TempDir()
+	file := filepath.Join(dir, "x.c1z")
+	env := []string{"BATON_SCIM_BASE_URL=" + app.url, "BATON_SCIM_TOKEN=" + app.token}
+	require.Equal(t, 0, execute(t, env, "baton-host", "sync", "--plugin", "fullstory", "-f", file).status)
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+		return path
+	}
+	logins := "\ufeffUser name;password\r\n"
+	for _, person := range people[1:] {
+		logins += person.UserName + ";s3cr3t\r\n"
+	}
+	whole := write("whole.csv", logins+people[0].UserName+";s3cr3t\r\n=guest;s3cr3t\r\n")
+	users := write("users.csv", logins+"\x1b[31mred\u202e;s3cr3t\r\n=1+1;s3cr3t\r\n;s3cr3t\r\n")
+
+	agrees := execute(t, nil, "baton-host", "accounts", file, "--compare", whole, "--by", "login=User Name")
+	require.Equal(t, 0, agrees.status, agrees.stderr)
+	require.Equal(t, "fullstory: 13 in both, 0 only in the sync file, 0 only in the CSV file, 0 accounts and 0 rows cannot be compared; evidence: not reported\n", agrees.stdout)
+
+	const summary = "fullstory: 11 in both, 2 only in the sync file, 2 only in the CSV file, 0 accounts and 1 rows cannot be compared; evidence: not reported\n"
+	by := []string{"accounts", file, "--compare", users, "--by", "login=User Name"}
+	table := execute(t, nil, "baton-host", by...)
+	require.Equal(t, 1, table.status, table.stderr)
+	require.Empty(t, table.stderr)
+	require.Regexp(t, `^WHERE +APP +ID +LOGIN +NAME +E-MAIL +STATUS +LINE\n`, table.stdout)
+	require.Regexp(t, `(?m)^only in the sync file +fullstory +nameless +=guest +Guest +enabled$`, table.stdout)
+	require.Regexp(t, `(?m)^only in the CSV file +fullstory +\\x1b\[31mred\\u202e +13$`, table.stdout)
+	require.Regexp(t, `(?m)^cannot be compared +fullstory +15$`, table.stdout)
+	require.True(t, strings.HasSuffix(table.stdout, "\n\n"+summary), table.stdout)
+
+	list := execute(t, nil, "baton-host", append(by, "-o", "csv")...)
+	require.Equal(t, 1, list.status)
+	require.Equal(t, "baton-host: "+summary, list.stderr)
+	records, err := csv.NewReader(strings.NewReader(list.stdout)).ReadAll()
+	require.NoError(t, err)
+	require.Equal(t, []string{"where", "app", "resource_type", "id", "login", "display_name", "email", "status", "line"}, records[0])
+	require.Contains(t, records, []string{"only in the CSV file", "fullstory", "", "", "'=1+1", "", "", "", "14"})
+	require.Contains(t, records, []string{"only in the sync file", "fullstory", "fullstory.user", "nameless", "'=guest", "Guest", "", "enabled", ""})
+	require.Len(t, records, 6)
+
+	encoded := execute(t, nil, "baton-host", append(by, "-o", "json")...)
+	require.Equal(t, 1, encoded.status)
+	var all struct {
+		Differences []struct {
+			Where, App string
+			Account    *shownAccount
+			Row        *struct {
+				Line  int
+				Value string
+			}
+		}
+		Counts     []map[string]any
+		By, Column string
+	}
+	require.NoError(t, json.Unmarshal([]byte(encoded.stdout), &all))
+	require.Len(t, all.Differences, 5)
+	require.ElementsMatch(t, []string{people[0].ID, "nameless"}, []string{all.Differences[0].Account.ID, all.Differences[1].Account.ID})
+	require.Equal(t, "\x1b[31mred\u202e", all.Differences[2].Row.Value)
+	require.Equal(t, "login User name", all.By+" "+all.Column)
+	require.InDelta(t, 11, all.Counts[0]["in_both"], 0)
+	for _, run := range []run{table, list, encoded} {
+		require.NotContains(t, run.stdout+run.stderr, "s3cr3t", "other columns are not shown")
+	}
+
+	for name, c := range map[string]struct {
+		args []string
+		want []string
+	}{
+		"a missing column":   {[]string{"--compare", users, "--by", "email"}, []string{`no column "email"`, `"User name", "password"`}},
+		"no such file":       {[]string{"--compare", filepath.Join(dir, "none.csv")}, []string{"none.csv", "does not exist"}},
+		"the sync file":      {[]string{"--compare", file}, []string{"cannot be compared with"}},
+		"an attribute":       {[]string{"--compare", users, "--by", "phone"}, []string{`"phone"`, "email, login, id, name"}},
+		"an app":             {[]string{"--compare", users, "--app", "jira"}, []string{`"jira"`, "fullstory"}},
+		"a terminal's order": {[]string{"--compare", write("bad.csv", "a\x1b[2J,b\n"), "--by", "email"}, []string{`no column "email"`}},
+	} {
+		result := execute(t, nil, "baton-host", append([]string{"accounts", file}, c.args...)...)
+		require.Equal(t, 2, result.status, name)
+		require.Empty(t, result.stdout, name)
+		require.NotContains(t, result.stderr, "\x1b", name)
+		for _, want := range c.want {
+			require.Contains(t, result.stderr, want, name)
+		}
+	}
+	requireSentence(t, execute(t, nil, "baton-host", "accounts", file, "--by", "email"), []string{"--compare"})
 }
 
 func TestSync_WritesAndReportsAnEmptyFileForAnEmptyApp(t *testing.T) {
@@ -149,7 +265,7 @@ func TestInspectShowsTheManifest(t *testing.T) {
 	require.Equal(t, "baton-fullstory", manifest.Name)
 	require.Equal(t, "Fullstory", manifest.DisplayName)
 	require.Equal(t, "v0.25.0", manifest.SDKVersion)
-	require.Len(t, manifest.Configuration.Fields, 3)
+	require.Len(t, manifest.Configuration.Fields, 4)
 	require.NotContains(t, strings.ToLower(result.stdout), "role", "Fullstory's guide promises accounts only")
 	require.Equal(t, "scim-base-url", manifest.Configuration.Fields[0].Name)
 	require.Equal(t, "SCIM Base URL", manifest.Configuration.Fields[0].Label)
@@ -157,6 +273,7 @@ func TestInspectShowsTheManifest(t *testing.T) {
 	require.True(t, manifest.Configuration.Fields[1].Secret)
 	require.Equal(t, "scim-read-ahead", manifest.Configuration.Fields[2].Name)
 	require.False(t, manifest.Configuration.Fields[2].Required)
+	require.Equal(t, "scim-hidden-users", manifest.Configuration.Fields[3].Name)
 
 	table := execute(t, nil, "baton-host", "inspect", filepath.Join(bin, "baton-fullstory"))
 	require.Equal(t, 0, table.status, table.stderr)

@@ -11,6 +11,7 @@ import (
 	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/internal/call"
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/population"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
@@ -154,6 +155,8 @@ func completeFlags(cmd *cobra.Command, root *rootOptions) {
 	known := map[string]completer{
 		"config":           filesOf("yaml", "yml"),
 		"file":             syncFiles,
+		"compare":          filesOf("csv", "tsv", "txt"),
+		"by":               cobra.FixedCompletions(population.Attributes, cobra.ShellCompDirectiveNoFileComp),
 		"plugin":           root.apps,
 		"upload":           uploads,
 		"accept-deletions": instances,
@@ -163,7 +166,7 @@ func completeFlags(cmd *cobra.Command, root *rootOptions) {
 	for _, flag := range []string{"plugin-dir", "output-dir", "state-dir", "dir", "host-source"} {
 		known[flag] = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs)
 	}
-	for _, flag := range []string{"timeout", "retry-for", "grace", "stall-timeout", "listen", "for", "module", "port", "name", "set", "client-id", "client-secret"} {
+	for _, flag := range []string{"timeout", "retry-for", "grace", "stall-timeout", "listen", "for", "module", "port", "name", "set", "client-id", "client-secret", "app"} {
 		known[flag] = cobra.NoFileCompletions
 	}
 	for name, complete := range known {

@@ -180,6 +180,12 @@ func TestDocuments_HaveFirstStepsThatWorkAsWritten(t *testing.T) {
 	require.Len(t, files, 1)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "baton-host.yaml"), []byte(mine.Replace(files[0])), 0o600))
 
+	users := "email\n"
+	for _, account := range app.server.Accounts() {
+		users += append(account.Emails, account.UserName)[0] + "\n"
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "users.csv"), []byte(users), 0o600))
+
 	shell := func(script string) *exec.Cmd {
 		cmd := exec.CommandContext(t.Context(), "bash", "-c", script) //nolint:gosec // Of this repository.
 		cmd.Env = []string{"PATH=" + bin + ":" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "TMPDIR=" + t.TempDir(), tenant.trust()}
@@ -208,7 +214,10 @@ func TestDocuments_HaveFirstStepsThatWorkAsWritten(t *testing.T) {
 		} else {
 			out, err := shell(script + block).CombinedOutput()
 			require.NoError(t, err, "%s\n%s", block, out)
-			if strings.HasPrefix(last, "baton-host accounts") {
+			switch {
+			case strings.Contains(last, "--compare users.csv"):
+				require.Contains(t, string(out), "12 in both")
+			case strings.HasPrefix(last, "baton-host accounts"):
 				require.Contains(t, string(out), app.server.Accounts()[11].UserName)
 			}
 		}

@@ -102,7 +102,7 @@ func TestSyncShowsWhatAPersonMustKnow(t *testing.T) {
 	}
 	first := again()
 	require.Equal(t, 0, first.status, first.stderr)
-	require.Contains(t, first.stderr, "workforce: First sync: there is no baseline yet, so the deletion guard had nothing to compare.\n")
+	require.Contains(t, first.stderr, "workforce: First sync: there is no baseline yet, so the change guard had nothing to compare.\n")
 
 	fullstory.fail(3)
 	second := again()

@@ -27,6 +27,8 @@ func TestInitAsksWritesAndChecks(t *testing.T) {
 	person.answers("Go through them? [y/N]: ", "y")
 	person.answers("Pages Read Ahead", "99")
 	person.answers("scim-read-ahead must be at most 32", "2")
+	person.answers("SCIM Hidden Users", "-1")
+	person.answers("scim-hidden-users must be at least 0", "")
 	person.answers("Upload name [workforce]: ", "")
 	person.answers("Client id (Enter leaves it out of the file): ", "")
 	person.answers("Try it now, with its credentials? [Y/n]: ", "")

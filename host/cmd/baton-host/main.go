@@ -80,7 +80,7 @@ func failure(cmd *cobra.Command, err error) int {
 	if _, refused := errors.AsType[*refusedError](err); refused {
 		return 1
 	}
-	for _, name := range []string{exitCode, planFlag} {
+	for _, name := range []string{exitCode, compareWith, planFlag} {
 		if flag := cmd.Flags().Lookup(name); flag != nil && flag.Changed {
 			return 2
 		}

@@ -63,15 +63,16 @@ func withoutNames(accounts []shownAccount) []shownAccount {
 	return accounts
 }
 
-// TestSync_ShowsEvidence: the list of one app ends at a size at which apps cut lists.
+// TestSync_ShowsEvidence: the list of one app ends at a size at which apps cut lists, and the
+// app does not sort it. Another app of that size does.
 func TestSync_ShowsEvidence(t *testing.T) {
 	t.Parallel()
-	config, env := twoApps(t, startApp(t, scim.Options{App: "fullstory", Accounts: 100, Seed: 1}), startApp(t, scim.Options{App: "design-tool", Accounts: 33, Seed: 2}))
+	config, env := twoApps(t, startApp(t, scim.Options{App: "fullstory", Accounts: 100, Seed: 1, IgnoreSort: true}), startApp(t, scim.Options{App: "design-tool", Accounts: 100, Seed: 2}))
 	const reason = `the list ends at 100 users, a size at which apps cut lists`
 	result := execute(t, env, "baton-host", "sync", "--config", config, "--output-dir", t.TempDir())
 	require.Equal(t, 0, result.status, result.stderr)
 	require.Regexp(t, `(?m)^workforce +fullstory +100 +complete in .*\.c1z \(evidence: unproven\)$`, result.stdout)
-	require.Regexp(t, `(?m)^workforce +design-tool +33 +complete in .*\.c1z \(evidence: proven\)$`, result.stdout)
+	require.Regexp(t, `(?m)^workforce +design-tool +100 +complete in .*\.c1z \(evidence: proven\)$`, result.stdout)
 	require.Regexp(t, `(?m)^workforce: warning: plugin "fullstory": nothing proves that its list of type "fullstory\.user" is complete: `+reason, result.stderr)
 
 	result = execute(t, env, "baton-host", "sync", "--config", config, "--output-dir", t.TempDir(), "--output", "json", "--log-level", "info", "--log-format", "json")

@@ -146,7 +146,7 @@ type madeSync struct {
 func makeSync(t testing.TB, path string, plugins []aggregate.Plugin, spec syncrun.Spec) (madeSync, error) {
 	t.Helper()
 	for _, p := range plugins {
-		spec.Plugins = append(spec.Plugins, syncrun.Plugin{Plugin: p, Guard: config.DefaultDeletionGuard()})
+		spec.Plugins = append(spec.Plugins, syncrun.Plugin{Plugin: p, Guard: config.DefaultChangeGuard()})
 	}
 	spec.Upload, spec.Dir = &config.Upload{Name: "everything", LastGood: true}, filepath.Dir(path)
 	spec.Keep, spec.Retry = baseline.At(path), policy.Retries{MaxAttempts: 1}
@@ -380,10 +380,15 @@ func TestBaseline_DoesNotCountWhatIsStale(t *testing.T) {
 		require.Equal(t, 3, good.Accounts["b.user"])
 		require.NoError(t, good.Close(t.Context()))
 	}
+	// Those who were there when the app was last read completely are all gone.
 	third, err := makeSync(t, path, plugins(numbered(300, 330)), syncrun.Spec{})
 	require.NoError(t, err)
-	require.Equal(t, 30, third.result.Accounts["a"])
-	require.Empty(t, third.result.Stale)
+	require.Len(t, third.result.Stale, 1)
+	require.ErrorContains(t, third.result.Stale[0].Err, `no longer lists 30 of the 30 ids of type "a.user"`)
+	fourth, err := makeSync(t, path, plugins(numbered(0, 28)), syncrun.Spec{})
+	require.NoError(t, err)
+	require.Equal(t, 28, fourth.result.Accounts["a"])
+	require.Empty(t, fourth.result.Stale, "and the others were never read completely")
 }
 
 // onEnd is no limit, and is called at the end of each listing.

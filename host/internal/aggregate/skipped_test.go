@@ -346,7 +346,7 @@ func TestSkip_IsMarkedUntilTheNextSync(t *testing.T) {
 			Retry: policy.Retries{MaxAttempts: 1}, Figures: &syncrun.Figures{},
 		}
 		for _, p := range plugins {
-			spec.Plugins = append(spec.Plugins, syncrun.Plugin{Plugin: p, Guard: config.DefaultDeletionGuard()})
+			spec.Plugins = append(spec.Plugins, syncrun.Plugin{Plugin: p, Guard: config.DefaultChangeGuard()})
 		}
 		result, err := syncrun.Run(ctx, spec)
 		require.NoError(t, err)

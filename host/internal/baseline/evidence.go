@@ -74,3 +74,13 @@ func EvidenceOfAll(evidence []Evidence) Evidence {
 	}
 	return worst
 }
+
+// WorstGrade returns the worst of the grades of plugins, and nothing for none.
+func WorstGrade(grades ...Grade) Grade {
+	for _, grade := range []Grade{Unproven, NotReported, Proven} {
+		if slices.Contains(grades, grade) {
+			return grade
+		}
+	}
+	return ""
+}

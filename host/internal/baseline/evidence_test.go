@@ -47,3 +47,11 @@ func TestMergeEvidence(t *testing.T) {
 	require.Equal(t, Evidence{Grade: NotReported}, EvidenceOfAll(nil))
 	require.Equal(t, Evidence{Grade: Proven}, EvidenceOfAll([]Evidence{proven("user"), proven("group")}))
 }
+
+func TestWorstGrade(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, Unproven, WorstGrade(Proven, Unproven, NotReported))
+	require.Equal(t, NotReported, WorstGrade(Proven, NotReported))
+	require.Equal(t, Proven, WorstGrade(Proven, Proven))
+	require.Empty(t, WorstGrade())
+}

@@ -39,6 +39,17 @@ type Sync struct {
 	Plugins map[string]Part `json:"plugins"`
 }
 
+// PluginOf returns the plugin that a resource type of the sync file is of, or nothing where
+// that is not known.
+func (s Sync) PluginOf(resourceType string) string {
+	for instance, part := range s.Plugins {
+		if slices.Contains(part.ResourceTypes, resourceType) {
+			return instance
+		}
+	}
+	return ""
+}
+
 // Part is one plugin's part in a sync.
 type Part struct {
 	// AsOf is when the app was last read completely: the start of this sync, or
@@ -57,6 +68,21 @@ type Part struct {
 	// completely, if that was not in this sync: the file may then have resources of two
 	// readings, or too many. nil: as many as the file has.
 	Counts map[string]int `json:"counts,omitempty"`
+	// EntitlementCounts and GrantCounts are the same for entitlements and grants, by the
+	// type of the resource that they are of. A type that has Counts and none of these is of
+	// a record that an older version wrote: how many there were is not known.
+	EntitlementCounts map[string]int `json:"entitlement_counts,omitempty"`
+	GrantCounts       map[string]int `json:"grant_counts,omitempty"`
+	// Unread are the resources that the file has and that reading had not, by type, as
+	// hashes of their ids ([syncfile.Digest]): those of a reading that was not complete.
+	Unread map[string][]byte `json:"unread_ids,omitempty"`
+	// Unexpanded says that grants which follow from others are not among the grants of that
+	// reading.
+	Unexpanded bool `json:"unexpanded,omitempty"`
+	// Window are the numbers of the syncs in which the app was read completely, back to
+	// the last change that was approved, and no further than the change guard looks: see
+	// [AdvanceWindow].
+	Window []Numbers `json:"window,omitempty"`
 	// Skipped is how many of its resources have no entitlements or grants in the file, or
 	// not all of them, as the plugin did not find them any more. A later sync that falls
 	// back on the part lacks them too.

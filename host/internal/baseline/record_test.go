@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// written is a record as hosts have written it since version 1 of its form, without the
+// written is a record as hosts write it, in version 1 of its form, without the
 // values that protobuf's JSON writes with changing spaces.
 const written = `{
   "version": 1,
@@ -39,6 +39,27 @@ const written = `{
           "counts": {
             "crm.user": 41
           },
+          "entitlement_counts": {
+            "crm.user": 0
+          },
+          "grant_counts": {
+            "crm.user": 3
+          },
+          "unread_ids": {
+            "crm.user": "AAAAAAAAAAE="
+          },
+          "unexpanded": true,
+          "window": [
+            {
+              "at": "2026-10-31T08:00:00Z",
+              "resources": {
+                "crm.user": 44
+              },
+              "grants": {
+                "crm.user": 5
+              }
+            }
+          ],
           "evidence": [
             {
               "resource_type": "crm.role",
@@ -76,6 +97,9 @@ func TestRecord_KeepsItsForm(t *testing.T) {
 			"crm": {
 				AsOf: began, Accounts: 40, ResourceTypes: []string{"crm.role", "crm.user"},
 				Elsewhere: &Elsewhere{Entitlements: []string{"crm.seat"}, Grants: []string{"crm.role"}}, Counts: map[string]int{"crm.user": 41},
+				EntitlementCounts: map[string]int{"crm.user": 0}, GrantCounts: map[string]int{"crm.user": 3}, Unexpanded: true,
+				Unread:   map[string][]byte{"crm.user": {0, 0, 0, 0, 0, 0, 0, 1}},
+				Window:   []Numbers{{At: began.AddDate(0, 0, -1), Resources: map[string]int{"crm.user": 44}, Grants: map[string]int{"crm.user": 5}}},
 				Evidence: []Evidence{{ResourceType: "crm.role", Kind: Grants, Grade: Unproven, Reason: "it may be cut"}, {ResourceType: "crm.user", Grade: Proven}},
 			},
 			"wiki": {AsOf: began.AddDate(0, 0, -1)},

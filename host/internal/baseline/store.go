@@ -43,16 +43,32 @@ type Baseline struct {
 	Sum string
 	// Sync is what is known of it. Without a record it knows no plugin.
 	Sync Sync
-	// Resources is how many resources there were by resource type id, Accounts the
-	// same for types of accounts only: as many as the file has, but of a plugin that
-	// the file has old resources of as many as its app had when it was last read.
-	Resources, Accounts map[string]int
+	// Counts is how many rows there were by resource type: as many as the file has, but
+	// of a plugin that the file has old rows of as many as its app had when it was last
+	// read. What is not known of such a plugin is missing.
+	syncfile.Counts
+	// Digest is of the file, without what was never read completely; only where it was
+	// opened to compare.
+	Digest syncfile.Digest
 }
 
 // Open opens the baseline, unpacked below tmpDir. The error is
 // [os.ErrNotExist] where there is none yet, and otherwise says in a sentence what
 // is wrong with it: a file that is damaged, is no full sync or has another record.
 func (s *Store) Open(ctx context.Context, tmpDir string) (*Baseline, error) {
+	return s.open(ctx, tmpDir, func(ctx context.Context, path, tmpDir string) (*syncfile.File, syncfile.Digest, error) {
+		file, err := syncfile.Open(ctx, path, tmpDir)
+		return file, nil, err
+	})
+}
+
+// OpenToCompare is Open for a sync that is to be compared with the baseline: it has its
+// digest too.
+func (s *Store) OpenToCompare(ctx context.Context, tmpDir string) (*Baseline, error) {
+	return s.open(ctx, tmpDir, syncfile.OpenWithDigest)
+}
+
+func (s *Store) open(ctx context.Context, tmpDir string, openFile func(ctx context.Context, path, tmpDir string) (*syncfile.File, syncfile.Digest, error)) (*Baseline, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	sum, err := sumOf(s.path)
@@ -63,29 +79,45 @@ func (s *Store) Open(ctx context.Context, tmpDir string) (*Baseline, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the record of the baseline cannot be used: %w", err)
 	}
-	file, err := syncfile.Open(ctx, s.path, tmpDir)
+	file, digest, err := openFile(ctx, s.path, tmpDir)
 	if err != nil {
 		return nil, err
 	}
-	opened := &Baseline{File: file, Sum: sum, Sync: r.Syncs[sum]}
+	opened := &Baseline{File: file, Sum: sum, Sync: r.Syncs[sum], Digest: digest}
 	if !file.Full {
 		err = fmt.Errorf("%s is no full sync", s.path)
 	} else {
-		opened.Resources, opened.Accounts, err = file.Count(ctx)
+		opened.Counts, err = file.Count(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, file.Close(ctx))
 	}
 	for _, part := range opened.Sync.Plugins {
+		for typeID, hashes := range part.Unread {
+			if digest != nil {
+				digest.Remove(typeID, hashes)
+			}
+		}
 		for typeID, n := range part.Counts {
 			for _, counts := range []map[string]int{opened.Resources, opened.Accounts} {
 				if _, counted := counts[typeID]; counted {
 					counts[typeID] = n
 				}
 			}
+			lastRead(opened.Entitlements, part.EntitlementCounts, typeID)
+			lastRead(opened.Grants, part.GrantCounts, typeID)
 		}
 	}
 	return opened, nil
+}
+
+// lastRead puts the number of the last reading in the place of that of the file. Where it
+// is not known there is none.
+func lastRead(counts, before map[string]int, typeID string) {
+	delete(counts, typeID)
+	if n, known := before[typeID]; known {
+		counts[typeID] = n
+	}
 }
 
 // Close closes the file and removes what was unpacked.
@@ -160,6 +192,9 @@ func PartOf(facts Facts, asOf time.Time, accounts int) Part {
 func (s *Store) Known() Sync {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
+	if _, err := os.Stat(s.recordPath()); err != nil {
+		return Sync{} // The file need not be read to its end for that.
+	}
 	_, known := s.recorded()
 	return known
 }
@@ -193,7 +228,8 @@ func (s *Store) Advance(draft *syncfile.Draft, of Sync) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	sum, known := s.recorded()
-	if known.StartedAt.After(of.StartedAt) {
+	// One of the future is not newer: the clock was wrong when it was written, or it is now.
+	if known.StartedAt.After(of.StartedAt) && !known.StartedAt.After(time.Now()) {
 		draft.Discard()
 		return nil
 	}

@@ -62,8 +62,8 @@ type Plugin struct {
 	// RequireEvidence is what its connector must report on each of its lists: RequireProven,
 	// or nothing where it is empty.
 	RequireEvidence string
-	// DeletionGuard is when it counts as failed for listing too little.
-	DeletionGuard DeletionGuard
+	// ChangeGuard is when it counts as failed for having changed too much.
+	ChangeGuard ChangeGuard
 	// Limits are what it may take.
 	Limits Limits
 	// Settings is its own configuration.
@@ -82,12 +82,13 @@ func ByName(app string, lookup func(name string) (string, bool)) *Plugin {
 func newPlugin(name string) *Plugin {
 	plugin := &Plugin{Name: name, App: name, Namespace: name}
 	setDefaults(pluginRows, plugin)
-	setDefaults(limitRows, &plugin.DeletionGuard.Accounts)
+	setDefaults(limitRows, &plugin.ChangeGuard.Limits)
+	setDefaults(guardRows, &plugin.ChangeGuard)
 	return plugin
 }
 
-// DefaultDeletionGuard returns the guard of a plugin whose entry does not say.
-func DefaultDeletionGuard() DeletionGuard { return newPlugin("").DeletionGuard }
+// DefaultChangeGuard returns the guard of a plugin whose entry does not say.
+func DefaultChangeGuard() ChangeGuard { return newPlugin("").ChangeGuard }
 
 // Limits are what one plugin may take, and how it is treated that takes more.
 type Limits struct {
@@ -115,21 +116,27 @@ type Limits struct {
 	RestartWindow time.Duration
 }
 
-// DeletionGuard is when a plugin that lists fewer resources than in its
-// baseline counts as failed.
-type DeletionGuard struct {
+// ChangeGuard is when a plugin whose part of a sync differs too much from the syncs
+// before counts as failed.
+type ChangeGuard struct {
 	// Off switches it off.
 	Off bool
-	// Accounts are the limits for types of accounts.
-	Accounts DeletionLimits
-	// ByType are those of single resource types, by the plugin's own ids.
-	ByType map[string]DeletionLimits
+	// Limits are those of every resource type.
+	Limits GuardLimits
+	// Window is how far back a sync is compared with those before it.
+	Window time.Duration
+	// RefuseAttributes says that accounts which lose their e-mail addresses, logins or
+	// names in great numbers count too; otherwise they are warned of.
+	RefuseAttributes bool
+	// ByType are the limits of single resource types, by the plugin's own ids; the zero
+	// value is of a type that is not guarded.
+	ByType map[string]GuardLimits
 }
 
-// DeletionLimits are exceeded by a listing that has less than KeepPercent of the
-// baseline and at least MinMissing fewer, by one that has nothing left, and by a
-// short one that loses half.
-type DeletionLimits struct {
+// GuardLimits are exceeded where less than KeepPercent is left and at least MinMissing
+// are missing, where nothing is left, and where a short list loses half. The zero value
+// is never exceeded.
+type GuardLimits struct {
 	KeepPercent int // 1 to 100
 	MinMissing  int // at least 1
 	// Explicit says that the file has MinMissing: it then holds for short listings too.

@@ -92,10 +92,13 @@ plugins:
     health-timeout: 30s
     restart-limit: 0
     restart-window: 1m
-    deletion-guard:
-      keep-percent: 80
+    change-guard:
+      window: 24h
+      attributes: refuse
       resource-types:
         group: { min-missing: 3 }
+        invitation: off
+      keep-percent: 80
   bare:
     deletion-guard: off
 `
@@ -150,12 +153,12 @@ func TestLoad_ReadsACompleteFile(t *testing.T) {
 	require.False(t, fullstory.Provisioning)
 	require.Equal(t, config.RequireProven, designTool.RequireEvidence)
 	require.Empty(t, fullstory.RequireEvidence)
-	require.Equal(t, config.DeletionGuard{Accounts: config.DeletionLimits{KeepPercent: 50, MinMissing: 10}}, fullstory.DeletionGuard)
-	require.Equal(t, config.DeletionGuard{
-		Accounts: config.DeletionLimits{KeepPercent: 80, MinMissing: 10},
-		ByType:   map[string]config.DeletionLimits{"group": {KeepPercent: 80, MinMissing: 3, Explicit: true}},
-	}, designTool.DeletionGuard)
-	require.True(t, bare.DeletionGuard.Off)
+	require.Equal(t, config.ChangeGuard{Limits: config.GuardLimits{KeepPercent: 50, MinMissing: 10}, Window: 168 * time.Hour}, fullstory.ChangeGuard)
+	require.Equal(t, config.ChangeGuard{
+		Limits: config.GuardLimits{KeepPercent: 80, MinMissing: 10}, Window: 24 * time.Hour, RefuseAttributes: true,
+		ByType: map[string]config.GuardLimits{"group": {KeepPercent: 80, MinMissing: 3, Explicit: true}, "invitation": {}},
+	}, designTool.ChangeGuard)
+	require.True(t, bare.ChangeGuard.Off)
 	require.Equal(t, []*config.Plugin{designTool, fullstory}, workforce.Plugins)
 	require.Empty(t, small.ClientID)
 	require.Empty(t, small.ClientSecret.Reveal())

@@ -40,7 +40,9 @@ const (
 // Key is a key that can stand in the file.
 type Key struct {
 	Name string
-	Kind Kind
+	// Formerly is a name that the key had, which is read too.
+	Formerly string
+	Kind     Kind
 	// Meaning is for people, in Markdown, without a full stop at its end.
 	Meaning string
 	// Default is the value that a file without the key means, as it would be
@@ -55,7 +57,8 @@ type Key struct {
 	Needs, Excludes string
 	// Because says what this key and the one that it excludes are.
 	Because string
-	// Allowed are the only texts of a choice.
+	// Allowed are the only texts of a choice, and those that can stand in the place of a
+	// section, or of each section of Named.
 	Allowed []string
 	// Least and Most are the limits of a number, of a duration in nanoseconds and of
 	// a size in bytes.
@@ -95,6 +98,9 @@ func (k Key) Form() string {
 		}
 		return "a mapping"
 	case KindNamed:
+		if len(k.Allowed) > 0 {
+			return "a mapping by name, each " + quoted(k.Allowed) + " or a mapping"
+		}
 		return "a mapping by name"
 	case KindFields:
 		return "a mapping of the plugin's fields"

@@ -47,8 +47,8 @@ var sections = map[string]struct {
 }{
 	"the file":            {"frobnicate: 1\nplugins: { a: {} }\n", config.KeyFile.Keys},
 	"a plugin":            {"plugins: { a: { frobnicate: 1 } }\n", config.KeyPlugins.Keys},
-	"a deletion guard":    {"plugins: { a: { deletion-guard: { frobnicate: 1 } } }\n", key("plugins.NAME.deletion-guard").Keys},
-	"a guard of one type": {"plugins: { a: { deletion-guard: { resource-types: { user: { frobnicate: 1 } } } } }\n", key("plugins.NAME.deletion-guard.resource-types").Keys},
+	"a change guard":      {"plugins: { a: { change-guard: { frobnicate: 1 } } }\n", key("plugins.NAME.change-guard").Keys},
+	"a guard of one type": {"plugins: { a: { change-guard: { resource-types: { user: { frobnicate: 1 } } } } }\n", key("plugins.NAME.change-guard.resource-types").Keys},
 	"a field":             {"plugins: { a: { unmodified: true, fields: { f: { frobnicate: 1 } } } }\n", key("plugins.NAME.fields").Keys},
 	"an upload":           {"plugins: { a: {} }\nuploads: { u: { plugins: [a], frobnicate: 1 } }\n", config.KeyUploads.Keys},
 }
@@ -82,14 +82,14 @@ func TestTable_HasTheDefaultsOfTheReader(t *testing.T) {
 		if key.Default == "" {
 			return
 		}
-		into := map[string]*strings.Builder{"plugins.NAME.": &plugin, "plugins.NAME.deletion-guard.": &guard, "uploads.NAME.": &upload}[strings.TrimSuffix(path, key.Name)]
+		into := map[string]*strings.Builder{"plugins.NAME.": &plugin, "plugins.NAME.change-guard.": &guard, "uploads.NAME.": &upload}[strings.TrimSuffix(path, key.Name)]
 		require.NotNil(t, into, path)
 		fmt.Fprintf(into, "%s: %s, ", key.Name, key.Default)
 		count++
 	})
 	require.GreaterOrEqual(t, count, 13)
 	text := func(plugin, guard, upload string) string {
-		return fmt.Sprintf("plugins: { a: { %s deletion-guard: { %s } } }\nuploads: { u: { %s plugins: [a] } }\n", plugin, guard, upload)
+		return fmt.Sprintf("plugins: { a: { %s change-guard: { %s } } }\nuploads: { u: { %s plugins: [a] } }\n", plugin, guard, upload)
 	}
 	read := func(text string) *config.Config {
 		cfg, _, err := load(t, text, nil)
@@ -117,8 +117,8 @@ func TestTable_HasAMeaningAndAFormForEveryKey(t *testing.T) {
 		}
 	})
 	require.Len(t, slices.Compact(slices.Sorted(slices.Values(paths))), len(paths))
-	require.Contains(t, paths, "plugins.NAME.deletion-guard.resource-types.TYPE.keep-percent")
+	require.Contains(t, paths, "plugins.NAME.change-guard.resource-types.TYPE.keep-percent")
 	require.Equal(t, "a duration from 1m to 2160h", key("uploads.NAME.max-stale").Form())
 	require.Equal(t, "a size from 64KiB to 32MiB", key("plugins.NAME.max-page-size").Form())
-	require.Equal(t, "`off`, or a mapping", key("plugins.NAME.deletion-guard").Form())
+	require.Equal(t, "`off`, or a mapping", key("plugins.NAME.change-guard").Form())
 }

@@ -167,33 +167,71 @@ func (l *loader) argument(text string) string {
 	return flag + files.Within(l.dir, value)
 }
 
-func (l *loader) deletionGuard(e entry, plugin *Plugin) {
-	guard := &plugin.DeletionGuard
-	if e.value.Kind == yaml.ScalarNode && !isNull(e.value) {
-		if e.value.Value != "off" {
-			l.report(e.value, `deletion-guard must be "off", or a mapping with keep-percent and min-missing`)
-			return
-		}
+func (l *loader) changeGuard(e entry, plugin *Plugin) {
+	guard := &plugin.ChangeGuard
+	name := e.key.Value
+	if l.isOff(e.value, name, "keep-percent, min-missing and window") {
 		guard.Off = true
 		return
 	}
-	given := l.deletionLimits(e.value, nameDeletionGuard, guardRows, &guard.Accounts)
-	for _, e := range l.entries(given[nameResourceTypes].value, nameResourceTypes) {
-		limits := guard.Accounts
-		l.deletionLimits(e.value, "the deletion-guard of resource type "+settings.QuotedName(e.key.Value), limitRows, &limits)
-		if guard.ByType == nil {
-			guard.ByType = map[string]DeletionLimits{}
+	if e.value.Kind == yaml.ScalarNode && !isNull(e.value) {
+		return
+	}
+	given := section(l, e.value, name, "", allGuardRows, guard)
+	for _, row := range limitRows {
+		if e, ok := given[row.Name]; ok {
+			row.read(l, e, &guard.Limits)
 		}
-		guard.ByType[e.key.Value] = limits
+	}
+	guard.Limits.Explicit = isGiven(given, nameMinMissing)
+	// Behind the limits of the guard, which are those of a type that has no others.
+	l.guardsByType(given[nameResourceTypes], guard)
+}
+
+func isGiven(given map[string]entry, name string) bool {
+	e, ok := given[name]
+	return ok && !isNull(e.value)
+}
+
+// isOff says that off stands in the place of a section. Any other text is reported.
+func (l *loader) isOff(n *yaml.Node, name, keys string) bool {
+	if n.Kind != yaml.ScalarNode || isNull(n) {
+		return false
+	}
+	if n.Value != off {
+		l.report(n, `%s must be "off", or a mapping with %s`, name, keys)
+	}
+	return n.Value == off
+}
+
+func (l *loader) lostAttributes(e entry, guard *ChangeGuard) {
+	switch text, ok := l.plainText(e.value, "attributes"); {
+	case !ok || text == "warn":
+	case text == refuse:
+		guard.RefuseAttributes = true
+	default:
+		l.report(e.value, `attributes must be "warn" or "refuse"`)
 	}
 }
 
-func (l *loader) deletionLimits(n *yaml.Node, what string, rows []row[DeletionLimits], into *DeletionLimits) map[string]entry {
-	given := section(l, n, what, "", rows, into)
-	if e, ok := given[nameMinMissing]; ok {
-		into.Explicit = !isNull(e.value)
+func (l *loader) guardsByType(e entry, guard *ChangeGuard) {
+	for _, e := range l.entries(e.value, nameResourceTypes) {
+		what := "the change-guard of resource type " + settings.QuotedName(e.key.Value)
+		limits := guard.Limits
+		switch {
+		case l.isOff(e.value, what, "keep-percent and min-missing"):
+			limits = GuardLimits{}
+		case e.value.Kind == yaml.ScalarNode && !isNull(e.value):
+			continue
+		default:
+			given := section(l, e.value, what, "", limitRows, &limits)
+			limits.Explicit = limits.Explicit || isGiven(given, nameMinMissing)
+		}
+		if guard.ByType == nil {
+			guard.ByType = map[string]GuardLimits{}
+		}
+		guard.ByType[e.key.Value] = limits
 	}
-	return given
 }
 
 // checkName reports a name that is not allowed.

@@ -14,7 +14,7 @@ import (
 )
 
 // pluginTakes are the keys of a plugin's entry.
-const pluginTakes = "app, call-timeout, command, concurrency, config, deletion-guard, env, fields, health-timeout, idle-timeout, log-level, max-page-size, max-rows, memory-limit, namespace, path, provisioning, read-ahead, require-evidence, restart-limit, restart-window, start-timeout, unmodified"
+const pluginTakes = "app, call-timeout, change-guard, command, concurrency, config, env, fields, health-timeout, idle-timeout, log-level, max-page-size, max-rows, memory-limit, namespace, path, provisioning, read-ahead, require-evidence, restart-limit, restart-window, start-timeout, unmodified"
 
 func TestLoad_ReportsEveryProblemWithItsPlace(t *testing.T) {
 	t.Parallel()
@@ -318,24 +318,29 @@ uploads:
 		}},
 		"staleness, guards and provisioning": {`state-dir: [x]
 plugins:
-  a: { provisioning: maybe, deletion-guard: on, unmodified: 1 }
+  a: { provisioning: maybe, change-guard: on, unmodified: 1 }
   b: { deletion-guard: { keep-percent: 0, min-missing: ten, keep: 5 } }
-  c: { deletion-guard: { resource-types: { group: { keep-percent: 101 }, role: 5 } } }
+  c: { deletion-guard: { resource-types: { group: { keep-percent: 101 }, role: 5, seat: [x] }, window: 1m, attributes: ignore } }
+  d: { change-guard: off, deletion-guard: { keep-percent: 50 } }
 uploads:
   w: { plugins: [a], max-stale: 3 days }
   v: { plugins: [a], max-stale: 1s }
 `, []string{
 			`baton-host.yaml:1:12: state-dir must be a text, not a list or a mapping`,
 			`baton-host.yaml:3:22: provisioning must be true or false`,
-			`baton-host.yaml:3:45: deletion-guard must be "off", or a mapping with keep-percent and min-missing`,
-			`baton-host.yaml:3:61: unmodified must be true or false`,
+			`baton-host.yaml:3:43: change-guard must be "off", or a mapping with keep-percent, min-missing and window`,
+			`baton-host.yaml:3:59: unmodified must be true or false`,
 			`baton-host.yaml:4:40: keep-percent must be a whole number of at least 1 and at most 100`,
 			`baton-host.yaml:4:56: min-missing must be a whole number of at least 1 and at most 1000000000`,
-			`baton-host.yaml:4:61: unknown key "keep"; deletion-guard takes keep-percent, min-missing, resource-types`,
+			`baton-host.yaml:4:61: unknown key "keep"; deletion-guard takes attributes, keep-percent, min-missing, resource-types, window`,
 			`baton-host.yaml:5:67: keep-percent must be a whole number of at least 1 and at most 100`,
-			`baton-host.yaml:5:80: the deletion-guard of resource type "role" must be a mapping: each "key: value" on a line of its own`,
-			`baton-host.yaml:7:33: max-stale must be a duration with its unit, such as 72h, at least 1m and at most 2160h`,
+			`baton-host.yaml:5:80: the change-guard of resource type "role" must be "off", or a mapping with keep-percent and min-missing`,
+			`baton-host.yaml:5:89: the change-guard of resource type "seat" must be a mapping: each "key: value" on a line of its own`,
+			`baton-host.yaml:5:104: window must be a duration with its unit, such as 168h, at least 1h and at most 720h`,
+			`baton-host.yaml:5:120: attributes must be "warn" or "refuse"`,
+			`baton-host.yaml:6:27: change-guard and deletion-guard are two names of one key; give one of them`,
 			`baton-host.yaml:8:33: max-stale must be a duration with its unit, such as 72h, at least 1m and at most 2160h`,
+			`baton-host.yaml:9:33: max-stale must be a duration with its unit, such as 72h, at least 1m and at most 2160h`,
 		}},
 		"a path and a command": {`plugins:
   a: { path: x, command: [y] }

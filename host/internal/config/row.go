@@ -39,10 +39,14 @@ func section[Section any](l *loader, n *yaml.Node, what, hint string, rows []row
 	}
 	slices.Sort(names)
 	for _, e := range l.entries(n, what) {
-		if slices.Contains(names, e.key.Value) {
-			given[e.key.Value] = e
-		} else {
+		name := nameNow(rows, e.key.Value)
+		switch other, twice := given[name]; {
+		case !slices.Contains(names, name):
 			l.unknown(e, names, what, hint)
+		case twice:
+			l.report(e.key, "%s and %s are two names of one key; give one of them", other.key.Value, e.key.Value)
+		default:
+			given[name] = e
 		}
 	}
 	excluded := map[string]bool{}
@@ -59,6 +63,16 @@ func section[Section any](l *loader, n *yaml.Node, what, hint string, rows []row
 		}
 	}
 	return given
+}
+
+// nameNow returns the name that a key has now, where it is given by one that it had.
+func nameNow[Section any](rows []row[Section], name string) string {
+	for _, row := range rows {
+		if row.Formerly == name && name != "" {
+			return row.Name
+		}
+	}
+	return name
 }
 
 // setDefaults gives a section what a file without its keys means.

@@ -47,9 +47,11 @@ const (
 	RequireProven = "proven"
 
 	nameUnmodified    = "unmodified"
-	nameDeletionGuard = "deletion-guard"
+	nameChangeGuard   = "change-guard"
 	nameMinMissing    = "min-missing"
 	nameResourceTypes = "resource-types"
+	off               = "off"
+	refuse            = "refuse"
 )
 
 // KeyFile is the file itself, KeyPlugins and KeyUploads are its sections: what can
@@ -174,9 +176,9 @@ var pluginRows = []row[Plugin]{
 		Meaning: "`proven` lets a listing fail that the connector does not report to be proven complete. Default: such a listing passes, and is shown",
 	}, func(p *Plugin) *string { return &p.RequireEvidence }),
 	special(Key{
-		Name: nameDeletionGuard, Kind: KindSection, Allowed: []string{"off"}, Keys: keysOf(guardRows),
-		Meaning: "when a plugin that lists fewer accounts than in the baseline counts as failed; if none is left, it always does. `off` switches it off",
-	}, (*loader).deletionGuard),
+		Name: nameChangeGuard, Formerly: "deletion-guard", Kind: KindSection, Allowed: []string{off}, Keys: keysOf(allGuardRows),
+		Meaning: "when a plugin of which too much has changed since the syncs before counts as failed: resources, accounts, entitlements or grants that are gone, ids that were exchanged, accounts that were disabled; if none is left, it always does. `off` switches it off",
+	}, (*loader).changeGuard),
 }
 
 // fieldRows are those of a field. FieldTypes has the names of its types.
@@ -201,21 +203,44 @@ const mostPageSize = 32 << 20
 // usualMinMissing is the default of min-missing, which its Meaning has to explain.
 const usualMinMissing = "10"
 
-var limitRows = []row[DeletionLimits]{
+var limitRows = []row[GuardLimits]{
 	whole(Key{
 		Name: "keep-percent", Default: "50", Least: 1, Most: 100,
-		Meaning: "it fails only below this share of what it listed then, in percent; a list that had fewer than 20 fails at half of it too (at this share, where that is less)",
-	}, func(d *DeletionLimits) *int { return &d.KeepPercent }),
+		Meaning: "it fails only below this share of what there was, in percent; a list that had fewer than 20 fails at half of it too (at this share, where that is less)",
+	}, func(d *GuardLimits) *int { return &d.KeepPercent }),
 	whole(Key{
 		Name: nameMinMissing, implied: usualMinMissing, Least: 1, Most: 1_000_000_000,
 		Meaning: "and only if at least this many are missing, but always if none is left. Default: " + usualMinMissing + "; for a list that had fewer than 20, 1",
-	}, func(d *DeletionLimits) *int { return &d.MinMissing }),
+	}, func(d *GuardLimits) *int { return &d.MinMissing }),
 }
 
-var guardRows = append(slices.Clone(limitRows), elsewhere[DeletionLimits](Key{
-	Name: nameResourceTypes, Kind: KindNamed, Placeholder: "TYPE", Keys: withoutDefaults(keysOf(limitRows)),
-	Meaning: "other numbers for one resource type, by the plugin's own id; also for one that holds no accounts. Default: those of the guard",
-}))
+// guardRows are those of the guard beside its limits.
+var guardRows = []row[ChangeGuard]{
+	duration(Key{
+		Name: "window", Default: "168h", Least: hour, Most: 30 * 24 * hour, Example: "168h",
+		Meaning: "how far back: what is left is compared with the highest number of this time, not with the last sync alone",
+	}, func(g *ChangeGuard) *time.Duration { return &g.Window }),
+	special(Key{
+		Name: "attributes", Kind: KindChoice, Allowed: []string{"warn", refuse}, Default: "warn",
+		Meaning: "what accounts mean that lose their e-mail addresses, logins or names in such numbers: a warning, or a failure",
+	}, (*loader).lostAttributes),
+	elsewhere[ChangeGuard](Key{
+		Name: nameResourceTypes, Kind: KindNamed, Placeholder: "TYPE", Allowed: []string{off}, Keys: withoutDefaults(keysOf(limitRows)),
+		Meaning: "other numbers for one resource type, by the plugin's own id, or `off`. Default: those of the guard; `off` for a type that the connector marks with `SkipSyncAnomalyDetection`",
+	}),
+}
+
+// allGuardRows are those of the guard with its limits, which are read by themselves.
+var allGuardRows = slices.Concat(known[ChangeGuard](limitRows), guardRows)
+
+// known are the rows of a part of a section, which the section's own code reads.
+func known[Section, Part any](rows []row[Part]) []row[Section] {
+	var all []row[Section]
+	for _, row := range rows {
+		all = append(all, elsewhere[Section](row.Key))
+	}
+	return all
+}
 
 var uploadRows = []row[Upload]{
 	elsewhere[Upload](Key{

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
@@ -97,7 +98,7 @@ func class(err error) string {
 	if hint := LimitHint(err.Error()); hint != "" {
 		return hint
 	}
-	if words := answered(err.Error()); words != "" {
+	if words := answered(err.Error(), isRateLimit(err)); words != "" {
 		return words
 	}
 	for _, sign := range signs {
@@ -112,7 +113,8 @@ func class(err error) string {
 // but the number is taken from there.
 var httpStatus = regexp.MustCompile(`(?i)\b(?:answer(?:s|ed)?|status(?: code)?|http|https|error|code)[ :=]{1,2}([45]\d\d)\b`)
 
-func answered(text string) string {
+// A rate limit is one whatever its status is.
+func answered(text string, isLimit bool) string {
 	found := httpStatus.FindStringSubmatch(text)
 	if found == nil {
 		return ""
@@ -124,16 +126,24 @@ func answered(text string) string {
 	}
 	words := fmt.Sprintf("the answer was %d %s", code, name)
 	switch {
+	case isLimit && code < http.StatusInternalServerError || code == http.StatusTooManyRequests:
+		words += ": its rate limit is reached"
 	case code == http.StatusUnauthorized:
 		words += ": the credentials are refused"
 	case code == http.StatusForbidden:
 		words += ": the credentials do not allow that"
-	case code == http.StatusTooManyRequests:
-		words += ": its rate limit is reached"
 	case code >= http.StatusInternalServerError:
 		words += ": what answers, or a proxy before it, is out of order"
 	}
 	return words
+}
+
+// isRateLimit reports whether an error has the description of a rate limit.
+func isRateLimit(err error) bool {
+	return slices.ContainsFunc(status.Convert(err).Details(), func(detail any) bool {
+		limit, ok := detail.(*v2.RateLimitDescription)
+		return ok && limit.GetStatus() == v2.RateLimitDescription_STATUS_OVERLIMIT
+	})
 }
 
 // signs are what a text of whatever origin has in it for a reason that is well

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -22,6 +23,14 @@ import (
 type own struct{ error }
 
 func (own) Public() string { return "the app is out of order" }
+
+// limited is an error with the description of a rate limit.
+func limited(t *testing.T, message string) error {
+	t.Helper()
+	st, err := status.New(codes.Unavailable, message).WithDetails(v2.RateLimitDescription_builder{Status: v2.RateLimitDescription_STATUS_OVERLIMIT}.Build())
+	require.NoError(t, err)
+	return st.Err()
+}
 
 func TestOnlyTheHostsOwnWordsAreSaid(t *testing.T) {
 	t.Parallel()
@@ -35,6 +44,7 @@ func TestOnlyTheHostsOwnWordsAreSaid(t *testing.T) {
 		"an unknown error":               {about, ""},
 		"one that has words of its own":  {fmt.Errorf("sync of %s: %w", person, own{about}), "the app is out of order"},
 		"an answer of HTTP":              {status.Error(codes.Unavailable, person+": app.example.com answered 503 Service Unavailable: "+person), "the answer was 503 Service Unavailable: what answers, or a proxy before it, is out of order"},
+		"R4: a rate limit that is a 403": {limited(t, person+": app.example.com answered 403 Forbidden: "+person), "the answer was 403 Forbidden: its rate limit is reached"},
 		"another spelling of it":         {errors.New("request failed with status code: 401 for " + person), "the answer was 401 Unauthorized: the credentials are refused"},
 		"a number that is none":          {errors.New("error 499 for " + person), ""},
 		"a number of a person":           {errors.New("no such user: 404"), ""},

@@ -85,7 +85,7 @@ func TestPlugin_CarriesEveryField(t *testing.T) {
 		n++
 		entry := base()
 		switch name {
-		case "DeletionGuard", "Limits":
+		case "ChangeGuard", "Limits":
 			continue // The guard is the syncs', see TestGuardCarriesEveryField of package host; limits follow.
 		case "Settings":
 			entry.Settings = config.ByName("app", func(name string) (string, bool) { return "value", name == "BATON_FIELD" }).Settings

@@ -31,6 +31,9 @@ type Approved struct {
 	At    time.Time `json:"at"`
 	Until time.Time `json:"until"`
 	By    string    `json:"by"`
+	// ByName says that it was given by the plugin's name, with --accept-deletions, for what
+	// was refused before.
+	ByName bool `json:"by_name,omitempty"`
 }
 
 // Of returns the approval of a plugin; nil if there is none.
@@ -78,7 +81,7 @@ func (e *NotNewestError) Error() string {
 func (s *Store) Approve(ctx context.Context, id string, valid time.Duration, by string) (*Approval, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.approve(ctx, id, valid, by, func(string) bool { return true })
+	return s.approve(ctx, id, valid, by, false, func(string) bool { return true })
 }
 
 // ByFlag is by whom what --accept-deletions accepts is approved.
@@ -105,7 +108,7 @@ func (s *Store) Accept(ctx context.Context, plugins []string, by string) ([]Appr
 	if !slices.ContainsFunc(kept.Reasons, func(one Reason) bool { return wanted(one.Plugin) }) {
 		return nil, nil
 	}
-	approval, err := s.approve(ctx, kept.ID, keptFor, by, wanted)
+	approval, err := s.approve(ctx, kept.ID, keptFor, by, true, wanted)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
@@ -116,7 +119,7 @@ func (s *Store) Accept(ctx context.Context, plugins []string, by string) ([]Appr
 }
 
 // approve is called with the lock held.
-func (s *Store) approve(ctx context.Context, id string, valid time.Duration, by string, wanted func(plugin string) bool) (*Approval, error) {
+func (s *Store) approve(ctx context.Context, id string, valid time.Duration, by string, byName bool, wanted func(plugin string) bool) (*Approval, error) {
 	if valid <= 0 {
 		return nil, fmt.Errorf("an approval for %s is none: it must be valid for longer", valid)
 	}
@@ -134,7 +137,7 @@ func (s *Store) approve(ctx context.Context, id string, valid time.Duration, by 
 	made := &Approval{Version: recordVersion}
 	for _, one := range kept.Keys {
 		if wanted(one.Plugin) {
-			made.Plugins = append(made.Plugins, Approved{one.Plugin, kept.ID, one.Keys, now, now.Add(valid), by})
+			made.Plugins = append(made.Plugins, Approved{Plugin: one.Plugin, ID: kept.ID, Keys: one.Keys, At: now, Until: now.Add(valid), By: by, ByName: byName})
 		}
 	}
 	before, err := s.readApproval()

@@ -186,7 +186,7 @@ func TestBoard_ShowsEvidence(t *testing.T) {
 	}{
 		"proven":                         {users(baseline.Proven, ""), baseline.Proven, ""},
 		"unproven":                       {users(baseline.Unproven, "the list ends at 100"), baseline.Unproven, "the list ends at 100"},
-		"unproven, for somebody's sake":  {users(baseline.Unproven, "jane@example.com is last"), baseline.Unproven, "the host's log says why"},
+		"unproven, with an address":      {users(baseline.Unproven, "jane@example.com is last"), baseline.Unproven, "the host's log says why"},
 		"not reported":                   {nil, baseline.NotReported, ""},
 		"a grade that is not known here": {users("sworn", "on a book"), baseline.NotReported, ""},
 	} {
@@ -217,6 +217,10 @@ func TestBoard_ShowsEvidence(t *testing.T) {
 				require.Equal(t, baseline.Proven, u.Parts[0].Evidence)
 				require.Equal(t, c.grade, u.Parts[1].Evidence)
 				require.Equal(t, c.reason, u.Parts[1].EvidenceReason)
+				require.Equal(t, c.grade, u.Last.Evidence, "the worst of the two")
+				if way == "uploaded" {
+					require.Equal(t, c.grade, u.History[0].Evidence)
+				}
 				families := metricsOf(t, b)
 				for _, grade := range baseline.Grades {
 					want := map[bool]float64{true: 1}[grade == c.grade]
@@ -281,7 +285,7 @@ func busy() *status.Board {
 	synced(b, firstTask, 40, 25, grpcstatus.Error(codes.Unavailable, "answered 503: "+ada))
 	begun(b, secondTask)
 	b.Sync(workforce, secondTask).Retrying(aggregate.Retry{Instance: fullstory, Wait: time.Second, Err: errors.New(ada)})
-	ended(b, secondTask, &syncrun.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Before: 40, Now: 3, Since: time.Now()})
+	ended(b, secondTask, &syncrun.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Measure: syncrun.Accounts, Before: 40, Now: 3, Since: time.Now()})
 	b.Report(status.Event{Upload: workforce, Kind: status.TaskBegun, Task: "grant", ID: "task-3"})
 	b.Report(status.Event{Upload: workforce, Kind: status.TaskDone, Task: "grant", ID: "task-3", Err: errors.New("no such user: " + ada)})
 	return b
@@ -407,8 +411,8 @@ func statesOf(u status.Upload) map[string]status.State {
 func TestBoard_DerivesTheStateOfAnUpload(t *testing.T) {
 	t.Parallel()
 	outage := fmt.Errorf("sync: %w", grpcstatus.Error(codes.Unavailable, "answered 503 Service Unavailable"))
-	guard := &syncrun.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Before: 40, Now: 3, Since: time.Now()}
-	otherGuard := &syncrun.GuardError{Instance: designTool, ResourceType: "design-tool.user", Before: 25, Now: 2, Since: guard.Since}
+	guard := &syncrun.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Measure: syncrun.Accounts, Before: 40, Now: 3, Since: time.Now()}
+	otherGuard := &syncrun.GuardError{Instance: designTool, ResourceType: "design-tool.user", Measure: syncrun.Accounts, Before: 25, Now: 2, Since: guard.Since}
 	for name, c := range map[string]struct {
 		happens func(b *status.Board)
 		want    map[string]status.State

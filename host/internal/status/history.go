@@ -3,6 +3,8 @@ package status
 import (
 	"maps"
 	"slices"
+
+	"github.com/batonhost/baton-host/host/internal/baseline"
 )
 
 // History is how the last syncs of everything went, by upload, the oldest first.
@@ -23,6 +25,9 @@ func (b *Board) Recall(history map[string][]Sync) {
 		for _, u := range b.uploads {
 			for _, made := range history[u.name] {
 				known := made.State == Fresh || made.State == Incomplete || made.State == Stale || made.State == Failed
+				if !slices.Contains(baseline.Grades, made.Evidence) {
+					made.Evidence = ""
+				}
 				if known && !made.At.IsZero() && !made.At.After(b.host.StartedAt) && made.Accounts >= 0 {
 					u.add(made)
 				}

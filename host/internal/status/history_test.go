@@ -47,6 +47,17 @@ func TestBoard_ContinuesTheHistoryOfEarlierRuns(t *testing.T) {
 	}
 }
 
+// TestBoard_RecallsGradesThatItKnows: a history may be of an older version, or of a newer one.
+func TestBoard_RecallsGradesThatItKnows(t *testing.T) {
+	t.Parallel()
+	for grade, want := range map[baseline.Grade]baseline.Grade{baseline.Unproven: baseline.Unproven, "": "", "sworn": ""} {
+		b := newBoard()
+		b.Recall(map[string][]status.Sync{workforce: {{At: time.Now().Add(-time.Hour), State: status.Fresh, Evidence: grade}}})
+		require.Len(t, b.History()[workforce], 1)
+		require.Equal(t, want, b.History()[workforce][0].Evidence)
+	}
+}
+
 func TestBoard_BoundsItsHistory(t *testing.T) {
 	t.Parallel()
 	b := newBoard()

@@ -104,8 +104,11 @@ type Sync struct {
 	// ByPlugin is the same by plugin.
 	ByPlugin map[string]int `json:"by_plugin,omitempty"`
 	// SkippedResources is how many resources lack entitlements or grants.
-	SkippedResources int    `json:"skipped_resources,omitempty"`
-	Why              string `json:"why,omitempty"`
+	SkippedResources int `json:"skipped_resources,omitempty"`
+	// Evidence is the worst grade of its plugins; empty for a sync that failed, and where an
+	// older version wrote the history.
+	Evidence baseline.Grade `json:"evidence,omitempty"`
+	Why      string         `json:"why,omitempty"`
 }
 
 // Progress is a sync under way.

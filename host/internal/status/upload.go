@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/batonhost/baton-host/host/internal/baseline"
-
 	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
@@ -45,6 +44,7 @@ func newUpload(served Served) *uploadState {
 // remember takes in a sync of everything that C1 has, but for the history.
 func (u *uploadState) remember(made Sync, parts map[string]baseline.Part, startedAt time.Time, why map[string]string, staleAccounts map[string]int) {
 	made.State, made.Accounts, made.ByPlugin, made.SkippedResources = Fresh, 0, map[string]int{}, 0
+	var grades []baseline.Grade
 	u.began = startedAt
 	for _, name := range u.plugins {
 		part, ok := parts[name]
@@ -54,6 +54,7 @@ func (u *uploadState) remember(made Sync, parts map[string]baseline.Part, starte
 		is := Part{Plugin: name, AsOf: part.AsOf, Accounts: part.Accounts, StaleAccounts: staleAccounts[name], SkippedResources: part.Skipped}
 		evidence := baseline.EvidenceOfAll(part.Evidence)
 		is.Evidence, is.EvidenceReason = evidence.Grade, shownReason(evidence.Reason)
+		grades = append(grades, is.Evidence)
 		u.settle(&is, why[name])
 		if is.State == Stale || is.State == Incomplete && made.State == Fresh {
 			made.State = is.State
@@ -63,6 +64,7 @@ func (u *uploadState) remember(made Sync, parts map[string]baseline.Part, starte
 		made.Accounts += part.Accounts
 		made.ByPlugin[name] = part.Accounts
 	}
+	made.Evidence = baseline.WorstGrade(grades...)
 	u.last, u.failure = &made, nil
 }
 
@@ -156,7 +158,7 @@ func (u *uploadState) state(now time.Time) (state State, since time.Time, why st
 	}
 }
 
-// shownReason is the reason of a plugin for its evidence, unless it has somebody's address:
+// shownReason returns the reason of a plugin for its evidence, unless it has an e-mail address:
 // the page is for more people than the log.
 func shownReason(reason string) string {
 	if strings.Contains(reason, "@") {

@@ -25,6 +25,9 @@ type Account struct {
 	ResourceType string `json:"resource_type"`
 	// ID is the account's id in its app.
 	ID string `json:"id"`
+	// ExternalID is what another system, such as a directory, calls the account: its profile's
+	// "external_id", empty where there is none.
+	ExternalID string `json:"-"`
 	// Login is what the person signs in with.
 	Login string `json:"login"`
 	// DisplayName is the person's name.
@@ -109,7 +112,7 @@ func (f *File) EachAccount(ctx context.Context, each func(Account) error) error 
 	}
 }
 
-// Grant is one grant: somebody has an entitlement of a resource.
+// Grant is one grant: a principal has an entitlement of a resource.
 type Grant struct {
 	// Principal is who has it.
 	Principal *connectorv2.ResourceId
@@ -164,6 +167,7 @@ func accountOf(resourceType *connectorv2.ResourceType, row *connectorv2.Resource
 		Status:       statusOf(row),
 	}
 	if profile := resource.GetProfile(row); len(profile.GetFields()) > 0 {
+		account.ExternalID = profile.GetFields()["external_id"].GetStringValue()
 		encoded, err := json.Marshal(profile.AsMap())
 		if err != nil {
 			return Account{}, fmt.Errorf("the profile of account %s: %w", row.GetId().GetResource(), err)

@@ -10,6 +10,7 @@ import (
 
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	readerv2 "github.com/conductorone/baton-sdk/pb/c1/reader/v2"
+	"github.com/conductorone/baton-sdk/pkg/annotations"
 	"github.com/conductorone/baton-sdk/pkg/connectorstore"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
@@ -27,37 +28,53 @@ type reader interface {
 	SyncMeta() c1zstore.SyncMeta
 }
 
-// count returns the number of resources in a file by resource type, of all types and
-// of those of accounts, with a zero for types that have none.
-func count(ctx context.Context, file *File) (resources, accounts map[string]int, err error) {
+// Counts is how many rows a sync file holds, by resource type id, with a zero for a type
+// that has none.
+type Counts struct {
+	// Resources are all resources, Accounts those of the types that have the user trait.
+	Resources, Accounts map[string]int
+	// Entitlements are those of resources of the type, Grants those of such entitlements.
+	// Grants that follow from others are among them where the sync worked them out.
+	Entitlements, Grants map[string]int
+	// Varying are the types that the connector marks as of numbers which vary
+	// (SkipSyncAnomalyDetection).
+	Varying map[string]bool
+}
+
+// count returns how many rows there are in a file, by what it says of itself.
+func count(ctx context.Context, file *File) (Counts, error) {
 	types, err := resourceTypes(ctx, file)
 	if err != nil {
-		return nil, nil, err
+		return Counts{}, err
 	}
 	noted, err := notedRows(ctx, file, file.syncID)
 	if err != nil {
-		return nil, nil, err
+		return Counts{}, err
 	}
-	resources, accounts = countOf(types, noted)
-	return resources, accounts, nil
+	return countsOf(types, noted), nil
 }
 
-// notedRows returns how many resources of each type the file itself says it has.
-func notedRows(ctx context.Context, store reader, syncID string) (map[string]int64, error) {
-	stats, err := store.SyncMeta().StatsV2(ctx, connectorstore.SyncTypeAny, syncID)
-	return stats.GetResourcesByResourceType(), err
+// notedRows returns how many rows of each type the file itself says it has.
+func notedRows(ctx context.Context, store reader, syncID string) (*readerv2.SyncStats, error) {
+	return store.SyncMeta().StatsV2(ctx, connectorstore.SyncTypeAny, syncID)
 }
 
-func countOf(types []*connectorv2.ResourceType, rows map[string]int64) (resources, accounts map[string]int) {
-	resources, accounts = map[string]int{}, map[string]int{}
+func countsOf(types []*connectorv2.ResourceType, rows *readerv2.SyncStats) Counts {
+	c := Counts{map[string]int{}, map[string]int{}, map[string]int{}, map[string]int{}, map[string]bool{}}
 	for _, resourceType := range types {
 		id := resourceType.GetId()
-		resources[id] = int(rows[id])
+		c.Resources[id] = int(rows.GetResourcesByResourceType()[id])
+		c.Entitlements[id] = int(rows.GetEntitlementsByResourceType()[id])
+		c.Grants[id] = int(rows.GetGrantsByResourceType()[id])
 		if isOfAccounts(resourceType) {
-			accounts[id] = resources[id]
+			c.Accounts[id] = c.Resources[id]
+		}
+		annos := annotations.Annotations(resourceType.GetAnnotations())
+		if annos.Contains(&connectorv2.SkipSyncAnomalyDetection{}) {
+			c.Varying[id] = true
 		}
 	}
-	return resources, accounts
+	return c
 }
 
 // File is a sync file, open for reading at its latest finished sync.
@@ -83,29 +100,49 @@ type File struct {
 // It returns an error for a file that is missing ([os.ErrNotExist]), is no sync
 // file, is damaged or holds no finished sync.
 func Open(ctx context.Context, path, tmpDir string) (*File, error) {
+	file, _, err := open(ctx, path, tmpDir, false)
+	return file, err
+}
+
+// OpenWithDigest is Open, and reads every resource of the file for its digest.
+func OpenWithDigest(ctx context.Context, path, tmpDir string) (*File, Digest, error) {
+	return open(ctx, path, tmpDir, true)
+}
+
+func open(ctx context.Context, path, tmpDir string, withDigest bool) (*File, Digest, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return nil, &missingError{path}
+		return nil, nil, &missingError{path}
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is no sync file: it is not a regular file", path)
+		return nil, nil, fmt.Errorf("%s is no sync file: it is not a regular file", path)
 	case info.Size() == 0:
-		return nil, fmt.Errorf("%s is no sync file: it is empty", path)
+		return nil, nil, fmt.Errorf("%s is no sync file: it is empty", path)
 	}
 
 	files.Sweep(tmpDir, readPrefix)
 	work, err := files.Make(tmpDir, readPrefix)
 	if err != nil {
-		return nil, noRoom(path, err)
+		return nil, nil, noRoom(path, err)
+	}
+	var digest Digest
+	var undigested error
+	if withDigest {
+		digest, undigested = digestRows(ctx, path, work.Path())
 	}
 	file, err := openFinishedIn(ctx, path, work.Path())
 	if err != nil {
-		return nil, errors.Join(err, work.Remove())
+		return nil, nil, errors.Join(err, work.Remove())
 	}
 	file.work = work
-	return file, nil
+	if undigested != nil {
+		if digest, err = file.digestOtherwise(ctx, undigested); err != nil {
+			return nil, nil, errors.Join(err, file.Close(ctx))
+		}
+	}
+	return file, digest, nil
 }
 
 type missingError struct{ path string }
@@ -122,11 +159,8 @@ func (f *File) Close(ctx context.Context) error {
 	return errors.Join(err, f.work.Remove())
 }
 
-// Count returns how many resources the file holds, by resource type id, with a zero
-// for a type that has none, and the same for the types of accounts only.
-func (f *File) Count(ctx context.Context) (resources, accounts map[string]int, err error) {
-	return count(ctx, f)
-}
+// Count returns how many rows the file says it holds.
+func (f *File) Count(ctx context.Context) (Counts, error) { return count(ctx, f) }
 
 // errUnfinished is about a file in which nothing can be relied on.
 var errUnfinished = errors.New("holds no finished sync; what wrote it broke off")
@@ -142,10 +176,16 @@ func openFinishedIn(ctx context.Context, path, work string) (*File, error) {
 	if errors.Is(err, errUnfinished) {
 		return nil, fmt.Errorf("%s %w", path, err)
 	}
+	return nil, unreadable(path, work, err)
+}
+
+// unreadable returns an error about a file that could not be unpacked into work, or read
+// there.
+func unreadable(path, work string, err error) error {
 	if isFull(err) || checkDisk(work, freeOnDisk) != nil {
-		return nil, noRoom(path, err)
+		return noRoom(path, err)
 	}
-	return nil, damaged(path, err)
+	return damaged(path, err)
 }
 
 // openFinished opens a file with its temporary files in an existing directory,

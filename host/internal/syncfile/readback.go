@@ -52,17 +52,22 @@ func (d *Draft) countRows(ctx context.Context) (full bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	rows, err := file.CountResources(ctx)
+	var each func(resourceType string, id, row []byte) error
+	if d.withDigest {
+		d.Digest, each = digesting(types, noted.GetResourcesByResourceType())
+	}
+	rows, err := file.EachResource(ctx, each)
 	if err != nil {
 		return false, err
 	}
-	if !maps.Equal(rows, noted) {
-		return false, fmt.Errorf("by resource type it holds %v resources, and says that it has %v", rows, noted)
+	if said := noted.GetResourcesByResourceType(); !maps.Equal(rows, said) {
+		return false, fmt.Errorf("by resource type it holds %v resources, and says that it has %v", rows, said)
 	}
 	if d.rows != nil && !maps.Equal(rows, d.rows) {
 		return false, fmt.Errorf("by resource type it holds %v resources, and %v were written", rows, d.rows)
 	}
-	d.Resources, d.Accounts = countOf(types, rows)
+	d.Digest.sort()
+	d.Counts = countsOf(types, noted)
 	return isFullSync(latest), nil
 }
 
@@ -73,6 +78,8 @@ func (d *Draft) countNoted(ctx context.Context) (full bool, err error) {
 		return false, err
 	}
 	defer func() { err = errors.Join(err, file.Close(ctx)) }()
-	d.Resources, d.Accounts, err = count(ctx, file)
+	if d.Counts, err = count(ctx, file); err == nil && d.withDigest {
+		d.Digest, err = file.digestPages(ctx)
+	}
 	return file.Full, err
 }

@@ -59,18 +59,19 @@ type Settings struct {
 	Read chan<- struct{}
 	// Engine is the SDK's storage engine; empty is the SDK's default.
 	Engine c1zstore.Engine
+	// Digest says that the draft is to have its digest.
+	Digest bool
 }
 
 // Draft is a finished sync file that has no place yet. Publish or Discard it.
 type Draft struct {
-	// Resources is how many resources the file holds, by resource type id, with a
-	// zero for a type that has none.
-	Resources map[string]int
-	// Accounts is the same for the types that have the user trait.
-	Accounts map[string]int
+	Counts
+	// Digest is of the file; nil where the settings do not ask for it.
+	Digest Digest
 
-	path string
-	work *files.Dir
+	path       string
+	work       *files.Dir
+	withDigest bool
 	// rows is how many resources were put, by type; nil if that is not known. spared
 	// is whether the storage engine may have taken that number for its own count.
 	rows   map[string]int64
@@ -109,7 +110,7 @@ func Make(ctx context.Context, connector types.ConnectorClient, dir string, sett
 	if err != nil {
 		return nil, fmt.Errorf("the sync file cannot be written in %s: %w", dir, err)
 	}
-	draft := &Draft{path: filepath.Join(work.Path(), "new.c1z"), work: work}
+	draft := &Draft{path: filepath.Join(work.Path(), "new.c1z"), work: work, withDigest: settings.Digest}
 	defer func() {
 		if err != nil {
 			_ = work.Remove()

@@ -128,7 +128,7 @@ func TestEvidence_OfASync(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLine(t)
-			guard := config.DefaultDeletionGuard()
+			guard := config.DefaultChangeGuard()
 			other := member{name: "other", app: counted{"user": 3}, guard: guard}
 			figures := &syncrun.Figures{}
 			run := func(r reading, into *syncrun.Figures) (*syncrun.Result, error) {

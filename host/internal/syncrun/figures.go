@@ -105,7 +105,7 @@ func (f *Figures) Sent(took time.Duration) {
 // The logger is to know the upload and, where C1 has asked for the sync, the task.
 //
 // It has numbers, times, and names from the configuration; only the error and the reasons
-// of evidence may hold what somebody else has said.
+// of evidence may have text of an app or a plugin.
 func (f *Figures) Log(log *zap.Logger, err error, dropped bool, took time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

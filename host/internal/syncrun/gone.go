@@ -253,6 +253,14 @@ func (r *run) report(log *zap.Logger, result *Result) (warnings []string) {
 	}
 	defer func() { warnings = append(warnings, r.letThrough()...) }() // These have been logged.
 	warnings = slices.Concat(result.incomplete(), result.unproven())
+	for _, one := range r.lost {
+		warnings = append(warnings, one.warning())
+	}
+	for _, plugin := range slices.Sorted(maps.Keys(r.released)) {
+		for _, one := range r.changed[plugin] {
+			warnings = append(warnings, one.accepted(r.released[plugin].by()))
+		}
+	}
 	if result.Whole {
 		warnings = append(warnings, r.withoutAccounts(result)...)
 	}
@@ -319,7 +327,7 @@ func (r *Result) incomplete() (warnings []string) {
 }
 
 // firstSync is said of a sync without a baseline to compare it with.
-const firstSync = "First sync: there is no baseline yet, so the deletion guard had nothing to compare."
+const firstSync = "First sync: there is no baseline yet, so the change guard had nothing to compare."
 
 // unguarded says which plugins the change guard had nothing to compare for, and why;
 // "" if there is none.
@@ -334,9 +342,9 @@ func (r *run) unguarded(instances []string) string {
 	case r.first:
 		return firstSync
 	case r.last != nil && len(instances) == 1:
-		return fmt.Sprintf("Plugin %s is new in upload %q: the baseline has nothing of it, so the deletion guard had nothing to compare for it.", instances[0], r.Upload.Name)
+		return fmt.Sprintf("Plugin %s is new in upload %q: the baseline has nothing of it, so the change guard had nothing to compare for it.", instances[0], r.Upload.Name)
 	case r.last != nil:
-		return fmt.Sprintf("The plugins %s are new in upload %q: the baseline has nothing of them, so the deletion guard had nothing to compare for them.", strings.Join(instances, ", "), r.Upload.Name)
+		return fmt.Sprintf("The plugins %s are new in upload %q: the baseline has nothing of them, so the change guard had nothing to compare for them.", strings.Join(instances, ", "), r.Upload.Name)
 	}
 	return fmt.Sprintf("the number of accounts of plugin %s was compared with no baseline: %s", strings.Join(instances, ", "), r.noLast)
 }

@@ -91,8 +91,8 @@ func (c countedType) Grants(context.Context, *v2.Resource, resource.SyncOpAttrs)
 type member struct {
 	name  string
 	bare  bool // without a namespace
-	app   counted
-	guard config.DeletionGuard
+	app   connectorbuilder.ConnectorBuilderV2
+	guard config.ChangeGuard
 	// interfere stands between the connector and the wire; nil: nothing does.
 	interfere grpc.UnaryServerInterceptor
 	// proven says that evidence is required.
@@ -138,6 +138,9 @@ func (m member) plugin(t *testing.T) syncrun.Plugin {
 type line struct {
 	path string
 	log  *observer.ObservedLogs
+	// recorded says that there is a record also where the line does not fall back, as
+	// the host has it for guarded plugins.
+	recorded bool
 }
 
 func newLine(t *testing.T) *line {
@@ -169,7 +172,7 @@ func (l *line) sync(t *testing.T, fallsBack bool, spec syncrun.Spec) (*syncrun.R
 		made.Draft.Discard()
 		return made, nil
 	}
-	if fallsBack {
+	if fallsBack || l.recorded {
 		require.NoError(t, spec.Keep.Replace(made.Draft, made.Sync))
 	} else {
 		require.NoError(t, made.Draft.Publish(l.path))
@@ -183,9 +186,9 @@ func (l *line) types(t *testing.T) map[string]int {
 	file, err := syncfile.Open(t.Context(), l.path, t.TempDir())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, file.Close(context.WithoutCancel(t.Context()))) }()
-	_, accounts, err := file.Count(t.Context())
+	counts, err := file.Count(t.Context())
 	require.NoError(t, err)
-	return accounts
+	return counts.Accounts
 }
 
 func bytesOf(t *testing.T, path string) []byte {
@@ -199,16 +202,17 @@ func bytesOf(t *testing.T, path string) []byte {
 
 func TestChangeGuard_RefusesAShorterList(t *testing.T) {
 	t.Parallel()
-	explicit := func(percent, missing int) config.DeletionGuard {
-		return config.DeletionGuard{Accounts: config.DeletionLimits{KeepPercent: percent, MinMissing: missing, Explicit: true}}
+	explicit := func(percent, missing int) config.ChangeGuard {
+		return config.ChangeGuard{Limits: config.GuardLimits{KeepPercent: percent, MinMissing: missing, Explicit: true}}
 	}
-	usual := func(percent int) config.DeletionGuard {
-		return config.DeletionGuard{Accounts: config.DeletionLimits{KeepPercent: percent, MinMissing: 10}}
+	usual := func(percent int) config.ChangeGuard {
+		return config.ChangeGuard{Limits: config.GuardLimits{KeepPercent: percent, MinMissing: 10}}
 	}
-	ofGroups := config.DeletionGuard{Accounts: usual(50).Accounts, ByType: map[string]config.DeletionLimits{"group": explicit(50, 3).Accounts}}
+	ofGroups := config.ChangeGuard{Limits: usual(50).Limits, ByType: map[string]config.GuardLimits{"group": explicit(50, 3).Limits}}
+	noGroups := config.ChangeGuard{Limits: usual(50).Limits, ByType: map[string]config.GuardLimits{"group": {}}}
 	for name, c := range map[string]struct {
 		before, now counted
-		guard       config.DeletionGuard
+		guard       config.ChangeGuard
 		trips       bool
 	}{
 		"G3: 9 accounts become none":                            {counted{"user": 9}, counted{"user": 0}, usual(50), true},
@@ -233,8 +237,9 @@ func TestChangeGuard_RefusesAShorterList(t *testing.T) {
 		"G3: a lower keep-percent holds for short lists":        {counted{"user": 18}, counted{"user": 9}, usual(30), false},
 		"G3: and is undercut there":                             {counted{"user": 18}, counted{"user": 5}, usual(30), true},
 		"G3: a higher keep-percent still needs min-missing":     {counted{"user": 18}, counted{"user": 12}, usual(80), false},
-		"G3: off is off":                                        {counted{"user": 9}, counted{"user": 0}, config.DeletionGuard{Off: true}, false},
-		"G3: groups are not guarded by default":                 {counted{"user": 9, "group": 9}, counted{"user": 9, "group": 0}, usual(50), false},
+		"G3: off is off":                                        {counted{"user": 9}, counted{"user": 0}, config.ChangeGuard{Off: true}, false},
+		"G3: groups become none":                                {counted{"user": 9, "group": 9}, counted{"user": 9, "group": 0}, usual(50), true},
+		"G3: groups of which the guard is off become none":      {counted{"user": 9, "group": 9}, counted{"user": 9, "group": 0}, noGroups, false},
 		"G3: groups that are guarded become none":               {counted{"user": 9, "group": 2}, counted{"user": 9, "group": 0}, ofGroups, true},
 		"G3: more are fine":                                     {counted{"user": 2}, counted{"user": 200}, usual(50), false},
 		"G3: none become none":                                  {counted{"user": 0}, counted{"user": 0}, usual(50), false},
@@ -265,8 +270,8 @@ func TestChangeGuard_RefusesAShorterList(t *testing.T) {
 
 func TestChangeGuard_NeedsAnApprovalForAPluginThatIsGone(t *testing.T) {
 	t.Parallel()
-	guard := config.DefaultDeletionGuard()
-	off := config.DeletionGuard{Off: true}
+	guard := config.DefaultChangeGuard()
+	off := config.ChangeGuard{Off: true}
 	old := member{name: "old", app: counted{"user": 40, "group": 3}, guard: guard}
 	stays := member{name: "stays", app: counted{"user": 25}, guard: guard}
 	renamed := old
@@ -361,7 +366,7 @@ func TestChangeGuard_NeedsAnApprovalForAPluginThatIsGone(t *testing.T) {
 
 func TestChangeGuard_FindsAPluginThatIsGoneBeforeASync(t *testing.T) {
 	t.Parallel()
-	guard := config.DefaultDeletionGuard()
+	guard := config.DefaultChangeGuard()
 	old, stays := member{name: "old", app: counted{"user": 4}, guard: guard}, member{name: "stays", app: counted{"user": 5}, guard: guard}
 	bare := stays
 	bare.bare = true
@@ -401,9 +406,9 @@ func TestChangeGuard_FindsAPluginThatIsGoneBeforeASync(t *testing.T) {
 
 func TestRun_ReportsThatThereIsNoBaseline(t *testing.T) {
 	t.Parallel()
-	guard := config.DefaultDeletionGuard()
+	guard := config.DefaultChangeGuard()
 	one, other := member{name: "one", app: counted{"user": 4}, guard: guard}, member{name: "other", app: counted{"user": 5}, guard: guard}
-	const first = "First sync: there is no baseline yet, so the deletion guard had nothing to compare."
+	const first = "First sync: there is no baseline yet, so the change guard had nothing to compare."
 
 	t.Run("first sync: a sentence, once", func(t *testing.T) {
 		t.Parallel()
@@ -417,7 +422,7 @@ func TestRun_ReportsThatThereIsNoBaseline(t *testing.T) {
 	})
 	t.Run("first sync: not with the guard off", func(t *testing.T) {
 		t.Parallel()
-		made, err := newLine(t).sync(t, false, syncrun.Spec{Plugins: plugins(t, member{name: "one", app: counted{"user": 4}, guard: config.DeletionGuard{Off: true}})})
+		made, err := newLine(t).sync(t, false, syncrun.Spec{Plugins: plugins(t, member{name: "one", app: counted{"user": 4}, guard: config.ChangeGuard{Off: true}})})
 		require.NoError(t, err)
 		require.Empty(t, made.Unguarded)
 	})
@@ -428,7 +433,7 @@ func TestRun_ReportsThatThereIsNoBaseline(t *testing.T) {
 		require.NoError(t, err)
 		made, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, one, other)})
 		require.NoError(t, err)
-		require.Equal(t, `Plugin "other" is new in upload "workforce": the baseline has nothing of it, so the deletion guard had nothing to compare for it.`, made.Unguarded)
+		require.Equal(t, `Plugin "other" is new in upload "workforce": the baseline has nothing of it, so the change guard had nothing to compare for it.`, made.Unguarded)
 	})
 	t.Run("first sync: not for a baseline that cannot be read", func(t *testing.T) {
 		t.Parallel()
@@ -444,10 +449,10 @@ func TestRun_ReportsThatThereIsNoBaseline(t *testing.T) {
 func TestRun_WarnsOfZeroAccounts(t *testing.T) {
 	t.Parallel()
 	with := func(name string, app counted) member {
-		return member{name: name, app: app, guard: config.DefaultDeletionGuard()}
+		return member{name: name, app: app, guard: config.DefaultChangeGuard()}
 	}
 	off := func(m member) member {
-		m.guard = config.DeletionGuard{Off: true}
+		m.guard = config.ChangeGuard{Off: true}
 		return m
 	}
 	for name, c := range map[string]struct {

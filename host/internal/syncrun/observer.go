@@ -13,14 +13,15 @@ import (
 // loggingObserver logs what an operator has to know of a sync, and passes it on.
 type loggingObserver struct {
 	aggregate.Observer
-	log *zap.Logger
+	log     *zap.Logger
+	skipped *skippedResources
 }
 
-func observed(ctx context.Context, observer aggregate.Observer, figures *Figures) aggregate.Observer {
+func observed(ctx context.Context, observer aggregate.Observer, figures *Figures, skipped *skippedResources) aggregate.Observer {
 	if observer == nil {
 		observer = noObserver{}
 	}
-	return loggingObserver{Observer: countingObserver{Observer: observer, figures: figures}, log: ctxzap.Extract(ctx)}
+	return loggingObserver{Observer: countingObserver{Observer: observer, figures: figures}, log: ctxzap.Extract(ctx), skipped: skipped}
 }
 
 // FellBack is logged as a warning.
@@ -35,8 +36,9 @@ func (l loggingObserver) FellBack(fallback aggregate.Fallback) {
 	l.Observer.FellBack(fallback)
 }
 
-// Skipped is logged as a warning.
+// Skipped is logged as a warning, and noted for the change guard.
 func (l loggingObserver) Skipped(skipped aggregate.Skipped) {
+	l.skipped.add(skipped)
 	fields := []zap.Field{
 		zap.String("plugin", skipped.Instance), zap.String("resource_type", skipped.ResourceTypeID), zap.String("resource", skipped.ResourceID),
 		zap.String("listing", string(skipped.Kind)), zap.Int64("rows_before", skipped.Rows), zap.Bool("gone", skipped.Unknown == nil), zap.Error(skipped.Err),

@@ -157,7 +157,7 @@ func (r *run) let(log *zap.Logger, draft *syncfile.Draft, of *review.Difference,
 }
 
 func (r released) by() string {
-	if r.approved == nil {
+	if r.approved == nil || r.approved.ByName {
 		return "--accept-deletions"
 	}
 	return "the approval of " + r.approved.ID

@@ -39,9 +39,9 @@ func (r *reviewed) run(t *testing.T, app, other counted) (*syncrun.Result, error
 	t.Helper()
 	var running []member
 	if app != nil {
-		running = append(running, member{name: "app", app: app, guard: config.DefaultDeletionGuard()})
+		running = append(running, member{name: "app", app: app, guard: config.DefaultChangeGuard()})
 	}
-	running = append(running, member{name: "other", app: other, guard: config.DefaultDeletionGuard()})
+	running = append(running, member{name: "other", app: other, guard: config.DefaultChangeGuard()})
 	return r.sync(t, r.fallsBack, syncrun.Spec{Plugins: plugins(t, running...), Review: r.store, Accept: r.accept})
 }
 

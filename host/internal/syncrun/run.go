@@ -9,8 +9,10 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
+	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z/c1zstore"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
@@ -31,7 +33,7 @@ type Plugin struct {
 	aggregate.Plugin
 
 	// Guard is its change guard, as it is configured.
-	Guard config.DeletionGuard
+	Guard config.ChangeGuard
 	// Process counts how often its process was started again; nil: nothing counts.
 	Process interface{ Restarts() int }
 }
@@ -40,7 +42,7 @@ type Plugin struct {
 func Of(ctx context.Context, running []*fleet.Plugin, upload *config.Upload) []Plugin {
 	plugins := make([]Plugin, 0, len(running))
 	for i, behind := range fleet.Aggregate(ctx, running, upload) {
-		plugins = append(plugins, Plugin{Plugin: behind, Guard: running[i].DeletionGuard, Process: running[i]})
+		plugins = append(plugins, Plugin{Plugin: behind, Guard: running[i].ChangeGuard, Process: running[i]})
 	}
 	return plugins
 }
@@ -126,7 +128,7 @@ func Run(ctx context.Context, spec Spec) (*Result, error) {
 	if spec.Figures == nil {
 		spec.Figures = &Figures{}
 	}
-	r := &run{Spec: spec, started: time.Now()}
+	r := &run{Spec: spec, started: time.Now(), skipped: &skippedResources{}}
 	r.Figures.begin(r.Plugins, r.Scope.Whole())
 	r.maxStale = cmp.Or(r.Upload.MaxStale, config.NewUpload("").MaxStale)
 	if err := r.openLast(ctx); err != nil {
@@ -184,12 +186,15 @@ func concerned(spec Spec) []Plugin {
 type run struct {
 	Spec
 	started  time.Time
-	maxStale time.Duration       // how old what is used of the baseline may be
-	last     *baseline.Baseline  // nil: none
-	noLast   string              // why there is none, in words
-	first    bool                // there is none yet
-	gone     []*GoneError        // the plugins that only the baseline has, as far as is known
-	released map[string]released // of which what was refused passes
+	maxStale time.Duration            // how old what is used of the baseline may be
+	last     *baseline.Baseline       // nil: none
+	noLast   string                   // why there is none, in words
+	first    bool                     // there is none yet
+	gone     []*GoneError             // the plugins that only the baseline has, as far as is known
+	released map[string]released      // of which what was refused passes
+	changed  map[string][]*GuardError // what has changed too much, by plugin
+	lost     []*GuardError            // the attributes that accounts lost, which are warned of
+	skipped  *skippedResources
 }
 
 // openLast opens the baseline. That there is none fails nothing yet; one that a newer host
@@ -199,7 +204,11 @@ func (r *run) openLast(ctx context.Context) error {
 		r.noLast = "none is kept"
 		return nil
 	}
-	last, err := r.Keep.Open(ctx, r.Dir)
+	open := r.Keep.Open
+	if r.compares() {
+		open = r.Keep.OpenToCompare
+	}
+	last, err := open(ctx, r.Dir)
 	switch {
 	case err == nil:
 		r.last = last
@@ -214,6 +223,11 @@ func (r *run) openLast(ctx context.Context) error {
 	return nil
 }
 
+// compares says that the sync is one that the change guard looks at.
+func (r *run) compares() bool {
+	return r.Scope.Whole() && slices.ContainsFunc(r.Plugins, func(p Plugin) bool { return !p.Guard.Off })
+}
+
 func (r *run) run(ctx context.Context) (*Result, error) {
 	plugins := make([]aggregate.Plugin, 0, len(r.Plugins))
 	for _, p := range r.Plugins {
@@ -223,8 +237,8 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 		}
 		plugins = append(plugins, p.Plugin)
 	}
-	observer := observed(ctx, r.Observer, r.Figures)
-	a, draft, err := r.sync(ctx, plugins, observer)
+	observer := observed(ctx, r.Observer, r.Figures, r.skipped)
+	a, draft, err := r.sync(ctx, plugins, observer, r.last != nil && r.compares())
 	if err != nil {
 		return nil, r.withoutFallback(err)
 	}
@@ -304,13 +318,17 @@ func (r *run) lastGood(instance string) (*baseline.Plugin, error) {
 	if good == nil {
 		return nil, errors.New("it has nothing of this plugin")
 	}
-	if age := r.started.Sub(good.AsOf); age > r.maxStale {
+	age := r.started.Sub(good.AsOf)
+	if age < 0 {
+		return nil, fmt.Errorf("it is of %s, which is in the future: the clock of this machine is wrong, or was when it was written, so how old it is cannot be known", good.AsOf.UTC().Format(time.RFC3339))
+	}
+	if age > r.maxStale {
 		return nil, fmt.Errorf("it is of %s, which is longer ago than max-stale (%s) allows", good.AsOf.UTC().Format(time.RFC3339), r.maxStale)
 	}
 	return good, nil
 }
 
-func (r *run) sync(ctx context.Context, plugins []aggregate.Plugin, observer aggregate.Observer) (*aggregate.Aggregate, *syncfile.Draft, error) {
+func (r *run) sync(ctx context.Context, plugins []aggregate.Plugin, observer aggregate.Observer, digest bool) (*aggregate.Aggregate, *syncfile.Draft, error) {
 	options := []aggregate.Option{aggregate.WithRetry(r.Retry), aggregate.WithObserver(observer), aggregate.WithPackedProfiles(), aggregate.WithResourceTypes(r.Scope.ResourceTypes)}
 	if r.Sessions != nil {
 		options = append(options, aggregate.WithSessions(r.Sessions.Begin()))
@@ -321,7 +339,7 @@ func (r *run) sync(ctx context.Context, plugins []aggregate.Plugin, observer agg
 	}
 	defer a.Close()
 	draft, err := syncfile.Make(ctx, a.Client(ctx), r.Dir, syncfile.Settings{
-		Scope: r.Scope, Engine: r.Engine, Workers: workers(plugins), Read: r.Read,
+		Scope: r.Scope, Engine: r.Engine, Workers: workers(plugins), Read: r.Read, Digest: digest,
 	})
 	return a, draft, err
 }
@@ -386,28 +404,36 @@ func contradicted(stale []aggregate.Stale) map[string]error {
 	return rejected
 }
 
-// guard finds the plugins that list too few resources, with the reason. It is an
-// error where nothing can replace them. A plugin that failed in the middle is
-// looked at too: what it had listed before, to its end, is of this sync. One whose
-// listing was rejected is not: nothing of it stays.
+// guard finds the plugins of which too much has changed, with the reason. It is an error
+// where nothing can replace them. A plugin that failed in the middle is looked at too: what
+// it had listed before, to its end, is of this sync. One whose listing was rejected is not:
+// nothing of it stays.
 func (r *run) guard(ctx context.Context, a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggregate.Stale) (map[string]error, error) {
 	if r.last == nil || !r.Scope.Whole() {
 		return nil, nil
 	}
-	refused := r.missing(a)
-	before := counts{r.last.Resources, r.last.Accounts}
-	now := counts{draft.Resources, draft.Accounts}
+	refused, lostBy := r.missing(a), map[string][]*GuardError{}
+	r.changed = map[string][]*GuardError{}
 	rejected := contradicted(stale)
+	varying := r.varyingOf(ctx, a)
 	for _, p := range r.Plugins {
 		if rejected[p.Instance] != nil || refused[p.Instance] != nil {
 			continue
 		}
-		mine := func(typeID string) bool { return r.owner(a, typeID) == p.Instance }
-		if err := guarded(p, mine, before, now, r.countedAt(p.Instance)); err != nil {
-			refused[p.Instance] = err
+		changes, lost := r.guardedOf(ctx, a, draft, p).judge()
+		varies := func(one *GuardError) bool { return !configuredType(p, one.ResourceType) && varying()[one.ResourceType] }
+		changes, lost = slices.DeleteFunc(changes, varies), slices.DeleteFunc(lost, varies)
+		lostBy[p.Instance] = lost
+		if len(changes) > 0 {
+			refused[p.Instance], r.changed[p.Instance] = tripError(changes), changes
 		}
 	}
 	tripped := r.release(ctx, a, draft, refused)
+	for _, p := range r.Plugins {
+		if tripped[p.Instance] == nil {
+			r.lost = append(r.lost, lostBy[p.Instance]...)
+		}
+	}
 	var failed []error
 	for _, instance := range slices.Sorted(maps.Keys(tripped)) {
 		err := tripped[instance]
@@ -442,6 +468,44 @@ func joined(byPlugin map[string]error) error {
 		all = append(all, byPlugin[plugin])
 	}
 	return errors.Join(all...)
+}
+
+// guardedOf is what the change guard compares of a plugin.
+func (r *run) guardedOf(ctx context.Context, a *aggregate.Aggregate, draft *syncfile.Draft, p Plugin) *guarded {
+	part := r.last.Sync.Plugins[p.Instance]
+	g := &guarded{
+		plugin: p, mine: func(typeID string) bool { return r.owner(a, typeID) == p.Instance },
+		before: r.last.Counts, beforeDigest: r.last.Digest, unexpanded: part.Unexpanded, since: r.countedAt(p.Instance), window: part.Window,
+		now: draft.Counts, nowDigest: draft.Digest, nowUnexpanded: r.Scope.DontExpandGrants, started: r.started,
+	}
+	if r.skipped.any(p.Instance) {
+		g.spared = func(typeID string, measure Measure) int {
+			return r.skipped.before(ctx, r.last.File, p.Instance, typeID, measure)
+		}
+	}
+	return g
+}
+
+// configuredType says that the operator has limits of a type's own.
+func configuredType(p Plugin, typeID string) bool {
+	_, configured := p.Guard.ByType[strings.TrimPrefix(typeID, prefixOf(p))]
+	return configured
+}
+
+// varyingOf returns the resource types that the plugins say in their capabilities vary in
+// their numbers: they are asked once, when it matters. What they do not answer is not known.
+func (r *run) varyingOf(ctx context.Context, a *aggregate.Aggregate) func() map[string]bool {
+	return sync.OnceValue(func() map[string]bool {
+		types := map[string]bool{}
+		answer, err := a.Client(ctx).GetMetadata(ctx, &connectorv2.ConnectorServiceGetMetadataRequest{})
+		if err != nil {
+			return types
+		}
+		for _, one := range answer.GetMetadata().GetCapabilities().GetResourceTypeCapabilities() {
+			types[one.GetResourceType().GetId()] = one.GetSkipSyncAnomalyDetection()
+		}
+		return types
+	})
 }
 
 func prefixOf(p Plugin) string {
@@ -500,7 +564,7 @@ func (r *run) replaced(ctx context.Context, a *aggregate.Aggregate, first *syncf
 		}
 		plugins = append(plugins, replacement)
 	}
-	return r.sync(ctx, plugins, nil)
+	return r.sync(ctx, plugins, nil, r.compares())
 }
 
 var errReadAlready = errors.New("it has been read in this sync already")
@@ -518,13 +582,14 @@ func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggr
 	}
 	var unknown []string
 	for _, p := range r.Plugins {
-		asOf, counts, lacks, proof := r.started, map[string]int(nil), 0, evidence[p.Instance]
+		asOf, lacks, proof := r.started, 0, evidence[p.Instance]
+		var before *baseline.Part // nil: the plugin is fresh
 		for _, one := range stale {
 			if one.Instance == p.Instance {
 				// What the baseline lacks, or does not prove, is no truer for its being used again.
-				before := r.last.Sync.Plugins[p.Instance]
-				asOf, counts, lacks = one.AsOf, r.countedBefore(a, p.Instance), before.Skipped
-				proof = baseline.MergeEvidence(proof, before.Evidence)
+				part := r.last.Sync.Plugins[p.Instance]
+				before, asOf, lacks = &part, one.AsOf, part.Skipped
+				proof = baseline.MergeEvidence(proof, part.Evidence)
 			}
 		}
 		for _, one := range skipped {
@@ -533,7 +598,8 @@ func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggr
 			}
 		}
 		part := baseline.PartOf(a.Facts(p.Instance), asOf, result.Accounts[p.Instance])
-		part.Counts, part.Skipped, part.Evidence = counts, lacks, proof
+		part.Skipped, part.Evidence = lacks, proof
+		r.keepNumbers(&part, before, a, draft, p)
 		result.Sync.Plugins[p.Instance] = part
 		if r.Scope.Whole() && !p.Guard.Off && !r.compared(a, p.Instance) {
 			unknown = append(unknown, fmt.Sprintf("%q", p.Instance))
@@ -546,12 +612,52 @@ func (r *run) result(a *aggregate.Aggregate, draft *syncfile.Draft, stale []aggr
 	return result
 }
 
-// countedBefore is how many resources the plugin had by type when its app was last read
-// completely. What a stale plugin has now is not what to compare the next sync with.
-func (r *run) countedBefore(a *aggregate.Aggregate, instance string) map[string]int {
+// keepNumbers has a part keep what a later sync is compared with. What a stale plugin has
+// now is not that: it is what its app had when it was last read completely.
+func (r *run) keepNumbers(part, before *baseline.Part, a *aggregate.Aggregate, draft *syncfile.Draft, p Plugin) {
+	mine := func(typeID string) bool { return r.owner(a, typeID) == p.Instance }
+	if before != nil {
+		part.Counts, part.EntitlementCounts, part.GrantCounts = countsOf(mine, r.last.Resources), countsOf(mine, r.last.Entitlements), countsOf(mine, r.last.Grants)
+		part.Unexpanded, part.Unread = before.Unexpanded, before.Unread
+		if draft.Digest != nil {
+			part.Unread = unread(mine, draft.Digest, r.last.Digest)
+		}
+		part.Window = baseline.AdvanceWindow(before.Window, r.started, p.Guard.Window, nil)
+		return
+	}
+	part.Unexpanded = r.Scope.DontExpandGrants
+	var window []baseline.Numbers
+	if _, accepted := r.released[p.Instance]; r.last != nil && !p.Guard.Off && !accepted {
+		window = r.last.Sync.Plugins[p.Instance].Window
+	}
+	if !r.Scope.Whole() {
+		return
+	}
+	numbers := numbersOf(p, mine, draft.Counts, r.started, part.Unexpanded)
+	part.Window = baseline.AdvanceWindow(window, r.started, p.Guard.Window, &numbers)
+}
+
+// unread returns what a file has of a plugin and its last complete reading had not.
+func unread(mine func(typeID string) bool, file, read syncfile.Digest) map[string][]byte {
+	var all map[string][]byte
+	for typeID := range file {
+		if !mine(typeID) {
+			continue
+		}
+		if hashes := file.Beyond(read, typeID); hashes != nil {
+			if all == nil {
+				all = map[string][]byte{}
+			}
+			all[typeID] = hashes
+		}
+	}
+	return all
+}
+
+func countsOf(mine func(typeID string) bool, of map[string]int) map[string]int {
 	counts := map[string]int{}
-	for typeID, n := range r.last.Resources {
-		if r.owner(a, typeID) == instance {
+	for typeID, n := range of {
+		if mine(typeID) {
 			counts[typeID] = n
 		}
 	}

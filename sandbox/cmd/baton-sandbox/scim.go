@@ -60,6 +60,7 @@ from the environment variable ` + tokenVariable + ` or from --token.`,
 	flags.StringVar(&addr, "addr", "127.0.0.1:0", "the loopback address to listen on; port 0 takes a free one")
 	flags.StringVar(&opts.Token, "token", "", "the bearer token (default $"+tokenVariable+")")
 	flags.IntVar(&opts.PageCap, "page-cap", scim.DefaultPageCap, "the greatest number of users in one answer")
+	flags.BoolVar(&opts.IgnoreSort, "ignore-sort", false, "list in the same order whatever sortBy asks for")
 	flags.DurationVar(&opts.Latency, "latency", 0*time.Second, "how long a request for a list waits, such as 20ms")
 	flags.IntVar(&opts.Groups, "groups", 0, "how many groups there are; 0 serves no groups at all")
 	flags.BoolVar(&opts.OmitListedMembers, "omit-listed-members", false, "leave the members out of lists of groups")

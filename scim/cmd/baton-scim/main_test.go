@@ -127,7 +127,8 @@ func TestProgram(t *testing.T) {
 				require.Equal(t, f.Name == "scim-base-url", f.IsRequired, f.Name)
 			}
 		}
-		require.Len(t, labels, 16)
+		require.Len(t, labels, 17)
+		require.Equal(t, "SCIM Hidden Users", labels["scim-hidden-users"])
 		require.Equal(t, "Sync Roles", labels["scim-roles"])
 		require.Equal(t, "SCIM Base URL", labels["scim-base-url"])
 		require.Equal(t, "SCIM Token", labels["scim-token"])

@@ -6,10 +6,10 @@ import "fmt"
 type Grade int
 
 const (
-	// Proven means that nobody is missing, under the assumptions of PROOF.md.
+	// Proven means that no user is missing, under the assumptions of PROOF.md.
 	Proven Grade = iota + 1
-	// Unproven means that nothing contradicts that nobody is missing, but the server has not
-	// shown it.
+	// Unproven means that nothing contradicts that no user is missing, or that the operator
+	// accepts it, but the server has not shown it.
 	Unproven
 )
 
@@ -79,7 +79,7 @@ func (e *End) Reason() string {
 	case e.Doubts&DoubtLong != 0:
 		return "the app sends longer pages than asked for, and does not show what follows where they should have ended"
 	case e.Doubts&DoubtTotal != 0:
-		return "the app sends no total of its {users}, and does not show that its list begins at startIndex 1"
+		return "no total of the app confirms its list of {users}, and the app does not show that it begins at startIndex 1"
 	case e.Doubts&DoubtRound != 0:
 		return fmt.Sprintf("the list ends at %d {users}, a size at which apps cut lists, and the app does not sort it to show that nothing follows", s.Users)
 	}
@@ -104,8 +104,10 @@ const (
 	Nothing
 	// Short means that the list has fewer users than the server counts, in every reading.
 	Short
-	// Circle means that a cursor leads back.
+	// Circle means that a page names its own cursor as that of the next one.
 	Circle
+	// Loop means that cursors lead to users that came before.
+	Loop
 	// Blank means that cursors lead to empty pages for ever.
 	Blank
 	// Growing means that the total changes for ever.
@@ -141,7 +143,7 @@ type Problem struct {
 	Probe Ask
 }
 
-// Error returns the numbers; what a person can do is for the caller to say.
+// Error returns the numbers; the words are the caller's.
 func (p *Problem) Error() string {
 	return fmt.Sprintf("listing: problem %d in pass %d at index %d, after %d users of %d", p.Kind, p.State.Pass, p.Asked, p.State.Users, p.State.Total)
 }
@@ -165,4 +167,12 @@ func (r Rules) why(s State) Why {
 		return WhyApart
 	}
 	return WhyResumed
+}
+
+// Agreed returns how many readings in a row, up to this one, had the same users.
+func (s State) Agreed() int {
+	if s.Before == s.fingerprint() {
+		return s.Alike + 1
+	}
+	return 1
 }

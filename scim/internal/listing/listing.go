@@ -78,7 +78,7 @@ func (r Rules) Next(s State, p Page) (Step, error) {
 	case p.New > 0 && holdsLast && s.Signs&SignResumed != 0 && p.Len == s.At: // They are not known to the caller any more.
 		p.New, p.Sum = 0, 0
 		return r.Next(s, p)
-	case p.New > 0 && holdsLast: // Somebody has come between those that were received, and nobody behind.
+	case p.New > 0 && holdsLast: // Users were added between those that were received, and none behind.
 		s.Signs |= SignMoved
 		s.Users += p.New
 		s.Sum += p.Sum
@@ -96,16 +96,14 @@ func (r Rules) Next(s State, p Page) (Step, error) {
 	case !bare && p.New > 0:
 		s.Odd = p.Sequence
 		return ask(s, p, AskOdd), nil
-	case !bare && holdsLast && s.Ask == AskLast:
-		if p.Total.Known && p.Total.Value == p.Len { // It may count the page.
-			s.Worth = WorthNone
-		}
-		return r.endPass(s, p.Len)
 	case !bare && holdsLast && p.Len == 1 && r.complete(s) && (s.Worth == WorthAhead || r.isRound(s)) && (!p.Total.Known || p.Total.Value == s.Total):
 		return r.endPass(s, p.Len)
 	case !bare && r.complete(s) && !holdsLast:
 		return r.repeatsAtEnd(s, p)
 	case !bare:
+		if s.Odd = 0; p.Holds > 0 {
+			s.Odd = p.Sequence
+		}
 		if p.Holds > 0 && p.First != s.Head {
 			s.Signs |= SignMoved
 		}
@@ -120,9 +118,6 @@ func (r Rules) Next(s State, p Page) (Step, error) {
 		return ask(s, p, AskBare), nil
 
 	// The page was to begin behind the last user.
-	case p.New > 0 && s.Ask == AskPast: // The total counted the page.
-		s.Worth = WorthNone
-		return ask(s, p, AskPage), nil
 	case p.New > 0 && r.isElsewhere(s, p):
 		return Step{}, r.problem(s, Problem{Kind: Elsewhere, Start: p.Start.Value})
 	case p.New > 0:
@@ -138,8 +133,9 @@ func (r Rules) Next(s State, p Page) (Step, error) {
 		return r.reread(s, p.Len)
 	case r.complete(s):
 		return r.repeatsAtEnd(s, p)
-	case holdsLast && s.Worth == WorthAhead && p.Len < s.At && r.Request(s).Start+p.Len > s.Total:
-		return r.endPass(s, p.Len) // The last user is where the total is, so some are counted and not shown.
+	case holdsLast && s.Worth == WorthAhead && p.Len < s.At && (p.First != s.Head && p.Len < r.count(s) || r.Request(s).Start+p.Len > s.Total):
+		s.Signs |= SignMoved // The last user stands behind its index, so some are counted and not shown.
+		return r.endPass(s, p.Len)
 	}
 	return r.stuck(s, p)
 }
@@ -195,12 +191,6 @@ func (r Rules) progress(s State, p Page, from int) (Step, error) {
 			s.Worth = WorthNone
 		}
 	}
-	// A page of a round size may be a full one: then it counts whether the next continues it.
-	// One of another size is not full, so it is the last, or short for no reason: then it
-	// counts whether anything follows.
-	if s.Worth == WorthEqual && s.At == s.Total && !r.isRound(s) {
-		s.Ask = AskPast
-	}
 	if from > 1 {
 		from = 0 // Who stands before the last user may be new.
 	}
@@ -224,8 +214,10 @@ func (s State) add(p Page, from int) State {
 // follow takes a page of a server that names the next one (RFC 9865).
 func (r Rules) follow(s State, p Page) (Step, error) {
 	switch {
-	case p.Cursor != "" && p.Cursor == s.Cursor, p.Cursor != "" && s.Cursor != "" && p.Len > 0 && p.New == 0 && s.Pass >= PlainPasses:
+	case p.Cursor != "" && p.Cursor == s.Cursor:
 		return Step{}, r.problem(s, Problem{Kind: Circle})
+	case p.Cursor != "" && s.Cursor != "" && p.Len > 0 && p.New == 0 && s.Pass >= PlainPasses:
+		return Step{}, r.problem(s, Problem{Kind: Loop})
 	case p.Cursor != "" && s.Cursor != "" && p.Len > 0 && p.New == 0: // A circle, or the list has moved.
 		s.Signs |= SignMoved
 		return r.reread(s, p.Len)
@@ -280,12 +272,9 @@ func (r Rules) afterEmpty(s State, p Page) (Step, error) {
 		}
 		s.Worth, s.Total = WorthAhead, p.Total.Value
 	case known && p.Total.Known && p.Total.Value == 0 && r.complete(s):
-		// It counts the page, which is empty. Only an overlap shows now that nobody has
-		// moved up to the last user's place.
+		// It counts the page, which is empty. Only an overlap shows now that no user has
+		// moved up to the last one's place.
 		s.Worth = WorthNone
-		if s.Ask == AskPast {
-			return ask(s, p, AskLast), nil
-		}
 	case known && p.Total.Known && p.Total.Value < s.Total:
 		s.Signs |= SignTotal
 		s.Total = p.Total.Value
@@ -304,12 +293,14 @@ func (r Rules) afterRefusal(s State, p Page) (Step, error) {
 		return r.nextProbe(s)
 	case s.AtStart() && r.sortBy(s.Pass) != "":
 		next := s.again()
-		next.Before = s.Before
+		next.Before, next.Alike = s.Before, s.Alike
+		next.Unsure, next.Why = s.Unsure, s.Why
 		if next.Pass = PlainPasses + 1 + ((s.Pass-PlainPasses-1)/sortedPasses+1)*sortedPasses; next.Pass > r.lastPass() {
-			return Step{}, r.problem(s, Problem{Kind: Moving, Why: r.why(s)})
+			s.Pass = max(s.Unsure, PlainPasses) // This one has not been made.
+			return Step{}, r.problem(s, Problem{Kind: Moving, Why: s.Why})
 		}
 		return Step{Next: next}, nil
-	case s.AtStart() && s.Pass == 1 && p.Refused == RefusedRequest && s.Traits == 0 && r.count(s)/2 >= minCount:
+	case s.AtStart() && s.Pass == 1 && p.Refused == RefusedRequest && r.count(s)/2 >= minCount:
 		s.Count = r.count(s) / 2
 		return ask(s, p, AskPage), nil
 	case s.AtStart() && s.Pass == 1 && p.Refused == RefusedRequest && s.Traits == 0:
@@ -321,11 +312,9 @@ func (r Rules) afterRefusal(s State, p Page) (Step, error) {
 	case s.Ask == AskNarrow:
 		s.Doubts |= DoubtIgnores
 		return r.endPass(s, 0)
-	case s.Ask == AskPast:
-		return ask(s, p, AskLast), nil
-	case (s.Ask == AskLast || s.Ask == AskRefused && r.complete(s)) && s.Pass >= PlainPasses:
+	case s.Ask == AskRefused && r.complete(s) && s.Pass >= PlainPasses:
 		return Step{}, r.problem(s, Problem{Kind: RefusedLast})
-	case s.Overlaps() && s.Ask != AskLast:
+	case s.Overlaps():
 		return ask(s, p, AskRefused), nil
 	case s.Ask == AskOdd: // The list has become shorter.
 		s.Signs |= SignMoved
@@ -343,7 +332,7 @@ func (r Rules) afterRefusal(s State, p Page) (Step, error) {
 // received, the server may know no other.
 func (r Rules) repeatsAtEnd(s State, p Page) (Step, error) {
 	isFirst, isLast := p.First == s.Head, p.Holds == p.Len-1
-	if p.Len == s.At && !isFirst || p.Len < s.At && s.Ask == AskPast || !isFirst && !isLast {
+	if p.Len == s.At && !(isFirst && isLast) || p.Len < s.At && s.Worth == WorthEqual || !isFirst && !isLast {
 		s.Signs |= SignMoved
 		return r.endPass(s, p.Len)
 	}
@@ -397,7 +386,8 @@ func (r Rules) afterCursor(s State, p Page) (Step, error) {
 		next.Traits |= TraitCursor
 		return Step{From: p.Len, Next: next}, nil
 	}
-	if p.New > 0 || p.Len > 0 && p.First != s.Head { // It is not the first page any more.
+	changed := p.Total.Known && s.Worth != WorthUnknown && p.Total.Value != s.Total
+	if p.New > 0 || p.Len > 0 && (p.First != s.Head || changed) { // It is not the first page any more.
 		s.Signs |= SignMoved
 	}
 	if (s.Before != s.fingerprint() || s.Signs&(SignMoved|SignTotal) != 0) && s.Pass < PlainPasses { // Only what comes again is refused.
@@ -413,18 +403,22 @@ func (r Rules) afterCursor(s State, p Page) (Step, error) {
 	return Step{}, r.problem(s, Problem{Kind: Repeats})
 }
 
-// endPass ends a pass. A pass in which nothing moved is the proof that nobody is
+// endPass ends a pass. A pass in which nothing moved is the proof that no user is
 // missing before its end. Where users certainly moved, only another pass can be. Where
 // nothing would have noticed, two passes that found the same users have to do.
 //
 // A pass is read to its end also if it proves nothing any more: changes come in bursts,
 // and the next pass is the more likely to be quiet.
 func (r Rules) endPass(s State, from int) (Step, error) {
+	if s.Ask == AskBare && s.Odd != 0 && s.Worth != WorthAhead { // The end was asked for without overlap.
+		s.Signs |= SignApart
+	}
 	known := s.Worth == WorthEqual || s.Worth == WorthAhead
 	same := s.Before == s.fingerprint()
 	twice := s.At > s.Users
 	missing := s.missing()
-	hidden := missing > 0 && missing <= r.Hidden && s.Pass > 1
+	// Who is on two pages may have displaced another, whom a sorted list has.
+	hidden := missing > 0 && missing <= r.Hidden && s.Users > 0 && !twice
 	switch {
 	case s.Shown != 0 && same && s.Probes >= r.Probes:
 		return Step{}, r.problem(s, Problem{Kind: Unlisted, Probe: s.Shown})
@@ -435,7 +429,7 @@ func (r Rules) endPass(s State, from int) (Step, error) {
 			s.Doubts = s.Doubts&^DoubtHidden | DoubtTwice
 		}
 		return r.accept(s, from)
-	case same && s.Pass >= PlainPasses && missing > 0 && !twice:
+	case same && missing > 0 && (s.Pass >= PlainPasses && !twice || s.Pass >= r.lastPass()):
 		return Step{}, r.problem(s, Problem{Kind: Short})
 	case s.Pass >= PlainPasses && s.Traits&TraitCursor != 0 && s.Signs == SignApart && !twice && missing == 0 && s.Shown == 0:
 		// Users come and go all the time. That is no reason to refuse what came by a cursor,
@@ -454,7 +448,9 @@ func (r Rules) reread(s State, from int) (Step, error) {
 	if s.Pass >= r.lastPass() || s.Pass >= PlainPasses && !sorting {
 		return Step{}, r.problem(s, Problem{Kind: Moving, Why: r.why(s)})
 	}
-	return Step{From: from, Next: s.again()}, nil
+	next := s.again()
+	next.Unsure, next.Why = s.Pass, r.why(s)
+	return Step{From: from, Next: next}, nil
 }
 
 // accept ends a listing, unless a probe may prove more.
@@ -463,7 +459,9 @@ func (r Rules) accept(s State, from int) (Step, error) {
 	if r.isRound(s) {
 		s.Doubts |= DoubtRound
 	}
-	if byIndex && (s.Users == 0 || s.Worth == WorthUnknown || s.Worth == WorthNone) && s.Doubts&DoubtIgnores == 0 {
+	// The total of one user may as well count the page, or what was sent.
+	isWorthless := s.Worth == WorthUnknown || s.Worth == WorthNone || s.Worth == WorthEqual && s.Users <= 1
+	if byIndex && isWorthless && s.Doubts&DoubtIgnores == 0 {
 		s.Doubts |= DoubtTotal
 	}
 	if byIndex && s.Beyond > 0 {
@@ -514,7 +512,7 @@ func (r Rules) probe(s State, what Ask) Step {
 // afterProbe decides what a probe shows.
 func (r Rules) afterProbe(s State, p Page) (Step, error) {
 	switch {
-	case p.New > 0 && s.Pass < PlainPasses && s.Shown == 0: // It may have been added in the meantime.
+	case p.New > 0 && s.Pass < r.lastPass() && s.Shown == 0: // It may have been added in the meantime.
 		s.Shown = s.Ask
 		return Step{From: p.Len, Next: s.again()}, nil
 	case p.New > 0:

@@ -40,7 +40,8 @@ type Rules struct {
 	// SortBy are attributes by which a list is sorted that has no steady order. At
 	// most two.
 	SortBy []string
-	// Hidden is how many of the users that the server counts it may leave out.
+	// Hidden is how many of the users that the server counts it may leave out, in the same
+	// way in two readings.
 	Hidden int
 	// Probes is how many requests of a listing may be probes.
 	Probes int
@@ -63,10 +64,6 @@ const (
 	AskBare
 	AskRefused
 	AskOdd
-	// AskPast asks for what is behind the only page; AskLast for its last user, where
-	// that was refused.
-	AskPast
-	AskLast
 	// AskNarrow asks for the only page with a smaller count.
 	AskNarrow
 	// AskCursor asks for the first page with an empty cursor (RFC 9865).
@@ -152,6 +149,11 @@ type State struct {
 	// the pass before, 0 for none.
 	Sum    uint64 `json:"sum,omitempty"`
 	Before uint64 `json:"before,omitempty"`
+	// Alike is how many readings in a row, up to the one before, had the same users.
+	Alike int `json:"alike,omitempty"`
+	// Unsure is the last pass that could not be trusted, 0 for none, and Why is the reason.
+	Unsure int    `json:"unsure,omitempty"`
+	Why    Why    `json:"why,omitempty"`
 	Signs  Signs  `json:"signs,omitempty"`
 	Traits Traits `json:"traits,omitempty"`
 	// Cursor is that of the next page, Blank the number of pages without users before.
@@ -174,12 +176,12 @@ func Beginning() State { return State{Pass: 1} }
 
 // Valid reports whether s can have come from this version of the package.
 func (s State) Valid() bool {
-	for _, n := range []int{s.At, s.Users, s.Total, s.Changes, s.Blank, s.Count, s.Beyond, s.Probes, int(s.Ask), int(s.Shown), int(s.Worth)} {
+	for _, n := range []int{s.At, s.Users, s.Total, s.Changes, s.Blank, s.Count, s.Beyond, s.Probes, s.Alike, s.Unsure, int(s.Why), int(s.Ask), int(s.Shown), int(s.Worth)} {
 		if n < 0 {
 			return false
 		}
 	}
-	return s.Pass >= 1 && s.Pass <= MaxPasses && s.Ask <= lastAsk && s.Worth <= WorthNone && s.Shown <= lastAsk &&
+	return s.Pass >= 1 && s.Pass <= MaxPasses && s.Ask <= lastAsk && s.Worth <= WorthNone && s.Shown <= lastAsk && s.Why <= WhyResumed &&
 		s.Signs <= allSigns && s.Traits <= allTraits && s.Doubts <= allDoubts
 }
 
@@ -218,7 +220,7 @@ func (r Rules) Request(s State) Request {
 
 // Overlaps reports whether the next page is to begin with the last user received.
 func (s State) Overlaps() bool {
-	return s.At > 0 && s.Traits&TraitCursor == 0 && (s.Ask == AskLast || s.Ask == AskPage && s.Traits&TraitApart == 0)
+	return s.At > 0 && s.Traits&TraitCursor == 0 && s.Ask == AskPage && s.Traits&TraitApart == 0
 }
 
 // Steady reports whether nothing speaks against paging by index so far, so that pages
@@ -238,6 +240,9 @@ func (s State) Later(more int) State {
 func (s State) Promised() (total int, known bool) {
 	return s.Total, s.Worth == WorthAhead && s.Overlaps()
 }
+
+// IsBegun reports whether the server has answered a request of this listing with a list.
+func (s State) IsBegun() bool { return s.Pass > 1 || s.At > 0 || s.Cursor != "" || s.Probes > 0 }
 
 // AtStart reports whether nothing of this pass is received yet.
 func (s State) AtStart() bool { return s.At == 0 && s.Cursor == "" }
@@ -259,7 +264,10 @@ func (r Rules) Again(s State) (State, bool) {
 }
 
 func (s State) again() State {
-	return State{Pass: s.Pass + 1, Traits: s.Traits, Count: s.Count, Probes: s.Probes, Shown: s.Shown, Before: s.fingerprint()}
+	return State{
+		Pass: s.Pass + 1, Traits: s.Traits, Count: s.Count, Probes: s.Probes, Shown: s.Shown,
+		Before: s.fingerprint(), Alike: s.Agreed(),
+	}
 }
 
 // fingerprint is the same for passes that had the same users, and lacked as many of those
@@ -269,9 +277,14 @@ func (s State) fingerprint() uint64 {
 	return max(1, s.Sum+uint64(s.Users)*0x9e3779b97f4a7c15+uint64(s.missing())*0xc2b2ae3d27d4eb4f) //nolint:gosec // numbers of users
 }
 
+// Counted returns the server's total, unless it has shown to be worth nothing.
+func (s State) Counted() (total int, known bool) {
+	return s.Total, s.Worth == WorthEqual || s.Worth == WorthAhead
+}
+
 // missing is how many users the server counts that this pass does not have so far.
 func (s State) missing() int {
-	if s.Worth != WorthEqual && s.Worth != WorthAhead {
+	if _, known := s.Counted(); !known {
 		return 0
 	}
 	return max(0, s.Total-s.Users)

@@ -112,6 +112,12 @@ func section(key config.Key) Object {
 	var needed []any
 	for _, one := range key.Keys {
 		properties[one.Name] = value(one)
+		if one.Formerly != "" {
+			old := value(one)
+			old["deprecated"], old["description"] = true, "The old name of `"+one.Name+"`, which is read in this release."
+			properties[one.Formerly] = old
+			apart[one.Formerly] = Object{"not": Object{"required": []any{one.Name}}}
+		}
 		if one.Required {
 			needed = append(needed, one.Name)
 		}

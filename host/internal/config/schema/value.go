@@ -29,7 +29,11 @@ func form(key config.Key) Object {
 		}
 		return section(key)
 	case config.KindNamed:
-		return named(key, section(key), nil)
+		each := section(key)
+		if len(key.Allowed) > 0 {
+			each = Object{"anyOf": []any{Object{"enum": texts(key.Allowed)}, each}}
+		}
+		return named(key, each, nil)
 	case config.KindFields:
 		return Object{"type": []any{"object", "null"}}
 	default:

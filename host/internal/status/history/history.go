@@ -2,7 +2,7 @@
 // directory, so that the chart of the status page outlives the process.
 //
 // `baton-host run` reads it when it starts and writes it after each sync of everything. It
-// must never hold more than counts, times and the names from the configuration, nor keep a
+// must never hold more than counts, times, grades and the names from the configuration, nor keep a
 // host from running: a damaged file is left out.
 package history
 
@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/status"
 )
@@ -49,6 +50,8 @@ type entry struct {
 	Accounts int            `json:"accounts"`
 	ByPlugin map[string]int `json:"by_plugin,omitempty"`
 	Skipped  int            `json:"skipped_resources,omitempty"`
+	// Evidence is missing where an older version wrote the file.
+	Evidence baseline.Grade `json:"evidence,omitempty"`
 }
 
 // Read returns the last syncs by upload, the oldest first; none where there is no
@@ -70,7 +73,7 @@ func (f *File) Read() (map[string][]status.Sync, error) {
 		for _, s := range all {
 			syncs[upload] = append(syncs[upload], status.Sync{
 				At: s.At, State: s.State, Took: time.Duration(s.Seconds * float64(time.Second)),
-				Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin, SkippedResources: s.Skipped,
+				Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin, SkippedResources: s.Skipped, Evidence: s.Evidence,
 			})
 		}
 	}
@@ -101,7 +104,7 @@ func (f *File) Write(board *status.Board) error {
 	for upload, all := range board.History() {
 		for _, s := range all {
 			kept.Uploads[upload] = append(kept.Uploads[upload], entry{
-				At: s.At, State: s.State, Seconds: s.Took.Seconds(), Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin, Skipped: s.SkippedResources,
+				At: s.At, State: s.State, Seconds: s.Took.Seconds(), Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin, Skipped: s.SkippedResources, Evidence: s.Evidence,
 			})
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/status"
 	"github.com/batonhost/baton-host/host/internal/status/history"
 )
@@ -20,7 +21,7 @@ func TestHistory_ReadsWhatItWrote(t *testing.T) {
 	dir := t.TempDir()
 	at := time.Date(2026, 11, 24, 0, 45, 24, 0, time.UTC)
 	want := []status.Sync{
-		{At: at, State: status.Fresh, Took: 90 * time.Second, Bytes: 37753, Accounts: 65, ByPlugin: map[string]int{"fullstory": 40, "design-tool": 25}},
+		{At: at, State: status.Fresh, Took: 90 * time.Second, Bytes: 37753, Accounts: 65, ByPlugin: map[string]int{"fullstory": 40, "design-tool": 25}, Evidence: baseline.Unproven},
 		{At: at.Add(time.Hour), State: status.Failed, Took: time.Second},
 		{At: at.Add(2 * time.Hour), State: status.Incomplete, Took: time.Second, Accounts: 65, SkippedResources: 2},
 	}
@@ -39,6 +40,17 @@ func TestHistory_ReadsWhatItWrote(t *testing.T) {
 	info, err := entries[0].Info()
 	require.NoError(t, err)
 	require.Zero(t, info.Mode().Perm()&0o077, "it is for its owner alone")
+}
+
+// TestHistory_ReadsAFileOfAnOlderVersion, which has no grades.
+func TestHistory_ReadsAFileOfAnOlderVersion(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "history.json"),
+		[]byte(`{"version":1,"uploads":{"workforce":[{"at":"2026-11-24T00:45:24Z","state":"fresh","seconds":90,"bytes":37753,"accounts":65}]}}`), 0o600))
+	got, err := history.In(dir).Read()
+	require.NoError(t, err)
+	require.Equal(t, []status.Sync{{At: time.Date(2026, 11, 24, 0, 45, 24, 0, time.UTC), State: status.Fresh, Took: 90 * time.Second, Bytes: 37753, Accounts: 65}}, got[upload])
 }
 
 func TestHistory_IsEmptyWithoutAFile(t *testing.T) {

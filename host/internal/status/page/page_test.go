@@ -90,7 +90,7 @@ func shown(t *testing.T, source page.Source) (text, title string) {
 
 func TestPage_ShowsTheBoard(t *testing.T) {
 	t.Parallel()
-	guard := &syncrun.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Before: 40, Now: 3, Since: time.Now()}
+	guard := &syncrun.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Measure: syncrun.Accounts, Before: 40, Now: 3, Since: time.Now()}
 	for name, c := range map[string]struct {
 		happens func(b *status.Board)
 		title   string
@@ -168,7 +168,7 @@ func TestPage_ShowsTheBoard(t *testing.T) {
 			},
 			"Everything is fresh – baton-host",
 			[]string{
-				"C1 has 140 accounts, as of just now.", "Fresh evidence proven", "wiki Fresh evidence unproven",
+				"C1 has 140 accounts, as of just now.", "just now", "Fresh evidence unproven 140", "Fresh evidence proven", "wiki Fresh evidence unproven",
 				"Nothing proves that its lists are complete: the list ends at 100.", "evidence not reported",
 			},
 		},
@@ -179,7 +179,7 @@ func TestPage_ShowsTheBoard(t *testing.T) {
 				ended(b, guard)
 			},
 			"workforce failed – baton-host",
-			[]string{"The last sync failed just now because of fullstory. C1 still has 65 accounts, as of just now.", `Plugin "fullstory" lists 3 of type "fullstory.user", but 40 in the baseline`, "--accept-deletions fullstory.", "The last 2 syncs: 65 accounts; 1 failed", "workforce: sync", "task-1"},
+			[]string{"The last sync failed just now because of fullstory. C1 still has 65 accounts, as of just now.", `Plugin "fullstory" lists 3 accounts of type "fullstory.user", but 40 in the baseline`, "--accept-deletions fullstory.", "The last 2 syncs: 65 accounts; 1 failed", "workforce: sync", "task-1"},
 		},
 		"no sync has ever gone well": {
 			func(b *status.Board) {

@@ -89,6 +89,7 @@ type syncView struct {
 	Accounts string
 	Took     string
 	Why      string
+	Evidence string // "" if it failed or is not known
 }
 
 // pluginView is a row of the table of plugins.
@@ -305,6 +306,9 @@ func syncViewOf(made status.Sync, now time.Time) syncView {
 	v := syncView{At: momentOf(made.At, now), Badge: badges[made.State], Why: asSentence(made.Why)}
 	if made.State != status.Failed {
 		v.Accounts = number(made.Accounts)
+	}
+	if made.Evidence != "" {
+		v.Evidence = "evidence " + string(made.Evidence)
 	}
 	if made.SkippedResources > 0 {
 		v.Why = fmt.Sprintf("It lacks entitlements or grants of %s.", plural(made.SkippedResources, "resource"))

@@ -50,7 +50,13 @@ func (u *Unpacked) Close() error { return errors.Join(u.Engine.Close(), os.Remov
 
 // CountResources reads every resource of the file and returns how many there are of each
 // type. The blocks that they are in carry checksums: a damaged one is an error.
-func (u *Unpacked) CountResources(ctx context.Context) (_ map[string]int64, err error) {
+func (u *Unpacked) CountResources(ctx context.Context) (map[string]int64, error) {
+	return u.EachResource(ctx, nil)
+}
+
+// EachResource is CountResources, and calls each, if it is not nil, with the type, the id
+// and the row of every resource: for [StateOf]. They are good until it returns.
+func (u *Unpacked) EachResource(ctx context.Context, each func(resourceType string, id, row []byte) error) (_ map[string]int64, err error) {
 	lower := pebble.ResourceLowerBound()
 	rows, err := u.NewIter(&cockroach.IterOptions{LowerBound: lower, UpperBound: pebble.ResourceUpperBound()})
 	if err != nil {
@@ -58,8 +64,12 @@ func (u *Unpacked) CountResources(ctx context.Context) (_ map[string]int64, err 
 	}
 	defer func() { err = errors.Join(err, rows.Close()) }()
 
-	counts := map[string]*int64{}
-	var resourceType []byte
+	type counted struct {
+		id string
+		n  int64
+	}
+	counts := map[string]*counted{}
+	var resourceType, id []byte
 	for rows.First(); rows.Valid(); rows.Next() {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -69,23 +79,37 @@ func (u *Unpacked) CountResources(ctx context.Context) (_ map[string]int64, err 
 			return nil, fmt.Errorf("a resource has the key %x, which is too short", key)
 		}
 		// Behind the bound: a separator, the type, another, the id.
-		resourceType, _, err = codec.DecodeTupleStringTo(resourceType[:0], key[len(lower)+1:], 0)
+		var next int
+		resourceType, next, err = codec.DecodeTupleStringTo(resourceType[:0], key, len(lower)+1)
 		if err != nil {
 			return nil, fmt.Errorf("a resource has the key %x: %w", key, err)
 		}
 		count := counts[string(resourceType)]
 		if count == nil {
-			count = new(int64)
-			counts[string(resourceType)] = count
+			count = &counted{id: string(resourceType)}
+			counts[count.id] = count
 		}
-		*count++
+		count.n++
+		if each == nil {
+			continue
+		}
+		if next >= len(key) {
+			return nil, fmt.Errorf("a resource has the key %x, which has no id", key)
+		}
+		id, _, err = codec.DecodeTupleStringTo(id[:0], key, next+1)
+		if err != nil {
+			return nil, fmt.Errorf("a resource has the key %x: %w", key, err)
+		}
+		if err := each(count.id, id, rows.Value()); err != nil {
+			return nil, fmt.Errorf("resource %q of type %q: %w", id, count.id, err)
+		}
 	}
 	if err := rows.Error(); err != nil {
 		return nil, err
 	}
 	result := make(map[string]int64, len(counts))
 	for id, count := range counts {
-		result[id] = *count
+		result[id] = count.n
 	}
 	return result, nil
 }

@@ -38,7 +38,7 @@ func main() {
 func write(to *strings.Builder, title, path string, section config.Key) {
 	fmt.Fprintf(to, "\n## %s\n\n| key | value | default | meaning |\n| --- | --- | --- | --- |\n", title)
 	for _, key := range section.Keys {
-		fmt.Fprintf(to, "| `%s` | %s | %s | %s |\n", key.Name, cell(form(key)), cell(usual(key)), cell(key.Meaning))
+		fmt.Fprintf(to, "| `%s` | %s | %s | %s |\n", key.Name, cell(form(key)), cell(usual(key)), cell(meaning(key)))
 	}
 	for _, key := range section.Keys {
 		below := path + key.Name
@@ -63,6 +63,13 @@ func form(key config.Key) string {
 		words += "; may hold `${env:NAME}` and `${file:PATH}`"
 	}
 	return words
+}
+
+func meaning(key config.Key) string {
+	if key.Formerly == "" {
+		return key.Meaning
+	}
+	return key.Meaning + ". `" + key.Formerly + "` is its old name, which is read in this release"
 }
 
 func usual(key config.Key) string {
