@@ -166,7 +166,7 @@ func completeFlags(cmd *cobra.Command, root *rootOptions) {
 	for _, flag := range []string{"plugin-dir", "output-dir", "state-dir", "dir", "host-source"} {
 		known[flag] = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs)
 	}
-	for _, flag := range []string{"timeout", "retry-for", "grace", "stall-timeout", "listen", "for", "module", "port", "name", "set", "client-id", "client-secret", "app"} {
+	for _, flag := range []string{"timeout", "retry-for", "grace", "stall-timeout", "listen", "module", "port", "name", "set", "client-id", "client-secret", "app", "for"} {
 		known[flag] = cobra.NoFileCompletions
 	}
 	for name, complete := range known {
