@@ -33,6 +33,7 @@ func TestServe_AnswersAtItsControlSocket(t *testing.T) {
 	require.Equal(t, []host.ChangeCount{{Plugin: "fullstory", ResourceType: "fullstory.user", Removed: 25}}, found.Counts)
 	require.Len(t, found.Reasons, 1)
 	require.Nil(t, found.Approval)
+	running.says(`"msg":"sync failed"`)
 	for _, path := range []string{"/", "/status.json"} {
 		_, shown := running.get(path)
 		require.Contains(t, shown, "baton-host review workforce", "the page has the command and the numbers")
