@@ -47,7 +47,7 @@ func TestReal_SCIMMY(t *testing.T) {
 				require.NoError(t, ended, log)
 				requireSCIMMY(t, file, size)
 				for _, list := range []string{"users", "groups"} {
-					grade, reason := gradeOf(t, log, list)
+					grade, reason := gradeInLog(t, log, list)
 					t.Logf("%s: %s %s", list, grade, reason)
 					if size > 1 {
 						require.Equal(t, "proven", grade, reason)
@@ -100,8 +100,8 @@ func startSCIMMY(t *testing.T, server string, size int) string {
 	return "http://127.0.0.1:" + strings.TrimSpace(port) + "/scim"
 }
 
-// gradeOf returns the grade that the log has of a list, with the reason.
-func gradeOf(t *testing.T, log, list string) (grade, reason string) {
+// gradeInLog returns the grade that the log has of a list, with the reason.
+func gradeInLog(t *testing.T, log, list string) (grade, reason string) {
 	t.Helper()
 	for line := range strings.Lines(log) {
 		var entry struct{ List, Evidence, Reason string }

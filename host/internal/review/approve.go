@@ -153,7 +153,7 @@ func (s *Store) approve(ctx context.Context, id string, valid time.Duration, by 
 	}
 	slices.SortFunc(made.Plugins, func(x, y Approved) int { return strings.Compare(x.Plugin, y.Plugin) })
 	isNew := func(one Approved) bool { return one.ID == kept.ID && one.At.Equal(now) }
-	return made, s.writeApproval(ctx, made, func(one Approved) (path string, header any) {
+	return made, s.writeApproval(ctx, made, func(one Approved) (path string, header identified) {
 		if isNew(one) {
 			return s.path + refusedRecord, &refusal{}
 		}
@@ -172,11 +172,11 @@ func notNewest(id string, newest *Refused) error {
 }
 
 // writeApproval replaces the approval, with the keys from other records.
-func (s *Store) writeApproval(ctx context.Context, made *Approval, source func(Approved) (path string, header any)) error {
+func (s *Store) writeApproval(ctx context.Context, made *Approval, source func(Approved) (path string, header identified)) error {
 	return writeRecord(s.path+approvedRecord, made, s.create, func(to io.Writer) error {
 		for _, one := range made.Plugins {
 			path, header := source(one)
-			err := copyKeys(path, header, one.section(), to)
+			err := copyKeys(path, header, one, to)
 			if err == nil {
 				err = ctx.Err()
 			}
@@ -188,8 +188,25 @@ func (s *Store) writeApproval(ctx context.Context, made *Approval, source func(A
 	})
 }
 
-// copyKeys copies the keys of one plugin from a record, all of which must be sound.
-func copyKeys(path string, header any, of section, to io.Writer) error {
+// identified is the header of a record whose keys are of refused syncs.
+type identified interface {
+	// idOf returns the id of the refused sync that the keys of a plugin are of.
+	idOf(plugin string) string
+}
+
+func (r *refusal) idOf(string) string { return r.ID }
+
+func (a *Approval) idOf(plugin string) string {
+	if one := a.Of(plugin); one != nil {
+		return one.ID
+	}
+	return ""
+}
+
+// copyKeys copies the keys that are approved of a plugin from a record, all of which must be
+// sound. Another process may have replaced the record since it was looked at: keys of another
+// refused sync are an error, as they were not reviewed.
+func copyKeys(path string, header identified, of Approved, to io.Writer) error {
 	copied := false
 	err := eachKey(path, header, func(plugin string, one digest) error {
 		if plugin != of.Plugin {
@@ -199,10 +216,15 @@ func copyKeys(path string, header any, of section, to io.Writer) error {
 		_, err := to.Write(one[:])
 		return err
 	})
-	if err == nil && !copied && of.Keys > 0 {
-		err = &damagedError{path, "it has no keys of plugin " + of.Plugin}
+	switch {
+	case err != nil:
+		return err
+	case header.idOf(of.Plugin) != of.ID:
+		return fmt.Errorf("another sync was refused while %s was approved, so nothing is approved: review it with baton-host review", of.ID)
+	case !copied && of.Keys > 0:
+		return &damagedError{path, "it has no keys of plugin " + of.Plugin}
 	}
-	return err
+	return nil
 }
 
 // eachKey calls each with all keys of a record, and returns an error if the record is not
@@ -338,7 +360,7 @@ func (s *Store) Used(ctx context.Context, fresh []string) ([]Approved, error) {
 	case len(left.Plugins) == 0:
 		err = os.Remove(s.path + approvedRecord)
 	case len(left.Plugins) < len(approval.Plugins):
-		err = s.writeApproval(ctx, left, func(Approved) (string, any) { return s.path + approvedRecord, &Approval{} })
+		err = s.writeApproval(ctx, left, func(Approved) (string, identified) { return s.path + approvedRecord, &Approval{} })
 	}
 	return used, err
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -388,6 +389,24 @@ func TestApproval_NeedsTheNewestID(t *testing.T) {
 	require.ErrorContains(t, err, `upload "workforce" has no refused sync 12345678; the newest is `+second.ID)
 	_, err = p.Approve(t.Context(), second.ID, -time.Hour, "ada")
 	require.ErrorContains(t, err, "it must be valid for longer")
+	_, err = p.Approval()
+	require.ErrorIs(t, err, os.ErrNotExist)
+}
+
+// TestApproval_IsNotOfWhatAnotherProcessKeeps has a sync refused between the look at the
+// record and the copy of its keys.
+func TestApproval_IsNotOfWhatAnotherProcessKeeps(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t, one(25))
+	reviewed := p.refuse(t, one(10), "a")
+	other := &place{Store: At(p.path), dir: p.dir, upload: p.upload}
+	other.mu = &sync.Mutex{} // Another process has another.
+	p.create = func(path string) (recordFile, error) {
+		other.refuse(t, one(1), "a")
+		return createRecord(path)
+	}
+	_, err := p.Approve(t.Context(), reviewed.ID, time.Hour, "ada")
+	require.ErrorContains(t, err, "another sync was refused while "+reviewed.ID+" was approved")
 	_, err = p.Approval()
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
