@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host/internal/baseline"
@@ -122,5 +123,5 @@ func TestHistory_LeavesAFileOfALaterVersion(t *testing.T) {
 	}
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
-	require.Equal(t, []byte(later), text)
+	require.Empty(t, cmp.Diff(later, string(text)), "to the byte")
 }
