@@ -42,14 +42,15 @@ With a configuration file, every upload in it becomes DIR/<upload>.c1z. With
 (scim-base-url from BATON_SCIM_BASE_URL), as its stand-alone binary takes them.
 
 A file appears only when it is complete. The exit status is 0 only if every
-upload is. A plugin that lists far fewer accounts than the file that is there has
-of it counts as failed, and an upload that no longer has a plugin of that file is
-refused. baton-host review shows what was refused, and baton-host approve lets that
-through; --accept-deletions does it without a look.
+upload is. A plugin of which too much has changed since the file that is there
+(resources, accounts, entitlements, grants) counts as failed, and an upload that no
+longer has a plugin of that file is refused. baton-host review shows what was refused, and baton-host approve lets that
+through; --accept-deletions does it by name, without a review.
 
 With --plan nothing is written: the sync is made, compared with the baseline and
 thrown away. Shown is what it would change, as review shows it, and whether it would be
-refused. Then the exit status is 1; it is 2 if there is no telling.`,
+refused. The exit status is 0 if it would be accepted, 1 if it would be refused, and 2 if
+it cannot be made.`,
 		Example: `  baton-host sync --config baton-host.yaml --output-dir out
   baton-host sync --upload workforce
   baton-host sync --output-dir out --plan

@@ -62,7 +62,7 @@ func (o *rootOptions) pluginLogLevel() string {
 
 // addAcceptFlag adds the flag that overrules change guards.
 func addAcceptFlag(flags *pflag.FlagSet, accept *[]string) {
-	flags.StringSliceVar(accept, "accept-deletions", nil, "let this plugin list far fewer accounts than last time, or be gone from the upload, once; may be repeated")
+	flags.StringSliceVar(accept, "accept-deletions", nil, "let through once what the change guard refuses of this plugin, also that it is gone from the upload; may be repeated")
 }
 
 // addUnlockedFlag adds the flag that has the lock file ignored.
