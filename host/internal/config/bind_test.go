@@ -201,7 +201,7 @@ func TestBind_ReportsEveryValueOfAWrongType(t *testing.T) {
 		"number, by map": {[]string{"number: {}"}, []string{`baton-host.yaml:4:15: "number" takes a whole number in decimal digits, such as 10`}},
 		"list, by text": {
 			[]string{"list: a"},
-			[]string{`baton-host.yaml:4:13: "list" takes a list: put each item on a line of its own after "- "`},
+			[]string{`baton-host.yaml:4:13: "list" takes a list: put each item on its own line after "- "`},
 		},
 		"list of other things": {
 			[]string{"list:", "- a", "-", "- [b]", "- c: d"},
@@ -213,7 +213,7 @@ func TestBind_ReportsEveryValueOfAWrongType(t *testing.T) {
 		},
 		"map, by list": {
 			[]string{"map: [a]"},
-			[]string{`baton-host.yaml:4:12: "map" takes a mapping: put each "key: value" on a line of its own below it`},
+			[]string{`baton-host.yaml:4:12: "map" takes a mapping: put each "key: value" on its own line below it`},
 		},
 		"map with numbers that are not exact": {
 			[]string{"map:", "  a: 9007199254740993", "  b: .inf", "  c: 0x10", "  d: 1e999", "  e: 1_0"},

@@ -68,8 +68,8 @@ uploads:
 			`baton-host.yaml:4:11: path must be a text, not a list or a mapping`,
 			`baton-host.yaml:5:16: namespace can only be "" (written with the quotes), which leaves resource types without a prefix; otherwise the prefix is the plugin's name`,
 			`baton-host.yaml:6:20: start-timeout must be a duration with its unit, such as 10s or 1m30s, at least 1ms and at most 10m`,
-			`baton-host.yaml:7:10: env must be a list: each item on a line of its own after "- "`,
-			`baton-host.yaml:8:13: config must be a mapping: each "key: value" on a line of its own`,
+			`baton-host.yaml:7:10: env must be a list: each item on its own line after "- "`,
+			`baton-host.yaml:8:13: config must be a mapping: each "key: value" on its own line`,
 			`baton-host.yaml:10:3: the upload name "u.v" is not allowed: it must have lower-case letters, digits, - and _ only, begin and end with a letter or a digit, and have at most 64 characters`,
 			`baton-host.yaml:11:5: upload "u.v" has a client-id but no client-secret; give both or neither`,
 			`baton-host.yaml:12:15: "b" is not defined under plugins`,
@@ -145,9 +145,9 @@ uploads:
 			`baton-host.yaml:14:24: a field's type must be string, bool, int, string-list, map or file`,
 			`baton-host.yaml:15:7: the name of a field is that of the connector's flag without the dashes: letters, digits, - . and _ only, at most 64 characters`,
 			`baton-host.yaml:16:7: the name of a field is that of the connector's flag without the dashes: letters, digits, - . and _ only, at most 64 characters`,
-			`baton-host.yaml:17:12: field "url" must be a mapping: each "key: value" on a line of its own`,
+			`baton-host.yaml:17:12: field "url" must be a mapping: each "key: value" on its own line`,
 			`baton-host.yaml:18:15: unknown key "default"; field "host" takes required, secret, type`,
-			`baton-host.yaml:19:34: fields must be a mapping: each "key: value" on a line of its own`,
+			`baton-host.yaml:19:34: fields must be a mapping: each "key: value" on its own line`,
 			`baton-host.yaml:21:8: fields are for a connector that does not describe its own; write unmodified: true beside them, or leave fields out`,
 		}},
 		"an app that is not allowed": {`plugins:
@@ -211,7 +211,7 @@ uploads:
 		"plugin directories that are no list": {`plugin-dirs: plugins
 plugins: { a: }
 `, []string{
-			`baton-host.yaml:1:14: plugin-dirs must be a list: each item on a line of its own after "- "`,
+			`baton-host.yaml:1:14: plugin-dirs must be a list: each item on its own line after "- "`,
 		}},
 		"a reference where none is resolved": {`plugin-dirs: ["${env:X}"]
 plugins:
@@ -252,15 +252,15 @@ uploads: { w: { client-id: "", client-secret: "", plugins: [a] } }
 		"plugins as a list": {`plugins: [a]
 uploads: [w]
 `, []string{
-			`baton-host.yaml:1:10: plugins must be a mapping: each "key: value" on a line of its own`,
-			`baton-host.yaml:2:10: uploads must be a mapping: each "key: value" on a line of its own`,
+			`baton-host.yaml:1:10: plugins must be a mapping: each "key: value" on its own line`,
+			`baton-host.yaml:2:10: uploads must be a mapping: each "key: value" on its own line`,
 		}},
 		"a plugin that is no mapping": {`plugins:
   a: app:x
   b: [x]
 `, []string{
-			`baton-host.yaml:2:6: plugin "a" must be a mapping: each "key: value" on a line of its own`,
-			`baton-host.yaml:3:6: plugin "b" must be a mapping: each "key: value" on a line of its own`,
+			`baton-host.yaml:2:6: plugin "a" must be a mapping: each "key: value" on its own line`,
+			`baton-host.yaml:3:6: plugin "b" must be a mapping: each "key: value" on its own line`,
 		}},
 		"a configuration that is no mapping": {`plugins:
   a:
@@ -268,8 +268,8 @@ uploads: [w]
   b:
     config: [hunter2]
 `, []string{
-			`baton-host.yaml:3:13: config must be a mapping: each "key: value" on a line of its own`,
-			`baton-host.yaml:5:13: config must be a mapping: each "key: value" on a line of its own`,
+			`baton-host.yaml:3:13: config must be a mapping: each "key: value" on its own line`,
+			`baton-host.yaml:5:13: config must be a mapping: each "key: value" on its own line`,
 		}},
 		"an upload without plugins": {`plugins: { a: }
 uploads:
@@ -281,7 +281,7 @@ uploads:
 			`baton-host.yaml:3:3: upload "w" needs plugins: a list of at least one plugin name`,
 			`baton-host.yaml:4:3: upload "v" needs plugins: a list of at least one plugin name`,
 			`baton-host.yaml:5:3: upload "u" needs plugins: a list of at least one plugin name`,
-			`baton-host.yaml:6:17: plugins must be a list: each item on a line of its own after "- "`,
+			`baton-host.yaml:6:17: plugins must be a list: each item on its own line after "- "`,
 		}},
 		"plugins of an upload": {`plugins: { fullstory: , scim: , Jira: }
 uploads:
@@ -314,7 +314,7 @@ uploads:
 `, []string{
 			`baton-host.yaml:3:33: client-id is not of the form name@tenant.conductor.one/use; copy it from C1 as it is`,
 			`baton-host.yaml:3:59: client-secret is not one that C1 gives out, or not the whole of one; copy it from C1 as it is`,
-			`baton-host.yaml:5:33: client-id is the one of upload "v"; each upload is a connector of its own in C1 and needs its own credentials`,
+			`baton-host.yaml:5:33: client-id is the one of upload "v"; each upload is its own connector in C1, with its own credentials`,
 		}},
 		"staleness, guards and provisioning": {`state-dir: [x]
 plugins:
@@ -335,7 +335,7 @@ uploads:
 			`baton-host.yaml:4:61: unknown key "keep"; deletion-guard takes attributes, keep-percent, min-missing, resource-types, window`,
 			`baton-host.yaml:5:67: keep-percent must be a whole number of at least 1 and at most 100`,
 			`baton-host.yaml:5:80: the change-guard of resource type "role" must be "off", or a mapping with keep-percent and min-missing`,
-			`baton-host.yaml:5:89: the change-guard of resource type "seat" must be a mapping: each "key: value" on a line of its own`,
+			`baton-host.yaml:5:89: the change-guard of resource type "seat" must be a mapping: each "key: value" on its own line`,
 			`baton-host.yaml:5:104: window must be a duration with its unit, such as 168h, at least 1h and at most 720h`,
 			`baton-host.yaml:5:120: attributes must be "warn" or "refuse"`,
 			`baton-host.yaml:6:27: change-guard and deletion-guard are two names of one key; give one of them`,
@@ -349,7 +349,7 @@ uploads:
   d: { command: ["${env:X}"] }
 `, []string{
 			`baton-host.yaml:2:17: path and command are two ways to say what is started; give one of them`,
-			`baton-host.yaml:3:17: command must be a list: each item on a line of its own after "- "`,
+			`baton-host.yaml:3:17: command must be a list: each item on its own line after "- "`,
 			`baton-host.yaml:4:8: command needs the program to start, and its arguments if there are any`,
 			`baton-host.yaml:5:18: an item of command takes no reference; references are resolved under config, in client-id and in client-secret`,
 		}},

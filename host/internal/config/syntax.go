@@ -134,7 +134,7 @@ var syntaxSentences = []struct{ part, sentence string }{
 	{"character escape code", "YAML does not know this escape; a backslash is literal in single quotes"},
 	{"unknown anchor", noAliases},
 	{"alphabetic or numeric character", noAliases},
-	{"block sequence entries are not allowed", "a list item cannot stand here; put it on a line of its own"},
+	{"block sequence entries are not allowed", "a list item cannot stand here; put it on its own line"},
 	{"control characters", "the file holds a control character"},
 	{"exceeded max depth", tooDeep},
 }

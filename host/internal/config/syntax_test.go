@@ -179,7 +179,7 @@ plugins: { b: }
 			`plugins:
   a: - x
 `,
-			`baton-host.yaml:2:6: a list item cannot stand here; put it on a line of its own`,
+			`baton-host.yaml:2:6: a list item cannot stand here; put it on its own line`,
 		},
 		"a key after list items": {
 			`plugins:

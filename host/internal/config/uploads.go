@@ -158,7 +158,7 @@ func (l *loader) checkCredentials(upload *Upload, id, secret *yaml.Node) {
 	}
 	for _, other := range l.config.Uploads {
 		if other.ClientID == upload.ClientID {
-			l.report(id, "client-id is the one of upload %s; each upload is a connector of its own in C1 and needs its own credentials", settings.QuotedName(other.Name))
+			l.report(id, "client-id is the one of upload %s; each upload is its own connector in C1, with its own credentials", settings.QuotedName(other.Name))
 		}
 	}
 }

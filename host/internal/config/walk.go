@@ -66,7 +66,7 @@ func (w *walker) entries(n *yaml.Node, what string) []entry {
 		return nil
 	}
 	if n.Kind != yaml.MappingNode {
-		w.report(n, `%s must be a mapping: each "key: value" on a line of its own`, what)
+		w.report(n, `%s must be a mapping: each "key: value" on its own line`, what)
 		return nil
 	}
 	var entries []entry
@@ -140,7 +140,7 @@ func (w *walker) list(n *yaml.Node, what string) []*yaml.Node {
 		return nil
 	}
 	if n.Kind != yaml.SequenceNode {
-		w.report(n, `%s must be a list: each item on a line of its own after "- "`, what)
+		w.report(n, `%s must be a list: each item on its own line after "- "`, what)
 		return nil
 	}
 	return n.Content

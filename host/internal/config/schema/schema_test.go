@@ -23,7 +23,7 @@ func text(value string) *pluginv1.Value {
 
 func ptr[T any](value T) *T { return &value }
 
-// acme takes every kind of field, and every rule that a schema can tell.
+// acme takes every kind of field, and every rule that a schema can express.
 var acme = &pluginv1.Manifest{
 	Name: "baton-acme", DisplayName: "Acme", Version: "v1.2.3",
 	Configuration: &pluginv1.ConfigurationSchema{Fields: []*pluginv1.Field{
@@ -146,7 +146,7 @@ var good = map[string]string{
 }
 
 // bad is what neither accepts: unknown keys, other types, and values that a schema
-// can tell to be wrong.
+// can refuse.
 var bad = map[string]string{
 	"nothing":                         "{}\n",
 	"no plugins":                      "plugins: {}\n",

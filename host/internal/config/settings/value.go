@@ -185,7 +185,7 @@ func (s *Settings) readFile(field *pluginv1.Field, given Value) (*pluginv1.Value
 
 func (s *Settings) readList(field *pluginv1.Field, given Value) (*pluginv1.Value, Problems) {
 	if given.Kind != yaml.SequenceNode {
-		return nil, Problems{s.wrong(given.Place, field, `takes a list: put each item on a line of its own after "- "`)}
+		return nil, Problems{s.wrong(given.Place, field, `takes a list: put each item on its own line after "- "`)}
 	}
 	list := make([]string, 0, len(given.Content))
 	var problems Problems
@@ -204,7 +204,7 @@ func (s *Settings) readList(field *pluginv1.Field, given Value) (*pluginv1.Value
 
 func (s *Settings) readMap(field *pluginv1.Field, given Value) (*pluginv1.Value, Problems) {
 	if given.Kind != yaml.MappingNode {
-		return nil, Problems{s.wrong(given.Place, field, `takes a mapping: put each "key: value" on a line of its own below it`)}
+		return nil, Problems{s.wrong(given.Place, field, `takes a mapping: put each "key: value" on its own line below it`)}
 	}
 	var problems Problems
 	read := s.readAny(field, given, &problems)
