@@ -199,6 +199,14 @@ func (s *Store) Known() Sync {
 	return known
 }
 
+// Recorded returns the SHA-256 of the baseline's file in hexadecimal, without opening it as
+// a sync file, and what is known of it. The sum is "" where there is no file.
+func (s *Store) Recorded() (sum string, known Sync) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.recorded()
+}
+
 // recorded returns the sum of the file that is there, and what is known of it. Nothing is
 // known where there is no file, or no record of it that can be read.
 func (s *Store) recorded() (sum string, known Sync) {
