@@ -142,7 +142,7 @@ func TestChangeGuard_OfBothWays(t *testing.T) {
 			running := serve()
 			require.True(t, sync().Succeeded)
 			for i, change := range c.changes {
-				// The host is started anew: the window is not in its memory.
+				// The host is started again: the window is not in its memory.
 				running.stop()
 				makeOld(t, filepath.Join(state, "workforce.c1z"), 24*time.Hour)
 				running = serve()

@@ -17,7 +17,7 @@ import (
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// desk is where somebody reviews what a configuration's syncs would take away.
+// desk is where a person reviews what a configuration's syncs would take away.
 type desk struct {
 	config, upload string
 	kept           host.Kept
@@ -226,7 +226,7 @@ func TestServe_TakesAwayWhatWasApproved(t *testing.T) {
 			restarted.stop()
 			requireOnlyKept(t, p.state, "workforce.c1z", "workforce.c1z.json", "workforce.c1z.refused", "workforce.c1z.refused-*")
 			for _, one := range p.fullstory.server.Accounts() {
-				require.NotContains(t, running.log.String()+restarted.log.String(), fmt.Sprintf("%q", one.UserName), "nobody is named")
+				require.NotContains(t, running.log.String()+restarted.log.String(), fmt.Sprintf("%q", one.UserName), "no person is named")
 			}
 		})
 	}

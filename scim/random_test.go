@@ -131,7 +131,7 @@ func (a *randomApp) reconcile(users int) {
 			delete(a.traits, "order") // The hundred with the highest ids may be others than those cut off.
 		}
 	}
-	// Assumption 1: nobody is hidden consistently.
+	// Assumption 1: no user is hidden consistently.
 	if a.is("list", "hides one") && (users == 0 || a.traits["total"] != "" || a.is("cursor", "offset, no total", "key", "key, must begin empty")) {
 		delete(a.traits, "list")
 	}

@@ -187,7 +187,7 @@ func TestControl_RefusesInSentences(t *testing.T) {
 	})
 }
 
-// TestControl_IsNotHeldUpByOthers: clients that send nothing, or only begin, keep nobody
+// TestControl_IsNotHeldUpByOthers: clients that send nothing, or only begin, keep no other
 // from being answered, and are disconnected.
 func TestControl_IsNotHeldUpByOthers(t *testing.T) {
 	t.Parallel()

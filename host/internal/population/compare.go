@@ -68,7 +68,7 @@ func (r *Result) Agrees() bool {
 // the accounts without a counterpart, in the order of the sync file, then the rows. Each app
 // is compared with the whole CSV file. It stops at the first error.
 //
-// It holds the CSV file and the accounts in memory.
+// The CSV file and the accounts are in memory meanwhile.
 func Compare(ctx context.Context, file *File, path string, by By, each func(Difference) error) (*Result, error) {
 	rows, column, err := readCSV(ctx, path, by)
 	if err != nil {

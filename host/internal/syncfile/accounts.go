@@ -49,7 +49,7 @@ type Account struct {
 // the order of the file, which is stable. It stops at the first error.
 //
 // It returns an error for a file that is missing, is no sync file, is damaged
-// or holds no finished sync. The file is unpacked into a directory below
+// or has no finished sync. The file is unpacked into a directory below
 // [os.TempDir] for the time of the call.
 func Accounts(ctx context.Context, path string, each func(Account) error) (err error) {
 	store, err := Open(ctx, path, os.TempDir())

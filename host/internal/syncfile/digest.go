@@ -15,7 +15,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/syncfile/sdkfast"
 )
 
-// Digest is which resources a sync file holds, and what state its accounts are in, in 8
+// Digest is which resources a sync file has, and what state its accounts are in, in 8
 // bytes each: by resource type a sorted list of hashes of the ids, whose low bits are the
 // state. All digests can be compared with each other.
 //

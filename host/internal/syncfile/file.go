@@ -28,7 +28,7 @@ type reader interface {
 	SyncMeta() c1zstore.SyncMeta
 }
 
-// Counts is how many rows a sync file holds, by resource type id, with a zero for a type
+// Counts is how many rows a sync file has, by resource type id, with a zero for a type
 // that has none.
 type Counts struct {
 	// Resources are all resources, Accounts those of the types that have the user trait.
@@ -98,7 +98,7 @@ type File struct {
 // goes when the file is closed; what runs that died left behind there is removed.
 //
 // It returns an error for a file that is missing ([os.ErrNotExist]), is no sync
-// file, is damaged or holds no finished sync.
+// file, is damaged or has no finished sync.
 func Open(ctx context.Context, path, tmpDir string) (*File, error) {
 	file, _, err := open(ctx, path, tmpDir, false)
 	return file, err
@@ -159,7 +159,7 @@ func (f *File) Close(ctx context.Context) error {
 	return errors.Join(err, f.work.Remove())
 }
 
-// Count returns how many rows the file says it holds.
+// Count returns how many rows the file declares.
 func (f *File) Count(ctx context.Context) (Counts, error) { return count(ctx, f) }
 
 // errUnfinished is about a file in which nothing can be relied on.

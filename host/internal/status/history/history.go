@@ -2,7 +2,7 @@
 // directory, so that the chart of the status page outlives the process.
 //
 // `baton-host run` reads it when it starts and writes it after each sync of everything. It
-// must never hold more than counts, times, grades and the names from the configuration, nor keep a
+// must never have more than counts, times, grades and the names from the configuration, nor keep a
 // host from running: a damaged file is left out.
 package history
 
