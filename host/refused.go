@@ -92,7 +92,8 @@ func (h *Host) dirOf(place Kept) (string, error) {
 }
 
 // Command returns the command line of a command about what is kept of an upload, with the
-// flags by which it finds that from any shell.
+// flags by which it finds that, also without the variables of this process. Paths are as
+// they were given: a relative one is for the same directory.
 func (h *Host) Command(name string, kept Kept, args ...string) string {
 	words := append([]string{"baton-host", name}, args...)
 	flag := func(name, value string) { words = append(words, "--"+name, quotedWord(value)) }

@@ -1,7 +1,10 @@
 // Package listing decides how the list of a SCIM server is read to its end, and what
-// that proves. It is pure: a State and the server's answer to its Request give the
-// next State, an End with a grade, or a Problem. Requests, retries, JSON and the ids
-// that were read belong to the caller. PROOF.md has the argument.
+// that proves.
+//
+// The reader of package scim asks it after each answer: a State and the server's answer to
+// its Request give the next State, an End with a grade, or a Problem. It must never send a
+// request or keep anything itself, nor grade an end better than PROOF.md shows: retries,
+// JSON and the ids that were read belong to the caller.
 package listing
 
 import "slices"
