@@ -123,7 +123,7 @@ func (r *Review) Each(ctx context.Context, each func(Change) error) error { retu
 
 // Review returns the refused sync of an upload that waits for an approval; "" is the only
 // upload. It is [os.ErrNotExist] where none waits.
-func (h *Host) Review(_ context.Context, upload string, kept Kept) (*Review, error) {
+func (h *Host) Review(ctx context.Context, upload string, kept Kept) (*Review, error) {
 	of, err := h.uploadOf(upload)
 	if err != nil {
 		return nil, err
@@ -146,6 +146,8 @@ func (h *Host) Review(_ context.Context, upload string, kept Kept) (*Review, err
 	switch approval, err := store.Approval(); {
 	case err == nil:
 		found.Approval = approvalOf(of.Name, approval)
+	case review.IsDamaged(err): // It approves nothing, and the next approval replaces it.
+		ctxzap.Extract(ctx).Warn("what was approved for the change guard cannot be read, so nothing is approved", zap.Error(err))
 	case !errors.Is(err, os.ErrNotExist):
 		return nil, fmt.Errorf("upload %q: %w", of.Name, err)
 	}
@@ -197,7 +199,11 @@ func (h *Host) approve(ctx context.Context, upload, id string, options ApproveOp
 	}
 	given, err := store.Approve(ctx, id, cmp.Or(options.For, DefaultApproval), options.By)
 	if other, ok := errors.AsType[*review.NotNewestError](err); ok {
+		other.Command = h.Command("review", options.Kept, of.Name)
 		return nil, other // It names the upload.
+	}
+	if _, onDisk := errors.AsType[*os.PathError](err); onDisk {
+		return nil, fmt.Errorf("upload %q: the approval cannot be kept, so nothing is approved: %w; make room there, or let the user of the host write there", of.Name, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("upload %q: %w", of.Name, err)

@@ -287,3 +287,58 @@ func TestReview_OfAPluginThatIsGone(t *testing.T) {
 	require.NotContains(t, strings.Join(namesIn(t, w.dir), " "), "refused")
 	require.NotContains(t, strings.Join(namesIn(t, w.dir), " "), "approved")
 }
+
+// TestSync_IsGuardedWhateverIsDamaged: no file beside the sync file opens the change guard,
+// and none of them fails a sync that is good.
+func TestSync_IsGuardedWhateverIsDamaged(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		file, content, says string // says is what the refused sync says, beyond why
+	}{
+		"the record of the baseline":         {".json", "{", "it is kept for review as "},
+		"the record of the baseline, a list": {".json", "[]", "it is kept for review as "},
+		"the refused sync":                   {".refused", "{", "it is kept for review as "},
+		"the refused sync, of a newer host":  {".refused", `{"version":2}` + "\n", "it cannot be kept for review: "},
+		"the approval":                       {".approved", "{", "what was approved of it cannot be read: "},
+		"the approval, of a newer host":      {".approved", `{"version":2}` + "\n", "what was approved of it cannot be read: "},
+	} {
+		t.Run("G2: "+name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorkforce(t, scimsandbox.Options{Seed: 1, Accounts: 40}, scimsandbox.Options{Seed: 2, Accounts: 25}, "")
+			w.syncs(t, host.Options{})
+			damage := func() { require.NoError(t, os.WriteFile(w.path()+c.file, []byte(c.content), 0o600)) }
+			damage()
+			w.syncs(t, host.Options{})
+			damage()
+			w.fullstory.keepOnly(t, 10)
+			_, err := w.sync(t, host.Options{})
+			require.ErrorContains(t, err, "lists 10 accounts")
+			require.ErrorContains(t, err, c.says)
+		})
+	}
+}
+
+// TestReview_WithADamagedApproval: it approves nothing, and another one replaces it.
+func TestReview_WithADamagedApproval(t *testing.T) {
+	t.Parallel()
+	w := newWorkforce(t, scimsandbox.Options{Seed: 1, Accounts: 40}, scimsandbox.Options{Seed: 2, Accounts: 25}, "")
+	d := desk{config: w.config, kept: host.Kept{OutputDir: w.dir}}
+	w.syncs(t, host.Options{})
+	w.fullstory.keepOnly(t, 10)
+	_, err := w.sync(t, host.Options{})
+	require.ErrorContains(t, err, "lists 10 accounts")
+	require.NoError(t, os.WriteFile(w.path()+".approved", []byte("{"), 0o600))
+	found, kinds := d.review(t)
+	require.Nil(t, found.Approval)
+	require.Equal(t, 30, kinds["removed"])
+
+	blocked := w.path() + ".approved.new"
+	require.NoError(t, os.MkdirAll(filepath.Join(blocked, "x"), 0o700))
+	_, err = d.approve(t, found.ID)
+	require.ErrorContains(t, err, `upload "workforce": the approval cannot be kept, so nothing is approved: `)
+	require.NoError(t, os.RemoveAll(blocked))
+
+	_, err = d.approve(t, found.ID)
+	require.NoError(t, err)
+	w.syncs(t, host.Options{})
+}

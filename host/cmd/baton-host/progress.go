@@ -144,7 +144,7 @@ func (p *progress) FellBack(plugin string, asOf time.Time, reason error) {
 	defer p.mu.Unlock()
 	delete(p.waiting, plugin)
 	p.print(zap.WarnLevel, fmt.Sprintf("%s failed and falls back to its baseline (%s): %s", plugin,
-		asOf.UTC().Format(time.RFC3339), printable(wordsOf(reason))))
+		asOf.UTC().Format(time.RFC3339), printable(strings.ReplaceAll(wordsOf(reason), "\n", "; "))))
 }
 
 // print writes a line that stays. Lines of JSON are for programs: what the host's log has

@@ -62,7 +62,7 @@ func TestProgress_WritesLinesOfJSON(t *testing.T) {
 			p.Retrying("payroll", time.Second, errors.New("503 Service Unavailable"))
 			p.tick()
 			p.Retrying("payroll", 0, errors.New("it ended"))
-			p.FellBack("payroll", time.Unix(0, 0), errors.New("it is away"))
+			p.FellBack("payroll", time.Unix(0, 0), errors.New("it is away\nit is far"))
 			p.End(&host.SyncResult{Unguarded: "First sync.", Warnings: []string{"no accounts"}})
 			require.Empty(t, text.String(), "everything is in the log")
 
@@ -93,7 +93,7 @@ func TestProgress_WritesLinesOfJSON(t *testing.T) {
 			}
 			require.Equal(t, []string{
 				"payroll: trying again in 1s (503 Service Unavailable)", "sync under way", "payroll: going on with another process (it ended)",
-				"payroll failed and falls back to its baseline (1970-01-01T00:00:00Z): it is away", "First sync.", "no accounts",
+				"payroll failed and falls back to its baseline (1970-01-01T00:00:00Z): it is away; it is far", "First sync.", "no accounts",
 			}, messages)
 		})
 	}

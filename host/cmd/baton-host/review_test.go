@@ -120,6 +120,8 @@ func TestReview_ShowsWhatApproveLetsThrough(t *testing.T) {
 		want string
 	}{
 		"another id":         {[]string{"workforce", "00000000"}, `upload "workforce" has no refused sync 00000000; the newest is ` + id},
+		"no id":              {[]string{"workforce", ""}, `upload "workforce" has no refused sync ""; the newest is ` + id},
+		"an id, and where":   {[]string{"workforce", "00000001"}, "look at that with baton-host review workforce --config " + config + " --output-dir " + out + "\n"},
 		"an unknown upload":  {[]string{"work-force", id}, `there is no upload "work-force"; did you mean "workforce"?`},
 		"for no time":        {[]string{"workforce", id, "--for", "0"}, "--for must be longer than nothing, unlike 0s"},
 		"for no duration":    {[]string{"workforce", id, "--for", "soon"}, "--for must be a duration with its unit, such as 30s, not "},

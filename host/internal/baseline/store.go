@@ -50,11 +50,14 @@ type Baseline struct {
 	// Digest is of the file, without what was never read completely; only where it was
 	// opened to compare.
 	Digest syncfile.Digest
+	// RecordErr is why nothing is known of it although it has a record: that is damaged.
+	RecordErr error
 }
 
 // Open opens the baseline, unpacked below tmpDir. The error is
 // [os.ErrNotExist] where there is none yet, and otherwise says in a sentence what
-// is wrong with it: a file that is damaged, is no full sync or has another record.
+// is wrong with it: a file that is damaged or is no full sync, or a record of a newer host.
+// A damaged record is as good as none: the file can be compared with all the same.
 func (s *Store) Open(ctx context.Context, tmpDir string) (*Baseline, error) {
 	return s.open(ctx, tmpDir, func(ctx context.Context, path, tmpDir string) (*syncfile.File, syncfile.Digest, error) {
 		file, err := syncfile.Open(ctx, path, tmpDir)
@@ -75,15 +78,18 @@ func (s *Store) open(ctx context.Context, tmpDir string, openFile func(ctx conte
 	if err != nil {
 		return nil, err
 	}
-	r, err := readRecord(s.recordPath())
-	if err != nil {
-		return nil, fmt.Errorf("the record of the baseline cannot be used: %w", err)
+	r, recordErr := readRecord(s.recordPath())
+	if recordErr != nil {
+		recordErr = fmt.Errorf("the record of the baseline cannot be used: %w", recordErr)
+	}
+	if files.IsNewer(recordErr) {
+		return nil, recordErr
 	}
 	file, digest, err := openFile(ctx, s.path, tmpDir)
 	if err != nil {
 		return nil, err
 	}
-	opened := &Baseline{File: file, Sum: sum, Sync: r.Syncs[sum], Digest: digest}
+	opened := &Baseline{File: file, Sum: sum, Sync: r.Syncs[sum], Digest: digest, RecordErr: recordErr}
 	if !file.Full {
 		err = fmt.Errorf("%s is no full sync", s.path)
 	} else {

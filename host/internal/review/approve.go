@@ -1,6 +1,7 @@
 package review
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -65,13 +66,15 @@ type NotNewestError struct {
 	Newest *Refused
 	// Before is the one that was meant; nil if it is not known.
 	Before *Earlier
+	// Command shows the newest; empty: baton-host review with the upload alone.
+	Command string
 }
 
 func (e *NotNewestError) Error() string {
-	newest := fmt.Sprintf("the newest is %s (refused at %s), which would take away %d: look at that with baton-host review %s",
-		e.Newest.ID, e.Newest.At.Format(time.RFC3339), e.Newest.TakenAway(), e.Newest.Upload)
+	newest := fmt.Sprintf("the newest is %s (refused at %s), which would take away %d: look at that with %s",
+		e.Newest.ID, e.Newest.At.Format(time.RFC3339), e.Newest.TakenAway(), cmp.Or(e.Command, "baton-host review "+e.Newest.Upload))
 	if e.Before == nil {
-		return fmt.Sprintf("upload %q has no refused sync %s; %s", e.Newest.Upload, e.Given, newest)
+		return fmt.Sprintf("upload %q has no refused sync %s; %s", e.Newest.Upload, cmp.Or(e.Given, `""`), newest)
 	}
 	return fmt.Sprintf("%s is not the newest refused sync of upload %q: it would have taken away %d; %s", e.Given, e.Newest.Upload, e.Before.TakenAway, newest)
 }
@@ -95,6 +98,9 @@ func ByFlag() string {
 // Accept approves, for plugins with these names, what the refused sync that is kept would
 // take away of them. It returns the plugins for which it has, with their approvals.
 func (s *Store) Accept(ctx context.Context, plugins []string, by string) ([]Approved, error) {
+	if len(plugins) == 0 { // What is kept does not matter then, even if it is damaged.
+		return nil, nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	kept, err := s.readRefusal()
@@ -340,6 +346,9 @@ func (s *Store) Used(ctx context.Context, fresh []string) ([]Approved, error) {
 		}
 	}
 	approval, err := s.readApproval()
+	if IsDamaged(err) { // It approves nothing.
+		return nil, os.Remove(s.path + approvedRecord)
+	}
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // A record is a line of JSON, which has a version and says how many keys follow of which
@@ -38,7 +39,16 @@ type damagedError struct {
 }
 
 func (e *damagedError) Error() string {
+	if strings.HasSuffix(e.path, approvedRecord) {
+		return fmt.Sprintf("%s is damaged (%s), so it approves nothing: approve it once more", e.path, e.why)
+	}
 	return fmt.Sprintf("%s is damaged (%s): remove it; the next sync that is refused is kept again", e.path, e.why)
+}
+
+// IsDamaged reports whether an error is that of a record that cannot be relied on.
+func IsDamaged(err error) bool {
+	_, is := errors.AsType[*damagedError](err)
+	return is
 }
 
 // newerError is a record of a later version.

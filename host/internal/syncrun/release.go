@@ -35,7 +35,7 @@ func (r *run) release(ctx context.Context, a *aggregate.Aggregate, draft *syncfi
 		defer done()
 	}
 	for _, plugin := range slices.Sorted(maps.Keys(refused)) {
-		approved, note := r.approval(log, difference, plugin)
+		approved, note, public := r.approval(log, difference, plugin)
 		switch {
 		case approved != nil:
 			delete(left, plugin)
@@ -44,9 +44,10 @@ func (r *run) release(ctx context.Context, a *aggregate.Aggregate, draft *syncfi
 			delete(left, plugin)
 			r.let(log, draft, difference, released{plugin: plugin})
 		case r.Accept[plugin]:
-			left[plugin] = noted(refused[plugin], fmt.Sprintf("--accept-deletions %s lets nothing go to zero that was not refused before: give it again if that is right", plugin))
+			note := fmt.Sprintf("--accept-deletions %s lets nothing go to zero that was not refused before: give it again if that is right", plugin)
+			left[plugin] = noted(refused[plugin], note, note)
 		default:
-			left[plugin] = noted(refused[plugin], note)
+			left[plugin] = noted(refused[plugin], note, public)
 		}
 	}
 	if len(left) == 0 || difference == nil || r.Review == nil || r.Plan != nil {
@@ -103,27 +104,28 @@ func (r *run) ownerOf(a *aggregate.Aggregate, typeID string) string {
 }
 
 // approval returns the approval of a plugin if it covers all that the sync would take away
-// of it. If it does not, note is what is to be known of it.
-func (r *run) approval(log *zap.Logger, of *review.Difference, plugin string) (approved *review.Approved, note string) {
+// of it. If it does not, note is what is to be known of it, and public the same without paths.
+func (r *run) approval(log *zap.Logger, of *review.Difference, plugin string) (approved *review.Approved, note, public string) {
 	if r.Review == nil || of == nil {
-		return nil, ""
+		return nil, "", ""
 	}
 	approved, outside, err := r.Review.Covers(of, plugin)
 	if expired, ok := errors.AsType[*review.ExpiredError](err); ok {
-		return nil, expired.Error()
+		return nil, expired.Error(), expired.Error()
 	}
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, ""
+		return nil, "", ""
 	}
 	if err != nil {
 		log.Warn("what was approved for the change guard cannot be read, so nothing is approved", zap.Error(err))
-		return nil, "what was approved of it cannot be read; the log has the reason"
+		return nil, fmt.Sprintf("what was approved of it cannot be read: %s", err), "what was approved of it cannot be read; the log has the reason"
 	}
 	if outside > 0 {
 		all := of.Of(plugin).TakenAway()
-		return nil, fmt.Sprintf("the approval of %s covers %d of the %d changes that take something away, and %d are not approved", approved.ID, all-outside, all, outside)
+		note := fmt.Sprintf("the approval of %s covers %d of the %d changes that take something away, and %d are not approved", approved.ID, all-outside, all, outside)
+		return nil, note, note
 	}
-	return approved, ""
+	return approved, "", ""
 }
 
 // released is what was refused of a plugin, and passes.
@@ -182,6 +184,9 @@ func (r *run) keepRefused(ctx context.Context, of *review.Difference, left map[s
 	kept, err := r.Review.Keep(ctx, of, reasons)
 	if err != nil {
 		log.Warn("the sync that the change guard refused cannot be kept for review; what is there of an earlier one stays", zap.Error(err))
+		for plugin, refused := range left { // A one-shot sync shows no log.
+			left[plugin] = noted(refused, fmt.Sprintf("it cannot be kept for review: %s", err), "it cannot be kept for review; the log has the reason")
+		}
 		return
 	}
 	plain := "baton-host review " + r.Upload.Name
@@ -220,11 +225,11 @@ type notedError struct {
 	note, public string // public has no path
 }
 
-func noted(err error, note string) error {
+func noted(err error, note, public string) error {
 	if note == "" {
 		return err
 	}
-	return &notedError{err, note, note}
+	return &notedError{err, note, public}
 }
 
 func (e *notedError) Error() string { return e.error.Error() + "; " + e.note }

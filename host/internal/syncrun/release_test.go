@@ -225,7 +225,9 @@ func TestRelease_KeepsTheSyncsOwnError(t *testing.T) {
 		require.NoError(t, os.MkdirAll(r.path+".refused.new/taken", 0o700))
 		refused := r.outcome(t, counted{"user": 10})
 		require.ErrorContains(t, refused, `plugin "app" lists 10`)
-		require.NotContains(t, refused.Error(), "review")
+		require.ErrorContains(t, refused, "; it cannot be kept for review: remove "+r.path+".refused.new: ")
+		require.Contains(t, errtext.Public(refused), "; it cannot be kept for review; the log has the reason")
+		require.NotContains(t, errtext.Public(refused), r.path)
 		require.Equal(t, 1, r.log.FilterMessageSnippet("cannot be kept for review").Len())
 		require.Equal(t, ".refused.new", r.leftovers(t))
 	})
@@ -255,6 +257,6 @@ func TestRelease_ReportsAnApprovalThatCannotBeRead(t *testing.T) {
 	require.Error(t, r.outcome(t, counted{"user": 10}))
 	r.approve(t, time.Hour)
 	require.NoError(t, os.Truncate(r.path+".approved", 60))
-	require.ErrorContains(t, r.outcome(t, counted{"user": 10}), "what was approved of it cannot be read; the log has the reason")
+	require.ErrorContains(t, r.outcome(t, counted{"user": 10}), "what was approved of it cannot be read: ")
 	require.Equal(t, 1, r.log.FilterMessageSnippet("so nothing is approved").Len())
 }

@@ -212,6 +212,9 @@ func (r *run) openLast(ctx context.Context) error {
 	switch {
 	case err == nil:
 		r.last = last
+		if last.RecordErr != nil {
+			ctxzap.Extract(ctx).Warn("the sync is compared with the file of the baseline alone, and no plugin can fall back on it; the next good sync replaces it", zap.Error(last.RecordErr))
+		}
 	case errors.Is(err, os.ErrNotExist):
 		r.noLast, r.first = "there is none yet", true
 	case files.IsNewer(err):
@@ -315,6 +318,9 @@ func (r *run) lastGood(instance string) (*baseline.Plugin, error) {
 		return nil, errors.New(r.noLast)
 	}
 	good := r.last.Plugin(instance)
+	if good == nil && r.last.RecordErr != nil {
+		return nil, r.last.RecordErr
+	}
 	if good == nil {
 		return nil, errors.New("it has nothing of this plugin")
 	}
