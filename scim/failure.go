@@ -53,7 +53,7 @@ func (f *failure) Unwrap() error { return f.cause }
 func (f *failure) with(sentence string) *failure {
 	longer := *f
 	proto := f.status.Proto()
-	if !strings.HasSuffix(proto.Message, ".") && !strings.HasSuffix(proto.Message, "!") && !strings.HasSuffix(proto.Message, "?") {
+	if !strings.ContainsAny(longer.Error()[max(0, len(longer.Error())-1):], ".!?") {
 		proto.Message += "." // The server's own words may have no end.
 	}
 	proto.Message += " " + sentence
