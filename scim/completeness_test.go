@@ -158,7 +158,7 @@ func TestList_Unstable(t *testing.T) {
 					a.ids[20], a.ids[180] = a.ids[180], a.ids[20]
 				}
 			},
-			message: "has 1 of its users on two pages and lacks 1 of the 250 that it counts, the same in 7 readings: its list has no steady order, or changes with each page",
+			message: "has 1 of its users on two pages and lacks 1 of the 250 that it counts, the same in 7 readings: its list has no steady order, changes with each page, or gives two users the same id",
 			same:    true,
 		},
 		"P5 the total changes for each page": {

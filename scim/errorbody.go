@@ -124,10 +124,10 @@ func (e *errorBody) readObject(object map[string]any, within string, depth int) 
 	}
 	for _, member := range errorMembers {
 		if _, isText := members[member].(string); isText || members[member] == nil {
-			e.isError = e.isError || isText && member == "error"
+			e.isError = e.isError || isText && member == "error" && textMember(members, member) != ""
 			continue
 		}
-		e.isError = e.isError || member == "errors" || member == "error" || member == "fault"
+		e.isError = e.isError || (member == "errors" || member == "error" || member == "fault") && !isNothing(members[member])
 		e.read(members[member], member, depth+1)
 	}
 	if within == "errors" && sentence+name == "" && len(e.texts) == before { // What is wrong, by the name of the parameter.
@@ -167,6 +167,17 @@ func textMember(members map[string]any, names ...string) string {
 // isLink reports whether a text is the address of a description, as the type of problem
 // details is.
 func isLink(text string) bool { return strings.Contains(text, "://") || text == "about:blank" }
+
+// isNothing reports whether a member is there for an error, and there is none.
+func isNothing(value any) bool {
+	switch value := value.(type) {
+	case []any:
+		return len(value) == 0
+	case map[string]any:
+		return len(value) == 0
+	}
+	return value == false || shown(value) == "0"
+}
 
 func isNumber(text string) bool {
 	_, err := json.Number(text).Float64()

@@ -108,7 +108,7 @@ func TestErrorBody_Advice(t *testing.T) {
 			limited(400, 220, tooBig), codes.FailedPrecondition,
 			[]string{
 				"answered 400 Bad Request to GET /scim/v2/Users?startIndex=298&count=100: the app refuses startIndex 298, and has answered requests for the same list before",
-				"It answered: Start index too big It reports 450 users and has listed 298 of them, so the list is incomplete and is not used.",
+				"It answered: Start index too big. It reports 450 users and has listed 298 of them, so the list is incomplete and is not used.",
 			},
 			false,
 		},
@@ -133,8 +133,23 @@ func TestErrorBody_Advice(t *testing.T) {
 			false,
 		},
 		"a later one is no list": {
-			limited(200, 220, `{}`), codes.FailedPrecondition,
+			limited(200, 220, `{}`), codes.Unavailable,
 			[]string{"not a SCIM list", "It has answered requests for the same list before", "The request was GET /scim/v2/Users?startIndex=298&count=100."},
+			false,
+		},
+		"a later one is an error without a status, with 200": {
+			limited(200, 220, `{"success":false,"error":"Session expired"}`), codes.Unavailable,
+			[]string{"not a SCIM list", "It answered: Session expired. The request was GET /scim/v2/Users?startIndex=298&count=100."},
+			false,
+		},
+		"a later one is a list of nobody with an error": {
+			limited(200, 220, `{"totalResults":0,"Resources":[],"error":"timeout"}`), codes.Unavailable,
+			[]string{"a list that has no users, and reports an error in it", "It answered: timeout."},
+			false,
+		},
+		"the first one is a list of nobody with an error of SCIM 1.1": {
+			serve(200, "", `{"totalResults":0,"Resources":[],"Errors":[{"description":"LDAP unreachable","code":"500"}]}`), codes.Unavailable,
+			[]string{"answered with the error 500", "It answered: LDAP unreachable"},
 			false,
 		},
 		"a later one, 500": {

@@ -59,9 +59,9 @@ func seenAs(e entry) string {
 func refusalOf(p position, err error) (listing.Refusal, bool) {
 	switch {
 	case errors.Is(err, context.Canceled), answered(err, http.StatusTooManyRequests):
-	case answered(err, 400):
+	case answered(err, 400, 422):
 		return listing.RefusedRequest, true
-	case answered(err, 204, 404, 416):
+	case answered(err, 204, 404, 410, 416):
 		return listing.RefusedRange, true
 	case p.State.AtStart() && p.State.Pass > listing.PlainPasses && answered(err, 500, 501): // It cannot sort.
 		return listing.RefusedRequest, true
@@ -159,7 +159,7 @@ func (c *endpoint) shortList(s listing.State, at gap) error {
 	missing := s.Total - s.Users
 	if s.At > s.Users {
 		return c.failf(codes.Aborted,
-			"%s has %d of its {users} on two pages and lacks %d of the %d that it counts, the same in %d readings: its list has no steady order, or changes with each page. It is incomplete, so it is not used. Run the sync again at a quieter time; if it happens again, ask the app's support.",
+			"%s has %d of its {users} on two pages and lacks %d of the %d that it counts, the same in %d readings: its list has no steady order, changes with each page, or gives two {users} the same id. It is incomplete, so it is not used. Run the sync again at a quieter time; if it happens again, ask the app's support.",
 			c.place(), s.At-s.Users, missing, s.Total, s.Agreed())
 	}
 	f := c.failf(codes.DataLoss,

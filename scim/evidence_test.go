@@ -149,6 +149,10 @@ func TestEvidence(t *testing.T) {
 			answer["totalResults"] = r.start - 1 + len(users)
 			return answer
 		}), func(a *app) { a.hook = func(a *app, r listRequest) { a.cap = []int{7, 1, 3}[r.number%3] } }), evidence: "unproven"},
+		"R1: one user, whatever is asked": {app: answering(1, first(1)), evidence: "unproven", reason: "the app sends the same user whatever page is asked for, and its total of 1 may count that page"},
+		"R1: one user, whatever is asked, without total": {app: answering(1, func(a *app, r listRequest, _ map[string]any) map[string]any {
+			return noTotal(a, r, listAnswer(a.page(1, 1), 1, 1))
+		}), evidence: "unproven", reason: "the app sends the same user whatever page is asked for, and no total that is worth anything"},
 		"R1: everyone in one page, count is honored":     {app: answering(45, onlyPage), evidence: "proven"},
 		"R1: everyone in one page, 60 of 60":             {app: answering(60, onlyPage), evidence: "proven"},
 		"R1: everyone in one page, whatever is asked":    {app: answering(45, first(45)), evidence: "proven"},
@@ -233,6 +237,30 @@ func TestEvidence_Contradicted(t *testing.T) {
 				return listAnswer(users, len(users), r.start)
 			}),
 			code: codes.DataLoss, message: "startIndex 0: it counts from 0",
+		},
+		"S10: a total of 250, and none behind the first page, with a total of nothing": {
+			app: with(answering(250, func(_ *app, r listRequest, answer map[string]any) map[string]any {
+				if r.start > 1 {
+					return listAnswer([]any{}, 0, r.start)
+				}
+				return answer
+			}), func(a *app) { a.cap = 37 }),
+			code: codes.DataLoss, message: "reports 250 users and lists 37 of them, the same in 3 readings",
+		},
+		"S10: a total of 250, and none behind the first page, with a total of what was sent": {
+			app: with(answering(250, func(_ *app, r listRequest, answer map[string]any) map[string]any {
+				if r.start > 1 {
+					return listAnswer([]any{}, 37, r.start)
+				}
+				return answer
+			}), func(a *app) { a.cap = 37 }),
+			code: codes.DataLoss, message: "reports 250 users and lists 37 of them, the same in 3 readings",
+		},
+		"S7: counted from 0, the total is right": {
+			app: answering(237, func(a *app, r listRequest, _ map[string]any) map[string]any {
+				return listAnswer(a.page(r.start+1, r.count), 237, r.start)
+			}),
+			code: codes.DataLoss, message: "lists 236 users, and shows others when it is asked for startIndex 0: it counts from 0",
 		},
 		"R7: counted, and left out of its page": {
 			app: answering(250, func(a *app, r listRequest, answer map[string]any) map[string]any {
@@ -418,7 +446,7 @@ func TestEvidence_LiesThatComeTrue(t *testing.T) {
 // TestEvidence_RefusedPages: what a server refuses may be the end, or the count.
 func TestEvidence_RefusedPages(t *testing.T) {
 	t.Parallel()
-	for _, status := range []int{http.StatusBadRequest, http.StatusNotFound, http.StatusNoContent, http.StatusRequestedRangeNotSatisfiable} {
+	for _, status := range []int{http.StatusBadRequest, http.StatusNotFound, http.StatusNoContent, http.StatusRequestedRangeNotSatisfiable, http.StatusGone, http.StatusUnprocessableEntity} {
 		for _, users := range []int{45, 237} {
 			t.Run(fmt.Sprintf("R8: %d for a page past the end of %d", status, users), func(t *testing.T) {
 				t.Parallel()
@@ -436,19 +464,54 @@ func TestEvidence_RefusedPages(t *testing.T) {
 			})
 		}
 	}
-	t.Run("R8: 400 for a count above 50", func(t *testing.T) {
+	for _, c := range []struct{ status, most int }{{400, 50}, {422, 50}, {400, 10}} {
+		t.Run(fmt.Sprintf("R8: %d for a count above %d", c.status, c.most), func(t *testing.T) {
+			t.Parallel()
+			a := newApp(237)
+			accounts, evidence, reason, err := readGraded(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if count, _ := strconv.Atoi(r.URL.Query().Get("count")); count > c.most {
+					w.WriteHeader(c.status)
+					return
+				}
+				a.ServeHTTP(w, r)
+			}))
+			require.NoError(t, err)
+			requireIDs(t, a.ids, accounts)
+			require.Equal(t, "proven", evidence, reason)
+		})
+	}
+	for name, users := range map[string]int{"0": 0, "1": 1} {
+		t.Run("S7: a total of "+name+", and 500 for startIndex 0", func(t *testing.T) {
+			t.Parallel()
+			a := newApp(users)
+			accounts, evidence, reason, err := readGraded(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Query().Get("startIndex") == "0" {
+					w.WriteHeader(http.StatusInternalServerError)
+					return
+				}
+				a.ServeHTTP(w, r)
+			}))
+			require.NoError(t, err)
+			requireIDs(t, a.ids, accounts)
+			require.Equal(t, "unproven", evidence)
+			require.Equal(t, "the app reports a total of "+name+", which may count the page that it sends, and does not show that its list begins at startIndex 1", reason)
+		})
+	}
+	t.Run("a probe that is answered with no list leaves the grade", func(t *testing.T) {
 		t.Parallel()
-		a := newApp(237)
-		accounts, evidence, reason, err := readGraded(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if count, _ := strconv.Atoi(r.URL.Query().Get("count")); count > 50 {
-				w.WriteHeader(http.StatusBadRequest)
-				return
-			}
-			a.ServeHTTP(w, r)
-		}))
-		require.NoError(t, err)
-		requireIDs(t, a.ids, accounts)
-		require.Equal(t, "proven", evidence, reason)
+		for _, body := range []string{`{"error":"x"}`, `{}`, "<html>", `{"totalResults":0,"Resources":[],"error":"cannot sort"}`} {
+			a := newApp(100)
+			accounts, evidence, reason, err := readGraded(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Query().Has("sortBy") {
+					serve(http.StatusOK, "", body).ServeHTTP(w, r)
+					return
+				}
+				a.ServeHTTP(w, r)
+			}))
+			require.NoError(t, err)
+			requireIDs(t, a.ids, accounts)
+			require.Equal(t, "unproven", evidence, reason)
+		}
 	})
 	t.Run("a refused probe leaves the grade", func(t *testing.T) {
 		t.Parallel()

@@ -27,6 +27,8 @@ type failure struct {
 	// that the answer is the app's rate limit, whatever its status.
 	httpStatus int
 	isLimit    bool
+	// isAnswer means that it is about what a successful answer has in it.
+	isAnswer bool
 	// answer is what the server reports about it, fit for a message.
 	answer string
 	// isPlaced means that the message names the request, or is about none of a list.
@@ -51,13 +53,16 @@ func (f *failure) Unwrap() error { return f.cause }
 func (f *failure) with(sentence string) *failure {
 	longer := *f
 	proto := f.status.Proto()
+	if !strings.ContainsAny(longer.Error()[max(0, len(longer.Error())-1):], ".!?") {
+		proto.Message += "." // The server's own words may have no end.
+	}
 	proto.Message += " " + sentence
 	longer.status = status.FromProto(proto)
 	return &longer
 }
 
 // answered reports whether an error is about an answer with one of these statuses, or with
-// any if none is given. A rate limit counts as 429, whatever its status.
+// any if none is given, also one of success that is no list. A rate limit counts as 429, whatever its status.
 func answered(err error, httpStatuses ...int) bool {
 	f, ok := errors.AsType[*failure](err)
 	if !ok {
@@ -67,7 +72,7 @@ func answered(err error, httpStatuses ...int) bool {
 	if f.isLimit {
 		httpStatus = http.StatusTooManyRequests
 	}
-	return slices.Contains(httpStatuses, httpStatus) || len(httpStatuses) == 0 && httpStatus != 0
+	return slices.Contains(httpStatuses, httpStatus) || len(httpStatuses) == 0 && (httpStatus != 0 || f.isAnswer)
 }
 
 // quote makes text of the server fit for a message: one line, short, and

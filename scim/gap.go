@@ -99,10 +99,24 @@ func (l *reader) missingAt(ctx context.Context, s *session, total int) gap {
 	return gap{}
 }
 
+// countsFromZero reports whether a list that lacks one user at its end has another one at
+// index 0.
+func (l *reader) countsFromZero(ctx context.Context, s *session, at listing.State) bool {
+	if at.Total-at.Users != 1 || !s.whole {
+		return false
+	}
+	s.ahead.drop()
+	pg, err := l.endpoint.list(ctx, listing.Request{Start: 0, Count: 1}, true)
+	return err == nil && len(pg.entries) > 0 && s.seen.pass(seenAs(pg.entries[0])) == 0
+}
+
 // problem is the error for a list that cannot be read. Where it lacks users that the app
 // counts, the operator needs to know which.
 func (l *reader) problem(ctx context.Context, s *session, err error) error {
 	problem, ok := errors.AsType[*listing.Problem](err)
+	if ok && problem.Kind == listing.Short && l.endpoint.isCutOff(problem.State) && l.countsFromZero(ctx, s, problem.State) {
+		problem.Kind, problem.Probe = listing.Unlisted, listing.AskZero
+	}
 	if ok && problem.Kind == listing.Short && problem.State.Users == problem.State.At && !l.endpoint.isCutOff(problem.State) {
 		return l.endpoint.shortList(problem.State, l.missingAt(ctx, s, problem.State.Total))
 	}

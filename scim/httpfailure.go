@@ -219,7 +219,9 @@ func (c *endpoint) checkJSON(r request, body []byte, httpStatus int) *failure {
 	if r.isLater && httpStatus != http.StatusNoContent {
 		code = codes.Unavailable
 	}
-	return c.failf(code, "%s %s %s", c.place(), c.kind.words(did), c.whatIsWrong(r))
+	f := c.failf(code, "%s %s %s", c.place(), c.kind.words(did), c.whatIsWrong(r))
+	f.isAnswer = true
+	return f
 }
 
 // whatIsWrong returns what to look at where an answer is no SCIM.
@@ -279,11 +281,33 @@ func (c *endpoint) notAList(r request, body []byte) *failure {
 	if answer.isError && answer.status != 0 {
 		return c.reported(r, answer)
 	}
-	f := c.failf(codes.FailedPrecondition, "%s answered with JSON that is not a SCIM list of {users}. %s", c.place(), c.whatIsWrong(r))
+	code := codes.FailedPrecondition
+	if r.isLater {
+		code = codes.Unavailable
+	}
+	f := c.failf(code, "%s answered with JSON that is not a SCIM list of {users}. %s", c.place(), c.whatIsWrong(r))
+	f.isAnswer = true
 	if answer.isError {
-		if f.answer = c.quote(answer.text()); f.answer != "" {
-			f = f.with("It answered: " + f.answer)
-		}
+		f = c.withAnswer(f, answer)
+	}
+	return f
+}
+
+// errorInList is the error for a list without entries that reports an error.
+func (c *endpoint) errorInList(r request, answer errorBody) *failure {
+	if answer.status != 0 {
+		return c.reported(r, answer)
+	}
+	f := c.failf(codes.Unavailable,
+		"%s answered with a list that has no {users}, and reports an error in it. The list is not used. If it stays so, ask the app's support.", c.place())
+	f.isAnswer = true
+	return c.withAnswer(f, answer)
+}
+
+// withAnswer adds the server's own words.
+func (c *endpoint) withAnswer(f *failure, answer errorBody) *failure {
+	if f.answer = c.quote(answer.text()); f.answer != "" {
+		f = f.with("It answered: " + f.answer)
 	}
 	return f
 }

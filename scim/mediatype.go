@@ -19,13 +19,15 @@ type mediaType struct {
 
 // mediaTypes are tried in this order. SCIM is asked for first (RFC 7644 section 3.1), and
 // plain JSON, which some servers insist on. Some answer 406 to any list, so one is asked for
-// at a time; and some want Content-Type with each request, or answer 415.
+// at a time; some compare the text with the type that they send, with its character set; and some want Content-Type with each request, or answer 415.
 var mediaTypes = []mediaType{
 	{accept: "application/scim+json, application/json;q=0.9"},
 	{accept: "application/scim+json"},
 	{accept: "application/json"},
 	{accept: "application/scim+json", content: "application/scim+json"},
 	{accept: "application/json", content: "application/json"},
+	{accept: "application/scim+json;charset=utf-8"},
+	{accept: "*/*"},
 }
 
 // isAboutMediaType reports whether a status refuses how a request asks, and not the request.

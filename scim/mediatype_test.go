@@ -24,6 +24,8 @@ func TestMediaType(t *testing.T) {
 		"all but SCIM alone":                   {406, func(accept, _ string) bool { return accept == scimType }, 2},
 		"all but JSON alone":                   {406, func(accept, _ string) bool { return accept == jsonType }, 3},
 		"any list in Accept, with 415":         {415, func(accept, _ string) bool { return !strings.Contains(accept, ",") }, 2},
+		"all but UTF-8 by name":                {406, func(accept, _ string) bool { return accept == scimType+";charset=utf-8" }, 4},
+		"all but any type":                     {406, func(accept, _ string) bool { return accept == "*/*" }, 5},
 		"no Content-Type":                      {415, func(_, content string) bool { return content != "" }, 4},
 		"all but Content-Type JSON":            {415, func(accept, content string) bool { return content == jsonType && accept == jsonType }, 5},
 		"a quality in Accept":                  {406, func(accept, _ string) bool { return !strings.Contains(accept, "q=") }, 2},

@@ -193,6 +193,12 @@ func (c *endpoint) decodePage(r request, body []byte) (*page, error) {
 			"%s sent a list of {users} with two members Resources, so it is unclear which one counts. The app is out of order: ask its support.", c.place())
 	}
 
+	if len(entries) == 0 && bytes.Contains(body, []byte("rror")) {
+		if answer := decodeErrorBody(body); answer.isError && answer.text() != "" {
+			return nil, c.errorInList(r, answer)
+		}
+	}
+
 	pg := &page{entries: entries, total: list.TotalResults, start: list.StartIndex, cursor: string(list.NextCursor), digests: make([]uint64, len(entries))}
 	if wrongType != nil && len(entries) == 0 {
 		// The members of the list itself take any form, so it is Resources that

@@ -243,7 +243,7 @@ func TestPagingRefused(t *testing.T) {
 			answer: func(a *app, r listRequest, _ map[string]any) map[string]any {
 				return listAnswer(a.page(r.start+1, 100), 250, r.start)
 			},
-			code: codes.DataLoss, message: "reports 250 users but lists none from startIndex 250 on",
+			code: codes.DataLoss, message: "lists 249 users, and shows others when it is asked for startIndex 0: it counts from 0",
 		},
 		"P6 startIndex is ignored": {
 			answer: func(a *app, _ listRequest, _ map[string]any) map[string]any {

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,9 @@ const (
 	statusEnhanceYourCalm = 420
 )
 
+// millisecondHeaders have the wait in milliseconds.
+var millisecondHeaders = []string{"Retry-After-Ms", "X-Ms-Retry-After-Ms"}
+
 // remainingHeaders have the number of requests that are left.
 var remainingHeaders = []string{"X-RateLimit-Remaining", "RateLimit-Remaining", "X-Rate-Limit-Remaining", "X-RateLimit-Requests-Remaining"}
 
@@ -39,8 +43,8 @@ var (
 	// "limit=100, remaining=0, reset=7" and `"default";r=0;t=7`.
 	noneLeftOf = regexp.MustCompile(`(?:^|[,;\s])(?:remaining|r)\s*=\s*0+\s*(?:[,;]|$)`)
 	// limitWords are those of a rate limit: "secondary rate limit", userRateLimitExceeded,
-	// "Rate exceeded", ThrottlingException.
-	limitWords = regexp.MustCompile(`(?i)rate[ _-]?limit|rate (?:was |is )?exceeded|too[ _-]?many[ _-]?requests|throttl`)
+	// "Rate exceeded", ThrottlingException, REQUEST_LIMIT_EXCEEDED, quotaExceeded.
+	limitWords = regexp.MustCompile(`(?i)rate[ _-]?limit|rate (?:was |is )?exceeded|too[ _-]?many[ _-]?requests|throttl|\brequests?[ _-]?limit|(?:requests?|calls?|rate)[ _-]?quota|quota[ _-]?(?:was |is )?exceeded`)
 )
 
 // isRateLimit reports whether an answer is about the app's rate limit. Not all servers use
@@ -50,11 +54,16 @@ func isRateLimit(httpStatus int, header http.Header, words string) bool {
 	case http.StatusTooManyRequests, statusEnhanceYourCalm:
 		return true
 	case http.StatusForbidden:
-		return header.Get("Retry-After") != "" || isSpent(header) || limitWords.MatchString(words)
+		return hasWait(header) || isSpent(header) || limitWords.MatchString(words)
 	case http.StatusBadRequest:
 		return limitWords.MatchString(words)
 	}
 	return false
+}
+
+// hasWait reports whether an answer names a time to wait.
+func hasWait(header http.Header) bool {
+	return slices.ContainsFunc(append([]string{"Retry-After"}, millisecondHeaders...), func(name string) bool { return header.Get(name) != "" })
 }
 
 // isSpent reports whether no requests are left.
@@ -107,7 +116,7 @@ func withRetryAfter(ctx context.Context, st *status.Status, response *http.Respo
 func retryAfter(header http.Header, now time.Time) (wait time.Duration, known bool) {
 	value := strings.TrimSpace(header.Get("Retry-After"))
 	if value == "" {
-		return 0, false
+		return milliseconds(header)
 	}
 	if date, err := http.ParseTime(header.Get("Date")); err == nil {
 		now = date
@@ -131,6 +140,17 @@ func retryAfter(header http.Header, now time.Time) (wait time.Duration, known bo
 		return 0, false
 	}
 	return at.Sub(now), true
+}
+
+// milliseconds reads a wait that is given in milliseconds.
+func milliseconds(header http.Header) (wait time.Duration, known bool) {
+	for _, name := range millisecondHeaders {
+		number, err := strconv.ParseFloat(strings.TrimSpace(header.Get(name)), 64)
+		if err == nil && number >= 0 {
+			return secondsFrom(time.Time{}, min(number/1e3, maxWait.Seconds()+1)), true
+		}
+	}
+	return 0, false
 }
 
 // secondsFrom is a wait that is given as a number: of seconds, or else the time of its end as

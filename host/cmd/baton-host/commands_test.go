@@ -28,7 +28,7 @@ func TestAccounts_AreShownInThreeForms(t *testing.T) {
 	require.Equal(t, 0, table.status, table.stderr)
 	lines := strings.Split(strings.TrimSpace(table.stdout), "\n")
 	require.Len(t, lines, 33)
-	require.Equal(t, []string{"", "fullstory: 30 accounts; evidence: not reported"}, lines[31:], "there is no record beside the file")
+	require.Equal(t, []string{"", "fullstory: 30 accounts; evidence: proven"}, lines[31:], "the record beside the file has it")
 	require.Regexp(t, `^APP +LOGIN +NAME +E-MAIL +STATUS +LAST LOGIN$`, lines[0])
 
 	records, err := csv.NewReader(strings.NewReader(execute(t, nil, "baton-host", "accounts", file, "--output", "csv").stdout)).ReadAll()
@@ -84,9 +84,9 @@ func TestAccounts_AreComparedWithACSVFile(t *testing.T) {
 
 	agrees := execute(t, nil, "baton-host", "accounts", file, "--compare", whole, "--by", "login=User Name")
 	require.Equal(t, 0, agrees.status, agrees.stderr)
-	require.Equal(t, "fullstory: 13 in both, 0 only in the sync file, 0 only in the CSV file, 0 accounts and 0 rows cannot be compared; evidence: not reported\n", agrees.stdout)
+	require.Equal(t, "fullstory: 13 in both, 0 only in the sync file, 0 only in the CSV file, 0 accounts and 0 rows cannot be compared; evidence: proven\n", agrees.stdout)
 
-	const summary = "fullstory: 11 in both, 2 only in the sync file, 2 only in the CSV file, 0 accounts and 1 rows cannot be compared; evidence: not reported\n"
+	const summary = "fullstory: 11 in both, 2 only in the sync file, 2 only in the CSV file, 0 accounts and 1 rows cannot be compared; evidence: proven\n"
 	by := []string{"accounts", file, "--compare", users, "--by", "login=User Name"}
 	table := execute(t, nil, "baton-host", by...)
 	require.Equal(t, 1, table.status, table.stderr)

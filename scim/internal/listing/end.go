@@ -67,7 +67,7 @@ func (e *End) Reason() string {
 	case e.Doubts&DoubtHidden != 0:
 		return fmt.Sprintf("the app counts %d {users} and lists %d of them", s.Total, s.Users)
 	case e.Doubts&DoubtIgnores != 0:
-		return fmt.Sprintf("the app sends the same %d {users} whatever page is asked for, and no total that confirms them", s.Users)
+		return ignores(s)
 	case e.Doubts&DoubtTwice != 0:
 		return "the app lists {users} on two pages, and no total shows whether others are left out"
 	case e.Doubts&DoubtCursor != 0 && s.Signs&SignApart != 0:
@@ -78,12 +78,28 @@ func (e *End) Reason() string {
 		return "the app's pages cannot overlap, and no total shows whether {users} between them are left out"
 	case e.Doubts&DoubtLong != 0:
 		return "the app sends longer pages than asked for, and does not show what follows where they should have ended"
+	case e.Doubts&DoubtTotal != 0 && s.Users == 0:
+		return "the app reports a total of 0, which may count the page that it sends, and does not show that its list begins at startIndex 1"
+	case e.Doubts&DoubtTotal != 0 && s.Users == 1 && s.Worth == WorthEqual:
+		return "the app reports a total of 1, which may count the page that it sends, and does not show that its list begins at startIndex 1"
 	case e.Doubts&DoubtTotal != 0:
 		return "no total of the app confirms its list of {users}, and the app does not show that it begins at startIndex 1"
 	case e.Doubts&DoubtRound != 0:
 		return fmt.Sprintf("the list ends at %d {users}, a size at which apps cut lists, and the app does not sort it to show that nothing follows", s.Users)
 	}
 	return ""
+}
+
+// ignores is the reason where the same page comes whatever is asked for.
+func ignores(s State) string {
+	listed := fmt.Sprintf("%d {users}", s.Users)
+	if s.Users == 1 {
+		listed = "{user}"
+	}
+	if total, known := s.Counted(); known {
+		return fmt.Sprintf("the app sends the same %s whatever page is asked for, and its total of %d may count that page", listed, total)
+	}
+	return fmt.Sprintf("the app sends the same %s whatever page is asked for, and no total that is worth anything", listed)
 }
 
 // Kind is what keeps a list from being read.

@@ -60,6 +60,9 @@ type Step struct {
 func (r Rules) Next(s State, p Page) (Step, error) {
 	bare := !s.Overlaps() && s.At > 0
 	holdsLast := p.Holds >= 0 && p.Holds == p.Len-1
+	if p.Refused == Accepted && !s.Ask.IsProbe() && p.Total.Known {
+		s.Peak = max(s.Peak, p.Total.Value)
+	}
 	switch {
 	case p.Refused != Accepted:
 		return r.afterRefusal(s, p)
@@ -300,8 +303,8 @@ func (r Rules) afterRefusal(s State, p Page) (Step, error) {
 			return Step{}, r.problem(s, Problem{Kind: Moving, Why: s.Why})
 		}
 		return Step{Next: next}, nil
-	case s.AtStart() && s.Pass == 1 && p.Refused == RefusedRequest && r.count(s)/2 >= minCount:
-		s.Count = r.count(s) / 2
+	case s.AtStart() && s.Pass == 1 && p.Refused == RefusedRequest && r.count(s) > minCount:
+		s.Count = max(r.count(s)/2, minCount)
 		return ask(s, p, AskPage), nil
 	case s.AtStart() && s.Pass == 1 && p.Refused == RefusedRequest && s.Traits == 0:
 		s.Count = 0
@@ -417,12 +420,15 @@ func (r Rules) endPass(s State, from int) (Step, error) {
 	same := s.Before == s.fingerprint()
 	twice := s.At > s.Users
 	missing := s.missing()
+	if same && missing > 0 { // The total has fallen to what was received, in each of these passes.
+		s.Worth, s.Total = WorthAhead, s.promised()
+	}
 	// Who is on two pages may have displaced another, whom a sorted list has.
 	hidden := missing > 0 && missing <= r.Hidden && s.Users > 0 && !twice
 	switch {
 	case s.Shown != 0 && same && s.Probes >= r.Probes:
 		return Step{}, r.problem(s, Problem{Kind: Unlisted, Probe: s.Shown})
-	case r.Blind, s.Signs == 0 && !twice && missing == 0, same && missing == 0 && !twice, same && known && s.Users == s.Total:
+	case r.Blind, s.Signs == 0 && !twice && missing == 0, same && missing == 0 && !twice, same && known && s.Users == s.Total && missing == 0:
 		return r.accept(s, from)
 	case same && (hidden || missing == 0):
 		if s.Doubts |= DoubtHidden; missing == 0 {
@@ -461,7 +467,8 @@ func (r Rules) accept(s State, from int) (Step, error) {
 	}
 	// The total of one user may as well count the page, or what was sent.
 	isWorthless := s.Worth == WorthUnknown || s.Worth == WorthNone || s.Worth == WorthEqual && s.Users <= 1
-	if byIndex && isWorthless && s.Doubts&DoubtIgnores == 0 {
+	// Whom it counts and does not list may be the first one: it may count from 0.
+	if byIndex && (isWorthless || s.Doubts&DoubtHidden != 0) && s.Doubts&DoubtIgnores == 0 {
 		s.Doubts |= DoubtTotal
 	}
 	if byIndex && s.Beyond > 0 {

@@ -27,12 +27,12 @@ const (
 	// probeCount is how many users a sort probe asks for, if the server lets it.
 	probeCount = 100
 	// minCount is how far the count is halved where a server refuses it.
-	minCount = 12
+	minCount = 10
 )
 
 // RoundSizes are the sizes at which servers cut a list without a word. The count
 // that was asked for is another one.
-var RoundSizes = []int{10, 20, 25, 50, 100, 200, 250, 500, 1000}
+var RoundSizes = []int{10, 20, 25, 50, 100, 200, 250, 500, 1000, 2000, 5000, 10000}
 
 // Rules are what a listing is read by.
 type Rules struct {
@@ -140,9 +140,11 @@ type State struct {
 	At    int `json:"at,omitempty"`
 	Users int `json:"users,omitempty"`
 	// Total is the last total that was worth something.
-	Total   int   `json:"total,omitempty"`
-	Worth   Worth `json:"worth,omitempty"`
-	Changes int   `json:"changes,omitempty"`
+	Total int   `json:"total,omitempty"`
+	Worth Worth `json:"worth,omitempty"`
+	// Peak is the highest total of this pass.
+	Peak    int `json:"peak,omitempty"`
+	Changes int `json:"changes,omitempty"`
 	// Head and Last are the digests of the first and the last id. Odd is the sequence
 	// of a page that was to begin with the last one and did not have it.
 	Head uint64 `json:"head,omitempty"`
@@ -179,7 +181,7 @@ func Beginning() State { return State{Pass: 1} }
 
 // Valid reports whether s can have come from this version of the package.
 func (s State) Valid() bool {
-	for _, n := range []int{s.At, s.Users, s.Total, s.Changes, s.Blank, s.Count, s.Beyond, s.Probes, s.Alike, s.Unsure, int(s.Why), int(s.Ask), int(s.Shown), int(s.Worth)} {
+	for _, n := range []int{s.At, s.Users, s.Total, s.Changes, s.Blank, s.Count, s.Beyond, s.Probes, s.Peak, s.Alike, s.Unsure, int(s.Why), int(s.Ask), int(s.Shown), int(s.Worth)} {
 		if n < 0 {
 			return false
 		}
@@ -285,12 +287,18 @@ func (s State) Counted() (total int, known bool) {
 	return s.Total, s.Worth == WorthEqual || s.Worth == WorthAhead
 }
 
+// promised is how many users the server counts, at most, in this pass: a total that has fallen
+// in the meantime does not take back what an earlier page of the same pass has promised.
+func (s State) promised() int {
+	if total, known := s.Counted(); known {
+		return max(s.Peak, total)
+	}
+	return s.Peak
+}
+
 // missing is how many users the server counts that this pass does not have so far.
 func (s State) missing() int {
-	if _, known := s.Counted(); !known {
-		return 0
-	}
-	return max(0, s.Total-s.Users)
+	return max(0, s.promised()-s.Users)
 }
 
 func (r Rules) count(s State) int {
