@@ -2,11 +2,8 @@ package baseline
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -74,7 +71,7 @@ func (s *Store) OpenToCompare(ctx context.Context, tmpDir string) (*Baseline, er
 func (s *Store) open(ctx context.Context, tmpDir string, openFile func(ctx context.Context, path, tmpDir string) (*syncfile.File, syncfile.Digest, error)) (*Baseline, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	sum, err := sumOf(s.path)
+	sum, err := files.Sum(s.path)
 	if err != nil {
 		return nil, err
 	}
@@ -216,7 +213,7 @@ func (s *Store) Recorded() (sum string, known Sync) {
 // recorded returns the sum of the file that is there, and what is known of it. Nothing is
 // known where there is no file, or no record of it that can be read.
 func (s *Store) recorded() (sum string, known Sync) {
-	sum, err := sumOf(s.path)
+	sum, err := files.Sum(s.path)
 	if err != nil {
 		return "", Sync{}
 	}
@@ -269,7 +266,7 @@ func (s *Store) replace(draft *syncfile.Draft, of Sync, sum string, known Sync) 
 	if err := s.check(); err != nil {
 		return err
 	}
-	fresh, err := sumOf(draft.Path())
+	fresh, err := files.Sum(draft.Path())
 	if err != nil {
 		return err
 	}
@@ -281,18 +278,4 @@ func (s *Store) replace(draft *syncfile.Draft, of Sync, sum string, known Sync) 
 		return fmt.Errorf("the record of the baseline cannot be written in %s: %w", filepath.Dir(s.path), err)
 	}
 	return draft.Publish(s.path)
-}
-
-// sumOf returns a file's SHA-256 in hexadecimal.
-func sumOf(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = file.Close() }()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, file); err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
 }

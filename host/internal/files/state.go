@@ -1,9 +1,13 @@
 package files
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"os"
 )
 
 // NewerError says that a file of the state was written by a newer version of the host. It
@@ -66,4 +70,18 @@ func (f Form) Check(path string, data []byte) error {
 func IsNewer(err error) bool {
 	_, is := errors.AsType[*NewerError](err)
 	return is
+}
+
+// Sum returns a file's SHA-256 in hexadecimal.
+func Sum(path string) (string, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }()
+	hash := sha256.New()
+	if _, err := io.Copy(hash, file); err != nil {
+		return "", fmt.Errorf("read %s: %w", path, err)
+	}
+	return hex.EncodeToString(hash.Sum(nil)), nil
 }

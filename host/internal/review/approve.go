@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/batonhost/baton-host/host/internal/baseline"
+	"github.com/batonhost/baton-host/host/internal/files"
 )
 
 // Approval is what may be taken away once.
@@ -147,7 +148,7 @@ func (s *Store) approve(ctx context.Context, id string, valid time.Duration, by 
 		}
 	}
 	before, err := s.readApproval()
-	if _, newer := errors.AsType[*newerError](err); newer {
+	if _, newer := errors.AsType[*files.NewerError](err); newer {
 		return nil, err
 	}
 	if err == nil { // One that is damaged approves nothing.

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/batonhost/baton-host/host/internal/files"
 )
 
 // A record is a line of JSON, which has a version and says how many keys follow of which
@@ -49,16 +51,6 @@ func (e *damagedError) Error() string {
 func IsDamaged(err error) bool {
 	_, is := errors.AsType[*damagedError](err)
 	return is
-}
-
-// newerError is a record of a later version.
-type newerError struct {
-	path    string
-	version int
-}
-
-func (e *newerError) Error() string {
-	return fmt.Sprintf("%s was written by a newer baton-host (its version is %d, and this baton-host reads %d): use that one, or remove the file", e.path, e.version, recordVersion)
 }
 
 // recordFile is a file that is written.
@@ -168,7 +160,7 @@ func openRecord(path string, header any) (_ *record, err error) {
 		return nil, r.damaged("its header cannot be read")
 	}
 	if versioned.Version > recordVersion {
-		return nil, &newerError{path, versioned.Version}
+		return nil, &files.NewerError{Path: path, Version: versioned.Version, Known: recordVersion, Without: "nothing of it can be reviewed or approved"}
 	}
 	if err := json.Unmarshal(line, header); err != nil || versioned.Version < 1 {
 		return nil, r.damaged("its header cannot be read")

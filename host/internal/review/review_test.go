@@ -547,7 +547,7 @@ func TestStore_ReportsWhatIsDamaged(t *testing.T) {
 		"another version": {func([]byte) []byte { return []byte("{\"version\":0}\n") }, "its header cannot be read", false},
 		"no numbers":      {func([]byte) []byte { return []byte(`{"version":1,"keys":[{"keys":-9}]}` + "\n") }, "its header cannot be read", false},
 		"another key":     {flip, "is damaged", true},
-		"a newer version": {newer, "was written by a newer baton-host (its version is 2, and this baton-host reads 1)", false},
+		"a newer version": {newer, "was written by a newer baton-host (its form is 2, and this one reads up to 1)", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

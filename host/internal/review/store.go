@@ -2,8 +2,6 @@ package review
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +14,7 @@ import (
 	"time"
 
 	"github.com/batonhost/baton-host/host/internal/baseline"
+	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 )
 
@@ -142,7 +141,7 @@ func (s *Store) Keep(ctx context.Context, of *Difference, reasons []Reason) (*Re
 	}
 	maps.DeleteFunc(made.Types, func(_, plugin string) bool { return plugin == "" })
 	before, err := s.readRefusal()
-	if _, newer := errors.AsType[*newerError](err); newer {
+	if _, newer := errors.AsType[*files.NewerError](err); newer {
 		return nil, err // It is not lost.
 	}
 	if err == nil {
@@ -179,7 +178,7 @@ func earlier(before *Refused, id string) []Earlier {
 // keepFile gives a sync file a second name in the place, under which nothing knows it until
 // the record does; where the file system has no links, a copy.
 func (s *Store) keepFile(path string) (*keptFile, error) {
-	sum, err := sumOf(path)
+	sum, err := files.Sum(path)
 	if err != nil {
 		return nil, err
 	}
@@ -352,7 +351,7 @@ func (s *Store) openFile(ctx context.Context, kept *refusal, tmpDir string) (*sy
 		return nil, nil
 	}
 	path := filepath.Join(filepath.Dir(s.path), filepath.Base(kept.File.Name))
-	sum, err := sumOf(path)
+	sum, err := files.Sum(path)
 	if err == nil && sum != kept.File.Sum {
 		err = errors.New("its content is not what was kept")
 	}
@@ -376,18 +375,4 @@ func (r *Review) Close(ctx context.Context) error {
 		return err
 	}
 	return errors.Join(err, r.after.Close(ctx))
-}
-
-// sumOf returns a file's SHA-256 in hexadecimal.
-func sumOf(path string) (string, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return "", err
-	}
-	defer func() { _ = file.Close() }()
-	hash := sha256.New()
-	if _, err := io.Copy(hash, file); err != nil {
-		return "", fmt.Errorf("read %s: %w", path, err)
-	}
-	return hex.EncodeToString(hash.Sum(nil)), nil
 }
