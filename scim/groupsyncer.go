@@ -234,7 +234,7 @@ func (s *groupSyncer) membership(ctx context.Context, of *v2.Resource, at member
 			}
 		}
 		return membership{}, status.Errorf(codes.NotFound,
-			"%s sends more members of the group %s than can be read, so its members are not known, and it is granted to nobody. Accounts and the other groups are complete. Let the app send the groups of each user, or make the group smaller.",
+			"%s sends more members of the group %s than can be read, so its members are not known, and it has no grants. Accounts and the other groups are complete. Let the app send the groups of each user, or make the group smaller.",
 			groups.place(), groups.nameOf(of))
 	case !errors.Is(err, errGone):
 		if err != nil {
