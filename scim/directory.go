@@ -188,7 +188,7 @@ func (d *directory) spend(bytes int) {
 }
 
 // digestOfLogin is by what a user name is known again, in any letter case (RFC 7643
-// section 4.1.1): a digest that nobody can make come out the same for two names.
+// section 4.1.1): two names that have the same digest cannot be made on purpose.
 func digestOfLogin(name string) uint64 {
 	if name = strings.ToLower(strings.TrimSpace(name)); name == "" {
 		return 0

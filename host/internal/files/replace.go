@@ -24,3 +24,12 @@ func Replace(path string, content []byte) error {
 	}
 	return err
 }
+
+// Flush puts a file on the disk, or the names of a directory where the file system can.
+func Flush(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Sync(), file.Close())
+}

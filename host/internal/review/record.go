@@ -106,16 +106,9 @@ func writeRecord(path string, header any, create func(path string) (recordFile, 
 	if err := os.Rename(path+unfinished, path); err != nil {
 		return err
 	}
-	flush(filepath.Dir(path))
+	// The directory has the name. Not every file system can flush one.
+	_ = files.Flush(filepath.Dir(path))
 	return nil
-}
-
-// flush puts a directory's names on the disk, where the file system can do that.
-func flush(dir string) {
-	if opened, err := os.Open(dir); err == nil {
-		_ = opened.Sync()
-		_ = opened.Close()
-	}
 }
 
 func writeDigests(to io.Writer, digests []digest) error {

@@ -147,7 +147,7 @@ func (d *Draft) Publish(path string) error {
 	if err != nil {
 		return err
 	}
-	if err := flush(d.path); err != nil {
+	if err := files.Flush(d.path); err != nil {
 		return fmt.Errorf("write %s to the disk: %w", path, err)
 	}
 	if err := os.Rename(d.path, path); err != nil {
@@ -155,7 +155,7 @@ func (d *Draft) Publish(path string) error {
 	}
 	// The directory holds the name. Not every file system can flush one, and
 	// the file itself is safe by now.
-	_ = flush(filepath.Dir(path))
+	_ = files.Flush(filepath.Dir(path))
 	d.Discard()
 	return nil
 }
@@ -239,14 +239,6 @@ func run(ctx context.Context, connector types.ConnectorClient, path, work string
 	// Close packs the file. It must run also after an error and after the end of
 	// the context, to release what the store holds.
 	return sparing, errors.Join(err, syncer.Close(context.WithoutCancel(ctx)))
-}
-
-func flush(path string) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(file.Sync(), file.Close())
 }
 
 // withoutStopped leaves out, of several errors, those of workers of the syncer that were
