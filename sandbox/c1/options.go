@@ -35,6 +35,8 @@ type Options struct {
 	MaxAttempts int
 	// TokenLifetime is how long an access token is good.
 	TokenLifetime time.Duration
+	// ClockAhead is how far the server's clock is ahead, as its answers over HTTP have it.
+	ClockAhead time.Duration
 	// NextPoll is the pause that GetTask asks for; a negative one asks for none.
 	NextPoll time.Duration
 	// NextHeartbeat is the pause that Heartbeat asks for; the SDK's client waits

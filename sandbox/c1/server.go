@@ -81,7 +81,7 @@ func Start(opts Options) (*Server, error) {
 	v1.RegisterBatonServiceServer(s.grpc, &service{server: s})
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /auth/v1/token", s.serveToken)
-	s.web = &http.Server{Handler: mux, ReadHeaderTimeout: handshakeTime}
+	s.web = &http.Server{Handler: s.dated(mux), ReadHeaderTimeout: handshakeTime}
 
 	// Both end when the front closes, with nothing to report.
 	go func() { _ = s.grpc.Serve(s.front.grpc) }()

@@ -80,6 +80,14 @@ func (s *Server) serveToken(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
+// dated dates answers by the server's clock.
+func (s *Server) dated(handler http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Date", time.Now().Add(s.opts.ClockAhead).UTC().Format(http.TimeFormat))
+		handler.ServeHTTP(w, r)
+	})
+}
+
 func (s *Server) refuseToken(w http.ResponseWriter, name string, err error) {
 	s.mu.Lock()
 	e := Event{Kind: TokenRefused, Client: name, Detail: err.Error()}

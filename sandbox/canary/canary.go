@@ -43,14 +43,53 @@ func Planted(secret string) []string {
 // Find is the first trace of a secret in what was written, "" if there is none.
 // Half of a secret is a trace too. The secret must have 16 characters or more.
 func Find(written []byte, secret string) string {
-	written = bytes.ToLower(written)
+	written = lower(written)
 	for _, form := range Traces(secret) {
-		half := len(form) / 2
-		for i := 0; i+half <= len(form); i++ {
-			if piece := form[i : i+half]; bytes.Contains(written, []byte(strings.ToLower(piece))) {
-				return piece
-			}
+		if from, to := common(written, lower([]byte(form)), len(form)/2); to > from {
+			return form[from:to]
 		}
 	}
 	return ""
+}
+
+// common returns where in a form a text of that length or more begins and ends that is in
+// what was written too. Each such text has one of the form's blocks of half that length in
+// it, so that what was written is searched for a few blocks only.
+func common(written, form []byte, length int) (from, to int) {
+	size := length / 2
+	for block := 0; block+size <= len(form); block += size {
+		for behind := 0; ; behind++ {
+			at := bytes.Index(written[behind:], form[block:block+size])
+			if at < 0 {
+				break
+			}
+			behind += at
+			from, to = block, block+size
+			for from > 0 && behind > block-from && form[from-1] == written[behind-(block-from)-1] {
+				from--
+			}
+			for to < len(form) && behind+to-block < len(written) && form[to] == written[behind+to-block] {
+				to++
+			}
+			if to-from >= length {
+				return from, to
+			}
+		}
+	}
+	return 0, 0
+}
+
+// lower returns a copy with the letters of ASCII in lower case. What was written is large,
+// and of one goroutine: the race detector would take most of a test's time here.
+//
+//go:norace
+func lower(text []byte) []byte {
+	lowered := make([]byte, len(text))
+	for i, c := range text {
+		if 'A' <= c && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		lowered[i] = c
+	}
+	return lowered
 }

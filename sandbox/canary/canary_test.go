@@ -1,6 +1,7 @@
 package canary_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -21,5 +22,20 @@ func TestFind_FindsPlantedSecrets(t *testing.T) {
 				require.NotEmpty(t, canary.Find([]byte("before "+planted+" after"), secret), planted)
 			}
 		})
+	}
+}
+
+// TestFind_FindsEachHalf and nothing that is shorter, wherever it stands.
+func TestFind_FindsEachHalf(t *testing.T) {
+	t.Parallel()
+	const secret = "canary-7f3A9c51D2e84b60b1c9"
+	half := len(secret) / 2
+	for i := range len(secret) - half + 1 {
+		piece := secret[i : i+half]
+		require.Equal(t, piece, canary.Find([]byte("#"+strings.ToUpper(piece)+"#"), secret))
+		for _, text := range []string{piece, "b1c9 " + piece, piece + " cana"} { // Beside what is too short.
+			require.Equal(t, piece, canary.Find([]byte(text), secret))
+		}
+		require.Empty(t, canary.Find([]byte("\n"+piece[1:]+"\n"), secret))
 	}
 }

@@ -34,6 +34,7 @@ type Server struct {
 	latency  time.Duration
 	// secrets are the hashes of what headers must be. The values are not kept.
 	secrets  map[string][sha256.Size]byte
+	rotation rotation
 	people   *directory[Account]
 	groups   *directory[Group]
 	requests requestLog
@@ -210,6 +211,9 @@ func (s *Server) authorized(r *http.Request) bool {
 			value = strings.ToLower(scheme) + " " + rest
 		}
 		sent := sha256.Sum256([]byte(value))
+		if name == "Authorization" {
+			want = s.rotation.wanted(want, sent)
+		}
 		authorized &= subtle.ConstantTimeCompare(sent[:], want[:])
 	}
 	return authorized == 1

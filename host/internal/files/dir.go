@@ -1,12 +1,14 @@
 package files
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 const (
@@ -139,14 +141,35 @@ var ErrHeld = errors.New("another process is using it")
 // process ends, however it ends. It returns [ErrHeld] if another one has it. Where
 // the file system has no locks, everybody gets it.
 func Lock(dir string) (release func(), err error) {
-	path := filepath.Join(dir, lockName)
-	file, err := openLock(path)
-	if err != nil || file == nil {
+	// The file stays: to remove it would take it from under another process that waits.
+	return releaseOf(openLock(filepath.Join(dir, lockName)))
+}
+
+// lockWait is how long a lock is waited for before it is tried again.
+const lockWait = 20 * time.Millisecond
+
+// AwaitLock takes a directory as [Lock] does, and waits for it. It makes no file there, for
+// directories that are not the host's alone; the two do not exclude each other.
+func AwaitLock(ctx context.Context, dir string) (release func(), err error) {
+	for {
+		release, err = releaseOf(openLockOfDir(dir))
+		if !errors.Is(err, ErrHeld) {
+			return release, err
+		}
+		select {
+		case <-ctx.Done():
+			return func() {}, fmt.Errorf("wait for %s: %w", dir, errors.Join(ctx.Err(), ErrHeld))
+		case <-time.After(lockWait):
+		}
+	}
+}
+
+func releaseOf(lock *os.File, err error) (release func(), _ error) {
+	if err != nil || lock == nil {
 		return func() {}, err
 	}
-	// The file stays: to remove it would take it from under somebody who waits.
 	return func() {
-		unlock(file)
-		_ = file.Close()
+		unlock(lock)
+		_ = lock.Close()
 	}, nil
 }

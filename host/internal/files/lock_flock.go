@@ -68,7 +68,19 @@ func alive(pid int) bool {
 
 // openLock makes the file if there is none, and locks it.
 func openLock(path string) (*os.File, error) {
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600)
+	return lockOpened(os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600))
+}
+
+// openLockOfDir locks a directory itself. One that may not be read has no lock.
+func openLockOfDir(dir string) (*os.File, error) {
+	file, err := os.OpenFile(dir, os.O_RDONLY|syscall.O_DIRECTORY, 0)
+	if errors.Is(err, fs.ErrPermission) {
+		return nil, nil
+	}
+	return lockOpened(file, err)
+}
+
+func lockOpened(file *os.File, err error) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}

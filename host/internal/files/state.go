@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 )
 
@@ -72,15 +73,24 @@ func IsNewer(err error) bool {
 	return is
 }
 
-// Sum returns a file's SHA-256 in hexadecimal.
-func Sum(path string) (string, error) {
+// Whole is the limit of a sum that all of a file counts for.
+const Whole = math.MaxInt64
+
+// Sum returns the SHA-256 of the beginning of a regular file, of this many bytes at most, in
+// hexadecimal. Another kind of file is an error, and is not opened: it might never end.
+func Sum(path string, limit int64) (string, error) {
+	if info, err := os.Stat(path); err != nil {
+		return "", err
+	} else if !info.Mode().IsRegular() {
+		return "", fmt.Errorf("%s is not a regular file", path)
+	}
 	file, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = file.Close() }()
 	hash := sha256.New()
-	if _, err := io.Copy(hash, file); err != nil {
+	if _, err := io.Copy(hash, io.LimitReader(file, limit)); err != nil {
 		return "", fmt.Errorf("read %s: %w", path, err)
 	}
 	return hex.EncodeToString(hash.Sum(nil)), nil

@@ -13,8 +13,9 @@ import (
 	"github.com/batonhost/baton-host/host/internal/proc"
 )
 
-// images are the executables in memory, by sum, for as long as the host lives:
-// plugins of one binary share one.
+// images are the executables in memory, by sum: plugins of one binary share one, which
+// stays until the last of their pins is closed. A host that is reloaded would otherwise keep
+// every release of its plugins that it has ever run.
 var images = struct {
 	sync.Mutex
 	bySum map[string]*sealed
@@ -30,6 +31,8 @@ type sealed struct {
 	// at their content, which decides nothing but whether a plugin is refused: what
 	// is executed is the content in memory, whatever became of the file.
 	from map[string]inode
+	// pins are those that it was opened for. They are guarded by the lock of images.
+	pins map[*Pin]bool
 }
 
 // inode is what differs once a file has been changed or replaced.
@@ -49,9 +52,10 @@ func (p *Pin) image(program Program, dir string) (*proc.Image, error) {
 	images.Lock()
 	known := images.bySum[p.Executable]
 	if known == nil {
-		known = &sealed{from: map[string]inode{}}
+		known = &sealed{from: map[string]inode{}, pins: map[*Pin]bool{}}
 		images.bySum[p.Executable] = known
 	}
+	known.pins[p] = true
 	images.Unlock()
 
 	known.mu.Lock()
@@ -75,6 +79,24 @@ func (p *Pin) image(program Program, dir string) (*proc.Image, error) {
 	}
 	known.memory = memory
 	return proc.InMemory(memory, dir), nil
+}
+
+// Close releases what Open has put into memory. Every start with the pin must have ended; a
+// process that runs does not need it. Open may be called again.
+func (p *Pin) Close() {
+	images.Lock()
+	known := images.bySum[p.Executable]
+	isLast := known != nil && known.pins[p] && len(known.pins) == 1
+	if known != nil {
+		delete(known.pins, p)
+	}
+	if isLast {
+		delete(images.bySum, p.Executable)
+	}
+	images.Unlock()
+	if isLast && known.memory != nil {
+		_ = known.memory.Close()
+	}
 }
 
 // verify fails if the file is not the pinned one any more. It may have been replaced

@@ -66,3 +66,44 @@ func TestImage_DoesNotRememberAFreshFile(t *testing.T) {
 	require.NoError(t, known.read(&Pin{Executable: sum}, Program{Instance: "test", Path: path}, io.Discard))
 	require.Empty(t, known.from)
 }
+
+// TestImage_StaysUntilItsLastPinIsClosed: a host that is reloaded with other binaries keeps
+// none of those before.
+func TestImage_StaysUntilItsLastPinIsClosed(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	path := filepath.Join(dir, "plugin")
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n# of TestImage_StaysUntilItsLastPinIsClosed\n"), 0o700)) //nolint:gosec // It is a program.
+	one, err := Measure(path, nil)
+	require.NoError(t, err)
+	two := *one
+	open := func(pin *Pin) {
+		t.Helper()
+		_, err := pin.Open(Program{Instance: "test", Path: path}, dir)
+		require.NoError(t, err)
+	}
+	inMemory := func() *os.File {
+		images.Lock()
+		defer images.Unlock()
+		if known := images.bySum[one.Executable]; known != nil {
+			return known.memory
+		}
+		return nil
+	}
+	open(one)
+	open(&two)
+	memory := inMemory()
+	if memory == nil {
+		t.Skip("this system has no memory that can be sealed")
+	}
+	one.Close()
+	one.Close()
+	require.Same(t, memory, inMemory())
+	two.Close()
+	require.Nil(t, inMemory())
+	_, err = memory.Stat()
+	require.ErrorIs(t, err, os.ErrClosed)
+	open(one)
+	require.NotNil(t, inMemory())
+	one.Close()
+}

@@ -23,6 +23,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/batonhost/baton-host/host/internal/child"
 	"github.com/batonhost/baton-host/host/internal/proc"
 )
 
@@ -33,8 +34,9 @@ type Pin struct {
 	// Files are the files among its arguments, by argument.
 	Files map[string]string
 	// Source is where the pin comes from, and Accept the command that changes it,
-	// for errors.
+	// for errors. IsInstalled says that Accept installs what is pinned again.
 	Source, Accept string
+	IsInstalled    bool
 }
 
 // Error says that a file is not the one that is pinned.
@@ -44,12 +46,17 @@ type Error struct {
 	// Found and Pinned are the sums. Pinned is "" for a file that has none.
 	Found, Pinned  string
 	Source, Accept string
+	IsInstalled    bool
 }
 
 func (e *Error) Error() string {
 	pinned := "says that it is " + e.Pinned
 	if e.Pinned == "" {
 		pinned = "does not know it"
+	}
+	if e.IsInstalled {
+		return fmt.Sprintf("plugin %q is not started: %s is %s, but %s %s, so it is not what was installed; install it again with: %s",
+			e.Instance, e.Path, e.Found, e.Source, pinned, e.Accept)
 	}
 	return fmt.Sprintf("plugin %q is not started: %s is %s, but %s %s; if it is to be trusted, accept it with: %s",
 		e.Instance, e.Path, e.Found, e.Source, pinned, e.Accept)
@@ -80,6 +87,9 @@ func Measure(path string, args []string) (*Pin, error) {
 	pin.Files, err = measureFiles(args)
 	return pin, err
 }
+
+// MeasureFile returns the sum of one file.
+func MeasureFile(path string) (string, error) { return sumOf(path, io.Discard) }
 
 func measureFiles(args []string) (map[string]string, error) {
 	files := map[string]string{}
@@ -158,7 +168,7 @@ type Program struct {
 func (p *Pin) Open(program Program, dir string) (*proc.Image, error) {
 	path, err := exec.LookPath(program.Path)
 	if err != nil {
-		return nil, fmt.Errorf("start plugin %q (%s): %s%w", program.Instance, program.Path, proc.Obstacle(program.Path, err), err)
+		return nil, fmt.Errorf("start plugin %q (%s): %s%w", program.Instance, program.Path, child.Obstacle(program.Path, err), err)
 	}
 	program.Path = path
 	image, err := p.image(program, dir)
@@ -209,5 +219,5 @@ func (p *Pin) verify(instance, path, found, pinned string) error {
 	if found == pinned {
 		return nil
 	}
-	return &Error{Instance: instance, Path: path, Found: found, Pinned: pinned, Source: p.Source, Accept: p.Accept}
+	return &Error{Instance: instance, Path: path, Found: found, Pinned: pinned, Source: p.Source, Accept: p.Accept, IsInstalled: p.IsInstalled}
 }

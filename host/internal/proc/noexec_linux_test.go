@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 
+	"github.com/batonhost/baton-host/host/internal/child"
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
 )
 
@@ -69,6 +70,6 @@ func TestProcess_ExecutesACopyOfMemory(t *testing.T) {
 		r := New(Command{Path: "/bin/true", Image: made}, pluginlog.New(zap.NewNop(), nil))
 		err = r.Start(t.Context())
 		require.ErrorIs(t, err, os.ErrPermission)
-		require.Contains(t, fmt.Sprintf("%s%s", Obstacle("/bin/true", err), err), "its verified copy may not be executed; set TMPDIR to a directory on a file system that allows programs")
+		require.Contains(t, fmt.Sprintf("%s%s", child.Obstacle("/bin/true", err), err), "its verified copy may not be executed; set TMPDIR to a directory on a file system that allows programs")
 	})
 }

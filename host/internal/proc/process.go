@@ -16,7 +16,6 @@ import (
 	"os/exec"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -24,7 +23,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"github.com/batonhost/baton-host/host/internal/child"
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
+	"github.com/batonhost/baton-host/host/internal/proc/cgroup"
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
 	"github.com/batonhost/baton-host/plugin"
 )
 
@@ -69,6 +71,8 @@ type Command struct {
 	// Patience is how long a program that is being written is waited for, within
 	// bounds.
 	Patience time.Duration
+	// Sandbox is what the process may reach; nil is all that this user can.
+	Sandbox *sandbox.Policy
 	// Inherited are files that the process has from FirstDescriptor on. They are closed
 	// here once it has.
 	Inherited []*os.File
@@ -88,6 +92,8 @@ type Process struct {
 	logs     *pluginlog.Writer
 	stdout   *os.File // our end
 	lifeline *os.File // our end: held open for as long as the host lives
+	held     *os.File // of the sandbox, until the process has ended; may be nil
+	group    *cgroup.Group
 
 	mu     sync.Mutex
 	cmd    *exec.Cmd // nil until started
@@ -192,18 +198,21 @@ func (r *Process) Start(ctx context.Context) error {
 		Path: r.Path, Args: slices.Concat([]string{r.Path}, r.Args), Dir: r.Dir, Env: slices.Clone(r.Env),
 		Stdout: theirStdout, Stderr: theirStderr, ExtraFiles: slices.Clone(r.Inherited),
 	}
-	ownGroup(cmd)
+	child.OwnGroup(cmd)
 	if r.MemoryLimit > 0 {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("GOMEMLIMIT=%d", int64(softShare*float64(r.MemoryLimit))))
 	}
 	switch {
 	case r.ByInput:
 		cmd.Stdin = theirLifeline
-	case InheritsDescriptors:
+	case child.InheritsDescriptors:
 		cmd.Env = append(cmd.Env, plugin.LifelineEnv+"="+strconv.Itoa(FirstDescriptor+len(cmd.ExtraFiles)))
 		cmd.ExtraFiles = append(cmd.ExtraFiles, theirLifeline)
 	}
+	r.group = cgroup.New(cgroup.Limits{Memory: r.MemoryLimit})
+	cmd.Env = append(cmd.Env, r.group.Environment(cmd.Env)...)
 	if err := r.launch(ctx, cmd); err != nil {
+		r.group.Remove()
 		_ = stdout.Close()
 		_ = stderr.Close()
 		_ = lifeline.Close()
@@ -262,14 +271,14 @@ func (r *Process) execute(command *exec.Cmd) (*exec.Cmd, error) {
 	cmd := unstarted(command)
 	switch {
 	case r.Image == nil:
-		return cmd, launch(cmd)
+		return cmd, r.startIn(cmd)
 	case r.Image.memory == nil:
 		cmd.Path = r.Image.path
-		return cmd, launch(cmd)
+		return cmd, r.startIn(cmd)
 	}
 	cmd.Path = fmt.Sprintf("/proc/self/fd/%d", FirstDescriptor+len(cmd.ExtraFiles))
 	cmd.ExtraFiles = append(cmd.ExtraFiles, r.Image.memory)
-	if launch(cmd) == nil {
+	if r.startIn(cmd) == nil {
 		return cmd, nil
 	}
 	path, err := r.Image.onDisk()
@@ -278,8 +287,29 @@ func (r *Process) execute(command *exec.Cmd) (*exec.Cmd, error) {
 	}
 	cmd = unstarted(command)
 	cmd.Path = path
-	return cmd, launch(cmd)
+	return cmd, r.startIn(cmd)
 }
+
+// startIn starts the command in the sandbox, if there is one.
+func (r *Process) startIn(cmd *exec.Cmd) error {
+	if r.Sandbox == nil {
+		return r.launchInGroup(cmd)
+	}
+	policy := *r.Sandbox
+	if dir := r.group.Dir(); dir != "" {
+		// Runtimes look for their limits there.
+		policy.Read = slices.Concat(policy.Read, []string{dir})
+	}
+	held, err := policy.Start(cmd, r.launchInGroup)
+	if err != nil && cmd.Process != nil {
+		forget(cmd)
+	}
+	r.held = held
+	return err
+}
+
+// launchInGroup starts the command in the control group of the process, if it has one.
+func (r *Process) launchInGroup(cmd *exec.Cmd) error { return r.group.Start(cmd, launch) }
 
 // unstarted is a command to be started once, as exec.Cmd wants it.
 func unstarted(cmd *exec.Cmd) *exec.Cmd {
@@ -333,6 +363,8 @@ func (r *Process) watch(stderr *os.File) {
 	}()
 
 	r.reap()
+	r.group.Remove()
+	_ = r.held.Close() // Also of none.
 	drain(drained, &read)
 	_ = stderr.Close()
 	if r.Output != nil {
@@ -354,7 +386,8 @@ func (r *Process) Kill() error {
 	if r.pid == 0 || r.reaped {
 		return nil
 	}
-	return killGroup(r.pid)
+	r.group.Kill()
+	return child.KillGroup(r.pid)
 }
 
 // IsRunning reports whether the process has not ended; the end of its log may be still
@@ -363,30 +396,4 @@ func (r *Process) IsRunning() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.pid != 0 && !r.reaped
-}
-
-// allowedVariables are what a plugin sees of the host's environment: enough to
-// run, to find the time zone, to reach the network through a proxy and to trust
-// the operator's certificates. Everything else, C1 credentials among it, stays
-// with the host.
-var allowedVariables = []string{
-	"PATH", "HOME", "TMPDIR", "TZ", "LANG",
-	"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY",
-	"http_proxy", "https_proxy", "no_proxy",
-	"SSL_CERT_FILE", "SSL_CERT_DIR",
-	// Windows programs do not start without these.
-	"SystemRoot", "TEMP", "TMP", "USERPROFILE",
-}
-
-// Environment returns the host's environment reduced to the allow-list and the further
-// names that the operator gave for a plugin.
-func Environment(further []string) []string {
-	var environment []string
-	for _, variable := range os.Environ() {
-		name, _, _ := strings.Cut(variable, "=")
-		if slices.Contains(allowedVariables, name) || slices.Contains(further, name) {
-			environment = append(environment, variable)
-		}
-	}
-	return environment
 }

@@ -10,6 +10,8 @@ import (
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
+
+	"github.com/batonhost/baton-host/host/internal/child"
 )
 
 // launcher runs what it is sent on one thread that never ends, which starts all
@@ -41,6 +43,9 @@ func launch(cmd *exec.Cmd) error {
 	return <-done
 }
 
+// forget forgets a process that was launched and has been waited for.
+func forget(cmd *exec.Cmd) { launched.CompareAndDelete(cmd.Process.Pid, cmd) }
+
 // reap waits for the process to end and ends what is left of its group before
 // its number is given back: until it is, the kernel gives it to no other group.
 func (r *Process) reap() {
@@ -49,7 +54,7 @@ func (r *Process) reap() {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_ = killGroup(r.pid)
+	_ = child.KillGroup(r.pid)
 	_ = r.cmd.Wait()
 	launched.CompareAndDelete(r.pid, r.cmd)
 	r.reaped = true

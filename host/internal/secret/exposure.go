@@ -3,46 +3,62 @@ package secret
 import (
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/batonhost/baton-host/host/internal/files"
 )
 
 // Exposure warns of files with secrets in them that others may read: once for
-// each file. nil warns of nothing.
+// each file, and again where its mode has changed. nil warns of nothing.
 type Exposure struct {
 	warn func(string)
 	// written is the path of the configuration as it was given, path where it is.
 	written, path string
 
 	mu     sync.Mutex
-	warned map[string]bool // by path
+	warned map[exposure]fs.FileMode // the modes that were warned of
+}
+
+// exposure is a file that some may read who should not.
+type exposure struct {
+	path string
+	who  readers
 }
 
 // NewExposure returns an exposure that warns by this function. The configuration is
-// at path, and was given as written.
-func NewExposure(warn func(string), written, path string) *Exposure {
-	return &Exposure{warn: warn, written: written, path: path, warned: map[string]bool{}}
+// at path, and was given as written. What the exposure before has warned of is not warned of
+// again; it may be nil.
+func NewExposure(warn func(string), written, path string, before *Exposure) *Exposure {
+	e := &Exposure{warn: warn, written: written, path: path, warned: map[exposure]fs.FileMode{}}
+	if before != nil {
+		before.mu.Lock()
+		defer before.mu.Unlock()
+		maps.Copy(e.warned, before.warned)
+	}
+	return e
 }
 
 // Secret checks the files that a secret comes from: the configuration, if its value is
-// written there literally, and those that it refers to. what is the value's place for
-// people.
-func (e *Exposure) Secret(what string, literal bool, references []Reference) {
+// written there literally, and those that its references name. what is the value's place
+// for people.
+func (e *Exposure) Secret(what string, value Template) {
 	if e == nil {
 		return
 	}
-	if literal {
+	if value.IsLiteral() {
 		e.check(e.path, func(mode fs.FileMode) string {
 			return fmt.Sprintf("%s holds a secret as plain text (%s), and others may read the file (mode %04o); refer to the secret with ${env:NAME} or ${file:PATH}, or run: chmod go-rwx %s",
 				e.written, what, mode.Perm(), e.written)
 		}, groupToo)
 	}
-	for _, reference := range references {
-		if reference.Path != "" {
-			e.File(what, reference.Path)
+	for _, reference := range value.References() {
+		if reference.Scheme == SchemeFile {
+			e.File(what, files.Within(filepath.Dir(e.path), reference.Name))
 		}
 	}
 }
@@ -62,11 +78,14 @@ func (e *Exposure) File(what, path string) {
 func (e *Exposure) check(path string, sentence func(fs.FileMode) string, who readers) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.warned[path] {
+	of := exposure{path, who}
+	mode, ok := exposed(path, who)
+	if !ok {
+		delete(e.warned, of)
 		return
 	}
-	if mode, ok := exposed(path, who); ok {
-		e.warned[path] = true
+	if known, again := e.warned[of]; !again || known != mode {
+		e.warned[of] = mode
 		e.warn(sentence(mode))
 	}
 }

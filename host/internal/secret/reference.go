@@ -3,211 +3,162 @@ package secret
 import (
 	"errors"
 	"fmt"
-	"path/filepath"
+	"io"
 	"regexp"
+	"slices"
 	"strings"
-	"unicode/utf8"
 
-	"github.com/batonhost/baton-host/host/internal/files"
+	"github.com/batonhost/baton-host/plugin/redact"
 )
 
-// MaxFile is the greatest content of a file that a reference or a file field
-// names, in bytes: what the plugin contract allows for a file.
-const MaxFile = 2 << 20
+// The schemes that every configuration has. Others are the names of its stores.
+const (
+	SchemeEnv     = "env"
+	SchemeFile    = "file"
+	SchemeExec    = "exec"
+	SchemeKeyring = "keyring"
+)
 
 // VariableForm is the form of the name of an environment variable, as a regular
 // expression of RE2 and of JSON Schema.
 const VariableForm = `^[A-Za-z_][A-Za-z0-9_]*$`
 
-// maxResolved bounds what all references of a configuration resolve to, in
-// bytes: a small file may name the same large file many times.
-const maxResolved = 32 << 20
-
-// byteOrderMark is what some editors begin a UTF-8 file with.
-const byteOrderMark = "\xef\xbb\xbf"
-
 var variableForm = regexp.MustCompile(VariableForm)
 
-// Reference is a ${...} in a configuration and what it stands for.
+// Reference is a ${scheme:name} of a configuration: where a value is, which is not the
+// value.
 type Reference struct {
-	Source string // as written
-	Result Text
-	Path   string // of the file; empty for a variable
+	Scheme string
+	// Name is what the scheme's store knows the value by.
+	Name string
 }
 
-// Resolver replaces references in texts. A text is gone through once: what a
-// reference resolves to is taken as it is.
-type Resolver struct {
-	// Blind has Expand resolve nothing.
-	Blind bool
+// String returns the reference as it is written in a configuration.
+func (r Reference) String() string { return "${" + r.Scheme + ":" + r.Name + "}" }
 
-	dir    string // of the configuration; relative paths start there
-	lookup func(string) (string, bool)
-	files  map[string]resolvedFile
-	spent  int
+// Template is a text of a configuration, with the references that stand in it. It prints
+// as "(secret)": what stands around a reference may be part of a secret, and a text without
+// references the whole of one.
+type Template struct {
+	parts []part
 }
 
-type resolvedFile struct {
-	text string
-	err  error
+// part is a reference, or else a text.
+type part struct {
+	reference Reference
+	text      Text
 }
 
-// NewResolver returns a resolver of a configuration in a directory, where relative
-// paths start, with the variables that lookup finds.
-func NewResolver(dir string, lookup func(string) (string, bool)) *Resolver {
-	return &Resolver{dir: dir, lookup: lookup, files: map[string]resolvedFile{}}
-}
+func (p part) isReference() bool { return p.reference.Scheme != "" }
 
-// Expand replaces the references of a text. Its errors are sentences that name
-// references and never hold what one resolved to.
-func (r *Resolver) Expand(text string) (string, []Reference, []error) {
-	if r.Blind {
-		return r.Check(text)
-	}
+// Format writes "(secret)", whatever the verb.
+func (Template) Format(state fmt.State, _ rune) { _, _ = io.WriteString(state, redact.Hidden) }
+
+// References returns the references of the text, in its order.
+func (t Template) References() []Reference {
 	var references []Reference
-	result, errs := replaceReferences(text, func(source, scheme, name string) (string, error) {
-		resolved, err := r.resolve(scheme, name)
-		if err != nil {
-			return "", fmt.Errorf("%s: %w", source, err)
+	for _, p := range t.parts {
+		if p.isReference() {
+			references = append(references, p.reference)
 		}
-		if r.spent += len(resolved); r.spent > maxResolved {
-			return "", fmt.Errorf("%s: all references together resolve to more than %d MiB", source, maxResolved>>20)
+	}
+	return references
+}
+
+// IsLiteral reports whether the text has no references.
+func (t Template) IsLiteral() bool { return len(t.References()) == 0 }
+
+// NeedsStore reports whether a reference is resolved by a store or a program that the
+// configuration describes.
+func (t Template) NeedsStore() bool {
+	return slices.ContainsFunc(t.References(), func(reference Reference) bool {
+		return !slices.Contains([]string{SchemeEnv, SchemeFile, SchemeKeyring}, reference.Scheme)
+	})
+}
+
+// Equal reports whether the texts are the same as they are written.
+func (t Template) Equal(other Template) bool {
+	if len(t.parts) != len(other.parts) {
+		return false
+	}
+	for i, p := range t.parts {
+		if p.reference != other.parts[i].reference || p.text.Reveal() != other.parts[i].text.Reveal() {
+			return false
 		}
-		references = append(references, r.reference(source, scheme, name, resolved))
-		return resolved, nil
-	})
-	return result, references, errs
+	}
+	return true
 }
 
-// Check is Expand for a text that is not needed: it finds malformed
-// references and resolves none.
-func (r *Resolver) Check(text string) (string, []Reference, []error) {
-	var references []Reference
-	_, errs := replaceReferences(text, func(source, scheme, name string) (string, error) {
-		references = append(references, r.reference(source, scheme, name, ""))
-		return "", nil
-	})
-	return "", references, errs
-}
-
-func (r *Resolver) reference(source, scheme, name, resolved string) Reference {
-	reference := Reference{Source: source, Result: New(resolved)}
-	if scheme == "file" {
-		reference.Path = files.Within(r.dir, name)
-	}
-	return reference
-}
-
-func (r *Resolver) resolve(scheme, name string) (string, error) {
-	if scheme == "env" {
-		return r.variable(name)
-	}
-	file, ok := r.files[name]
-	if !ok {
-		file.text, file.err = r.file(name)
-		r.files[name] = file
-	}
-	return file.text, file.err
-}
-
-func (r *Resolver) variable(name string) (string, error) {
-	value, ok := r.lookup(name)
-	value = withoutLineEnd(value)
-	switch {
-	case !ok:
-		return "", errors.New("the environment variable is not set")
-	case value == "":
-		return "", errors.New("the environment variable is empty")
-	case !utf8.ValidString(value):
-		return "", errors.New("the environment variable is not UTF-8 text")
-	}
-	return value, nil
-}
-
-func (r *Resolver) file(name string) (string, error) {
-	content, err := files.ReadRegular(files.Within(r.dir, name), MaxFile)
-	if errors.Is(err, files.ErrNoFile) && !filepath.IsAbs(name) {
-		return "", fmt.Errorf("%w; a relative path starts at the directory of the configuration", err)
-	}
-	if err != nil {
-		return "", err
-	}
-	if !utf8.Valid(content) {
-		return "", errors.New("the file is not UTF-8 text")
-	}
-	text := withoutLineEnd(string(content))
-	if text == "" {
-		return "", errors.New("the file is empty")
-	}
-	return text, nil
-}
-
-// withoutLineEnd leaves out what editors put into files, and variables that are made of
-// files have too: a byte order mark and the ends of the last lines. No secret has them.
-func withoutLineEnd(text string) string {
-	return strings.TrimRight(strings.TrimPrefix(text, byteOrderMark), "\r\n")
-}
-
-// replaceReferences copies the text with every reference replaced by what the
-// function returns for it: ${env:NAME}, ${file:PATH}. $${ stands for ${. What
-// is malformed is not repeated in an error: it may be part of a password.
-func replaceReferences(text string, replace func(source, scheme, name string) (string, error)) (string, []error) {
-	if !strings.Contains(text, "${") {
-		return text, nil
-	}
-	var result strings.Builder
+// Parse finds the references of a text: ${scheme:name}. $${ stands for ${. The errors are
+// sentences about what is malformed, and do not repeat it: it may be part of a password.
+// Whether a scheme exists only the [Resolver] knows; see [Resolver.Check].
+func Parse(text string) (Template, []error) {
+	var template Template
 	var errs []error
+	var literal strings.Builder
+	endLiteral := func() {
+		if literal.Len() > 0 {
+			template.parts = append(template.parts, part{text: New(literal.String())})
+			literal.Reset()
+		}
+	}
 	for {
 		start := strings.Index(text, "${")
 		if start < 0 {
-			result.WriteString(text)
-			return result.String(), errs
+			literal.WriteString(text)
+			endLiteral()
+			return template, errs
 		}
 		if start > 0 && text[start-1] == '$' {
-			result.WriteString(text[:start-1] + "${")
+			literal.WriteString(text[:start-1] + "${")
 			text = text[start+2:]
 			continue
 		}
-		result.WriteString(text[:start])
+		literal.WriteString(text[:start])
 		inside, rest, closed := strings.Cut(text[start+2:], "}")
 		if !closed {
-			return "", append(errs, errors.New(`a reference is not closed: "}" is missing; write $${ for a literal ${`))
+			return Template{}, append(errs, errors.New(`a reference is not closed: "}" is missing; write $${ for a literal ${`))
 		}
-		scheme, name, err := parseReference(inside)
-		if err != nil {
-			errs = append(errs, err)
-		} else if replaced, err := replace("${"+inside+"}", scheme, name); err != nil {
+		if reference, err := parseReference(inside); err != nil {
 			errs = append(errs, err)
 		} else {
-			result.WriteString(replaced)
+			endLiteral()
+			template.parts = append(template.parts, part{reference: reference})
 		}
 		text = rest
 	}
 }
 
-func parseReference(inside string) (scheme, name string, err error) {
-	scheme, name, _ = strings.Cut(inside, ":")
+var schemeForm = regexp.MustCompile(`^[a-z0-9]([a-z0-9_-]*[a-z0-9])?$`)
+
+func parseReference(inside string) (Reference, error) {
+	scheme, name, found := strings.Cut(inside, ":")
 	switch {
-	case scheme != "env" && scheme != "file":
-		return "", "", errors.New("unknown reference: write ${env:NAME} or ${file:PATH}, and $${ for a literal ${")
-	case scheme == "env" && !variableForm.MatchString(name):
-		return "", "", errors.New("${env:NAME} takes the name of an environment variable: letters, digits and _")
-	case name == "":
-		return "", "", errors.New("${file:PATH} takes the path of a file")
+	case !found || !schemeForm.MatchString(scheme):
+		return Reference{}, errUnknownScheme
+	case scheme == SchemeEnv && !variableForm.MatchString(name):
+		return Reference{}, errors.New("${env:NAME} takes the name of an environment variable: letters, digits and _")
+	case scheme == SchemeFile && name == "":
+		return Reference{}, errors.New("${file:PATH} takes the path of a file")
+	case strings.TrimSpace(name) == "":
+		return Reference{}, errors.New("a reference needs the name of what it refers to behind the colon")
 	}
-	return scheme, name, nil
+	return Reference{Scheme: scheme, Name: name}, nil
 }
 
+var errUnknownScheme = errors.New("unknown reference: write ${env:NAME}, ${file:PATH}, ${exec:HELPER …} or ${STORE:…} of a store under secret-stores, and $${ for a literal ${")
+
 // References returns the variables and the files that a text refers to. The error says
-// what is wrong with the form of one.
+// what is wrong with the form of a reference.
 func References(text string) (variables, files []string, err error) {
-	_, errs := replaceReferences(text, func(_, scheme, name string) (string, error) {
-		if scheme == "env" {
-			variables = append(variables, name)
-		} else {
-			files = append(files, name)
+	template, errs := Parse(text)
+	for _, reference := range template.References() {
+		switch reference.Scheme {
+		case SchemeEnv:
+			variables = append(variables, reference.Name)
+		case SchemeFile:
+			files = append(files, reference.Name)
 		}
-		return "", nil
-	})
+	}
 	return variables, files, errors.Join(errs...)
 }

@@ -1,20 +1,20 @@
 //go:build unix
 
-package proc
+package child
 
 import (
 	"os/exec"
 	"syscall"
 )
 
-// ownGroup makes the process the leader of a new process group, so that its
+// OwnGroup makes the process the leader of a new process group, so that its
 // children can be ended with it and the terminal's Ctrl-C does not reach it.
-func ownGroup(cmd *exec.Cmd) {
+func OwnGroup(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 }
 
-// killGroup ends the process group that pid leads, at once.
-func killGroup(pid int) error {
+// KillGroup ends the process group that pid leads, at once.
+func KillGroup(pid int) error {
 	return syscall.Kill(-pid, syscall.SIGKILL)
 }
 

@@ -1,17 +1,17 @@
 //go:build !unix
 
-package proc
+package child
 
 import (
 	"os"
 	"os/exec"
 )
 
-// ownGroup does nothing: the platform has no process groups of this kind.
-func ownGroup(*exec.Cmd) {}
+// OwnGroup does nothing: the platform has no process groups of this kind.
+func OwnGroup(*exec.Cmd) {}
 
-// killGroup ends the process alone.
-func killGroup(pid int) error {
+// KillGroup ends the process alone.
+func KillGroup(pid int) error {
 	process, err := os.FindProcess(pid)
 	if err != nil {
 		return err
