@@ -1,15 +1,21 @@
 package host_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
+	"github.com/batonhost/baton-host/sandbox/c1"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
@@ -30,7 +36,7 @@ func TestCheckReportsEveryProblemTogether(t *testing.T) {
 	for _, one := range checked {
 		failed[one.Name] = one.Err != nil
 	}
-	require.Equal(t, map[string]bool{"good": false, "wrong-token": true, "no-token": true, "no-plugin": true}, failed)
+	require.Equal(t, map[string]bool{"good": false, "wrong-token": true, "no-token": true, "no-plugin": true, "workforce": false}, failed)
 }
 
 // TestSyncExplainsBadInput: what a person got wrong is answered with a sentence, and
@@ -125,4 +131,103 @@ func TestOpenExplainsBadInput(t *testing.T) {
 		_, err := oneShot(t, empty, t.TempDir(), host.Options{})
 		requireSentence(t, err, "there is nothing to sync: it has no uploads")
 	})
+}
+
+// TestCheck_TriesTheCredentialsOfUploads: refused credentials, a C1 that is away and a clock
+// that is wrong are different sentences; an upload without credentials is not checked.
+func TestCheck_TriesTheCredentialsOfUploads(t *testing.T) {
+	t.Parallel()
+	for name, row := range map[string]struct {
+		options c1.Options
+		fault   *c1.Fault
+		without bool // the upload has no credentials
+		away    bool
+		want    []string // empty: nothing is wrong
+		warning string
+	}{
+		"good":                   {},
+		"none":                   {without: true},
+		"refused":                {fault: &c1.Fault{Call: c1.TokenCall, HTTPStatus: http.StatusUnauthorized}, want: []string{"C1 refuses the client id and secret"}},
+		"C1 is broken":           {fault: &c1.Fault{Call: c1.TokenCall, HTTPStatus: http.StatusBadGateway}, want: []string{"token endpoint answers 502"}},
+		"C1 is away":             {away: true, want: []string{"cannot be reached"}},
+		"the clock is ahead":     {options: c1.Options{ClockAhead: -10 * time.Minute}, want: []string{"the clock of this machine is", "ahead of that of C1"}},
+		"the clock is behind":    {options: c1.Options{ClockAhead: 10 * time.Minute}, want: []string{"the clock of this machine is", "behind that of C1"}},
+		"the clock is a bit off": {options: c1.Options{ClockAhead: 2 * time.Minute}, warning: "behind that of C1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			app, c := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: 3}), startC1(t, row.options)
+			upload := "workforce: { plugins: [fullstory] }"
+			if !row.without {
+				upload = "workforce: { plugins: [fullstory], " + c.credentials(t, "workforce") + " }"
+			}
+			if row.fault != nil {
+				c.Inject(*row.fault)
+			}
+			if row.away {
+				c.Close()
+			}
+			seen := &recorder{}
+			checked, err := check(t, configuration(t, []string{app.entry("fullstory")}, upload), host.Options{StateDir: t.TempDir(), Observer: seen}, t.TempDir())
+			require.Len(t, checked, 2)
+			require.Equal(t, host.CheckedUpload, checked[1].Kind)
+			require.Equal(t, "workforce", checked[1].Name)
+			require.Equal(t, row.without, checked[1].Skipped == "no client-id")
+			if row.warning == "" {
+				require.Empty(t, seen.warned())
+			} else {
+				require.Contains(t, seen.warned(), row.warning)
+			}
+			if row.want == nil {
+				require.NoError(t, err)
+				return
+			}
+			requireSentence(t, err, append(row.want, `upload "workforce"`)...)
+			require.ErrorIs(t, err, checked[1].Err)
+			require.NoError(t, checked[0].Err)
+		})
+	}
+}
+
+// TestCheck_ReadsTheBeginningOfEveryList: a token that may read users and no groups passes
+// Validate and fails every sync.
+func TestCheck_ReadsTheBeginningOfEveryList(t *testing.T) {
+	t.Parallel()
+	server, err := scimsandbox.New(scimsandbox.Options{App: "fullstory", Accounts: 3, Groups: 2, Token: "right"})
+	require.NoError(t, err)
+	for _, status := range []int{http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest} {
+		t.Run(http.StatusText(status), func(t *testing.T) {
+			t.Parallel()
+			withoutGroups := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if strings.Contains(r.URL.Path, "/Groups") {
+					http.Error(w, fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"%d"}`, status), status)
+					return
+				}
+				server.ServeHTTP(w, r)
+			}))
+			t.Cleanup(withoutGroups.Close)
+			app := &app{url: withoutGroups.URL + server.BasePath(), token: "right", groups: true}
+			_, err := check(t, configuration(t, []string{app.entry("fullstory")}, "workforce: { plugins: [fullstory] }"), host.Options{StateDir: t.TempDir()}, t.TempDir())
+			requireSentence(t, err, `plugin "fullstory"`, `listing resources of type "group"`, strconv.Itoa(status))
+			app.groups = false
+			_, err = check(t, configuration(t, []string{app.entry("fullstory")}, "workforce: { plugins: [fullstory] }"), host.Options{StateDir: t.TempDir()}, t.TempDir())
+			require.NoError(t, err)
+		})
+	}
+}
+
+// TestCheck_OfOneUploadNeedsNothingOfTheOthers: neither their plugins nor their secrets.
+func TestCheck_OfOneUploadNeedsNothingOfTheOthers(t *testing.T) {
+	t.Parallel()
+	good, bad := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: 3}), &app{url: "http://127.0.0.1:1", token: "${env:NOT_SET_ANYWHERE}"}
+	config := configuration(t, []string{good.entry("good"), bad.entry("bad")}, "one: { plugins: [good] }",
+		`other: { plugins: [bad], client-id: "${file:/no/such/id}", client-secret: "${file:/no/such/secret}" }`)
+	h, err := host.Open(t.Context(), host.Selection{ConfigFile: config, Upload: "one"}, host.Options{StateDir: t.TempDir()})
+	require.NoError(t, err)
+	defer h.Close(t.Context())
+	checked, err := h.Check(t.Context(), host.CheckOptions{Timeout: time.Minute, OutputDir: t.TempDir()})
+	require.NoError(t, err)
+	require.Equal(t, []host.Checked{{Kind: host.CheckedPlugin, Name: "good", App: "good", Sandbox: "on: " + sandbox.Kernel().String()}, {Kind: host.CheckedUpload, Name: "one", Skipped: "no client-id"}}, checked)
+	_, err = check(t, config, host.Options{StateDir: t.TempDir()}, t.TempDir())
+	requireSentence(t, err, "NOT_SET_ANYWHERE", "/no/such/id")
 }

@@ -19,7 +19,14 @@ import (
 const (
 	reviewRequest  = "review"
 	approveRequest = "approve"
+	reloadRequest  = "reload"
+	statusRequest  = "status"
+	restartRequest = "restart"
 )
+
+// reloadTimeout is how long a reload may take that a command asks for: each new plugin is
+// started, for as long as its start-timeout allows.
+const reloadTimeout = 11 * time.Minute
 
 // askedReview asks for what was refused of an upload.
 type askedReview struct {
@@ -34,6 +41,17 @@ type askedApproval struct {
 	For time.Duration `json:"for"`
 }
 
+// askedStatus asks how the host is.
+type askedStatus struct {
+	Upload  string `json:"upload"` // empty: all
+	History bool   `json:"history"`
+}
+
+// askedRestart asks for another process of a plugin.
+type askedRestart struct {
+	Plugin string `json:"plugin"`
+}
+
 // serveControl serves the control socket of a state directory that this host has locked.
 // The host goes on without one.
 func (h *Host) serveControl(ctx context.Context, dir string) (stop func()) {
@@ -44,12 +62,34 @@ func (h *Host) serveControl(ctx context.Context, dir string) (stop func()) {
 		approveRequest: control.For(func(ctx context.Context, peer control.Peer, asked askedApproval) (*Approval, error) {
 			return h.approve(ctx, asked.Upload, asked.ID, ApproveOptions{For: asked.For, By: peer.String()})
 		}),
+		reloadRequest: control.For(func(ctx context.Context, peer control.Peer, _ struct{}) (*Reloaded, error) {
+			ctxzap.Extract(ctx).Info("asked to reload the configuration", zap.String("by", peer.String()))
+			return h.Reload(ctx)
+		}),
+		statusRequest: control.For(func(_ context.Context, _ control.Peer, asked askedStatus) (*Status, error) {
+			return h.status(asked)
+		}),
+		restartRequest: control.For(func(ctx context.Context, peer control.Peer, asked askedRestart) (*Restarted, error) {
+			return h.restart(ctx, asked.Plugin, peer.String())
+		}),
 	}})
 	if err != nil {
-		ctxzap.Extract(ctx).Warn("there is no control socket, so the host must be stopped for baton-host approve", zap.Error(err))
+		ctxzap.Extract(ctx).Warn("there is no control socket, so baton-host status, restart and approve cannot reach this host", zap.Error(err))
 		return func() {}
 	}
 	return server.Close
+}
+
+// RequestReload asks the host that runs on the state directory to reload its configuration;
+// see [Host.Reload].
+func (h *Host) RequestReload(ctx context.Context) (*Reloaded, error) {
+	ctx, cancel := context.WithTimeout(ctx, reloadTimeout)
+	defer cancel()
+	result := &Reloaded{}
+	if err := h.ask(ctx, reloadRequest, struct{}{}, result); err != nil {
+		return nil, err
+	}
+	return result, nil
 }
 
 // approveInService approves something in the state directory: by the host that runs on it,

@@ -50,7 +50,7 @@ func TestServe_AnswersAtItsControlSocket(t *testing.T) {
 	} {
 		require.ErrorContains(t, control.Call(t.Context(), p.state, "approve", asked, &host.Approval{}), name)
 	}
-	require.ErrorContains(t, control.Call(t.Context(), p.state, "reload", map[string]string{}, &found), `does not know the request "reload"`)
+	require.ErrorContains(t, control.Call(t.Context(), p.state, "dance", map[string]string{}, &found), `does not know the request "dance"`)
 	require.NotContains(t, running.log.String(), `"msg":"approved"`)
 	running.stop()
 	require.ErrorIs(t, control.Call(t.Context(), p.state, "review", map[string]string{"upload": "workforce"}, &found), control.ErrNoHost)
@@ -122,7 +122,7 @@ func TestServe_GoesOnWithoutAControlSocket(t *testing.T) {
 			c.make(t, p.state)
 			running := p.serve(t, host.ServeOptions{})
 			require.True(t, p.sync(t).Succeeded)
-			lines := running.lines(map[string][]string{"msg": {"there is no control socket, so the host must be stopped for baton-host approve"}})
+			lines := running.lines(map[string][]string{"msg": {"there is no control socket, so baton-host status, restart and approve cannot reach this host"}})
 			require.Len(t, lines, 1)
 			require.Contains(t, lines[0]["error"], c.want)
 		})

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/sandbox/c1"
+	"github.com/batonhost/baton-host/sandbox/raced"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
@@ -29,6 +31,7 @@ func fieldsOf[T any]() (names []string) {
 // the first.
 type trial struct {
 	name, plugins, policy, maxStale string
+	newPlugin                       string
 	client, secretOf                string // who the upload is at C1, and with whose secret
 }
 
@@ -54,8 +57,8 @@ func (s trial) start(t *testing.T) preparedTrial {
 	require.NoError(t, os.WriteFile(secret, []byte(secrets[s.secretOf]), 0o600))
 	return preparedTrial{fullstory: fullstory, tenant: c, config: configuration(
 		t, []string{fullstory.entry("fullstory"), design.entry("design-tool")},
-		fmt.Sprintf("%s: { plugins: [%s], on-plugin-failure: %s, max-stale: %s, client-id: %q, client-secret: \"${file:%s}\" }",
-			s.name, s.plugins, s.policy, s.maxStale, ids[s.client], secret),
+		fmt.Sprintf("%s: { plugins: [%s], on-plugin-failure: %s, max-stale: %s, new-plugin: %s, client-id: %q, client-secret: \"${file:%s}\" }",
+			s.name, s.plugins, s.policy, s.maxStale, s.newPlugin, ids[s.client], secret),
 	)}
 }
 
@@ -71,7 +74,8 @@ func (s trial) oneShot(t *testing.T) string {
 	f.fullstory.fail(0)
 	results, err := oneShot(t, f.config, dir, host.Options{})
 	require.Len(t, results, 1)
-	return fmt.Sprint(namesIn(t, dir)[0], results[0].Upload, results[0].Plugins, results[0].Accounts, len(results[0].Stale), err == nil)
+	_, newErr := oneShot(t, f.config, t.TempDir(), host.Options{}) // There the app is new.
+	return fmt.Sprint(namesIn(t, dir)[0], results[0].Upload, results[0].Plugins, results[0].Accounts, len(results[0].Stale), err == nil, newErr == nil)
 }
 
 // serve returns the same of a service.
@@ -90,11 +94,14 @@ func (s trial) serve(t *testing.T) string {
 	running = f.tenant.serve(t, f.config, host.Options{StateDir: state}, host.ServeOptions{})
 	second := f.tenant.finished(t, f.tenant.fullSync(t, s.client))
 	running.stop()
+	running = f.tenant.serve(t, f.config, host.Options{StateDir: t.TempDir()}, host.ServeOptions{})
+	isNew := f.tenant.finished(t, f.tenant.fullSync(t, s.client)) // There the app is new.
+	running.stop()
 	accounts := 0
 	if second.Succeeded {
 		accounts = len(accountsIn(t, second.Uploads[0].Path))
 	}
-	return fmt.Sprint(s.client, strings.Join(namesIn(t, state), " "), accounts, second.Succeeded)
+	return fmt.Sprint(s.client, strings.Join(namesIn(t, state), " "), accounts, second.Succeeded, isNew.Succeeded)
 }
 
 // TestUploadCarriesEveryField: what is in an upload's entry reaches its syncs and its
@@ -102,7 +109,7 @@ func (s trial) serve(t *testing.T) string {
 // nowhere, as it changes nothing.
 func TestUploadCarriesEveryField(t *testing.T) {
 	t.Parallel()
-	base := trial{name: "workforce", plugins: "fullstory, design-tool", policy: "last-good", maxStale: "72h", client: "one", secretOf: "one"}
+	base := trial{name: "workforce", plugins: "fullstory, design-tool", policy: "last-good", maxStale: "72h", newPlugin: "join-when-ready", client: "one", secretOf: "one"}
 	rows := map[string]struct {
 		change  func(s *trial)
 		service bool // it is for the service only
@@ -111,13 +118,18 @@ func TestUploadCarriesEveryField(t *testing.T) {
 		"Plugins":      {change: func(s *trial) { s.plugins = "design-tool" }},
 		"LastGood":     {change: func(s *trial) { s.policy = "fail" }},
 		"MaxStale":     {change: func(s *trial) { s.maxStale = "49h" }},
+		"NewPlugin":    {change: func(s *trial) { s.newPlugin = "wait" }},
 		"ClientID":     {change: func(s *trial) { s.client, s.secretOf = "other", "other" }, service: true},
 		"ClientSecret": {change: func(s *trial) { s.secretOf = "other" }, service: true},
 	}
-	for _, field := range fieldsOf[config.Upload]() {
+	// What the file has of the credentials, and their references: ClientID and ClientSecret
+	// are made of it.
+	unresolved := []string{"Resolved", "credentials"}
+	fields := slices.DeleteFunc(fieldsOf[config.Upload](), func(name string) bool { return slices.Contains(unresolved, name) })
+	for _, field := range fields {
 		require.Contains(t, rows, field, "show here what the new field does in a sync and in a service")
 	}
-	require.Len(t, rows, len(fieldsOf[config.Upload]()))
+	require.Len(t, rows, len(fields))
 	loaded := func(t *testing.T, s trial) reflect.Value {
 		t.Helper()
 		cfg, err := config.Load(t.Context(), s.start(t).config)
@@ -182,6 +194,7 @@ func TestGuardCarriesEveryField(t *testing.T) {
 			}
 			t.Run(fmt.Sprintf("%s/sync/%t", name, guard != ""), func(t *testing.T) {
 				t.Parallel()
+				raced.Sample(t, 3)
 				app := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: row.before, Seed: 4})
 				path, dir := configuration(t, []string{app.entry("fullstory", more...)}, "workforce: { plugins: [fullstory] }"), t.TempDir()
 				_, err := oneShot(t, path, dir, host.Options{})
@@ -201,6 +214,7 @@ func TestGuardCarriesEveryField(t *testing.T) {
 			})
 			t.Run(fmt.Sprintf("%s/serve/%t", name, guard != ""), func(t *testing.T) {
 				t.Parallel()
+				raced.Sample(t, 3)
 				app, c := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: row.before, Seed: 4}), startC1(t, c1.Options{})
 				path := configuration(t, []string{app.entry("fullstory", more...)}, "workforce: { plugins: [fullstory], "+c.credentials(t, "workforce")+" }")
 				state := t.TempDir()

@@ -12,6 +12,7 @@ import (
 
 	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/sandbox/c1"
+	"github.com/batonhost/baton-host/sandbox/raced"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
@@ -105,6 +106,7 @@ func TestChangeGuard_OfBothWays(t *testing.T) {
 		}
 		t.Run(name+"/sync", func(t *testing.T) {
 			t.Parallel()
+			raced.Sample(t, 3)
 			a := start(t)
 			w := &workforce{fullstory: a, dir: t.TempDir(), config: configuration(t, []string{a.entry("fullstory", c.entry)}, "workforce: { plugins: [fullstory] }")}
 			w.syncs(t, host.Options{})
@@ -133,6 +135,7 @@ func TestChangeGuard_OfBothWays(t *testing.T) {
 		})
 		t.Run(name+"/serve", func(t *testing.T) {
 			t.Parallel()
+			raced.Sample(t, 3)
 			a, tenant, state := start(t), startC1(t, c1.Options{}), t.TempDir()
 			path := configuration(t, []string{a.entry("fullstory", c.entry)}, "workforce: { plugins: [fullstory], "+tenant.credentials(t, "workforce")+" }")
 			serve := func(accept ...string) *hostService {

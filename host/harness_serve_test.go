@@ -35,8 +35,12 @@ type leash struct {
 	loosen  func()
 }
 
-// leashArgument is the argument of this binary before the address of a leash.
-const leashArgument = "leashed-to"
+// The arguments of this binary before the address of a leash: it waits there when it starts, or
+// when it is configured.
+const (
+	leashArgument     = "leashed-to"
+	configureArgument = "configured-by"
+)
 
 func newLeash(t *testing.T) *leash {
 	t.Helper()
@@ -63,8 +67,13 @@ func newLeash(t *testing.T) *leash {
 }
 
 // on returns an entry of a configuration whose plugin is on the leash.
-func (l *leash) on(entry string) string {
-	return strings.Replace(entry, "path: "+self, "command: ["+self+", "+leashArgument+", "+l.address+"]", 1)
+func (l *leash) on(entry string) string { return l.from(entry, leashArgument) }
+
+// whenConfigured is on for a plugin that starts by itself, and waits when it is configured.
+func (l *leash) whenConfigured(entry string) string { return l.from(entry, configureArgument) }
+
+func (l *leash) from(entry, argument string) string {
+	return strings.Replace(entry, "path: "+self, "command: ["+self+", "+argument+", "+l.address+"]", 1)
 }
 
 // process waits for the next process of the plugin, the first one first.
@@ -88,9 +97,9 @@ func (l *leash) cut() {
 	require.NoError(l.t, l.process().Close())
 }
 
-// leashed returns the address of this process's leash; "" if it is on none.
-func leashed() string {
-	if len(os.Args) != 3 || os.Args[1] != leashArgument {
+// leashed returns the address of this process's leash; "" if it is on none of that kind.
+func leashed(argument string) string {
+	if len(os.Args) != 3 || os.Args[1] != argument {
 		return ""
 	}
 	return os.Args[2]

@@ -65,8 +65,9 @@ func (w *workforce) seeded() []account {
 }
 
 // check checks a configuration.
-func check(t *testing.T, config string, options host.Options, dir string) ([]host.CheckedPlugin, error) {
+func check(t *testing.T, config string, options host.Options, dir string) ([]host.Checked, error) {
 	t.Helper()
+	options.ReferencesMayFail = true
 	h, err := host.Open(t.Context(), host.Selection{ConfigFile: config}, options)
 	if err != nil {
 		return nil, err
@@ -98,6 +99,7 @@ type recorder struct {
 	warnings []string
 	listed   map[string]int
 	fellBack []string
+	missing  []string
 	reasons  []error
 	ended    []*host.SyncResult
 }
@@ -125,6 +127,12 @@ func (r *recorder) FellBack(plugin string, _ time.Time, reason error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.fellBack, r.reasons = append(r.fellBack, plugin), append(r.reasons, reason)
+}
+
+func (r *recorder) Missing(plugin string, reason error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.missing, r.reasons = append(r.missing, plugin), append(r.reasons, reason)
 }
 
 func (r *recorder) End(result *host.SyncResult) {
@@ -223,12 +231,27 @@ func program(t *testing.T, dir, name, text string) string {
 	return path
 }
 
+// besides puts the binary of every plugin into a directory, for programs there that start it:
+// to a plugin the directory of its program is open, and no other. It returns the path.
+func besides(t *testing.T, dir string) string {
+	t.Helper()
+	binary := filepath.Join(dir, "plugin")
+	if os.Link(self, binary) == nil {
+		return binary
+	}
+	content, err := os.ReadFile(self) // It is on another file system.
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(binary, content, 0o700)) //nolint:gosec // A program.
+	return binary
+}
+
 // installed returns a directory in which the plugin is installed for these apps.
 func installed(t *testing.T, apps ...string) string {
 	t.Helper()
 	dir := t.TempDir()
+	binary := besides(t, dir)
 	for _, one := range apps {
-		program(t, dir, "baton-"+one, "export "+pluginVariable+"=1\nexec '"+self+"' \"$@\"")
+		program(t, dir, "baton-"+one, "export "+pluginVariable+"=1\nexec '"+binary+"' \"$@\"")
 	}
 	return dir
 }

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -19,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/conductorone/baton-sdk/pkg/cli"
+	"github.com/conductorone/baton-sdk/pkg/connectorbuilder"
 	"github.com/conductorone/baton-sdk/pkg/connectorrunner"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"github.com/stretchr/testify/require"
@@ -29,9 +30,11 @@ import (
 	"github.com/batonhost/baton-host/host/internal/hostlog"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/plugin"
+	"github.com/batonhost/baton-host/sandbox/built"
 	"github.com/batonhost/baton-host/sandbox/c1"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 	"github.com/batonhost/baton-host/scim"
+	"github.com/batonhost/baton-host/scim/config"
 )
 
 // pluginVariable makes this test's binary a plugin when the host starts it.
@@ -60,10 +63,18 @@ func TestMain(m *testing.M) {
 
 // runPlugin runs the SCIM plugin.
 func runPlugin() {
-	if address := leashed(); address != "" {
+	if address := leashed(leashArgument); address != "" {
 		wear(address)
 	}
-	plugin.Run(context.Background(), "baton-scim", "v1.0.0", scim.Schema, scim.New("v1.0.0"),
+	connector := scim.New("v1.0.0")
+	if address := leashed(configureArgument); address != "" {
+		unleashed := connector
+		connector = func(ctx context.Context, values *config.Scim, options *cli.ConnectorOpts) (connectorbuilder.ConnectorBuilderV2, []connectorbuilder.Opt, error) {
+			wear(address)
+			return unleashed(ctx, values, options)
+		}
+	}
+	plugin.Run(context.Background(), "baton-scim", "v1.0.0", scim.Schema, connector,
 		connectorrunner.WithDefaultCapabilitiesConnectorBuilderV2(scim.Describe()), plugin.WithConcurrency(scim.Concurrency))
 }
 
@@ -98,7 +109,7 @@ func prepareAndRun(m *testing.M) (code int, err error) {
 	}
 	// These tests wait for processes much more than they work; -parallel on the command
 	// line still decides.
-	if err := flag.Set("test.parallel", "8"); err != nil {
+	if err := flag.Set("test.parallel", "16"); err != nil {
 		return 0, err
 	}
 	code = m.Run()
@@ -111,15 +122,10 @@ func prepareAndRun(m *testing.M) (code int, err error) {
 
 // pluginBinary returns the binary of every plugin: this test's.
 func pluginBinary(dir string) (string, error) {
-	if !raced {
+	if !isRaced {
 		return os.Executable()
 	}
-	path := filepath.Join(dir, "baton-scim.test")
-	build := exec.Command("go", "test", "-c", "-ldflags=-s -w", "-o", path, ".") //nolint:gosec,noctx // Fixed arguments; the build bounds itself.
-	if output, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%s: %w: %s", build, err, output)
-	}
-	return path, nil
+	return filepath.Join(dir, "host.test"), built.Into(context.Background(), dir, ".", "test", "-c", "-vet=off", "-ldflags=-s -w", ".")
 }
 
 // patience is how long an event is waited for before a test fails.

@@ -18,6 +18,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/host/internal/supervise"
+	"github.com/batonhost/baton-host/host/internal/watch"
 	"github.com/batonhost/baton-host/internal/telemetry"
 	"github.com/batonhost/baton-host/plugin"
 )
@@ -27,7 +28,8 @@ const DefaultConfigFile = "baton-host.yaml"
 
 // Selection is what a host is opened for: a configuration file, a single app, or one
 // plugin. Exactly one of ConfigFile, App and Plugin is given; ConfigFile may also be
-// beside Plugin.
+// beside Plugin. With [Options.StateDir] none need be given, for [Host.Status] and
+// [Host.Restart], which then need no configuration that is right.
 type Selection struct {
 	// ConfigFile is the path of a configuration file.
 	ConfigFile string
@@ -65,11 +67,21 @@ type Options struct {
 	LogLevel  string
 	Telemetry telemetry.Settings
 	Secrets   Secrets
+	// StoresMayBeAway leaves secrets in stores that cannot be asked unresolved, for
+	// [Host.Serve], which waits for them.
+	StoresMayBeAway bool
+	// ReferencesMayFail leaves secrets that cannot be resolved for whatever reason, for
+	// [Host.Check], which reports each by who needs it.
+	ReferencesMayFail bool
 	// Attach attaches to the plugins that BATON_HOST_REATTACH names, which run in a
 	// debugger, instead of starting them.
 	Attach bool
 	// Unlocked starts plugins without regard to the lock file; for development only.
 	Unlocked bool
+	// Install installs connectors that the lock file has and that are not installed, before
+	// they are started; Installing is called while that goes on, and may be nil.
+	Install    bool
+	Installing func(InstallEvent)
 	// AcceptDeletions are the plugins whose deletions are accepted once.
 	AcceptDeletions []string
 	// RetryFor is how long an app is retried that does not answer; 0 tries once.
@@ -79,6 +91,10 @@ type Options struct {
 	StateDir string
 	// Observer follows the work; it may be nil.
 	Observer Observer
+
+	// before is the configuration that a reload may replace: stores of secrets that stay the
+	// same keep their logins.
+	before *config.Config
 }
 
 // Observer follows the work of a host for a person. Its methods may be called
@@ -99,6 +115,9 @@ type Progress interface {
 	Retrying(plugin string, wait time.Duration, reason error)
 	// FellBack reports a plugin that failed and whose part is that of its baseline.
 	FellBack(plugin string, asOf time.Time, reason error)
+	// Missing reports a plugin that failed and that the sync goes without, as the baseline
+	// has nothing of it.
+	Missing(plugin string, reason error)
 	// End ends the sync with its result.
 	End(result *SyncResult)
 }
@@ -113,24 +132,33 @@ type ListedPage struct {
 // Host is a host over a configuration. Check, Sync, Serve and what is done with a single
 // plugin start the plugins that they need; call one of them, once.
 type Host struct {
-	options Options
+	options   Options
+	selection Selection
+	// What was opened. A host in Serve may have reloaded it; see [Host.served].
 	cfg     *config.Config // nil without a file
 	uploads []*config.Upload
 	plugins []*fleet.Plugin // all that are meant
 	finder  *supervise.Finder
 	app     string // of a host without a file: its only app
+	// seen is what the files of the configuration held before they were read.
+	seen watch.Sums
 	// configured reports that the single plugin is in a configuration file.
 	configured bool
+	// selected reports that one upload of a configuration file is meant.
+	selected bool
 
 	mu      sync.Mutex
 	running *fleet.Fleet // nil: nothing is started
+	serving *serving     // nil: it does not serve
 }
 
 // Open reads what is selected. It starts nothing. An error of the configuration is
 // problems, one to a line.
 func Open(ctx context.Context, selection Selection, options Options) (*Host, error) {
-	h := &Host{options: options, finder: supervise.NewFinder(options.PluginDirs)}
+	h := &Host{options: options, selection: selection, finder: supervise.NewFinder(options.PluginDirs)}
 	switch {
+	case selection == Selection{} && options.StateDir != "":
+		return h, nil
 	case selection.Plugin != "":
 		return h, h.openPlugin(ctx, selection)
 	case selection.App != "":
@@ -140,7 +168,7 @@ func Open(ctx context.Context, selection Selection, options Options) (*Host, err
 		h.plugins = fleet.Of(h.uploads[0].Plugins)
 		return h, nil
 	}
-	if err := h.load(ctx, selection.ConfigFile); err != nil {
+	if err := h.load(ctx, selection.ConfigFile, config.ForUpload(selection.Upload)); err != nil {
 		return nil, err
 	}
 	h.uploads, h.plugins = h.cfg.Uploads, fleet.Of(h.cfg.Plugins)
@@ -154,7 +182,7 @@ func Open(ctx context.Context, selection Selection, options Options) (*Host, err
 	if err != nil {
 		return nil, err
 	}
-	h.uploads = []*config.Upload{one}
+	h.uploads, h.selected = []*config.Upload{one}, true
 	return h, nil
 }
 
@@ -165,15 +193,25 @@ func (h *Host) warnUnused(ctx context.Context) {
 	}
 }
 
-// load reads a configuration file.
-func (h *Host) load(ctx context.Context, path string) error {
-	read := []config.Option{config.WithWarnings(func(text string) { h.warn(ctx, text) })}
+// load reads a configuration file. needed says whose references are resolved.
+func (h *Host) load(ctx context.Context, path string, needed ...config.Option) error {
+	read := append(needed, config.WithWarnings(func(text string) { h.warn(ctx, text) }))
 	if h.options.Secrets >= PluginSecrets {
 		read = append(read, config.WithoutCredentials())
 	}
 	if h.options.Secrets == NoSecrets {
 		read = append(read, config.WithoutReferences())
 	}
+	if h.options.StoresMayBeAway {
+		read = append(read, config.StoresMayBeAway())
+	}
+	if h.options.ReferencesMayFail {
+		read = append(read, config.ReferencesMayFail())
+	}
+	if h.options.before != nil {
+		read = append(read, config.KeepingStores(h.options.before))
+	}
+	h.seen = watch.Of(watchedOf(path)...)
 	cfg, err := config.Load(ctx, path, read...)
 	if err != nil {
 		return err
@@ -222,7 +260,7 @@ func (h *Host) openPlugin(ctx context.Context, selection Selection) error {
 			return h.openApp(name)
 		}
 	}
-	if err := h.load(ctx, path); err != nil {
+	if err := h.load(ctx, path, config.ForPlugin(name)); err != nil {
 		return err
 	}
 	entry, unknown := h.cfg.Plugin(name)
@@ -287,11 +325,20 @@ func (h *Host) prepare(ctx context.Context, plugins []*fleet.Plugin) error {
 			return err
 		}
 	}
+	h.hide(plugins)
 	if h.cfg == nil {
 		return nil
 	}
-	err := fleet.Pin(h.cfg.Path, acceptCommand(h.cfg.Path), plugins, h.options.Unlocked)
-	switch {
+	if h.options.Install {
+		if err := h.installLocked(ctx, plugins); err != nil {
+			return err
+		}
+	}
+	lock, err := h.lock()
+	if err != nil {
+		return err
+	}
+	switch err = lock.Pin(plugins); {
 	case errors.Is(err, os.ErrNotExist):
 		ctxzap.Extract(ctx).Debug("there is no lock file, so the plugins' binaries are not verified")
 		return nil
@@ -314,7 +361,7 @@ func (h *Host) start(ctx context.Context, plugins []*fleet.Plugin, persistent bo
 }
 
 func (h *Host) fleetOptions() fleet.Options {
-	return fleet.Options{Version: h.options.Version, Finder: h.finder, LogLevel: h.options.LogLevel, Telemetry: h.options.Telemetry}
+	return fleet.Options{Version: h.options.Version, Finder: h.finder, LogLevel: h.options.LogLevel, Telemetry: h.options.Telemetry, Config: h.cfg}
 }
 
 // needed returns the plugins of these uploads, each once, in the order of the file.
@@ -333,14 +380,17 @@ func (h *Host) Revive() {
 	}
 }
 
-// Close stops the plugins and returns when they have ended. It works after the context
-// has ended.
+// Close stops the plugins, returns when they have ended, and logs out of stores of secrets. It
+// works after the context has ended.
 func (h *Host) Close(ctx context.Context) {
 	h.mu.Lock()
 	running := h.running
 	h.mu.Unlock()
 	if running != nil {
 		running.Stop(ctx)
+	}
+	if h.cfg != nil {
+		h.cfg.CloseStores(ctx, nil)
 	}
 }
 

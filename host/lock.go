@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/plugin"
@@ -29,6 +31,14 @@ func (h *Host) Lock(ctx context.Context, check bool) ([]LockedPlugin, error) {
 		return nil, errors.New("there is nothing to lock: a lock file is that of a configuration file, and none was selected")
 	}
 	path := pin.PathFor(h.cfg.Path)
+	if !check {
+		// What others put into it meanwhile would be lost.
+		release, err := files.AwaitLock(ctx, filepath.Dir(path))
+		if err != nil {
+			return nil, fmt.Errorf("the lock file cannot be written: %w", err)
+		}
+		defer release()
+	}
 	before, err := pin.Read(path)
 	if errors.Is(err, os.ErrNotExist) {
 		if check {
@@ -46,7 +56,10 @@ func (h *Host) Lock(ctx context.Context, check bool) ([]LockedPlugin, error) {
 		locked, known := before.Plugins[one.Name]
 		found, err := h.look(ctx, one, locked, check)
 		if err != nil {
-			failed = append(failed, fmt.Errorf("plugin %q: %w", one.Name, err))
+			if !one.IsInstalled() {
+				err = fmt.Errorf("plugin %q: %w", one.Name, err)
+			}
+			failed = append(failed, err)
 			continue
 		}
 		now.Plugins[one.Name] = found
@@ -81,9 +94,38 @@ func (h *Host) Lock(ctx context.Context, check bool) ([]LockedPlugin, error) {
 	return looked, err
 }
 
+// lookInstalled returns the entry of a plugin that is installed as it is locked: what it is
+// changes with [Host.Install] alone.
+func (h *Host) lookInstalled(one *config.Plugin, locked pin.Entry) (pin.Entry, error) {
+	lock, err := h.lock()
+	if err != nil {
+		return pin.Entry{}, err
+	}
+	lock.Ignored = false
+	plugins := fleet.Of([]*config.Plugin{one})
+	if err := lock.Locate(plugins[0]); err != nil {
+		return pin.Entry{}, err
+	}
+	spec := plugins[0].Spec()
+	sum, err := pin.MeasureFile(spec.Path)
+	if err != nil {
+		return pin.Entry{}, fmt.Errorf("plugin %q: %w", one.Name, err)
+	}
+	if now := (pin.Sums{Executable: sum}); !locked.IsMadeOf(now) {
+		return pin.Entry{}, fmt.Errorf("plugin %q: %s is %s, which is not what was installed; install it again with: %s --locked %s", one.Name, spec.Path, sum, installCommand(h.cfg.Path), one.Name)
+	}
+	return locked, nil
+}
+
 // look returns what a plugin is now, with what is locked of other platforms. To check
 // starts nothing: what has the locked sums has the locked version.
 func (h *Host) look(ctx context.Context, one *config.Plugin, locked pin.Entry, check bool) (pin.Entry, error) {
+	if one.IsInstalled() {
+		return h.lookInstalled(one, locked)
+	}
+	if locked.IsInstalled() {
+		locked = pin.Entry{} // It is of something else.
+	}
 	path := one.Path
 	if path == "" {
 		found, err := h.finder.Find(one.App)

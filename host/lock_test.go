@@ -151,7 +151,7 @@ func TestLockCoversTheFilesOfACommand(t *testing.T) {
 	l := newLocked(t)
 	script := program(t, filepath.Dir(l.config), "start.sh", "exec '"+filepath.Join(l.plugins, "baton-scim")+"'")
 	plain := contentsOf(t, l.config)
-	replaceIn(t, l.config, "    app: scim\n", "    command: [sh, start.sh]\n")
+	replaceIn(t, l.config, "    app: scim\n", "    command: [sh, start.sh]\n    sandbox: { read: ["+l.plugins+"] }\n")
 	l.syncs(t, l.options)
 	l.locks(t)
 	require.Contains(t, contentsOf(t, l.lockFile), "start.sh: sha256:")

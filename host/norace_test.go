@@ -2,4 +2,4 @@
 
 package host_test
 
-const raced = false
+const isRaced = false

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/plugin/conformance"
@@ -84,7 +86,7 @@ type Description struct {
 }
 
 // DescribeAll lets plugins describe themselves: those of these apps, or else all that
-// are installed, and, with a configuration file, its entries that name a program. What
+// are installed, and, with a configuration file, its entries that name a program, a version or an image. What
 // is locked is started only as it is locked.
 func DescribeAll(ctx context.Context, configFile string, apps []string, options Options) ([]*Description, error) {
 	h := &Host{options: options, finder: supervise.NewFinder(options.PluginDirs)}
@@ -93,16 +95,19 @@ func DescribeAll(ctx context.Context, configFile string, apps []string, options 
 		if err := h.load(ctx, configFile); err != nil {
 			return nil, err
 		}
-		entries := fleet.Of(slices.DeleteFunc(slices.Clone(h.cfg.Plugins), func(entry *config.Plugin) bool { return entry.Path == "" }))
+		entries := fleet.Of(slices.DeleteFunc(slices.Clone(h.cfg.Plugins), func(entry *config.Plugin) bool { return entry.Path == "" && !entry.IsInstalled() }))
 		if err := h.prepare(ctx, entries); err != nil {
 			return nil, err
 		}
 		for _, entry := range entries {
-			all = append(all, &Description{App: entry.App, Instance: entry.Name, Binary: entry.Path, spec: entry.Spec()})
+			spec := entry.Spec()
+			all = append(all, &Description{App: entry.App, Instance: entry.Name, Binary: spec.Path, spec: spec})
 		}
 	}
 	ofApp := func(app, path string) *Description {
-		return &Description{App: app, Binary: path, spec: supervise.Spec{Instance: "baton-" + app, Path: path}}
+		return &Description{App: app, Binary: path, spec: supervise.Spec{
+			Instance: "baton-" + app, Path: path, Sandbox: supervise.Sandbox{Policy: sandbox.Policy{Hidden: h.hiddenFrom("")}},
+		}}
 	}
 	for _, app := range apps {
 		path, err := h.finder.Find(app)
@@ -187,8 +192,23 @@ func (h *Host) permit(method call.Method, provisioning bool) error {
 	return fmt.Errorf("plugin %q: %s changes something in the app; to let it, %s", h.plugins[0].Name, method, how)
 }
 
-// Test runs the conformance checks on the plugin, and reports each outcome.
-func (h *Host) Test(ctx context.Context, report func(conformance.Outcome)) (*conformance.Report, error) {
+// Tested is what became of a plugin's checks, and what it needed.
+type Tested struct {
+	*conformance.Report
+	// Sandbox is what it needed beyond what every plugin may use.
+	Sandbox Sandboxed `json:"sandbox"`
+}
+
+// Sandboxed is what a plugin did in its sandbox.
+type Sandboxed struct {
+	// Mode is on, warn or off: with off nothing is known.
+	Mode string `json:"mode"`
+	sandbox.Needed
+}
+
+// Test runs the conformance checks on the plugin, and reports each outcome. The plugin is in
+// a sandbox unless its entry says otherwise.
+func (h *Host) Test(ctx context.Context, report func(conformance.Outcome)) (*Tested, error) {
 	if os.Getenv(plugin.ReattachEnv) != "" {
 		return nil, fmt.Errorf("baton-host test starts and kills its own processes, and cannot attach to one; unset %s", plugin.ReattachEnv)
 	}
@@ -209,7 +229,10 @@ func (h *Host) Test(ctx context.Context, report func(conformance.Outcome)) (*con
 	}
 	defer closeNotes()
 	spec.Sessions = notes
-	result := conformance.New(h.subject(spec)).Run(ctx, report)
+	needs := &sandbox.Needs{}
+	spec.Sandbox.Mode, spec.Sandbox.Observer = cmp.Or(spec.Sandbox.Mode, sandbox.On), needs
+	result := &Tested{Report: conformance.New(h.subject(spec)).Run(ctx, report)}
+	result.Sandbox = Sandboxed{Mode: string(spec.Sandbox.Mode), Needed: needs.Needed()}
 	return result, ctx.Err()
 }
 

@@ -50,8 +50,12 @@ func Programs(ctx context.Context, configFile string, options Options) (programs
 	}
 	used := map[string]bool{}
 	if h.cfg != nil {
+		lock, err := h.lock()
+		if err != nil {
+			return nil, false, err
+		}
 		for _, one := range fleet.Of(h.cfg.Plugins) {
-			program := h.program(one)
+			program := h.program(one, lock)
 			used[program.Path] = true
 			programs = append(programs, program)
 		}
@@ -67,9 +71,13 @@ func Programs(ctx context.Context, configFile string, options Options) (programs
 }
 
 // program returns the program of a configured plugin.
-func (h *Host) program(one *fleet.Plugin) Program {
+func (h *Host) program(one *fleet.Plugin, lock *fleet.Lock) Program {
 	program := Program{Plugin: one.Name, App: one.App}
-	spec, err := one.Found(h.finder)
+	var spec supervise.Spec
+	err := lock.Locate(one)
+	if err == nil {
+		spec, err = one.Found(h.finder)
+	}
 	if err != nil {
 		program.IsUnmodified, program.Err = one.Unmodified, err
 		return program

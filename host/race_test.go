@@ -2,7 +2,7 @@
 
 package host_test
 
-// raced makes TestMain build the plugin once more, without the race detector. It is
+// isRaced makes TestMain build the plugin once more, without the race detector. It is
 // the host that these tests race: the plugin has its own tests, and `make long` races
 // both. A raced plugin takes three times as long to start and to answer.
-const raced = true
+const isRaced = true

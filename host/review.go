@@ -227,8 +227,9 @@ func approvalOf(upload string, given *review.Approval) *Approval {
 // uploadOf returns the upload of that name; "" is the only one.
 func (h *Host) uploadOf(name string) (*config.Upload, error) {
 	var names []string
-	for _, one := range h.uploads {
-		if one.Name == name || name == "" && len(h.uploads) == 1 {
+	uploads := h.served()
+	for _, one := range uploads {
+		if one.Name == name || name == "" && len(uploads) == 1 {
 			return one, nil
 		}
 		names = append(names, one.Name)

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
@@ -15,7 +14,6 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/config"
-	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/service"
@@ -41,6 +39,8 @@ type ServeOptions struct {
 	// are not served. ListenAny lets it be one that other machines reach.
 	Listen    string
 	ListenAny bool
+	// Watch reloads the configuration when its files change; see [Host.Reload].
+	Watch bool
 }
 
 // Serve stays connected to C1 for every upload and does the tasks that it hands out,
@@ -80,14 +80,22 @@ func (h *Host) Serve(ctx context.Context, options ServeOptions) error {
 	defer context.AfterFunc(ctx, board.Stopping)()
 
 	log.Info("starting", zap.String("version", h.options.Version), zap.String("host_id", service.HostID()), zap.String("state_dir", dir))
-	defer h.serveControl(ctx, dir)()
 	running := h.start(ctx, needed, true, board)
-	defer running.Stop(ctx)
-	err = h.serveEach(ctx, running, board, past, service.Options{
-		Version: h.options.Version, StateDir: dir, TempDir: temp.Path(), Accept: h.options.AcceptDeletions,
+	serving := newServing(ctx, h, running, board, past, service.Options{
+		Version: h.options.Version, Config: h.cfg, Clients: service.NewClients(), StateDir: dir, TempDir: temp.Path(), Accept: h.options.AcceptDeletions,
 		Retry: policy.RetriesFor(h.options.RetryFor), Grace: options.Grace, StallTimeout: options.StallTimeout,
 		ReviewCommand: func(upload string) string { return h.Command("review", Kept{}, upload) },
 	})
+	defer serving.end(ctx)
+	defer h.showCredentials(ctx, board)()
+	serving.begin(needed)
+	h.setServing(serving)
+	defer h.setServing(nil)
+	defer h.serveControl(ctx, dir)()
+	if options.Watch {
+		defer serving.watch(ctx)()
+	}
+	err = serving.wait(ctx)
 	if ctx.Err() != nil {
 		log.Info("stopped")
 		return nil
@@ -120,45 +128,18 @@ func (h *Host) prepareService(ctx context.Context) (needed []*fleet.Plugin, stat
 	return needed, stateDir, takeCredentials(h.uploads)
 }
 
-// configurationPatience is how long the other plugins may take to report what is wrong
-// with their configuration once one has, so that everything is reported at once.
-const configurationPatience = 10 * time.Second
-
-// serveEach serves every upload until none can be served any more. What a plugin's
-// schema refuses of the configuration ends the host: it must be fixed, and the host
-// restarted.
-func (h *Host) serveEach(ctx context.Context, running *fleet.Fleet, board *status.Board, past *history.File, options service.Options) error {
-	serving, stop := context.WithCancel(ctx)
-	defer stop()
-	ended := make([]error, len(h.uploads))
-	var all sync.WaitGroup
-	for i, upload := range h.uploads {
-		one := service.New(upload, running, board, past, options)
-		all.Go(func() {
-			ended[i] = one.Serve(serving)
-			if _, wrong := errors.AsType[settings.Problems](ended[i]); !wrong {
-				return
-			}
-			patience, cancel := context.WithTimeout(serving, configurationPatience)
-			defer cancel()
-			_ = fleet.Await(patience, running.Plugins()) // What has not started by then has nothing to report.
-			stop()
-		})
-	}
-	all.Wait()
-	if err := fleet.SchemaErr(running.Plugins()); err != nil {
-		return err
-	}
-	return fmt.Errorf("no upload can be served any more:\n%w", errors.Join(ended...))
-}
-
 // board returns a board for the host's uploads.
 func (h *Host) board() *status.Board {
 	options := status.Options{Version: h.options.Version, SDKVersion: plugin.SDKVersion(), HostID: service.HostID()}
 	for _, upload := range h.uploads {
-		options.Uploads = append(options.Uploads, status.Served{Name: upload.Name, MaxStale: upload.MaxStale, Plugins: namesOf(upload)})
+		options.Uploads = append(options.Uploads, shownOf(upload))
 	}
 	return status.New(options)
+}
+
+// shownOf returns an upload as a board shows it.
+func shownOf(upload *config.Upload) status.Served {
+	return status.Served{Name: upload.Name, MaxStale: upload.MaxStale, Plugins: namesOf(upload)}
 }
 
 // serveStatus serves what the board shows, if it is to.
@@ -191,12 +172,12 @@ const (
 // takeCredentials gives a single upload without credentials those of the environment,
 // and refuses uploads that have none.
 func takeCredentials(uploads []*config.Upload) error {
-	if len(uploads) == 1 && uploads[0].ClientID == "" {
+	if len(uploads) == 1 && !uploads[0].HasCredentials() {
 		return uploads[0].TakeCredentials(os.Getenv(clientIDVariable), os.Getenv(clientSecretVariable))
 	}
 	var without []string
 	for _, upload := range uploads {
-		if upload.ClientID == "" {
+		if !upload.HasCredentials() {
 			without = append(without, fmt.Sprintf("%q", upload.Name))
 		}
 	}

@@ -133,7 +133,7 @@ func TestServe_FailsATaskWithoutABaselineOfThisHost(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := newPair(t, c1.Options{}, fallBack)
+			p := newPair(t, c1.Options{}, fallBack, "new-plugin: wait")
 			first := p.serve(t, host.ServeOptions{})
 			require.True(t, p.sync(t).Succeeded)
 			first.stop()

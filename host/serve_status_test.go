@@ -214,3 +214,41 @@ func TestServeShowsWhatHappens(t *testing.T) {
 	again.stop()
 	require.Empty(t, p.Violations())
 }
+
+// TestServe_ShowsAPluginThatIsMissing: new and down, it is missing from a sync that goes up, on
+// the page, in the metrics and in the history, also after a restart, until it joins.
+func TestServe_ShowsAPluginThatIsMissing(t *testing.T) {
+	t.Parallel()
+	p := newPair(t, c1.Options{}, fallBack)
+	p.fullstory.fail(0)
+	running := p.serve(t, host.ServeOptions{Listen: listening})
+	require.Equal(t, p.design.seeded("design-tool"), p.synced(t, p.fullSync(t, "workforce")))
+	const metric = `baton_host_missing{plugin="fullstory",upload="workforce"} `
+	const reason = "it is new and failed, so C1 has nothing of it yet; it joins when it can be read"
+	for _, restarted := range []bool{false, true} {
+		if restarted {
+			running.stop()
+			running = p.serve(t, host.ServeOptions{Listen: listening})
+		}
+		upload := running.becomes(inState(status.Incomplete))
+		require.Contains(t, running.metrics(), metric+"1\n")
+		require.Contains(t, running.metrics(), `baton_host_missing{plugin="design-tool",upload="workforce"} 0`+"\n")
+		require.Equal(t, []string{"fullstory"}, upload.Last.Missing)
+		require.Contains(t, upload.Why, reason)
+		require.Equal(t, !restarted, strings.Contains(upload.Why, "500 Internal Server Error"), "the reason is that of this process: %s", upload.Why)
+		is, err := running.Status(t.Context(), host.StatusOptions{History: true})
+		require.NoError(t, err)
+		require.Len(t, is.Uploads[0].History, 1)
+		require.Equal(t, []string{"fullstory"}, is.Uploads[0].History[0].Missing)
+		require.Equal(t, host.Degraded, is.Outlook())
+		_, page := running.get("/")
+		require.Contains(t, page, "It went without fullstory.")
+		require.Contains(t, page, "It is new and failed, so C1 has nothing of it yet")
+	}
+	p.fullstory.down.Store(false)
+	require.Equal(t, p.seeded(), p.synced(t, p.fullSync(t, "workforce")))
+	running.becomes(inState(status.Fresh))
+	require.Contains(t, running.metrics(), metric+"0\n")
+	running.stop()
+	require.Empty(t, p.Violations())
+}

@@ -47,6 +47,9 @@ type SyncResult struct {
 	Accounts map[string]int
 	// Stale are the plugins whose part is, or is partly, that of the baseline.
 	Stale []StalePart
+	// Missing are the plugins that failed and of which neither the baseline nor the file has
+	// anything, with the reason, by plugin; the file is incomplete then.
+	Missing map[string]error
 	// Skipped is how many resources lack entitlements or grants, as their plugin did not
 	// find them any more, by plugin; without those that lack nothing. Warnings say more.
 	Skipped map[string]int
@@ -125,7 +128,7 @@ func (h *Host) Sync(ctx context.Context, options SyncOptions) ([]*SyncResult, er
 	}
 
 	files.Sweep(os.TempDir(), planPrefix)
-	running := h.start(ctx, needed, false, nil)
+	running := h.start(ctx, needed, false, h.expiryWarner(ctx))
 	defer running.Stop(ctx)
 	failed := h.syncEach(ctx, running, syncs)
 	if ctx.Err() != nil {
@@ -183,6 +186,7 @@ func (h *Host) syncEach(ctx context.Context, running *fleet.Fleet, syncs []*uplo
 				}
 			}()
 		}
+		running.RefreshFirst(one.logging(ctx), one.plugins)
 		one.err = one.run(ctx, running)
 		if ctx.Err() != nil {
 			return nil
@@ -289,6 +293,12 @@ func (u *uploadSync) fill(result *syncrun.Result) {
 	for _, one := range result.Stale {
 		u.result.Stale = append(u.result.Stale, StalePart{Plugin: one.Instance, Accounts: one.Accounts, AsOf: one.AsOf})
 	}
+	for _, one := range result.Missing {
+		if u.result.Missing == nil {
+			u.result.Missing = map[string]error{}
+		}
+		u.result.Missing[one.Instance] = one.Err
+	}
 	u.result.Skipped, u.result.Evidence = map[string]int{}, map[string]Evidence{}
 	for instance, part := range result.Sync.Plugins {
 		if part.Skipped > 0 {
@@ -374,6 +384,10 @@ func (o progressObserver) Retrying(retry aggregate.Retry) {
 }
 
 func (o progressObserver) FellBack(fallback aggregate.Fallback) {
+	if fallback.Missing {
+		o.Progress.Missing(fallback.Instance, fallback.Err)
+		return
+	}
 	o.Progress.FellBack(fallback.Instance, fallback.AsOf, fallback.Err)
 }
 

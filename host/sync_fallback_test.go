@@ -106,3 +106,22 @@ func TestSyncReportsADamagedBaseline(t *testing.T) {
 		})
 	}
 }
+
+// TestSyncGoesWithoutANewPlugin: the file is there, and is marked incomplete.
+func TestSyncGoesWithoutANewPlugin(t *testing.T) {
+	t.Parallel()
+	w := newWorkforce(t, scimsandbox.Options{Accounts: 12}, scimsandbox.Options{Accounts: 7}, fallBack)
+	w.fullstory.fail(0)
+	seen := &recorder{}
+	result := w.syncs(t, host.Options{Observer: seen})
+	require.ErrorContains(t, result.Missing["fullstory"], "no place left")
+	require.Equal(t, map[string]int{"design-tool": 7}, result.Accounts)
+	require.Empty(t, result.Stale)
+	require.Equal(t, []string{"fullstory"}, seen.missing)
+	require.Empty(t, seen.fellBack)
+	require.Len(t, accountsIn(t, w.path()), 7)
+	w.fullstory.down.Store(false)
+	result = w.syncs(t, host.Options{})
+	require.Empty(t, result.Missing)
+	require.Len(t, accountsIn(t, w.path()), 19)
+}

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/sandbox/raced"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
@@ -39,6 +40,7 @@ func TestSyncGuardsAgainstDeletions(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			raced.Sample(t, 4)
 			app := startApp(t, scimsandbox.Options{App: "fullstory", Seed: 4, Accounts: c.before})
 			dir := t.TempDir()
 			w := &workforce{fullstory: app, dir: dir, config: configuration(t, []string{app.entry("fullstory", c.guard)}, "workforce: { plugins: [fullstory] }")}

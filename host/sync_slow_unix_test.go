@@ -23,7 +23,7 @@ func slowly(t *testing.T, config, name string) (release func()) {
 	dir := t.TempDir()
 	gate := filepath.Join(dir, "gate")
 	require.NoError(t, syscall.Mkfifo(gate, 0o600))
-	slow := program(t, dir, "slow", "read -r _ < '"+gate+"'\nexec '"+self+"'")
+	slow := program(t, dir, "slow", "read -r _ < '"+gate+"'\nexec '"+besides(t, dir)+"'")
 	replaceIn(t, config, "  "+name+":\n    path: "+self+"\n", "  "+name+":\n    path: "+slow+"\n")
 	// Open for both, it blocks neither end.
 	file, err := os.OpenFile(gate, os.O_RDWR, 0)
@@ -49,6 +49,7 @@ type endProgress struct {
 func (endProgress) Listed(string, host.ListedPage)        {}
 func (endProgress) Retrying(string, time.Duration, error) {}
 func (endProgress) FellBack(string, time.Time, error)     {}
+func (endProgress) Missing(string, error)                 {}
 func (e endProgress) End(*host.SyncResult)                { e.ends <- e.upload }
 
 // TestSyncIsNotHeldUpByASlowPlugin: an upload begins when its own plugins have started,

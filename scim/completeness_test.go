@@ -11,6 +11,8 @@ import (
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
+
+	"github.com/batonhost/baton-host/sandbox/raced"
 )
 
 // TestStableCost: a list that does not change is read once, with one user of
@@ -20,6 +22,7 @@ func TestStableCost(t *testing.T) {
 	for _, users := range []int{0, 1, 2, 99, 100, 101, 199, 200, 1000, 2345} {
 		for _, pageCap := range []int{2, 7, 100} {
 			t.Run(fmt.Sprintf("P14 %d users in pages of %d", users, pageCap), func(t *testing.T) {
+				raced.Sample(t, 5)
 				t.Parallel()
 				a := newApp(users)
 				a.cap = pageCap

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/batonhost/baton-host/sandbox/raced"
 	"github.com/batonhost/baton-host/scim"
 	"github.com/batonhost/baton-host/scim/config"
 )
@@ -194,6 +195,9 @@ func TestPageToken(t *testing.T) {
 		}(),
 	} {
 		t.Run(name, func(t *testing.T) {
+			if name != "one page of everyone" {
+				raced.LeaveOut(t)
+			}
 			t.Parallel()
 			baseURL := start(t, a)
 			var ids []string

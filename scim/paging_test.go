@@ -9,6 +9,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc/codes"
+
+	"github.com/batonhost/baton-host/sandbox/raced"
 )
 
 // The names of tests begin with the row of the list of known server behaviours
@@ -206,6 +208,7 @@ func TestPagingComplete(t *testing.T) {
 		"several batches":      newApp(2345),
 	} {
 		t.Run(name, func(t *testing.T) {
+			raced.Sample(t, 4)
 			t.Parallel()
 			accounts, err := listAll(t, newConnector(t, start(t, a)))
 			require.NoError(t, err)

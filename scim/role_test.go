@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/batonhost/baton-host/sandbox/raced"
 	"github.com/batonhost/baton-host/scim"
 	"github.com/batonhost/baton-host/scim/config"
 )
@@ -387,6 +388,9 @@ func TestRoles_SurviveARestart(t *testing.T) {
 	const users = 3456
 	for name, scratch := range map[string]string{"under a host": t.TempDir(), "stand-alone": ""} {
 		t.Run(name, func(t *testing.T) {
+			if scratch == "" {
+				raced.LeaveOut(t)
+			}
 			t.Parallel()
 			url := start(t, roleApp(users, threeRoles))
 			another := func() types.ConnectorServer {
@@ -453,6 +457,7 @@ func TestRoles_OfAnIncompleteListAreAnError(t *testing.T) {
 		}, codes.Aborted},
 	} {
 		t.Run(name, func(t *testing.T) {
+			raced.Sample(t, 4)
 			t.Parallel()
 			a := roleApp(450, threeRoles)
 			url := start(t, a)
@@ -530,6 +535,7 @@ func TestRoles_OfManyUsers(t *testing.T) {
 	t.Parallel()
 
 	t.Run("10,000 users", func(t *testing.T) {
+		raced.LeaveOut(t)
 		t.Parallel()
 		a := roleApp(10_000, threeRoles)
 		process := inOneProcess(roleConnector(t, scim.Options{BaseURL: start(t, a), Filter: `active eq true`}))
@@ -546,6 +552,7 @@ func TestRoles_OfManyUsers(t *testing.T) {
 	})
 
 	t.Run("a role of each user", func(t *testing.T) {
+		raced.LeaveOut(t)
 		t.Parallel()
 		a := roleApp(3000, func(number int) string { return fmt.Sprintf(`["%d-%s"]`, number, strings.Repeat("r", 1000)) })
 		process := inOneProcess(roleConnector(t, scim.Options{BaseURL: start(t, a)}))

@@ -10,6 +10,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/batonhost/baton-host/sandbox/raced"
 	sandbox "github.com/batonhost/baton-host/sandbox/scim"
 	"github.com/batonhost/baton-host/scim"
 )
@@ -24,6 +25,7 @@ func TestSandbox(t *testing.T) {
 				continue // thousands of requests show nothing more
 			}
 			t.Run(fmt.Sprintf("%d people in pages of %d", people, pageCap), func(t *testing.T) {
+				raced.Sample(t, 5)
 				t.Parallel()
 				service, err := sandbox.New(sandbox.Options{Accounts: people, Seed: 7, Token: testToken, PageCap: pageCap})
 				require.NoError(t, err)

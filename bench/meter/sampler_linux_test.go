@@ -33,8 +33,8 @@ func TestSampler_AddsTheMemoryOfAllDescendants(t *testing.T) {
 	require.NoError(t, err)
 
 	// Other tests have processes too, so only those below the shell are looked at.
-	s := newSampler(shell.Process.Pid)
-	s.look(time.Now())
+	s, now := newSampler(shell.Process.Pid), time.Now()
+	s.look(now)
 	require.Len(t, s.at, 2)
 	require.Greater(t, s.peak, int64(2*16<<20))
 	require.Greater(t, s.resident, s.peak)
@@ -47,9 +47,9 @@ func TestSampler_AddsTheMemoryOfAllDescendants(t *testing.T) {
 	require.Contains(t, descendants(os.Getpid()), shell.Process.Pid)
 	require.Equal(t, 1, s.readings)
 
-	s.look(time.Now())
+	s.look(now)
 	require.Equal(t, 1, s.readings, "nothing has grown")
-	s.look(time.Now().Add(readEvery + rest*s.took))
+	s.look(now.Add(readEvery + rest*s.took))
 	require.Equal(t, 2, s.readings, "the last reading is long ago")
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/plugin/conformance"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+	"github.com/batonhost/baton-host/sandbox/raced"
 )
 
 func TestMain(m *testing.M) {
@@ -138,6 +139,7 @@ func badHabits(t *testing.T, run func(t *testing.T, bad habit) *conformance.Repo
 		"logs its secret":                    {"logs no secret", "the header is dXNlcj(secret)"},
 	} {
 		t.Run(string(bad), func(t *testing.T) {
+			raced.Sample(t, 4)
 			t.Parallel()
 			names, sentences := failed(run(t, bad))
 			require.Equal(t, []string{want.check}, names, sentences)

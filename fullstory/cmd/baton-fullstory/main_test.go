@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -19,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protojson"
 
+	"github.com/batonhost/baton-host/sandbox/built"
 	sandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
@@ -35,10 +35,8 @@ func TestMain(m *testing.M) {
 		}
 		defer func() { _ = os.RemoveAll(dir) }()
 		binary = filepath.Join(dir, "baton-fullstory")
-		build := exec.CommandContext(context.Background(), //nolint:gosec // the program under test
-			"go", "build", "-o", binary, "-ldflags", "-s -w -X main.version=v1.2.3", ".")
-		if out, err := build.CombinedOutput(); err != nil {
-			panic(fmt.Sprintf("%v: %s", err, out))
+		if err := built.Into(context.Background(), dir, ".", "build", "-ldflags", "-s -w -X main.version=v1.2.3", "."); err != nil {
+			panic(err)
 		}
 		return m.Run()
 	}())

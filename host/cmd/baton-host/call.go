@@ -12,6 +12,7 @@ import (
 
 	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/internal/call"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
 	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
@@ -90,6 +91,7 @@ func (o *callOptions) run(ctx context.Context, stdin io.Reader, stdout io.Writer
 	if err != nil {
 		return err
 	}
+	defer h.Close(ctx)
 	return h.Call(ctx, method, request, o.provisioning, func(answer proto.Message) error {
 		return writeAnswer(stdout, answer, method.Streams)
 	})
@@ -168,7 +170,7 @@ func writeAnswer(stdout io.Writer, answer proto.Message, oneLine bool) error {
 	for _, name := range unknown {
 		_, _ = fmt.Fprintf(hostlog.Stderr, "baton-host: the type %s is not known here, so its content is not shown\n", printable(name))
 	}
-	if _, err := stdout.Write(append(text, '\n')); err != nil {
+	if _, err := io.WriteString(stdout, errtext.PrintableJSON(string(text))+"\n"); err != nil {
 		return fmt.Errorf("the answer could not be written to standard output: %w", err)
 	}
 	return nil

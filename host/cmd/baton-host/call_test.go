@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
@@ -53,8 +54,8 @@ func TestCallChangesNothingThatItMayNot(t *testing.T) {
 	dir := t.TempDir()
 	config := writeConfig(t, `
 plugins:
-  shut: { app: ledger, config: { ledger: `+filepath.Join(dir, "shut")+` } }
-  open: { app: ledger, provisioning: true, config: { ledger: `+filepath.Join(dir, "open")+` } }
+  shut: { app: ledger, sandbox: { write: [`+dir+`] }, config: { ledger: `+filepath.Join(dir, "shut")+` } }
+  open: { app: ledger, sandbox: { write: [`+dir+`] }, provisioning: true, config: { ledger: `+filepath.Join(dir, "open")+` } }
 `)
 	const request = `{
 		"entitlement": {"id": "group:g1:member", "display_name": "member", "resource": {"id": {"resource_type": "group", "resource": "g1"}}},
@@ -72,9 +73,8 @@ plugins:
 	require.Empty(t, entries)
 
 	for name, args := range map[string][]string{
-		"open":  {"open", "Grant", "-", "--config", config},
-		"shut":  {"shut", "Grant", "-", "--config", config, "--provisioning"},
-		"named": {"ledger", "Grant", "-", "--provisioning"},
+		"open": {"open", "Grant", "-", "--config", config},
+		"shut": {"shut", "Grant", "-", "--config", config, "--provisioning"},
 	} {
 		result := grant(args...)
 		require.Equal(t, 0, result.status, result.stderr)
@@ -82,6 +82,14 @@ plugins:
 		did, err := os.ReadFile(filepath.Join(dir, name))
 		require.NoError(t, err)
 		require.Equal(t, "grant group:g1:member to user/u2\n", string(did))
+	}
+
+	// By its app alone it has no entry that opens the file.
+	named := grant("ledger", "Grant", "-", "--provisioning")
+	if sandbox.Kernel().Landlock > 0 {
+		requireSentence(t, named, []string{`plugin "ledger"`, "grant failed: open " + filepath.Join(dir, "named"), "sandbox: {read: [" + filepath.Join(dir, "named") + "]}"})
+	} else {
+		require.Equal(t, 0, named.status, named.stderr)
 	}
 }
 

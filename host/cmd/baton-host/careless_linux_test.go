@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -52,13 +53,14 @@ func newCareless(t *testing.T, habit, sign string) careless {
 	require.NoError(t, os.WriteFile(c.config, []byte(fmt.Sprintf(`
 plugins:
   careless:
+    sandbox: { write: [%[4]s] }
     config:
       token: ${file:%[1]s/token}
       keys: ["X-Key: ${file:%[1]s/header}", "${file:%[1]s/key}"]
       habit: %[2]s
       sign-at: %[3]s
 uploads: { w: { plugins: [careless] } }
-`, secrets, habit, sign)), 0o600))
+`, secrets, habit, sign, filepath.Dir(cmp.Or(sign, filepath.Join(dir, "none", "sign"))))), 0o600))
 	return c
 }
 

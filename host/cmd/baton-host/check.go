@@ -16,6 +16,7 @@ import (
 type checkOptions struct {
 	root       *rootOptions
 	configFile string
+	upload     string
 	timeout    time.Duration
 	stateDir   string
 	outputDir  string
@@ -29,14 +30,21 @@ func newCheckCommand(root *rootOptions) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Try the configuration: every plugin, every credential",
-		Long: `Read the configuration, start and configure every plugin in it and let each try
-its credentials on its app. All problems are reported together; the exit status
-is 1 if there is one. Nothing is synced.
+		Long: `Read the configuration and try what run needs. Every plugin is started and configured,
+tries its credentials on its app and reads the beginning of each of its lists: accounts,
+groups, roles. For each upload a token is fetched from C1, which changes nothing there,
+and the clocks are compared. Each store of secrets is logged in to. All problems are
+reported together, and what of a sandbox each plugin is in, with a warning of those that
+none keeps from the secrets of others; the exit status is 1 if there is a problem.
+Nothing is synced. An upload
+without client-id is not checked: sync needs none. With --upload only what this upload
+needs is tried.
 
 It also looks at the baselines (the last accepted syncs), those of run in the state
 directory and those of sync in the output directory: an upload that no longer has a
 plugin of them would be refused.`,
 		Example: `  baton-host check
+  baton-host check --upload workforce
   baton-host check --config deploy/baton-host.yaml --output json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -45,7 +53,8 @@ plugin of them would be refused.`,
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&options.configFile, "config", "c", host.DefaultConfigFile, "the configuration file")
-	flags.DurationVar(&options.timeout, "timeout", time.Minute, "how long an app may take to answer")
+	flags.StringVar(&options.upload, "upload", "", "check what this upload needs only")
+	flags.DurationVar(&options.timeout, "timeout", time.Minute, "how long an app, C1 or a store of secrets may take to answer")
 	flags.StringVar(&options.stateDir, "state-dir", "", "where run keeps its baselines (default the file's state-dir, $STATE_DIRECTORY or ~/.local/state/baton-host)")
 	flags.StringVarP(&options.outputDir, "output-dir", "d", ".", "where sync puts its files")
 	flags.StringSliceVar(&options.accept, "accept-deletions", nil, "do not report that this plugin is gone from an upload, as run and sync with this flag; may be repeated")
@@ -60,7 +69,8 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 	}
 	options := o.root.hostOptions(ctx, host.AllSecrets)
 	options.Attach, options.Unlocked, options.AcceptDeletions, options.StateDir = true, o.unlocked, o.accept, o.stateDir
-	h, err := host.Open(ctx, host.Selection{ConfigFile: o.configFile}, options)
+	options.ReferencesMayFail = true
+	h, err := host.Open(ctx, host.Selection{ConfigFile: o.configFile, Upload: o.upload}, options)
 	if err != nil {
 		return err
 	}
@@ -69,13 +79,17 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 	if found == nil {
 		return err
 	}
-	out := newStream(stdout, o.output, "plugin", "app", "result")
-	for _, p := range found {
-		one, outcome := checkedPlugin{Plugin: p.Name, App: p.App, OK: p.Err == nil}, "ok"
-		if p.Err != nil {
-			one.Error, outcome = wordsOf(p.Err), "FAILED"
+	out := newStream(stdout, o.output, "kind", "name", "app", "result", "sandbox")
+	for _, one := range found {
+		shown, outcome := checked{Kind: one.Kind, Name: one.Name, App: one.App, OK: one.Err == nil, Result: "ok", Sandbox: one.Sandbox}, "ok"
+		switch {
+		case one.Err != nil:
+			shown.Error, shown.Result, outcome = wordsOf(one.Err), "failed", "FAILED"
+		case one.Skipped != "":
+			outcome = "not checked: " + one.Skipped
+			shown.Result = outcome
 		}
-		out.add(one, p.Name, p.App, outcome)
+		out.add(shown, one.Kind, one.Name, one.App, outcome, one.Sandbox)
 	}
 	if failed := out.end(); failed != nil {
 		err = errors.Join(err, fmt.Errorf("the results could not be written to standard output: %w", failed))
@@ -83,10 +97,15 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 	return err
 }
 
-// checkedPlugin is what became of one plugin, for json.
-type checkedPlugin struct {
-	Plugin string `json:"plugin"`
-	App    string `json:"app"`
+// checked is how a plugin, an upload or a store was found, for json.
+type checked struct {
+	Kind string `json:"kind"`
+	Name string `json:"name"`
+	App  string `json:"app,omitempty"`
+	// OK is true also for what was not checked, as Result says then.
 	OK     bool   `json:"ok"`
+	Result string `json:"result"`
 	Error  string `json:"error,omitempty"`
+	// Sandbox is what of a sandbox a plugin is in.
+	Sandbox string `json:"sandbox,omitempty"`
 }

@@ -139,6 +139,8 @@ uploads: { workforce: { plugins: [fullstory] }, others: { plugins: [design-tool]
 		"uploads":                        {dir: config, words: []string{"sync", "--upload", ""}, want: []string{"workforce", "others"}, directive: nothingElse},
 		"uploads to review":              {dir: config, words: []string{"review", ""}, want: []string{"workforce", "others"}, directive: nothingElse},
 		"uploads to approve":             {dir: config, words: []string{"approve", "work"}, want: []string{"workforce"}, directive: nothingElse},
+		"uploads to look at":             {dir: config, words: []string{"status", ""}, want: []string{"workforce", "others"}, directive: nothingElse},
+		"instances to restart":           {dir: config, words: []string{"restart", ""}, want: []string{"fullstory", "design-tool"}, directive: nothingElse},
 		"no id where nothing waits":      {dir: config, words: []string{"approve", "workforce", ""}, directive: nothingElse},
 		"instances to accept":            {dir: config, words: []string{"run", "--accept-deletions", "de"}, want: []string{"design-tool"}, directive: nothingElse},
 		"uploads of no file":             {words: []string{"sync", "--upload", ""}, directive: nothingElse},

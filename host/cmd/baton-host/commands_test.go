@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
@@ -409,8 +410,8 @@ func TestCheck_ReportsThatAllIsWell(t *testing.T) {
 	config, env := twoApps(t, fullstory, design)
 	result := execute(t, env, "baton-host", "check", "--config", config)
 	require.Equal(t, 0, result.status, result.stderr)
-	require.Regexp(t, `(?m)^fullstory +fullstory +ok$`, result.stdout)
-	require.Regexp(t, `(?m)^design-tool +scim +ok$`, result.stdout)
+	require.Regexp(t, `(?m)^plugin +fullstory +fullstory +ok +on: .*$`, result.stdout)
+	require.Regexp(t, `(?m)^plugin +design-tool +scim +ok +on: .*$`, result.stdout)
 }
 
 // TestOutput_ShowsResultsInEveryForm: check, sync, lock and plugins show the same in
@@ -438,16 +439,22 @@ func TestOutput_ShowsResultsInEveryForm(t *testing.T) {
 		return records
 	}
 
+	inSandbox := "on: " + sandbox.Kernel().String()
 	checked := asJSON(wrong, 1, "check", "--config", path)
-	require.Equal(t, row{"plugin": "fullstory", "app": "fullstory", "ok": true}, checked[0])
+	require.Equal(t, row{"kind": "plugin", "name": "fullstory", "app": "fullstory", "ok": true, "result": "ok", "sandbox": inSandbox}, checked[0])
 	require.Equal(t, false, checked[1]["ok"])
 	require.Contains(t, checked[1]["error"], "SCIM Token")
-	require.Equal(t, [][]string{{"plugin", "app", "result"}, {"fullstory", "fullstory", "ok"}, {"design-tool", "scim", "FAILED"}},
+	require.Equal(t, [][]string{
+		{"kind", "name", "app", "result", "sandbox"},
+		{"plugin", "fullstory", "fullstory", "ok", inSandbox},
+		{"plugin", "design-tool", "scim", "FAILED", inSandbox},
+		{"upload", "workforce", "", "not checked: no client-id", ""},
+	},
 		asCSV(wrong, 1, "check", "--config", path))
 
 	table := execute(t, wrong, "baton-host", "check", "--config", path)
-	require.Regexp(t, `(?m)^fullstory +fullstory +ok$`, table.stdout)
-	require.Regexp(t, `(?m)^design-tool +scim +FAILED$`, table.stdout)
+	require.Regexp(t, `(?m)^plugin +fullstory +fullstory +ok +on: .*$`, table.stdout)
+	require.Regexp(t, `(?m)^plugin +design-tool +scim +FAILED +on: .*$`, table.stdout)
 	requireSentence(t, table, []string{`plugin "design-tool"`, "SCIM Token"})
 
 	file := filepath.Join(out, "workforce.c1z")

@@ -155,6 +155,8 @@ func completeFlags(cmd *cobra.Command, root *rootOptions) {
 	known := map[string]completer{
 		"config":           filesOf("yaml", "yml"),
 		"file":             syncFiles,
+		"from":             filesOf("gz", "zip"),
+		"platform":         cobra.FixedCompletions([]string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64"}, cobra.ShellCompDirectiveNoFileComp),
 		"compare":          filesOf("csv", "tsv", "txt"),
 		"by":               cobra.FixedCompletions(population.Attributes, cobra.ShellCompDirectiveNoFileComp),
 		"plugin":           root.apps,
@@ -166,7 +168,7 @@ func completeFlags(cmd *cobra.Command, root *rootOptions) {
 	for _, flag := range []string{"plugin-dir", "output-dir", "state-dir", "dir", "host-source"} {
 		known[flag] = cobra.FixedCompletions(nil, cobra.ShellCompDirectiveFilterDirs)
 	}
-	for _, flag := range []string{"timeout", "retry-for", "grace", "stall-timeout", "listen", "module", "port", "name", "set", "client-id", "client-secret", "app", "for"} {
+	for _, flag := range []string{"timeout", "retry-for", "grace", "stall-timeout", "listen", "module", "port", "name", "set", "client-id", "client-secret", "app", "for", "version", "image"} {
 		known[flag] = cobra.NoFileCompletions
 	}
 	for name, complete := range known {

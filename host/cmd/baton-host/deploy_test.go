@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
 	"github.com/batonhost/baton-host/sandbox/c1"
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
@@ -126,12 +127,15 @@ func (p pod) config(t *testing.T) string {
 
 func TestManifests_HaveAConfigMapThatPassesTheCheck(t *testing.T) {
 	t.Parallel()
-	p := newPod(t, startC1(t, c1.Options{}))
-	checked := execute(t, []string{"TMPDIR=" + p.tempDir}, "baton-host", "check", p.config(t), "--plugin-dir", bin)
+	tenant := startC1(t, c1.Options{})
+	p := newPod(t, tenant)
+	checked := execute(t, []string{"TMPDIR=" + p.tempDir, tenant.trust()}, "baton-host", "check", p.config(t), "--plugin-dir", bin)
 	require.Equal(t, 0, checked.status, checked.stderr)
-	require.Regexp(t, `(?m)^fullstory +fullstory +ok$`, checked.stdout)
-	require.Regexp(t, `(?m)^design-tool +scim +ok$`, checked.stdout)
-	require.Empty(t, checked.stderr, "it warns of nothing, either")
+	require.Regexp(t, `(?m)^plugin +fullstory +fullstory +ok +(on: .*|off: only Linux has .*)$`, checked.stdout)
+	require.Regexp(t, `(?m)^plugin +design-tool +scim +ok +(on: .*|off: only Linux has .*)$`, checked.stdout)
+	if sandbox.Kernel().Landlock > 0 { // Otherwise it warns of the plugins, which can read each other's secrets.
+		require.Empty(t, checked.stderr, "it warns of nothing, either")
+	}
 }
 
 // TestManifests_HaveAPodThatSyncs: the container's own arguments, in directories as
@@ -176,7 +180,8 @@ func probed(t *testing.T, host *service, path string) int {
 func TestSystemd_HasAConfigurationThatPassesTheCheck(t *testing.T) {
 	t.Parallel()
 	fullstory := startApp(t, scim.Options{App: "fullstory", Accounts: 5})
-	credentials := startC1(t, c1.Options{}).client(t, "workforce")
+	tenant := startC1(t, c1.Options{})
+	credentials := tenant.client(t, "workforce")
 	dir := t.TempDir()
 	for name, content := range map[string]string{
 		"fullstory-scim-token": fullstory.token, "workforce-client-id": credentials.ID, "workforce-client-secret": credentials.Secret,
@@ -188,7 +193,7 @@ func TestSystemd_HasAConfigurationThatPassesTheCheck(t *testing.T) {
 	config := writeConfig(t, strings.NewReplacer(
 		"/run/credentials/baton-host.service", dir, "https://app.fullstory.com/scim/v2", fullstory.url,
 	).Replace(string(text)))
-	checked := execute(t, nil, "baton-host", "check", "--config", config, "--plugin-dir", bin)
+	checked := execute(t, []string{tenant.trust()}, "baton-host", "check", "--config", config, "--plugin-dir", bin)
 	require.Equal(t, 0, checked.status, checked.stderr)
 	require.Empty(t, checked.stderr)
 }
@@ -203,4 +208,47 @@ func TestSystemd_HasACommandThatIsTheHosts(t *testing.T) {
 	help := execute(t, nil, "baton-host", append(strings.Fields(string(command[1])), "--help")...)
 	require.Equal(t, 0, help.status, help.stderr)
 	require.Contains(t, help.stdout, "Stay connected to ConductorOne")
+}
+
+// TestManifests_HaveAnInitContainerThatInstalls: its own arguments, with its configuration and
+// a lock file that was written for two platforms.
+func TestManifests_HaveAnInitContainerThatInstalls(t *testing.T) {
+	t.Parallel()
+	const store = "plugin-store: /var/lib/baton-host-plugins\n"
+	at := filepath.Join(deployed, "kubernetes", "baton-host-installed")
+	text, err := os.ReadFile(filepath.Join(at, "baton-host.yaml"))
+	require.NoError(t, err)
+	require.Contains(t, string(text), store)
+	p := newPublication(t, strings.Replace(string(text), store, "", 1))
+	p.publish("baton-github", "v0.2.41", "")
+	p.does("install", "--platform", here+",darwin/arm64")
+	require.NoError(t, os.RemoveAll(p.store))
+
+	patch, err := os.ReadFile(filepath.Join(at, "install.yaml"))
+	require.NoError(t, err)
+	var of struct {
+		Spec struct {
+			Template struct {
+				Spec struct {
+					InitContainers []struct {
+						Args []string `yaml:"args"`
+					} `yaml:"initContainers"`
+				} `yaml:"spec"`
+			} `yaml:"template"`
+		} `yaml:"spec"`
+	}
+	require.NoError(t, yaml.Unmarshal(patch, &of))
+	args := slices.Clone(of.Spec.Template.Spec.InitContainers[0].Args)
+	config := slices.Index(args, "--config=/etc/baton-host/baton-host.yaml")
+	require.GreaterOrEqual(t, config, 0)
+	args[config] = "--config=" + p.config
+	before, err := os.ReadFile(p.lock)
+	require.NoError(t, err)
+	result := execute(t, p.env, "baton-host", args...)
+	require.Equal(t, 0, result.status, result.stderr)
+	require.Regexp(t, `(?m)^github +v0\.2\.41 +`+here+` +unchanged `, result.stdout)
+	after, err := os.ReadFile(p.lock)
+	require.NoError(t, err)
+	require.Equal(t, string(before), string(after))
+	p.does("lock", "--check")
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batonhost/baton-host/sandbox/built"
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
@@ -38,8 +39,9 @@ func buildAndRun(m *testing.M) (int, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	bin = dir
-	build := exec.Command("go", "build", raceFlag, "-buildvcs=false", "-ldflags=-s -w", "-o", dir, //nolint:gosec,noctx // Fixed arguments; the build bounds itself.
+	err = built.Into(context.Background(), dir, ".", "build", raceFlag, "-buildvcs=false", "-ldflags=-s -w",
 		"github.com/batonhost/baton-host/host/cmd/baton-host",
+		"github.com/batonhost/baton-host/host/cmd/baton-host-aws",
 		"github.com/batonhost/baton-host/host/cmd/baton-host-explore",
 		"github.com/batonhost/baton-host/fullstory/cmd/baton-fullstory",
 		"github.com/batonhost/baton-host/scim/cmd/baton-scim",
@@ -48,8 +50,8 @@ func buildAndRun(m *testing.M) (int, error) {
 		"./testdata/baton-ledger",
 		"./testdata/baton-notes",
 	)
-	if out, err := build.CombinedOutput(); err != nil {
-		return 0, fmt.Errorf("build the binaries: %w\n%s", err, out)
+	if err != nil {
+		return 0, err
 	}
 	// These tests wait for processes much more than they work; -parallel on the
 	// command line still decides.

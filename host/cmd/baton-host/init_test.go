@@ -1,22 +1,26 @@
 package main_test
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
 func TestInitForScriptsWritesWhatTheFlagsSay(t *testing.T) {
 	t.Parallel()
-	cmd := command(t.Context(), t, []string{"TOKEN=x"}, "baton-host", "init", "fullstory", "--no-input",
+	cmd := command(t.Context(), t, []string{"TOKEN=x"}, "baton-host", "init", "fullstory", "--no-input", "--no-validate",
 		"--set", "scim-base-url=https://app.example.com/scim/v2", "--set", "scim-token=${env:TOKEN}", "--set", "scim-read-ahead=8",
 		"--client-id", "${env:ID}", "--client-secret", "${file:/run/secrets/c1}")
 	result := finish(t, cmd)
 	require.Equal(t, 0, result.status, result.stderr)
 	require.Contains(t, result.stdout, "baton-host.yaml is written: the plugin fullstory in the upload workforce.")
-	require.Contains(t, result.stdout, "Set ID. Then:")
+	require.Contains(t, result.stdout, "Set ID. Write /run/secrets/c1. Then:")
 	content, err := os.ReadFile(filepath.Join(cmd.Dir, "baton-host.yaml"))
 	require.NoError(t, err)
 	require.Contains(t, string(content), `plugins:
@@ -35,7 +39,7 @@ uploads:
 
 func TestInitRemembersWhereThePluginWasFound(t *testing.T) {
 	t.Parallel()
-	cmd := command(t.Context(), t, []string{"T=x"}, "baton-host", "init", "other", "--no-input", "--plugin-dir", "plugins", "--set", "scim-base-url=https://app.example.com/scim/v2", "--set", "scim-token=${env:T}")
+	cmd := command(t.Context(), t, []string{"T=x"}, "baton-host", "init", "other", "--no-input", "--no-validate", "--plugin-dir", "plugins", "--set", "scim-base-url=https://app.example.com/scim/v2", "--set", "scim-token=${env:T}")
 	require.NoError(t, os.Mkdir(filepath.Join(cmd.Dir, "plugins"), 0o750))
 	require.NoError(t, os.Symlink(filepath.Join(bin, "baton-fullstory"), filepath.Join(cmd.Dir, "plugins", "baton-other")))
 	result := finish(t, cmd)
@@ -50,6 +54,13 @@ func TestInitRemembersWhereThePluginWasFound(t *testing.T) {
 func TestInitWithBadInput(t *testing.T) {
 	t.Parallel()
 	there := writeConfig(t, "mine")
+	app := startApp(t, scim.Options{App: "fullstory", Accounts: 3, Seed: 1})
+	end := make(chan struct{})
+	silent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { <-end }))
+	t.Cleanup(silent.Close)
+	t.Cleanup(func() { close(end) }) // Before, so that no request is waited for.
+	wrong := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, os.WriteFile(wrong, []byte("canary-17"), 0o600))
 	secret := []string{"init", "fullstory", "--no-input", "--set", "scim-base-url=https://app.example.com/scim/v2"}
 	for name, c := range map[string]struct {
 		args []string
@@ -68,6 +79,10 @@ func TestInitWithBadInput(t *testing.T) {
 		"a field without a value":     {append(secret, "--set", "scim-token"), []string{"--set takes a field and its value"}},
 		"a field twice":               {append(secret, "--set", "scim-base-url=x"), []string{"--set gives scim-base-url twice"}},
 		"a client secret itself":      {append(secret, "--client-id", "a@b.c/d", "--client-secret", "canary-91"), []string{"client secret must be a reference"}},
+		"no time to try it":           {append(secret, "--timeout", "0s"), []string{"--timeout must be more than 0"}},
+		"tried and not":               {append(secret, "--timeout", "1s", "--no-validate"), []string{"exclude each other"}},
+		"an app that does not answer": {[]string{"init", "fullstory", "--no-input", "--timeout", "1s", "--set", "scim-base-url=" + silent.URL, "--set", "scim-token=${file:" + wrong + "}"}, []string{`plugin "fullstory": the app did not answer within 1s; look at its address, or give it longer with --timeout`}},
+		"a token that is refused":     {[]string{"init", "fullstory", "--no-input", "--set", "scim-base-url=" + app.url, "--set", "scim-token=${file:" + wrong + "}"}, []string{"nothing was written, as this does not work (--no-validate writes the file nevertheless)", `plugin "fullstory": `, "401"}},
 		"an empty --set":              {append(secret, "--name", ""), []string{"--name is empty"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/internal/schema"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -63,7 +64,7 @@ func writeManifestJSON(w io.Writer, manifest *pluginv1.Manifest) error {
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintln(w, string(encoded))
+	_, err = fmt.Fprintln(w, errtext.PrintableJSON(string(encoded)))
 	return err
 }
 

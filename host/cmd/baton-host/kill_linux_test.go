@@ -4,14 +4,17 @@ package main_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"sync"
@@ -23,6 +26,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
 
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/sandbox/canary"
 	"github.com/batonhost/baton-host/sandbox/scim"
@@ -50,21 +54,27 @@ type killedApp struct {
 	at            int // which request; 0 is none
 	late          bool
 	kill          func()
-	before, after []int           // startIndex of the pages asked for, by which process
-	peers         map[string]bool // connections of the process that is killed
+	before, after []int             // startIndex of the pages asked for, by which process
+	conns         map[net.Conn]bool // of the process that is killed; its ports may be those of the next one
 	seen          int
 	killed        time.Time
 }
 
+type connKey struct{}
+
 func serveKilledApp(t *testing.T, server *scim.Server, token string) *killedApp {
 	t.Helper()
-	k := &killedApp{peers: map[string]bool{}}
-	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	k := &killedApp{conns: map[net.Conn]bool{}}
+	listener := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		before, after := k.note(r)
 		before()
 		server.ServeHTTP(w, r)
 		after()
 	}))
+	listener.Config.ConnContext = func(ctx context.Context, conn net.Conn) context.Context {
+		return context.WithValue(ctx, connKey{}, conn)
+	}
+	listener.Start()
 	t.Cleanup(listener.Close)
 	k.app = app{url: listener.URL + server.BasePath(), token: token, server: server}
 	return k
@@ -83,12 +93,13 @@ func (k *killedApp) note(r *http.Request) (before, after func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	start, _ := strconv.Atoi(r.URL.Query().Get("startIndex"))
+	conn, _ := r.Context().Value(connKey{}).(net.Conn)
 	k.seen++
 	switch {
 	case k.killed.IsZero(), time.Since(k.killed) < restartPause:
-		k.peers[r.RemoteAddr] = true
+		k.conns[conn] = true
 		k.before = append(k.before, start)
-	case k.peers[r.RemoteAddr]: // on its way when its process was killed
+	case k.conns[conn]: // on its way when its process was killed
 		k.before = append(k.before, start)
 	default:
 		k.after = append(k.after, start)
@@ -264,12 +275,13 @@ uploads:
 		"baton-host", "sync", "--config", config, "--plugin-dir", bin, "--output-dir", out, "--retry-for", "0", "--log-level", "warn", "--log-format", "json")
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
-	var host atomic.Int64
+	var host, killed atomic.Int64
 	var done atomic.Bool
 	var seen map[string][]byte
 	r.app.killAt(r.at, r.late, func() {
 		time.Sleep(r.delay) // The moment is random, not awaited.
 		pid := childCalled(int(host.Load()), "baton-"+map[string]string{"fullstory": "fullstory", "design-tool": "scim"}[r.victim])
+		killed.Store(int64(pid))
 		seen = glimpse(int(host.Load()), pid, temporary, out, cmd.Dir)
 		done.Store(pid != 0 && syscall.Kill(pid, r.signal) == nil)
 	})
@@ -294,6 +306,9 @@ uploads:
 	got := accountsIn(t, filepath.Join(out, "workforce.c1z"))
 	if diff := cmp.Diff(plain(want), plain(got)); diff != "" {
 		problems = append(problems, "the sync file differs from the apps:\n"+diff)
+	}
+	if !isInSandbox(seen[statusOf(host.Load())], seen[statusOf(killed.Load())]) {
+		problems = append(problems, "the plugin was in no sandbox")
 	}
 	seen["what was written"] = output.Bytes()
 	if r.at%10 == 0 { // It is the same every time.
@@ -367,6 +382,27 @@ uploads:
 			require.Equal(t, want, got)
 		})
 	}
+}
+
+func statusOf(pid int64) string { return fmt.Sprintf("/proc/%d/status", pid) }
+
+// isInSandbox reports whether a plugin is in a sandbox, by what the system says of it and of
+// its host: it has more filters than that, where the kernel has any, and can gain nothing.
+func isInSandbox(host, plugin []byte) bool {
+	return !sandbox.Kernel().Seccomp || filtersIn(plugin) > filtersIn(host) && bytes.Contains(plugin, []byte("NoNewPrivs:\t1\n"))
+}
+
+var filters = regexp.MustCompile(`(?m)^Seccomp_filters:\t(\d+)$`)
+
+// filtersIn is how many filters of seccomp a process has, by its status; below Linux 5.10 that
+// is not in it, and one without any has the mode 0.
+func filtersIn(status []byte) int {
+	found := filters.FindSubmatch(status)
+	if found == nil {
+		return bytes.Count(status, []byte("Seccomp:\t2\n"))
+	}
+	n, _ := strconv.Atoi(string(found[1])) // They are digits.
+	return n
 }
 
 // glimpse returns what others may read of a host and a plugin at this moment: of the

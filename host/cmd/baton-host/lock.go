@@ -29,7 +29,8 @@ configuration: baton-host.lock for baton-host.yaml. Keep it in version control.
 
 With a lock file, run, sync and check start no plugin that differs from it. The
 lock covers the executable and every file among its arguments. What is known of
-other platforms stays, unless the version is another. No secret is needed.
+other platforms stays, unless the version is another. No secret is needed. A plugin
+with a version or an image is locked by baton-host install alone.
 
 --check starts nothing and writes nothing: the exit status is 0 if every plugin is
 the locked one.`,

@@ -28,6 +28,8 @@ var version = "dev"
 
 func main() {
 	leaveNoCore()
+	hideMemory()
+	keepDescriptors()
 	proc.ReapOrphans()
 	ctx, stop := untilSignalled()
 	// A reader that has gone away is an error of the write, which the command
@@ -40,8 +42,11 @@ func main() {
 	interrupted := ctx.Err() != nil
 	stop()
 	status := 0
+	outcome, _ := errors.AsType[*outcomeError](err)
 	switch {
 	case err == nil:
+	case outcome != nil && outcome.err == nil:
+		status = outcome.status
 	case errors.Is(err, errDifferent):
 		status = 1
 	case interrupted:
@@ -58,6 +63,7 @@ func main() {
 // lastLine writes the command's last line on standard error: the error that ended it,
 // or nil that it was interrupted.
 func (o *rootOptions) lastLine(cmd *cobra.Command, err error) {
+	_ = hostlog.Stderr.Sync() // Else a line that finds a full queue is dropped, and this one must not be.
 	if o.writesJSON(cmd) {
 		log := hostlog.Command(cmd.Name())
 		if err == nil {
@@ -79,6 +85,9 @@ func (o *rootOptions) lastLine(cmd *cobra.Command, err error) {
 func failure(cmd *cobra.Command, err error) int {
 	if _, refused := errors.AsType[*refusedError](err); refused {
 		return 1
+	}
+	if outcome, ok := errors.AsType[*outcomeError](err); ok {
+		return outcome.status
 	}
 	for _, name := range []string{exitCode, compareWith, planFlag} {
 		if flag := cmd.Flags().Lookup(name); flag != nil && flag.Changed {
@@ -128,7 +137,11 @@ func sentence(err error) string {
 	return "\n  " + lines
 }
 
+// longestWords is how many bytes of an error are shown. A plugin's may have as many as its
+// largest answer.
+const longestWords = 16 << 10
+
 // wordsOf returns the error's text without gRPC's noise.
 func wordsOf(err error) string {
-	return errtext.Plain(err.Error())
+	return errtext.Shorten(errtext.Plain(err.Error()), longestWords)
 }

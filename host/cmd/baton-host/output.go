@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/mattn/go-runewidth"
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
 
 	"github.com/batonhost/baton-host/host/internal/errtext"
 )
@@ -86,7 +88,13 @@ func (s *stream) row(cells ...string) {
 // record writes a record of csv, and nothing in other forms.
 func (s *stream) record(cells ...string) {
 	if s.form == outputCSV && s.err == nil {
-		s.err = s.records.Write(noFormulas(cells))
+		cells = noFormulas(cells)
+		if isTerminal(s.w) {
+			for i, cell := range cells {
+				cells[i] = printable(cell)
+			}
+		}
+		s.err = s.records.Write(cells)
 	}
 }
 
@@ -161,14 +169,24 @@ func (s *stream) print(text string) {
 }
 
 func (s *stream) encode(value any, prefix string, compact bool) {
+	indent := "  "
+	if compact {
+		prefix, indent = "", ""
+	}
+	text, err := encoded(value, prefix, indent)
+	s.err = cmp.Or(s.err, err)
+	s.print(text)
+}
+
+// encoded returns a value as JSON. Characters that a terminal would obey or hide are escaped,
+// also those that JSON lets stand: people look at it.
+func encoded(value any, prefix, indent string) (string, error) {
 	var text strings.Builder
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
-	if !compact {
-		encoder.SetIndent(prefix, "  ")
-	}
-	s.err = cmp.Or(s.err, encoder.Encode(value))
-	s.print(strings.TrimSuffix(text.String(), "\n"))
+	encoder.SetIndent(prefix, indent)
+	err := encoder.Encode(value)
+	return errtext.PrintableJSON(strings.TrimSuffix(text.String(), "\n")), err
 }
 
 // writeTable writes rows under a header in aligned columns. Control characters,
@@ -199,14 +217,28 @@ func writeTable(w io.Writer, header []string, rows [][]string) error {
 	return nil
 }
 
+// isTerminal reports whether a terminal would obey what is written there.
+func isTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// longestCell is how many bytes of a text of others are printed in one place. C1 takes no
+// longer ones, but a file may be of another program.
+const longestCell = 4 << 10
+
 // printable is a text of others as it may be printed.
-func printable(text string) string { return errtext.Printable(text, "") }
+func printable(text string) string {
+	return errtext.Printable(errtext.Shorten(text, longestCell), "")
+}
 
 func writeJSON(w io.Writer, value any) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	return encoder.Encode(value)
+	text, err := encoded(value, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(w, text)
+	return err
 }
 
 // noFormulas puts an apostrophe before what a spreadsheet would take for a formula

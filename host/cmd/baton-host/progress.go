@@ -147,6 +147,14 @@ func (p *progress) FellBack(plugin string, asOf time.Time, reason error) {
 		asOf.UTC().Format(time.RFC3339), printable(strings.ReplaceAll(wordsOf(reason), "\n", "; "))))
 }
 
+// Missing shows at once that the sync goes without a plugin.
+func (p *progress) Missing(plugin string, reason error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.waiting, plugin)
+	p.print(zap.WarnLevel, fmt.Sprintf("%s failed and has no baseline, so the sync goes without it: %s", plugin, printable(strings.ReplaceAll(wordsOf(reason), "\n", "; "))))
+}
+
 // print writes a line that stays. Lines of JSON are for programs: what the host's log has
 // is not repeated among them.
 func (p *progress) print(level zapcore.Level, line string) {

@@ -36,7 +36,7 @@ func startLedgers(t *testing.T, args ...string) *ledgers {
 	text := "plugins:\n"
 	for name, provisioning := range map[string]string{"east": "true", "west": "true", "shut": "false"} {
 		l.paths[name] = filepath.Join(dir, name)
-		text += "  " + name + ": { app: ledger, provisioning: " + provisioning + ", config: { ledger: " + l.paths[name] + " } }\n"
+		text += "  " + name + ": { app: ledger, provisioning: " + provisioning + ", sandbox: { write: [" + dir + "] }, config: { ledger: " + l.paths[name] + " } }\n"
 	}
 	text += "uploads:\n  books: { plugins: [east, west, shut] }\n"
 	l.host = startRun(t, []string{l.trust(), "BATON_CLIENT_ID=" + credentials.ID, "BATON_CLIENT_SECRET=" + credentials.Secret},

@@ -23,6 +23,8 @@ type runOptions struct {
 	accept       []string
 	listen       string
 	listenAny    bool
+	watch        bool
+	install      bool
 	unlocked     bool
 }
 
@@ -49,7 +51,8 @@ With --listen it serves a status page, metrics for Prometheus and probes. None o
 them has a login: an address that other machines reach needs --listen-any.
 
 It runs until it is stopped. SIGTERM and SIGINT let work in hand go on for
---grace; a second one ends it at once.`,
+--grace; a second one ends it at once. SIGHUP, baton-host reload and, with --watch, a
+change of its files have it reload the configuration.`,
 		Example: `  baton-host run --config baton-host.yaml --state-dir /var/lib/baton-host
   baton-host run --listen 127.0.0.1:9400
   BATON_CLIENT_ID=… BATON_CLIENT_SECRET=… BATON_SCIM_BASE_URL=… BATON_SCIM_TOKEN=… baton-host run --plugin fullstory`,
@@ -67,8 +70,11 @@ It runs until it is stopped. SIGTERM and SIGINT let work in hand go on for
 	flags.DurationVar(&options.stallTimeout, "stall-timeout", host.DefaultStallTimeout, "how long C1 may take nothing more of an upload before it is begun again")
 	flags.StringVar(&options.listen, "listen", "", "serve a status page, metrics and probes on this address, such as 127.0.0.1:9400 (default: do not)")
 	flags.BoolVar(&options.listenAny, "listen-any", false, "let --listen name an address that other machines reach; what is served has no login")
+	flags.BoolVar(&options.watch, "watch", false, "reload the configuration when its file, the lock file or a file of a reference changes")
 	addAcceptFlag(flags, &options.accept)
 	addUnlockedFlag(flags, &options.unlocked)
+	addInstallFlag(flags, &options.install)
+	exclude(cmd, "install", "plugin", "unlocked")
 	exclude(cmd, "plugin", "config", "upload")
 	return cmd
 }
@@ -81,7 +87,10 @@ func (o *runOptions) run(ctx context.Context) error {
 	}
 	options := o.root.hostOptions(ctx, host.AllSecrets)
 	options.Attach, options.Unlocked, options.AcceptDeletions = true, o.unlocked, o.accept
+	options.StoresMayBeAway = true
 	options.RetryFor, options.StateDir = o.retryFor, o.stateDir
+	options.Install = o.install
+	options.Installing = newInstallProgress(ctx).Installing
 	selection := host.Selection{ConfigFile: o.configFile, Upload: o.upload}
 	if o.plugin != "" {
 		selection = host.Selection{App: o.plugin}
@@ -92,7 +101,9 @@ func (o *runOptions) run(ctx context.Context) error {
 	}
 	defer h.Close(ctx)
 	defer reviveOnSignal(ctx, h)()
+	ctx, stop := reloadOnSignal(ctx, h)
+	defer stop()
 	return h.Serve(ctx, host.ServeOptions{
-		Grace: o.grace, StallTimeout: o.stallTimeout, Listen: o.listen, ListenAny: o.listenAny,
+		Grace: o.grace, StallTimeout: o.stallTimeout, Listen: o.listen, ListenAny: o.listenAny, Watch: o.watch,
 	})
 }

@@ -53,7 +53,7 @@ func TestSessions_KeepWhatAConnectorNotesInASync(t *testing.T) {
 	crashed := filepath.Join(t.TempDir(), "crashed")
 	config := writeConfig(t, `
 plugins:
-  east: { app: notes, config: { name: east, crash-file: `+crashed+` } }
+  east: { app: notes, sandbox: { write: [`+filepath.Dir(crashed)+`] }, config: { name: east, crash-file: `+crashed+` } }
   west: { app: notes, config: { name: west } }
 uploads:
   all: { plugins: [east, west] }
@@ -64,6 +64,9 @@ uploads:
 	require.FileExists(t, crashed)
 	require.Contains(t, result.stderr, "the plugin runs again")
 	requireNoted(t, filepath.Join(out, "all.c1z"), "east", "west")
+
+	checked := execute(t, nil, "baton-host", "check", "--config", config)
+	require.Equal(t, 0, checked.status, "check gives connectors a session store too: %s%s", checked.stdout, checked.stderr)
 }
 
 // TestSessions_KeepNotesOfOverlappingSyncsApart: two uploads are synced over one process of a

@@ -14,7 +14,7 @@ import (
 
 func TestOutput_IsSafeFromNamesThatPeopleGiveThemselves(t *testing.T) {
 	t.Parallel()
-	names := []string{"=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "red\x1b[31m", "back\u202ewards", "O'Brien"}
+	names := []string{"=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", "red\x1b[31m", "back\u202ewards", "eight\u009b31mbits", "O'Brien"}
 	users := make([]map[string]any, 0, len(names))
 	for i, name := range names {
 		users = append(users, map[string]any{"id": string(rune('a' + i)), "userName": "u" + string(rune('a'+i)), "displayName": name, "active": true})
@@ -55,4 +55,18 @@ func TestOutput_IsSafeFromNamesThatPeopleGiveThemselves(t *testing.T) {
 	require.NotContains(t, table, "\u202e")
 	require.Contains(t, table, `back\u202ewards`)
 	require.Contains(t, table, "O'Brien")
+
+	document := execute(t, nil, "baton-host", "accounts", file, "-o", "json").stdout
+	for _, obeyed := range []string{"\x1b", "\u009b", "\u202e"} {
+		require.NotContains(t, document, obeyed)
+	}
+	var listed []struct {
+		ID   string `json:"id"`
+		Name string `json:"display_name"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(document), &listed))
+	require.Len(t, listed, len(names))
+	for _, one := range listed {
+		require.Equal(t, exact[one.ID], one.Name, "the text is the same")
+	}
 }

@@ -133,7 +133,16 @@ func TestLongRun_LosesNothingInManyTasksWithFailuresOnBothEnds(t *testing.T) {
 		t.Logf("open files at first: %v", files)
 		t.Logf("open files at last: %v", openFiles(t, host))
 	}
-	require.Len(t, childrenOf(host.cmd.Process.Pid), soakUploads+1, "one process for each plugin")
+	children := childrenOf(host.cmd.Process.Pid)
+	require.Len(t, children, soakUploads+1, "one process for each plugin")
+	status := func(pid int) []byte {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+		require.NoError(t, err)
+		return text
+	}
+	for pid, program := range children {
+		require.True(t, isInSandbox(status(host.cmd.Process.Pid), status(pid)), "%s is in no sandbox", program)
+	}
 	// A leak in one task of ten would show. Those of connections come and go.
 	fewer := func() bool { return goroutinesOf(t, host) < goroutines+soakUploads*soakTasks/10 }
 	if !assert.Eventually(t, fewer, guard, tick, "goroutines are left behind") {

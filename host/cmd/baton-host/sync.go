@@ -25,6 +25,7 @@ type syncOptions struct {
 	file       string
 	retryFor   time.Duration
 	accept     []string
+	install    bool
 	unlocked   bool
 	plan       bool
 	output     string
@@ -67,9 +68,11 @@ it cannot be made.`,
 	flags.DurationVar(&options.retryFor, "retry-for", 5*time.Minute, "how long to go on trying an app that does not answer; its rate limits do not count; 0 tries once")
 	addAcceptFlag(flags, &options.accept)
 	addUnlockedFlag(flags, &options.unlocked)
+	addInstallFlag(flags, &options.install)
 	flags.BoolVar(&options.plan, planFlag, false, "write nothing; show what the sync would change, and whether it would be refused")
 	addOutputFlag(cmd, &options.output, outputTable, outputJSON, outputCSV)
 	exclude(cmd, planFlag, "accept-deletions")
+	exclude(cmd, "install", "plugin", "unlocked")
 	exclude(cmd, "plugin", "config", "upload", "output-dir")
 	exclude(cmd, "file", "config", "upload", "output-dir")
 	return cmd
@@ -81,6 +84,8 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 	}
 	options := o.root.hostOptions(ctx, host.PluginSecrets)
 	options.Attach, options.Unlocked, options.AcceptDeletions, options.RetryFor = true, o.unlocked, o.accept, o.retryFor
+	options.Install = o.install
+	options.Installing = newInstallProgress(ctx).Installing
 	selection := host.Selection{ConfigFile: o.configFile, Upload: o.upload}
 	if o.plugin != "" {
 		selection = host.Selection{App: o.plugin}
@@ -118,8 +123,10 @@ type plannedSync struct {
 	Counts  []host.ChangeCount `json:"counts"`
 	// Stale are the plugins that would fall back.
 	Stale []string `json:"stale_plugins,omitempty"`
-	Note  string   `json:"note,omitempty"`
-	Error string   `json:"error,omitempty"`
+	// Missing are the plugins that the sync would go without.
+	Missing []string `json:"missing_plugins,omitempty"`
+	Note    string   `json:"note,omitempty"`
+	Error   string   `json:"error,omitempty"`
 }
 
 // showPlan makes the syncs and shows what they would change.
@@ -139,6 +146,7 @@ func (o *syncOptions) showPlan(ctx context.Context, stdout io.Writer, h *host.Ho
 		for _, stale := range result.Stale {
 			one.Stale = append(one.Stale, stale.Plugin)
 		}
+		one.Missing = slices.Sorted(maps.Keys(result.Missing))
 		if result.Err != nil {
 			one.Error = wordsOf(result.Err)
 		}
@@ -158,13 +166,19 @@ func (o *syncOptions) showPlan(ctx context.Context, stdout io.Writer, h *host.Ho
 
 // verdict returns what would become of the sync, in words.
 func (p plannedSync) verdict() string {
+	without := ""
+	if len(p.Missing) > 0 {
+		without = ", without " + joinNames(p.Missing)
+	}
 	switch {
 	case p.Refused:
 		return "REFUSED: the sync would be refused"
 	case p.Error != "":
 		return "FAILED: the sync would fail"
 	case len(p.Stale) > 0:
-		return "STALE: the sync would be accepted, with the baseline's part of " + joinNames(p.Stale)
+		return "STALE: the sync would be accepted, with the baseline's part of " + joinNames(p.Stale) + without
+	case without != "":
+		return "INCOMPLETE: the sync would be accepted" + without
 	}
 	return "the sync would be accepted"
 }
@@ -179,6 +193,9 @@ type syncedPart struct {
 	AsOf  *time.Time `json:"as_of,omitempty"`
 	// Skipped is how many resources lack entitlements or grants.
 	Skipped int `json:"skipped_resources"`
+	// Missing says that the file is without the plugin, as it is new and failed; Error says
+	// why.
+	Missing bool `json:"missing,omitempty"`
 	// Evidence is what the connector has reported on whether its lists are complete.
 	Evidence       string  `json:"evidence,omitempty"`
 	EvidenceReason string  `json:"evidence_reason,omitempty"`
@@ -217,6 +234,11 @@ func writeSummary(w io.Writer, output string, results []*host.SyncResult) error 
 				words += fmt.Sprintf("; STALE: %d of these are as of %s", stale.Accounts, stale.AsOf.UTC().Format(time.RFC3339))
 			}
 			out.add(part, result.Upload, plugin, strconv.Itoa(part.Accounts), words)
+		}
+		for _, plugin := range slices.Sorted(maps.Keys(result.Missing)) {
+			part := whole
+			part.Plugin, part.Missing, part.Error = plugin, true, wordsOf(result.Missing[plugin])
+			out.add(part, result.Upload, plugin, "-", "INCOMPLETE: the file is without this plugin, which is new and failed; it joins when it can be read")
 		}
 	}
 	return out.end()

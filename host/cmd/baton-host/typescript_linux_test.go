@@ -101,7 +101,7 @@ func TestTypeScriptPluginPassesTheTest(t *testing.T) {
 	d := startDirectory(t, nil)
 	result := execute(t, []string{"TOKEN=" + d.token}, "baton-host", "test", "directory", "--config", typeScriptConfig(t, d))
 	require.Equal(t, 0, result.status, result.stdout+result.stderr)
-	require.Regexp(t, `\nbaton-directory \S+: 26 passed, 0 failed, 0 skipped\n$`, result.stdout)
+	require.Regexp(t, `\nbaton-directory \S+: 26 passed, 0 failed, 0 skipped\n\nIt needs nothing beyond what every plugin may use.\n$`, result.stdout)
 	require.NotContains(t, result.stdout+result.stderr, d.token)
 }
 

@@ -1,13 +1,13 @@
 package main_test
 
 import (
+	"context"
 	"debug/buildinfo"
 	"fmt"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -20,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/batonhost/baton-host/host/internal/syncfile"
+	"github.com/batonhost/baton-host/sandbox/built"
 	"github.com/batonhost/baton-host/sandbox/workspace"
 )
 
@@ -36,15 +37,17 @@ const (
 var hosted = []string{native, unmodified}
 
 var buildWorkspace = sync.OnceValue(func() error {
-	for kind, in := range map[string][2]string{
-		unmodified: {"testdata/baton-workspace", "."},
-		older:      {"testdata/baton-workspace", "./older"},
-		native:     {"testdata/baton-workspace-plugin", "."},
+	for kind, in := range map[string][3]string{ // The module, the package in it, and how go names the program.
+		unmodified: {"testdata/baton-workspace", ".", "baton-workspace"},
+		older:      {"testdata/baton-workspace", "./older", "older"},
+		native:     {"testdata/baton-workspace-plugin", ".", "baton-workspace-plugin"},
 	} {
-		build := exec.Command("go", "build", raceFlag, "-buildvcs=false", "-ldflags=-s -w", "-o", filepath.Join(bin, kind, "baton-workspace"), in[1]) //nolint:gosec // Fixed arguments; the build bounds itself.
-		build.Dir = in[0]
-		if out, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("build %s: %w\n%s", in[0], err, out)
+		dir := filepath.Join(bin, kind)
+		if err := built.Into(context.Background(), dir, in[0], "build", raceFlag, "-buildvcs=false", "-ldflags=-s -w", in[1]); err != nil {
+			return err
+		}
+		if err := os.Rename(filepath.Join(dir, in[2]), filepath.Join(dir, "baton-workspace")); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -371,7 +374,7 @@ func TestConnector_PassesTheTestInEveryWay(t *testing.T) {
 			before := p.State()
 			result := execute(t, []string{"TOKEN=" + p.token}, "baton-host", "test", "workspace", "--config", p.config(t, way, ""))
 			require.Equal(t, 0, result.status, result.stdout+result.stderr)
-			require.Regexp(t, `\nbaton-workspace \S+: 26 passed, 0 failed, 0 skipped\n$`, result.stdout)
+			require.Regexp(t, `\nbaton-workspace \S+: 26 passed, 0 failed, 0 skipped\n\nIt needs nothing beyond what every plugin may use.\n$`, result.stdout)
 			require.NotContains(t, result.stdout+result.stderr, p.token)
 			require.Equal(t, before, p.State())
 		})

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -24,6 +25,7 @@ type trait struct {
 	settings map[string]string
 	ways     []string // of the host
 	more     string   // of the plugin's entry
+	within   bool     // a sandbox that lets it connect to its app alone
 	slow     bool
 	removed  map[string]string // before a request is answered, by path and page: the id of a group or a role
 	lookups  int               // of users and roles, where none is looked up that was listed in the sync
@@ -121,6 +123,8 @@ func TestConnector_SyncsTheSameInEveryWay(t *testing.T) {
 		// Roles are read without a session, so their members are looked up; those of
 		// groups are known.
 		"session store": {ways: append([]string{older}, hosted...), lookups: 3, check: requireTruth},
+		// It reaches its session store too, at a port that no entry can name.
+		"sandbox": {within: true, ways: append([]string{older}, hosted...), lookups: 3, check: requireTruth},
 		// A second listing that began before the first had ended would fail the sync.
 		"H2: server-side cursors": {app: workspace.Options{Cursors: true}, ways: hosted, lookups: 3, check: requireTruth},
 		// Each role is looked up once, and then known.
@@ -222,7 +226,13 @@ func requireTheSame(t *testing.T, c trait) {
 			if n%2 == 0 {
 				p.instance = prefixed
 			}
-			got := contentOf(t, p.syncHosted(t, way, c.more))
+			more := c.more
+			if c.within {
+				at, err := url.Parse(p.url)
+				require.NoError(t, err)
+				more = "    sandbox: { connect: [" + at.Port() + "] }"
+			}
+			got := contentOf(t, p.syncHosted(t, way, more))
 			require.Empty(t, cmp.Diff(want, got.rows(t)))
 			if p.instance != "" {
 				require.Contains(t, got.Resources, fmt.Sprintf("%s.user/%s", prefixed, p.State().Users[0].ID))

@@ -70,6 +70,10 @@ type Plugin struct {
 	// counts as failed from the beginning, and Conn is not used.
 	Err error
 
+	// Credentials are those of the plugin's process, which can be renewed once the app has
+	// refused them; nil: they cannot.
+	Credentials policy.Credentials
+
 	// Passwords encrypts the passwords in requests for the plugin; nil passes them
 	// as they are.
 	Passwords Passwords
@@ -78,6 +82,10 @@ type Plugin struct {
 	// plugin has failed, for the rest of the aggregate's life. Without it a failure
 	// fails the call. An aggregate with one is for one full sync.
 	Baseline *baseline.Plugin
+
+	// MayBeMissing has a plugin without Baseline that has failed answer with nothing, for
+	// the rest of the aggregate's life, in place of failing the call. See Stale.Missing.
+	MayBeMissing bool
 }
 
 // Option changes what New returns.

@@ -23,6 +23,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
+	"github.com/batonhost/baton-host/sandbox/raced"
 )
 
 // groups is an app of n groups with two members each, with pages of one row, beside
@@ -327,6 +328,7 @@ func TestListings_RefuseOneThatNeverEnds(t *testing.T) {
 	}
 	for _, tc := range cases {
 		t.Run(tc.name, func(t *testing.T) {
+			raced.Sample(t, 5)
 			t.Parallel()
 			// All types have grants and static entitlements: each kind is asked for.
 			a := groups(3)

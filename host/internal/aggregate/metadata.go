@@ -9,10 +9,10 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/annotations"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/batonhost/baton-host/host/internal/aggregate/pagecheck"
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 )
@@ -65,14 +65,22 @@ func (p *plugin) metadata(ctx context.Context) (*v2.ConnectorMetadata, error) {
 	case ctx.Err() != nil:
 		return nil, err
 	case err == nil:
+		if flaws := pagecheck.FitMetadata(answer, p.Instance); len(flaws) > 0 {
+			ctxzap.Extract(ctx).Warn("C1 would refuse what the plugin reports of itself; it gets the rest",
+				zap.String("plugin", p.Instance), zap.Strings("flaws", flaws))
+		}
 		p.aggregate.memory.Remember(p.Instance, proto.CloneOf(answer.GetMetadata()))
 	default:
 		ctxzap.Extract(ctx).Warn("the plugin did not report what it can do; C1 gets what it reported before",
 			zap.String("plugin", p.Instance), zap.String("error", policy.Message(err)))
 		answer.SetMetadata(proto.CloneOf(p.aggregate.memory.Recall(p.Instance)))
+		// Another version of this host may have kept it.
+		_ = pagecheck.FitMetadata(answer, p.Instance)
 	}
-	if err := p.names.ToAggregate(answer, nil); err != nil {
-		return nil, p.failed(codes.Internal, describe(method, request), err, "its reply cannot be used")
+	if unfit := p.names.ToAggregate(answer, nil); unfit != nil {
+		ctxzap.Extract(ctx).Warn("what the plugin reports of itself cannot be used; C1 gets its name",
+			zap.String("plugin", p.Instance), zap.Error(unfit))
+		answer.SetMetadata(nil)
 	}
 	if err == nil {
 		p.learnAbilities(answer.GetMetadata())

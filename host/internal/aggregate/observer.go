@@ -25,8 +25,8 @@ type Fallback struct {
 	Instance string
 	AsOf     time.Time // when the app was last read completely
 	Err      error
-	// Contradicted is that of Stale.
-	Contradicted bool
+	// Contradicted and Missing are those of Stale.
+	Contradicted, Missing bool
 }
 
 // Page is one page of a ListResources, a ListEntitlements or a ListGrants call.

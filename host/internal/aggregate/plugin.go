@@ -23,6 +23,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate/fallback"
 	"github.com/batonhost/baton-host/host/internal/aggregate/pagecheck"
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
+	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/rename"
 	"github.com/batonhost/baton-host/host/internal/syncfile/sdkfast"
 )
@@ -47,10 +48,12 @@ type plugin struct {
 	evidence evidence
 
 	abilities   atomic.Pointer[abilities]
+	answered    atomic.Bool   // it has listed its resource types itself
 	askingTypes chan struct{} // full while a caller asks
 }
 
 func newPlugin(a *Aggregate, of Plugin, memory *pagecheck.Memory, siblings bool) *plugin {
+	of.Conn = policy.Renewing(of.Instance, of.Conn, of.Credentials)
 	p := &plugin{
 		Plugin: of, aggregate: a,
 		names: &rename.Names{Instance: of.Instance, Owner: a.owner, Namespaced: a.namespaced},
@@ -66,8 +69,11 @@ func newPlugin(a *Aggregate, of Plugin, memory *pagecheck.Memory, siblings bool)
 	}
 	p.pages = pagecheck.NewChecker(p.names, p.types, memory, siblings)
 	p.recorder = fallback.NewRecorder(p.names)
-	if of.Baseline != nil {
+	switch {
+	case of.Baseline != nil:
 		p.fallback = fallback.NewSource(of.Baseline, p.names, p.types, p.pages, p.recorder)
+	case of.MayBeMissing:
+		p.fallback = fallback.NewSource(&baseline.Plugin{}, p.names, p.types, p.pages, p.recorder)
 	}
 	return p
 }
@@ -158,8 +164,11 @@ func (p *plugin) fail(method string, err error) {
 	}
 	p.ahead.Stop()
 	p.listings.Close()
-	p.aggregate.observer.FellBack(Fallback{Instance: p.Instance, AsOf: p.fallback.AsOf(), Err: err, Contradicted: contradicted})
+	p.aggregate.observer.FellBack(Fallback{Instance: p.Instance, AsOf: p.fallback.AsOf(), Err: err, Contradicted: contradicted, Missing: p.isMissing()})
 }
+
+// isMissing reports whether there is nothing in the plugin's place once it has failed.
+func (p *plugin) isMissing() bool { return p.Baseline == nil && p.MayBeMissing }
 
 // callPlugin answers one call with the plugin itself.
 func (p *plugin) callPlugin(ctx context.Context, method string, request, reply proto.Message, opts []grpc.CallOption) error {

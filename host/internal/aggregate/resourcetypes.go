@@ -95,6 +95,7 @@ func (p *plugin) listTypes(ctx context.Context, request *v2.ResourceTypesService
 				return nil, p.failed(codes.Internal, describe(method, asked), err, "its reply cannot be used")
 			}
 			p.types.Learn(all.GetList())
+			p.answered.Store(true)
 			return all, nil
 		}
 		asked.SetPageToken(token)

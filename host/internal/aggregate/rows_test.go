@@ -23,6 +23,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
+	"github.com/batonhost/baton-host/sandbox/raced"
 )
 
 // shop is an app of users, teams with their members (one team in another), and roles
@@ -634,6 +635,7 @@ func aRowFailsItsOwnPlugin(t *testing.T, whole func(tc refusal) bool) {
 	for _, tc := range refusals() {
 		whole := whole(tc)
 		t.Run(tc.name, func(t *testing.T) {
+			raced.Sample(t, 5)
 			t.Parallel()
 			broken := newShop()
 			if tc.change != nil {
@@ -756,6 +758,7 @@ func TestRows_OfTheBaselineThatNoLongerFitFailNoPlugin(t *testing.T) {
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			raced.Sample(t, 4)
 			t.Parallel()
 			clinic := aggregate.Plugin{Instance: "clinic", Namespace: "clinic", Conn: serve(t, crm(t))}
 			was, is := newShop(), newShop()
@@ -841,6 +844,7 @@ func TestRows_ThatTheSyncerTakesPass(t *testing.T) {
 		}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
+			raced.Sample(t, 5)
 			t.Parallel()
 			s := newShop()
 			tc.change(s)

@@ -27,6 +27,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
+	"github.com/batonhost/baton-host/sandbox/raced"
 )
 
 // deletion is resources that are deleted in an app after they have been listed.
@@ -129,6 +130,7 @@ func TestSkip_ResourceOfAListing(t *testing.T) {
 	} {
 		for ahead := range 2 {
 			t.Run(fmt.Sprintf("%s, %d pages ahead", name, ahead), func(t *testing.T) {
+				raced.Sample(t, 5)
 				t.Parallel()
 				d := &deletion{ids: []string{"g000"}, kinds: c.deleted.kinds, page: c.deleted.page, lookUp: c.deleted.lookUp}
 				if c.failure == "" {
@@ -194,6 +196,7 @@ func TestSkip_IsBounded(t *testing.T) {
 			"the last":  func() []string { return firstGroups(c.groups)[c.groups-c.gone:] },
 		} {
 			t.Run(fmt.Sprintf("H3: %d of %d, %s", c.gone, c.groups, way), func(t *testing.T) {
+				raced.Sample(t, 5)
 				t.Parallel()
 				plugins := func() []aggregate.Plugin {
 					d := &deletion{ids: ids(), kinds: both, lookUp: lookUpFails(codes.NotFound)}

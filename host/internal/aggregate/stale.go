@@ -21,6 +21,12 @@ type Stale struct {
 	// listed is in this sync and must not be used: the sync file is to be made again with
 	// nothing but the baseline of this plugin.
 	Contradicted bool
+	// Missing says that the plugin has no baseline, and the rest of the sync nothing of it.
+	// What it had listed before it failed (Listed) is in this sync and must not be used
+	// either: the sync file is to be made again without the plugin.
+	Missing bool
+	// Listed says that a plugin that is missing had listed something, at least its types.
+	Listed bool
 }
 
 // Stale returns every plugin that was fallen back for so far, in the order of the
@@ -33,7 +39,7 @@ func (a *Aggregate) Stale() []Stale {
 		}
 		if failure, failed := p.fallback.Failure(); failed {
 			stale = append(stale, Stale{
-				Instance: p.Instance, AsOf: p.fallback.AsOf(), Accounts: failure.Accounts, Err: failure.Err, Contradicted: failure.Contradicted,
+				Instance: p.Instance, AsOf: p.fallback.AsOf(), Accounts: failure.Accounts, Err: failure.Err, Contradicted: failure.Contradicted, Missing: p.isMissing(), Listed: p.answered.Load(),
 			})
 		}
 	}

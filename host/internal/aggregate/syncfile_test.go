@@ -25,6 +25,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
+	"github.com/batonhost/baton-host/sandbox/raced"
 )
 
 // directory is an app of nothing but resource types without entitlements, with all
@@ -106,6 +107,8 @@ func TestSyncFile_HasWhatTheSDKsOwnSyncWould(t *testing.T) {
 	t.Parallel()
 	holdsWhatTheSDKWould(t, func(app, scope string, engine c1zstore.Engine, workers int) bool {
 		switch {
+		case raced.Enabled:
+			return app == "several apps" && scope == "everything" && engine == c1zstore.EnginePebble && workers == 4
 		case engine == c1zstore.EnginePebble && workers == 4:
 			return scope == "everything" || app == "several apps"
 		case engine == c1zstore.EngineSQLite && workers == 1:

@@ -37,6 +37,8 @@ type Sync struct {
 	Bytes      int64     `json:"bytes,omitempty"`
 	// Plugins are the parts of the sync, by instance name.
 	Plugins map[string]Part `json:"plugins"`
+	// Missing are the plugins of the upload that failed and that the sync went without.
+	Missing []string `json:"missing,omitempty"`
 }
 
 // PluginOf returns the plugin that a resource type of the sync file is of, or nothing where

@@ -71,7 +71,7 @@ func (s *Store) OpenToCompare(ctx context.Context, tmpDir string) (*Baseline, er
 func (s *Store) open(ctx context.Context, tmpDir string, openFile func(ctx context.Context, path, tmpDir string) (*syncfile.File, syncfile.Digest, error)) (*Baseline, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	sum, err := files.Sum(s.path)
+	sum, err := files.Sum(s.path, files.Whole)
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +213,7 @@ func (s *Store) Recorded() (sum string, known Sync) {
 // recorded returns the sum of the file that is there, and what is known of it. Nothing is
 // known where there is no file, or no record of it that can be read.
 func (s *Store) recorded() (sum string, known Sync) {
-	sum, err := files.Sum(s.path)
+	sum, err := files.Sum(s.path, files.Whole)
 	if err != nil {
 		return "", Sync{}
 	}
@@ -266,7 +266,7 @@ func (s *Store) replace(draft *syncfile.Draft, of Sync, sum string, known Sync) 
 	if err := s.check(); err != nil {
 		return err
 	}
-	fresh, err := files.Sum(draft.Path())
+	fresh, err := files.Sum(draft.Path(), files.Whole)
 	if err != nil {
 		return err
 	}

@@ -74,7 +74,7 @@ func (p *Passage) own(secret *jose.JSONWebKey, passwords []*v2.EncryptedData) (*
 		return nil, fmt.Errorf("the password that C1 sends for upload %q cannot be decrypted: C1 does not say for which key it is encrypted", p.upload)
 	}
 	return nil, fmt.Errorf("the password that C1 sends for upload %q cannot be decrypted with the upload's client secret: it is encrypted for the key %s, and the secret's is %s; "+
-		"if the upload has got new credentials, restart the host with them", p.upload, strings.Join(others, ", "), secret.KeyID)
+		"if the upload has got new credentials, put them where its client-id and client-secret lead, and try again", p.upload, strings.Join(others, ", "), secret.KeyID)
 }
 
 // Key is a plugin's key pair. It is one for all processes of the plugin: a password

@@ -1,10 +1,13 @@
 package config_test
 
 import (
+	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
@@ -14,6 +17,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/config/settings"
+	"github.com/batonhost/baton-host/host/internal/secret"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -416,6 +420,45 @@ func TestBound_PutsAPluginsFindingAtItsField(t *testing.T) {
 			require.Equal(t, path+test.want, bound.Problem(test.diagnostic).String())
 		})
 	}
+}
+
+// TestBound_KnowsItsCredentials: references, and tokens that are none in secret fields.
+func TestBound_KnowsItsCredentials(t *testing.T) {
+	t.Parallel()
+	const issued = 1790000000
+	token := func(end int64) string {
+		return "eyJhbGciOiJub25lIn0." + base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"exp":%d,"iat":%d}`, end, issued)) + ".c2ln"
+	}
+	const first, second, third = 1796000000, 1797000000, 1798000000
+	dir := write(t, map[string]string{
+		"token": token(second) + "\n",
+		"baton-host.yaml": "plugins:\n  app:\n    config:\n      text: ${env:TEXT}\n      open: " + token(first) +
+			"\n      secret: " + token(first) + "\n      referred: Bearer ${file:token}\n      both: ${file:token}\n      literal: Bearer " + token(third) + "\n",
+	})
+	loaded, err := config.Load(t.Context(), filepath.Join(dir, "baton-host.yaml"), config.WithEnvironment(environment(map[string]string{"TEXT": "text"})))
+	require.NoError(t, err)
+	secretField := func(name string) *pluginv1.Field {
+		field := textField(name)
+		field.Secret = true
+		return field
+	}
+	schema := schemaOf(textField("text"), textField("open"), secretField("secret"), secretField("referred"), secretField("both"), secretField("literal"))
+	bound, problems := loaded.Plugins[0].Settings.Bind(schema)
+	require.NoError(t, problems.Err())
+	credentials := bound.Credentials()
+	require.NotZero(t, credentials[1].Read)
+	credentials[1].Read = time.Time{}
+	require.Equal(t, []secret.Credential{
+		{Reference: "${env:TEXT}"},
+		{Reference: "${file:token}", Issued: time.Unix(issued, 0), Expires: time.Unix(second, 0)},
+		{Field: "literal", Issued: time.Unix(issued, 0), Expires: time.Unix(third, 0)},
+		{Field: "secret", Issued: time.Unix(issued, 0), Expires: time.Unix(first, 0)},
+	}, credentials)
+
+	plugin := config.ByName("app", environment(map[string]string{"BATON_SECRET": token(first)}))
+	bound, problems = plugin.Settings.Bind(schemaOf(secretField("secret")))
+	require.NoError(t, problems.Err())
+	require.Equal(t, []secret.Credential{{Field: "BATON_SECRET", Issued: time.Unix(issued, 0), Expires: time.Unix(first, 0)}}, bound.Credentials())
 }
 
 func TestBind_RefusesAFileAboveTwoMebibytes(t *testing.T) {

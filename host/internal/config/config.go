@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/batonhost/baton-host/host/internal/config/settings"
@@ -21,6 +23,13 @@ type Config struct {
 	// PluginDirs are the directories, as absolute paths, where plugin binaries
 	// are looked for before all others.
 	PluginDirs []string
+	// PluginStore is the directory of installed connectors, as an absolute path; empty: the
+	// user's own.
+	PluginStore string
+	// PluginReleases is the URL below which the releases of connectors are.
+	PluginReleases string
+	// Trust is whose connectors are installed.
+	Trust Trust
 	// Plugins are the plugins in the order of the file. There is at least one.
 	Plugins []*Plugin
 	// Uploads are the uploads in the order of the file. There may be none.
@@ -28,6 +37,12 @@ type Config struct {
 	// StateDir is where the service keeps the baselines, as an absolute
 	// path; empty if the file does not say.
 	StateDir string
+
+	resolver   *secret.Resolver
+	storeFiles []string // see StoreFiles
+	stores     []string
+	unresolved settings.Problems
+	exposure   *secret.Exposure // nil: nothing was warned of
 }
 
 // Plugin is one plugin instance.
@@ -40,6 +55,11 @@ type Plugin struct {
 	Path string
 	// Args are its arguments; those that name a file do so by an absolute path.
 	Args []string
+	// Version is the tag of the release that is installed, and Image the reference of the
+	// image; at most one of Path, Version and Image is given.
+	Version, Image string
+	// Provenance is WithoutProvenance where the release or image need not be signed.
+	Provenance string
 	// Unmodified says that it is a connector that knows no host, where that cannot be
 	// told from the binary: behind a script, say.
 	Unmodified bool
@@ -66,7 +86,9 @@ type Plugin struct {
 	ChangeGuard ChangeGuard
 	// Limits are what it may take.
 	Limits Limits
-	// Settings is its own configuration.
+	// Sandbox is what it may reach.
+	Sandbox Sandbox
+	// Settings is its own configuration, resolved as far as Load was asked to.
 	Settings *settings.Settings
 }
 
@@ -77,6 +99,9 @@ func ByName(app string, lookup func(name string) (string, bool)) *Plugin {
 	plugin.Settings = settings.FromEnvironment(lookup)
 	return plugin
 }
+
+// IsInstalled reports whether its binary is one that `baton-host install` has installed.
+func (p *Plugin) IsInstalled() bool { return p.Version != "" || p.Image != "" }
 
 // newPlugin returns an entry with every default.
 func newPlugin(name string) *Plugin {
@@ -116,6 +141,16 @@ type Limits struct {
 	RestartWindow time.Duration
 }
 
+// Sandbox is what the processes of one plugin may reach.
+type Sandbox struct {
+	// Mode is SandboxOn, SandboxWarn or SandboxOff; empty: the entry does not say.
+	Mode string
+	// Read and Write are absolute paths that are opened beside what every plugin needs.
+	Read, Write []string
+	// Connect are the only TCP ports that it may connect to; empty: all.
+	Connect []int
+}
+
 // ChangeGuard is when a plugin whose part of a sync differs too much from the syncs
 // before counts as failed.
 type ChangeGuard struct {
@@ -147,11 +182,13 @@ type GuardLimits struct {
 type Upload struct {
 	// Name is safe as a file name.
 	Name string
-	// ClientID is empty where no credentials are configured, and under
-	// WithoutCredentials.
+	// ClientID is empty where no credentials are configured, and where they are not
+	// resolved.
 	ClientID string
 	// ClientSecret is given exactly if ClientID is.
 	ClientSecret secret.Text
+	// Resolved are the references of the two with their values.
+	Resolved []secret.Resolved
 	// Plugins are the plugins that it aggregates, in the order of the file, at
 	// least one.
 	Plugins []*Plugin
@@ -160,6 +197,11 @@ type Upload struct {
 	LastGood bool
 	// MaxStale is how old the baseline may be then.
 	MaxStale time.Duration
+	// NewPlugin is what LastGood means for a plugin that fails and of which the baseline
+	// has nothing: JoinWhenReady or WaitForNew.
+	NewPlugin string
+
+	credentials credentials
 }
 
 // NewUpload returns an upload with every default.
@@ -191,6 +233,10 @@ type options struct {
 	lookup      func(string) (string, bool)
 	credentials bool
 	references  bool
+	upload      string
+	plugin      string
+	later       func(settings.Problems) bool
+	before      *Config
 	warn        func(string)
 }
 
@@ -200,8 +246,7 @@ func WithEnvironment(lookup func(string) (string, bool)) Option {
 	return func(o *options) { o.lookup = lookup }
 }
 
-// WithoutCredentials leaves the credentials of uploads out: their references
-// need not resolve.
+// WithoutCredentials does not resolve the credentials of uploads.
 func WithoutCredentials() Option {
 	return func(o *options) { o.credentials = false }
 }
@@ -214,17 +259,46 @@ func WithWarnings(warn func(string)) Option {
 }
 
 // WithoutReferences resolves no reference at all, for commands that configure no
-// plugin: settings then lack what is referred to.
+// plugin.
 func WithoutReferences() Option {
 	return func(o *options) { o.references = false }
 }
 
-// Load reads a configuration of at most 1 MiB. It resolves all references. If
+// ForUpload resolves only what this upload and its plugins refer to; empty: everything.
+func ForUpload(name string) Option {
+	return func(o *options) { o.upload = name }
+}
+
+// ForPlugin resolves only what this plugin refers to; empty: everything.
+func ForPlugin(name string) Option {
+	return func(o *options) { o.plugin = name }
+}
+
+// StoresMayBeAway leaves what is in a store that cannot be asked unresolved, to be resolved
+// when it is needed.
+func StoresMayBeAway() Option {
+	return func(o *options) { o.later = settings.Problems.Away }
+}
+
+// ReferencesMayFail leaves what cannot be resolved for whatever reason; see
+// [Config.Unresolved].
+func ReferencesMayFail() Option {
+	return func(o *options) { o.later = settings.Problems.Unresolved }
+}
+
+// KeepingStores has the stores of secrets of a configuration whose entries are the same, with
+// their logins, and does not repeat its warnings of files that others may read. It must be of
+// the same file.
+func KeepingStores(of *Config) Option {
+	return func(o *options) { o.before = of }
+}
+
+// Load reads a configuration of at most 1 MiB and resolves its references. If
 // anything is wrong the error is [settings.Problems] and has everything that is. The
-// file may be a pipe or a terminal; the context bounds the wait for it. Files
-// that it refers to must be regular files.
+// file may be a pipe or a terminal; the context bounds the wait for it, and for stores.
+// Files that it refers to must be regular files.
 func Load(ctx context.Context, path string, opts ...Option) (*Config, error) {
-	options := options{lookup: os.LookupEnv, references: true, credentials: true}
+	options := options{lookup: os.LookupEnv, references: true, credentials: true, later: func(settings.Problems) bool { return false }}
 	for _, option := range opts {
 		option(&options)
 	}
@@ -238,21 +312,122 @@ func Load(ctx context.Context, path string, opts ...Option) (*Config, error) {
 		return nil, settings.Problems{*problem}
 	}
 
-	dir := filepath.Dir(absolute)
 	l := &loader{
-		walker:      walker{file: path},
-		dir:         dir,
-		resolver:    secret.NewResolver(dir, options.lookup),
-		credentials: options.credentials,
-		config:      &Config{Path: path},
+		walker: walker{file: path},
+		dir:    filepath.Dir(absolute),
+		lookup: options.lookup,
+		config: newConfig(path),
+	}
+	if options.before != nil {
+		l.before = options.before.resolver
 	}
 	if options.warn != nil {
-		l.exposure = secret.NewExposure(options.warn, path, absolute)
+		var before *secret.Exposure
+		if options.before != nil {
+			before = options.before.exposure
+		}
+		l.exposure = secret.NewExposure(options.warn, path, absolute, before)
+		l.config.exposure = l.exposure
 	}
-	l.resolver.Blind = !options.references
 	l.load(root)
-	if len(l.problems) > 0 {
-		return nil, l.problems.Sorted()
+	problems := append(l.problems, l.config.resolve(ctx, options)...)
+	if len(problems) > 0 {
+		l.config.CloseStores(ctx, options.before)
+		return nil, unique(problems.Sorted())
 	}
 	return l.config, nil
+}
+
+// newConfig returns a configuration with every default.
+func newConfig(path string) *Config {
+	config := &Config{Path: path}
+	setDefaults(fileRows, config)
+	setDefaults(trustRows, &config.Trust)
+	return config
+}
+
+// unique drops problems that are there twice: the form of a reference is checked before it
+// is resolved.
+func unique(problems settings.Problems) settings.Problems {
+	seen := map[settings.Problem]bool{}
+	return slices.DeleteFunc(problems, func(problem settings.Problem) bool {
+		twice := seen[problem]
+		seen[problem] = true
+		return twice
+	})
+}
+
+// Round begins a round in which references are resolved.
+func (c *Config) Round() *secret.Round { return c.resolver.Round() }
+
+// Stores returns the names of the configured stores of secrets, in the order of the file.
+func (c *Config) Stores() []string { return c.stores }
+
+// TryStores logs in to the stores that have a login, and returns what came of it, by name.
+func (c *Config) TryStores(ctx context.Context) map[string]error { return c.resolver.Try(ctx) }
+
+// CloseStores ends the logins of the stores that another configuration, or nil, does not
+// have. It is bounded in time, and works after the context has ended.
+func (c *Config) CloseStores(ctx context.Context, kept *Config) {
+	if kept == nil {
+		c.resolver.Close(ctx, nil)
+		return
+	}
+	c.resolver.Close(ctx, kept.resolver)
+}
+
+// Unresolved are the problems with references that were left; see [StoresMayBeAway] and
+// [ReferencesMayFail].
+func (c *Config) Unresolved() settings.Problems { return c.unresolved }
+
+// resolve resolves what is asked for.
+func (c *Config) resolve(ctx context.Context, options options) settings.Problems {
+	if !options.references {
+		return nil
+	}
+	var problems settings.Problems
+	report := func(found settings.Problems) {
+		if options.later(found) {
+			c.unresolved = append(c.unresolved, found...)
+		} else {
+			problems = append(problems, found...)
+		}
+	}
+	round := c.Round()
+	uploads := slices.DeleteFunc(slices.Clone(c.Uploads), func(upload *Upload) bool {
+		return options.upload != "" && upload.Name != options.upload
+	})
+	needed := func(plugin *Plugin) bool {
+		switch {
+		case options.plugin != "":
+			return plugin.Name == options.plugin
+		case options.upload != "":
+			return slices.ContainsFunc(uploads, func(upload *Upload) bool { return slices.Contains(upload.Plugins, plugin) })
+		}
+		return true
+	}
+	// At the same time, as each may have another store to wait for.
+	resolvedSettings, found := make([]*settings.Settings, len(c.Plugins)), make([]settings.Problems, len(c.Plugins))
+	var resolving sync.WaitGroup
+	for i, plugin := range c.Plugins {
+		if needed(plugin) {
+			resolving.Go(func() { resolvedSettings[i], found[i] = plugin.Settings.Resolve(ctx, round) })
+		}
+	}
+	resolving.Wait()
+	for i, plugin := range c.Plugins {
+		if report(found[i]); resolvedSettings[i] != nil {
+			plugin.Settings = resolvedSettings[i]
+		}
+	}
+	if !options.credentials || options.plugin != "" {
+		return problems
+	}
+	for _, upload := range uploads {
+		resolved, found := upload.Resolve(ctx, round)
+		if report(found); resolved != nil {
+			*upload = *resolved
+		}
+	}
+	return append(problems, sharedCredentials(uploads)...)
 }

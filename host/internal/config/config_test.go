@@ -92,6 +92,7 @@ plugins:
     health-timeout: 30s
     restart-limit: 0
     restart-window: 1m
+    sandbox: { read: [certificates, /etc/krb5.conf], write: [cache], connect: [443, 636] }
     change-guard:
       window: 24h
       attributes: refuse
@@ -101,6 +102,7 @@ plugins:
       keep-percent: 80
   bare:
     deletion-guard: off
+    sandbox: warn
 `
 
 func TestLoad_ReadsACompleteFile(t *testing.T) {
@@ -127,6 +129,11 @@ func TestLoad_ReadsACompleteFile(t *testing.T) {
 	require.Equal(t, filepath.Join(dir, "bin", "baton-scim"), designTool.Path)
 	require.Equal(t, 90*time.Second, designTool.StartTimeout)
 	require.Equal(t, "debug", designTool.LogLevel)
+	require.Equal(t, config.Sandbox{
+		Mode: config.SandboxOn, Read: []string{filepath.Join(dir, "certificates"), "/etc/krb5.conf"}, Write: []string{filepath.Join(dir, "cache")}, Connect: []int{443, 636},
+	}, designTool.Sandbox)
+	require.Empty(t, fullstory.Sandbox)
+	require.Equal(t, config.Sandbox{Mode: config.SandboxWarn}, bare.Sandbox)
 	require.Empty(t, bare.LogLevel, "the host's own")
 	require.Equal(t, []string{"HTTP_TRACE", "_X"}, designTool.Env)
 	require.Equal(t, "bare", bare.Name)

@@ -177,3 +177,49 @@ func TestExposure_IgnoresFilesThatTheGroupMayRead(t *testing.T) {
 	require.NoError(t, os.Chown(path, 65534, -1))
 	require.Empty(t, warned(t, dir))
 }
+
+// TestReload_WarnsOfWhatOthersMayReadOnce, and again once its mode has changed.
+func TestReload_WarnsOfWhatOthersMayReadOnce(t *testing.T) {
+	t.Parallel()
+	dir := writeOpen(t, map[string]string{"secret": "x", "baton-host.yaml": "plugins: { a: {} }\nuploads: { u: { plugins: [a], client-id: \"${env:C1}\", client-secret: \"${file:secret}\" } }\n"})
+	var warnings []string
+	var before *config.Config
+	for _, step := range []struct {
+		mode os.FileMode
+		want int // warnings
+	}{{0o644, 1}, {0o644, 0}, {0o664, 1}, {0o600, 0}, {0o664, 1}, {0o664, 0}} {
+		require.NoError(t, os.Chmod(filepath.Join(dir, "secret"), step.mode))
+		warnings = nil
+		opts := []config.Option{config.WithoutReferences(), config.WithWarnings(func(text string) { warnings = append(warnings, text) })}
+		if before != nil {
+			opts = append(opts, config.KeepingStores(before))
+		}
+		loaded, err := config.Load(t.Context(), filepath.Join(dir, "baton-host.yaml"), opts...)
+		require.NoError(t, err)
+		require.Len(t, warnings, step.want, "%v", warnings)
+		before = loaded
+	}
+}
+
+func TestLoad_WarnsOfTheSecretOfAStoreInTheFile(t *testing.T) {
+	t.Parallel()
+	for secret, want := range map[string]string{
+		"token: x":                 "baton-host.yaml holds a secret as plain text (token of a store)",
+		"token: \"${env:TOKEN}\"":  "",
+		"token: \"${file:token}\"": "everybody on this machine may read the file of a secret (token of a store)",
+	} {
+		dir := writeOpen(t, map[string]string{"token": "x", "baton-host.yaml": "plugins: { a: {} }\nsecret-stores: { vault: { address: \"https://v\", login: { method: token, " + secret + " } } }\n"})
+		for _, name := range []string{"token", "baton-host.yaml"} {
+			require.NoError(t, os.Chmod(filepath.Join(dir, name), 0o644)) //nolint:gosec // That others may read it is the point.
+		}
+		var warnings []string
+		_, err := config.Load(t.Context(), filepath.Join(dir, "baton-host.yaml"), config.WithoutReferences(), config.WithWarnings(func(text string) { warnings = append(warnings, text) }))
+		require.NoError(t, err)
+		if want == "" {
+			require.Empty(t, warnings)
+			continue
+		}
+		require.Len(t, warnings, 1)
+		require.Contains(t, warnings[0], want)
+	}
+}

@@ -26,6 +26,8 @@ const (
 	KindChoice
 	// KindTexts is a list of texts, each once.
 	KindTexts
+	// KindWholes is a list of whole numbers, each once.
+	KindWholes
 	// KindWords is a list of one or more texts: a program and its arguments.
 	KindWords
 	// KindSection is a mapping with the key's Keys, or one of its Allowed texts.
@@ -52,10 +54,11 @@ type Key struct {
 	implied string
 	// Required says that the section cannot do without the key.
 	Required bool
-	// Needs and Excludes are keys of the same section that must, or must not, stand
-	// beside this one.
-	Needs, Excludes string
-	// Because says what this key and the one that it excludes are.
+	// Needs is a key of the same section that must stand beside this one, and Excludes are
+	// those that must not.
+	Needs    string
+	Excludes []string
+	// Because says what this key and one that it excludes are.
 	Because string
 	// Allowed are the only texts of a choice, and those that can stand in the place of a
 	// section, or of each section of Named.
@@ -71,6 +74,9 @@ type Key struct {
 	// Names are the form of the texts of a list, and of the names of Named; empty:
 	// any text.
 	Names string
+	// Pattern is the form of a text, or of the texts of a list, that are no names; empty: any
+	// text.
+	Pattern string
 	// Placeholder stands for a name of Named in a path, such as NAME.
 	Placeholder string
 	// Keys are those of a section.
@@ -92,6 +98,8 @@ func (k Key) Form() string {
 		return quoted(k.Allowed)
 	case KindTexts, KindWords:
 		return "a list of texts"
+	case KindWholes:
+		return fmt.Sprintf("a list of whole numbers from %d to %d", k.Least, k.Most)
 	case KindSection:
 		if len(k.Allowed) > 0 {
 			return quoted(k.Allowed) + ", or a mapping"

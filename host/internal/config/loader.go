@@ -26,19 +26,30 @@ var (
 // loader makes a Config of the nodes of a file.
 type loader struct {
 	walker
-	dir         string // of the file
-	resolver    *secret.Resolver
-	credentials bool
-	exposure    *secret.Exposure
-	config      *Config
+	dir       string // of the file
+	lookup    func(string) (string, bool)
+	exposure  *secret.Exposure
+	config    *Config
+	templates []placedTemplate // of the whole file
+	before    *secret.Resolver // of the configuration before; nil: there was none
+	// describedStores is another text where the helpers or stores of the file are others.
+	describedStores string
 }
 
 func (l *loader) load(root *yaml.Node) {
 	l.structure(root, 0)
 	given := section(l, root, "the file", "", fileRows, l.config)
+	if len(l.config.Trust.Repositories) == 0 {
+		l.config.Trust.Repositories = []string{usualRepository}
+	}
+	l.config.storeFiles = l.filesNamedIn(given[NameHelpers].value, given[NameStores].value)
+	l.describedStores = describe(given[NameHelpers].value, given[NameStores].value)
 	// Uploads refer to plugins, wherever in the file the two stand.
 	declared := l.plugins(root, given[NamePlugins])
 	l.uploads(given[NameUploads].value, declared)
+	l.config.resolver = secret.NewResolver(l.stores(given[NameHelpers].value, given[NameStores].value))
+	l.config.resolver.Follow(l.before)
+	l.checkReferences()
 }
 
 // plugins returns the plugins by name, those with problems too, so that uploads
@@ -71,6 +82,7 @@ func (l *loader) plugin(e entry) *Plugin {
 	l.checkName(e.key, "plugin name")
 	plugin := newPlugin(name)
 	given := section(l, e.value, "plugin "+settings.QuotedName(name), "the app's own fields belong under "+NameConfig, pluginRows, plugin)
+	l.checkInstalled(plugin, given)
 	settings, ok := given[NameConfig]
 	if !ok {
 		settings.key = e.key
@@ -127,7 +139,12 @@ func (l *loader) fieldType(e entry, field *pluginv1.Field) {
 // program is a path or found along PATH. An argument that names an existing file,
 // seen from the configuration, is that file.
 func (l *loader) command(e entry, plugin *Plugin) {
-	nodes := l.list(e.value, "command")
+	plugin.Path, plugin.Args = l.words(e)
+}
+
+// words are the path of a program and its arguments.
+func (l *loader) words(e entry) (path string, args []string) {
+	nodes := l.list(e.value, NameCommand)
 	if e.key != nil && emptyCollection(e.value) {
 		l.report(e.key, "command needs the program to start, and its arguments if there are any")
 	}
@@ -136,18 +153,19 @@ func (l *loader) command(e entry, plugin *Plugin) {
 		switch {
 		case !ok:
 		case i > 0:
-			plugin.Args = append(plugin.Args, l.argument(text))
+			args = append(args, l.argument(text))
 		case strings.ContainsRune(text, filepath.Separator):
-			plugin.Path = files.Within(l.dir, text)
+			path = files.Within(l.dir, text)
 		default:
-			path, err := exec.LookPath(text)
+			found, err := exec.LookPath(text)
 			if err != nil {
 				l.report(node, "there is no program %s along PATH; give its path", settings.QuotedName(text))
 				continue
 			}
-			plugin.Path = path
+			path = found
 		}
 	}
+	return path, args
 }
 
 // argument is the argument, or what follows its "=", as an absolute path where it
@@ -186,6 +204,22 @@ func (l *loader) changeGuard(e entry, plugin *Plugin) {
 	guard.Limits.Explicit = isGiven(given, nameMinMissing)
 	// Behind the limits of the guard, which are those of a type that has no others.
 	l.guardsByType(given[nameResourceTypes], guard)
+}
+
+// sandbox is one of its modes, or what a plugin in a sandbox may reach beside.
+func (l *loader) sandbox(e entry, plugin *Plugin) {
+	if e.value.Kind != yaml.ScalarNode || isNull(e.value) {
+		section(l, e.value, nameSandbox, "", sandboxRows, &plugin.Sandbox)
+		if !isNull(e.value) {
+			plugin.Sandbox.Mode = SandboxOn
+		}
+		return
+	}
+	if !slices.Contains(sandboxModes, e.value.Value) {
+		l.report(e.value, "sandbox must be on, warn or off, or a mapping with read, write and connect")
+		return
+	}
+	plugin.Sandbox.Mode = e.value.Value
 }
 
 func isGiven(given map[string]entry, name string) bool {

@@ -14,7 +14,7 @@ import (
 )
 
 // pluginTakes are the keys of a plugin's entry.
-const pluginTakes = "app, call-timeout, change-guard, command, concurrency, config, env, fields, health-timeout, idle-timeout, log-level, max-page-size, max-rows, memory-limit, namespace, path, provisioning, read-ahead, require-evidence, restart-limit, restart-window, start-timeout, unmodified"
+const pluginTakes = "app, call-timeout, change-guard, command, concurrency, config, env, fields, health-timeout, idle-timeout, image, log-level, max-page-size, max-rows, memory-limit, namespace, path, provenance, provisioning, read-ahead, require-evidence, restart-limit, restart-window, sandbox, start-timeout, unmodified, version"
 
 func TestLoad_ReportsEveryProblemWithItsPlace(t *testing.T) {
 	t.Parallel()
@@ -44,7 +44,7 @@ plugins:
     keyless-hunter2:
     'spaced hunter2': x
 `, []string{
-			`baton-host.yaml:1:1: unknown key "extra"; the file takes plugin-dirs, plugins, state-dir, uploads`,
+			`baton-host.yaml:1:1: unknown key "extra"; the file takes plugin-dirs, plugin-releases, plugin-store, plugins, secret-helpers, secret-stores, state-dir, trust, uploads`,
 			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,
 			`baton-host.yaml:5:5: unknown key; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,
 			`baton-host.yaml:6:5: unknown key; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,
@@ -342,6 +342,19 @@ uploads:
 			`baton-host.yaml:8:33: max-stale must be a duration with its unit, such as 72h, at least 1m and at most 2160h`,
 			`baton-host.yaml:9:33: max-stale must be a duration with its unit, such as 72h, at least 1m and at most 2160h`,
 		}},
+		"a sandbox": {`plugins:
+  a: { sandbox: yes }
+  b: { sandbox: { connect: [https, 0, 443, 443], read: /etc/krb5.conf, exec: [/bin] } }
+  c: { sandbox: [x] }
+`, []string{
+			`baton-host.yaml:2:17: sandbox must be on, warn or off, or a mapping with read, write and connect`,
+			`baton-host.yaml:3:29: an item of connect must be a whole number of at least 1 and at most 65535`,
+			`baton-host.yaml:3:36: an item of connect must be a whole number of at least 1 and at most 65535`,
+			`baton-host.yaml:3:44: connect has this item already`,
+			`baton-host.yaml:3:56: read must be a list: each item on its own line after "- "`,
+			`baton-host.yaml:3:72: unknown key "exec"; sandbox takes connect, read, write`,
+			`baton-host.yaml:4:17: sandbox must be a mapping: each "key: value" on its own line`,
+		}},
 		"a path and a command": {`plugins:
   a: { path: x, command: [y] }
   b: { command: y }
@@ -451,8 +464,8 @@ uploads:
 			`baton-host.yaml:5:24: ${file:no/such}: the file does not exist; a relative path starts at the directory of the configuration`,
 			`baton-host.yaml:5:52: ${file:/no/such}: the file does not exist`,
 			`baton-host.yaml:6:17: a reference is not closed: "}" is missing; write $${ for a literal ${`,
-			`baton-host.yaml:7:15: unknown reference: write ${env:NAME} or ${file:PATH}, and $${ for a literal ${`,
-			`baton-host.yaml:8:13: unknown reference: write ${env:NAME} or ${file:PATH}, and $${ for a literal ${`,
+			`baton-host.yaml:7:15: unknown reference: write ${env:NAME}, ${file:PATH}, ${exec:HELPER …} or ${STORE:…} of a store under secret-stores, and $${ for a literal ${`,
+			`baton-host.yaml:8:13: unknown reference: write ${env:NAME}, ${file:PATH}, ${exec:HELPER …} or ${STORE:…} of a store under secret-stores, and $${ for a literal ${`,
 			`baton-host.yaml:9:13: ${env:NAME} takes the name of an environment variable: letters, digits and _`,
 			`baton-host.yaml:10:16: ${env:NAME} takes the name of an environment variable: letters, digits and _`,
 			`baton-host.yaml:11:16: ${file:PATH} takes the path of a file`,

@@ -51,10 +51,14 @@ func section[Section any](l *loader, n *yaml.Node, what, hint string, rows []row
 	}
 	excluded := map[string]bool{}
 	for _, row := range rows {
-		_, this := given[row.Name]
-		if other, ok := given[row.Excludes]; ok && this {
-			l.report(other.key, "%s and %s are %s; give one of them", row.Name, row.Excludes, row.Because)
-			excluded[row.Name], excluded[row.Excludes] = true, true
+		if _, ok := given[row.Name]; !ok {
+			continue
+		}
+		for _, name := range row.Excludes {
+			if other, ok := given[name]; ok {
+				l.report(other.key, "%s and %s are %s; give one of them", row.Name, name, row.Because)
+				excluded[row.Name], excluded[name] = true, true
+			}
 		}
 	}
 	for _, row := range rows {
@@ -179,6 +183,21 @@ func whole[Section any](key Key, field func(*Section) *int) row[Section] {
 			return
 		}
 		*field(into) = number
+	})
+}
+
+// wholes is a list of whole numbers within the key's limits.
+func wholes[Section any](key Key, field func(*Section) *[]int) row[Section] {
+	key.Kind = KindWholes
+	return special(key, func(l *loader, e entry, into *Section) {
+		for _, one := range l.texts(e.value, key.Name) {
+			number, err := strconv.Atoi(one.text)
+			if err != nil || int64(number) < key.Least || int64(number) > key.Most {
+				l.report(one.node, "an item of %s must be a whole number of at least %d and at most %d", key.Name, key.Least, key.Most)
+				continue
+			}
+			*field(into) = append(*field(into), number)
+		}
 	})
 }
 

@@ -42,20 +42,42 @@ const (
 	NameUploadPlugins = "plugins"
 	NameClientID      = "client-id"
 	NameClientSecret  = "client-secret"
+	NameHelpers       = "secret-helpers"
+	NameStores        = "secret-stores"
+
+	NamePluginStore    = "plugin-store"
+	NamePluginReleases = "plugin-releases"
+	NameTrust          = "trust"
+	NameVersion        = "version"
+	NameImage          = "image"
+
+	// WithoutProvenance is the only value of provenance.
+	WithoutProvenance = "none"
 
 	// RequireProven is the only value of require-evidence.
 	RequireProven = "proven"
 
+	// SandboxOn, SandboxWarn and SandboxOff are the values of sandbox.
+	SandboxOn   = "on"
+	SandboxWarn = "warn"
+	SandboxOff  = off
+
+	// JoinWhenReady and WaitForNew are the values of new-plugin.
+	JoinWhenReady = "join-when-ready"
+	WaitForNew    = "wait"
+
+	nameProvenance    = "provenance"
 	nameUnmodified    = "unmodified"
 	nameChangeGuard   = "change-guard"
 	nameMinMissing    = "min-missing"
 	nameResourceTypes = "resource-types"
+	nameSandbox       = "sandbox"
 	off               = "off"
 	refuse            = "refuse"
 )
 
-// KeyFile is the file itself, KeyPlugins and KeyUploads are its sections: what can
-// stand in a file, for those who describe it.
+// KeyFile is the file itself, the others are its sections: what can stand in a file, for
+// those who describe it.
 var (
 	KeyFile    = Key{Kind: KindSection, Keys: keysOf(fileRows)}
 	KeyPlugins = Key{
@@ -65,6 +87,14 @@ var (
 	KeyUploads = Key{
 		Name: NameUploads, Kind: KindNamed, Placeholder: "NAME", Names: NameForm, Keys: keysOf(uploadRows),
 		Meaning: "the uploads, by name: each is one sync file, `NAME.c1z`, or one connector of C1",
+	}
+	KeyHelpers = Key{
+		Name: NameHelpers, Kind: KindNamed, Placeholder: "NAME", Names: NameForm, Keys: keysOf(helperRows),
+		Meaning: "programs that return a secret, by name: `${exec:NAME ARGUMENTS}`",
+	}
+	KeyStores = Key{
+		Name: NameStores, Kind: KindNamed, Placeholder: "NAME", Names: NameForm, Keys: keysOf(storeRows),
+		Meaning: "stores of secrets, by name: `${NAME:…}`. What they refer to is in `env`, `file` or `keyring`",
 	}
 )
 
@@ -78,13 +108,30 @@ var fileRows = []row[Config]{
 		Meaning: "directories to look for plugin binaries in, before the host's own and `PATH`, from the directory of this file; `--plugin-dir` comes first",
 	}, func(c *Config) *[]string { return &c.PluginDirs }),
 	path(Key{
+		Name: NamePluginStore, Example: "/var/lib/baton-host/plugins",
+		Meaning: "where `baton-host install` puts connectors and where they are started from, from the directory of this file. Default: `~/.local/share/baton-host/plugins`, or below `$XDG_DATA_HOME`",
+	}, func(c *Config) *string { return &c.PluginStore }),
+	patterned(Key{
+		Name: NamePluginReleases, Pattern: releasesForm, Default: "https://dist.conductorone.com/releases/ConductorOne",
+		Meaning: "the URL below which the releases of connectors are, `https`; `http` only on this machine: `<connector>/<version>/manifest.json`",
+	}, "the URL of a directory, such as https://dist.example.com/releases", func(c *Config) *string { return &c.PluginReleases }),
+	special(Key{
+		Name: NameTrust, Kind: KindSection, Keys: keysOf(trustRows),
+		Meaning: "whose connectors `baton-host install` takes: all of this must hold at once. Default: what ConductorOne's own workflow for releases has built from ConductorOne's repository of that connector",
+	}, func(l *loader, e entry, c *Config) { section(l, e.value, NameTrust, "", trustRows, &c.Trust) }),
+	path(Key{
 		Name:    "state-dir",
 		Meaning: "where `run` keeps the baselines, from the directory of this file; `--state-dir` wins. Without it: `$STATE_DIRECTORY`, else the user's own directory for state",
 		Example: "/var/lib/baton-host",
 	}, func(c *Config) *string { return &c.StateDir }),
 	elsewhere[Config](KeyPlugins),
 	elsewhere[Config](KeyUploads),
+	elsewhere[Config](KeyHelpers),
+	elsewhere[Config](KeyStores),
 }
+
+// startedTwice is why path, command, version and image exclude each other.
+const startedTwice = "two ways to say what is started"
 
 var pluginRows = []row[Plugin]{
 	name(Key{
@@ -92,13 +139,25 @@ var pluginRows = []row[Plugin]{
 		Meaning: "which app; the binary is `baton-<app>`. Default: the instance name",
 	}, func(p *Plugin) *string { return &p.App }),
 	path(Key{
-		Name: NamePath, Excludes: NameCommand, Because: "two ways to say what is started", Example: "./bin/baton-scim",
+		Name: NamePath, Excludes: []string{NameCommand, NameVersion, NameImage}, Because: startedTwice, Example: "./bin/baton-scim",
 		Meaning: "the plugin binary itself, from the directory of this file, instead of looking it up",
 	}, func(p *Plugin) *string { return &p.Path }),
 	special(Key{
-		Name: NameCommand, Kind: KindWords, Example: "[python3, plugin.py]",
+		Name: NameCommand, Kind: KindWords, Excludes: []string{NameVersion, NameImage}, Because: startedTwice, Example: "[python3, plugin.py]",
 		Meaning: "the program and its arguments as a list, instead of `path`. Paths of existing files are taken from the directory of this file",
 	}, (*loader).command),
+	patterned(Key{
+		Name: NameVersion, Excludes: []string{NameImage}, Because: startedTwice, Pattern: versionForm, Example: "v0.2.41",
+		Meaning: "the release of the connector `baton-<app>` to start, by its tag. `baton-host install` installs it, and a lock file has it",
+	}, "the tag of a release, such as v0.2.41", func(p *Plugin) *string { return &p.Version }),
+	patterned(Key{
+		Name: NameImage, Pattern: imageForm, Example: "public.ecr.aws/conductorone/baton-github:v0.2.41",
+		Meaning: "the image with the connector to start, by tag or by digest (`@sha256:…`), instead of `version`. Without `app`, its name says which",
+	}, "a registry, a repository and a tag or a digest, such as public.ecr.aws/conductorone/baton-github:v0.2.41", func(p *Plugin) *string { return &p.Image }),
+	choice(Key{
+		Name: nameProvenance, Allowed: []string{WithoutProvenance},
+		Meaning: "`none` takes a `version` or an `image` that is not signed: nothing shows then who built it from what, and the lock file says so. Default: it must be signed as `trust` says",
+	}, func(p *Plugin) *string { return &p.Provenance }),
 	yesOrNo(Key{
 		Name: nameUnmodified, Default: "false",
 		Meaning: "`true` says that what is started is a Baton connector which knows no host, where that cannot be told from the binary (behind a script, say)",
@@ -171,6 +230,10 @@ var pluginRows = []row[Plugin]{
 		Name: "provisioning", Default: "false",
 		Meaning: "`true` lets C1 change something in the app; without it everything that would is refused",
 	}, func(p *Plugin) *bool { return &p.Provisioning }),
+	special(Key{
+		Name: nameSandbox, Kind: KindSection, Allowed: sandboxModes, Keys: keysOf(sandboxRows),
+		Meaning: "whether the plugin's processes are kept from what is not theirs (Linux): `on`, or a mapping with what they may reach beside what every program needs; `warn` not, but what they would be denied is reported where the kernel can; `off` not, and then they can read what this user can, the secrets of all plugins among it. Default: `on`, for an unmodified connector `warn`, and `off` where there is no sandbox (macOS, Windows)",
+	}, (*loader).sandbox),
 	choice(Key{
 		Name: "require-evidence", Allowed: []string{RequireProven},
 		Meaning: "`proven` lets a listing fail that the connector does not report to be proven complete. Default: such a listing passes, and is shown",
@@ -179,6 +242,24 @@ var pluginRows = []row[Plugin]{
 		Name: nameChangeGuard, Formerly: "deletion-guard", Kind: KindSection, Allowed: []string{off}, Keys: keysOf(allGuardRows),
 		Meaning: "when a plugin of which too much has changed since the syncs before counts as failed: resources, accounts, entitlements or grants that are gone, ids that were exchanged, accounts that were disabled; if none is left, it always does. `off` switches it off",
 	}, (*loader).changeGuard),
+}
+
+// sandboxModes are what can stand in the place of what a plugin may reach.
+var sandboxModes = []string{SandboxOn, SandboxWarn, SandboxOff}
+
+var sandboxRows = []row[Sandbox]{
+	paths(Key{
+		Name: "read", Example: "[/etc/krb5.conf, /opt/java]",
+		Meaning: "files and directories that the plugin may read, and programs in them that it may execute, from the directory of this file",
+	}, func(s *Sandbox) *[]string { return &s.Read }),
+	paths(Key{
+		Name: "write", Example: "[/var/cache/design-tool]",
+		Meaning: "files and directories that it may read and write, from the directory of this file; its scratch directory needs no mention",
+	}, func(s *Sandbox) *[]string { return &s.Write }),
+	wholes(Key{
+		Name: "connect", Least: 1, Most: 65535, Example: "[443, 636]",
+		Meaning: "the only TCP ports that it may connect to, from Linux 6.7 on, beside that of DNS (53). Name that of the proxy too, and that of a collector of traces. Default: all",
+	}, func(s *Sandbox) *[]int { return &s.Connect }),
 }
 
 // fieldRows are those of a field. FieldTypes has the names of its types.
@@ -263,6 +344,10 @@ var uploadRows = []row[Upload]{
 		Name: "max-stale", Default: "72h", Least: minute, Most: 90 * 24 * hour, Example: "72h",
 		Meaning: "how old such answers may be",
 	}, func(u *Upload) *time.Duration { return &u.MaxStale }),
+	choice(Key{
+		Name: "new-plugin", Allowed: []string{WaitForNew, JoinWhenReady}, Default: JoinWhenReady, Example: WaitForNew,
+		Meaning: "what `last-good` does with a plugin that fails and that the baseline has nothing of. `join-when-ready`: the sync goes without it, and is marked incomplete. `wait`: there is no file",
+	}, func(u *Upload) *string { return &u.NewPlugin }),
 }
 
 func withoutDefaults(keys []Key) []Key {

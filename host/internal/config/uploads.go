@@ -1,6 +1,7 @@
 package config
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -63,35 +64,121 @@ func (l *loader) uploadCredentials(upload *Upload, what string, id, key entry) {
 	case !isNull(id.value) && isNull(key.value):
 		l.report(id.key, "%s has a client-id but no client-secret; give both or neither", what)
 	}
-	upload.ClientID, _, _ = l.credential(id.value, "client-id")
-	text, references, ok := l.credential(key.value, "client-secret")
-	if text != "" {
-		upload.ClientSecret = secret.New(text)
+	upload.credentials = credentials{
+		stores: l.describedStores, dir: l.dir,
+		id: l.credential(id, NameClientID), secret: l.credential(key, NameClientSecret),
 	}
-	if ok {
-		l.exposure.Secret("client-secret of "+what, len(references) == 0, references)
-	}
-	if upload.ClientID != "" && upload.ClientSecret.Reveal() != "" {
-		l.checkCredentials(upload, id.value, key.value)
+	if upload.credentials.secret.given {
+		l.exposure.Secret("client-secret of "+what, upload.credentials.secret.template)
 	}
 }
 
-// credential is empty, and its references are not resolved, where credentials are
-// not asked for. It is not ok where none is given or something is wrong.
-func (l *loader) credential(n *yaml.Node, what string) (text string, references []secret.Reference, ok bool) {
-	text, ok = l.text(n, what)
+// credential is a text with references and its place; nothing where none is given or
+// something is wrong.
+func (l *loader) credential(e entry, what string) placedText {
+	text, ok := l.text(e.value, what)
 	if !ok {
-		return "", nil, false
+		return placedText{}
 	}
-	expand := l.resolver.Expand
-	if !l.credentials {
-		expand = l.resolver.Check
-	}
-	text, references, errs := expand(text)
+	return placedText{given: true, place: l.place(e.value), template: l.template(e.value, text)}
+}
+
+// credentials are those of an upload as the file has them, to be resolved.
+type credentials struct {
+	id, secret placedText
+	stores     string // as in settings.File
+	dir        string // of the configuration file
+}
+
+type placedText struct {
+	given    bool
+	place    settings.Problem
+	template secret.Template
+}
+
+// expand resolves the text.
+func (t placedText) expand(ctx context.Context, round *secret.Round) (expansion secret.Expansion, problems settings.Problems) {
+	expansion, errs := round.Expand(ctx, t.template)
 	for _, err := range errs {
-		l.report(n, "%s", err.Error())
+		problem := t.place
+		problem.Unresolve(err)
+		problems = append(problems, problem)
 	}
-	return text, references, len(errs) == 0
+	return expansion, problems
+}
+
+// Resolve returns the upload with the credentials that its references have in this round;
+// the upload itself stays as it is. An upload without credentials in the file keeps what
+// [Upload.TakeCredentials] gave it.
+func (u *Upload) Resolve(ctx context.Context, round *secret.Round) (*Upload, settings.Problems) {
+	resolved, given := *u, u.credentials
+	if !given.id.given || !given.secret.given {
+		return &resolved, nil
+	}
+	id, problems := given.id.expand(ctx, round)
+	key, more := given.secret.expand(ctx, round)
+	if problems = append(problems, more...); len(problems) > 0 {
+		return nil, problems
+	}
+	resolved.ClientID, resolved.ClientSecret = id.Text.Reveal(), key.Text
+	resolved.Resolved = slices.Concat(id.Resolved, key.Resolved)
+	report := func(place settings.Problem, message string) {
+		place.Message = message
+		problems = append(problems, place)
+	}
+	if !clientIDForm.MatchString(resolved.ClientID) {
+		report(given.id.place, "client-id "+badClientID)
+	}
+	if !goodClientSecret(resolved.ClientSecret.Reveal()) {
+		report(given.secret.place, "client-secret "+badClientSecret)
+	}
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	return &resolved, nil
+}
+
+// Credentials returns how the references of the credentials are.
+func (u *Upload) Credentials() []secret.Credential { return secret.CredentialsOf(u.Resolved) }
+
+// HasCredentials reports whether the file or the environment has credentials for the
+// upload; they may yet have to be resolved.
+func (u *Upload) HasCredentials() bool {
+	return u.ClientID != "" || u.credentials.id.given && u.credentials.secret.given
+}
+
+// References are the references of the credentials, as they are written.
+func (u *Upload) References() []secret.Reference {
+	if !u.credentials.id.given || !u.credentials.secret.given {
+		return nil
+	}
+	return slices.Concat(u.credentials.id.template.References(), u.credentials.secret.template.References())
+}
+
+// Files returns the files that references of the credentials name, as absolute paths.
+func (u *Upload) Files() []string { return settings.FilesOf(u.credentials.dir, u.References()) }
+
+// HasReferences reports whether there is anything to resolve again.
+func (u *Upload) HasReferences() bool { return len(u.References()) > 0 }
+
+// sharedCredentials reports uploads that have the client id of another.
+func sharedCredentials(uploads []*Upload) settings.Problems {
+	var problems settings.Problems
+	for i, upload := range uploads {
+		for _, other := range uploads[:i] {
+			if upload.ClientID != "" && other.ClientID == upload.ClientID {
+				problems = append(problems, upload.SharedWith(other.Name))
+			}
+		}
+	}
+	return problems
+}
+
+// SharedWith returns the problem that the client id is the one of another upload.
+func (u *Upload) SharedWith(other string) settings.Problem {
+	problem := u.credentials.id.place
+	problem.Message = fmt.Sprintf("client-id is the one of upload %s; each upload is its own connector in C1, with its own credentials", settings.QuotedName(other))
+	return problem
 }
 
 func (l *loader) onPluginFailure(e entry, upload *Upload) {
@@ -146,21 +233,6 @@ func (u *Upload) TakeCredentials(id, clientSecret string) error {
 	}
 	u.ClientID, u.ClientSecret = id, secret.New(clientSecret)
 	return nil
-}
-
-// checkCredentials reports what C1 would refuse anyway, without quoting it.
-func (l *loader) checkCredentials(upload *Upload, id, secret *yaml.Node) {
-	if !clientIDForm.MatchString(upload.ClientID) {
-		l.report(id, "client-id %s", badClientID)
-	}
-	if !goodClientSecret(upload.ClientSecret.Reveal()) {
-		l.report(secret, "client-secret %s", badClientSecret)
-	}
-	for _, other := range l.config.Uploads {
-		if other.ClientID == upload.ClientID {
-			l.report(id, "client-id is the one of upload %s; each upload is its own connector in C1, with its own credentials", settings.QuotedName(other.Name))
-		}
-	}
 }
 
 // Unused returns the names of the plugins that are in no upload, in the order of the

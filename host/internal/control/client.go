@@ -26,13 +26,15 @@ var (
 )
 
 const (
-	// largestAnswer is how many bytes of an answer are read.
-	largestAnswer = 1 << 20
+	// largestAnswer is how many bytes an answer may have: the status of a host with a
+	// thousand uploads and the history of each.
+	largestAnswer = 32 << 20
 	// connectTimeout is how long a host may take to accept the connection.
 	connectTimeout = 10 * time.Second
 )
 
 // Call sends a request to the host that runs on a state directory, and decodes its answer.
+// The host has until the deadline of the context, or a minute where it has none.
 // Errors are sentences: those of the host as it wrote them, and [ErrNoHost] and
 // [ErrPathTooLong] where it could not be asked.
 func Call(ctx context.Context, dir, name string, asked, answer any) error {
@@ -118,7 +120,12 @@ func notAllowed(path string) error {
 
 // exchange sends the request and reads the reply.
 func exchange(ctx context.Context, conn net.Conn, name, token string, body []byte) (*reply, error) {
-	_ = conn.SetDeadline(time.Now().Add(answerTimeout))
+	begun := time.Now()
+	end, set := ctx.Deadline()
+	if !set {
+		end = begun.Add(answerTimeout)
+	}
+	_ = conn.SetDeadline(end)
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 	asking, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+socketName+"/"+name, bytes.NewReader(body))
@@ -128,16 +135,19 @@ func exchange(ctx context.Context, conn net.Conn, name, token string, body []byt
 	asking.Header.Set("Authorization", "Bearer "+token)
 	asking.Header.Set("Content-Type", "application/json")
 	if err := asking.Write(conn); err != nil {
-		return nil, inWords(err)
+		return nil, inWords(err, begun)
 	}
 	answered, err := http.ReadResponse(bufio.NewReader(conn), asking)
 	if err != nil {
-		return nil, inWords(err)
+		return nil, inWords(err, begun)
 	}
 	defer answered.Body.Close()
-	data, err := io.ReadAll(io.LimitReader(answered.Body, largestAnswer))
+	data, err := io.ReadAll(io.LimitReader(answered.Body, largestAnswer+1))
 	if err != nil {
-		return nil, inWords(err)
+		return nil, inWords(err, begun)
+	}
+	if len(data) > largestAnswer {
+		return nil, fmt.Errorf("its answer is larger than %d MiB", largestAnswer>>20)
 	}
 	said := &reply{}
 	if err := json.Unmarshal(data, said); err != nil {
@@ -146,13 +156,13 @@ func exchange(ctx context.Context, conn net.Conn, name, token string, body []byt
 	return said, nil
 }
 
-// inWords returns what broke a connection, in a sentence.
-func inWords(err error) error {
+// inWords returns what broke a connection that was used since then, in a sentence.
+func inWords(err error, begun time.Time) error {
 	switch {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, syscall.EPIPE), errors.Is(err, syscall.ECONNRESET):
 		return errors.New("it closed the connection")
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return fmt.Errorf("it took longer than %s", answerTimeout)
+		return fmt.Errorf("it took longer than %s", time.Since(begun).Round(time.Second))
 	}
 	return err
 }

@@ -18,7 +18,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
 )
 
@@ -35,8 +34,10 @@ const (
 	// requestTimeout is how long a client may take to send its request.
 	requestTimeout = 5 * time.Second
 	// answerTimeout is how long a request may take from its first byte to the last one of
-	// the answer.
+	// the answer, where the context of the client has no deadline.
 	answerTimeout = time.Minute
+	// longestAnswer is how long any request may take.
+	longestAnswer = 15 * time.Minute
 	// mostClients is how many are connected at a time; others wait.
 	mostClients = 16
 )
@@ -78,6 +79,7 @@ type Server struct {
 	endpoints map[string]Endpoint
 	proof     [sha256.Size]byte // of what a client must send
 
+	unproven unproven
 	server   *http.Server
 	answered sync.WaitGroup
 }
@@ -112,7 +114,7 @@ func Listen(ctx context.Context, options Options) (*Server, error) {
 		Handler:           s,
 		ReadHeaderTimeout: requestTimeout,
 		ReadTimeout:       requestTimeout,
-		WriteTimeout:      answerTimeout,
+		WriteTimeout:      longestAnswer,
 		MaxHeaderBytes:    largestRequest,
 		BaseContext:       func(net.Listener) context.Context { return ctx },
 		ConnContext: func(ctx context.Context, conn net.Conn) context.Context {
@@ -220,7 +222,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
 	peer, _ := r.Context().Value(peerKey{}).(Peer)
 	if !s.isProven(r) {
-		ctxzap.Extract(r.Context()).Warn("a client of the control socket did not prove that it can read the token", peer.Fields()...)
+		s.unproven.warn(r.Context(), peer)
 		return nil, &refusal{http.StatusUnauthorized, fmt.Sprintf("the host does not accept the token: read it from %s, which is new at each start of the host", filepath.Join(s.dir, tokenName))}
 	}
 	name := strings.TrimPrefix(r.URL.Path, "/")
@@ -241,6 +243,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request) (any, error) {
 	}
 	if asked.Version != version {
 		return nil, &refusal{http.StatusBadRequest, fmt.Sprintf("the command speaks version %d of the control socket, and this host (%s) version %d; use the baton-host command of the host's version, or update the host", asked.Version, s.version, version)}
+	}
+	if asked.Request == nil {
+		return nil, &refusal{http.StatusBadRequest, `the host does not understand the request (it has no member "request"); use the baton-host command of the host's version`}
 	}
 	return endpoint(r.Context(), peer, asked.Request)
 }

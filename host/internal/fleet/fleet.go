@@ -14,6 +14,8 @@ import (
 	"github.com/batonhost/baton-host/host/internal/broker"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/config/settings"
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
+	"github.com/batonhost/baton-host/host/internal/secret"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/internal/telemetry"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
@@ -32,6 +34,8 @@ type Options struct {
 	Persistent bool
 	// Observer follows the plugins' states; it may be nil.
 	Observer Observer
+	// Config is the configuration whose references are resolved again; nil without one.
+	Config *config.Config
 }
 
 // Observer follows the states of plugins, with types of packages below its
@@ -40,15 +44,24 @@ type Observer interface {
 	// PluginChanged receives every change of a plugin's state, in order; see
 	// supervise.Status for what the values are. It must be quick.
 	PluginChanged(name, state string, restarts int, manifest *pluginv1.Manifest, err error)
+	// Sandboxed receives what of a sandbox a plugin is in, before each change of its state.
+	Sandboxed(name string, state sandbox.State)
+	// Credentials receives how the credentials of a plugin are now; upload is empty.
+	Credentials(plugin, upload string, credentials []secret.Credential)
 }
 
-// Fleet is the plugins of one command, in the order of their entries.
+// Fleet is the plugins of one command, in the order of their entries; those that were added
+// later come last.
 type Fleet struct {
-	plugins  []*Plugin
 	sessions *broker.Stores
+	ctx      context.Context    //nolint:containedctx // It ends with Stop and carries the log; no call's context does.
 	abandon  context.CancelFunc // first starts that are under way
 	starting sync.WaitGroup
 	stopOnce sync.Once
+
+	mu      sync.Mutex
+	plugins []*Plugin
+	stopped bool
 }
 
 // Start finds, starts, describes and configures plugins, at the same time, and returns
@@ -57,14 +70,75 @@ type Fleet struct {
 func Start(ctx context.Context, plugins []*Plugin, options Options) *Fleet {
 	supervise.Sweep()
 	ctx, abandon := context.WithCancel(ctx)
-	f := &Fleet{plugins: plugins, sessions: &broker.Stores{}, abandon: abandon}
-	for _, p := range plugins {
-		settings := p.settings(options)
-		settings.Sessions = f.sessions.Plugin(p.Name)
-		p.running = supervise.New(ctx, settings)
-		f.starting.Go(func() { p.start(ctx) })
-	}
+	f := &Fleet{sessions: &broker.Stores{}, ctx: ctx, abandon: abandon}
+	f.add(plugins, options, true)
 	return f
+}
+
+// Add starts more plugins, as Start does: also one with the name of a plugin that is still
+// needed. The observer follows them from [Plugin.Show] on. In a fleet that has been stopped
+// nothing is started.
+func (f *Fleet) Add(plugins []*Plugin, options Options) error {
+	if !f.add(plugins, options, false) {
+		return errors.New("the host is stopping")
+	}
+	return nil
+}
+
+func (f *Fleet) add(plugins []*Plugin, options Options, shown bool) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.stopped {
+		return false
+	}
+	for _, p := range plugins {
+		of := options
+		if options.Observer != nil {
+			p.stage = &stage{observer: options.Observer}
+			of.Observer = p.stage
+		}
+		if shown {
+			p.Show()
+		}
+		settings := p.settings(of)
+		settings.Sessions = f.sessions.Plugin(p.Name)
+		p.running = supervise.New(f.ctx, settings)
+		starting, abandon := context.WithCancel(f.ctx)
+		p.abandon = abandon
+		f.starting.Go(func() {
+			defer abandon()
+			p.start(starting)
+		})
+	}
+	f.plugins = append(slices.Clone(f.plugins), plugins...)
+	return true
+}
+
+// Remove stops plugins, at the same time, and returns when they have ended. Nothing may
+// use them any more.
+func (f *Fleet) Remove(ctx context.Context, plugins []*Plugin) {
+	f.mu.Lock()
+	removed := slices.DeleteFunc(slices.Clone(f.plugins), func(p *Plugin) bool { return !slices.Contains(plugins, p) })
+	f.plugins = slices.DeleteFunc(slices.Clone(f.plugins), func(p *Plugin) bool { return slices.Contains(plugins, p) })
+	f.mu.Unlock()
+	stop(ctx, removed)
+}
+
+// stop stops plugins that were started, also where their first start is under way.
+func stop(ctx context.Context, plugins []*Plugin) {
+	ctx = context.WithoutCancel(ctx)
+	var stopping sync.WaitGroup
+	for _, p := range plugins {
+		stopping.Go(func() {
+			p.abandon()
+			<-p.started
+			p.running.Stop(ctx)
+			if p.pin != nil {
+				p.pin.Close()
+			}
+		})
+	}
+	stopping.Wait()
 }
 
 // awaitInterval is how often it is logged that plugins are waited for.
@@ -96,20 +170,23 @@ func Await(ctx context.Context, plugins []*Plugin) error {
 }
 
 // Plugins are all plugins of the fleet.
-func (f *Fleet) Plugins() []*Plugin { return f.plugins }
+func (f *Fleet) Plugins() []*Plugin {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.plugins // It is replaced, never changed.
+}
 
 // Stop stops all plugins, at the same time, and returns when they have ended. It works
 // after the command's own context has ended. Later calls do nothing.
 func (f *Fleet) Stop(ctx context.Context) {
-	ctx = context.WithoutCancel(ctx)
 	f.stopOnce.Do(func() {
+		f.mu.Lock()
+		f.stopped = true
+		plugins := f.plugins
+		f.mu.Unlock()
 		f.abandon()
 		f.starting.Wait()
-		var stopping sync.WaitGroup
-		for _, p := range f.plugins {
-			stopping.Go(func() { p.running.Stop(ctx) })
-		}
-		stopping.Wait()
+		stop(ctx, plugins)
 	})
 }
 
@@ -129,9 +206,9 @@ func Aggregate(ctx context.Context, plugins []*Plugin, upload *config.Upload) []
 // is its Failure. Their first starts must have ended.
 func (f *Fleet) Validate(ctx context.Context, timeout time.Duration) {
 	var validating sync.WaitGroup
-	for _, p := range f.plugins {
+	for _, p := range f.Plugins() {
 		if p.Failure() == nil {
-			validating.Go(func() { p.validate(ctx, timeout) })
+			validating.Go(func() { p.validate(ctx, timeout, f.sessions) })
 		}
 	}
 	validating.Wait()
@@ -139,17 +216,18 @@ func (f *Fleet) Validate(ctx context.Context, timeout time.Duration) {
 
 // Revive gives plugins that are not running another chance at once.
 func (f *Fleet) Revive() {
-	for _, p := range f.plugins {
+	for _, p := range f.Plugins() {
 		p.running.Revive()
 	}
 }
 
-// Of returns the plugins of an upload, in its order.
+// Of returns the plugins of exactly the entries that an upload has, in its order: beside
+// one of them there may be another plugin of its name.
 func (f *Fleet) Of(upload *config.Upload) []*Plugin {
 	var plugins []*Plugin
 	for _, entry := range upload.Plugins {
-		for _, p := range f.plugins {
-			if p.Name == entry.Name {
+		for _, p := range f.Plugins() {
+			if p.Plugin == entry {
 				plugins = append(plugins, p)
 			}
 		}
@@ -171,12 +249,13 @@ func ConfigurationErr(plugins []*Plugin) error {
 }
 
 // SchemaErr returns what must be fixed before these plugins can run, or nil. What a
-// plugin itself objects to may be due to its app, and pass. A plugin whose first start has
+// plugin itself objects to may be due to its app, and pass, as may what a store of secrets
+// does. A plugin whose first start has
 // not ended is left out.
 func SchemaErr(plugins []*Plugin) error {
 	var problems settings.Problems
 	for _, p := range plugins {
-		if p.hasStarted() && !p.refused {
+		if p.hasStarted() && !p.mayPass {
 			problems = append(problems, p.problems...)
 		}
 	}

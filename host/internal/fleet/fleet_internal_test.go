@@ -10,9 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zaptest/observer"
 
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
+	"github.com/batonhost/baton-host/host/internal/secret"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -29,7 +34,7 @@ func reached(ctx context.Context, t *testing.T, entry *config.Plugin) string {
 	settings := p.settings(Options{Finder: &supervise.Finder{Dirs: []string{dir}}, LogLevel: "info"})
 	found, err := settings.Owner.Find()
 	require.True(t, err == nil || entry.App == "", err)
-	request, err := settings.Owner.Configure(&pluginv1.Manifest{Configuration: &pluginv1.ConfigurationSchema{
+	request, err := settings.Owner.Configure(ctx, &pluginv1.Manifest{Configuration: &pluginv1.ConfigurationSchema{
 		Fields: []*pluginv1.Field{{Name: "field", Type: pluginv1.FieldType_FIELD_TYPE_STRING}},
 	}})
 	require.NoError(t, err)
@@ -60,6 +65,8 @@ func set(t *testing.T, field reflect.Value, n int) {
 		switch field.Interface().(type) {
 		case []*pluginv1.Field:
 			field.Set(reflect.ValueOf([]*pluginv1.Field{{Name: fmt.Sprint("value", n)}}))
+		case []int:
+			field.Set(reflect.ValueOf([]int{n}))
 		default:
 			field.Set(reflect.ValueOf([]string{fmt.Sprint("value", n)}))
 		}
@@ -85,8 +92,10 @@ func TestPlugin_CarriesEveryField(t *testing.T) {
 		n++
 		entry := base()
 		switch name {
-		case "ChangeGuard", "Limits":
-			continue // The guard is the syncs', see TestGuardCarriesEveryField of package host; limits follow.
+		case "ChangeGuard", "Limits", "Sandbox":
+			continue // The guard is the syncs', see TestGuardCarriesEveryField of package host; the others follow.
+		case "Version", "Image", "Provenance":
+			continue // They decide by the lock file; see TestLock_StartsWhatTheEntryAsksFor.
 		case "Settings":
 			entry.Settings = config.ByName("app", func(name string) (string, bool) { return "value", name == "BATON_FIELD" }).Settings
 			require.NotEqual(t, before, reached(t.Context(), t, entry), "%s is lost", name)
@@ -104,6 +113,12 @@ func TestPlugin_CarriesEveryField(t *testing.T) {
 		entry := base()
 		set(t, reflect.ValueOf(&entry.Limits).Elem().FieldByName(name), n)
 		require.NotEqual(t, before, reached(t.Context(), t, entry), "Limits.%s is lost", name)
+	}
+	for _, name := range fields(reflect.TypeFor[config.Sandbox]()) {
+		n++
+		entry := base()
+		set(t, reflect.ValueOf(&entry.Sandbox).Elem().FieldByName(name), n)
+		require.NotEqual(t, before, reached(t.Context(), t, entry), "Sandbox.%s is lost", name)
 	}
 	require.Greater(t, n, 15)
 }
@@ -161,4 +176,112 @@ func TestValidate_RecordsWhatFails(t *testing.T) {
 	require.ErrorContains(t, plugins[0].Failure(), "there is no plugin binary baton-app")
 	f.Validate(t.Context(), time.Second)
 	require.ErrorContains(t, StartErr(f.Of(&config.Upload{Plugins: []*config.Plugin{entry}})), "there is no plugin binary baton-app")
+}
+
+// loaded returns the only plugin of a file, as a host has it.
+func loaded(t *testing.T, path, text string) (*Plugin, *config.Config) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	cfg, err := config.Load(t.Context(), path)
+	require.NoError(t, err)
+	p := Of(cfg.Plugins)[0]
+	p.settings(Options{Config: cfg})
+	return p, cfg
+}
+
+// taking is the manifest of a plugin with these fields.
+func taking(fields ...*pluginv1.Field) *pluginv1.Manifest {
+	return &pluginv1.Manifest{Configuration: &pluginv1.ConfigurationSchema{Fields: fields}}
+}
+
+// TestPlugin_NamesItsNewPlaceAfterAReload that kept its process.
+func TestPlugin_NamesItsNewPlaceAfterAReload(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.WarnLevel)
+	ctx := ctxzap.ToContext(t.Context(), zap.New(core))
+	dir := t.TempDir()
+	path, token := filepath.Join(dir, "baton-host.yaml"), filepath.Join(dir, "token")
+	manifest := taking(&pluginv1.Field{Name: "token", Type: pluginv1.FieldType_FIELD_TYPE_STRING, Secret: true})
+	const text = "plugins:\n  app: { config: { token: \"${file:token}\" } }\n"
+	require.NoError(t, os.WriteFile(token, []byte("one"), 0o600))
+	p, _ := loaded(t, path, text)
+	first, err := p.Configure(ctx, manifest)
+	require.NoError(t, err)
+	p.apply()
+
+	now, cfg := loaded(t, path, "# A comment.\n\n# Another one.\n"+text)
+	require.True(t, p.IsSame(now))
+	p.Move(now, cfg)
+	require.NoError(t, os.Remove(token))
+	known, err := p.Configure(ctx, manifest)
+	require.NoError(t, err)
+	require.Equal(t, first.GetSecrets()["token"].GetStringValue(), known.GetSecrets()["token"].GetStringValue())
+	require.Equal(t, 1, logs.Len())
+	require.Contains(t, fmt.Sprint(logs.All()[0].ContextMap()["error"]), path+":5:27: ${file:token}: ")
+
+	require.NoError(t, os.WriteFile(token, []byte("two"), 0o600))
+	_, err = p.Configure(ctx, manifest)
+	require.NoError(t, err)
+	err = p.Refused([]*pluginv1.Diagnostic{{Field: "token", Summary: "no such token"}})
+	require.ErrorContains(t, err, path+":5:27: plugin \"app\": \"token\": no such token")
+}
+
+// TestPlugin_TakesTheNewContentOfAFile that a field names: also such a file is watched.
+func TestPlugin_TakesTheNewContentOfAFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	key, token := filepath.Join(dir, "key.pem"), filepath.Join(dir, "token")
+	require.NoError(t, os.WriteFile(token, []byte("tok"), 0o600))
+	p, _ := loaded(t, filepath.Join(dir, "baton-host.yaml"), "plugins:\n  app: { config: { key-file: key.pem, tokens: [\"${file:token}\"] } }\n")
+	manifest := taking(&pluginv1.Field{Name: "key-file", Type: pluginv1.FieldType_FIELD_TYPE_FILE, Secret: true},
+		&pluginv1.Field{Name: "tokens", Type: pluginv1.FieldType_FIELD_TYPE_STRING_LIST})
+	for i, content := range []string{"first key", "second key", "second key"} {
+		require.NoError(t, os.WriteFile(key, []byte(content), 0o600))
+		request, err := p.Configure(t.Context(), manifest)
+		require.NoError(t, err)
+		require.Equal(t, content, string(request.GetSecrets()["key-file"].GetFileContent()))
+		p.apply()
+		require.Equal(t, uint64(min(i+1, 2)), p.Version(), "calls that fail with the content before are repeated")
+		require.True(t, p.mayRotate())
+	}
+	require.Equal(t, []string{token, key}, p.Files())
+}
+
+// TestPlugin_ShowsTheHostsWordsOfAProblem on the board, where there is no login, and what a
+// store reports in the log alone.
+func TestPlugin_ShowsTheHostsWordsOfAProblem(t *testing.T) {
+	t.Parallel()
+	core, logs := observer.New(zap.WarnLevel)
+	dir := t.TempDir()
+	p, _ := loaded(t, filepath.Join(dir, "baton-host.yaml"), "plugins:\n  app: {}\n")
+	shown := &shownCredentials{}
+	p.options.Observer = shown
+	program, file := secret.Reference{Scheme: "exec", Name: "op x"}, secret.Reference{Scheme: "file", Name: "token"}
+	var problems settings.Problems
+	for _, err := range []error{
+		&secret.ReferenceError{Reference: program, Err: &secret.AwayError{Err: &secret.ReportedError{
+			Err: errors.New("the program failed with exit status 1: said by it"), Words: "the program failed with exit status 1",
+		}}},
+		&secret.ReferenceError{Reference: file, Err: errors.New("the file is empty")},
+	} {
+		var problem settings.Problem
+		problem.Unresolve(err)
+		problems = append(problems, problem)
+	}
+	p.report(ctxzap.ToContext(t.Context(), zap.New(core)), problems, nil)
+	require.Equal(t, []secret.Credential{
+		{Reference: "${exec:op x}", Problem: "${exec:op x}: the program failed with exit status 1"},
+		{Reference: "${file:token}", Problem: "${file:token}: the file is empty"},
+	}, shown.credentials)
+	require.Contains(t, fmt.Sprint(logs.All()[0].ContextMap()["error"]), "said by it")
+}
+
+// shownCredentials are those that an observer got last.
+type shownCredentials struct {
+	Observer
+	credentials []secret.Credential
+}
+
+func (s *shownCredentials) Credentials(_, _ string, credentials []secret.Credential) {
+	s.credentials = credentials
 }

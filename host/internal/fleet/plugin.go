@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"sync"
 	"time"
 
@@ -12,16 +13,19 @@ import (
 	batonv1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/broker"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/config/settings"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/pin"
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
+	"github.com/batonhost/baton-host/host/internal/secret"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/plugin"
-	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 // Plugin is one configured plugin of a fleet: its entry as it is configured, and its
@@ -29,20 +33,25 @@ import (
 type Plugin struct {
 	*config.Plugin
 
-	pin    *pin.Pin           // nil: not pinned
-	attach *plugin.Attachment // nil: started
+	pin     *pin.Pin           // nil: not pinned
+	program string             // that was installed for it; "" for the others
+	attach  *plugin.Attachment // nil: started
+	hidden  []string           // from its processes
 
 	options Options           // of its fleet, once it was started
+	stage   *stage            // its observer; nil without one
+	abandon func()            // ends a first start that is under way
 	running *supervise.Plugin // nil before Start
 	key     *broker.Key       // which opens passwords; nil if keyErr says why not
 	keyErr  error
-	bound   *settings.Bound // the configuration of the last process
+
+	rotation
 
 	// started is closed once the first start has ended. Why the plugin was not ready
 	// then is written before, and is empty otherwise.
 	started  chan struct{}
 	problems settings.Problems // with its configuration: for a person to fix
-	refused  bool              // the problems are what the plugin says, not its schema
+	mayPass  bool              // the problems are what the plugin says, or a store, not its schema
 	err      error             // with the plugin itself
 
 	naming  sync.Mutex
@@ -53,7 +62,10 @@ type Plugin struct {
 func Of(entries []*config.Plugin) []*Plugin {
 	plugins := make([]*Plugin, 0, len(entries))
 	for _, entry := range entries {
-		plugins = append(plugins, &Plugin{Plugin: entry, started: make(chan struct{})})
+		plugins = append(plugins, &Plugin{
+			Plugin: entry, started: make(chan struct{}), abandon: func() {},
+			rotation: rotation{refreshing: semaphore.NewWeighted(1), search: secret.NewSearch(), written: entry.Settings},
+		})
 	}
 	return plugins
 }
@@ -74,13 +86,41 @@ func (p *Plugin) IsAttached() bool { return p.attach != nil }
 // IsBare reports whether its ids have no prefix.
 func (p *Plugin) IsBare() bool { return p.Namespace == "" }
 
+// IsSame reports whether another plugin, which need not be started, is configured and pinned
+// as this one is. What its references resolve to does not count.
+func (p *Plugin) IsSame(other *Plugin) bool {
+	return p.Plugin.IsSame(other.Plugin) && p.program == other.program && reflect.DeepEqual(p.pin, other.pin) && reflect.DeepEqual(p.attach, other.attach)
+}
+
+// IsLookedUp reports whether its program is looked for by its app, along the plugin
+// directories.
+func (p *Plugin) IsLookedUp() bool { return p.Spec().Path == "" && p.attach == nil }
+
 // Spec is what is started, or attached to.
 func (p *Plugin) Spec() supervise.Spec {
 	return supervise.Spec{
-		Instance: p.Name, Path: p.Path, Args: p.Args, Unmodified: p.Unmodified, Fields: p.Fields, Pin: p.pin, Attach: p.attach, Env: p.Env,
+		Instance: p.Name, Path: cmp.Or(p.program, p.Path), Args: p.Args, Unmodified: p.Unmodified, Fields: p.Fields, Pin: p.pin, Attach: p.attach, Env: p.Env,
 		LogLevel: p.LogLevel, StartTimeout: p.StartTimeout, CallTimeout: p.Limits.CallTimeout, HealthTimeout: p.Limits.HealthTimeout,
-		MemoryLimit: p.Limits.Memory, MaxAnswer: p.Limits.PageSize,
+		MemoryLimit: p.Limits.Memory, MaxAnswer: p.Limits.PageSize, Sandbox: p.sandbox(),
 	}
+}
+
+// KeepFrom names what lies beside the programs of plugins, perhaps, and is not for them: the
+// configuration and the state directory. Call it before the plugin is started.
+func (p *Plugin) KeepFrom(paths ...string) { p.hidden = paths }
+
+// Opens reports whether its processes can read what the other one's must not: the same
+// plugin, as it is in a configuration that was read again.
+func (p *Plugin) Opens(other *Plugin) bool { return p.Spec().Opens(other.hidden) }
+
+// sandbox is what its processes may reach.
+func (p *Plugin) sandbox() supervise.Sandbox {
+	entry := p.Plugin.Sandbox
+	policy := sandbox.Policy{Read: entry.Read, Write: entry.Write, Hidden: p.hidden}
+	for _, port := range entry.Connect {
+		policy.Connect = append(policy.Connect, uint16(port)) //nolint:gosec // The configuration takes no other number.
+	}
+	return supervise.Sandbox{Mode: sandbox.Mode(entry.Mode), Policy: policy}
 }
 
 // Found is Spec with the path of the binary.
@@ -100,7 +140,7 @@ func (p *Plugin) settings(options Options) supervise.Settings {
 	if restarts == 0 {
 		restarts = -1 // As Settings have it.
 	}
-	p.options = options
+	p.options, p.config = options, options.Config
 	p.key, p.keyErr = broker.NewKey()
 	spec := p.Spec()
 	spec.Telemetry = options.Telemetry
@@ -114,37 +154,22 @@ func (p *Plugin) settings(options Options) supervise.Settings {
 // Find returns the path of the binary; see [supervise.Owner].
 func (p *Plugin) Find() (string, error) { return p.options.Finder.Find(p.App) }
 
-// Configure returns the plugin's configuration in the form that its schema asks for.
-func (p *Plugin) Configure(manifest *pluginv1.Manifest) (*pluginv1.ConfigureRequest, error) {
-	if p.keyErr != nil {
-		return nil, p.keyErr
+// Restart has another process take over from the one that runs, once it is configured and
+// its credentials are valid. Otherwise the one that runs goes on, and the error says why. A
+// plugin that has failed or waits for its next start is started at once; then replaced is
+// false. It is the only place that replaces a process because an operator asks for it.
+func (p *Plugin) Restart(ctx context.Context) (replaced bool, err error) {
+	if p.IsAttached() {
+		return false, fmt.Errorf("plugin %q is attached to, so its process is not the host's; restart it where it was started", p.Name)
 	}
-	bound, problems := p.Settings.Bind(manifest.GetConfiguration())
-	if err := problems.Err(); err != nil {
-		return nil, err
+	if p.running.Status().State != supervise.Ready {
+		p.running.Revive()
+		return false, nil
 	}
-	p.bound = bound
-	return bound.Request(&pluginv1.Host{
-		UserAgent: "baton-host/" + p.options.Version, LogLevel: cmp.Or(p.LogLevel, p.options.LogLevel), PasswordKey: p.key.Private(),
-	}), nil
-}
-
-// Refused returns what the plugin objects to, with the places in the configuration.
-func (p *Plugin) Refused(diagnostics []*pluginv1.Diagnostic) error {
-	var problems settings.Problems
-	for _, diagnostic := range diagnostics {
-		if diagnostic.GetSeverity() != pluginv1.Severity_SEVERITY_WARNING {
-			problems = append(problems, p.bound.Problem(diagnostic))
-		}
+	if err := p.running.Replace(ctx, validateProcess); err != nil {
+		return false, fmt.Errorf("plugin %q is not restarted, and its process goes on: %w", p.Name, err)
 	}
-	return problems.Err()
-}
-
-// Changed reports a change of state to the fleet's observer.
-func (p *Plugin) Changed(is supervise.Status) {
-	if p.options.Observer != nil {
-		p.options.Observer.PluginChanged(is.Instance, string(is.State), is.Restarts, is.Manifest, is.Err)
-	}
+	return true, nil
 }
 
 // Single is the plugin for calls by hand: not started yet, never started again, with
@@ -160,7 +185,9 @@ func (p *Plugin) Single(ctx context.Context, options Options, sessions batonv1.B
 func (p *Plugin) start(ctx context.Context) {
 	defer close(p.started)
 	err := p.running.Start(ctx)
-	_, p.refused = errors.AsType[*supervise.RefusedError](err)
+	_, isRefused := errors.AsType[*supervise.RefusedError](err)
+	_, isUnresolved := errors.AsType[*supervise.UnresolvedError](err)
+	p.mayPass = isRefused || isUnresolved
 	if err != nil && !errors.As(err, &p.problems) {
 		p.err = err
 	}
@@ -178,8 +205,16 @@ func (p *Plugin) Failure() error {
 	return p.problems.Err()
 }
 
+// SandboxState is what of a sandbox its process is in, or was in last; empty of a plugin that
+// the host has not started.
+func (p *Plugin) SandboxState() sandbox.State { return p.running.Status().Sandbox }
+
 // Restarts is how often its process has been started again.
 func (p *Plugin) Restarts() int { return p.running.Status().Restarts }
+
+// longestAppName is how many bytes of an app's name are used. It stands before names of
+// the app's resource types, which may have 1,024.
+const longestAppName = 128
 
 // nameApp is the app's name. The configured connector is asked for it, once, as a
 // generic one learns it only then. It is for people only, so what the manifest says
@@ -193,7 +228,7 @@ func (p *Plugin) nameApp(ctx context.Context) string {
 		if err != nil {
 			ctxzap.Extract(ctx).Warn("the plugin does not report its app's name", zap.String("plugin", p.Name), zap.Error(err))
 		}
-		p.appName = cmp.Or(response.GetMetadata().GetDisplayName(), manifest.GetDisplayName(), manifest.GetName())
+		p.appName = errtext.Cut(errtext.Printable(cmp.Or(response.GetMetadata().GetDisplayName(), manifest.GetDisplayName(), manifest.GetName()), ""), longestAppName)
 	}
 	return p.appName
 }
@@ -202,29 +237,38 @@ func (p *Plugin) nameApp(ctx context.Context) string {
 // calls wait for one that is being started again. It is the only place that makes an
 // aggregate.Plugin of a configured one.
 func (p *Plugin) aggregate(ctx context.Context, upload *config.Upload) aggregate.Plugin {
-	return aggregate.Plugin{
+	behind := aggregate.Plugin{
 		Instance: p.Name, Namespace: p.Namespace, Provisioning: p.Provisioning,
 		IdleTimeout: p.Limits.IdleTimeout, MaxRows: int64(p.Limits.MaxRows),
 		ReadAhead: p.Limits.ReadAhead, Listings: p.running, RequireProven: p.RequireEvidence == config.RequireProven,
 		DisplayName: p.nameApp(ctx), Conn: p.running.Conn(), Err: p.running.Err(),
 		Passwords: p.key.For(upload.Name, upload.ClientSecret, p.running),
 	}
+	if p.mayRotate() {
+		behind.Credentials = p
+	}
+	return behind
 }
 
-// validate lets the plugin try its credentials, and notes a failure.
-func (p *Plugin) validate(ctx context.Context, timeout time.Duration) {
+// validate lets the plugin try its credentials and read the beginning of each of its lists,
+// and notes a failure.
+func (p *Plugin) validate(ctx context.Context, timeout time.Duration, sessions *broker.Stores) {
 	// Not a deadline: it would travel with the call, and the plugin's end of the
 	// connection may keep it first, with an error that says nothing.
 	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer time.AfterFunc(timeout, cancel).Stop()
-	_, err := connectorv2.NewConnectorServiceClient(p.running.Conn()).Validate(limited, &connectorv2.ConnectorServiceValidateRequest{})
+	listing := ""
+	err := validateProcess(limited, p.running.Conn())
+	if err == nil {
+		listing, err = p.readBeginnings(limited, sessions)
+	}
 	switch {
 	case err == nil:
 	case limited.Err() != nil && ctx.Err() == nil:
 		// Whatever the connection says about it.
 		p.err = fmt.Errorf("plugin %q: the app did not answer within %s; look at its address, or give it longer with --timeout", p.Name, timeout)
 	default:
-		p.err = fmt.Errorf("plugin %q: %s", p.Name, status.Convert(err).Message())
+		p.err = fmt.Errorf("plugin %q: %s%s", p.Name, listing, status.Convert(err).Message())
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
@@ -28,9 +27,10 @@ const (
 	deepest = 100
 )
 
-// boundedCore is a core that cuts what is too long for a line, and adds what to do about a
-// limit of the system that an error speaks of. It changes what is logged and nothing
-// else: an error goes to its caller, and to C1, as it was.
+// boundedCore is a core that cuts what is too long for a line, escapes what a terminal
+// would obey, and adds what to do about a limit of the system that an error speaks of. It
+// changes what is logged and nothing else: an error goes to its caller, and to C1, as it
+// was.
 type boundedCore struct{ zapcore.Core }
 
 // With bounds the fields of a logger.
@@ -50,6 +50,7 @@ func (b boundedCore) Check(entry zapcore.Entry, checked *zapcore.CheckedEntry) *
 func (b boundedCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	entry.Message = cut(entry.Message, maxMessage)
 	entry.Stack = cut(entry.Stack, maxMessage)
+	entry.LoggerName = cut(entry.LoggerName, maxText)
 	return b.Core.Write(entry, boundedFields(fields))
 }
 
@@ -86,7 +87,7 @@ func boundedField(field zapcore.Field) zapcore.Field {
 			return zap.String(field.Key, cut(text, maxText))
 		}
 	case zapcore.ByteStringType:
-		if text, ok := field.Interface.([]byte); ok && len(text) > maxText {
+		if text, ok := field.Interface.([]byte); ok {
 			return zap.String(field.Key, cut(string(text), maxText))
 		}
 	case zapcore.BinaryType:
@@ -117,7 +118,7 @@ func boundedValue(field zapcore.Field) zapcore.Field {
 		return field // Zap reports that in the line.
 	}
 	defer line.Free()
-	if line.Len() <= maxText {
+	if line.Len() <= maxText && errtext.Printable(line.String(), "") == line.String() {
 		return field
 	}
 	if field.Type != zapcore.InlineMarshalerType {
@@ -159,20 +160,12 @@ func cutTexts(value any, depth int) any {
 	return value
 }
 
-// cut returns a text of so many bytes at most, the mark that it was cut among them.
+// cut returns a text of so many bytes at most, the mark that it was cut among them, in
+// which nothing but line breaks and tabs is obeyed by a terminal.
 func cut(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	if text = strings.ToValidUTF8(text, "\uFFFD"); len(text) <= limit {
-		return text
-	}
-	const mark = " … (%d more bytes cut)"
-	end := limit - len(fmt.Sprintf(mark, len(text)))
-	for back := 1; back < utf8.UTFMax && !utf8.RuneStart(text[end]); back++ {
-		end--
-	}
-	return text[:end] + fmt.Sprintf(mark, len(text)-end)
+	text = errtext.Printable(errtext.Shorten(text, limit), "\n\t")
+	// Escapes are longer than what they stand for.
+	return errtext.Shorten(text, limit)
 }
 
 // sdk begins the names of the SDK's functions.

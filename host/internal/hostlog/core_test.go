@@ -293,3 +293,35 @@ func leaves(list []ast.Stmt) bool {
 		return ok && len(end.Results) > 0
 	})
 }
+
+func TestBounded_EscapesWhatATerminalObeys(t *testing.T) {
+	t.Parallel()
+	const hostile = "\x1b[2J\u009b31m\u202e\x7f"
+	for name, write := range map[string]func(*zap.Logger){
+		"the message":  func(log *zap.Logger) { log.Info("C1 reports " + hostile) },
+		"a name":       func(log *zap.Logger) { log.Named(hostile).Info("x") },
+		"a text":       func(log *zap.Logger) { log.Info("x", zap.String("why", hostile)) },
+		"an error":     func(log *zap.Logger) { log.Info("x", zap.Error(errors.New(hostile))) },
+		"bytes":        func(log *zap.Logger) { log.Info("x", zap.ByteString("why", []byte(hostile))) },
+		"texts":        func(log *zap.Logger) { log.Info("x", zap.Strings("why", []string{hostile})) },
+		"a key":        func(log *zap.Logger) { log.Info("x", zap.Any("why", map[string]string{hostile: "x"})) },
+		"a structure":  func(log *zap.Logger) { log.Info("x", zap.Any("why", struct{ Why string }{hostile})) },
+		"a logger's":   func(log *zap.Logger) { log.With(zap.String("why", hostile)).Info("x") },
+		"what is made": func(log *zap.Logger) { log.Info("x", zap.Stringer("why", stringer(hostile))) },
+		"a long text":  func(log *zap.Logger) { log.Info("x", zap.String("why", strings.Repeat(hostile, 10_000))) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, format := range []string{logging.LogFormatJSON, logging.LogFormatConsole} {
+				var text bytes.Buffer
+				log := New(NewWriter(&text), format, zap.InfoLevel)
+				write(log.WithOptions(zap.WrapCore(Core)))
+				line := strings.TrimSuffix(text.String(), "\n")
+				require.NotEmpty(t, line)
+				require.NotRegexp(t, `[\x00-\x08\x0a-\x1f\x7f\x{80}-\x{9f}\x{202e}]`, line)
+				require.Regexp(t, `31m`, line, "it is escaped, not left out")
+				require.Less(t, len(line), 3*maxText)
+			}
+		})
+	}
+}

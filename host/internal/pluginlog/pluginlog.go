@@ -56,8 +56,10 @@ type Writer struct {
 	mu      sync.Mutex
 	log     *zap.Logger
 	secrets *redact.Redactor
-	// configured and concealed are what secrets is made of.
+	// configured and concealed are what secrets is made of, with what retired had then.
 	configured, concealed []string
+	retired               *Retired
+	retiredThen           []string
 	tail                  []line
 	panics                bool // a panic's text has begun: what follows belongs to it
 	allowed               *rate.Limiter
@@ -68,7 +70,7 @@ type Writer struct {
 // New returns a writer that logs to log. observe receives every line, at whatever
 // level, and must be quick; it may be nil.
 func New(log *zap.Logger, observe func(Line)) *Writer {
-	w := &Writer{log: log, observe: observe, secrets: redact.Of(), allowed: rate.NewLimiter(linesPerSecond, linesAtOnce)}
+	w := &Writer{log: log, observe: observe, secrets: redact.Of(), retired: &Retired{}, allowed: rate.NewLimiter(linesPerSecond, linesAtOnce)}
 	w.Stderr = &Stream{to: w.takeLog}
 	w.Synced = &Stream{to: w.takeLog}
 	w.Stdout = &Stream{to: w.takeOutput}
@@ -95,7 +97,43 @@ func (w *Writer) Redact(secrets []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.configured = secrets
-	w.secrets = redact.Of(slices.Concat(w.configured, w.concealed)...)
+	w.build()
+}
+
+// Secrets returns the secrets of the plugin's configuration.
+func (w *Writer) Secrets() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.configured
+}
+
+// Share blanks in every line from now on what these retired secrets are at the time.
+func (w *Writer) Share(retired *Retired) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.retired = retired
+	w.build()
+}
+
+// build makes the redactor. The caller holds the lock.
+func (w *Writer) build() {
+	w.retiredThen = w.retired.Texts()
+	w.secrets = redact.Of(slices.Concat(w.configured, w.concealed, w.retiredThen)...)
+}
+
+// Forget forgets retired secrets whose time is over, also if no line comes any more.
+func (w *Writer) Forget() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refresh()
+}
+
+// refresh makes the redactor again if secrets have been retired or forgotten since. The
+// caller holds the lock.
+func (w *Writer) refresh() {
+	if !slices.Equal(w.retiredThen, w.retired.Texts()) {
+		w.build()
+	}
 }
 
 // Conceal blanks these texts too, in place of those that it was last called with.
@@ -103,13 +141,14 @@ func (w *Writer) Conceal(texts []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.concealed = texts
-	w.secrets = redact.Of(slices.Concat(w.configured, w.concealed)...)
+	w.build()
 }
 
 // redactor blanks the values of secrets in what the plugin sends otherwise.
 func (w *Writer) redactor() *redact.Redactor {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.refresh()
 	return w.secrets
 }
 
@@ -131,6 +170,7 @@ func (w *Writer) Flush() {
 func (w *Writer) LastLines() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.refresh()
 	var lines []string
 	for _, l := range w.tail {
 		lines = append(lines, w.shown(l))
@@ -142,6 +182,7 @@ func (w *Writer) LastLines() []string {
 func (w *Writer) takeLog(raw string, cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.refresh()
 	w.show(raw, cut, false)
 	l, structured := parseLine(raw)
 	l.cut, l.size = cut, len(raw)
@@ -165,6 +206,7 @@ func (w *Writer) takeLog(raw string, cut bool) {
 func (w *Writer) takeOutput(raw string, cut bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.refresh()
 	w.show(raw, cut, true)
 	w.emit(line{level: zapcore.WarnLevel, message: raw, size: len(raw), cut: cut, output: true})
 }

@@ -178,7 +178,7 @@ func earlier(before *Refused, id string) []Earlier {
 // keepFile gives a sync file a second name in the place, under which nothing knows it until
 // the record does; where the file system has no links, a copy.
 func (s *Store) keepFile(path string) (*keptFile, error) {
-	sum, err := files.Sum(path)
+	sum, err := files.Sum(path, files.Whole)
 	if err != nil {
 		return nil, err
 	}
@@ -351,7 +351,7 @@ func (s *Store) openFile(ctx context.Context, kept *refusal, tmpDir string) (*sy
 		return nil, nil
 	}
 	path := filepath.Join(filepath.Dir(s.path), filepath.Base(kept.File.Name))
-	sum, err := files.Sum(path)
+	sum, err := files.Sum(path, files.Whole)
 	if err == nil && sum != kept.File.Sum {
 		err = errors.New("its content is not what was kept")
 	}

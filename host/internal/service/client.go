@@ -18,6 +18,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/uhttp"
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
+	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
@@ -26,6 +27,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/errtext"
+	"github.com/batonhost/baton-host/host/internal/secret"
 )
 
 const (
@@ -52,19 +54,23 @@ type client struct {
 	closed bool
 }
 
-func newClient(upload *config.Upload, version string) (*client, error) {
+func newClient(secrets *secrets, version string) (*client, error) {
 	c := &client{version: version}
 	// The provider keeps this context, and logs to its logger what it does.
 	ctx := ctxzap.ToContext(context.Background(), zap.NewNop())
 	ctx = context.WithValue(ctx, uhttp.ContextHTTPTimeoutKey, tokenTimeout)
+	upload := secrets.upload()
 	provider, name, host, err := ugrpc.NewC1CredentialProvider(ctx, upload.ClientID, upload.ClientSecret.Reveal())
 	if err != nil {
 		return nil, fmt.Errorf("the client id or secret is not one of C1: %w", err)
 	}
-	c.creds = &callCredentials{provider: provider, make: func() (credentials.PerRPCCredentials, error) {
-		provider, _, _, err := ugrpc.NewC1CredentialProvider(ctx, upload.ClientID, upload.ClientSecret.Reveal())
-		return provider, err
-	}}
+	c.creds = &callCredentials{
+		secrets: secrets, provider: provider, isFresh: true, renewing: semaphore.NewWeighted(1), search: secret.NewSearch(),
+		make: func(upload *config.Upload) (credentials.PerRPCCredentials, error) {
+			provider, _, _, err := ugrpc.NewC1CredentialProvider(ctx, upload.ClientID, upload.ClientSecret.Reveal())
+			return provider, err
+		},
+	}
 	if other, set := os.LookupEnv(apiHostEnv); set {
 		host = other
 	}
@@ -130,14 +136,14 @@ func (c *client) connection() *grpc.ClientConn {
 func call[Request, Response any](ctx context.Context, c *client, request Request,
 	method func(v1.BatonServiceClient, context.Context, Request, ...grpc.CallOption) (Response, error),
 ) (Response, error) {
-	provider := c.creds.current()
+	seen := c.creds.Version()
 	response, err := once(ctx, c, request, method)
 	switch status.Code(err) {
 	case codes.Unauthenticated:
 		if c.isRefused() {
 			break
 		}
-		if renewErr := c.creds.renew(provider); renewErr != nil {
+		if renewErr := c.creds.renew(ctx, seen); renewErr != nil {
 			return response, renewErr
 		}
 		response, err = once(ctx, c, request, method)

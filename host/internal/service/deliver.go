@@ -62,13 +62,13 @@ func (s *Service) send(ctx context.Context, task *v1.Task, content io.Reader, su
 	watchdog := time.AfterFunc(s.options.StallTimeout, func() { cancel(stalled) })
 	defer watchdog.Stop()
 
-	provider := s.client.creds.current()
+	seen := s.client.creds.Version()
 	err := s.stream(ctx, task, content, sum, watchdog)
 	if cause := context.Cause(ctx); err != nil && errors.Is(cause, stalled) {
 		return &callError{words: cause.Error(), cause: status.Error(codes.Unavailable, cause.Error())}
 	}
 	if status.Code(err) == codes.Unauthenticated && !s.client.isRefused() {
-		_ = s.client.creds.renew(provider)
+		_ = s.client.creds.renew(ctx, seen)
 	}
 	return s.client.explain(err)
 }

@@ -87,7 +87,8 @@ func (s *Service) failed(ctx context.Context, task *v1.Task, err error) error {
 
 // sync reads the plugins as the task asks.
 func (s *Service) sync(ctx context.Context, task *v1.Task, figures *syncrun.Figures) (*syncrun.Result, error) {
-	plugins := syncrun.Of(ctx, s.plugins, s.upload)
+	s.fleet.RefreshFirst(ctx, s.plugins)
+	plugins := syncrun.Of(ctx, s.plugins, s.newest())
 	for _, p := range plugins {
 		s.board.Name(p.Instance, p.DisplayName)
 	}
@@ -118,7 +119,7 @@ func (s *Service) advance(result *syncrun.Result) error {
 	s.mu.Lock()
 	for instance := range s.accept {
 		isStale := func(one aggregate.Stale) bool { return one.Instance == instance }
-		if !slices.ContainsFunc(result.Stale, isStale) {
+		if !slices.ContainsFunc(result.Stale, isStale) && !slices.ContainsFunc(result.Missing, isStale) {
 			s.accept[instance] = false
 		}
 	}

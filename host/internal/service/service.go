@@ -24,8 +24,10 @@ import (
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/broker"
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/review"
+	"github.com/batonhost/baton-host/host/internal/secret"
 	"github.com/batonhost/baton-host/host/internal/status"
 	"github.com/batonhost/baton-host/host/internal/status/history"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
@@ -67,6 +69,10 @@ const DefaultStallTimeout = 5 * time.Minute
 type Options struct {
 	// Version is the host's own.
 	Version string
+	// Config is the configuration whose references are resolved again; nil without one.
+	Config *config.Config
+	// Clients are those of all services of the host.
+	Clients *Clients
 	// StateDir is where the baselines are, which this host alone uses.
 	StateDir string
 	// TempDir is a private directory for temporary files.
@@ -87,7 +93,9 @@ type Options struct {
 // Service is one upload in service mode.
 type Service struct {
 	upload   *config.Upload
+	origin   *origin
 	plugins  []*fleet.Plugin
+	fleet    *fleet.Fleet
 	sessions *broker.Stores
 	baseline *baseline.Store
 	review   *review.Store
@@ -97,15 +105,18 @@ type Service struct {
 	hostID   string
 
 	client *client
-	sdk    c1api.BootstrappingTaskManager
 	log    *zap.Logger
 	free   chan struct{} // holds one for each task that is being done or asked for
 
 	announced atomic.Pointer[connectorv2.ConnectorMetadata] // at the last hello
 	connected bool                                          // the last call for a task was answered
 	proven    bool                                          // C1 has taken the credentials before
+	retire    sync.Once
+	retired   chan struct{} // closed by Retire
 
 	mu       sync.Mutex
+	sdk      c1api.BootstrappingTaskManager            // for its handlers only; see manager
+	sdkFor   *config.Upload                            // the credentials that it has
 	accept   map[string]bool                           // whose deletions are accepted once
 	metadata map[string]*connectorv2.ConnectorMetadata // what plugins report of themselves
 }
@@ -117,10 +128,11 @@ func New(upload *config.Upload, plugins *fleet.Fleet, board *status.Board, past 
 		options.StallTimeout = DefaultStallTimeout
 	}
 	s := &Service{
-		upload: upload, plugins: plugins.Of(upload), sessions: plugins.Sessions(), board: board, history: past, options: options,
+		upload: upload, origin: &origin{upload: upload, config: options.Config},
+		plugins: plugins.Of(upload), fleet: plugins, sessions: plugins.Sessions(), board: board, history: past, options: options,
 		baseline: baseline.At(filepath.Join(options.StateDir, upload.Name+".c1z")), hostID: HostID(), free: make(chan struct{}, slots),
-		review: review.At(filepath.Join(options.StateDir, upload.Name+".c1z")),
-		accept: map[string]bool{}, metadata: map[string]*connectorv2.ConnectorMetadata{},
+		review:  review.At(filepath.Join(options.StateDir, upload.Name+".c1z")),
+		retired: make(chan struct{}), accept: map[string]bool{}, metadata: map[string]*connectorv2.ConnectorMetadata{},
 	}
 	for _, name := range options.Accept {
 		s.accept[name] = true
@@ -161,51 +173,132 @@ func (e *RefusedError) Unwrap() error { return e.Cause }
 // context ends; then it lets the work in hand go on for Options.Grace, hands back what
 // is not done by then, and returns nil.
 //
+// After [Service.Retire] it returns nil once the work in hand is done.
+//
 // That C1 is away is no reason to return: it is reported, and tried again. The only
 // errors are problems of the plugins' configuration, credentials that are none,
 // and a [RefusedError] for credentials that C1 has refused from the beginning.
 func (s *Service) Serve(ctx context.Context) error {
 	s.log = ctxzap.Extract(ctx).With(zap.String("upload", s.upload.Name))
 	ctx = ctxzap.ToContext(ctx, s.log)
+	waiting, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		select {
+		case <-s.retired:
+			stop()
+		case <-waiting.Done():
+		}
+	}()
+	s.board.Begun(s.upload.Name)
 	s.bindAccepted(ctx)
-	err := s.prepare(ctx)
-	if ctx.Err() != nil {
-		return nil
+	defer func() { _ = os.RemoveAll(s.temp()) }()
+	defer s.options.Clients.release(s.upload.Name)
+	err := s.prepare(ctx, waiting)
+	if waiting.Err() != nil {
+		err = nil
 	}
-	if err == nil {
+	if s.client != nil {
 		defer s.client.close()
-		err = s.serve(ctx)
+	}
+	if err == nil && waiting.Err() == nil {
+		err = s.serve(ctx, waiting)
 	}
 	s.board.Ended(s.upload.Name, err)
 	return err
 }
 
-// prepare makes everything ready that is needed for tasks.
-func (s *Service) prepare(ctx context.Context) error {
-	if err := fleet.Await(ctx, s.plugins); err != nil {
+// Move takes in that the file now has the same upload elsewhere: later problems with its
+// credentials are at their new place.
+func (s *Service) Move(upload *config.Upload, from *config.Config) { s.origin.move(upload, from) }
+
+// Retire has Serve take no more tasks, from the next one on, and end once those in hand are
+// done, however long they take. Until Serve has returned, no other service may serve the upload:
+// a task that C1 gives out at this moment is still done here.
+func (s *Service) Retire() { s.retire.Do(func() { close(s.retired) }) }
+
+// prepare makes everything ready that is needed for tasks. Plugins and credentials are waited
+// for until waiting ends.
+func (s *Service) prepare(ctx, waiting context.Context) error {
+	if err := fleet.Await(waiting, s.plugins); err != nil {
 		return err
 	}
 	if err := fleet.SchemaErr(s.plugins); err != nil {
 		return err
 	}
-	temp := filepath.Join(s.options.TempDir, s.upload.Name)
-	if err := os.Mkdir(temp, 0o700); err != nil {
+	if err := os.Mkdir(s.temp(), 0o700); err != nil {
 		return fmt.Errorf("upload %q needs a directory for temporary files: %w; make room there, or set TMPDIR", s.upload.Name, err)
 	}
-	client, err := newClient(s.upload, s.options.Version)
+	resolved, err := s.awaitCredentials(waiting)
 	if err != nil {
-		return fmt.Errorf("upload %q: %w", s.upload.Name, err)
+		return err
 	}
-	// For its handlers only; connections and host id are its own.
-	s.sdk, err = c1api.NewC1TaskManager(ctx, s.upload.ClientID, s.upload.ClientSecret.Reveal(), temp,
-		false, "", "", nil, nil, nil, 0, "", slots, false)
+	client, err := newClient(newSecrets(resolved, s.origin, s.options.Clients, s.board, s.log), s.options.Version)
 	if err != nil {
-		client.close()
 		return fmt.Errorf("upload %q: %w", s.upload.Name, err)
 	}
 	s.client = client
-	return nil
+	_, err = s.manager(ctx)
+	return err // Serve closes the client.
 }
+
+// temp is the upload's own directory for temporary files.
+func (s *Service) temp() string { return filepath.Join(s.options.TempDir, s.upload.Name) }
+
+// awaitCredentials returns the upload with its credentials, for which it waits as long as
+// they cannot be resolved, or are those of another upload.
+func (s *Service) awaitCredentials(ctx context.Context) (*config.Upload, error) {
+	pauses := backoff.Doubling(firstPause, lastPause)
+	for resolved := s.upload; ; {
+		var problems settings.Problems
+		written, from := s.origin.get()
+		if from != nil && (resolved == nil || resolved.ClientID == "") {
+			resolved, problems = written.Resolve(ctx, from.Round())
+		}
+		what := "the credentials for C1 cannot be resolved; trying again"
+		if len(problems) == 0 {
+			other := s.options.Clients.claim(s.upload.Name, resolved.ClientID)
+			if other == "" {
+				return resolved, nil
+			}
+			what, problems = "the credentials for C1 cannot be used; trying again", settings.Problems{resolved.SharedWith(other)}
+		}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if from != nil {
+			resolved = nil // They may be others by then.
+		}
+		wait := pauses.NextBackOff()
+		s.log.Warn(what, zap.Error(problems), zap.Duration("wait", wait.Round(time.Millisecond)))
+		s.report(ctx, status.Event{Kind: status.Disconnected, Err: problems})
+		s.board.Credentials("", s.upload.Name, secret.WithProblems(nil, problems.ByReference()))
+		if !sleep(ctx, wait) {
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// manager returns the SDK's task manager with the newest credentials. Its connections and its
+// host id are its own.
+func (s *Service) manager(ctx context.Context) (c1api.BootstrappingTaskManager, error) {
+	upload := s.client.creds.secrets.upload()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sdk != nil && s.sdkFor.ClientID == upload.ClientID && s.sdkFor.ClientSecret.Reveal() == upload.ClientSecret.Reveal() {
+		return s.sdk, nil
+	}
+	manager, err := c1api.NewC1TaskManager(ctx, upload.ClientID, upload.ClientSecret.Reveal(), s.temp(),
+		false, "", "", nil, nil, nil, 0, "", slots, false)
+	if err != nil {
+		return nil, fmt.Errorf("upload %q: %w", s.upload.Name, err)
+	}
+	s.sdk, s.sdkFor = manager, upload
+	return manager, nil
+}
+
+// newest returns the upload with the newest credentials.
+func (s *Service) newest() *config.Upload { return s.client.creds.secrets.upload() }
 
 // report puts an event on the board, and keeps the history where it changes that.
 func (s *Service) report(ctx context.Context, event status.Event) {
@@ -219,13 +312,14 @@ func (s *Service) report(ctx context.Context, event status.Event) {
 	}
 }
 
-func (s *Service) serve(ctx context.Context) error {
+// serve does tasks. waiting ends with ctx, and earlier where the service retires.
+func (s *Service) serve(ctx, waiting context.Context) error {
 	// Work goes on beyond the end of ctx, for the grace.
 	work, drop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer drop(nil)
 	var working sync.WaitGroup
 	var inHand atomic.Int32
-	err := s.poll(ctx, func(task *v1.Task) {
+	err := s.poll(ctx, waiting, func(task *v1.Task) {
 		inHand.Add(1)
 		working.Go(func() {
 			defer inHand.Add(-1)
@@ -239,6 +333,14 @@ func (s *Service) serve(ctx context.Context) error {
 		defer close(done)
 		working.Wait()
 	}()
+	if n := inHand.Load(); n > 0 && ctx.Err() == nil {
+		s.log.Info("the upload has changed: waiting for the tasks in hand", zap.Int32("tasks", n))
+	}
+	select {
+	case <-done:
+		return err
+	case <-ctx.Done():
+	}
 	if n := inHand.Load(); n > 0 {
 		s.log.Info("stopping: waiting for the tasks in hand", zap.Int32("tasks", n), zap.Duration("grace", s.options.Grace))
 	}
@@ -253,9 +355,10 @@ func (s *Service) serve(ctx context.Context) error {
 	return err
 }
 
-// poll asks for tasks and has them begun.
-func (s *Service) poll(ctx context.Context, begin func(*v1.Task)) error {
-	if err := s.greet(ctx); err != nil || ctx.Err() != nil {
+// poll asks for tasks and has them begun, until waiting ends. The calls themselves end with
+// ctx alone: a task that C1 gives out to a service that retires would be lost.
+func (s *Service) poll(ctx, waiting context.Context, begin func(*v1.Task)) error {
+	if err := s.greet(ctx, waiting); err != nil || waiting.Err() != nil {
 		return err
 	}
 	pauses := backoff.Doubling(firstPause, lastPause)
@@ -263,8 +366,11 @@ func (s *Service) poll(ctx context.Context, begin func(*v1.Task)) error {
 		// A task that cannot be begun at once is better left to another host.
 		select {
 		case s.free <- struct{}{}:
-		case <-ctx.Done():
+		case <-waiting.Done():
 			return nil
+		}
+		if waiting.Err() != nil {
+			return nil //nolint:nilerr // That the upload is not served any more is no failure.
 		}
 		task, wait, err := s.next(ctx)
 		switch {
@@ -281,14 +387,14 @@ func (s *Service) poll(ctx context.Context, begin func(*v1.Task)) error {
 		} else {
 			<-s.free
 		}
-		if !sleep(ctx, wait) {
+		if _, ended := s.sleep(waiting, wait, refused(err)); ended {
 			return nil
 		}
 	}
 }
 
-// greet says hello until C1 has heard it.
-func (s *Service) greet(ctx context.Context) error {
+// greet says hello until C1 has heard it, or waiting ends.
+func (s *Service) greet(ctx, waiting context.Context) error {
 	pauses := backoff.Doubling(firstPause, lastPause)
 	for refusals := 0; ; {
 		err := s.hello(ctx, "")
@@ -296,20 +402,44 @@ func (s *Service) greet(ctx context.Context) error {
 			s.found(ctx)
 			return nil
 		}
-		if ctx.Err() != nil {
-			return nil //nolint:nilerr // That the host stops is no failure.
+		if waiting.Err() != nil {
+			return nil //nolint:nilerr // That the host stops, or the upload changes, is no failure.
 		}
 		if !refused(err) {
 			refusals = 0 // C1 has trouble of its own; what it said before may be part of it.
+		} else if !s.client.creds.secrets.areNewest() {
+			refusals = 0 // They may be right, and cannot be known.
 		} else if refusals++; refusals == refusalsToStop {
 			s.report(ctx, status.Event{Kind: status.Disconnected, Err: err})
 			s.log.Error("C1 refuses the credentials; this upload is stopped", zap.Error(err))
 			return &RefusedError{Upload: s.upload.Name, Cause: err}
 		}
-		if !sleep(ctx, s.lost(ctx, err, pauses.NextBackOff())) {
+		rotated, ended := s.sleep(waiting, s.lost(ctx, err, pauses.NextBackOff()), refused(err))
+		if ended {
 			return nil
 		}
+		if rotated {
+			refusals = 0
+		}
 	}
+}
+
+// rotationPause is how long the host waits between two looks for newer credentials while C1
+// refuses those in use.
+const rotationPause = 10 * time.Second
+
+// sleep waits, while C1 refuses the credentials only until there are newer ones.
+func (s *Service) sleep(ctx context.Context, wait time.Duration, isRefused bool) (rotated, ended bool) {
+	until := time.Now().Add(wait)
+	for isRefused && s.client.creds.secrets.mayRotate() && time.Until(until) > rotationPause {
+		if !sleep(ctx, rotationPause) {
+			return false, true
+		}
+		if changed, err := s.client.creds.refresh(ctx); changed && err == nil {
+			return true, false
+		}
+	}
+	return false, !sleep(ctx, time.Until(until))
 }
 
 // found and lost keep track of whether C1 can be talked to.

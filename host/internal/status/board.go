@@ -38,8 +38,11 @@ type Board struct {
 	host    Host
 	uploads []*uploadState
 	plugins []*Plugin
-	errors  []Error       // the oldest first
-	changed chan struct{} // closed at the next change
+	errors  []Error           // the oldest first
+	past    map[string][]Sync // the history of uploads that are not served any more
+	changed chan struct{}     // closed at the next change
+
+	credentialsChanged chan struct{} // closed at the next change of credentials
 }
 
 // New makes a board for a host that has just been started.
@@ -48,21 +51,66 @@ func New(options Options) *Board {
 		host: Host{
 			ID: options.HostID, Version: options.Version, SDKVersion: options.SDKVersion, GoVersion: runtime.Version(), StartedAt: time.Now(),
 		},
-		changed: make(chan struct{}),
+		changed: make(chan struct{}), credentialsChanged: make(chan struct{}), past: map[string][]Sync{},
 	}
-	for _, served := range options.Uploads {
-		b.uploads = append(b.uploads, newUpload(served))
-		for _, name := range served.Plugins {
+	b.metrics = newMetrics(b.host)
+	b.serve(options.Uploads)
+	return b
+}
+
+// Serve takes in what the host serves from now on, in place of what it served before. What
+// is known of an upload or a plugin that it goes on with stays, and so does the history of
+// one that it does not.
+func (b *Board) Serve(uploads []Served) { b.change(func() { b.serve(uploads) }) }
+
+func (b *Board) serve(served []Served) {
+	before, plugins := b.uploads, b.plugins
+	b.uploads, b.plugins = nil, nil
+	for _, one := range served {
+		u := uploadIn(before, one.Name)
+		if u == nil {
+			u = &uploadState{name: one.Name, parts: map[string]*Part{}}
+			u.recall(b.past[one.Name])
+			delete(b.past, one.Name)
+		}
+		for _, name := range u.serve(one) {
+			b.metrics.removePart(u.name, name)
+		}
+		b.uploads = append(b.uploads, u)
+		for _, name := range one.Plugins {
 			plugin := b.plugin(name)
 			if plugin == nil {
-				plugin = &Plugin{Name: name, State: "starting", Since: b.host.StartedAt}
+				if plugin = pluginIn(plugins, name); plugin == nil {
+					plugin = &Plugin{Name: name, State: "starting", Since: time.Now()}
+				}
+				plugin.Uploads = nil
 				b.plugins = append(b.plugins, plugin)
 			}
-			plugin.Uploads = append(plugin.Uploads, served.Name)
+			plugin.Uploads = append(plugin.Uploads, one.Name)
+		}
+		b.metrics.prepare(one)
+	}
+	for _, u := range before {
+		if b.upload(u.name) == nil {
+			b.past[u.name] = u.history
+			b.metrics.forgetUpload(u.name)
 		}
 	}
-	b.metrics = newMetrics(b.host, options.Uploads)
-	return b
+	for _, plugin := range plugins {
+		if b.plugin(plugin.Name) == nil {
+			b.metrics.forgetPlugin(plugin.Name)
+		}
+	}
+}
+
+// Reloaded takes in that the configuration was read again, and the error for which it was
+// refused, which is nil if it was not.
+func (b *Board) Reloaded(err error) {
+	b.change(func() {
+		now := time.Now()
+		b.host.LastReload = &Reload{At: now, Why: sentence(err, "the configuration was refused")}
+		b.metrics.reloaded(now, err == nil)
+	})
 }
 
 // Changed is closed at the next change of anything but the time.
@@ -70,6 +118,13 @@ func (b *Board) Changed() <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.changed
+}
+
+// CredentialsChanged is closed at the next change of credentials.
+func (b *Board) CredentialsChanged() <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.credentialsChanged
 }
 
 // change has fn change something.
@@ -85,7 +140,7 @@ func (b *Board) change(fn func()) {
 func (b *Board) Snapshot() Snapshot {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	s := Snapshot{Now: time.Now(), Host: b.host, Errors: slices.Clone(b.errors)}
+	s := Snapshot{Now: time.Now(), Host: b.host, Uploads: []Upload{}, Plugins: []Plugin{}, Errors: append([]Error{}, b.errors...)}
 	slices.Reverse(s.Errors)
 	for _, plugin := range b.plugins {
 		one := *plugin
@@ -99,8 +154,10 @@ func (b *Board) Snapshot() Snapshot {
 }
 
 // plugin is what is known of a plugin, or nil. The caller holds the lock.
-func (b *Board) plugin(name string) *Plugin {
-	for _, plugin := range b.plugins {
+func (b *Board) plugin(name string) *Plugin { return pluginIn(b.plugins, name) }
+
+func pluginIn(plugins []*Plugin, name string) *Plugin {
+	for _, plugin := range plugins {
 		if plugin.Name == name {
 			return plugin
 		}
@@ -109,8 +166,10 @@ func (b *Board) plugin(name string) *Plugin {
 }
 
 // upload is what is known of an upload, or nil. The caller holds the lock.
-func (b *Board) upload(name string) *uploadState {
-	for _, u := range b.uploads {
+func (b *Board) upload(name string) *uploadState { return uploadIn(b.uploads, name) }
+
+func uploadIn(uploads []*uploadState, name string) *uploadState {
+	for _, u := range uploads {
 		if u.name == name {
 			return u
 		}

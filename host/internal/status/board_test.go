@@ -629,8 +629,9 @@ func TestBoard_ShowsAPluginWithoutAccounts(t *testing.T) {
 	require.Empty(t, b.Snapshot().Uploads[0].Parts[0].Why)
 }
 
-// TestBoard_DropsAPluginOfAnEarlierConfiguration: what the record of a baseline and
-// the history know of a plugin that no upload has would be "starting" for ever.
+// TestBoard_DropsAPluginOfAnEarlierConfiguration: a process that no upload has would be
+// "starting" for ever. What a sync had of it counts: see
+// TestBoard_CountsThePluginsThatWereInTheSync.
 func TestBoard_DropsAPluginOfAnEarlierConfiguration(t *testing.T) {
 	t.Parallel()
 	for name, report := range map[string]func(*status.Board){
@@ -639,9 +640,6 @@ func TestBoard_DropsAPluginOfAnEarlierConfiguration(t *testing.T) {
 			b.PluginChanged("removed", "ready", 1, &pluginv1.Manifest{Name: "removed"}, nil)
 		},
 		"its failure": func(b *status.Board) { b.PluginChanged("removed", "failed", 1, nil, errors.New("no")) },
-		"its accounts": func(b *status.Board) {
-			b.Remember(workforce, baseline.Sync{StartedAt: time.Now(), Plugins: map[string]baseline.Part{"removed": {AsOf: time.Now(), Accounts: 3}}})
-		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -666,5 +664,34 @@ func TestMetrics_HaveEveryStateOfAPlugin(t *testing.T) {
 			require.Contains(t, metrics, fmt.Sprintf(`baton_host_plugin_state{plugin=%q,state=%q} 1`, fullstory, state))
 			require.Equal(t, 1, strings.Count(metrics, "\nbaton_host_plugin_state{")-len(regexp.MustCompile(`(?m)^baton_host_plugin_state\{.*\} 0$`).FindAllString(metrics, -1)), "one state alone")
 		})
+	}
+}
+
+// TestBoard_ShowsNothingThatATerminalObeys: what a plugin calls itself is text of others.
+func TestBoard_ShowsNothingThatATerminalObeys(t *testing.T) {
+	t.Parallel()
+	hostile := "\x1b[2J\u009b31m\u202e\x7f\xff\n" + strings.Repeat("x", 3<<20)
+	b := newBoard()
+	b.PluginChanged(fullstory, "ready", 0, &pluginv1.Manifest{Name: hostile, Version: hostile, SdkVersion: hostile, DisplayName: hostile}, nil)
+	b.Name(designTool, hostile)
+	for name, text := range map[string]string{
+		"the page": fmt.Sprintf("%+v", b.Snapshot()), "the metrics": get(t, b, "/metrics").Body.String(),
+	} {
+		require.NotRegexp(t, `[\x00-\x08\x0b-\x1f\x7f\x{80}-\x{9f}\x{202e}]`, text, name)
+		require.Less(t, len(text), 1<<20, name)
+		require.Contains(t, text, "[2J", name)
+	}
+}
+
+// TestBoard_ShowsSinceWhenTheProcessRuns: after a rotation it is another one, in no other
+// state. A failure that repeats is as old as its first report.
+func TestBoard_ShowsSinceWhenTheProcessRuns(t *testing.T) {
+	t.Parallel()
+	for state, isNew := range map[string]bool{"ready": true, "refusing": false} {
+		b := newBoard()
+		b.PluginChanged(fullstory, state, 0, nil, nil)
+		first := b.Snapshot().Plugins[0].Since
+		b.PluginChanged(fullstory, state, 0, nil, nil)
+		require.Equal(t, isNew, b.Snapshot().Plugins[0].Since.After(first), state)
 	}
 }

@@ -11,7 +11,7 @@ import (
 func (b *Board) History() map[string][]Sync {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	all := map[string][]Sync{}
+	all := maps.Clone(b.past)
 	for _, u := range b.uploads {
 		all[u.name] = u.past()
 	}
@@ -23,17 +23,22 @@ func (b *Board) History() map[string][]Sync {
 func (b *Board) Recall(history map[string][]Sync) {
 	b.change(func() {
 		for _, u := range b.uploads {
-			for _, made := range history[u.name] {
-				known := made.State == Fresh || made.State == Incomplete || made.State == Stale || made.State == Failed
-				if !slices.Contains(baseline.Grades, made.Evidence) {
-					made.Evidence = ""
-				}
-				if known && !made.At.IsZero() && !made.At.After(b.host.StartedAt) && made.Accounts >= 0 {
-					u.add(made)
-				}
-			}
+			u.recall(slices.DeleteFunc(slices.Clone(history[u.name]), func(made Sync) bool { return made.At.After(b.host.StartedAt) }))
 		}
 	})
+}
+
+// recall takes in the history of an upload as far as it can be.
+func (u *uploadState) recall(history []Sync) {
+	for _, made := range history {
+		known := made.State == Fresh || made.State == Incomplete || made.State == Stale || made.State == Failed
+		if !slices.Contains(baseline.Grades, made.Evidence) {
+			made.Evidence = ""
+		}
+		if known && !made.At.IsZero() && made.Accounts >= 0 {
+			u.add(made)
+		}
+	}
 }
 
 // past is a copy of the history.
@@ -54,8 +59,8 @@ func (u *uploadState) add(made Sync) {
 	}
 }
 
-// has reports whether a sync that began then, and that C1 has taken, is in the history.
-func (u *uploadState) has(began Sync) bool {
+// recalls reports whether a sync that began then, and that C1 has taken, is in the history.
+func (u *uploadState) recalls(began Sync) bool {
 	return slices.ContainsFunc(u.history, func(made Sync) bool {
 		return made.State != Failed && !made.At.Before(began.At.Add(-began.Took))
 	})

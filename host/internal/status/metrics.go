@@ -9,6 +9,8 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
+	"github.com/batonhost/baton-host/host/internal/secret"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -44,17 +46,24 @@ type metrics struct {
 	stale     *prometheus.GaugeVec
 	staleRows *prometheus.GaugeVec
 	skipped   *prometheus.GaugeVec
+	missing   *prometheus.GaugeVec
 	evidence  *prometheus.GaugeVec
 	asOf      *prometheus.GaugeVec
 	retries   *prometheus.CounterVec
 	state     *prometheus.GaugeVec
+	sandbox   *prometheus.GaugeVec
 	restarts  *prometheus.CounterVec
 	info      *prometheus.GaugeVec
+	expiry    *prometheus.GaugeVec
+	warnsFrom *prometheus.GaugeVec
+	problem   *prometheus.GaugeVec
+
+	reloadOK, reloadedAt prometheus.Gauge
 }
 
 const namespace = "baton_host"
 
-func newMetrics(host Host, uploads []Served) *metrics {
+func newMetrics(host Host) *metrics {
 	m := &metrics{registry: prometheus.NewRegistry()}
 	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
 		vec := prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help}, labels)
@@ -86,24 +95,75 @@ func newMetrics(host Host, uploads []Served) *metrics {
 	m.stale = gauge("stale", "1 if C1 has something older of the plugin than the last sync of everything, else 0.", "upload", "plugin")
 	m.staleRows = gauge("stale_accounts", "Accounts in that sync that come from the baseline.", "upload", "plugin")
 	m.skipped = gauge("skipped_resources", "Resources in that sync that lack entitlements or grants, as the plugin did not find them any more.", "upload", "plugin")
+	m.missing = gauge("missing", "1 if the last sync of everything went without the plugin, as it is new and failed, else 0.", "upload", "plugin")
 	m.evidence = gauge("evidence", "1 for what the connector has reported on whether its lists in that sync are complete, 0 for the other grades.", "upload", "plugin", "grade")
 	m.asOf = gauge("as_of_timestamp_seconds", "When the app behind those accounts was last read completely, in Unix time.", "upload", "plugin")
 	m.retries = counter("retries_total", "Calls of a plugin that failed and were repeated.", "upload", "plugin")
 	m.state = gauge("plugin_state", "1 for the state that the plugin is in, 0 for the others.", "plugin", "state")
+	m.sandbox = gauge("plugin_sandbox", "1 for the mode of the sandbox that the plugin is in, 0 for the others.", "plugin", "mode")
 	m.restarts = counter("plugin_restarts_total", "How often the plugin has been started again.", "plugin")
 	m.info = gauge("plugin_info", "1, for what the plugin says of itself.", "plugin", "connector", "version", "sdk_version")
+	m.expiry = gauge("credential_expiry_timestamp_seconds", "When the value in use of the credential ends, where that is known, in Unix time.", "plugin", "upload", "reference")
+	m.warnsFrom = gauge("credential_warning_timestamp_seconds", "From when on the credential is warned of, as a new value is needed, in Unix time; no series where a program renews it.", "plugin", "upload", "reference")
+	m.problem = gauge("credential_problem", "1 if the newest value of the credential is not in use, else 0.", "plugin", "upload", "reference")
 	gauge("info", "1, for the versions of the host.", "version", "sdk_version").WithLabelValues(host.Version, host.SDKVersion).Set(1)
+	m.reloadOK = gauge("config_last_reload_successful", "1 if the configuration was accepted when it was last read, else 0.").WithLabelValues()
+	m.reloadedAt = gauge("config_last_reload_success_timestamp_seconds", "When the configuration was last read and accepted, in Unix time.").WithLabelValues()
+	m.reloaded(host.StartedAt, true)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	for _, upload := range uploads {
-		m.prepare(upload)
-	}
 	return m
+}
+
+// reloaded shows how the configuration was read last.
+func (m *metrics) reloaded(at time.Time, accepted bool) {
+	m.reloadOK.Set(one(accepted))
+	if accepted {
+		m.reloadedAt.Set(inUnixTime(at))
+	}
+}
+
+// forgetUpload is about an upload that is not served any more.
+func (m *metrics) forgetUpload(name string) {
+	labels := prometheus.Labels{"upload": name}
+	for _, gauge := range []*prometheus.GaugeVec{
+		m.connected, m.running, m.lastBytes, m.lastTook, m.success, m.failing, m.accounts, m.stale, m.staleRows, m.skipped, m.missing, m.expiry, m.warnsFrom, m.problem, m.evidence, m.asOf,
+	} {
+		gauge.DeletePartialMatch(labels)
+	}
+	for _, counter := range []*prometheus.CounterVec{m.tasks, m.uploads, m.bytes, m.retries} {
+		counter.DeletePartialMatch(labels)
+	}
+	m.took.DeletePartialMatch(labels)
+}
+
+// forgetPlugin is about a plugin that no upload has any more. What syncs had of it is not
+// forgotten here: see forgetPart.
+func (m *metrics) forgetPlugin(name string) {
+	of := prometheus.Labels{"plugin": name}
+	for _, gauge := range []*prometheus.GaugeVec{m.state, m.sandbox, m.info, m.expiry, m.warnsFrom, m.problem} {
+		gauge.DeletePartialMatch(of)
+	}
+	m.restarts.DeletePartialMatch(of)
+}
+
+// removePart is about a plugin that an upload no longer has. What the last sync had of it
+// stays: C1 has that until the next one.
+func (m *metrics) removePart(upload, plugin string) {
+	m.retries.DeleteLabelValues(upload, plugin)
+	m.missing.DeleteLabelValues(upload, plugin)
+}
+
+// forgetPart is about a plugin that the last sync of an upload does not have.
+func (m *metrics) forgetPart(upload, plugin string) {
+	for _, gauge := range []*prometheus.GaugeVec{m.accounts, m.stale, m.staleRows, m.skipped, m.evidence, m.asOf} {
+		gauge.DeletePartialMatch(prometheus.Labels{"upload": upload, "plugin": plugin})
+	}
 }
 
 // prepare has what is counted begin at 0, so that the first time counts.
 func (m *metrics) prepare(upload Served) {
 	for _, gauge := range []*prometheus.GaugeVec{m.connected, m.running, m.failing} {
-		gauge.WithLabelValues(upload.Name).Set(0)
+		gauge.WithLabelValues(upload.Name).Add(0)
 	}
 	for _, result := range []string{done, failed, dropped} {
 		m.tasks.WithLabelValues(upload.Name, fullSync, result)
@@ -153,6 +213,9 @@ func (m *metrics) show(u *uploadState) {
 	}
 	m.success.WithLabelValues(u.name).Set(inUnixTime(u.last.At))
 	for name, part := range u.parts {
+		if u.has(name) {
+			m.missing.WithLabelValues(u.name, name).Set(one(part.missing != ""))
+		}
 		if part.AsOf.IsZero() {
 			continue
 		}
@@ -168,10 +231,15 @@ func (m *metrics) show(u *uploadState) {
 }
 
 // pluginStates are all states of a plugin, as supervise.State names them.
-var pluginStates = []string{"starting", "ready", "refusing", "failed", stopped}
+var pluginStates = []string{"starting", ready, "refusing", "failed", stopped}
 
-// stopped is the state of a plugin that the host has stopped.
-const stopped = "stopped"
+const (
+	// ready is the state of a plugin with a process that calls go to. Each report of it is of
+	// another process.
+	ready = "ready"
+	// stopped is the state of a plugin that the host has stopped.
+	stopped = "stopped"
+)
 
 // plugin shows a plugin's state.
 func (m *metrics) plugin(name, state string, manifest *pluginv1.Manifest) {
@@ -185,6 +253,30 @@ func (m *metrics) plugin(name, state string, manifest *pluginv1.Manifest) {
 	if manifest != nil {
 		m.info.DeletePartialMatch(prometheus.Labels{"plugin": name})
 		m.info.WithLabelValues(name, short(manifest.GetName()), short(manifest.GetVersion()), short(manifest.GetSdkVersion())).Set(1)
+	}
+}
+
+// sandboxed shows what of a sandbox a plugin is in.
+func (m *metrics) sandboxed(name string, mode sandbox.Mode) {
+	for _, each := range sandbox.Modes {
+		m.sandbox.WithLabelValues(name, string(each)).Set(one(each == mode))
+	}
+}
+
+// credentials shows how the credentials of a plugin or an upload are now.
+func (m *metrics) credentials(plugin, upload string, credentials []secret.Credential) {
+	of := prometheus.Labels{"plugin": plugin, "upload": upload}
+	m.expiry.DeletePartialMatch(of)
+	m.warnsFrom.DeletePartialMatch(of)
+	m.problem.DeletePartialMatch(of)
+	for _, credential := range credentials {
+		if !credential.Expires.IsZero() {
+			m.expiry.WithLabelValues(plugin, upload, credential.Name()).Set(inUnixTime(credential.Expires))
+		}
+		if from := credential.WarnsFrom(); !from.IsZero() {
+			m.warnsFrom.WithLabelValues(plugin, upload, credential.Name()).Set(inUnixTime(from))
+		}
+		m.problem.WithLabelValues(plugin, upload, credential.Name()).Set(one(credential.Problem != ""))
 	}
 }
 

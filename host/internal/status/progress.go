@@ -83,7 +83,7 @@ func (w *watcher) Listed(page aggregate.Page) {
 
 // Retrying counts attempts, and says what is waited for.
 func (w *watcher) Retrying(retry aggregate.Retry) {
-	w.board.metrics.retries.WithLabelValues(w.upload, retry.Instance).Inc()
+	w.board.countRetry(w.upload, retry.Instance)
 	w.part(retry.Instance, func(part *PluginPart) {
 		part.Waits = fmt.Sprintf("trying again after %s", rounded(retry.Wait))
 		if retry.Wait == 0 {
@@ -93,6 +93,15 @@ func (w *watcher) Retrying(retry aggregate.Retry) {
 			part.Waits += ": " + why
 		}
 	})
+}
+
+// countRetry counts a call that is repeated, unless the upload no longer has the plugin.
+func (b *Board) countRetry(upload, plugin string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if u := b.upload(upload); u != nil && u.has(plugin) {
+		b.metrics.retries.WithLabelValues(upload, plugin).Inc()
+	}
 }
 
 func rounded(d time.Duration) time.Duration {
@@ -110,7 +119,13 @@ func (w *watcher) Skipped(skipped aggregate.Skipped) {
 // FellBack says that a plugin falls back.
 func (w *watcher) FellBack(fallback aggregate.Fallback) {
 	why := sentence(fallback.Err, fmt.Sprintf("plugin %q failed", fallback.Instance))
-	w.part(fallback.Instance, func(part *PluginPart) { part.Waits, part.AnsweredFor = "", why })
+	w.part(fallback.Instance, func(part *PluginPart) {
+		if part.Waits = ""; fallback.Missing {
+			part.Missing = why
+			return
+		}
+		part.AnsweredFor = why
+	})
 	w.board.change(func() {
 		w.board.failed(Error{Upload: w.upload, Plugin: fallback.Instance, What: "sync", Why: why, Task: w.task})
 	})

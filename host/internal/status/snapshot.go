@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"github.com/batonhost/baton-host/host/internal/baseline"
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
+	"github.com/batonhost/baton-host/host/internal/secret"
 )
 
 // Snapshot is how a host is at one moment.
@@ -24,6 +26,15 @@ type Host struct {
 	GoVersion  string    `json:"go_version"`
 	StartedAt  time.Time `json:"started_at"`
 	Stopping   bool      `json:"stopping"`
+	// LastReload is how the configuration was read again last; nil if it was not.
+	LastReload *Reload `json:"last_reload,omitempty"`
+}
+
+// Reload is how the configuration of a running host was read again.
+type Reload struct {
+	At time.Time `json:"at"`
+	// Why is why it was refused, in a sentence; empty if it was not.
+	Why string `json:"why,omitempty"`
 }
 
 // State is how an upload is, or one plugin's part of it.
@@ -35,8 +46,9 @@ const (
 	Fresh State = "fresh"
 	// Waiting: there has been no sync yet, or none that this host knows of.
 	Waiting State = "waiting"
-	// Incomplete: C1 has what the app had at the last sync, but for entitlements or
-	// grants of resources that the plugin no longer found, and that were skipped.
+	// Incomplete: C1 has what the app had at the last sync, but for a plugin that is new and
+	// failed, or for entitlements or grants of resources that the plugin no longer found,
+	// and that were skipped.
 	Incomplete State = "incomplete"
 	// Stale: C1 has something older. A plugin fell back to its
 	// baseline, or there has been no sync for longer than max-stale.
@@ -72,6 +84,8 @@ type Upload struct {
 	// what it has recalled from before.
 	History []Sync `json:"history"`
 	Parts   []Part `json:"parts"`
+	// Credentials are those with which C1 is called.
+	Credentials []secret.Credential `json:"credentials,omitempty"`
 }
 
 // Part is one plugin's part of an upload.
@@ -91,7 +105,8 @@ type Part struct {
 	Evidence       baseline.Grade `json:"evidence,omitempty"`
 	EvidenceReason string         `json:"evidence_reason,omitempty"`
 
-	stale string // why it was stale when C1 last took a sync
+	stale   string // why it was stale when C1 last took a sync
+	missing string // why that sync went without it; "" if it did not
 }
 
 // Sync is a sync of everything that has ended.
@@ -105,6 +120,8 @@ type Sync struct {
 	ByPlugin map[string]int `json:"by_plugin,omitempty"`
 	// SkippedResources is how many resources lack entitlements or grants.
 	SkippedResources int `json:"skipped_resources,omitempty"`
+	// Missing are the plugins that are new and failed, and that it went without.
+	Missing []string `json:"missing_plugins,omitempty"`
 	// Evidence is the worst grade of its plugins; empty for a sync that failed, and where an
 	// older version wrote the history.
 	Evidence baseline.Grade `json:"evidence,omitempty"`
@@ -140,6 +157,8 @@ type PluginPart struct {
 	// AnsweredFor is why it fell back to its baseline; "" if it did
 	// not.
 	AnsweredFor string `json:"answered_for,omitempty"`
+	// Missing is why the sync goes without it; "" if it does not.
+	Missing string `json:"missing,omitempty"`
 }
 
 // Plugin is one plugin of the host.
@@ -155,6 +174,27 @@ type Plugin struct {
 	Version    string    `json:"version,omitempty"`
 	SDKVersion string    `json:"sdk_version,omitempty"`
 	Uploads    []string  `json:"uploads"`
+	// Sandbox is the sandbox that its processes are in: on, warn or off. SandboxDetail is
+	// what is applied, or why nothing is.
+	Sandbox       string `json:"sandbox,omitempty"`
+	SandboxDetail string `json:"sandbox_detail,omitempty"`
+	// ExposesSecrets says that nothing keeps it from the secrets of the host and of other
+	// plugins.
+	ExposesSecrets bool `json:"exposes_secrets"`
+	// Credentials are those of its configuration.
+	Credentials []secret.Credential `json:"credentials,omitempty"`
+}
+
+// Exposure returns a sentence about the plugins that nothing keeps from the secrets of others;
+// empty if there are none.
+func (s Snapshot) Exposure() string {
+	var names []string
+	for _, plugin := range s.Plugins {
+		if plugin.ExposesSecrets {
+			names = append(names, plugin.Name)
+		}
+	}
+	return sandbox.DescribeExposure(names)
 }
 
 // Error is something that went wrong, once or several times.

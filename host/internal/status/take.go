@@ -5,20 +5,23 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/errtext"
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
+	"github.com/batonhost/baton-host/host/internal/secret"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
 // Report takes in an event of service mode.
 func (b *Board) Report(event Event) {
-	b.metrics.report(event)
 	b.change(func() {
 		u := b.upload(event.Upload)
 		if u == nil {
 			return
 		}
+		b.metrics.report(event)
 		switch event.Kind {
 		case Connected:
 			u.connection, u.met = Connection{Connected: true, Since: time.Now()}, true
@@ -64,9 +67,19 @@ func (b *Board) uploaded(u *uploadState, event Event) {
 		why[one.Instance] = sentence(one.Err, fmt.Sprintf("plugin %q failed", one.Instance))
 		stale[one.Instance] = one.Accounts
 	}
+	for _, one := range event.Result.Missing {
+		why[one.Instance] = sentence(one.Err, fmt.Sprintf("plugin %q failed", one.Instance))
+	}
 	made := Sync{At: time.Now(), Took: event.Took, Bytes: event.Bytes}
-	u.remember(made, event.Result.Sync.Plugins, event.Result.Sync.StartedAt, why, stale)
+	b.remember(u, made, event.Result.Sync, why, stale)
 	u.add(*u.last)
+}
+
+// remember takes in a sync of everything that C1 has; see [uploadState.remember].
+func (b *Board) remember(u *uploadState, made Sync, known baseline.Sync, why map[string]string, stale map[string]int) {
+	for _, name := range u.remember(made, known, why, stale) {
+		b.metrics.forgetPart(u.name, name)
+	}
 }
 
 // done takes in the end of a task.
@@ -88,14 +101,14 @@ func (b *Board) done(u *uploadState, event Event) {
 }
 
 // Remember takes in the baseline of an upload, as it was kept before the host
-// was started.
+// was started. A sync that the board has already is left as it is.
 func (b *Board) Remember(upload string, known baseline.Sync) {
 	if known.StartedAt.IsZero() {
 		return
 	}
 	b.change(func() {
 		u := b.upload(upload)
-		if u == nil {
+		if u == nil || u.last != nil && known.StartedAt.Equal(u.began) {
 			return
 		}
 		made := Sync{At: known.StartedAt, Bytes: known.Bytes}
@@ -106,11 +119,42 @@ func (b *Board) Remember(upload string, known baseline.Sync) {
 		for name := range known.Plugins {
 			why[name] = "it failed before the host was started; its accounts are those of the baseline"
 		}
-		u.remember(made, known.Plugins, known.StartedAt, why, nil)
-		if !u.has(*u.last) {
+		b.remember(u, made, known, why, nil)
+		if !u.recalls(*u.last) {
 			u.add(*u.last)
 		}
 		b.metrics.show(u)
+	})
+}
+
+// Credentials takes in how the credentials of a plugin, or of an upload, are now, in place
+// of what was known of them; the other name is empty.
+func (b *Board) Credentials(plugin, upload string, credentials []secret.Credential) {
+	credentials = slices.Clone(credentials)
+	b.change(func() {
+		known := false
+		if of := b.plugin(plugin); of != nil {
+			of.Credentials, known = credentials, true
+		}
+		if of := b.upload(upload); of != nil {
+			of.credentials, known = credentials, true
+		}
+		if known {
+			b.metrics.credentials(plugin, upload, credentials)
+		}
+		close(b.credentialsChanged)
+		b.credentialsChanged = make(chan struct{})
+	})
+}
+
+// Sandboxed takes in what of a sandbox a plugin is in; see fleet.Observer. A plugin that no
+// upload has is left out.
+func (b *Board) Sandboxed(name string, state sandbox.State) {
+	b.change(func() {
+		if plugin := b.plugin(name); plugin != nil && state.Mode != "" {
+			plugin.Sandbox, plugin.SandboxDetail, plugin.ExposesSecrets = string(state.Mode), state.Detail, state.Exposes
+			b.metrics.sandboxed(name, state.Mode)
+		}
 	})
 }
 
@@ -123,7 +167,8 @@ func (b *Board) PluginChanged(name, state string, restarts int, manifest *plugin
 			return
 		}
 		b.metrics.plugin(name, state, manifest)
-		if plugin.State != state {
+		// A plugin is ready again where another process has taken over.
+		if plugin.State != state || state == ready {
 			plugin.State, plugin.Since = state, time.Now()
 		}
 		b.metrics.restarts.WithLabelValues(name).Add(float64(max(0, restarts-plugin.Restarts)))
@@ -169,11 +214,20 @@ func appName(name string) string {
 // short is a name that fits: it is the plugin's own, and may be anything.
 func short(name string) string {
 	const most = 60
-	runes := []rune(name)
+	runes := []rune(errtext.Printable(errtext.Cut(name, most*utf8.UTFMax), ""))
 	if len(runes) > most {
 		return string(runes[:most-1]) + "…"
 	}
-	return name
+	return string(runes)
+}
+
+// Begun takes in that an upload is served, for the first time or again.
+func (b *Board) Begun(upload string) {
+	b.change(func() {
+		if u := b.upload(upload); u != nil && u.refusal != "" {
+			u.refusal, u.connection = "", Connection{}
+		}
+	})
 }
 
 // Ended takes in that an upload is not served any more, and why.

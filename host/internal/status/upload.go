@@ -3,11 +3,13 @@ package status
 import (
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/errtext"
+	"github.com/batonhost/baton-host/host/internal/secret"
 )
 
 // uploadState is what is known of an upload.
@@ -25,6 +27,8 @@ type uploadState struct {
 	began      time.Time // when the last sync did
 	parts      map[string]*Part
 	failure    *failure // the last sync of everything failed
+
+	credentials []secret.Credential
 }
 
 // failure is why a sync of everything failed, and since when they do.
@@ -33,24 +37,46 @@ type failure struct {
 	since time.Time
 }
 
-func newUpload(served Served) *uploadState {
-	u := &uploadState{name: served.Name, maxStale: served.MaxStale, plugins: served.Plugins, parts: map[string]*Part{}}
-	for _, name := range served.Plugins {
-		u.parts[name] = &Part{Plugin: name, State: Waiting}
+// serve takes in how the upload is served from now on, and returns the plugins that it no
+// longer has. What the last sync had of them stays known: C1 has it until the next one.
+func (u *uploadState) serve(served Served) (removed []string) {
+	before, parts := u.plugins, map[string]*Part{}
+	u.maxStale, u.plugins = served.MaxStale, served.Plugins
+	for name, part := range u.parts {
+		if u.has(name) || part.isOfSync() {
+			parts[name] = part
+		}
 	}
-	return u
+	for _, name := range u.plugins {
+		if parts[name] == nil {
+			parts[name] = &Part{Plugin: name, State: Waiting}
+		}
+	}
+	for _, name := range before {
+		if !u.has(name) {
+			removed = append(removed, name)
+		}
+	}
+	u.parts = parts
+	return removed
 }
 
-// remember takes in a sync of everything that C1 has, but for the history.
-func (u *uploadState) remember(made Sync, parts map[string]baseline.Part, startedAt time.Time, why map[string]string, staleAccounts map[string]int) {
+// has reports whether the upload has the plugin as it is served now.
+func (u *uploadState) has(plugin string) bool { return slices.Contains(u.plugins, plugin) }
+
+// isOfSync reports whether the last sync that C1 has is of the plugin, or went without it.
+func (p *Part) isOfSync() bool { return !p.AsOf.IsZero() || p.missing != "" }
+
+// remember takes in a sync of everything that C1 has, but for the history, and returns the
+// plugins that it does not have and the one before may have had. why has the reasons of the
+// plugins that are stale or missing. What counts are the plugins that were in the sync: those
+// of the upload may be others by now.
+func (u *uploadState) remember(made Sync, known baseline.Sync, why map[string]string, staleAccounts map[string]int) (gone []string) {
 	made.State, made.Accounts, made.ByPlugin, made.SkippedResources = Fresh, 0, map[string]int{}, 0
 	var grades []baseline.Grade
-	u.began = startedAt
-	for _, name := range u.plugins {
-		part, ok := parts[name]
-		if !ok {
-			continue
-		}
+	before := u.parts
+	u.began, u.parts = known.StartedAt, map[string]*Part{}
+	for name, part := range known.Plugins {
 		is := Part{Plugin: name, AsOf: part.AsOf, Accounts: part.Accounts, StaleAccounts: staleAccounts[name], SkippedResources: part.Skipped}
 		evidence := baseline.EvidenceOfAll(part.Evidence)
 		is.Evidence, is.EvidenceReason = evidence.Grade, shownReason(evidence.Reason)
@@ -64,13 +90,36 @@ func (u *uploadState) remember(made Sync, parts map[string]baseline.Part, starte
 		made.Accounts += part.Accounts
 		made.ByPlugin[name] = part.Accounts
 	}
+	for _, name := range known.Missing {
+		if u.parts[name] == nil {
+			u.parts[name] = &Part{Plugin: name, missing: missing(why[name])}
+			u.settle(u.parts[name], "")
+			made.Missing = append(made.Missing, name)
+		}
+	}
+	if len(made.Missing) > 0 && made.State == Fresh {
+		made.State = Incomplete
+	}
+	for _, name := range u.plugins {
+		if u.parts[name] == nil {
+			u.parts[name] = &Part{Plugin: name, State: Waiting}
+		}
+	}
+	for name := range before {
+		if part := u.parts[name]; part == nil || part.AsOf.IsZero() {
+			gone = append(gone, name)
+		}
+	}
 	made.Evidence = baseline.WorstGrade(grades...)
 	u.last, u.failure = &made, nil
+	return gone
 }
 
 // settle is how a part is as far as C1 has it, and why it is not fresh.
 func (u *uploadState) settle(part *Part, why string) {
 	switch {
+	case part.missing != "":
+		part.State, part.Why = Incomplete, part.missing
 	case part.AsOf.IsZero():
 		part.State, part.Why = Waiting, ""
 	case part.AsOf.Before(u.began):
@@ -99,7 +148,7 @@ func (u *uploadState) fail(made Sync, plugins map[string]string) {
 	u.failure = &failure{why: made.Why, since: since}
 	for name, part := range u.parts {
 		u.settle(part, part.stale)
-		if why, ok := plugins[name]; ok {
+		if why, ok := plugins[name]; ok && u.has(name) {
 			part.State, part.Why = Failed, why
 		}
 	}
@@ -116,7 +165,7 @@ func (u *uploadState) sync(task string) *progress {
 }
 
 func (u *uploadState) snapshot(now time.Time) Upload {
-	s := Upload{Name: u.name, Connection: u.connection, History: u.past(), Syncing: []Progress{}, Parts: []Part{}}
+	s := Upload{Name: u.name, Connection: u.connection, History: u.past(), Syncing: []Progress{}, Parts: []Part{}, Credentials: u.credentials}
 	if u.last != nil {
 		last := *u.last
 		last.ByPlugin = maps.Clone(last.ByPlugin)
@@ -143,19 +192,54 @@ func (u *uploadState) state(now time.Time) (state State, since time.Time, why st
 		return Waiting, time.Time{}, "C1 has asked for no sync yet"
 	case u.last.State == Stale:
 		since = now
-		for _, name := range u.plugins {
+		for _, name := range slices.Sorted(maps.Keys(u.parts)) {
 			if part := u.parts[name]; part.State == Stale && part.AsOf.Before(since) {
 				since, why = part.AsOf, part.stale
+				if !u.has(name) {
+					why = ofRemoved(name, why)
+				}
 			}
 		}
 		return Stale, since, why
 	case u.maxStale > 0 && now.Sub(u.last.At) > u.maxStale:
 		return Stale, u.last.At, fmt.Sprintf("C1 has asked for no sync for longer than max-stale (%s)", u.maxStale)
 	case u.last.State == Incomplete:
-		return Incomplete, u.last.At, lacking(u.last.SkippedResources)
+		return Incomplete, u.last.At, u.incomplete()
 	default:
 		return Fresh, u.last.At, ""
 	}
+}
+
+// incomplete is what the last sync lacks.
+func (u *uploadState) incomplete() string {
+	var all []string
+	for _, name := range u.last.Missing {
+		why := u.parts[name].missing
+		if !u.has(name) {
+			why = ofRemoved(name, why)
+		} else if len(u.last.Missing) > 1 || u.last.SkippedResources > 0 {
+			why = fmt.Sprintf("plugin %q: %s", name, why)
+		}
+		all = append(all, why)
+	}
+	if u.last.SkippedResources > 0 {
+		all = append(all, lacking(u.last.SkippedResources))
+	}
+	return strings.Join(all, "; ")
+}
+
+// ofRemoved names the plugin that a reason is about where no row of the upload does.
+func ofRemoved(plugin, why string) string {
+	return strings.TrimSuffix(fmt.Sprintf("plugin %q, which the upload no longer has: %s", plugin, why), ": ")
+}
+
+// missing says that the sync went without a plugin, and why.
+func missing(why string) string {
+	const said = "it is new and failed, so C1 has nothing of it yet; it joins when it can be read"
+	if why == "" {
+		return said
+	}
+	return said + ": " + why
 }
 
 // shownReason returns the reason of a plugin for its evidence, unless it has an e-mail address:

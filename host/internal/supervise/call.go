@@ -142,7 +142,7 @@ func (p *Process) explainCall(ctx context.Context, err error) error {
 			return p.exit()
 		}
 	}
-	return p.logs.BlankError(err)
+	return p.denied.explain(p.logs.BlankError(err))
 }
 
 // explainStream is explainCall for a stream, whose end is no failure.

@@ -28,16 +28,21 @@ func (p *Plugin) err() error {
 	return p.status.Err
 }
 
-// ready waits for a process that can be called.
+// ready waits for a process that can be called. The caller ends the call with
+// calls.Done: until then the process stays, also if another replaces it.
 func (p *Plugin) ready(ctx context.Context) (*Process, error) {
 	for {
 		p.mu.Lock()
 		status, process, changed, err := p.status, p.process, p.changed, p.err()
+		called := err == nil && status.State == Ready && process != nil && !process.gone()
+		if called {
+			process.calls.Add(1) // Under the lock: once it is replaced, no call begins.
+		}
 		p.mu.Unlock()
 		switch {
 		case err != nil:
 			return nil, err
-		case status.State == Ready && !process.gone():
+		case called:
 			return process, nil
 		}
 		select {
@@ -61,6 +66,7 @@ func (c steadyConnection) Invoke(ctx context.Context, method string, request, re
 	if err != nil {
 		return &unreachedError{err}
 	}
+	defer process.calls.Done()
 	return c.plugin.replaced(process.Conn().Invoke(ctx, method, request, reply, options...))
 }
 
@@ -70,7 +76,12 @@ func (c steadyConnection) NewStream(ctx context.Context, desc *grpc.StreamDesc, 
 		return nil, err
 	}
 	stream, err := process.Conn().NewStream(ctx, desc, method, options...)
-	return stream, c.plugin.replaced(err)
+	if err != nil {
+		process.calls.Done()
+		return nil, c.plugin.replaced(err)
+	}
+	context.AfterFunc(stream.Context(), process.calls.Done) // It ends with the stream.
+	return stream, nil
 }
 
 // replaced marks the end of a process that another one follows.

@@ -236,12 +236,12 @@ func eraSpec(t *testing.T, era, version, told string) supervise.Spec {
 	spec := unmodifiedSpec("era:" + era + ":" + told)
 	if version != "" {
 		spec.Unmodified = false // It is recognized.
-		spec.Args = append([]string{os.Args[0]}, spec.Args...)
+		spec.Args = append([]string{self}, spec.Args...)
 		spec.Path = launcher(t, version)
 		return spec
 	}
 	spec.Path = filepath.Join(t.TempDir(), "baton-script")
-	require.NoError(t, os.WriteFile(spec.Path, []byte("#!/bin/sh\nexec "+os.Args[0]+` "$@"`+"\n"), 0o700)) //nolint:gosec // A program.
+	require.NoError(t, os.WriteFile(spec.Path, []byte("#!/bin/sh\nexec "+self+` "$@"`+"\n"), 0o700)) //nolint:gosec // A program.
 	return spec
 }
 

@@ -26,15 +26,22 @@ type ExitError struct {
 	ExitCode int
 	// LastLines are the last lines of its log, oldest first.
 	LastLines []string
+	// Denied is what opens what the plugin was denied by the last lines; empty: nothing.
+	Denied string
 
 	// replaced says that a new process takes the place of this one.
 	replaced bool
+	// attached says that this host had not started it.
+	attached bool
 }
 
 func (e *ExitError) Error() string {
 	text := e.Public()
 	if len(e.LastLines) > 0 {
 		text += "; its last words: " + strings.Join(e.LastLines, " / ")
+	}
+	if e.Denied != "" {
+		text += "; " + e.Denied
 	}
 	return text
 }
@@ -85,6 +92,26 @@ func (e *RefusedError) Public() string {
 // GRPCStatus makes the error UNAVAILABLE: a plugin that took its configuration
 // once may do so again soon.
 func (e *RefusedError) GRPCStatus() *status.Status {
+	return status.New(codes.Unavailable, e.Error())
+}
+
+// UnresolvedError says that the configuration of a plugin cannot be resolved at this time: a
+// store of secrets is away, say. It is tried again.
+type UnresolvedError struct {
+	Instance string
+	Err      error
+}
+
+func (e *UnresolvedError) Error() string { return e.Err.Error() }
+func (e *UnresolvedError) Unwrap() error { return e.Err }
+
+// Public is the error without what stores say.
+func (e *UnresolvedError) Public() string {
+	return fmt.Sprintf("the secrets of plugin %q cannot be resolved", e.Instance)
+}
+
+// GRPCStatus makes the error UNAVAILABLE: they may be there soon.
+func (e *UnresolvedError) GRPCStatus() *status.Status {
 	return status.New(codes.Unavailable, e.Error())
 }
 

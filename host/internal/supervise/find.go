@@ -11,8 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/batonhost/baton-host/host/internal/child"
 	"github.com/batonhost/baton-host/host/internal/errtext"
-	"github.com/batonhost/baton-host/host/internal/proc"
 	"github.com/batonhost/baton-host/host/internal/supervise/unmodified"
 )
 
@@ -22,7 +22,7 @@ const binaryPrefix = "baton-"
 
 // notPlugins are the programs of this project that bear the prefix and are no
 // plugins.
-var notPlugins = []string{"baton-host", "baton-host-explore", "baton-sandbox"}
+var notPlugins = []string{"baton-host", "baton-host-aws", "baton-host-explore", "baton-sandbox"}
 
 // Finder looks for plugin binaries. The first place that has one wins.
 type Finder struct {
@@ -159,8 +159,8 @@ func Look(spec Spec) (isUnmodified bool, err error) {
 	case !isExecutable(spec.Path):
 		return isUnmodified, errors.New("it is not executable; make it so (chmod +x)")
 	}
-	if build, ok := unmodified.Read(spec.Path); ok && build.Platform != "" && build.Platform != proc.Platform {
-		return isUnmodified, fmt.Errorf("it is built for %s, and this is %s", build.Platform, proc.Platform)
+	if build, ok := unmodified.Read(spec.Path); ok && build.Platform != "" && build.Platform != child.Platform {
+		return isUnmodified, fmt.Errorf("it is built for %s, and this is %s", build.Platform, child.Platform)
 	}
 	return isUnmodified, nil
 }

@@ -6,3 +6,5 @@ import "time"
 
 // mayOutlive is how long a process may be left when its host has been killed.
 const mayOutlive = 2 * time.Second
+
+const raced = false

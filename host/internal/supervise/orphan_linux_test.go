@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
@@ -40,6 +41,9 @@ func habitualRole() {
 					s = unmodifiedSpec("good")
 				case "foreign": // It knows nothing of a lifeline, nor of a handshake.
 					s = supervise.Spec{Instance: "test", Path: "/bin/sleep", Args: []string{"3600"}, StartTimeout: time.Second}
+				}
+				if habit == "fork" || habit == "foreign" || habit == "unmodified" {
+					s.Sandbox.Mode = sandbox.Warn // Nothing answers their calls any more.
 				}
 				process, err := supervise.Start(ctx, s)
 				if err != nil {
@@ -129,7 +133,7 @@ func killHost(t *testing.T, dir string, plugins int, after time.Duration) (proce
 	t.Helper()
 	var out strings.Builder
 	host := exec.Command(os.Args[0], "role-habits") //nolint:gosec,noctx // The test's own binary, killed below.
-	host.Env = []string{"TMPDIR=" + dir, "PATH=" + os.Getenv("PATH")}
+	host.Env = []string{"TMPDIR=" + dir, "PATH=" + os.Getenv("PATH"), selfVariable + "=" + self}
 	pipe, err := host.StdoutPipe()
 	if err != nil {
 		t.Error(err)
@@ -139,17 +143,25 @@ func killHost(t *testing.T, dir string, plugins int, after time.Duration) (proce
 		t.Error(err)
 		return 0, "", 0
 	}
-	lines, read := make(chan struct{}, 1000), make(chan struct{})
+	lines, read := make(chan string, 1000), make(chan struct{})
 	go func() {
 		defer close(read)
 		defer close(lines)
 		for scanner := bufio.NewScanner(pipe); scanner.Scan(); {
 			out.WriteString(scanner.Text() + "\n")
-			lines <- struct{}{}
+			lines <- scanner.Text()
 		}
 	}()
-	for range plugins + 1 { // the first says that it has begun
-		<-lines
+	// The first line says that it has begun. A plugin that fails to start on a busy machine
+	// is started again, and one that has run may run again before the others have.
+	for waited := map[string]bool{}; len(waited) < plugins+1; {
+		line, ok := <-lines
+		if !ok {
+			_ = host.Wait()
+			t.Errorf("the host has ended; it said %q", out.String())
+			return 0, "", 0
+		}
+		waited[line] = true
 	}
 	time.Sleep(after) // The moment is random, not awaited.
 	before := processesIn(dir)
@@ -188,7 +200,7 @@ func processesIn(dir string) []int {
 	var found []int
 	for _, path := range environs {
 		environ, err := os.ReadFile(path)
-		if err != nil || !strings.Contains("\x00"+string(environ), "\x00TMPDIR="+dir+"\x00") {
+		if err != nil || !isBelow(dir, string(environ)) {
 			continue
 		}
 		if pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path))); !gone(pid) {
@@ -196,6 +208,13 @@ func processesIn(dir string) []int {
 		}
 	}
 	return found
+}
+
+// isBelow reports whether an environment has a directory for temporary files, or one in it,
+// as that of a plugin in a sandbox is.
+func isBelow(dir, environ string) bool {
+	environ = "\x00" + environ
+	return strings.Contains(environ, "\x00TMPDIR="+dir+"\x00") || strings.Contains(environ, "\x00TMPDIR="+dir+"/")
 }
 
 func commandsOf(pids []int) []string {

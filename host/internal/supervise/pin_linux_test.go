@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/batonhost/baton-host/host/internal/pin"
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
@@ -21,10 +22,11 @@ func scripted(t *testing.T, text string) supervise.Spec {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "baton-script")
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o700)) //nolint:gosec // It is to be executed.
-	return supervise.Spec{Instance: "test", Path: path}
+	// Scripts start the binary of the plugins, which is not beside them.
+	return supervise.Spec{Instance: "test", Path: path, Sandbox: supervise.Sandbox{Policy: sandbox.Policy{Read: []string{filepath.Dir(self)}}}}
 }
 
-func goodScript() string { return fmt.Sprintf("#!/bin/sh\nexec '%s' role-good\n", os.Args[0]) }
+func goodScript() string { return fmt.Sprintf("#!/bin/sh\nexec '%s' role-good\n", self) }
 
 func pinned(t *testing.T, spec supervise.Spec) *pin.Pin {
 	t.Helper()
@@ -122,8 +124,9 @@ func TestPin_ExecutesWhatWasVerified(t *testing.T) {
 	ctx, _ := logged(t)
 	mark := filepath.Join(t.TempDir(), "mark")
 	// As long as the good one, so that a mix of both is one of them or none.
-	evil := fmt.Sprintf("#!/bin/sh\ntouch '%s'; exec '%s' role-good\n", mark, os.Args[0])
+	evil := fmt.Sprintf("#!/bin/sh\ntouch '%s'; exec '%s' role-good\n", mark, self)
 	s := scripted(t, goodScript())
+	s.Sandbox.Write = []string{filepath.Dir(mark)}
 	s.Pin = pinned(t, s)
 
 	stop := make(chan struct{})
@@ -191,7 +194,7 @@ func TestMeasure_ExplainsWhatCannotBePinned(t *testing.T) {
 		_, err := pin.Measure(c.path, c.args)
 		require.ErrorContains(t, err, c.want, name)
 	}
-	found, err := pin.Measure("/bin/sh", []string{"-c", "true", "/dev/null", "--x=" + os.Args[0]})
+	found, err := pin.Measure("/bin/sh", []string{"-c", "true", "/dev/null", "--x=" + self})
 	require.NoError(t, err)
 	require.Len(t, found.Files, 1, "a device is no file")
 }

@@ -7,12 +7,14 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/batonhost/baton-host/host/internal/files"
+	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -24,16 +26,23 @@ type Plugin struct {
 	settings Settings
 	cancel   context.CancelFunc
 	ctx      context.Context //nolint:containedctx // It ends with Stop and carries the log; no call's context does.
-	kept     sync.WaitGroup  // the goroutine that replaces processes
+	kept     sync.WaitGroup  // the goroutines that look after processes
 	revived  chan struct{}
 	listings *semaphore.Weighted // see BeginListing
+	starting *semaphore.Weighted // of one: who starts a process holds it
+	retired  *pluginlog.Retired  // the secrets of processes that were replaced
 
 	scratch *files.Dir // nil until Start
 
 	mu       sync.Mutex
 	status   Status
 	once     bool               // it has been ready
-	process  *Process           // nil or the last one
+	reported bool               // it was logged what of a sandbox it is in
+	renewed  time.Time          // when a process was last replaced because a file was
+	keeping  bool               // a process that ends is followed by another
+	process  *Process           // the one that calls go to, nil if there is none
+	since    time.Time          // when calls began to go to it
+	secrets  []string           // of the configuration of the last process that was ready
 	manifest *pluginv1.Manifest // of the last process that described itself
 	changed  chan struct{}      // closed at the next change
 
@@ -52,6 +61,8 @@ func New(ctx context.Context, settings Settings) *Plugin {
 		settings: settings, ctx: ctx, cancel: cancel,
 		revived:  make(chan struct{}, 1),
 		listings: semaphore.NewWeighted(wholeCapacity),
+		starting: semaphore.NewWeighted(1),
+		retired:  &pluginlog.Retired{},
 		status:   Status{Instance: settings.Instance, State: Starting},
 		changed:  make(chan struct{}),
 	}
@@ -79,7 +90,12 @@ func (p *Plugin) Start(ctx context.Context) error {
 		p.set(Failed, nil, err)
 		return err
 	}
-	p.kept.Go(func() { p.keep(process, err) })
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.stopped() {
+		p.keeping = true
+		p.kept.Go(func() { p.keep(process, err) })
+	}
 	return err
 }
 
@@ -88,11 +104,23 @@ func stateFor(err error) State {
 	if _, ok := errors.AsType[*RefusedError](err); ok {
 		return Refusing
 	}
+	if _, ok := errors.AsType[*UnresolvedError](err); ok {
+		return Refusing
+	}
 	return Starting
 }
 
-// start starts a process and configures it.
+// start starts a process and configures it. It waits for another start of the plugin.
 func (p *Plugin) start(ctx context.Context) (*Process, error) {
+	if err := p.starting.Acquire(ctx, 1); err != nil {
+		return nil, fmt.Errorf("start plugin %q: %w", p.settings.Instance, err)
+	}
+	defer p.starting.Release(1)
+	return p.startNow(ctx)
+}
+
+// startNow is start for who holds starting.
+func (p *Plugin) startNow(ctx context.Context) (*Process, error) {
 	spec := p.settings.Spec
 	if spec.Path == "" && spec.Attach == nil {
 		path, err := p.settings.Owner.Find()
@@ -101,15 +129,29 @@ func (p *Plugin) start(ctx context.Context) (*Process, error) {
 		}
 		spec.Path = path
 	}
+	p.showSandbox(spec)
 	process, err := Start(ctx, spec)
 	if err != nil {
 		return nil, err
 	}
+	process.logs.Share(p.retired)
 	if err := p.prepare(ctx, process); err != nil {
 		process.Stop(context.WithoutCancel(ctx))
 		return nil, err
 	}
 	return process, nil
+}
+
+// showSandbox makes known what of a sandbox the plugin is in, and logs it at the first start.
+func (p *Plugin) showSandbox(spec Spec) {
+	state := spec.SandboxState()
+	p.mu.Lock()
+	isFirst := !p.reported
+	p.status.Sandbox, p.reported = state, true
+	p.mu.Unlock()
+	if isFirst {
+		spec.reportSandbox(state, p.logger())
+	}
 }
 
 // prepare makes a process ready for calls.
@@ -122,13 +164,16 @@ func (p *Plugin) prepare(ctx context.Context, process *Process) error {
 	p.manifest = manifest
 	p.mu.Unlock()
 
-	request, err := p.settings.Owner.Configure(manifest)
+	request, err := p.settings.Owner.Configure(ctx, manifest)
 	if err != nil {
 		return err
 	}
 	diagnostics, err := process.Configure(ctx, request)
 	if err != nil {
 		return err
+	}
+	for _, diagnostic := range diagnostics {
+		diagnostic.Summary, diagnostic.Detail = p.retired.Blank(diagnostic.GetSummary()), p.retired.Blank(diagnostic.GetDetail())
 	}
 	if err := p.settings.Owner.Refused(diagnostics); err != nil {
 		return &RefusedError{Instance: p.settings.Instance, Err: err}
@@ -138,7 +183,9 @@ func (p *Plugin) prepare(ctx context.Context, process *Process) error {
 
 // Stop stops the plugin for good: see [Process.Stop] for how long that takes.
 func (p *Plugin) Stop(ctx context.Context) {
-	p.cancel()
+	p.mu.Lock()
+	p.cancel() // Nothing is kept any more that was not kept before.
+	p.mu.Unlock()
 	p.kept.Wait()
 	p.mu.Lock()
 	process := p.process
@@ -174,10 +221,17 @@ func (p *Plugin) Manifest() *pluginv1.Manifest {
 func (p *Plugin) set(state State, process *Process, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.setLocked(state, process, err)
+}
+
+// setLocked is set for who holds mu.
+func (p *Plugin) setLocked(state State, process *Process, err error) {
 	p.status.State, p.status.PID, p.status.Err, p.status.Manifest = state, 0, err, p.manifest
 	if process != nil {
 		p.status.PID = process.PID()
 		process.logs.Conceal(p.concealed)
+		p.retire(process.logs.Secrets())
+		p.since = time.Now()
 	}
 	p.process = process
 	p.once = p.once || state == Ready
@@ -186,11 +240,23 @@ func (p *Plugin) set(state State, process *Process, err error) {
 	p.settings.Owner.Changed(p.status)
 }
 
-// startedAgain counts a start after the first, and returns the count.
-func (p *Plugin) startedAgain() int {
+// retire takes in the secrets of the process that calls go to from now on. Those of the one
+// before that it does not have are still blanked for a while. The caller holds mu.
+func (p *Plugin) retire(now []string) {
+	p.retired.Add(slices.DeleteFunc(slices.Clone(p.secrets), func(one string) bool { return slices.Contains(now, one) }))
+	p.secrets = now
+}
+
+// setAgain counts a start after the first, makes known how it ended, and returns the count.
+func (p *Plugin) setAgain(process *Process, err error) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.status.Restarts++
+	if err != nil {
+		p.setLocked(stateFor(err), nil, err)
+	} else {
+		p.setLocked(Ready, process, nil)
+	}
 	return p.status.Restarts
 }
 

@@ -101,7 +101,7 @@ type states struct {
 
 func (*states) Find() (string, error) { return "", errors.New("the path is known") }
 
-func (*states) Configure(*pluginv1.Manifest) (*pluginv1.ConfigureRequest, error) {
+func (*states) Configure(context.Context, *pluginv1.Manifest) (*pluginv1.ConfigureRequest, error) {
 	return &pluginv1.ConfigureRequest{
 		Secrets: map[string]*pluginv1.Value{"token": {Kind: &pluginv1.Value_StringValue{StringValue: theToken}}},
 	}, nil
@@ -148,11 +148,12 @@ func ask(ctx context.Context, p *supervise.Plugin) error {
 }
 
 func TestPlugin_RestartsAfterAnEndInACall(t *testing.T) {
-	t.Setenv(markVariable, filepath.Join(t.TempDir(), "mark"))
+	mark := filepath.Join(t.TempDir(), "mark")
+	t.Setenv(markVariable, mark)
 	ctx, _ := logged(t)
 	seen := &states{}
 	s := settings("crash-once")
-	s.Env = []string{markVariable}
+	s.Env, s.Sandbox.Write = []string{markVariable}, []string{filepath.Dir(mark)}
 	s.Owner = seen
 	p := made(t, ctx, s)
 	require.NoError(t, p.Start(ctx))
@@ -327,10 +328,11 @@ func TestMemoryLimit_EndsTheProcess(t *testing.T) {
 
 // TestPlugin_WaitingCallsShareOneStart makes many calls while there is no process.
 func TestPlugin_WaitingCallsShareOneStart(t *testing.T) {
-	t.Setenv(markVariable, filepath.Join(t.TempDir(), "mark"))
+	mark := filepath.Join(t.TempDir(), "mark")
+	t.Setenv(markVariable, mark)
 	ctx, logs := logged(t)
 	s := settings("crash-once")
-	s.Env = []string{markVariable}
+	s.Env, s.Sandbox.Write = []string{markVariable}, []string{filepath.Dir(mark)}
 	p := made(t, ctx, s)
 	require.NoError(t, p.Start(ctx))
 	require.Error(t, ask(ctx, p))
@@ -382,10 +384,11 @@ func TestPlugin_PersistentRetriesItsFirstStart(t *testing.T) {
 }
 
 func TestPlugin_RetriesARefusedConfiguration(t *testing.T) {
-	t.Setenv(markVariable, filepath.Join(t.TempDir(), "mark"))
+	mark := filepath.Join(t.TempDir(), "mark")
+	t.Setenv(markVariable, mark)
 	ctx, logs := logged(t)
 	s := settings("refuse-once")
-	s.Env = []string{markVariable}
+	s.Env, s.Sandbox.Write = []string{markVariable}, []string{filepath.Dir(mark)}
 	s.Restarts = -1 // It does not count as an end.
 	s.Persistent = true
 	p := made(t, ctx, s)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -17,6 +18,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/host/internal/proc"
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
 	"github.com/batonhost/baton-host/host/internal/supervise/unmodified"
 	"github.com/batonhost/baton-host/plugin"
 	"github.com/batonhost/baton-host/plugin/redact"
@@ -58,7 +60,13 @@ type Process struct {
 	hangUp    func()                   // asks the process to end, and returns when it has
 	socketDir *files.Dir
 	stopOnce  sync.Once
-	attached  bool // somebody else started it
+	attached  bool           // somebody else started it
+	denied    *deniedTexts   // nil: it is in no sandbox
+	opened    sandbox.Opened // of its sandbox
+	outdated  chan struct{}  // closed once one of opened was replaced
+
+	calls      sync.WaitGroup // of a [Plugin], in flight
+	superseded chan struct{}  // closed once another process of the plugin has replaced it
 
 	mu     sync.Mutex
 	reason string // why the host ended it
@@ -119,6 +127,11 @@ func (p *Process) Configure(ctx context.Context, request *pluginv1.ConfigureRequ
 	if p.connector != nil && len(response.GetDiagnostics()) == 0 {
 		p.started()
 	}
+	for _, diagnostic := range response.GetDiagnostics() {
+		if hint := p.denied.hint(diagnostic.GetSummary() + "\n" + diagnostic.GetDetail()); hint != "" {
+			diagnostic.Summary += "; " + hint
+		}
+	}
 	return response.GetDiagnostics(), nil
 }
 
@@ -168,8 +181,9 @@ func (p *Process) exit() *ExitError {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	lines := p.logs.LastLines()
 	return &ExitError{
-		Instance: p.spec.Instance, Reason: p.reason, LastLines: p.logs.LastLines(),
+		Instance: p.spec.Instance, Reason: p.reason, LastLines: lines, Denied: p.denied.hint(strings.Join(lines, "\n")),
 		State: p.runner.State().String(), ExitCode: p.runner.State().ExitCode(),
 	}
 }

@@ -74,7 +74,7 @@ func TestStart_ExplainsWhatCannotBeStarted(t *testing.T) {
 		"exits in peace":                  {spec("exit-0"), []string{"no baton-host plugin", "exit status 0"}},
 		"panics":                          {spec("panic"), []string{"exit status 2", "panic: an early mistake"}},
 		"talks something else":            {spec("garbage"), []string{"no baton-host plugin", "something else than the plugin handshake"}},
-		"says nothing":                    {supervise.Spec{Instance: "test", Path: os.Args[0], Args: []string{"role-silent"}, StartTimeout: 200 * time.Millisecond}, []string{"did not shake hands within 200ms"}},
+		"says nothing":                    {supervise.Spec{Instance: "test", Path: self, Args: []string{"role-silent"}, StartTimeout: 200 * time.Millisecond}, []string{"did not shake hands within 200ms"}},
 		"another protocol":                {spec("other-version"), []string{"another version of the plugin protocol"}},
 	}
 	for name, test := range cases {

@@ -94,7 +94,7 @@ func attach(ctx context.Context, spec Spec) (*Process, error) {
 	spec.StartTimeout, spec.CallTimeout, spec.HealthTimeout = patience, patience, patience
 	logs := pluginlog.New(log, nil)
 	process := proc.Attached(spec.Attach.PID)
-	p := &Process{spec: spec, log: log, logs: logs, runner: process, attached: true}
+	p := &Process{spec: spec, log: log, logs: logs, runner: process, attached: true, superseded: make(chan struct{})}
 	client := goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig: plugin.Handshake,
 		Plugins:         plugin.HostPlugins()[plugin.ProtocolVersion],
@@ -193,7 +193,7 @@ func (p *Process) watchConnection(listens net.Addr) {
 // detached is how an attached process ended.
 func (p *Process) detached() *ExitError {
 	return &ExitError{
-		Instance: p.spec.Instance, ExitCode: -1,
+		Instance: p.spec.Instance, ExitCode: -1, attached: true,
 		State: "it was attached to by " + plugin.ReattachEnv + " and is not started again; its own terminal says more",
 	}
 }

@@ -10,57 +10,83 @@ import (
 	"github.com/batonhost/baton-host/host/internal/backoff"
 )
 
-// keep replaces processes that end until the plugin is stopped. It begins with a
-// process that runs, or with why there is none.
+// keep starts another process for one that has ended until the plugin is stopped. It
+// begins with a process that runs, or with why there is none.
 func (p *Plugin) keep(process *Process, err error) {
 	policy := restarts{limit: p.settings.Restarts, window: p.settings.RestartWindow}
-	since := time.Now()
 	for {
+		var lived time.Duration
 		if process != nil {
-			exit := p.watch(process)
-			if exit == nil {
+			var exit *ExitError
+			if exit, lived = p.watch(process); exit == nil {
 				return
 			}
-			if process.attached {
+			if exit.attached {
 				p.lose(exit)
 				return
 			}
 			err = exit
 		}
-		if !p.pause(&policy, err, process != nil, time.Since(since)) {
+		if !p.pause(&policy, err, process != nil, lived) {
 			return
 		}
 		p.logger().Info("starting the plugin again")
 		process, err = p.start(p.ctx)
-		since = time.Now()
 		if p.stopped() {
 			if process != nil {
 				process.Stop(context.Background())
 			}
 			return
 		}
-		restarts := p.startedAgain()
+		restarts := p.setAgain(process, err)
 		if err != nil {
-			p.set(stateFor(err), nil, err)
 			continue
 		}
-		p.set(Ready, process, nil)
 		p.logger().Info("the plugin runs again", zap.Int("pid", process.PID()), zap.Int("restarts", restarts))
 	}
 }
 
-// watch returns how the process ended, or nil if the plugin was stopped.
-func (p *Plugin) watch(process *Process) *ExitError {
-	select {
-	case <-p.ctx.Done():
-		return nil
-	case <-process.Exited():
+// watch returns how the process ended that calls go to, and how long they went to it; nil
+// if the plugin was stopped. It begins with this process, and goes on with one that
+// replaces it.
+func (p *Plugin) watch(process *Process) (exit *ExitError, lived time.Duration) {
+	outdated := process.outdated
+	for {
+		select {
+		case <-p.ctx.Done():
+			return nil, 0
+		case <-outdated:
+			p.kept.Go(func() { p.renew(process) })
+			outdated = nil
+			continue
+		case <-process.superseded:
+		case <-process.Exited():
+		}
+		next, lived := p.missing(process)
+		if next != nil {
+			process, outdated = next, next.outdated // The old one is its replacement's to end.
+			continue
+		}
+		process.end()
+		if p.stopped() {
+			return nil, 0
+		}
+		return process.exit(), lived
 	}
-	process.end()
-	if p.stopped() {
-		return nil
+}
+
+// missing takes in that a process has ended, unless another one has replaced it, which is
+// returned. From then on none can replace it, as the next one is to be started.
+func (p *Plugin) missing(process *Process) (next *Process, lived time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.process != process {
+		return p.process, 0
 	}
-	return process.exit()
+	if !p.stopped() {
+		p.process = nil
+	}
+	return nil, time.Since(p.since)
 }
 
 // stopped says that Stop was called.
@@ -73,7 +99,11 @@ func (p *Plugin) pause(policy *restarts, why error, ran bool, lived time.Duratio
 	var wait time.Duration
 	if stateFor(why) == Refusing {
 		wait = policy.refused()
-		log.Error("the plugin refuses its configuration; it will be tried again", zap.Duration("pause", wait))
+		what := "the plugin refuses its configuration; it will be tried again"
+		if _, ok := errors.AsType[*UnresolvedError](why); ok {
+			what = "the plugin's secrets cannot be resolved; it will be tried again"
+		}
+		log.Error(what, zap.Duration("pause", wait))
 	} else {
 		pause, ok := policy.ended(time.Now(), lived)
 		if !ok {

@@ -1,12 +1,14 @@
 package supervise
 
 import (
+	"context"
 	"time"
 
 	v1 "github.com/conductorone/baton-sdk/pb/c1/connectorapi/baton/v1"
 
 	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
 	"github.com/batonhost/baton-host/internal/telemetry"
 	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
@@ -30,6 +32,9 @@ type Spec struct {
 	// Env names the variables of the host's environment that the plugin sees
 	// beside the allow-list.
 	Env []string
+	// Sandbox is whether the process is in a sandbox, and what it may reach beside what is
+	// its own.
+	Sandbox Sandbox
 	// ScratchDir is a directory of the plugin's own that outlives its processes;
 	// empty is none.
 	ScratchDir string
@@ -90,8 +95,9 @@ type Owner interface {
 	// Find returns the path of the binary, at every start, where Spec.Path is empty.
 	Find() (path string, err error)
 	// Configure returns the configuration for a process that describes itself as the
-	// manifest does. It is called for every process.
-	Configure(*pluginv1.Manifest) (*pluginv1.ConfigureRequest, error)
+	// manifest does. It is called for every process, one at a time. An [UnresolvedError]
+	// says that there is none at this time.
+	Configure(context.Context, *pluginv1.Manifest) (*pluginv1.ConfigureRequest, error)
 	// Refused returns what a process objects to in its configuration, as an error for
 	// a person; nil if none of it is an obstacle.
 	Refused([]*pluginv1.Diagnostic) error
@@ -125,8 +131,8 @@ const (
 	// Starting is also the time of waiting for the next start.
 	Starting State = "starting"
 	Ready    State = "ready"
-	// Refusing is a plugin that does not take its configuration; it is asked
-	// again from time to time.
+	// Refusing is a plugin that does not take its configuration, or whose configuration
+	// cannot be resolved; it is asked again from time to time.
 	Refusing State = "refusing"
 	// Failed is a plugin that is not started again before an operator acts.
 	Failed  State = "failed"
@@ -145,4 +151,7 @@ type Status struct {
 	Err error
 	// Manifest is what the plugin said of itself last; nil if it has not yet.
 	Manifest *pluginv1.Manifest
+	// Sandbox is what of a sandbox its process is in, or was in last; empty before the first
+	// start and where the host does not start it.
+	Sandbox sandbox.State
 }

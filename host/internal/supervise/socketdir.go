@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/batonhost/baton-host/host/internal/files"
+	"github.com/batonhost/baton-host/host/internal/proc/cgroup"
 )
 
 // socketPrefix begins the names of the directories with sockets.
@@ -24,9 +25,10 @@ const shallowTemp = "/tmp"
 // scratchPrefix begins the names of plugins' scratch directories.
 const scratchPrefix = "baton-host-scratch-"
 
-// Sweep removes the directories of plugins that hosts which were killed left
-// behind. A command that starts plugins calls it first.
+// Sweep ends what hosts that were killed left running in control groups, and removes the
+// directories of their plugins. A command that starts plugins calls it first.
 func Sweep() {
+	cgroup.Sweep()
 	files.Sweep(os.TempDir(), scratchPrefix)
 	files.Sweep(os.TempDir(), socketPrefix)
 	if os.TempDir() != shallowTemp {

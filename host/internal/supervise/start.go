@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sync/semaphore"
 	"google.golang.org/grpc"
 
+	"github.com/batonhost/baton-host/host/internal/child"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
@@ -54,6 +55,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	if spec.Path, err = filepath.Abs(spec.Path); err != nil {
 		return nil, fmt.Errorf("start plugin %q: make the path of its program absolute: %w", spec.Instance, err)
 	}
+	spec.Sandbox.Mode = spec.SandboxMode()
 	log := ctxzap.Extract(ctx).With(zap.String("plugin", spec.Instance))
 	lines, err := pluginlog.WithLevel(log, spec.LogLevel)
 	if err != nil {
@@ -63,15 +65,25 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	if err != nil {
 		return nil, err
 	}
-	logs := pluginlog.New(lines, spec.Observe)
 	command := spec.command()
+	denied := spec.deniedTexts(log)
+	observe := spec.Observe
+	if denied != nil {
+		observe = denied.observe
+	}
+	logs := pluginlog.New(lines, observe)
+	spec.enclose(&command, socketDir.Path(), logs)
 	if spec.Pin != nil {
 		if command.Image, err = spec.Pin.Open(spec.program(), socketDir.Path()); err != nil {
 			_ = socketDir.Remove()
 			return nil, err
 		}
 	}
-	p := &Process{spec: spec, log: log, logs: logs, runner: proc.New(command, logs), socketDir: socketDir}
+	p := &Process{spec: spec, log: log, logs: logs, denied: denied, runner: proc.New(command, logs), socketDir: socketDir, superseded: make(chan struct{}), outdated: make(chan struct{})}
+	if denied != nil {
+		denied.policy = command.Sandbox
+		p.opened = command.Sandbox.Opened(command.Env)
+	}
 	if spec.isUnmodified() {
 		err = p.openConnector(ctx)
 	} else {
@@ -79,7 +91,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 	}
 	if err != nil {
 		p.end()
-		return nil, err
+		return nil, denied.explain(err)
 	}
 	if spec.Pin != nil {
 		// What an interpreter reads cannot be held fast. It has read it by now, and
@@ -123,7 +135,7 @@ func (p *Process) openConnector(ctx context.Context) error {
 func (p *Process) explainUnmodified(ctx context.Context, err error) error {
 	_, notExecuted := errors.AsType[syscall.Errno](err)
 	build, _ := unmodified.Read(p.spec.Path)
-	isForeign := build.Platform != "" && build.Platform != proc.Platform
+	isForeign := build.Platform != "" && build.Platform != child.Platform
 	if !p.spec.Unmodified || notExecuted || isForeign || ctx.Err() != nil {
 		return err
 	}
@@ -175,6 +187,9 @@ func (s Spec) dialOptions() []grpc.DialOption {
 func (p *Process) started() {
 	p.log.Debug("plugin started", zap.String("path", p.spec.Path), zap.Int("pid", p.PID()))
 	go p.watchHealth()
+	if p.denied != nil {
+		go p.watchFiles()
+	}
 	if p.spec.MemoryLimit > 0 {
 		go p.watchMemory()
 	}
@@ -188,7 +203,7 @@ func (s Spec) program() pin.Program {
 // command is what is executed. The process finds out from its environment who its host
 // is, where its directory is, and where traces go.
 func (s Spec) command() proc.Command {
-	environment := append(proc.Environment(s.Env), plugin.HostPIDEnv+"="+strconv.Itoa(os.Getpid()))
+	environment := append(child.Environment(s.Env), plugin.HostPIDEnv+"="+strconv.Itoa(os.Getpid()))
 	if s.ScratchDir != "" {
 		environment = append(environment, plugin.ScratchEnv+"="+s.ScratchDir)
 	}
@@ -260,7 +275,7 @@ func (p *Process) explainStart(ctx context.Context, err error) error {
 		return fmt.Errorf("%s: %w", at, ctx.Err())
 	}
 	if p.runner.PID() == 0 {
-		return &startError{fmt.Errorf("%s: %s%w", at, proc.Obstacle(p.spec.Path, err), err), p.cannot(strings.TrimSuffix("its program cannot be executed: "+errtext.Public(err), ": "))}
+		return &startError{fmt.Errorf("%s: %s%w", at, child.Obstacle(p.spec.Path, err), err), p.cannot(strings.TrimSuffix("its program cannot be executed: "+errtext.Public(err), ": "))}
 	}
 	text := err.Error()
 	switch {
@@ -289,4 +304,12 @@ func (p *Process) cannot(why string) string {
 	return fmt.Sprintf("plugin %q cannot be started: %s", p.spec.Instance, why)
 }
 
-func (p *Process) lastWords() string { return p.logs.LastWords() }
+// lastWords is the end of a sentence with what the plugin wrote last, and what opens what it
+// was denied.
+func (p *Process) lastWords() string {
+	words := p.logs.LastWords()
+	if hint := p.denied.hint(words); hint != "" {
+		words += "; " + hint
+	}
+	return words
+}

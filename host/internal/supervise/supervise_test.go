@@ -5,13 +5,16 @@ package supervise_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 	"strings"
@@ -38,6 +41,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
+	"github.com/batonhost/baton-host/sandbox/built"
 )
 
 // TestMain lets the test binary be a plugin with bad habits, or a host that is
@@ -49,9 +53,12 @@ func TestMain(m *testing.M) {
 		return
 	}
 	if len(os.Args) != 2 || !strings.HasPrefix(os.Args[1], "role-") {
-		// Built with the race detector, each plugin would sleep a second at its end.
-		_ = os.Setenv(raceVariable, "atexit_sleep_ms=0")
-		os.Exit(m.Run())
+		code, err := prepareAndRun(m)
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			code = 1
+		}
+		os.Exit(code)
 	}
 	switch role := strings.TrimPrefix(os.Args[1], "role-"); role {
 	case "exit-3":
@@ -87,12 +94,27 @@ func TestMain(m *testing.M) {
 		leak()
 	default:
 		plugin.Run(context.Background(), "baton-test", "v1.0.0", testSchema, func(_ context.Context, v *viper.Viper, _ *cli.ConnectorOpts) (connectorbuilder.ConnectorBuilderV2, []connectorbuilder.Opt, error) {
+			if err := trust(role); err != nil {
+				return nil, nil, err
+			}
 			if role == "refuse-once" && firstTime() {
 				return nil, nil, errors.New("the app cannot be reached")
 			}
 			return &testConnector{token: v.GetString("token"), role: role}, nil, nil
 		})
 	}
+}
+
+// trust reads a file, as a connector does whose configuration names one with certificates.
+func trust(role string) error {
+	path, ok := strings.CutPrefix(role, "trusts:")
+	if !ok {
+		return nil
+	}
+	if _, err := os.ReadFile(path); err != nil {
+		return fmt.Errorf("read the authorities: %w", err)
+	}
+	return nil
 }
 
 // habits is the role of a host with plugins that would like to outlive it, where
@@ -147,6 +169,16 @@ func (c *testConnector) Validate(ctx context.Context) (annotations.Annotations, 
 	}
 	if path, ok := strings.CutPrefix(c.role, "write:"); ok {
 		return nil, copyTo(realStdout, path)
+	}
+	if strings.HasPrefix(c.role, "rotates:") {
+		return nil, c.useToken()
+	}
+	if address, ok := strings.CutPrefix(c.role, "dial:"); ok {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		if err == nil {
+			err = conn.Close()
+		}
+		return nil, err
 	}
 	switch c.role {
 	case "leaky-log":
@@ -236,11 +268,14 @@ func (c *testConnector) Close() error {
 }
 
 func (c *testConnector) ResourceSyncers(context.Context) []connectorbuilder.ResourceSyncerV2 {
-	return []connectorbuilder.ResourceSyncerV2{&testUsers{c.role}}
+	if strings.HasPrefix(c.role, "rotates:") {
+		return []connectorbuilder.ResourceSyncerV2{&grantedUsers{testUsers{c.role, c.token}}}
+	}
+	return []connectorbuilder.ResourceSyncerV2{&testUsers{c.role, c.token}}
 }
 
 // testUsers list one page of users, in their own way.
-type testUsers struct{ role string }
+type testUsers struct{ role, token string }
 
 func (u *testUsers) ResourceType(context.Context) *connectorv2.ResourceType {
 	return connectorv2.ResourceType_builder{Id: "user", DisplayName: "User"}.Build()
@@ -249,6 +284,9 @@ func (u *testUsers) ResourceType(context.Context) *connectorv2.ResourceType {
 func (u *testUsers) List(ctx context.Context, _ *connectorv2.ResourceId, _ resource.SyncOpAttrs) ([]*connectorv2.Resource, *resource.SyncOpResults, error) {
 	user := func(name string) *connectorv2.Resource {
 		return connectorv2.Resource_builder{DisplayName: name, Id: connectorv2.ResourceId_builder{ResourceType: "user", Resource: "1"}.Build()}.Build()
+	}
+	if path, ok := strings.CutPrefix(u.role, "rotates:"); ok {
+		return []*connectorv2.Resource{user(u.token)}, nil, waitForFile(path)
 	}
 	switch u.role {
 	case "intrudes":
@@ -299,8 +337,44 @@ func copyTo(to io.Writer, path string) error {
 	return err
 }
 
+// selfVariable has the path of the plugins' binary for the hosts among the roles.
+const selfVariable = "BATON_HOST_TEST_SELF"
+
+// self is the binary of every plugin: this test's, built without the race detector. Hosts
+// among the roles are started from os.Args[0].
+var self = cmp.Or(os.Getenv(selfVariable), os.Args[0])
+
+func prepareAndRun(m *testing.M) (int, error) {
+	dir, err := os.MkdirTemp("", "supervise-test-")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	if raced {
+		self = filepath.Join(dir, "supervise.test")
+		if err := built.Into(context.Background(), dir, ".", "test", "-c", "-vet=off", "-ldflags=-s -w", "."); err != nil {
+			return 0, err
+		}
+	}
+	for name, value := range map[string]string{
+		selfVariable: self,
+		// Built with the race detector, each process would sleep a second at its end.
+		raceVariable: "atexit_sleep_ms=0",
+	} {
+		if err := os.Setenv(name, value); err != nil {
+			return 0, err
+		}
+	}
+	return m.Run(), nil
+}
+
+// spec is of a plugin with a role. The directory of the file that a role names is open.
 func spec(role string) supervise.Spec {
-	return supervise.Spec{Instance: "test", Path: os.Args[0], Args: []string{"role-" + role}, Env: []string{raceVariable}}
+	s := supervise.Spec{Instance: "test", Path: self, Args: []string{"role-" + role}, Env: []string{raceVariable}}
+	if _, path, _ := strings.Cut(role, ":"); filepath.IsAbs(path) {
+		s.Sandbox.Write = []string{filepath.Dir(path)}
+	}
+	return s
 }
 
 // raceVariable has options of Go's race detector.

@@ -30,6 +30,7 @@ import (
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/testing/protocmp"
 
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -83,6 +84,9 @@ func unmodifiedRole() {
 					return nil, nil, err
 				}
 			}
+			if err := trust(role); err != nil {
+				return nil, nil, err
+			}
 			if path, ok := strings.CutPrefix(role, "collections:"); ok {
 				got, err := json.Marshal(map[string]any{"tags": v.GetStringSlice("tags"), "labels": v.GetStringMap("labels")})
 				if err != nil {
@@ -97,7 +101,7 @@ func unmodifiedRole() {
 }
 
 func unmodifiedSpec(role string) supervise.Spec {
-	return supervise.Spec{Instance: "test", Path: os.Args[0], Args: []string{"unmodified-" + role}, Unmodified: true}
+	return supervise.Spec{Instance: "test", Path: self, Args: []string{"unmodified-" + role}, Unmodified: true}
 }
 
 func TestUnmodified_IsDescribedByItsCommands(t *testing.T) {
@@ -130,7 +134,7 @@ func TestUnmodified_IsDescribedByItsCommands(t *testing.T) {
 }
 
 func TestFinder_StartsABinaryInARelativeDirectory(t *testing.T) {
-	program, err := filepath.Abs(os.Args[0])
+	program, err := filepath.Abs(self)
 	require.NoError(t, err)
 	dir := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(dir, "bin", "other"), 0o700))
@@ -177,10 +181,21 @@ func TestFinder_StartsABinaryInARelativeDirectory(t *testing.T) {
 }
 
 func TestUnmodified_GetsItsConfigurationInPrivate(t *testing.T) {
-	told := filepath.Join(t.TempDir(), "told")
-	t.Setenv("TMPDIR", shortDir(t))
+	for _, mode := range []sandbox.Mode{sandbox.Warn, sandbox.On} {
+		t.Run(string(mode), func(t *testing.T) {
+			told := filepath.Join(t.TempDir(), "told") // Not in what is looked at.
+			t.Setenv("TMPDIR", shortDir(t))
+			getsItsConfigurationInPrivate(t, mode, told)
+		})
+	}
+}
+
+func getsItsConfigurationInPrivate(t *testing.T, mode sandbox.Mode, told string) {
+	t.Helper()
 	ctx, logs := logged(t)
-	process, err := supervise.Start(ctx, unmodifiedSpec("tell:"+told))
+	s := unmodifiedSpec("tell:" + told)
+	s.Sandbox.Mode, s.Sandbox.Write = mode, []string{filepath.Dir(told)}
+	process, err := supervise.Start(ctx, s)
 	require.NoError(t, err)
 	t.Cleanup(func() { process.Stop(context.Background()) })
 	text := func(value string) *pluginv1.Value {
@@ -206,7 +221,7 @@ func TestUnmodified_GetsItsConfigurationInPrivate(t *testing.T) {
 	got, err := os.ReadFile(told)
 	require.NoError(t, err)
 	require.Equal(t, secretToken+`|https://app.example.com|8443|true|["a" "b: c"]|-----KEY-----
-|`+os.Args[0]+" _connector-service", string(got))
+|`+self+" _connector-service", string(got))
 	for _, file := range []string{"environ", "cmdline"} {
 		content, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", process.PID(), file))
 		require.NoError(t, err)
@@ -265,7 +280,7 @@ func TestUnmodified_ReceivesListsAndMapsAsWrittenOrRefuses(t *testing.T) {
 			spec := unmodifiedSpec("collections:" + told)
 			if c.script {
 				spec.Path = filepath.Join(t.TempDir(), "baton-script")
-				require.NoError(t, os.WriteFile(spec.Path, []byte("#!/bin/sh\nexec "+os.Args[0]+` "$@"`+"\n"), 0o700)) //nolint:gosec // A program.
+				require.NoError(t, os.WriteFile(spec.Path, []byte("#!/bin/sh\nexec "+self+` "$@"`+"\n"), 0o700)) //nolint:gosec // A program.
 			}
 			process, err := supervise.Start(ctx, spec)
 			require.NoError(t, err)
@@ -355,7 +370,7 @@ var otherProcessor = strings.Repeat("z", len(runtime.GOARCH))
 // builtElsewhere is this program as if it had been built for another processor.
 func builtElsewhere(t *testing.T) string {
 	t.Helper()
-	program, err := os.ReadFile(os.Args[0])
+	program, err := os.ReadFile(self)
 	require.NoError(t, err)
 	const setting = "build\tGOARCH="
 	require.True(t, bytes.Contains(program, []byte(setting+runtime.GOARCH)))

@@ -37,6 +37,7 @@ func (p *Process) watchHealth() {
 			return
 		case <-pause.C:
 		}
+		p.logs.Forget()
 		ctx, cancel := context.WithTimeout(context.Background(), p.spec.HealthTimeout)
 		_, err := health.Check(ctx, &healthpb.HealthCheckRequest{Service: goplugin.GRPCServiceName})
 		cancel()

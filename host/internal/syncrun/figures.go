@@ -15,7 +15,8 @@ import (
 // How a sync went, as the log has it.
 const (
 	outcomeFresh      = "fresh"      // everything is of now
-	outcomeIncomplete = "incomplete" // of now, but entitlements or grants of a resource were skipped
+	outcomeIncomplete = "incomplete" // of now, but a plugin is missing, or entitlements or grants of a resource were skipped
+	outcomeMissing    = "missing"    // of a plugin: it failed, and nothing is in its place
 	outcomeStale      = "stale"      // a plugin was answered for
 	outcomeFailed     = "failed"     // there is no file, or C1 does not have it
 	outcomeDropped    = "dropped"    // nothing is decided: C1 has taken the task back, or the host stops
@@ -86,6 +87,11 @@ func (f *Figures) end(plugins []Plugin, result *Result, took time.Duration) {
 			}
 		}
 	}
+	for _, missing := range result.Missing {
+		if one := f.plugins[missing.Instance]; one != nil {
+			one.state, one.accounts, one.why = outcomeMissing, 0, errtext.Public(missing.Err)
+		}
+	}
 	for _, stale := range result.Stale {
 		if one := f.plugins[stale.Instance]; one != nil {
 			one.state, one.stale, one.asOf, one.why = outcomeStale, stale.Accounts, stale.AsOf, errtext.Public(stale.Err)
@@ -125,7 +131,7 @@ func (f *Figures) outcome() string {
 		switch one.state {
 		case outcomeStale:
 			return outcomeStale
-		case outcomeIncomplete:
+		case outcomeIncomplete, outcomeMissing:
 			outcome = outcomeIncomplete
 		}
 	}

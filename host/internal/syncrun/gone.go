@@ -252,7 +252,7 @@ func (r *run) report(log *zap.Logger, result *Result) (warnings []string) {
 			zap.String("plugin", one.Instance), zap.Int("accounts", one.Accounts), zap.Time("baseline", one.Since))
 	}
 	defer func() { warnings = append(warnings, r.letThrough()...) }() // These have been logged.
-	warnings = slices.Concat(result.incomplete(), result.unproven())
+	warnings = slices.Concat(result.withoutPlugins(r.Upload.Name), result.incomplete(), result.unproven())
 	for _, one := range r.lost {
 		warnings = append(warnings, one.warning())
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
+	"github.com/batonhost/baton-host/sandbox/raced"
 )
 
 // counted is a connector with so many resources of each type, built with the SDK.
@@ -141,6 +142,8 @@ type line struct {
 	// recorded says that there is a record also where the line does not fall back, as
 	// the host has it for guarded plugins.
 	recorded bool
+	// newPlugin is that of the upload.
+	newPlugin string
 }
 
 func newLine(t *testing.T) *line {
@@ -162,7 +165,7 @@ func (l *line) sync(t *testing.T, fallsBack bool, spec syncrun.Spec) (*syncrun.R
 	t.Helper()
 	var core zapcore.Core
 	core, l.log = observer.New(zap.WarnLevel)
-	spec.Upload = &config.Upload{Name: "workforce", LastGood: fallsBack}
+	spec.Upload = &config.Upload{Name: "workforce", LastGood: fallsBack, NewPlugin: l.newPlugin}
 	spec.Keep, spec.Dir = baseline.At(l.path), filepath.Dir(l.path)
 	made, err := syncrun.Run(ctxzap.ToContext(t.Context(), zap.New(core)), spec)
 	if err != nil {
@@ -245,6 +248,7 @@ func TestChangeGuard_RefusesAShorterList(t *testing.T) {
 		"G3: none become none":                                  {counted{"user": 0}, counted{"user": 0}, usual(50), false},
 	} {
 		t.Run(name, func(t *testing.T) {
+			raced.Sample(t, 5)
 			t.Parallel()
 			l := newLine(t)
 			_, err := l.sync(t, false, syncrun.Spec{Plugins: plugins(t, member{name: "app", app: c.before, guard: c.guard})})
@@ -320,6 +324,7 @@ func TestChangeGuard_NeedsAnApprovalForAPluginThatIsGone(t *testing.T) {
 				continue // Without a record nothing says whose the resource type was.
 			}
 			t.Run(fmt.Sprintf("%s/record %t", name, recorded), func(t *testing.T) {
+				raced.Sample(t, 5)
 				t.Parallel()
 				l := newLine(t)
 				_, err := l.sync(t, recorded, syncrun.Spec{Plugins: plugins(t, c.before...)})

@@ -16,6 +16,11 @@ import (
 	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
+func TestLongChangeGuard(t *testing.T) {
+	t.Parallel()
+	changeGuard(t, func(int, bool) bool { return true })
+}
+
 // TestLongChangeGuard_OfSixtyDays: of two months with joiners, leavers and movers every day, one
 // merger and one layoff, the layoff alone trips.
 func TestLongChangeGuard_OfSixtyDays(t *testing.T) {

@@ -26,6 +26,11 @@ func observed(ctx context.Context, observer aggregate.Observer, figures *Figures
 
 // FellBack is logged as a warning.
 func (l loggingObserver) FellBack(fallback aggregate.Fallback) {
+	if fallback.Missing {
+		l.log.Warn("the plugin failed and the baseline has nothing of it; this sync goes without it", zap.String("plugin", fallback.Instance), zap.Error(fallback.Err))
+		l.Observer.FellBack(fallback)
+		return
+	}
 	what := "the plugin failed; the rest of this sync has what it listed in the baseline"
 	if fallback.Contradicted {
 		what = "a listing of the plugin was rejected; this sync has what it listed in the baseline, and nothing else of it"

@@ -97,7 +97,7 @@ func (r *run) ownerOf(a *aggregate.Aggregate, typeID string) string {
 	if plugin == "" {
 		plugin, _ = home(r.Plugins, r.last.Sync, typeID, a.Owner)
 	}
-	if contradicted(a.Stale())[plugin] != nil {
+	if r.rejected[plugin] != nil {
 		return ""
 	}
 	return plugin

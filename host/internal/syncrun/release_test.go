@@ -14,6 +14,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/review"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
+	"github.com/batonhost/baton-host/sandbox/raced"
 )
 
 // reviewed is a line whose refused syncs are kept, of the plugins "app" and "other".
@@ -112,6 +113,7 @@ func TestRelease_LetsThroughWhatWasApprovedAndNothingMore(t *testing.T) {
 		"G6: the list is whole again: nothing trips": {users(250), users(100), users(250), time.Hour, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
+			raced.Sample(t, 4)
 			t.Parallel()
 			eachPolicy(t, func(t *testing.T, policy string) {
 				r := newReviewed(t, policy, c.before)

@@ -104,6 +104,9 @@ type Result struct {
 	Accounts map[string]int
 	// Stale are the plugins that fell back.
 	Stale []aggregate.Stale
+	// Missing are the plugins that failed and of which neither the baseline nor the file has
+	// anything.
+	Missing []aggregate.Stale
 	// Skipped are the plugins of which entitlements or grants of resources were skipped in
 	// this sync. Sync has the number of those that are missing, also in what came from the
 	// baseline.
@@ -129,7 +132,8 @@ func Run(ctx context.Context, spec Spec) (*Result, error) {
 		spec.Figures = &Figures{}
 	}
 	r := &run{Spec: spec, started: time.Now(), skipped: &skippedResources{}}
-	r.Figures.begin(r.Plugins, r.Scope.Whole())
+	all := r.Plugins
+	r.Figures.begin(all, r.Scope.Whole())
 	r.maxStale = cmp.Or(r.Upload.MaxStale, config.NewUpload("").MaxStale)
 	if err := r.openLast(ctx); err != nil {
 		return nil, err
@@ -148,7 +152,7 @@ func Run(ctx context.Context, spec Spec) (*Result, error) {
 	if err == nil {
 		result, err = r.run(ctx)
 	}
-	r.Figures.end(r.Plugins, result, time.Since(r.started))
+	r.Figures.end(all, result, time.Since(r.started))
 	if err != nil {
 		return nil, err
 	}
@@ -195,6 +199,9 @@ type run struct {
 	changed  map[string][]*GuardError // what has changed too much, by plugin
 	lost     []*GuardError            // the attributes that accounts lost, which are warned of
 	skipped  *skippedResources
+
+	read     *aggregate.Aggregate // which has called the plugins themselves
+	rejected map[string]error     // see contradicted; of that aggregate
 }
 
 // openLast opens the baseline. That there is none fails nothing yet; one that a newer host
@@ -238,6 +245,7 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 		if r.fallsBack() {
 			p.Baseline, _ = r.lastGood(p.Instance)
 		}
+		p.MayBeMissing = p.Baseline == nil && r.mayBeMissing(p)
 		plugins = append(plugins, p.Plugin)
 	}
 	observer := observed(ctx, r.Observer, r.Figures, r.skipped)
@@ -250,6 +258,17 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 		draft.Discard()
 		return nil, err
 	}
+	r.read, r.rejected = a, contradicted(stale)
+	stale, missing := r.without(stale)
+	skipped = slices.DeleteFunc(skipped, func(one aggregate.SkippedPart) bool { return isOf(missing, one.Instance) })
+	if slices.ContainsFunc(missing, func(one aggregate.Stale) bool { return one.Listed }) {
+		first := draft
+		a, draft, err = r.replaced(ctx, a, first, nil)
+		first.Discard()
+		if err != nil {
+			return nil, err
+		}
+	}
 	if err := r.plan(ctx, a, draft); err != nil {
 		draft.Discard()
 		return nil, err
@@ -259,7 +278,7 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 		draft.Discard()
 		return nil, err
 	}
-	again := contradicted(stale)
+	again := maps.Clone(r.rejected)
 	maps.Copy(again, tripped)
 	if len(again) > 0 {
 		first := draft
@@ -283,7 +302,12 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 			}
 		}
 	}
-	return r.result(a, draft, stale, skipped, evidence), nil
+	result := r.result(a, draft, stale, skipped, evidence)
+	result.Missing = missing
+	for _, one := range missing {
+		result.Sync.Missing = append(result.Sync.Missing, one.Instance)
+	}
+	return result, nil
 }
 
 // plan shows what a sync would change, if it is a plan.
@@ -403,7 +427,7 @@ func (r *run) nothingNew(failures []error) error {
 func contradicted(stale []aggregate.Stale) map[string]error {
 	rejected := map[string]error{}
 	for _, one := range stale {
-		if one.Contradicted {
+		if one.Contradicted && !one.Missing {
 			rejected[one.Instance] = one.Err
 		}
 	}
@@ -420,10 +444,9 @@ func (r *run) guard(ctx context.Context, a *aggregate.Aggregate, draft *syncfile
 	}
 	refused, lostBy := r.missing(a), map[string][]*GuardError{}
 	r.changed = map[string][]*GuardError{}
-	rejected := contradicted(stale)
-	varying := r.varyingOf(ctx, a)
+	varying := r.varyingOf(ctx, r.read)
 	for _, p := range r.Plugins {
-		if rejected[p.Instance] != nil || refused[p.Instance] != nil {
+		if r.rejected[p.Instance] != nil || refused[p.Instance] != nil {
 			continue
 		}
 		changes, lost := r.guardedOf(ctx, a, draft, p).judge()

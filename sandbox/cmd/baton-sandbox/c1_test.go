@@ -16,6 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batonhost/baton-host/sandbox/built"
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
@@ -63,9 +64,9 @@ func TestC1_RunsUntilASignal(t *testing.T) {
 // own service mode, against the command.
 func TestC1_EndsAfterSyncs(t *testing.T) {
 	t.Parallel()
-	connector := filepath.Join(t.TempDir(), "baton-fullstory")
-	out, err := exec.CommandContext(t.Context(), "go", "build", "-ldflags", "-s -w", "-o", connector, "../../../fullstory/cmd/baton-fullstory").CombinedOutput() //nolint:gosec // a package of this module
-	require.NoError(t, err, string(out))
+	bin := t.TempDir()
+	connector := filepath.Join(bin, "baton-fullstory")
+	require.NoError(t, built.Into(t.Context(), bin, ".", "build", "-ldflags", "-s -w", "../../../fullstory/cmd/baton-fullstory"))
 	app, err := scim.New(scim.Options{Accounts: 25, Seed: 1, Token: "app-token"})
 	require.NoError(t, err)
 	running := httptest.NewServer(app)

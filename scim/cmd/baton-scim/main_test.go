@@ -17,6 +17,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/types/resource"
 	"github.com/stretchr/testify/require"
 
+	"github.com/batonhost/baton-host/sandbox/built"
 	sandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
@@ -27,9 +28,7 @@ func TestProgram(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	binary := filepath.Join(dir, "baton-scim")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", binary, "-ldflags", "-s -w -X main.version=v1.2.3", ".") //nolint:gosec // the program under test
-	out, err := build.CombinedOutput()
-	require.NoError(t, err, string(out))
+	require.NoError(t, built.Into(t.Context(), dir, ".", "build", "-ldflags", "-s -w -X main.version=v1.2.3", "."))
 
 	run := func(t *testing.T, env []string, args ...string) (string, error) {
 		t.Helper()

@@ -75,7 +75,8 @@ type Failure struct {
 	Accounts int
 }
 
-// NewSource returns the source of a plugin that has not failed yet.
+// NewSource returns the source of a plugin that has not failed yet. A part without a file
+// answers with nothing.
 func NewSource(part *baseline.Plugin, names *rename.Names, types *pagecheck.Types, pages *pagecheck.Checker, recorder *Recorder) *Source {
 	s := &Source{
 		part: part, names: names, types: types, pages: pages, recorder: recorder,
@@ -179,6 +180,10 @@ func Answers(method string) bool {
 // stored.
 func (s *Source) Answer(ctx context.Context, request, reply proto.Message) error {
 	s.flight.Wait()
+	if s.part.File == nil {
+		proto.Reset(reply)
+		return nil
+	}
 	if err := s.answer(ctx, request, reply); err != nil {
 		return err
 	}
@@ -255,6 +260,9 @@ func nextToken(stored string) string {
 // aggregate's ids.
 func (s *Source) ResourceTypes(ctx context.Context) ([]*v2.ResourceType, error) {
 	var rows []*v2.ResourceType
+	if s.part.File == nil {
+		return nil, nil
+	}
 	for token := ""; ; {
 		page, err := s.part.File.ListResourceTypes(ctx, v2.ResourceTypesServiceListResourceTypesRequest_builder{PageToken: token}.Build())
 		if err != nil {

@@ -13,7 +13,8 @@ type Object = map[string]any
 // Plugin is what is known of the plugins of some entries.
 type Plugin struct {
 	// App is the app that entries have for their own or are named after. Those that
-	// say what is started (path, command) are left alone: it may be another program.
+	// say what is started (path, command, version, image) are left alone: it may be another
+	// program.
 	App string
 	// Instance is the name of the only entry that this is about; empty: every entry
 	// of App.
@@ -91,10 +92,16 @@ func reference(definition string) Object { return Object{"$ref": "#/$defs/" + de
 
 // startedBy holds of entries that say themselves what is started.
 func startedBy() Object {
-	return Object{"anyOf": []any{
-		Object{"required": []any{config.NamePath}},
-		Object{"required": []any{config.NameCommand}},
-	}}
+	return anyOf(config.NamePath, config.NameCommand, config.NameVersion, config.NameImage)
+}
+
+// anyOf holds of a mapping that has one of these keys, or several.
+func anyOf(keys ...string) Object {
+	var each []any
+	for _, key := range keys {
+		each = append(each, Object{"required": []any{key}})
+	}
+	return Object{"anyOf": each}
 }
 
 // configured is what holds of an entry whose plugin is known.
@@ -124,8 +131,8 @@ func section(key config.Key) Object {
 		if one.Needs != "" {
 			together[one.Name] = []any{one.Needs}
 		}
-		if one.Excludes != "" {
-			apart[one.Name] = Object{"not": Object{"required": []any{one.Excludes}}}
+		if len(one.Excludes) > 0 {
+			apart[one.Name] = Object{"not": anyOf(one.Excludes...)}
 		}
 	}
 	// A key without a value stands for nothing given.

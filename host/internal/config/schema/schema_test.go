@@ -87,7 +87,7 @@ func inHost(t *testing.T, file string) error {
 	}
 	var problems settings.Problems
 	for _, plugin := range cfg.Plugins {
-		if plugin.App == "acme" && plugin.Path == "" {
+		if plugin.App == "acme" && plugin.Path == "" && !plugin.IsInstalled() {
 			_, found := plugin.Settings.Bind(acme.GetConfiguration())
 			problems = append(problems, found...)
 		}
@@ -115,6 +115,10 @@ var good = map[string]string{
 	"fields":                       pluginWith(`unmodified: true, fields: { token: { type: string-list, secret: true, required: false }, url: }`),
 	"a command":                    pluginWith(`command: [sh, -c, -c]`),
 	"a path":                       pluginWith(`path: ./bin/baton-x`),
+	"a release":                    pluginWith(`version: v0.2.41, provenance: none`),
+	"acme by a release":            "plugins: { acme: { version: v1, config: { anything: 1 } } }\n",
+	"an image":                     pluginWith(`image: "localhost:5000/a/baton-x:v1"`),
+	"where connectors are from":    "plugin-store: store\nplugin-releases: https://dist.example.com/releases\ntrust: { issuer: https://token.example.com, workflow: https://github.com/example/w/.github/workflows/r.yaml@*, repositories: [https://github.com/example/*], trusted-root: r.json }\nplugins: { other: {} }\n",
 	"a guard that is off":          pluginWith(`change-guard: off`),
 	"a guard by its old name":      pluginWith(`deletion-guard: { keep-percent: 30, window: 24h }`),
 	"a guard":                      pluginWith(`change-guard: { keep-percent: 30, min-missing: 5, window: 24h, attributes: refuse, resource-types: { user: { keep-percent: 1 }, role: , seat: off } }`),
@@ -169,6 +173,14 @@ var bad = map[string]string{
 	"a name in capitals":              "plugins: { Other: {} }\n",
 	"a name with a dot":               "plugins: { a.b: {} }\n",
 	"an app with a slash":             pluginWith(`app: ../x`),
+	"path and version":                pluginWith(`path: a, version: v1`),
+	"command and image":               pluginWith(`command: [sh], image: "localhost/baton-x:v1"`),
+	"version and image":               pluginWith(`version: v1, image: "localhost/baton-x:v1"`),
+	"a version that is none":          pluginWith(`version: ../v1`),
+	"an image without a registry":     pluginWith(`image: "conductorone/baton-x:v1"`),
+	"an image without a tag":          pluginWith(`image: "localhost/baton-x"`),
+	"another provenance":              pluginWith(`version: v1, provenance: slsa`),
+	"a workflow of anybody":           "trust: { workflow: https://github.com/*/w.yaml@* }\nplugins: { other: {} }\n",
 	"path and command":                pluginWith(`path: a, command: [sh]`),
 	"fields of a plugin":              pluginWith(`fields: { token: {} }`),
 	"a field of another type":         pluginWith(`unmodified: true, fields: { token: { type: password } }`),

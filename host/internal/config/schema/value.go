@@ -1,6 +1,8 @@
 package schema
 
 import (
+	"cmp"
+
 	"github.com/batonhost/baton-host/host/internal/config"
 )
 
@@ -23,6 +25,9 @@ func form(key config.Key) Object {
 		return Object{"enum": texts(key.Allowed)}
 	case config.KindTexts, config.KindWords:
 		return textList(key)
+	case config.KindWholes:
+		item := Object{"type": "integer", "minimum": key.Least, "maximum": key.Most}
+		return Object{"type": []any{"array", "null"}, "items": item, "uniqueItems": true}
 	case config.KindSection:
 		if len(key.Allowed) > 0 {
 			return Object{"anyOf": []any{Object{"enum": texts(key.Allowed)}, section(key)}}
@@ -46,6 +51,8 @@ func text(key config.Key) Object {
 	switch {
 	case key.Names != "":
 		schema["pattern"], schema["maxLength"] = key.Names, config.MaxName
+	case key.Pattern != "":
+		schema["pattern"] = key.Pattern
 	case !key.References:
 		schema["pattern"] = noReference
 	}
@@ -54,8 +61,8 @@ func text(key config.Key) Object {
 
 func textList(key config.Key) Object {
 	item := Object{"type": "string", "minLength": 1, "pattern": noReference}
-	if key.Names != "" {
-		item["pattern"] = key.Names
+	if form := cmp.Or(key.Names, key.Pattern); form != "" {
+		item["pattern"] = form
 	}
 	schema := Object{"type": []any{"array", "null"}, "items": item}
 	if key.Kind == config.KindTexts {

@@ -48,7 +48,10 @@ func bind(schema *pluginv1.ConfigurationSchema, from source) (*Bound, Problems) 
 	for _, field := range schema.GetFields() {
 		value, problems := from.read(field)
 		if len(problems) > 0 {
-			b.problems = append(b.problems, problems...)
+			for _, problem := range problems {
+				problem.Field = field.GetName()
+				b.problems = append(b.problems, problem)
+			}
 			b.faulty[field.GetName()] = true
 			continue
 		}
@@ -90,7 +93,7 @@ func (b *binder) bound() *Bound {
 
 func (b *binder) report(field, format string, arguments ...any) {
 	problem := b.source.at(field)
-	problem.Message = fmt.Sprintf(format, arguments...)
+	problem.Field, problem.Message = field, fmt.Sprintf(format, arguments...)
 	b.problems = append(b.problems, problem)
 }
 

@@ -3,6 +3,11 @@ package settings
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
 
 	"github.com/batonhost/baton-host/host/internal/secret"
 	"github.com/batonhost/baton-host/plugin/redact"
@@ -18,8 +23,19 @@ type Bound struct {
 	Secrets SecretValues
 
 	source     source
-	references []secret.Reference
+	references []secret.Resolved
+	files      []string
 }
+
+// Files returns the files, as absolute paths, whose content is a value.
+func (b *Bound) Files() []string { return b.files }
+
+// Equal reports whether a plugin would get the same values.
+func (b *Bound) Equal(other *Bound) bool {
+	return maps.EqualFunc(b.Values, other.Values, equalValues) && maps.EqualFunc(b.Secrets.Reveal(), other.Secrets.Reveal(), equalValues)
+}
+
+func equalValues(one, other *pluginv1.Value) bool { return proto.Equal(one, other) }
 
 // Request is the request with which the plugin is configured. Make it for the
 // call and do not keep it: unlike a Bound it can be printed.
@@ -64,8 +80,35 @@ func (b *Bound) Problem(d *pluginv1.Diagnostic) Problem {
 		message += ": " + d.GetDetail()
 	}
 	problem := b.source.at(d.GetField())
-	problem.Message = b.source.finding(d.GetField(), b.blank(message))
+	problem.Field, problem.Message = d.GetField(), b.source.finding(d.GetField(), b.blank(message))
 	return problem
+}
+
+// Credentials returns how the credentials of this configuration are: its references, and
+// the secret values that are no reference and are known to end.
+func (b *Bound) Credentials() []secret.Credential {
+	all := secret.CredentialsOf(b.references)
+	values := b.Secrets.Reveal()
+	for _, field := range slices.Sorted(maps.Keys(values)) {
+		first := secret.Credential{Field: strings.Trim(b.source.label(field), `"`)}
+		for _, text := range redact.Texts(values[field]) {
+			if b.isResolved(text) {
+				continue
+			}
+			if issued, expires := secret.LifeOf(secret.New(text)); secret.Earliest(first.Expires, expires) != first.Expires {
+				first.Issued, first.Expires = issued, expires
+			}
+		}
+		if !first.Expires.IsZero() {
+			all = append(all, first)
+		}
+	}
+	return all
+}
+
+// isResolved reports whether a text has in it what a reference resolved to.
+func (b *Bound) isResolved(text string) bool {
+	return slices.ContainsFunc(b.references, func(one secret.Resolved) bool { return strings.Contains(text, one.Text.Reveal()) })
 }
 
 // blank writes a reference in place of what it resolved to, and a placeholder in
@@ -73,7 +116,7 @@ func (b *Bound) Problem(d *pluginv1.Diagnostic) Problem {
 func (b *Bound) blank(message string) string {
 	var values []redact.Value
 	for _, reference := range b.references {
-		values = append(values, redact.Value{Text: reference.Result.Reveal(), Instead: reference.Source})
+		values = append(values, redact.Value{Text: reference.Text.Reveal(), Instead: reference.Reference.String()})
 	}
 	for _, secret := range b.Secrets.Reveal() {
 		for _, text := range redact.Texts(secret) {

@@ -2,10 +2,13 @@ package settings
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/batonhost/baton-host/host/internal/secret"
 )
 
 // Problem is one thing that is wrong with a configuration.
@@ -19,6 +22,25 @@ type Problem struct {
 	// Message is one sentence that a person can act on. It holds no value of a
 	// reference and none of a plugin's configuration.
 	Message string
+	// Words are the message without what a store of secrets reports; empty: it has nothing of
+	// that.
+	Words string
+	// Field is the field of the plugin that it is about; empty: none, or several.
+	Field string
+	// Reference is the reference that cannot be resolved, as it is written, where that is
+	// the problem.
+	Reference string
+	// Away says that a store of secrets could not be asked, so the problem may pass.
+	Away bool
+}
+
+// Unresolve makes it the problem of a reference that is not resolved, by an error of
+// [secret.Round.Expand].
+func (p *Problem) Unresolve(err error) {
+	p.Message, p.Away = err.Error(), secret.IsAway(err)
+	if unresolved, ok := errors.AsType[*secret.ReferenceError](err); ok {
+		p.Reference, p.Words = unresolved.Reference.String(), unresolved.Public()
+	}
 }
 
 // String returns "file:line:column: message" on one line, without what is
@@ -61,6 +83,27 @@ func (p Problems) Err() error {
 		return nil
 	}
 	return p
+}
+
+// Away reports whether there are problems and all of them may pass, as they are of stores
+// of secrets that could not be asked.
+func (p Problems) Away() bool {
+	return len(p) > 0 && !slices.ContainsFunc(p, func(problem Problem) bool { return !problem.Away })
+}
+
+// Unresolved reports whether there are problems and all of them are of references.
+func (p Problems) Unresolved() bool {
+	return len(p) > 0 && !slices.ContainsFunc(p, func(problem Problem) bool { return problem.Reference == "" })
+}
+
+// ByReference returns the problems in the host's own words, by the references that they are
+// about; empty: none.
+func (p Problems) ByReference() map[string]string {
+	words := map[string]string{}
+	for _, problem := range p {
+		words[problem.Reference] = cmp.Or(problem.Words, problem.Message)
+	}
+	return words
 }
 
 // Sorted returns the problems by file, line and column.

@@ -23,13 +23,21 @@ func (s *Settings) Bind(schema *pluginv1.ConfigurationSchema) (*Bound, Problems)
 	if s.environment != nil {
 		return bind(schema, variables(s.environment))
 	}
+	if !s.isResolved {
+		problem := s.file.Place
+		problem.Message = "the references of plugin " + QuotedName(s.file.Plugin) + " have not been resolved"
+		return nil, Problems{problem}
+	}
 	unknown := s.unknownFields(schema)
 	bound, problems := bind(schema, s)
 	if problems = append(unknown, problems...); len(problems) > 0 {
 		return nil, problems.Sorted()
 	}
-	bound.references = s.file.References
+	bound.references = s.resolved
 	for _, field := range schema.GetFields() {
+		if path, ok := s.pathOf(field, s.lookup(field.GetName())); ok {
+			bound.files = append(bound.files, path)
+		}
 		if field.GetSecret() {
 			s.watch(field, s.lookup(field.GetName()))
 		}
@@ -50,7 +58,7 @@ func (s *Settings) watch(field *pluginv1.Field, given Value) {
 		s.file.Exposure.File(what, path)
 		return
 	}
-	s.file.Exposure.Secret(what, len(given.References) == 0, given.References)
+	s.file.Exposure.Secret(what, given.Template)
 }
 
 // pathOf is the path that the value of a file field is, if it is none of the

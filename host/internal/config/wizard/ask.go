@@ -60,6 +60,12 @@ func (a *asker) run() error {
 	if err := a.askFields(); err != nil {
 		return err
 	}
+	if request.Existing != nil {
+		if err := a.askUpload(); err != nil || request.Existing.isThere(request.Upload) {
+			return err
+		}
+		return a.askCredentials()
+	}
 	if err := a.askName(&request.Upload, usualUpload, "upload name",
 		"The name of the upload: it names the sync file, and the log calls it so."); err != nil {
 		return err
@@ -77,7 +83,11 @@ func (a *asker) askName(into *string, usual, what, why string) error {
 		if err != nil {
 			return err
 		}
-		if err := checkName(what, name); err != nil {
+		err = checkName(what, name)
+		if err == nil && into == &a.plan.request.Instance {
+			err = a.plan.request.Existing.checkNew(name)
+		}
+		if err != nil {
 			a.d.Say(err.Error())
 			continue
 		}
@@ -249,12 +259,9 @@ func (a *asker) chosenGroup() (applies func(field string) bool, err error) {
 
 // askGroup asks which of several sets of fields it is to be.
 func (a *asker) askGroup(groups []*pluginv1.FieldGroup) (*pluginv1.FieldGroup, error) {
-	usual := groups[0]
+	usual := groupNamed(groups, "")
 	var choices []choice
 	for _, group := range groups {
-		if group.GetIsDefault() {
-			usual = group
-		}
 		label := group.GetName()
 		if group.GetLabel() != "" {
 			label = group.GetLabel()
@@ -273,12 +280,21 @@ func (a *asker) askGroup(groups []*pluginv1.FieldGroup) (*pluginv1.FieldGroup, e
 		}
 		a.plan.set(authMethod, scalar(chosen))
 	}
+	return groupNamed(groups, chosen), nil
+}
+
+// groupNamed is the group of that name, else the one that applies where none is chosen.
+func groupNamed(groups []*pluginv1.FieldGroup, name string) *pluginv1.FieldGroup {
+	usual := groups[0]
 	for _, group := range groups {
-		if group.GetName() == chosen {
-			return group, nil
+		if group.GetName() == name {
+			return group
+		}
+		if group.GetIsDefault() {
+			usual = group
 		}
 	}
-	return usual, nil
+	return usual
 }
 
 // set gives a field that has none its value.
@@ -300,6 +316,10 @@ func (a *asker) sort() {
 	}
 	slices.SortStableFunc(a.plan.fields, func(x, y field) int { return order[x.name] - order[y.name] })
 }
+
+// clientSecretField is what a typed client secret is kept for. No field of a plugin can
+// have such a name.
+const clientSecretField = "upload's client-secret"
 
 // checkClientID checks a client id, or what a variable holds that it refers to.
 func (a *asker) checkClientID(id string) error {
@@ -337,7 +357,7 @@ func (a *asker) askCredentials() error {
 		break
 	}
 	reference, err := a.askSecret(question{
-		name: "client-secret", label: "Client secret", file: request.Upload + "-client-secret", variable: clientSecretVariable,
+		name: clientSecretField, label: "Client secret", file: request.Upload + "-client-secret", variable: clientSecretVariable,
 		check: config.CheckClientSecret,
 	})
 	if err != nil {
@@ -347,26 +367,30 @@ func (a *asker) askCredentials() error {
 	return nil
 }
 
-// AskApp asks for one of the apps that there are plugins for.
+// AskApp asks for one of the apps that there are plugins for, or for another one, whose
+// connector is installed first.
 func AskApp(d Dialogue, apps []string) (string, error) {
-	if len(apps) == 0 {
-		return "", errors.New("no plugin binary is found; install one named baton-APP beside baton-host, or say where it is with --plugin-dir")
-	}
+	a := &asker{d: d}
 	d.Say("Which app is it about?")
-	var choices []choice
-	for _, app := range apps {
-		choices = append(choices, choice{app, app})
+	const other = ""
+	app := other
+	var err error
+	if len(apps) > 0 {
+		var choices []choice
+		for _, app := range apps {
+			choices = append(choices, choice{app, app})
+		}
+		usual := "none"
+		if len(apps) == 1 {
+			usual = apps[0]
+		}
+		app, err = a.askChoice(append(choices, choice{other, "another one: its connector is installed first"}), usual)
 	}
-	usual := ""
-	if len(apps) == 1 {
-		usual = apps[0]
+	if err == nil && app == other {
+		app, err = a.askOtherApp()
 	}
-	app, err := (&asker{d: d}).askChoice(choices, usual)
 	if errors.Is(err, io.EOF) {
 		err = ErrEnded
 	}
 	return app, err
 }
-
-// AskYes asks a question to which the usual answer is yes.
-func AskYes(d Dialogue, question string) (bool, error) { return (&asker{d: d}).askYes(question, true) }

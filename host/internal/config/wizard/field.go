@@ -1,13 +1,17 @@
 package wizard
 
 import (
+	"context"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"os"
 	"path"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
@@ -33,11 +37,26 @@ func (a *asker) askField(one *pluginv1.Field) error {
 			a.plan.set(one.GetName(), value)
 			return nil
 		}
-		if !one.GetRequired() || one.GetDefaultValue().GetKind() != nil {
+		why := whyNeeded(one)
+		if why == "" {
 			return nil
 		}
-		a.d.Say("A value is required.")
+		a.d.Say(why)
 	}
+}
+
+// whyNeeded is why a field cannot be left out; empty if it can.
+func whyNeeded(one *pluginv1.Field) string {
+	switch {
+	case one.GetDefaultValue().GetKind() != nil:
+		return "" // The plugin assumes it.
+	case one.GetRequired():
+		return "A value is required."
+	}
+	if _, err := settings.FromTexts(&pluginv1.ConfigurationSchema{Fields: []*pluginv1.Field{one}}, nil); err != nil {
+		return err.Error() // Rules that hold for an empty value too.
+	}
+	return ""
 }
 
 // introduce says what a field is.
@@ -110,6 +129,12 @@ func (a *asker) askValue(one *pluginv1.Field) (*yaml.Node, error) {
 
 // valueOf is the value of what was typed. A path was typed from where the person is.
 func (a *asker) valueOf(one *pluginv1.Field, text string) (*yaml.Node, error) {
+	if err := checkTyped(text); err != nil {
+		return nil, err
+	}
+	if err := a.checkReferred(one, text); err != nil {
+		return nil, err
+	}
 	value, err := valueOf(one, text)
 	if err != nil || one.GetType() != pluginv1.FieldType_FIELD_TYPE_FILE || refers(text) {
 		return value, err
@@ -119,6 +144,36 @@ func (a *asker) valueOf(one *pluginv1.Field, text string) (*yaml.Node, error) {
 		return nil, err
 	}
 	return scalar(place), nil
+}
+
+// checkTyped refuses what a person does not type: an arrow key becomes such characters.
+func checkTyped(text string) error {
+	if !utf8.ValidString(text) || strings.ContainsFunc(text, unicode.IsControl) {
+		return errors.New("this has a character in it that cannot be seen, such as of an arrow key; type it again")
+	}
+	return nil
+}
+
+// checkReferred checks what the references in a text stand for now, if that is known.
+func (a *asker) checkReferred(one *pluginv1.Field, text string) error {
+	switch one.GetType() {
+	case pluginv1.FieldType_FIELD_TYPE_STRING, pluginv1.FieldType_FIELD_TYPE_INT:
+	default:
+		return nil
+	}
+	template, errs := secret.Parse(text)
+	if len(errs) > 0 || template.IsLiteral() {
+		return nil // The form is checked elsewhere.
+	}
+	stores := map[string]secret.Store{secret.SchemeEnv: secret.Variables(a.plan.request.Lookup), secret.SchemeFile: secret.Files(a.plan.request.Dir)}
+	stands, errs := secret.NewResolver(stores).Round().Expand(context.Background(), template)
+	if len(errs) > 0 {
+		return nil // It is not there yet.
+	}
+	if _, err := valueOf(one, stands.Text.Reveal()); err != nil {
+		return fmt.Errorf("what %s stands for now is not right: %w", text, err)
+	}
+	return nil
 }
 
 func (a *asker) askSwitch(one *pluginv1.Field) (*yaml.Node, error) {
@@ -192,46 +247,78 @@ func (a *asker) askSecretField(one *pluginv1.Field) (*yaml.Node, error) {
 	return scalar(reference), nil
 }
 
-// askSecrets asks for the parts of a secret list, or of secret pairs, one after the
-// other.
+// askSecrets asks for the parts of a secret list, or of secret pairs, until there are as
+// many as the plugin takes.
 func (a *asker) askSecrets(one *pluginv1.Field, s question) (*yaml.Node, error) {
-	pairs := one.GetType() == pluginv1.FieldType_FIELD_TYPE_MAP
-	whole := &yaml.Node{Kind: yaml.SequenceNode}
-	if pairs {
-		whole.Kind = yaml.MappingNode
-	}
-	for number := 1; ; number++ {
-		part := s
-		part.optional, part.check = true, func(string) error { return nil }
-		part.file, part.variable = fmt.Sprintf("%s-%d", s.file, number), fmt.Sprintf("%s_%d", s.variable, number)
-		key := ""
-		if pairs {
-			var err error
-			if key, err = a.d.Ask("Key (Enter ends the list): "); err != nil {
-				return nil, err
-			}
-			if key == "" {
-				break
-			}
-			part.file = s.file + "-" + strconv.Itoa(number)
-		}
-		reference, err := a.askSecret(part)
-		if err != nil {
+	for {
+		whole, err := a.askParts(one, s)
+		if err != nil || len(whole.Content) == 0 {
 			return nil, err
 		}
-		if reference == "" {
-			break
+		if one.GetType() == pluginv1.FieldType_FIELD_TYPE_MAP {
+			return whole, nil
 		}
-		if pairs {
+		_, err = valueOf(unruled(one), strings.TrimSuffix(strings.Repeat("x,", len(whole.Content)), ","))
+		if err == nil {
+			return whole, nil
+		}
+		a.d.Say(err.Error())
+		a.plan.clear(one.GetName())
+	}
+}
+
+// askParts asks for the parts one after the other.
+func (a *asker) askParts(one *pluginv1.Field, s question) (*yaml.Node, error) {
+	isPairs := one.GetType() == pluginv1.FieldType_FIELD_TYPE_MAP
+	whole := &yaml.Node{Kind: yaml.SequenceNode}
+	if isPairs {
+		whole.Kind = yaml.MappingNode
+	}
+	item := &pluginv1.Field{Name: one.GetName(), Type: pluginv1.FieldType_FIELD_TYPE_STRING, Secret: true, Rules: one.GetRules()}
+	for number := 1; ; number++ {
+		part := s
+		part.optional, part.file, part.variable = true, fmt.Sprintf("%s-%d", s.file, number), fmt.Sprintf("%s_%d", s.variable, number)
+		part.check = func(text string) error {
+			_, err := valueOf(item, text)
+			return err
+		}
+		key := ""
+		if isPairs {
+			var err error
+			if key, err = a.askKey(whole); err != nil || key == "" {
+				return whole, err
+			}
+		}
+		reference, err := a.askSecret(part)
+		if err != nil || reference == "" {
+			return whole, err
+		}
+		if isPairs {
 			put(whole, key, scalar(reference))
 		} else {
 			whole.Content = append(whole.Content, scalar(reference))
 		}
 	}
-	if len(whole.Content) == 0 {
-		return nil, nil //nolint:nilnil // No value is an answer.
+}
+
+// askKey asks for the key of a pair; empty if there are no more.
+func (a *asker) askKey(pairs *yaml.Node) (string, error) {
+	for {
+		key, err := a.d.Ask("Key (Enter ends the list): ")
+		if err != nil {
+			return "", err
+		}
+		err = checkTyped(key)
+		for i := 0; i < len(pairs.Content); i += 2 {
+			if pairs.Content[i].Value == key {
+				err = fmt.Errorf("%q is there already; give another key", key)
+			}
+		}
+		if err == nil {
+			return key, nil
+		}
+		a.d.Say(err.Error())
 	}
-	return whole, nil
 }
 
 // question is a secret that is asked for.
@@ -361,7 +448,7 @@ func (a *asker) askTyped(s question) (string, error) {
 	if err != nil || text == "" {
 		return "", err
 	}
-	if err := s.check(text); err != nil {
+	if err := errors.Join(checkTyped(text), s.check(text)); err != nil {
 		a.d.Say(err.Error())
 		return "", nil
 	}

@@ -23,7 +23,10 @@ func Given(request Request) (*Plan, error) {
 		request.Instance = request.App
 	}
 	if request.Upload == "" {
-		request.Upload = usualUpload
+		request.Upload = request.Existing.usualUpload()
+	}
+	if request.Upload == "" {
+		return nil, fmt.Errorf("name the upload that the plugin is to be in with --upload: %s", strings.Join(request.Existing.uploads, ", "))
 	}
 	plan := &Plan{request: request}
 	if err := errors.Join(plan.checkGiven(), plan.takeGiven()); err != nil {
@@ -38,8 +41,11 @@ func Given(request Request) (*Plan, error) {
 // checkGiven checks names, credentials and the names of fields.
 func (p *Plan) checkGiven() error {
 	found := []error{p.checkCredentials()}
+	if p.request.ClientID+p.request.ClientSecret != "" && p.request.Existing.isThere(p.request.Upload) {
+		found = append(found, fmt.Errorf("upload %q is there already; change its credentials in the file", p.request.Upload))
+	}
 	if p.request.Instance != "" {
-		found = append(found, checkName("instance name", p.request.Instance))
+		found = append(found, checkName("instance name", p.request.Instance), p.request.Existing.checkNew(p.request.Instance))
 	}
 	if p.request.Upload != "" {
 		found = append(found, checkName("upload name", p.request.Upload))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 
@@ -20,6 +21,9 @@ type Request struct {
 	Manifest *pluginv1.Manifest
 	// Instance and Upload are names; empty: they are asked for.
 	Instance, Upload string
+	// Version is the release of the connector that is installed, and Image the image; both
+	// empty: it is on this machine.
+	Version, Image string
 	// PluginDir is where the plugin's binary is, if the host would not find it by
 	// itself.
 	PluginDir string
@@ -31,6 +35,8 @@ type Request struct {
 	ClientID, ClientSecret string
 	// Dir is the directory of the configuration.
 	Dir string
+	// Existing is the configuration that the plugin is added to; nil: a new one is written.
+	Existing *Existing
 	// Lookup is the environment that references are looked up in.
 	Lookup func(name string) (string, bool)
 }
@@ -71,12 +77,13 @@ func checkName(what, name string) error {
 	return nil
 }
 
-// document is the configuration as it is written.
-func (p *Plan) document() ([]byte, error) {
+// entry is the plugin's.
+func (p *Plan) entry() *yaml.Node {
 	entry := mapping()
-	if p.request.Instance != p.request.App {
+	if p.request.Instance != p.request.App || p.request.Image != "" { // An image may have another name.
 		put(entry, config.NameApp, scalar(p.request.App))
 	}
+	putRelease(entry, p.request)
 	if len(p.fields) > 0 {
 		fields := mapping()
 		for _, one := range p.fields {
@@ -84,17 +91,26 @@ func (p *Plan) document() ([]byte, error) {
 		}
 		put(entry, config.NameConfig, fields)
 	}
-	plugins := mapping()
-	put(plugins, p.request.Instance, entry)
+	return entry
+}
 
+// upload is the entry of an upload of the plugin alone.
+func (p *Plan) upload() *yaml.Node {
 	upload := mapping()
 	put(upload, config.NameUploadPlugins, &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle, Content: []*yaml.Node{scalar(p.request.Instance)}})
 	if p.request.ClientID != "" {
 		put(upload, config.NameClientID, scalar(p.request.ClientID))
 		put(upload, config.NameClientSecret, scalar(p.request.ClientSecret))
 	}
+	return upload
+}
+
+// document is the configuration as it is written.
+func (p *Plan) document() ([]byte, error) {
+	plugins := mapping()
+	put(plugins, p.request.Instance, p.entry())
 	uploads := mapping()
-	put(uploads, p.request.Upload, upload)
+	put(uploads, p.request.Upload, p.upload())
 
 	root := mapping()
 	if p.request.PluginDir != "" {
@@ -124,14 +140,13 @@ func put(mapping *yaml.Node, key string, value *yaml.Node) {
 
 // unset are the variables that the configuration refers to and that are not set, in
 // the order of the file.
-func (p *Plan) unset() []string {
-	var names []string
-	seen := map[string]bool{}
-	for _, text := range p.texts() {
+func (p *Plan) unset() []string { return p.unsetIn(p.texts()) }
+
+func (p *Plan) unsetIn(texts []string) (names []string) {
+	for _, text := range texts {
 		variables, _, _ := secret.References(text) // Their forms have been checked.
 		for _, name := range variables {
-			if value, ok := p.request.Lookup(name); (!ok || value == "") && !seen[name] {
-				seen[name] = true
+			if value, ok := p.request.Lookup(name); (!ok || value == "") && !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}
@@ -141,6 +156,11 @@ func (p *Plan) unset() []string {
 
 // texts are all texts in which references stand.
 func (p *Plan) texts() []string {
+	return append(p.fieldTexts(), p.request.ClientID, p.request.ClientSecret)
+}
+
+// fieldTexts are those of the plugin's fields.
+func (p *Plan) fieldTexts() []string {
 	var texts []string
 	var collect func(*yaml.Node)
 	collect = func(node *yaml.Node) {
@@ -154,5 +174,5 @@ func (p *Plan) texts() []string {
 	for _, one := range p.fields {
 		collect(one.value)
 	}
-	return append(texts, p.request.ClientID, p.request.ClientSecret)
+	return texts
 }

@@ -31,6 +31,9 @@ func valueOf(field *pluginv1.Field, text string) (*yaml.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkAddress(field, text); err != nil {
+		return nil, err
+	}
 	value := bound.Values[field.GetName()]
 	if field.GetSecret() {
 		value = bound.Secrets.Reveal()[field.GetName()]
@@ -38,10 +41,25 @@ func valueOf(field *pluginv1.Field, text string) (*yaml.Node, error) {
 	return nodeOf(value, text)
 }
 
-// unruled is the field for a text that stands for another one.
+// checkAddress checks the text of a field that is a URL by its name, its form or its
+// placeholder. A list of them, and what a reference stands for, is left alone.
+func checkAddress(field *pluginv1.Field, text string) error {
+	web := strings.HasPrefix(field.GetPlaceholder(), "https://") || strings.HasPrefix(field.GetPlaceholder(), "http://")
+	named := strings.HasSuffix(field.GetName(), "-url") || strings.HasSuffix(field.GetName(), "_url") || field.GetName() == "url"
+	if field.GetType() != pluginv1.FieldType_FIELD_TYPE_STRING || refers(text) || field.GetSecret() || !web && !named {
+		return nil
+	}
+	return checkURL(field.GetName(), text, web)
+}
+
+// unruled is the field for a text that stands for another one. How many items a list has
+// can be seen also where they are references.
 func unruled(field *pluginv1.Field) *pluginv1.Field {
 	free := proto.CloneOf(field)
 	free.Rules = nil
+	if rules := field.GetRules(); rules != nil && (rules.MinItems != nil || rules.MaxItems != nil) {
+		free.Rules = &pluginv1.Rules{MinItems: rules.MinItems, MaxItems: rules.MaxItems}
+	}
 	switch free.GetType() {
 	case pluginv1.FieldType_FIELD_TYPE_BOOL, pluginv1.FieldType_FIELD_TYPE_INT, pluginv1.FieldType_FIELD_TYPE_FILE:
 		free.Type = pluginv1.FieldType_FIELD_TYPE_STRING

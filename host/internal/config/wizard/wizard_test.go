@@ -2,16 +2,19 @@ package wizard_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/config/wizard"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -77,11 +80,20 @@ func request(t *testing.T, configuration *pluginv1.ConfigurationSchema) wizard.R
 	}
 }
 
+// write has a plan take its place.
+func write(ctx context.Context, plan *wizard.Plan, path string) error {
+	draft, err := plan.Draft(ctx, path)
+	if err == nil {
+		_, err = draft.Place(ctx)
+	}
+	return err
+}
+
 // written writes a plan and returns the configuration, as far as it is not comment.
 func written(t *testing.T, request wizard.Request, plan *wizard.Plan) string {
 	t.Helper()
 	path := filepath.Join(request.Dir, "baton-host.yaml")
-	_, err := plan.Write(t.Context(), path)
+	err := write(t.Context(), plan, path)
 	require.NoError(t, err)
 	info, err := os.Stat(path)
 	require.NoError(t, err)
@@ -164,14 +176,21 @@ func TestAsk_AsksForEachFieldInItsForm(t *testing.T) {
 		"a secret in a variable":        {token, []string{"", ""}, "token: ${env:BATON_TOKEN}\n", []string{"[BATON_TOKEN]"}},
 		"a secret in another variable":  {token, []string{"1", "no name", "TOKEN"}, "token: ${env:TOKEN}\n", []string{"letters, digits and _"}},
 		"a secret in a variable that holds something else": {token, []string{"1", "SHORT", "1", "TOKEN"}, "token: ${env:TOKEN}\n", []string{"What SHORT holds now is not right: token must have at least 4 bytes"}},
-		"a secret in a file":             {token, []string{"2", place}, "token: ${file:" + place + "}\n", nil},
-		"a secret in a wrong file":       {token, []string{"2", short, "1", "TOKEN"}, "token: ${env:TOKEN}\n", []string{"the content of " + short + " is not right: token must have at least 4 bytes"}},
-		"a secret in a file that is not": {token, []string{"2", "/run/secrets/none", "n", "2", "/run/secrets/none", "y"}, "token: ${file:/run/secrets/none}\n", []string{"no such file here"}},
-		"a secret that is typed":         {token, []string{"3", "abc", "3", "abcdef"}, "token: ${file:secrets/acme-token}\n", []string{"token must have at least 4 bytes"}},
-		"a secret that need not be":      {&pluginv1.Field{Name: "password", Type: pluginv1.FieldType_FIELD_TYPE_STRING, Secret: true}, []string{"y", ""}, "", []string{"leave it out"}},
-		"a secret file":                  {&pluginv1.Field{Name: "key", Type: pluginv1.FieldType_FIELD_TYPE_FILE, Secret: true, Required: true}, []string{"2", place}, "key: ${file:" + place + "}\n", nil},
-		"a list of secrets":              {list(&pluginv1.Field{Name: "headers", Secret: true, Required: true}), []string{"1", "", "3", "X: y", "4"}, "headers:\n  - ${env:BATON_HEADERS_1}\n  - ${file:secrets/acme-headers-2}\n", nil},
-		"secret pairs":                   {&pluginv1.Field{Name: "headers", Type: pluginv1.FieldType_FIELD_TYPE_MAP, Secret: true, Required: true}, []string{"X-Key", "1", "", ""}, "headers:\n  X-Key: ${env:BATON_HEADERS_1}\n", nil},
+		"a secret in a file":                         {token, []string{"2", place}, "token: ${file:" + place + "}\n", nil},
+		"a secret in a wrong file":                   {token, []string{"2", short, "1", "TOKEN"}, "token: ${env:TOKEN}\n", []string{"the content of " + short + " is not right: token must have at least 4 bytes"}},
+		"a secret in a file that is not":             {token, []string{"2", "/run/secrets/none", "n", "2", "/run/secrets/none", "y"}, "token: ${file:/run/secrets/none}\n", []string{"no such file here"}},
+		"a secret that is typed":                     {token, []string{"3", "abc", "3", "abcdef"}, "token: ${file:secrets/acme-token}\n", []string{"token must have at least 4 bytes"}},
+		"a secret that need not be":                  {&pluginv1.Field{Name: "password", Type: pluginv1.FieldType_FIELD_TYPE_STRING, Secret: true}, []string{"y", ""}, "", []string{"leave it out"}},
+		"a secret file":                              {&pluginv1.Field{Name: "key", Type: pluginv1.FieldType_FIELD_TYPE_FILE, Secret: true, Required: true}, []string{"2", place}, "key: ${file:" + place + "}\n", nil},
+		"a list of secrets":                          {list(&pluginv1.Field{Name: "headers", Secret: true, Required: true}), []string{"1", "", "3", "X: y", "4"}, "headers:\n  - ${env:BATON_HEADERS_1}\n  - ${file:secrets/acme-headers-2}\n", nil},
+		"a list of secrets with a wrong one":         {list(&pluginv1.Field{Name: "keys", Secret: true, Required: true, Rules: &pluginv1.Rules{Prefix: "k-", MinItems: ptr(uint64(2))}}), []string{"3", "x", "3", "k-1", "4", "3", "k-1", "3", "k-2", "4"}, "keys:\n  - ${file:secrets/acme-keys-1}\n  - ${file:secrets/acme-keys-2}\n", []string{`keys must begin with "k-"`, "keys must have at least 2 items"}},
+		"a list of references":                       {list(&pluginv1.Field{Name: "teams", Required: true, Rules: &pluginv1.Rules{MinItems: ptr(uint64(2))}}), []string{"${env:A}", "${env:A},${env:B}"}, "teams:\n  - ${env:A}\n  - ${env:B}\n", []string{"teams must have at least 2 items"}},
+		"a reference to something wrong":             {url, []string{"${env:TOKEN}", "https://${env:TOKEN}"}, "url: https://${env:TOKEN}\n", []string{"what ${env:TOKEN} stands for now is not right: url must be an absolute URI"}},
+		"an arrow key":                               {url, []string{"https://acme.example.com\x1b[D", "https://acme.example.com"}, "url: https://acme.example.com\n", []string{"a character in it that cannot be seen"}},
+		"an arrow key in a secret":                   {token, []string{"3", "abcdef\x1b[D", "3", "abcdef"}, "token: ${file:secrets/acme-token}\n", []string{"a character in it that cannot be seen"}},
+		"a field whose rules hold where it is empty": {&pluginv1.Field{Name: "tenant", Type: pluginv1.FieldType_FIELD_TYPE_STRING, Rules: &pluginv1.Rules{MinLength: ptr(uint64(2)), CheckEmpty: true}}, []string{"y", "", "ab"}, "tenant: ab\n", []string{"tenant must have at least 2 bytes"}},
+		"secret pairs with a key twice":              {&pluginv1.Field{Name: "headers", Type: pluginv1.FieldType_FIELD_TYPE_MAP, Secret: true, Required: true}, []string{"X-Key", "1", "", "X-Key", ""}, "headers:\n  X-Key: ${env:BATON_HEADERS_1}\n", []string{`"X-Key" is there already`}},
+		"secret pairs":                               {&pluginv1.Field{Name: "headers", Type: pluginv1.FieldType_FIELD_TYPE_MAP, Secret: true, Required: true}, []string{"X-Key", "1", "", ""}, "headers:\n  X-Key: ${env:BATON_HEADERS_1}\n", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -389,7 +408,7 @@ func TestWrite_OverwritesNothingAndLeavesNothingOfAFailure(t *testing.T) {
 		request, plan := planned(t)
 		path := filepath.Join(request.Dir, "baton-host.yaml")
 		require.NoError(t, os.WriteFile(path, []byte("mine"), 0o600))
-		_, err := plan.Write(t.Context(), path)
+		err := write(t.Context(), plan, path)
 		require.ErrorContains(t, err, path+" is there already")
 		require.Equal(t, []string{"baton-host.yaml"}, left(t, request.Dir))
 	})
@@ -398,7 +417,7 @@ func TestWrite_OverwritesNothingAndLeavesNothingOfAFailure(t *testing.T) {
 		request, plan := planned(t)
 		path := filepath.Join(request.Dir, "baton-host.yaml")
 		require.NoError(t, os.Symlink("nowhere", path))
-		_, err := plan.Write(t.Context(), path)
+		err := write(t.Context(), plan, path)
 		require.ErrorContains(t, err, "is there already")
 		require.Equal(t, []string{"baton-host.yaml"}, left(t, request.Dir))
 	})
@@ -407,7 +426,7 @@ func TestWrite_OverwritesNothingAndLeavesNothingOfAFailure(t *testing.T) {
 		request, plan := planned(t)
 		require.NoError(t, os.Mkdir(filepath.Join(request.Dir, "secrets"), 0o700))
 		require.NoError(t, os.WriteFile(filepath.Join(request.Dir, "secrets", "acme-token"), []byte("mine"), 0o600))
-		_, err := plan.Write(t.Context(), filepath.Join(request.Dir, "baton-host.yaml"))
+		err := write(t.Context(), plan, filepath.Join(request.Dir, "baton-host.yaml"))
 		require.ErrorContains(t, err, "acme-token is there already")
 		require.Equal(t, []string{"secrets", "secrets/acme-token"}, left(t, request.Dir))
 	})
@@ -416,14 +435,14 @@ func TestWrite_OverwritesNothingAndLeavesNothingOfAFailure(t *testing.T) {
 		request, plan := planned(t)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		_, err := plan.Write(ctx, filepath.Join(request.Dir, "baton-host.yaml"))
+		err := write(ctx, plan, filepath.Join(request.Dir, "baton-host.yaml"))
 		require.Error(t, err)
 		require.Empty(t, left(t, request.Dir))
 	})
 	t.Run("there is no directory", func(t *testing.T) {
 		t.Parallel()
 		request, plan := planned(t)
-		_, err := plan.Write(t.Context(), filepath.Join(request.Dir, "none", "baton-host.yaml"))
+		err := write(t.Context(), plan, filepath.Join(request.Dir, "none", "baton-host.yaml"))
 		require.ErrorContains(t, err, "make it first")
 	})
 	t.Run("a file holds what the plugin does not take", func(t *testing.T) {
@@ -433,10 +452,94 @@ func TestWrite_OverwritesNothingAndLeavesNothingOfAFailure(t *testing.T) {
 		request.Fields = map[string]string{"token": "${file:token}"}
 		plan, err := wizard.Given(request)
 		require.NoError(t, err)
-		_, err = plan.Write(t.Context(), filepath.Join(request.Dir, "baton-host.yaml"))
+		err = write(t.Context(), plan, filepath.Join(request.Dir, "baton-host.yaml"))
 		require.ErrorContains(t, err, `"token" must have at least 4 bytes`)
 		require.Equal(t, []string{"token"}, left(t, request.Dir))
 	})
+}
+
+// TestAskAbout_CorrectsWhatTheHostOrThePluginObjectsTo.
+func TestAskAbout_CorrectsWhatTheHostOrThePluginObjectsTo(t *testing.T) {
+	t.Parallel()
+	objection := settings.Problems{{File: "/draft.yaml", Line: 3, Column: 9, Field: "token", Message: "the token\nhas ended"}}
+	for name, c := range map[string]struct {
+		objection error
+		mayKeep   bool
+		answers   []string
+		keep      bool
+		meant     error
+		said      []string
+		fields    string
+	}{
+		"the field that it is about": {
+			objection: errors.Join(objection), mayKeep: true, answers: []string{"", "", "1", "TOKEN"},
+			said:   []string{"the token has ended", "1) token (now ${env:LATER})", "2) url (now https://acme.example.com)", "2) write the file nevertheless"},
+			fields: "url: https://acme.example.com\ntoken: ${env:TOKEN}\n",
+		},
+		"another field": {
+			objection: errors.New("no answer"), mayKeep: true, answers: []string{"1", "", "foo", "https://b.example.com"},
+			said: []string{"1) url", "2) token", "url must be an absolute URI"}, fields: "url: https://b.example.com\ntoken: ${env:LATER}\n",
+		},
+		"kept":                 {objection: objection, mayKeep: true, answers: []string{"2"}, keep: true},
+		"stopped":              {objection: objection, mayKeep: true, answers: []string{"3"}, meant: wizard.ErrStopped},
+		"nothing to be kept":   {objection: &wizard.RefusedError{Err: objection}, answers: []string{"2"}, meant: wizard.ErrStopped},
+		"the end of the input": {objection: objection, answers: nil, meant: wizard.ErrEnded},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			request := request(t, schema(url, token))
+			request.Fields = map[string]string{"url": "https://acme.example.com", "token": "${env:LATER}"}
+			plan, err := wizard.Given(request)
+			require.NoError(t, err)
+			asked := &person{t: t, answers: c.answers}
+			keep, err := plan.AskAbout(asked, c.objection, c.mayKeep)
+			require.ErrorIs(t, err, c.meant)
+			require.Equal(t, c.keep, keep)
+			for _, said := range c.said {
+				require.Contains(t, asked.said.String(), said)
+			}
+			require.NotContains(t, asked.said.String(), "draft.yaml")
+			if c.fields != "" {
+				require.Equal(t, c.fields, fieldsOf(t, written(t, request, plan)))
+			}
+		})
+	}
+}
+
+// TestAskAbout_CorrectsTheCredentialsAtC1: they are no field of the plugin.
+func TestAskAbout_CorrectsTheCredentialsAtC1(t *testing.T) {
+	t.Parallel()
+	request := request(t, schema())
+	request.ClientID, request.ClientSecret = "${env:ID}", "${env:NONE}"
+	plan, err := wizard.Given(request)
+	require.NoError(t, err)
+	asked := &person{t: t, answers: []string{"", "${env:OTHER}", "", "BATON_CLIENT_SECRET"}}
+	_, err = plan.AskAbout(asked, errors.New("C1 refuses the client id"), true)
+	require.NoError(t, err, asked.said.String())
+	require.Contains(t, written(t, request, plan), "client-id: ${env:OTHER}\n    client-secret: ${env:BATON_CLIENT_SECRET}\n")
+}
+
+// TestDraft_IsWholeWhereWhatItRefersToIsThere: otherwise the plugin cannot be tried.
+func TestDraft_IsWholeWhereWhatItRefersToIsThere(t *testing.T) {
+	t.Parallel()
+	for reference, isWhole := range map[string]bool{"${env:TOKEN}": true, "${env:NONE}": false, "${file:none}": false} {
+		request := request(t, schema(token))
+		request.Fields = map[string]string{"token": reference}
+		request.ClientID, request.ClientSecret = "${env:ID}", "${env:NO_SECRET}"
+		plan, err := wizard.Given(request)
+		require.NoError(t, err)
+		path := filepath.Join(request.Dir, "baton-host.yaml")
+		draft, err := plan.Draft(t.Context(), path)
+		require.NoError(t, err)
+		require.Equal(t, isWhole, draft.IsWhole, reference)
+		require.Empty(t, draft.Upload, "its credentials are not there")
+		require.FileExists(t, draft.Path)
+		require.NoFileExists(t, path)
+		draft.Discard()
+		left, err := os.ReadDir(request.Dir)
+		require.NoError(t, err)
+		require.Empty(t, left)
+	}
 }
 
 func TestAsk_LeavesNothingIfTheInputEnds(t *testing.T) {
@@ -446,5 +549,71 @@ func TestAsk_LeavesNothingIfTheInputEnds(t *testing.T) {
 	_, err = wizard.AskApp(&person{t: t}, []string{"a", "b"})
 	require.ErrorIs(t, err, wizard.ErrEnded)
 	_, err = wizard.AskApp(&person{t: t}, nil)
-	require.ErrorContains(t, err, "no plugin binary is found")
+	require.ErrorIs(t, err, wizard.ErrEnded)
+	_, _, err = wizard.AskRelease(&person{t: t}, "a")
+	require.ErrorIs(t, err, wizard.ErrEnded)
+}
+
+func TestAskApp_TakesOneThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	app, err := wizard.AskApp(&person{t: t, answers: []string{"2"}}, []string{"a", "b"})
+	require.NoError(t, err)
+	require.Equal(t, "b", app)
+	for _, apps := range [][]string{nil, {"a"}, {"a", "b"}} {
+		answers := []string{"Not This", "baton-github"}
+		if len(apps) > 0 {
+			answers = append([]string{strconv.Itoa(len(apps) + 1)}, answers...)
+		}
+		app, err := wizard.AskApp(&person{t: t, answers: answers}, apps)
+		require.NoError(t, err)
+		require.Equal(t, "github", app)
+	}
+}
+
+func TestAskRelease_TakesAVersionOrAnImage(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string][2]string{"v1.2.3": {"v1.2.3", ""}, "r.example.com/x:v1": {"", "r.example.com/x:v1"}, "": {}} {
+		version, image, err := wizard.AskRelease(&person{t: t, answers: []string{answer}}, "github")
+		require.NoError(t, err)
+		require.Equal(t, want, [2]string{version, image})
+	}
+}
+
+// TestDraft_HasWhatIsInstalled in the entry, and the probe before it in a file that is there.
+func TestDraft_HasWhatIsInstalled(t *testing.T) {
+	t.Parallel()
+	for entry, change := range map[string]func(*wizard.Request){
+		"  acme:\n    version: v1.2.3\n":                          func(r *wizard.Request) { r.Version = "v1.2.3" },
+		"  acme:\n    app: acme\n    image: r.example.com/x:v1\n": func(r *wizard.Request) { r.Image = "r.example.com/x:v1" },
+	} {
+		of := request(t, schema())
+		change(&of)
+		probe, err := wizard.NewProbe(of)
+		require.NoError(t, err)
+		cfg, err := config.Load(t.Context(), probe.Path)
+		require.NoError(t, err)
+		require.Equal(t, []string{of.Version, of.Image, "acme"}, []string{cfg.Plugins[0].Version, cfg.Plugins[0].Image, cfg.Plugins[0].App})
+		probe.Remove()
+		require.NoFileExists(t, probe.Path)
+
+		path := filepath.Join(of.Dir, "baton-host.yaml")
+		require.NoError(t, os.WriteFile(path, []byte("# ours\nplugin-releases: https://dist.example.com\n"), 0o600))
+		of.Existing, err = wizard.OpenExisting(t.Context(), path)
+		require.NoError(t, err)
+		probe, err = wizard.NewProbe(of)
+		require.NoError(t, err)
+		cfg, err = config.Load(t.Context(), probe.Path)
+		require.NoError(t, err)
+		require.Equal(t, "https://dist.example.com", cfg.PluginReleases)
+		probe.Remove()
+
+		plan, err := wizard.Given(of)
+		require.NoError(t, err)
+		draft, err := plan.Draft(t.Context(), path)
+		require.NoError(t, err)
+		text, err := os.ReadFile(draft.Path)
+		require.NoError(t, err)
+		require.Contains(t, string(text), entry)
+		draft.Discard()
+	}
 }

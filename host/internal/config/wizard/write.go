@@ -7,9 +7,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/config/settings"
+	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/secret"
 )
 
@@ -20,6 +22,8 @@ type Written struct {
 	// Unset are the variables that the configuration refers to and that are not set
 	// here.
 	Unset []string
+	// Absent are the files that it refers to and that are not there.
+	Absent []string
 	// Instance and Upload are the names in it.
 	Instance, Upload string
 }
@@ -42,44 +46,117 @@ func existsError(path string) error {
 	return fmt.Errorf("%s is there already, and is not written over; write another file with --config FILE, or move this one away", path)
 }
 
-// Write writes the configuration, and beside it the secrets that were typed, all of
-// which only their owner may read. It is read with the host's own reader before it
-// appears. If there is an error nothing stays.
-func (p *Plan) Write(ctx context.Context, path string) (_ *Written, err error) {
-	if err := CheckPlace(path); err != nil {
-		return nil, err
+// Draft is a plan on the disk under a name that nothing reads, with the secrets that were
+// typed in their places. Discard or Place must be called.
+type Draft struct {
+	// Path is that of the configuration. References in it lead where they will.
+	Path string
+	// Instance is the plugin's name in it.
+	Instance string
+	// Upload is the plugin's upload, if it is new and has credentials that can be tried.
+	Upload string
+	// IsWhole says that everything is there that the plugin's fields refer to, as far as
+	// that can be seen, so that the plugin can be tried.
+	IsWhole bool
+
+	plan    *Plan
+	place   string // of the configuration, as it was given
+	content []byte
+	out     *output
+	written *Written
+}
+
+// RefusedError says that the host would not take a configuration with the answers in it.
+type RefusedError struct{ Err error }
+
+func (e *RefusedError) Error() string {
+	return "the host would not take what was answered, so nothing was written: " + e.Err.Error()
+}
+
+func (e *RefusedError) Unwrap() error { return e.Err }
+
+// Draft writes the plan as a draft of the configuration at a path, and beside it the secrets
+// that were typed, all of which only their owner may read. It is read with the host's own
+// reader; where that refuses it the error is a [*RefusedError]. If there is an error nothing
+// stays.
+func (p *Plan) Draft(ctx context.Context, path string) (_ *Draft, err error) {
+	existing := p.request.Existing
+	if existing == nil {
+		if err := CheckPlace(path); err != nil {
+			return nil, err
+		}
 	}
-	out := &output{dir: filepath.Dir(path)}
+	content, err := p.content()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	d := &Draft{
+		Instance: p.request.Instance, IsWhole: p.isResolvable(p.fieldTexts()), plan: p, place: path, content: content,
+		out: &output{dir: p.request.Dir}, // From where references are, also where the file is a link.
+	}
+	if p.request.ClientID != "" && p.isResolvable(p.texts()) {
+		d.Upload = p.request.Upload
+	}
+	if existing != nil {
+		d.out.owner = existing.info
+	}
 	defer func() {
 		if err != nil {
-			out.remove()
+			d.Discard()
 		}
 	}()
-	written := &Written{Unset: p.unset(), Instance: p.request.Instance, Upload: p.request.Upload}
+	if d.written, err = p.writeSecrets(d.out); err != nil {
+		return nil, err
+	}
+	if d.Path, err = d.out.draft(content); err != nil {
+		return nil, fmt.Errorf("the configuration cannot be written into %s: %w; where it comes from elsewhere, from a ConfigMap for example, change it there", d.out.dir, err)
+	}
+	return d, p.read(ctx, d.Path)
+}
+
+// Discard removes the draft, and the secrets.
+func (d *Draft) Discard() { d.out.remove() }
+
+// Place gives the draft the name of the configuration. If there is an error nothing stays.
+func (d *Draft) Place(ctx context.Context) (_ *Written, err error) {
+	defer func() {
+		if err != nil {
+			d.Discard()
+		}
+	}()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if d.plan.request.Existing != nil {
+		err = d.plan.request.Existing.replace(d.content, d.place)
+	} else {
+		err = place(d.Path, d.place)
+	}
+	if err != nil {
+		return nil, err
+	}
+	_ = os.Remove(d.Path) // Unless its name has changed.
+	return d.written, nil
+}
+
+// content is the whole text of the configuration.
+func (p *Plan) content() ([]byte, error) {
+	if p.request.Existing != nil {
+		return p.edited(p.request.Existing.content)
+	}
+	document, err := p.document()
+	return append([]byte(header), document...), err
+}
+
+// writeSecrets writes the secrets that were typed, and returns what is written then.
+func (p *Plan) writeSecrets(out *output) (*Written, error) {
+	written := &Written{Unset: p.unset(), Absent: p.absent(p.texts()), Instance: p.request.Instance, Upload: p.request.Upload}
 	for _, one := range p.secrets {
 		place, err := out.secret(one)
 		if err != nil {
 			return nil, err
 		}
 		written.Secrets = append(written.Secrets, place)
-	}
-	document, err := p.document()
-	if err != nil {
-		return nil, err
-	}
-	draft, err := out.draft(append([]byte(header), document...))
-	if err != nil {
-		return nil, fmt.Errorf("the configuration cannot be written into %s: %w", out.dir, err)
-	}
-	defer func() { _ = os.Remove(draft) }() // Its name has changed, or it goes.
-	if err := p.read(ctx, draft); err != nil {
-		return nil, err
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if err := place(draft, path); err != nil {
-		return nil, err
 	}
 	return written, nil
 }
@@ -91,57 +168,72 @@ const header = `# The keys and what they mean: baton-host schema, which an edito
 // read reads the draft as the host will. While variables are not set or files not
 // there, references are held against their form only.
 func (p *Plan) read(ctx context.Context, draft string) error {
-	options := []config.Option{config.WithEnvironment(p.request.Lookup)}
-	known := p.resolvable()
+	options := []config.Option{config.WithEnvironment(p.request.Lookup), config.ForPlugin(p.request.Instance)}
+	if p.request.Existing == nil {
+		options = options[:1] // The upload is new too.
+	}
+	known := p.isResolvable(p.texts())
 	if !known {
 		options = append(options, config.WithoutReferences(), config.WithoutCredentials())
 	}
 	cfg, err := config.Load(ctx, draft, options...)
 	if err == nil && known {
-		_, problems := cfg.Plugins[0].Settings.Bind(p.request.Manifest.GetConfiguration())
+		var entry *config.Plugin
+		if entry, err = cfg.Plugin(p.request.Instance); err != nil {
+			return err
+		}
+		_, problems := entry.Settings.Bind(p.request.Manifest.GetConfiguration())
 		err = problems.Err()
 	}
 	if err != nil {
-		return fmt.Errorf("the host would not take what was answered, so nothing was written: %w", inWords(err))
+		return &RefusedError{inWords(err)}
 	}
 	return nil
 }
 
 // inWords are problems without their places, which are those of the draft.
 func inWords(err error) error {
-	found, ok := errors.AsType[settings.Problems](err)
-	if !ok {
-		return err
-	}
 	var said []error
-	for _, one := range found {
-		said = append(said, errors.New(one.Message))
+	switch err := err.(type) { //nolint:errorlint // Each error of a tree is looked at.
+	case settings.Problems:
+		for _, one := range err {
+			said = append(said, &objectionError{one.Field, settings.Problem{Message: one.Message}.String()})
+		}
+	case interface{ Unwrap() []error }:
+		for _, one := range err.Unwrap() {
+			said = append(said, inWords(one))
+		}
+	default:
+		return err
 	}
 	return errors.Join(said...)
 }
 
-// resolvable says that everything that the configuration refers to is there.
-func (p *Plan) resolvable() bool {
-	if len(p.unset()) > 0 {
-		return false
-	}
-	for _, text := range p.texts() {
-		_, files, _ := secret.References(text) // Their forms have been checked.
-		for _, file := range files {
-			if !filepath.IsAbs(file) {
-				file = filepath.Join(p.request.Dir, file)
-			}
-			if _, err := os.Stat(file); err != nil {
-				return false
+// isResolvable says that everything that these texts refer to is there: variables and
+// files. What a store has only the store knows.
+func (p *Plan) isResolvable(texts []string) bool {
+	return len(p.unsetIn(texts)) == 0 && len(p.absent(texts)) == 0
+}
+
+// absent are the files that texts refer to and that are not there. Secrets that were typed
+// are.
+func (p *Plan) absent(texts []string) (absent []string) {
+	for _, text := range texts {
+		_, paths, _ := secret.References(text) // Their forms have been checked.
+		for _, file := range paths {
+			isTyped := slices.ContainsFunc(p.secrets, func(one secretFile) bool { return one.path == file })
+			if _, err := os.Stat(files.Within(p.request.Dir, file)); err != nil && !isTyped && !slices.Contains(absent, file) {
+				absent = append(absent, file)
 			}
 		}
 	}
-	return true
+	return absent
 }
 
 // output is the files and directories of a plan, to be removed if the whole does not succeed.
 type output struct {
 	dir   string
+	owner os.FileInfo // whose owner gets the secrets; nil: who writes them
 	files []string
 	dirs  []string
 }
@@ -175,7 +267,14 @@ func (o *output) secret(one secretFile) (string, error) {
 	}
 	o.files = append(o.files, path)
 	_, err = file.WriteString(one.content.Reveal() + "\n")
-	if err := errors.Join(err, file.Sync(), file.Close()); err != nil {
+	err = errors.Join(err, file.Sync(), file.Close())
+	// The host runs as who owns its configuration; who writes it may be root.
+	for _, made := range append(slices.Clone(o.dirs), path) {
+		if err == nil && o.owner != nil {
+			err = giveTo(made, o.owner)
+		}
+	}
+	if err != nil {
 		return "", fmt.Errorf("the secret cannot be kept in %s: %w", path, err)
 	}
 	return path, nil

@@ -50,6 +50,7 @@ type entry struct {
 	Accounts int            `json:"accounts"`
 	ByPlugin map[string]int `json:"by_plugin,omitempty"`
 	Skipped  int            `json:"skipped_resources,omitempty"`
+	Missing  []string       `json:"missing_plugins,omitempty"`
 	// Evidence is missing where an older version wrote the file.
 	Evidence baseline.Grade `json:"evidence,omitempty"`
 }
@@ -73,7 +74,7 @@ func (f *File) Read() (map[string][]status.Sync, error) {
 		for _, s := range all {
 			syncs[upload] = append(syncs[upload], status.Sync{
 				At: s.At, State: s.State, Took: time.Duration(s.Seconds * float64(time.Second)),
-				Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin, SkippedResources: s.Skipped, Evidence: s.Evidence,
+				Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin, SkippedResources: s.Skipped, Missing: s.Missing, Evidence: s.Evidence,
 			})
 		}
 	}
@@ -104,7 +105,7 @@ func (f *File) Write(board *status.Board) error {
 	for upload, all := range board.History() {
 		for _, s := range all {
 			kept.Uploads[upload] = append(kept.Uploads[upload], entry{
-				At: s.At, State: s.State, Seconds: s.Took.Seconds(), Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin, Skipped: s.SkippedResources, Evidence: s.Evidence,
+				At: s.At, State: s.State, Seconds: s.Took.Seconds(), Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin, Skipped: s.SkippedResources, Missing: s.Missing, Evidence: s.Evidence,
 			})
 		}
 	}

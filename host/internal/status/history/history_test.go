@@ -24,7 +24,7 @@ func TestHistory_ReadsWhatItWrote(t *testing.T) {
 	want := []status.Sync{
 		{At: at, State: status.Fresh, Took: 90 * time.Second, Bytes: 37753, Accounts: 65, ByPlugin: map[string]int{"fullstory": 40, "design-tool": 25}, Evidence: baseline.Unproven},
 		{At: at.Add(time.Hour), State: status.Failed, Took: time.Second},
-		{At: at.Add(2 * time.Hour), State: status.Incomplete, Took: time.Second, Accounts: 65, SkippedResources: 2},
+		{At: at.Add(2 * time.Hour), State: status.Incomplete, Took: time.Second, Accounts: 65, SkippedResources: 2, Missing: []string{"wiki"}},
 	}
 	failed := want[1]
 	failed.Why = "the app is out of order"

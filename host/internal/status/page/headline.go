@@ -2,8 +2,10 @@ package page
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/batonhost/baton-host/host/internal/secret"
 	"github.com/batonhost/baton-host/host/internal/status"
 )
 
@@ -47,6 +49,7 @@ func worst(s status.Snapshot, by map[status.State][]string, away []string) (tone
 			down = append(down, plugin.Name)
 		}
 	}
+	expiring := needingCredentials(s)
 	switch {
 	case s.Host.Stopping:
 		return toneIdle, "The host is stopping"
@@ -64,6 +67,8 @@ func worst(s status.Snapshot, by map[status.State][]string, away []string) (tone
 		return toneWarn, some(away, all, "upload", "has no connection to C1", "have no connection to C1")
 	case len(down) > 0:
 		return toneWarn, some(down, len(s.Plugins), "plugin", "is not running", "are not running")
+	case len(expiring) > 0:
+		return toneWarn, fmt.Sprintf("A credential of %s needs a look", strings.Join(expiring, ", "))
 	case len(by[status.Waiting]) == all:
 		return toneIdle, "Waiting for the first sync"
 	case len(by[status.Waiting]) > 0:
@@ -71,6 +76,23 @@ func worst(s status.Snapshot, by map[status.State][]string, away []string) (tone
 	default:
 		return toneGood, "Everything is fresh"
 	}
+}
+
+// needingCredentials returns whose credentials expire soon, have expired or were not renewed.
+func needingCredentials(s status.Snapshot) []string {
+	var names []string
+	needs := func(name string, credentials []secret.Credential) {
+		if slices.ContainsFunc(credentials, func(c secret.Credential) bool { return c.Problem != "" || c.ExpiresSoon(s.Now) }) {
+			names = append(names, name)
+		}
+	}
+	for _, u := range s.Uploads {
+		needs(u.Name, u.Credentials)
+	}
+	for _, p := range s.Plugins {
+		needs(p.Name, p.Credentials)
+	}
+	return names
 }
 
 // some says how many of all are so; a single one is named.

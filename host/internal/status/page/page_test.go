@@ -17,6 +17,8 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/baseline"
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
+	"github.com/batonhost/baton-host/host/internal/secret"
 	"github.com/batonhost/baton-host/host/internal/status"
 	"github.com/batonhost/baton-host/host/internal/status/page"
 	"github.com/batonhost/baton-host/host/internal/supervise"
@@ -217,6 +219,40 @@ func TestPage_ShowsTheBoard(t *testing.T) {
 			"fullstory is not running – baton-host",
 			[]string{`Plugin "fullstory" has failed: it ended 6 times within 10m0s`, "or sends it SIGUSR1; the last time: the process of plugin"},
 		},
+		"a plugin is in no sandbox": {
+			func(b *status.Board) {
+				synced(b, workforce, 40, 25, 0)
+				synced(b, "others", 0, 25, 0)
+				b.Sandboxed(fullstory, sandbox.State{Mode: sandbox.On, Detail: "Landlock 7, seccomp"})
+				b.Sandboxed("wiki", sandbox.State{Mode: sandbox.Off, Exposes: true})
+			},
+			"Everything is fresh – baton-host",
+			[]string{
+				"Running for a moment, in a sandbox", "for a moment, in no sandbox",
+				`Plugin "wiki" is in no sandbox that keeps it from the secrets of this host and of all plugins; set sandbox: on where the kernel has Landlock, or use another host for what must not be read. baton-host v1.2.3`,
+			},
+		},
+		"credentials end": {
+			func(b *status.Board) {
+				synced(b, workforce, 40, 25, 0)
+				synced(b, "others", 0, 25, 0)
+				day := 24 * time.Hour
+				b.Credentials(fullstory, "", []secret.Credential{
+					{Reference: "${file:soon}", Expires: time.Now().Add(3*day + time.Minute)},
+					{Field: "scim-token", Expires: time.Now().Add(-2 * day)},
+					{Reference: "${file:later}", Expires: time.Now().Add(90 * day)},
+					{Reference: "${file:hourly}", Issued: time.Now().Add(-2 * time.Hour), Read: time.Now().Add(-110 * time.Minute), Expires: time.Now().Add(-time.Hour)},
+					{Reference: "${env:UNKNOWN}"},
+				})
+				b.Credentials("", "others", []secret.Credential{{Reference: "${vault:kv/<c1>#secret}", Problem: "the store does not answer"}})
+			},
+			"A credential of others, fullstory needs a look – baton-host",
+			[]string{
+				"Expires soon ${file:soon} expires 3 days from now", "Expired scim-token expired 2 days ago", "${file:later} expires 2 months from now",
+				"${file:hourly} was good until 1 hour ago",
+				"Not renewed ${vault:kv/<c1>#secret} The store does not answer.",
+			},
+		},
 		"the host is stopping": {
 			func(b *status.Board) { b.Stopping() },
 			"The host is stopping – baton-host", nil,
@@ -231,6 +267,7 @@ func TestPage_ShowsTheBoard(t *testing.T) {
 			for _, words := range c.want {
 				require.Contains(t, text, words)
 			}
+			require.NotContains(t, text, "UNKNOWN", "a credential of which nothing is known")
 		})
 	}
 }

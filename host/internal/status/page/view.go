@@ -6,6 +6,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
+
+	"github.com/batonhost/baton-host/host/internal/secret"
 	"github.com/batonhost/baton-host/host/internal/status"
 )
 
@@ -33,9 +36,27 @@ type view struct {
 	Host     status.Host
 	Started  moment
 	Now      moment
+	Reload   *reloadView // nil if the configuration was not read again
 	Uploads  []uploadView
 	Plugins  []pluginView
+	Exposure string // what plugins can read that are in no sandbox; "" if there are none
 	Errors   []errorView
+}
+
+// reloadView is how the configuration was read again last.
+type reloadView struct {
+	Words, Why string
+	At         moment
+}
+
+func reloadViewOf(reload *status.Reload, now time.Time) *reloadView {
+	switch {
+	case reload == nil:
+		return nil
+	case reload.Why != "":
+		return &reloadView{Words: "Configuration refused", Why: asSentence(reload.Why), At: momentOf(reload.At, now)}
+	}
+	return &reloadView{Words: "Configuration reloaded", At: momentOf(reload.At, now)}
 }
 
 // uploadView is an upload's card.
@@ -55,6 +76,8 @@ type uploadView struct {
 	Bytes      int64
 	Chart      *chart
 	History    []syncView // the newest first
+	// Credentials are those with which C1 is called.
+	Credentials []credentialView
 }
 
 // partView is one plugin's row in a card.
@@ -99,6 +122,18 @@ type pluginView struct {
 	Badge badge
 	Note  string
 	For   string
+	In    string // its sandbox, in two words
+	// Expiring are its credentials of which something is known.
+	Expiring []credentialView
+}
+
+// credentialView is a credential of which something is known beside its name.
+type credentialView struct {
+	Name    string
+	Badge   *badge // nil: nothing is wrong
+	Verb    string // "expires" or "expired"
+	Expires *moment
+	Problem string
 }
 
 // errorView is an entry of the list of errors.
@@ -112,7 +147,7 @@ type errorView struct {
 }
 
 func viewOf(s status.Snapshot) view {
-	v := view{Host: s.Host, Now: momentOf(s.Now, s.Now), Started: momentOf(s.Host.StartedAt, s.Now)}
+	v := view{Host: s.Host, Now: momentOf(s.Now, s.Now), Started: momentOf(s.Host.StartedAt, s.Now), Reload: reloadViewOf(s.Host.LastReload, s.Now)}
 	apps := map[string]string{}
 	for _, plugin := range s.Plugins {
 		apps[plugin.Name] = plugin.App
@@ -126,6 +161,7 @@ func viewOf(s status.Snapshot) view {
 	for _, e := range s.Errors {
 		v.Errors = append(v.Errors, errorViewOf(e, s.Now))
 	}
+	v.Exposure = asSentence(s.Exposure())
 	h := headlineOf(s)
 	v.Tone, v.Headline, v.Lead = h.tone, h.words, h.lead
 	v.Title = h.words + " – baton-host"
@@ -200,6 +236,7 @@ func uploadViewOf(u status.Upload, apps map[string]string, now time.Time) upload
 		}
 		v.Parts = append(v.Parts, row)
 	}
+	v.Credentials = credentialViewsOf(u.Credentials, now)
 	for _, made := range slices.Backward(u.History) {
 		v.History = append(v.History, syncViewOf(made, now))
 	}
@@ -297,6 +334,9 @@ func progressViewOf(p status.Progress, now time.Time) progressView {
 		if part.AnsweredFor != "" {
 			row.Note = "From its part of the baseline: " + asSentence(withoutName(part.AnsweredFor, part.Plugin))
 		}
+		if part.Missing != "" {
+			row.Note = "The sync goes without it: " + asSentence(withoutName(part.Missing, part.Plugin))
+		}
 		v.Plugins = append(v.Plugins, row)
 	}
 	return v
@@ -310,8 +350,11 @@ func syncViewOf(made status.Sync, now time.Time) syncView {
 	if made.Evidence != "" {
 		v.Evidence = "evidence " + string(made.Evidence)
 	}
+	if len(made.Missing) > 0 {
+		v.Why = fmt.Sprintf("It went without %s.", strings.Join(made.Missing, " and "))
+	}
 	if made.SkippedResources > 0 {
-		v.Why = fmt.Sprintf("It lacks entitlements or grants of %s.", plural(made.SkippedResources, "resource"))
+		v.Why = strings.TrimSpace(v.Why + fmt.Sprintf(" It lacks entitlements or grants of %s.", plural(made.SkippedResources, "resource")))
 	}
 	if made.Took > 0 {
 		v.Took = took(made.Took)
@@ -328,8 +371,12 @@ var pluginBadges = map[string]badge{
 	"stopped":  {toneIdle, "Stopped"},
 }
 
+// sandboxes are for the modes of sandboxes.
+var sandboxes = map[string]string{"on": "in a sandbox", "warn": "in a sandbox that only warns", "off": "in no sandbox"}
+
 func pluginViewOf(p status.Plugin, now time.Time) pluginView {
 	v := pluginView{Plugin: p, Badge: pluginBadges[p.State], Note: asSentence(withoutName(p.Why, p.Name)), For: lasting(p.Since, now)}
+	v.Expiring, v.In = credentialViewsOf(p.Credentials, now), sandboxes[p.Sandbox]
 	if p.State == "starting" && p.Why != "" {
 		v.Badge = badge{toneWarn, "Restarting"}
 	}
@@ -337,6 +384,31 @@ func pluginViewOf(p status.Plugin, now time.Time) pluginView {
 		v.App = ""
 	}
 	return v
+}
+
+// credentialViewsOf leaves out credentials of which nothing is known beside their names.
+func credentialViewsOf(credentials []secret.Credential, now time.Time) []credentialView {
+	var views []credentialView
+	for _, one := range credentials {
+		v := credentialView{Name: one.Name(), Verb: "expires", Problem: asSentence(one.Problem)}
+		if !one.Expires.IsZero() {
+			v.Expires = &moment{RFC3339: one.Expires.UTC().Format(time.RFC3339), Relative: humanize.RelTime(one.Expires, now, "ago", "from now"), Absolute: absolute(one.Expires)}
+		}
+		switch {
+		case one.HasExpired(now):
+			v.Verb, v.Badge = "expired", &badge{toneBad, "Expired"}
+		case one.Problem != "":
+			v.Badge = &badge{toneWarn, "Not renewed"}
+		case one.ExpiresSoon(now):
+			v.Badge = &badge{toneWarn, "Expires soon"}
+		case one.Expires.IsZero():
+			continue
+		case !now.Before(one.Expires): // A program renews it; it is read again when it is needed.
+			v.Verb = "was good until"
+		}
+		views = append(views, v)
+	}
+	return views
 }
 
 func errorViewOf(e status.Error, now time.Time) errorView {

@@ -81,7 +81,7 @@ func TestConnector_NamesTheLimitThatKeepsItFromBeingReached(t *testing.T) {
 			}))
 		require.NoError(t, err)
 		defer func() { _ = conn.Close() }()
-		err = (&Connector{process: proc.Attached(1)}).await(ctx, conn)
+		err = (&Connector{process: proc.Attached(1)}).await(ctx, conn, nil)
 		require.Equal(t, codes.Canceled, status.Code(err))
 		require.NotEmpty(t, errtext.LimitHint(err.Error()), "%v", err)
 	})

@@ -23,6 +23,7 @@ import (
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/batonhost/baton-host/host/internal/child"
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/host/internal/proc"
 	"github.com/batonhost/baton-host/internal/schema"
@@ -84,7 +85,7 @@ func New(process *proc.Process, logs *pluginlog.Writer, settings Settings) *Conn
 
 // Open asks the connector what it is, by its own commands.
 func (u *Connector) Open(ctx context.Context) error {
-	if !proc.InheritsDescriptors {
+	if !child.InheritsDescriptors {
 		return errors.New("one can be loaded on Linux and macOS only; on this system use one that is built as a plugin")
 	}
 	asked, err := u.settings.askManifest(ctx)
@@ -158,8 +159,9 @@ func (u *Connector) serve(ctx context.Context, service *Service) error {
 	r.Env = append(r.Env,
 		ConfigPathEnv+"="+service.Handover.Path(),
 		fmt.Sprintf("%s=%d", ListenerEnv, FirstDescriptor))
+	r.Sandbox = service.reachable(r.Sandbox)
 	if err := r.Start(ctx); err != nil {
-		return fmt.Errorf("%s%w", proc.Obstacle(r.Path, err), err)
+		return fmt.Errorf("%s%w", child.Obstacle(r.Path, err), err)
 	}
 	if _, err := r.Write(service.Input); err != nil {
 		return fmt.Errorf("write to its standard input: %w", err)
@@ -169,18 +171,20 @@ func (u *Connector) serve(ctx context.Context, service *Service) error {
 		return fmt.Errorf("reach it: %w", err)
 	}
 	u.conn.Store(conn)
-	return u.await(ctx, conn)
+	return u.await(ctx, conn, service.Handover.Failed())
 }
 
-// await returns when the process answers a call. It has no health service, and
-// says so.
-func (u *Connector) await(ctx context.Context, conn *grpc.ClientConn) error {
-	waiting, cancel := context.WithCancel(ctx)
-	defer cancel()
+// await returns when the process answers a call, or when it will not, because its
+// configuration cannot be handed over. It has no health service, and says so.
+func (u *Connector) await(ctx context.Context, conn *grpc.ClientConn, notHanded <-chan error) error {
+	waiting, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	go func() {
 		select {
 		case <-u.process.Exited():
-			cancel()
+			cancel(ErrEnded)
+		case err := <-notHanded:
+			cancel(fmt.Errorf("hand the configuration over: %w", err))
 		case <-waiting.Done():
 		}
 	}()
@@ -190,6 +194,8 @@ func (u *Connector) await(ctx context.Context, conn *grpc.ClientConn) error {
 		return nil
 	case u.process.IsGone():
 		return ErrEnded
+	case ctx.Err() == nil && waiting.Err() != nil:
+		return context.Cause(waiting)
 	case ctx.Err() != nil:
 		// The text has what the last attempt to connect failed of.
 		return status.Error(status.FromContextError(ctx.Err()).Code(), status.Convert(err).Message())

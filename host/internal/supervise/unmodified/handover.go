@@ -16,12 +16,23 @@ type Handover struct {
 
 // handed is a file that waits to be read.
 type handed interface {
+	// failed receives the error that keeps it from being read.
+	failed() <-chan error
 	// discard makes that it can be read no more, by whomever.
 	discard() error
 }
 
 // Path is where the configuration is. The SDK insists on the ending.
 func (h *Handover) Path() string { return filepath.Join(h.dir, "configuration.yaml") }
+
+// Failed receives the error that keeps the configuration from being read; it never
+// does where nothing is handed over.
+func (h *Handover) Failed() <-chan error {
+	if h.file == nil {
+		return nil
+	}
+	return h.file.failed()
+}
 
 // add makes the file.
 func (h *Handover) add(content []byte) error {
@@ -55,5 +66,8 @@ func handOnDisk(path string, content []byte) (handed, error) {
 	}
 	return onDisk{path}, nil
 }
+
+// failed receives nothing: a file on the disk can be read once it is there.
+func (onDisk) failed() <-chan error { return nil }
 
 func (f onDisk) discard() error { return os.Remove(f.path) }

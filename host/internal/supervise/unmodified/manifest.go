@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/anypb"
 
+	"github.com/batonhost/baton-host/host/internal/child"
 	"github.com/batonhost/baton-host/host/internal/pluginlog"
 	"github.com/batonhost/baton-host/host/internal/proc"
 	"github.com/batonhost/baton-host/internal/schema"
@@ -46,8 +47,8 @@ type description struct {
 // askManifest asks an unmodified connector what it is, by its own commands.
 func (s Settings) askManifest(ctx context.Context) (*description, error) {
 	build, ok := Read(s.Command.Path)
-	if ok && build.Platform != "" && build.Platform != proc.Platform {
-		return nil, fmt.Errorf("it is built for %s, and this is %s; install the release for this system", build.Platform, proc.Platform)
+	if ok && build.Platform != "" && build.Platform != child.Platform {
+		return nil, fmt.Errorf("it is built for %s, and this is %s; install the release for this system", build.Platform, child.Platform)
 	}
 	id := s.fileID()
 	known.Lock()
@@ -137,7 +138,7 @@ func (s Settings) ask(ctx context.Context, args []string) (string, error) {
 	command.Dir = s.Dir // No configuration of its own is found here.
 	r := proc.New(command, logs)
 	if err := r.Start(ctx); err != nil {
-		return "", fmt.Errorf("cannot be started: %s%w", proc.Obstacle(command.Path, err), err)
+		return "", fmt.Errorf("cannot be started: %s%w", child.Obstacle(command.Path, err), err)
 	}
 	select {
 	case <-r.Exited():

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -48,7 +49,8 @@ type Service struct {
 	address string
 	tls     *tls.Config
 
-	sessions *grpc.Server // nil: no session store is served
+	sessions    *grpc.Server // nil: no session store is served
+	sessionPort uint16       // where the connector connects to it
 }
 
 // FirstDescriptor is the number that the first of the inherited files has in the
@@ -96,16 +98,15 @@ func (s *Service) prepare(ctx context.Context, to Receiver, request *pluginv1.Co
 		return err
 	}
 
-	var sessionPort uint32
 	if sessions != nil {
-		if sessionPort, err = s.serveSessions(ctx, sessions, server); err != nil {
+		if err := s.serveSessions(ctx, sessions, server); err != nil {
 			return err
 		}
 	}
 	line, err := proto.Marshal(wrapperv1.ServerConfig_builder{
 		Credential:             server,
 		ListenPort:             uint32(address.Port), //nolint:gosec // A port has 16 bits.
-		SessionStoreListenPort: sessionPort,
+		SessionStoreListenPort: uint32(s.sessionPort),
 	}.Build())
 	if err != nil {
 		return fmt.Errorf("encode the connector's server configuration: %w", err)
@@ -202,27 +203,39 @@ func (s *Service) Dial(options ...grpc.DialOption) (*grpc.ClientConn, error) {
 }
 
 // serveSessions serves a session store to the connector alone, as the
-// SDK's own parent process does, and returns the port. What is served logs to the
+// SDK's own parent process does, and notes the port. What is served logs to the
 // context's logger.
-func (s *Service) serveSessions(ctx context.Context, store batonv1.BatonSessionServiceServer, credential *tlsv1.Credential) (uint32, error) {
+func (s *Service) serveSessions(ctx context.Context, store batonv1.BatonSessionServiceServer, credential *tlsv1.Credential) error {
 	config, err := utls.ListenerConfig(ctx, credential)
 	if err != nil {
-		return 0, fmt.Errorf("make certificates for the session store: %w", err)
+		return fmt.Errorf("make certificates for the session store: %w", err)
 	}
 	listener, err := net.ListenTCP("tcp", &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
-		return 0, fmt.Errorf("make a listener for the session store: %w", explainLoopback(err))
+		return fmt.Errorf("make a listener for the session store: %w", explainLoopback(err))
 	}
 	address, ok := listener.Addr().(*net.TCPAddr)
 	if !ok {
 		_ = listener.Close()
-		return 0, fmt.Errorf("make a listener for the session store: its address is %s", listener.Addr())
+		return fmt.Errorf("make a listener for the session store: its address is %s", listener.Addr())
 	}
 	s.sessions = grpc.NewServer(grpc.Creds(credentials.NewTLS(config)), grpc.ChainUnaryInterceptor(ugrpc.UnaryServerInterceptor(ctx)...))
 	batonv1.RegisterBatonSessionServiceServer(s.sessions, store)
 	// It returns when EndSessions is called.
 	go func() { _ = s.sessions.Serve(listener) }()
-	return uint32(address.Port), nil //nolint:gosec // A port has 16 bits.
+	s.sessionPort = uint16(address.Port) //nolint:gosec // A port has 16 bits.
+	return nil
+}
+
+// reachable returns a policy that lets the connector reach its session store too: the port
+// is another one at each start, so that an operator cannot name it.
+func (s *Service) reachable(policy *sandbox.Policy) *sandbox.Policy {
+	if policy == nil || len(policy.Connect) == 0 || s.sessionPort == 0 {
+		return policy
+	}
+	wider := *policy
+	wider.Connect = append(slices.Clone(policy.Connect), s.sessionPort)
+	return &wider
 }
 
 // EndSessions ends the session store that is served to the connector. Call it when

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 
@@ -43,11 +44,32 @@ func main() {
 	schema := field.NewConfiguration([]field.SchemaField{
 		field.StringField("name", field.WithRequired(true), field.WithDescription("whose notes these are")),
 		field.StringField("crash-file", field.WithDescription("end the process in the middle of the users unless there is such a file")),
+		field.StringField("extra-file", field.WithDescription("a file that it cannot do without")),
+		field.StringField("cache-dir", field.WithDescription("a directory that it makes, and a file in it")),
 		field.IntField("meet", field.WithDescription("how many syncs wait for each other in the middle of the users")),
 	})
 	plugin.Run(context.Background(), "baton-notes", "1.0.0", schema, func(_ context.Context, v *viper.Viper, _ *cli.ConnectorOpts) (connectorbuilder.ConnectorBuilderV2, []connectorbuilder.Opt, error) {
+		if err := useFiles(v.GetString("extra-file"), v.GetString("cache-dir")); err != nil {
+			return nil, nil, err
+		}
 		return &app{name: v.GetString("name"), crashFile: v.GetString("crash-file"), meet: v.GetInt("meet"), met: map[string]bool{}, all: make(chan struct{})}, nil, nil
 	}, connectorrunner.WithSessionStoreEnabled())
+}
+
+// useFiles reads the extra file and writes into the directory, if they are named.
+func useFiles(extra, cache string) error {
+	if extra != "" {
+		if _, err := os.ReadFile(extra); err != nil {
+			return err
+		}
+	}
+	if cache == "" {
+		return nil
+	}
+	if err := os.MkdirAll(cache, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(cache, "index"), nil, 0o600)
 }
 
 type app struct {

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/batonhost/baton-host/host"
+)
+
+func newReloadCommand(root *rootOptions) *cobra.Command {
+	options := &runningOptions{root: root}
+	var output string
+	cmd := &cobra.Command{
+		Use:   "reload",
+		Short: "Have a running host take its changed configuration",
+		Long: `Have the host that runs on the state directory read its configuration and its lock
+file again, as SIGHUP and run --watch do. All of it is checked first, and each plugin
+that is new or has changed is started and configured: if anything is wrong, nothing
+changes, and the errors are shown here.
+
+Plugins and uploads that did not change go on as they are. Changed ones are replaced
+once their tasks in hand have ended, which the command does not wait for. What a
+reload would take away from ConductorOne (C1) goes through the change guard.
+
+The host reads the file with which it was started. --config is only where this command
+looks for the state directory.`,
+		Example: `  baton-host reload
+  baton-host reload --state-dir /var/lib/baton-host --output json`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			h, err := options.open(cmd.Context(), cmd.Flags())
+			if err != nil {
+				return err
+			}
+			defer h.Close(cmd.Context())
+			result, err := h.RequestReload(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return printReloaded(cmd.OutOrStdout(), output, result)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVarP(&options.configFile, "config", "c", host.DefaultConfigFile, "the configuration file")
+	flags.StringVar(&options.stateDir, "state-dir", "", "the state directory of run (default that of run)")
+	addOutputFlag(cmd, &output, outputTable, outputJSON)
+	return cmd
+}
+
+func printReloaded(w io.Writer, output string, result *host.Reloaded) error {
+	if output == outputJSON {
+		return writeJSON(w, result)
+	}
+	var rows [][]string
+	for _, one := range result.Plugins {
+		rows = append(rows, []string{"plugin", one.Name, string(one.Change)})
+	}
+	for _, one := range result.Uploads {
+		rows = append(rows, []string{"upload", one.Name, string(one.Change)})
+	}
+	return writeTable(w, []string{"KIND", "NAME", "CHANGE"}, rows)
+}
