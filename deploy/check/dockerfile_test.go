@@ -109,7 +109,7 @@ func TestImages_StartTheirProgramAsAnUnprivilegedUser(t *testing.T) {
 		}
 		want := []string{"/out/" + name}
 		if name == "baton-host" { // It finds plugins beside itself.
-			want = []string{"/out/baton-fullstory", "/out/baton-host", "/out/baton-host-explore", "/out/baton-scim"}
+			want = []string{"/out/baton-fullstory", "/out/baton-host", "/out/baton-host-aws", "/out/baton-host-explore", "/out/baton-scim"}
 		}
 		require.ElementsMatch(t, want, installed, name)
 	}

@@ -143,6 +143,7 @@ func TestProbes_MatchTheListenAddress(t *testing.T) {
 	port := container.Ports[0]
 	require.Equal(t, "0.0.0.0:9400", flag(t, container.Args, "listen"))
 	require.Equal(t, int32(9400), port.ContainerPort)
+	require.Contains(t, container.Args, "--watch", "a change of the ConfigMap needs no rollout")
 	require.Contains(t, container.Args, "--listen-any", "the host serves other machines only with this flag")
 	require.Equal(t, intstr.FromString(port.Name), container.LivenessProbe.HTTPGet.Port)
 	require.Equal(t, "/healthz", container.LivenessProbe.HTTPGet.Path)

@@ -2,8 +2,10 @@ package check_test
 
 import (
 	"encoding/json"
+	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -18,6 +20,7 @@ import (
 // programs are what a release holds, by package.
 var programs = map[string]string{
 	"./host/cmd/baton-host":           "baton-host",
+	"./host/cmd/baton-host-aws":       "baton-host-aws",
 	"./host/cmd/baton-host-explore":   "baton-host-explore",
 	"./fullstory/cmd/baton-fullstory": "baton-fullstory",
 	"./scim/cmd/baton-scim":           "baton-scim",
@@ -157,4 +160,90 @@ func TestCross_CompilesWhatIsReleased(t *testing.T) {
 	value, _, ok := strings.Cut(rest, "\n\n")
 	require.True(t, ok)
 	require.Equal(t, mains, programsIn(value))
+}
+
+// signed is what the tests look at of the signatures in .goreleaser.yaml.
+type signed struct {
+	Signs []struct {
+		Artifacts, Cmd, Signature string
+		Args                      []string
+	}
+}
+
+// TestRelease_IsSigned without a key, and its archives carry provenance under the name that
+// connectors' have. What the guide verifies is what is written.
+func TestRelease_IsSigned(t *testing.T) {
+	t.Parallel()
+	var of signed
+	require.NoError(t, yaml.Unmarshal(read(t, root+"/.goreleaser.yaml"), &of))
+	guide := string(read(t, root+"/deploy/README.md"))
+	suffixes := map[string]string{}
+	for _, one := range of.Signs {
+		suffix, ok := strings.CutPrefix(one.Signature, "${artifact}")
+		require.True(t, ok, one.Signature)
+		suffixes[one.Artifacts] = suffix
+		require.Contains(t, guide, suffix)
+		require.Contains(t, strings.Join(one.Args, " "), "${signature}")
+		require.NotContains(t, strings.Join(one.Args, " "), "--key")
+	}
+	require.Equal(t, map[string]string{"checksum": ".sigstore.json", "archive": ".provenance.sigstore.json"}, suffixes)
+	require.Equal(t, ".ci/provenance", of.Signs[1].Cmd)
+}
+
+// TestRelease_WorkflowIsTheOneThatIsVerified: the guide names the file, which may ask for an
+// identity and runs for tags alone.
+func TestRelease_WorkflowIsTheOneThatIsVerified(t *testing.T) {
+	t.Parallel()
+	const name = ".github/workflows/release.yaml"
+	guide := string(read(t, root+"/deploy/README.md"))
+	require.Equal(t, 2, strings.Count(guide, "--certificate-identity https://github.com/batonhost/baton-host/"+name+"@refs/tags/v1.2.3 "))
+	var workflow struct {
+		On struct {
+			Push map[string][]string
+		}
+		Permissions map[string]string
+	}
+	require.NoError(t, yaml.Unmarshal(read(t, root+"/"+name), &workflow))
+	require.Equal(t, map[string][]string{"tags": {"v*"}}, workflow.On.Push)
+	require.Equal(t, map[string]string{"contents": "write", "id-token": "write"}, workflow.Permissions)
+}
+
+// TestProvenance_NamesWhatTheReleaseWasBuiltFrom, by a program in the place of cosign.
+func TestProvenance_NamesWhatTheReleaseWasBuiltFrom(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	const stub = "#!/bin/sh\nfor argument; do test \"$before\" = --predicate && cp \"$argument\" predicate.json; before=$argument; done\necho \"$@\"\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "cosign"), []byte(stub), 0o700)) //nolint:gosec // It is a program.
+	script, err := filepath.Abs(root + "/.ci/provenance")
+	require.NoError(t, err)
+	environment := []string{
+		"GITHUB_SERVER_URL=https://github.com", "GITHUB_REPOSITORY=batonhost/baton-host", "GITHUB_REF=refs/tags/v1.2.3",
+		"GITHUB_SHA=c0ffee", "GITHUB_WORKFLOW_REF=batonhost/baton-host/.github/workflows/release.yaml@refs/tags/v1.2.3", "GITHUB_RUN_ID=7",
+	}
+	attest := func(environment []string) ([]byte, error) {
+		cmd := exec.CommandContext(t.Context(), script, "x.tar.gz", "x.tar.gz.provenance.sigstore.json")
+		cmd.Dir, cmd.Env = dir, append([]string{"PATH=" + dir + string(filepath.ListSeparator) + os.Getenv("PATH")}, environment...)
+		return cmd.CombinedOutput()
+	}
+	out, err := attest(environment)
+	require.NoError(t, err, string(out))
+	require.Regexp(t, `^attest-blob --yes .*--type slsaprovenance1 .*--bundle x\.tar\.gz\.provenance\.sigstore\.json x\.tar\.gz\n$`, string(out))
+	var predicate struct {
+		BuildDefinition struct {
+			ExternalParameters   struct{ Workflow map[string]string }
+			ResolvedDependencies []struct {
+				URI    string
+				Digest map[string]string
+			}
+		}
+	}
+	require.NoError(t, json.Unmarshal(read(t, filepath.Join(dir, "predicate.json")), &predicate))
+	require.Equal(t, map[string]string{"ref": "refs/tags/v1.2.3", "repository": "https://github.com/batonhost/baton-host", "path": ".github/workflows/release.yaml"}, predicate.BuildDefinition.ExternalParameters.Workflow)
+	require.Len(t, predicate.BuildDefinition.ResolvedDependencies, 1)
+	require.Equal(t, "git+https://github.com/batonhost/baton-host@refs/tags/v1.2.3", predicate.BuildDefinition.ResolvedDependencies[0].URI)
+	require.Equal(t, map[string]string{"gitCommit": "c0ffee"}, predicate.BuildDefinition.ResolvedDependencies[0].Digest)
+
+	out, err = attest(environment[:3])
+	require.Error(t, err)
+	require.Contains(t, string(out), "GITHUB_SHA is not set")
 }

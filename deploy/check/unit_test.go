@@ -51,6 +51,7 @@ func TestUnit_LetsTheHostStopItsPlugins(t *testing.T) {
 	settings := service(t)
 	require.Equal(t, []string{"mixed"}, settings["KillMode"], "else plugins are stopped under the syncs that are to be finished")
 	require.Equal(t, []string{"continue"}, settings["OOMPolicy"], "else a plugin takes the host with it")
+	require.Equal(t, []string{"/bin/kill -HUP $MAINPID"}, settings["ExecReload"])
 	command := strings.Fields(settings["ExecStart"][0])
 	grace, err := time.ParseDuration(flag(t, command, "grace"))
 	require.NoError(t, err)
@@ -75,4 +76,15 @@ func TestUnit_GrantsWhatTheHostNeedsAndNoMore(t *testing.T) {
 	}
 	require.NotContains(t, settings, "User")
 	require.NotContains(t, settings, "Environment", "it is no place for a secret, and nothing else is needed")
+}
+
+// TestUnit_LetsTheHostContainItsPlugins: the group @system-service has no calls of Landlock
+// or seccomp, and control groups that can only be read take no plugin.
+func TestUnit_LetsTheHostContainItsPlugins(t *testing.T) {
+	t.Parallel()
+	settings := service(t)
+	allowed := strings.Fields(strings.Join(settings["SystemCallFilter"], " "))
+	require.Subset(t, allowed, []string{"seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self"})
+	require.Equal(t, []string{"memory pids"}, settings["Delegate"])
+	require.NotContains(t, settings, "ProtectControlGroups")
 }
