@@ -172,7 +172,8 @@ func (l *reloadLoad) put(form loadForm) {
 	var text strings.Builder
 	text.WriteString(form.comment + "plugins:\n")
 	for _, name := range form.plugins() {
-		entry := l.leashes[name].on(l.apps[name].entry(name))
+		// The script starts another program, which the sandbox has to let it read.
+		entry := l.leashes[name].on(l.apps[name].entry(name, fmt.Sprintf("sandbox: { read: [%q] }", self)))
 		entry = strings.Replace(entry, "command: ["+self, "command: ["+filepath.Join(l.dir, name), 1)
 		entry = strings.Replace(entry, fmt.Sprintf("scim-display-name: %q", name), fmt.Sprintf("scim-display-name: %q", fmt.Sprint(name, form.settings[name])), 1)
 		if form.reversed {
