@@ -49,7 +49,7 @@ func idsIn(text string) []string {
 // the id in the name of a subtest, and each id in the name of a subtest has its row.
 func TestPublicCasesHaveTheirTests(t *testing.T) {
 	t.Parallel()
-	document, err := os.ReadFile(filepath.Join(repository, "docs/public-cases.md"))
+	document, err := os.ReadFile(filepath.Join(repository, "docs/decisions/public-cases.md"))
 	require.NoError(t, err)
 	files := testFiles(t)
 	rows := map[string]bool{}
@@ -72,7 +72,7 @@ func TestPublicCasesHaveTheirTests(t *testing.T) {
 	require.NotEmpty(t, rows)
 	for dir, text := range files {
 		for _, id := range idsIn(text) {
-			require.True(t, rows[id], "a subtest in %s is about %s, which has no row in docs/public-cases.md", dir, id)
+			require.True(t, rows[id], "a subtest in %s is about %s, which has no row in docs/decisions/public-cases.md", dir, id)
 		}
 	}
 }
