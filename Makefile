@@ -194,6 +194,10 @@ browser: ## see to it that there is Chromium, and what the tests load into it
 screenshots: browser ## the status page in every state, wide and on a phone, light and dark, into docs/images
 	go test -tags e2e -timeout 15m -run Browser_ShowsThePageInEveryState ./host/cmd/baton-host -screenshots $(CURDIR)/docs/images
 
+.PHONY: recording
+recording: build ## the terminal recording of README.md, of a real run, into docs/images
+	go run ./docs/recording -out docs/images/tour.svg examples/tours/file.sh
+
 .PHONY: typescript
 typescript: ## compile the example in TypeScript; needs Node 20 and npm
 	npm ci --prefix examples/typescript --no-audit --no-fund

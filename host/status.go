@@ -15,7 +15,7 @@ import (
 )
 
 // Status is how a host that serves is at one moment, as its page shows it. Its JSON is
-// described in docs/service.md.
+// described in docs/status.md.
 type Status = status.Snapshot
 
 // What a [Status] has in it.

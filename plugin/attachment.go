@@ -12,7 +12,7 @@ import (
 // and for development only.
 const ReattachEnv = "BATON_HOST_REATTACH"
 
-// Attachment is how a host reaches a plugin that somebody else started. There is
+// Attachment is how a host reaches a plugin that another program started. There is
 // no TLS: what keeps others from the plugin is the directory of its socket.
 type Attachment struct {
 	Protocol        goplugin.Protocol

@@ -119,7 +119,7 @@ func (r *resolving) prepare(ctx context.Context) error {
 		ctxzap.Extract(ctx).Warn("scim: users carry groups that the list of groups does not have; they are left out", zap.Int("groups", strange))
 	}
 	in, d := r.in, r.directory
-	// Where users carry none that is listed, it is something else that they carry.
+	// Where users carry no group that is listed, it is something else that they carry.
 	in.carried = len(d.resolved)+len(d.ambiguous) > 0
 	in.directory, in.usersProven, in.ambiguous = true, d.proven, d.ambiguous[r.id]
 	return nil

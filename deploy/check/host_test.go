@@ -16,7 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
 
-// afterGrace is how long a host may take beyond --grace to stop (docs/service.md).
+// afterGrace is how long a host may take beyond --grace to stop (docs/operations.md).
 const afterGrace = 20 * time.Second
 
 // flag is the value of a flag among the arguments of the host.

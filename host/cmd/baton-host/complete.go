@@ -122,7 +122,7 @@ func methods(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, co
 }
 
 // completedConfig returns the configuration that the command line so far is about, or
-// nil where there is none that can be read.
+// nil where there is no file that can be read.
 func completedConfig(cmd *cobra.Command) *config.Config {
 	path := host.DefaultConfigFile
 	if flag := cmd.Flags().Lookup("config"); flag != nil && flag.Changed {

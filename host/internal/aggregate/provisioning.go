@@ -172,7 +172,7 @@ func (a *Aggregate) createAccount(ctx context.Context, request *v2.CreateAccount
 	return p.call(ctx, method, request, reply, opts)
 }
 
-// Passwords mediates between C1, which encrypts a password that somebody has chosen
+// Passwords mediates between C1, which encrypts a password that a person has chosen
 // for an account with the key of the upload, and a plugin, which must not have that
 // key.
 type Passwords interface {

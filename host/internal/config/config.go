@@ -61,7 +61,7 @@ type Plugin struct {
 	// Provenance is WithoutProvenance where the release or image need not be signed.
 	Provenance string
 	// Unmodified says that it is a connector that knows no host, where that cannot be
-	// told from the binary: behind a script, say.
+	// read from the binary: behind a script, say.
 	Unmodified bool
 	// Fields are those of an unmodified connector that does not describe them itself;
 	// only where Unmodified is set.

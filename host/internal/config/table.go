@@ -160,7 +160,7 @@ var pluginRows = []row[Plugin]{
 	}, func(p *Plugin) *string { return &p.Provenance }),
 	yesOrNo(Key{
 		Name: nameUnmodified, Default: "false",
-		Meaning: "`true` says that what is started is a Baton connector which knows no host, where that cannot be told from the binary (behind a script, say)",
+		Meaning: "`true` says that what is started is a Baton connector which knows no host, where that cannot be read from the binary (behind a script, say)",
 	}, func(p *Plugin) *bool { return &p.Unmodified }),
 	special(Key{
 		Name: NameFields, Kind: KindNamed, Placeholder: "FIELD", Names: FieldForm, Needs: nameUnmodified, Keys: keysOf(fieldRows),

@@ -180,7 +180,7 @@ func (c *comparison) count(account syncfile.Account) *Count {
 	return count
 }
 
-// changes returns what is different about an account itself. When somebody last signed
+// changes returns what is different about an account itself. When a person last signed
 // in is not among it: that changes every day and means nothing for access.
 func changes(before, after syncfile.Account) []Field {
 	var fields []Field

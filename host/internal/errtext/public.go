@@ -25,7 +25,7 @@ type sayer interface {
 	Public() string
 }
 
-// mostSaid is how many failures of several at once are told.
+// mostSaid is how many failures of several at once are reported.
 const mostSaid = 3
 
 // Public returns what failed in the host's own words, numbers and the names of the

@@ -12,7 +12,7 @@ import (
 // maxAuthorities is the greatest size of a file of certificates.
 const maxAuthorities = 4 << 20
 
-// authorities returns who vouches for a registry, where Docker or Podman were told of more than
+// authorities returns who vouches for a registry, where Docker or Podman know more than
 // the system knows: the files *.crt below certs.d and the registry's name. It returns nil where
 // there are none.
 func authorities(registry string) (*x509.CertPool, error) {

@@ -72,7 +72,7 @@ func (p *parcel) check(response *http.Response) (err error) {
 	return err
 }
 
-// openArchive opens a file that somebody has downloaded.
+// openArchive opens a file that a person has downloaded.
 func openArchive(path string) (io.ReadCloser, int64, error) {
 	// Before opening: to open a named pipe can wait for ever.
 	info, err := os.Stat(path)

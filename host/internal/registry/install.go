@@ -311,7 +311,7 @@ func (j *job) fromImage(ctx context.Context, by *verifier) (found, error) {
 	return result, nil
 }
 
-// fromArchive looks at an archive that somebody has downloaded. What is verified is a copy, as
+// fromArchive looks at an archive that a person has downloaded. What is verified is a copy, as
 // the file itself may change.
 func (j *job) fromArchive(ctx context.Context, by *verifier, dir string) (found, error) {
 	file, digest, err := (&parcel{path: j.source.Archive}).copyTo(ctx, dir, j.limits, nil)

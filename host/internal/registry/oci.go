@@ -124,7 +124,7 @@ func (r *repository) blob(ctx context.Context, digest string) ([]byte, error) {
 // isDigestOf reports an answer that is not what was asked for.
 func (r *repository) isDigestOf(content []byte, digest string) error {
 	if found := digestOfBytes(content); found != digest {
-		return fmt.Errorf("the registry %s answers with %s in place of %s; it is out of order, or somebody exchanged the image", r.at.RegistryStr(), found, digest)
+		return fmt.Errorf("the registry %s answers with %s in place of %s; it is out of order, or a person exchanged the image", r.at.RegistryStr(), found, digest)
 	}
 	return nil
 }
@@ -252,7 +252,7 @@ func (p *published) provenance(ctx context.Context, by *verifier) (proof, error)
 }
 
 // referrers returns the manifests of the bundles of an image: by the API for that, or, in
-// registries without it, by the tag that stands in for it.
+// registries without it, by the tag that replaces it.
 func (p *published) referrers(ctx context.Context, digest string) ([]string, error) {
 	content, kind, err := p.web.document(ctx, p.url("referrers", digest), string(types.OCIImageIndex), sameHost)
 	if hasNoReferrers(kind, err) {

@@ -8,7 +8,7 @@ import (
 )
 
 // Source is where a connector comes from: a release by app and version, or an image, or an
-// archive that somebody has downloaded.
+// archive that a person has downloaded.
 type Source struct {
 	// App is the app of the connector, such as "github" for the connector baton-github. It
 	// may be empty with an image, whose name has it.

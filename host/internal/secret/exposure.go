@@ -98,7 +98,7 @@ const (
 	groupToo   readers = true
 )
 
-// exposed says whether somebody else may read a file, and can get at it. What a
+// exposed says whether others may read a file, and can get at it. What a
 // container runtime or the kubelet mounts is left alone: its mode is theirs (0644
 // for a Kubernetes secret unless set otherwise, 0444 with Docker and Podman), and
 // no one else is in the container, so that a warning at every start would only

@@ -37,7 +37,7 @@ type outcome struct {
 }
 
 // finish reports to C1 how a task ended, until it is heard. A C1 that does not know
-// the task has heard it before, or has given the task to somebody else.
+// the task has heard it before, or has given the task to another host.
 func (s *Service) finish(ctx context.Context, task *v1.Task, result outcome) error {
 	log := ctxzap.Extract(ctx)
 	within := finishFor
@@ -46,7 +46,7 @@ func (s *Service) finish(ctx context.Context, task *v1.Task, result outcome) err
 	}
 	// Also, and above all, if the work was broken off. But not for longer than the
 	// host may take to stop.
-	telling, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
+	reporting, cancel := context.WithTimeout(context.WithoutCancel(ctx), within)
 	defer cancel()
 	release := context.AfterFunc(ctx, func() {
 		if errors.Is(context.Cause(ctx), errStopping) {
@@ -63,9 +63,9 @@ func (s *Service) finish(ctx context.Context, task *v1.Task, result outcome) err
 			NonRetryable: result.permanent, Response: result.response, Annotations: result.annotations,
 		}.Build()
 	}
-	err := persistently(telling, within,
+	err := persistently(reporting, within,
 		func(err error, wait time.Duration) {
-			log.Warn("C1 has not heard how the task ended; telling it again", zap.Error(err), zap.Duration("wait", wait))
+			log.Warn("C1 has not heard how the task ended; reporting it again", zap.Error(err), zap.Duration("wait", wait))
 		},
 		func(ctx context.Context) error {
 			_, err := call(ctx, s.client, request.Build(), v1.BatonServiceClient.FinishTask)

@@ -17,7 +17,7 @@ const (
 	shortestHeartbeat = time.Second
 	longestHeartbeat  = 5 * time.Minute
 	// firstHeartbeatFor is how long the first heartbeat is tried. Without one, C1
-	// may have given the task to somebody else.
+	// may have given the task to another host.
 	firstHeartbeatFor = 30 * time.Second
 )
 

@@ -505,7 +505,7 @@ func (s *Service) do(ctx context.Context, task *v1.Task) {
 	case tasktypes.FullSyncType:
 		if err = s.fullSync(ctx, task, figures); err == nil {
 			if err := s.helloAgain(ctx); err != nil {
-				log.Warn("C1 has not been told what is new", zap.Error(err))
+				log.Warn("C1 has not received what is new", zap.Error(err))
 			}
 		}
 	case tasktypes.HelloType:

@@ -44,7 +44,7 @@ type State string
 const (
 	// Fresh: C1 has what the app had at the last sync.
 	Fresh State = "fresh"
-	// Waiting: there has been no sync yet, or none that this host knows of.
+	// Waiting: there has been no sync yet, or this host knows of no sync.
 	Waiting State = "waiting"
 	// Incomplete: C1 has what the app had at the last sync, but for a plugin that is new and
 	// failed, or for entitlements or grants of resources that the plugin no longer found,

@@ -202,7 +202,7 @@ func (b *Board) Name(plugin, app string) {
 	})
 }
 
-// appName is an app's name, unless it is somebody's address: a connector may be
+// appName is an app's name, unless it is a person's address: a connector may be
 // called by whose it is.
 func appName(name string) string {
 	if strings.Contains(name, "@") {

@@ -115,7 +115,7 @@ var (
 const mostPath = 256
 
 // hint returns a sentence about the first denial in a text, with the key that opens what
-// was denied; empty: the text has none that the sandbox can be the reason of.
+// was denied; empty: the text has no path that the sandbox can be the reason of.
 func (d *deniedTexts) hint(text string) string {
 	if d == nil || !slices.ContainsFunc(denialSigns, func(sign string) bool { return strings.Contains(text, sign) }) {
 		return ""

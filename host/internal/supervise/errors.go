@@ -12,7 +12,7 @@ import (
 )
 
 // ExitError says that a plugin's process is gone although it was not to
-// stop: it ended by itself, somebody else ended it, or the host did because it
+// stop: it ended by itself, another program ended it, or the host did because it
 // hung or took too much.
 type ExitError struct {
 	// Instance is the plugin's name in the configuration.
@@ -50,7 +50,7 @@ func (e *ExitError) Error() string {
 func (e *ExitError) Public() string {
 	text := fmt.Sprintf("the process of plugin %q ended (%s)", e.Instance, e.State)
 	if e.State == "signal: killed" {
-		text += ", and not by this host: by the system, which does that for lack of memory, or by somebody"
+		text += ", and not by this host: by the system, which does that for lack of memory, or by a person"
 	}
 	if e.Reason != "" {
 		text = fmt.Sprintf("the process of plugin %q was ended: it %s", e.Instance, e.Reason)

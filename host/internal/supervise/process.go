@@ -60,7 +60,7 @@ type Process struct {
 	hangUp    func()                   // asks the process to end, and returns when it has
 	socketDir *files.Dir
 	stopOnce  sync.Once
-	attached  bool           // somebody else started it
+	attached  bool           // another program started it
 	denied    *deniedTexts   // nil: it is in no sandbox
 	opened    sandbox.Opened // of its sandbox
 	outdated  chan struct{}  // closed once one of opened was replaced

@@ -75,7 +75,7 @@ func address(attachment plugin.Attachment) (net.Addr, error) {
 	}
 }
 
-// attach makes a Process of a plugin that somebody else started. Nothing ends it:
+// attach makes a Process of a plugin that another program started. Nothing ends it:
 // it is not verified, killed or started again, and no time limit holds, as a
 // person's debugger may stop it anywhere. Its log stays where it was started.
 func attach(ctx context.Context, spec Spec) (*Process, error) {

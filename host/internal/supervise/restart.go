@@ -133,7 +133,7 @@ func (p *Plugin) pause(policy *restarts, why error, ran bool, lived time.Duratio
 	return true
 }
 
-// fail gives the plugin up until somebody revives it.
+// fail gives the plugin up until an operator revives it.
 func (p *Plugin) fail(policy *restarts, log *zap.Logger, why error) bool {
 	p.forgetRevival()
 	failed := &FailedError{Instance: p.settings.Instance, Ends: len(policy.ends), Window: policy.window, Last: why}

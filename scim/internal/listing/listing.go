@@ -127,7 +127,7 @@ func (r Rules) Next(s State, p Page) (Step, error) {
 		switch {
 		case p.Holds >= 0, s.Ask == AskOdd && p.Sequence != s.Odd:
 			s.Signs |= SignMoved
-		case s.Ask != AskPage: // one page for two indexes, or none that overlaps
+		case s.Ask != AskPage: // one page for two indexes, or no index that overlaps
 			s.Traits |= TraitApart
 		}
 		return r.progress(s, p, p.Holds+1)

@@ -316,7 +316,7 @@ func fileValue(content []byte) *pluginv1.Value {
 }
 
 // readFileValue reads the file that a field names. A secret field's text is not
-// repeated in the error: somebody may have put the content where the path
+// repeated in the error: a person may have put the content where the path
 // belongs.
 func readFileValue(field *pluginv1.Field, path, written string) (*pluginv1.Value, error) {
 	content, err := files.ReadRegular(path, secret.MaxFile)

@@ -386,7 +386,7 @@ func (a *asker) askVariable(s question) (string, error) {
 		}
 		reference := "${env:" + name + "}"
 		if refers(name) {
-			reference = name // Somebody has typed the whole of it.
+			reference = name // A person has typed the whole of it.
 		}
 		if _, _, err := secret.References(reference); err != nil {
 			a.d.Say(err.Error())

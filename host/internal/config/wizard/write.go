@@ -243,7 +243,7 @@ func (o *output) remove() {
 		_ = os.Remove(file)
 	}
 	for _, dir := range o.dirs {
-		_ = os.Remove(dir) // Unless somebody else has put something there.
+		_ = os.Remove(dir) // Unless another program has put something there.
 	}
 }
 
@@ -301,7 +301,7 @@ func place(draft, path string) error {
 		return nil
 	}
 	// Not every file system has a second name for a file. Between the look and the
-	// rename somebody may write there; nothing better can be had.
+	// rename another process may write there; nothing better can be had.
 	if err := CheckPlace(path); err != nil {
 		return err
 	}

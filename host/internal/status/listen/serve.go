@@ -35,7 +35,7 @@ func Serve(listener net.Listener, handler http.Handler) (stop func()) {
 }
 
 // Guard puts headers that keep browsers careful on every answer. At a loopback
-// address it refuses requests that were sent to another name: a page of somebody
+// address it refuses requests that were sent to another name: a page of a stranger
 // else, whose name has been made to lead here, would be answered otherwise.
 func Guard(address net.Addr, handler http.Handler) http.Handler {
 	local := false
