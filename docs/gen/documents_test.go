@@ -157,7 +157,7 @@ func sources(t *testing.T) map[string]string {
 			if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, ".pb.go") {
 				return nil
 			}
-			text, err := os.ReadFile(path)
+			text, err := os.ReadFile(path) //nolint:gosec // Of this repository.
 			name, _ := filepath.Rel(root, path)
 			texts[filepath.ToSlash(name)] = string(text)
 			return err
@@ -276,7 +276,7 @@ func TestRunbook_QuotesTheCode(t *testing.T) {
 			continue // A command, a key, a flag, or a word of the system.
 		}
 		quotes++
-		require.True(t, strings.Contains(code, match[1]), "the code does not have: %s", match[1])
+		require.Contains(t, code, match[1])
 	}
 	require.Greater(t, quotes, 3)
 }
