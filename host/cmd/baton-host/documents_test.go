@@ -96,6 +96,7 @@ exec "` + bin + `/$name" "$@" --help >/dev/null
 	programs := t.TempDir()
 	for name, text := range map[string]string{
 		"baton-host": ours, "baton-fullstory": ours, "baton-scim": ours,
+		"tour": "#!/bin/sh\n[ -x \"$REPOSITORY/examples/tours/$1\" ]\n",
 		"make": "#!/bin/sh\ncase \" $* \" in *' -C '*|*' run '*|*' build '*) exit 0;; esac\nexec /usr/bin/make -s -n -C \"$REPOSITORY\" \"$@\" >/dev/null\n",
 	} {
 		require.NoError(t, os.WriteFile(filepath.Join(programs, name), []byte(text), 0o700)) //nolint:gosec // A program.
@@ -113,7 +114,7 @@ exec "` + bin + `/$name" "$@" --help >/dev/null
 			for _, block := range blocks(text, "sh") {
 				// What the reader is in is not there, and the output of programs is not read.
 				script := "set -e\ncd() { :; }\nkill() { :; }\nexec </dev/null\nPATH=" + programs + "\n" +
-					strings.NewReplacer(`export PATH="$PWD/bin:$PATH"`, "", "bin/baton-host", "baton-host").Replace(block)
+					strings.NewReplacer(`export PATH="$PWD/bin:$PATH"`, "", "bin/baton-host", "baton-host", "examples/tours/", "tour ").Replace(block)
 				shell := exec.CommandContext(t.Context(), "bash", "-c", script) //nolint:gosec // Of this repository.
 				shell.Env = []string{"REPOSITORY=" + root, "HOME=" + t.TempDir()}
 				shell.Dir = t.TempDir()
