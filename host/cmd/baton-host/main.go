@@ -2,7 +2,8 @@
 // accounts and writes or uploads sync files.
 //
 // People and schedulers run it. It must never print anything but results to standard output,
-// nor exit with status 0 unless all of the work was done.
+// exit with status 0 unless all of the work was done, nor start a plugin, open what an upload
+// needs or talk to C1 but through package host.
 package main
 
 import (
@@ -21,6 +22,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
 	"github.com/batonhost/baton-host/host/internal/proc"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // version is set by the build.
@@ -69,7 +71,7 @@ func (o *rootOptions) lastLine(cmd *cobra.Command, err error) {
 		if err == nil {
 			log.Warn("interrupted; nothing was left half-written")
 		} else {
-			log.Error("the command failed", zap.String("error", wordsOf(err)))
+			log.Error("the command failed", zap.String("error", terminal.Words(err)))
 		}
 		return
 	}
@@ -130,18 +132,9 @@ func stopSignals() []os.Signal {
 // sentence returns the error as a person reads it: without gRPC's noise, with control
 // characters that an app may have sent escaped, and several of them one to a line.
 func sentence(err error) string {
-	lines := errtext.Lines(wordsOf(err))
+	lines := errtext.Lines(terminal.Words(err))
 	if !strings.Contains(lines, "\n") {
 		return lines
 	}
 	return "\n  " + lines
-}
-
-// longestWords is how many bytes of an error are shown. A plugin's may have as many as its
-// largest answer.
-const longestWords = 16 << 10
-
-// wordsOf returns the error's text without gRPC's noise.
-func wordsOf(err error) string {
-	return errtext.Shorten(errtext.Plain(err.Error()), longestWords)
 }

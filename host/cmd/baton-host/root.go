@@ -12,9 +12,9 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
-	"golang.org/x/term"
 
 	"github.com/batonhost/baton-host/host/internal/hostlog"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 	"github.com/batonhost/baton-host/internal/telemetry"
 )
 
@@ -125,7 +125,7 @@ func (o *rootOptions) startLog(cmd *cobra.Command) error {
 	case logging.LogFormatConsole, logging.LogFormatJSON:
 	case "":
 		format = logging.LogFormatJSON
-		if onTerminal() {
+		if terminal.HasReader() {
 			format = logging.LogFormatConsole
 		}
 	default:
@@ -146,9 +146,6 @@ func (o *rootOptions) startLog(cmd *cobra.Command) error {
 // of JSON.
 type commandLog struct{}
 
-// onTerminal reports whether a person reads standard error.
-func onTerminal() bool { return term.IsTerminal(int(os.Stderr.Fd())) }
-
 // writesJSON reports whether what a command writes beside its log, its last error above
 // all, is a line of JSON. It is where the log is JSON, unless that is silent and its form
 // the default: the errors of a one-shot command in a script are for people. It holds
@@ -160,7 +157,7 @@ func (o *rootOptions) writesJSON(cmd *cobra.Command) bool {
 	case "":
 		usual := cmp.Or(cmd.Annotations[usualLevel], silent)
 		level, err := logging.NormalizeLogLevel(cmp.Or(o.logLevel, os.Getenv("BATON_LOG_LEVEL"), usual))
-		return !onTerminal() && (usual != silent || err == nil && level != silent)
+		return !terminal.HasReader() && (usual != silent || err == nil && level != silent)
 	}
 	return false
 }

@@ -101,6 +101,9 @@ func (f *File) only(app string) error {
 // Close closes the file and removes what was unpacked.
 func (f *File) Close(ctx context.Context) error { return f.file.Close(ctx) }
 
+// Path is the path by which the file was opened.
+func (f *File) Path() string { return f.path }
+
 // Apps are the apps, in alphabetical order, also those without a single account.
 func (f *File) Apps() []App { return f.apps }
 

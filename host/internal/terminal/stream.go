@@ -1,4 +1,10 @@
-package main
+// Package terminal is the person's side of a command: results as tables, JSON and CSV on
+// standard output, lines that change and questions on standard error.
+//
+// The command line and the rooms that show what package host returns call it. It must never
+// know what a text is about, print a character that a terminal would obey, or ask on standard
+// output, which is for results.
+package terminal
 
 import (
 	"cmp"
@@ -6,51 +12,31 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
-
-	"github.com/mattn/go-runewidth"
-	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
+// The forms of a result.
 const (
-	outputTable = "table"
-	outputJSON  = "json"
-	outputCSV   = "csv"
+	Table = "table"
+	JSON  = "json"
+	CSV   = "csv"
 )
 
-// addOutputFlag adds --output with the forms that a command has, the first of
-// which is the default.
-func addOutputFlag(cmd *cobra.Command, into *string, forms ...string) {
-	cmd.Flags().StringVarP(into, "output", "o", forms[0], "the form of the result: "+strings.Join(forms, ", "))
-	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(forms, cobra.ShellCompDirectiveNoFileComp))
-	previous := cmd.PreRunE
-	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
-		if !slices.Contains(forms, *into) {
-			return fmt.Errorf("--output must be one of %s, not %q", strings.Join(forms, ", "), *into)
-		}
-		if previous != nil {
-			return previous(cmd, args)
-		}
-		return nil
-	}
-}
-
-// stream writes a result piece by piece in one of the forms; only a table is held until
+// Stream writes a result piece by piece in one of the forms; only a table is held until
 // its end, for the widths of its columns. It remembers its first error.
-type stream struct {
+type Stream struct {
+	// Heads are those of a table.
+	Heads []string
+	// Member is the name of the list in an object of json; empty: the list is the whole.
+	Member string
+	// Compact has each value of json on one line.
+	Compact bool
+
 	w    io.Writer
 	form string
-	// heads are those of a table.
-	heads []string
-	// member is the name of the list in an object of json; empty: the list is the whole.
-	member string
-	// compact has each value of json on one line.
-	compact bool
 
 	rows    [][]string
 	records *csv.Writer
@@ -58,49 +44,49 @@ type stream struct {
 	err     error
 }
 
-// newStream returns a stream with these columns: lower case with underscores, as csv has
+// NewStream returns a stream with these columns: lower case with underscores, as csv has
 // them.
-func newStream(w io.Writer, form string, columns ...string) *stream {
-	s := &stream{w: w, form: form, records: csv.NewWriter(w)}
+func NewStream(w io.Writer, form string, columns ...string) *Stream {
+	s := &Stream{w: w, form: form, records: csv.NewWriter(w)}
 	for _, column := range columns {
-		s.heads = append(s.heads, strings.ToUpper(strings.ReplaceAll(column, "_", " ")))
+		s.Heads = append(s.Heads, strings.ToUpper(strings.ReplaceAll(column, "_", " ")))
 	}
-	if form == outputCSV {
+	if form == CSV {
 		s.err = s.records.Write(columns)
 	}
 	return s
 }
 
-// add writes what is one row of a table, one record of csv and one value of json.
-func (s *stream) add(value any, row ...string) {
-	s.value(value)
-	s.row(row...)
-	s.record(row...)
+// Add writes what is one row of a table, one record of csv and one value of json.
+func (s *Stream) Add(value any, row ...string) {
+	s.Value(value)
+	s.Row(row...)
+	s.Record(row...)
 }
 
-// row writes a row of a table, and nothing in other forms.
-func (s *stream) row(cells ...string) {
-	if s.form != outputJSON && s.form != outputCSV {
+// Row writes a row of a table, and nothing in other forms.
+func (s *Stream) Row(cells ...string) {
+	if s.form != JSON && s.form != CSV {
 		s.rows = append(s.rows, cells)
 	}
 }
 
-// record writes a record of csv, and nothing in other forms.
-func (s *stream) record(cells ...string) {
-	if s.form == outputCSV && s.err == nil {
+// Record writes a record of csv, and nothing in other forms.
+func (s *Stream) Record(cells ...string) {
+	if s.form == CSV && s.err == nil {
 		cells = noFormulas(cells)
-		if isTerminal(s.w) {
+		if IsTerminal(s.w) {
 			for i, cell := range cells {
-				cells[i] = printable(cell)
+				cells[i] = Printable(cell)
 			}
 		}
 		s.err = s.records.Write(cells)
 	}
 }
 
-// value writes an element of the list of json, and nothing in other forms.
-func (s *stream) value(value any) {
-	if s.form != outputJSON || s.err != nil {
+// Value writes an element of the list of json, and nothing in other forms.
+func (s *Stream) Value(value any) {
+	if s.form != JSON || s.err != nil {
 		return
 	}
 	separator := ",\n"
@@ -108,74 +94,84 @@ func (s *stream) value(value any) {
 		separator = s.opening() + "\n"
 	}
 	s.begun = true
-	s.print(separator + s.indent() + "  ")
-	s.encode(value, s.indent()+"  ", s.compact)
+	s.Print(separator + s.indent() + "  ")
+	s.encode(value, s.indent()+"  ", s.Compact)
 }
 
-// member is one more member of the object of json.
-type member struct {
-	name  string
-	value any
+// Member is one more member of the object of json.
+type Member struct {
+	Name  string
+	Value any
 }
 
-// end writes what is still to be written, and after the list the other members of the
+// End writes what is still to be written, and after the list the other members of the
 // object of json.
-func (s *stream) end(members ...member) error {
+func (s *Stream) End(members ...Member) error {
 	switch s.form {
-	case outputJSON:
+	case JSON:
 		if s.begun {
-			s.print("\n" + s.indent() + "]")
+			s.Print("\n" + s.indent() + "]")
 		} else {
-			s.print(s.opening() + "]")
+			s.Print(s.opening() + "]")
 		}
 		for _, one := range members {
-			s.print(fmt.Sprintf(",\n  %q: ", one.name))
-			s.encode(one.value, "  ", true)
+			s.Print(fmt.Sprintf(",\n  %q: ", one.Name))
+			s.encode(one.Value, "  ", true)
 		}
-		if s.member != "" {
-			s.print("\n}")
+		if s.Member != "" {
+			s.Print("\n}")
 		}
-		s.print("\n")
-	case outputCSV:
+		s.Print("\n")
+	case CSV:
 		s.records.Flush()
 		s.err = cmp.Or(s.err, s.records.Error())
 	default:
 		if s.err == nil {
-			s.err = writeTable(s.w, s.heads, s.rows)
+			s.err = WriteTable(s.w, s.Heads, s.rows)
 		}
 	}
 	return s.err
 }
 
+// Form is the form of the result.
+func (s *Stream) Form() string { return s.form }
+
+// HasRows reports whether a table has a row.
+func (s *Stream) HasRows() bool { return len(s.rows) > 0 }
+
+// Err returns the first error.
+func (s *Stream) Err() error { return s.err }
+
 // opening is what stands before the list of json.
-func (s *stream) opening() string {
-	if s.member == "" {
+func (s *Stream) opening() string {
+	if s.Member == "" {
 		return "["
 	}
-	return fmt.Sprintf("{\n  %q: [", s.member)
+	return fmt.Sprintf("{\n  %q: [", s.Member)
 }
 
-func (s *stream) indent() string {
-	if s.member == "" {
+func (s *Stream) indent() string {
+	if s.Member == "" {
 		return ""
 	}
 	return "  "
 }
 
-func (s *stream) print(text string) {
+// Print writes a text as it is, for what stands below a table.
+func (s *Stream) Print(text string) {
 	if s.err == nil {
 		_, s.err = io.WriteString(s.w, text)
 	}
 }
 
-func (s *stream) encode(value any, prefix string, compact bool) {
+func (s *Stream) encode(value any, prefix string, compact bool) {
 	indent := "  "
 	if compact {
 		prefix, indent = "", ""
 	}
 	text, err := encoded(value, prefix, indent)
 	s.err = cmp.Or(s.err, err)
-	s.print(text)
+	s.Print(text)
 }
 
 // encoded returns a value as JSON. Characters that a terminal would obey or hide are escaped,
@@ -189,50 +185,8 @@ func encoded(value any, prefix, indent string) (string, error) {
 	return errtext.PrintableJSON(strings.TrimSuffix(text.String(), "\n")), err
 }
 
-// writeTable writes rows under a header in aligned columns. Control characters,
-// which an app may send and a terminal would obey, are escaped.
-func writeTable(w io.Writer, header []string, rows [][]string) error {
-	widths := make([]int, len(header))
-	lines := append([][]string{header}, rows...)
-	for _, line := range lines {
-		for i, cell := range line {
-			line[i] = printable(cell)
-			widths[i] = max(widths[i], runewidth.StringWidth(line[i]))
-		}
-	}
-	for n, line := range lines {
-		var text strings.Builder
-		for i, cell := range line {
-			cell = runewidth.FillRight(cell, widths[i])
-			if n > 0 && stateColumns[header[i]] {
-				cell = coloured(cell)
-			}
-			text.WriteString(cell)
-			text.WriteString("  ")
-		}
-		if _, err := fmt.Fprintln(w, strings.TrimRight(text.String(), " ")); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// isTerminal reports whether a terminal would obey what is written there.
-func isTerminal(w io.Writer) bool {
-	file, ok := w.(*os.File)
-	return ok && term.IsTerminal(int(file.Fd()))
-}
-
-// longestCell is how many bytes of a text of others are printed in one place. C1 takes no
-// longer ones, but a file may be of another program.
-const longestCell = 4 << 10
-
-// printable is a text of others as it may be printed.
-func printable(text string) string {
-	return errtext.Printable(errtext.Shorten(text, longestCell), "")
-}
-
-func writeJSON(w io.Writer, value any) error {
+// WriteJSON writes a value as JSON, indented.
+func WriteJSON(w io.Writer, value any) error {
 	text, err := encoded(value, "", "  ")
 	if err != nil {
 		return err
