@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
@@ -33,6 +34,9 @@ func inWords(cmd *cobra.Command) {
 // wrongArguments returns the error for as many arguments as a command does not take.
 func wrongArguments(cmd *cobra.Command, args []string) error {
 	_, takes, _ := strings.Cut(cmd.Use, " ")
+	if takes == "" && cmd.Flags().Lookup("upload") != nil && !strings.ContainsAny(args[0], "./\\") {
+		return fmt.Errorf("%s takes flags only, not the argument %q; did you mean --upload %[2]s?", cmd.CommandPath(), args[0])
+	}
 	if takes == "" {
 		return fmt.Errorf("%s takes flags only, not the argument %q; see %[1]s --help", cmd.CommandPath(), args[0])
 	}
@@ -59,9 +63,15 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 	if unknown.GetSpecifiedShortnames() != "" {
 		return fmt.Errorf("%s has no flag -%s; see %[1]s --help", cmd.CommandPath(), name)
 	}
-	var names []string
-	cmd.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
-	if near := errtext.Nearest(name, names); near != "" {
+	var names, begun []string
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+		names = append(names, flag.Name)
+		if len(name) > 1 && strings.HasPrefix(flag.Name, name) && !flag.Hidden {
+			begun = append(begun, flag.Name)
+		}
+	})
+	near := cmp.Or(errtext.Nearest(name, names), strings.Join(begun, " or --"))
+	if near != "" {
 		return fmt.Errorf("%s has no flag --%s; did you mean --%s?", cmd.CommandPath(), name, near)
 	}
 	return fmt.Errorf("%s has no flag --%s; see %[1]s --help", cmd.CommandPath(), name)

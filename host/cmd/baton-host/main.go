@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -51,6 +50,8 @@ func main() {
 		status = outcome.status
 	case errors.Is(err, errDifferent):
 		status = 1
+	case terminal.IsClosedOutput(err):
+		status = 128 + int(syscall.SIGPIPE) // As a program ends that leaves the signal alone.
 	case interrupted:
 		status = 130
 		options.lastLine(cmd, nil)
@@ -130,11 +131,6 @@ func stopSignals() []os.Signal {
 }
 
 // sentence returns the error as a person reads it: without gRPC's noise, with control
-// characters that an app may have sent escaped, and several of them one to a line.
-func sentence(err error) string {
-	lines := errtext.Lines(terminal.Words(err))
-	if !strings.Contains(lines, "\n") {
-		return lines
-	}
-	return "\n  " + lines
-}
+// characters that an app may have sent escaped, and several of them one to a line, the first
+// one behind the program's name.
+func sentence(err error) string { return errtext.Lines(terminal.Words(err)) }

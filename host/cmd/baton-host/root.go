@@ -82,34 +82,37 @@ upload (sync).`,
 
 	addTelemetryFlags(flags, &options.telemetry)
 
-	root.AddCommand(
-		newInitCommand(options),
-		newAddCommand(options),
-		newRunCommand(options),
-		newSyncCommand(options),
-		newStatusCommand(options),
-		newRestartCommand(options),
-		newReloadCommand(options),
-		newReviewCommand(options),
-		newApproveCommand(options),
-		newAccountsCommand(),
-		newDiffCommand(),
-		newExploreCommand(),
-		newPluginsCommand(options),
-		newInspectCommand(options),
-		newCheckCommand(options),
-		newInstallCommand(options),
-		newLockCommand(options),
-		newTestCommand(options),
-		newCallCommand(options),
-		newNewCommand(),
-		newSchemaCommand(options),
-		newVersionCommand(),
-	)
+	addCommands(root, options)
 	describeCompletion(root)
 	inWords(root)
 	completeFlags(root, options)
 	return root
+}
+
+// addCommands adds the commands, in groups by what a person wants to do.
+func addCommands(root *cobra.Command, options *rootOptions) {
+	for _, group := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Set up apps:", []*cobra.Command{
+			newInitCommand(options), newAddCommand(options), newPluginsCommand(options), newInspectCommand(options),
+			newInstallCommand(options), newLockCommand(options), newCheckCommand(options),
+		}},
+		{"Sync accounts:", []*cobra.Command{newSyncCommand(options), newRunCommand(options)}},
+		{"Operate a running host:", []*cobra.Command{
+			newStatusCommand(options), newRestartCommand(options), newReloadCommand(options), newReviewCommand(options), newApproveCommand(options),
+		}},
+		{"Look at sync files:", []*cobra.Command{newAccountsCommand(), newDiffCommand(), newExploreCommand()}},
+		{"Write connectors:", []*cobra.Command{newNewCommand(), newTestCommand(options), newCallCommand(options), newSchemaCommand(options)}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
+		for _, cmd := range group.commands {
+			cmd.GroupID = group.title
+			root.AddCommand(cmd)
+		}
+	}
+	root.AddCommand(newVersionCommand())
 }
 
 // startLog puts the logger into the command's context, where the SDK and our

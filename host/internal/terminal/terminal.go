@@ -1,10 +1,14 @@
 package terminal
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -35,6 +39,35 @@ func Words(err error) string {
 func IsTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(file.Fd()))
+}
+
+// widthOf returns how wide the terminal is that is written to; 0: it is none.
+func widthOf(w io.Writer) int {
+	file, ok := w.(*os.File)
+	if !ok {
+		return 0
+	}
+	width, _, err := term.GetSize(int(file.Fd()))
+	if err != nil {
+		return 0
+	}
+	return width
+}
+
+// IsClosedOutput reports whether an error says nothing but that the reader of standard output
+// has gone away, as that of a pipe into head does.
+func IsClosedOutput(err error) bool {
+	switch one := err.(type) { //nolint:errorlint // Each of the errors that are joined is looked at.
+	case nil:
+		return false
+	case *fs.PathError:
+		return one.Path == os.Stdout.Name() && errors.Is(one.Err, syscall.EPIPE)
+	case interface{ Unwrap() []error }:
+		return !slices.ContainsFunc(one.Unwrap(), func(err error) bool { return !IsClosedOutput(err) })
+	case interface{ Unwrap() error }:
+		return IsClosedOutput(one.Unwrap())
+	}
+	return false
 }
 
 // HasReader reports whether a person reads standard error.
@@ -90,8 +123,8 @@ func (l *LiveLine) Clear() {
 
 // cutToWidth keeps the live line on one line.
 func cutToWidth(line string) string {
-	width, _, err := term.GetSize(int(os.Stderr.Fd()))
-	if err != nil || width <= 1 || len(line) < width {
+	width := widthOf(os.Stderr)
+	if width <= 1 || len(line) < width {
 		return line
 	}
 	return strings.ToValidUTF8(line[:width-1], "")
