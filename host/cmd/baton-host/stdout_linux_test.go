@@ -10,29 +10,6 @@ import (
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// TestStandardOutput_MayBeClosed: what reads it, such as head, has had enough.
-func TestStandardOutput_MayBeClosed(t *testing.T) {
-	t.Parallel()
-	for name, args := range map[string][]string{
-		"a table": {"plugins", "--plugin-dir", bin}, "json": {"version", "-o", "json"}, "csv": {"plugins", "--plugin-dir", bin, "-o", "csv"},
-		"a JSON log": {"plugins", "--plugin-dir", bin, "--log-format", "json"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			reader, writer, err := os.Pipe()
-			require.NoError(t, err)
-			require.NoError(t, reader.Close())
-			t.Cleanup(func() { _ = writer.Close() })
-			cmd := command(t.Context(), t, nil, "baton-host", args...)
-			var stderr bytes.Buffer
-			cmd.Stdout, cmd.Stderr = writer, &stderr
-			require.Error(t, cmd.Run())
-			require.Equal(t, 141, cmd.ProcessState.ExitCode(), "as of SIGPIPE")
-			require.Empty(t, stderr.String())
-		})
-	}
-}
-
 // TestStandardOutput_HidesNoFailureWhereItIsFull gives the commands a standard output
 // that takes nothing: what went wrong must be on standard error all the same.
 func TestStandardOutput_HidesNoFailureWhereItIsFull(t *testing.T) {
