@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/host/internal/supervise"
@@ -90,4 +91,55 @@ func (h *Host) program(one *fleet.Plugin, lock *fleet.Lock) Program {
 		return err != nil || info.IsDir()
 	})
 	return program
+}
+
+// Names are what has a name: what is in a configuration file, and apps that have a program.
+type Names struct {
+	// ConfigFile is empty where there is none that can be read.
+	ConfigFile string
+	// Plugins and Uploads are those of the file, and Installable those of its plugins that
+	// have a version or an image.
+	Plugins, Installable, Uploads []string
+	// Programs are those that are found; only App and Path are set.
+	Programs []Program
+}
+
+// FindNames returns what has a name, for the completion of a command line. It starts nothing,
+// resolves no reference and reports no error: what cannot be read is left out. configFile may
+// be empty.
+func FindNames(ctx context.Context, configFile string, options Options) Names {
+	var names Names
+	dirs := options.PluginDirs
+	if cfg := readable(ctx, configFile); cfg != nil {
+		names.ConfigFile = cfg.Path
+		dirs = slices.Concat(dirs, cfg.PluginDirs)
+		for _, one := range cfg.Plugins {
+			names.Plugins = append(names.Plugins, one.Name)
+			if one.IsInstalled() {
+				names.Installable = append(names.Installable, one.Name)
+			}
+		}
+		for _, one := range cfg.Uploads {
+			names.Uploads = append(names.Uploads, one.Name)
+		}
+	}
+	for _, found := range supervise.NewFinder(dirs).List() {
+		if !found.Shadowed {
+			names.Programs = append(names.Programs, Program{App: found.App, Path: found.Path})
+		}
+	}
+	return names
+}
+
+// readable returns a configuration; nil where it cannot be read. Only a regular file is
+// opened: to look for names must not wait for a pipe.
+func readable(ctx context.Context, configFile string) *config.Config {
+	if info, err := os.Stat(configFile); err != nil || !info.Mode().IsRegular() {
+		return nil
+	}
+	cfg, err := config.Load(ctx, configFile, config.WithoutCredentials(), config.WithoutReferences())
+	if err != nil {
+		return nil
+	}
+	return cfg
 }

@@ -42,7 +42,7 @@ func TestImports_ThatBreakTheOrderFail(t *testing.T) {
 		want     string // empty: allowed
 	}{
 		"down":                      {"host/internal/service", "host/internal/errtext", ""},
-		"up":                        {"host/internal/supervise", "host/internal/config/wizard", "which stands left of it"},
+		"up":                        {"host/internal/supervise", "host/internal/config/schema", "which stands left of it"},
 		"to the product":            {"host/internal/syncfile", "host", "which stands left of it"},
 		"to a neighbor":             {"host/internal/errtext", "host/internal/files", "its neighbor"},
 		"to what has no place":      {"host/internal/service", "scim", "which has no place in the order"},
@@ -51,6 +51,9 @@ func TestImports_ThatBreakTheOrderFail(t *testing.T) {
 		"of what is shared":         {"internal/schema", "plugin", "which stands left of it"},
 		"of another tree":           {"scim", "plugin", ""},
 		"of the fast path upwards":  {"host/internal/syncfile/sdkfast", "host/internal/syncfile", "which stands left of it"},
+		"of a command":              {"host/cmd/baton-host", "host", ""},
+		"of a command, below host":  {"host/cmd/baton-host", "host/internal/supervise", "which a command may not"},
+		"of another command":        {"host/cmd/baton-host-explore", "host", "which a command may not"},
 		"of the contract, to a lib": {"proto/baton/plugin/v1", "internal/schema", "which stands left of it"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -64,6 +67,18 @@ func TestImports_ThatBreakTheOrderFail(t *testing.T) {
 			require.Contains(t, broken[0], tc.from)
 			require.Contains(t, broken[0], tc.want)
 		})
+	}
+}
+
+// TestCommands_MayImportOnlyWhatTheyDo: a permission that is not used is not kept.
+func TestCommands_MayImportOnlyWhatTheyDo(t *testing.T) {
+	t.Parallel()
+	packages, err := list()
+	require.NoError(t, err)
+	for _, one := range packages {
+		if allowed, ok := commands[one.Path]; ok {
+			require.ElementsMatch(t, strings.Fields(allowed), one.Imports, one.Path)
+		}
 	}
 }
 
@@ -83,6 +98,6 @@ func TestTable_SaysWhatEachPackageIsForAndWhoImportsIt(t *testing.T) {
 	text, err := table(packages)
 	require.NoError(t, err)
 	require.Equal(t, len(packages), strings.Count(text, "\n")-2)
-	require.Regexp(t, `(?m)^\| .host/internal/diff. \| compares the accounts .* \| .host/cmd/baton-host. \|$`, text)
+	require.Regexp(t, `(?m)^\| .host/internal/diff. \| compares the accounts .* \| .show. \|$`, text)
 	require.Regexp(t, `(?m)^\| .host/cmd/baton-host. \| .* \| a program \|$`, text)
 }

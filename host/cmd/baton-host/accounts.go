@@ -3,16 +3,13 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
-	"strconv"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/batonhost/baton-host/host/internal/hostlog"
 	"github.com/batonhost/baton-host/host/internal/population"
-	"github.com/batonhost/baton-host/host/internal/syncfile"
+	"github.com/batonhost/baton-host/host/internal/show"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // compareWith is the flag that names a CSV file to compare the accounts with. With it the
@@ -67,16 +64,8 @@ json is exact.`,
 	flags.StringVar(&options.app, "app", "", "the accounts of this app only, by its name in the file")
 	flags.StringVar(&options.csv, compareWith, "", "compare the accounts with the users in this CSV file")
 	flags.StringVar(&options.by, "by", population.Attributes[0], "with --compare: what to compare by, email, login, id or name, with =COLUMN if the column has another name")
-	addOutputFlag(cmd, &options.output, outputTable, outputJSON, outputCSV)
+	addOutputFlag(cmd, &options.output, terminal.Table, terminal.JSON, terminal.CSV)
 	return cmd
-}
-
-// listedAccount is an account with the evidence of its app, for json.
-type listedAccount struct {
-	syncfile.Account
-
-	Evidence       string `json:"evidence"`
-	EvidenceReason string `json:"evidence_reason,omitempty"`
 }
 
 func (o *accountsOptions) show(ctx context.Context, w io.Writer, path string) (err error) {
@@ -85,29 +74,7 @@ func (o *accountsOptions) show(ctx context.Context, w io.Writer, path string) (e
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close(ctx)) }()
-
-	out := newStream(w, o.output, "app", "resource_type", "id", "login", "display_name", "email", "status", "last_login")
-	out.heads, out.compact = []string{"APP", "LOGIN", "NAME", "E-MAIL", "STATUS", "LAST LOGIN"}, true
-	accounts := map[string]int{}
-	err = file.EachAccount(ctx, func(app population.App, account syncfile.Account) error {
-		accounts[app.Name]++
-		out.value(listedAccount{Account: account, Evidence: string(app.Evidence), EvidenceReason: app.Reason})
-		out.row(account.App, account.Login, account.DisplayName, account.Email, account.Status, lastLogin(account, "-"))
-		out.record(account.App, account.ResourceType, account.ID, account.Login,
-			account.DisplayName, account.Email, account.Status, lastLogin(account, ""))
-		return out.err
-	})
-	if err != nil {
-		return err
-	}
-	if err := out.end(); err != nil || o.output != outputTable {
-		return err
-	}
-	out.print("\n")
-	for _, app := range file.Apps() {
-		out.print(fmt.Sprintf("%s: %d accounts; %s\n", printable(app.Name), accounts[app.Name], evidenceInWords(app)))
-	}
-	return out.err
+	return show.Accounts(ctx, w, o.output, file)
 }
 
 // compare returns errDifferent if an account or a row has no counterpart.
@@ -121,85 +88,9 @@ func (o *accountsOptions) compare(ctx context.Context, w io.Writer, path string)
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close(ctx)) }()
-
-	out := newStream(w, o.output, "where", "app", "resource_type", "id", "login", "display_name", "email", "status", "line")
-	out.heads, out.member, out.compact = []string{"WHERE", "APP", "ID", "LOGIN", "NAME", "E-MAIL", "STATUS", "LINE"}, "differences", true
-	result, err := population.Compare(ctx, file, o.csv, by, func(one population.Difference) error {
-		writeCounterpartless(out, by, one)
-		return out.err
-	})
-	if err != nil {
-		return err
-	}
-	if err := endComparison(out, result, member{"file", path}, member{"csv", o.csv}, member{"by", by.Attribute}, member{"column", result.Column}); err != nil {
-		return fmt.Errorf("the comparison could not be written to standard output: %w", err)
-	}
-	if !result.Agrees() {
+	agrees, err := show.Comparison(ctx, w, o.output, file, o.csv, by)
+	if err == nil && !agrees {
 		return errDifferent
 	}
-	return nil
-}
-
-// writeCounterpartless writes an account or a row; of a row there is its value in the place
-// of the attribute, and its line.
-func writeCounterpartless(out *stream, by population.By, one population.Difference) {
-	account, line := syncfile.Account{}, ""
-	if one.Account != nil {
-		account = *one.Account
-	} else {
-		line = strconv.Itoa(one.Row.Line)
-		*map[string]*string{"id": &account.ID, "login": &account.Login, "name": &account.DisplayName, "email": &account.Email}[by.Attribute] = one.Row.Value
-	}
-	out.value(one)
-	out.row(string(one.Where), one.App, account.ID, account.Login, account.DisplayName, account.Email, account.Status, line)
-	out.record(string(one.Where), one.App, account.ResourceType, account.ID, account.Login, account.DisplayName, account.Email, account.Status, line)
-}
-
-// endComparison ends with the numbers, by app; those of csv go to standard error.
-func endComparison(out *stream, result *population.Result, members ...member) error {
-	if out.form == outputJSON {
-		return out.end(append([]member{{"counts", result.Counts}}, members...)...)
-	}
-	if out.form == outputCSV || len(out.rows) > 0 {
-		_ = out.end() // It remembers its error.
-	}
-	if out.form == outputTable && len(out.rows) > 0 {
-		out.print("\n")
-	}
-	for _, count := range result.Counts {
-		line := comparisonInWords(count)
-		if out.form == outputCSV {
-			_, _ = fmt.Fprintf(hostlog.Stderr, "baton-host: %s\n", line)
-		} else {
-			out.print(line + "\n")
-		}
-	}
-	return out.err
-}
-
-func comparisonInWords(count population.Count) string {
-	words := fmt.Sprintf("%s: %d in both, %d only in the sync file, %d only in the CSV file, %d accounts and %d rows cannot be compared",
-		printable(count.Name), count.Both, count.OnlyInFile, count.OnlyInCSV, count.AccountsWithoutKey, count.RowsWithoutKey)
-	if count.RepeatedAccounts+count.RepeatedRows > 0 {
-		words += fmt.Sprintf("; %d accounts and %d rows repeat another", count.RepeatedAccounts, count.RepeatedRows)
-	}
-	if count.ByExternalID {
-		words += "; the ids are the external ids"
-	}
-	return words + "; " + evidenceInWords(count.App)
-}
-
-func evidenceInWords(app population.App) string {
-	words := "evidence: " + string(app.Evidence)
-	if app.Reason != "" {
-		words += " (" + printable(app.Reason) + ")"
-	}
-	return words
-}
-
-func lastLogin(account syncfile.Account, none string) string {
-	if account.LastLogin == nil {
-		return none
-	}
-	return account.LastLogin.UTC().Format(time.RFC3339)
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/internal/show"
 )
 
 func newApproveCommand(root *rootOptions) *cobra.Command {
@@ -57,21 +58,7 @@ func (o *keptOptions) approve(ctx context.Context, w io.Writer, flags *pflag.Fla
 	if err != nil {
 		return err
 	}
-	out := newChangeStream(w, outputTable)
-	for _, one := range approval.Plugins {
-		out.line("upload %s: approved %s", approval.Upload, approvedInWords(one))
-	}
-	var counts []host.ChangeCount
-	for _, one := range found.Counts {
-		for _, of := range approval.Plugins {
-			if of.Plugin == one.Plugin && of.ID == found.ID {
-				counts = append(counts, one)
-			}
-		}
-	}
-	out.counts(approval.Upload, counts)
-	out.line("the next sync passes if it takes away no more than that")
-	return out.end()
+	return show.Approval(w, approval, found)
 }
 
 // refusedIDs offers the id of the refused sync of the upload that has been typed.
@@ -84,5 +71,5 @@ func (o *keptOptions) refusedIDs(cmd *cobra.Command, args []string, _ string) ([
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	return []cobra.Completion{cobra.CompletionWithDesc(found.ID, "refused at "+instant(found.RefusedAt))}, cobra.ShellCompDirectiveNoFileComp
+	return []cobra.Completion{cobra.CompletionWithDesc(found.ID, "refused at "+show.Instant(found.RefusedAt))}, cobra.ShellCompDirectiveNoFileComp
 }

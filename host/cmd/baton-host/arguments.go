@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,6 +34,9 @@ func inWords(cmd *cobra.Command) {
 // wrongArguments returns the error for as many arguments as a command does not take.
 func wrongArguments(cmd *cobra.Command, args []string) error {
 	_, takes, _ := strings.Cut(cmd.Use, " ")
+	if takes == "" && cmd.Flags().Lookup("upload") != nil && !strings.ContainsAny(args[0], "./\\") {
+		return fmt.Errorf("%s takes flags only, not the argument %q; did you mean --upload %[2]s?", cmd.CommandPath(), args[0])
+	}
 	if takes == "" {
 		return fmt.Errorf("%s takes flags only, not the argument %q; see %[1]s --help", cmd.CommandPath(), args[0])
 	}
@@ -58,9 +63,15 @@ func wrongFlag(cmd *cobra.Command, err error) error {
 	if unknown.GetSpecifiedShortnames() != "" {
 		return fmt.Errorf("%s has no flag -%s; see %[1]s --help", cmd.CommandPath(), name)
 	}
-	var names []string
-	cmd.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
-	if near := errtext.Nearest(name, names); near != "" {
+	var names, begun []string
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) {
+		names = append(names, flag.Name)
+		if len(name) > 1 && strings.HasPrefix(flag.Name, name) && !flag.Hidden {
+			begun = append(begun, flag.Name)
+		}
+	})
+	near := cmp.Or(errtext.Nearest(name, names), strings.Join(begun, " or --"))
+	if near != "" {
 		return fmt.Errorf("%s has no flag --%s; did you mean --%s?", cmd.CommandPath(), name, near)
 	}
 	return fmt.Errorf("%s has no flag --%s; see %[1]s --help", cmd.CommandPath(), name)
@@ -143,4 +154,21 @@ func requireValues(flags *pflag.FlagSet) error {
 		}
 	})
 	return errors.Join(errs...)
+}
+
+// addOutputFlag adds --output with the forms that a command has, the first of
+// which is the default.
+func addOutputFlag(cmd *cobra.Command, into *string, forms ...string) {
+	cmd.Flags().StringVarP(into, "output", "o", forms[0], "the form of the result: "+strings.Join(forms, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(forms, cobra.ShellCompDirectiveNoFileComp))
+	previous := cmd.PreRunE
+	cmd.PreRunE = func(cmd *cobra.Command, args []string) error {
+		if !slices.Contains(forms, *into) {
+			return fmt.Errorf("--output must be one of %s, not %q", strings.Join(forms, ", "), *into)
+		}
+		if previous != nil {
+			return previous(cmd, args)
+		}
+		return nil
+	}
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/call"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 	"github.com/batonhost/baton-host/plugin"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
@@ -168,7 +169,7 @@ func writeAnswer(stdout io.Writer, answer proto.Message, oneLine bool) error {
 		return err
 	}
 	for _, name := range unknown {
-		_, _ = fmt.Fprintf(hostlog.Stderr, "baton-host: the type %s is not known here, so its content is not shown\n", printable(name))
+		_, _ = fmt.Fprintf(hostlog.Stderr, "baton-host: the type %s is not known here, so its content is not shown\n", terminal.Printable(name))
 	}
 	if _, err := io.WriteString(stdout, errtext.PrintableJSON(string(text))+"\n"); err != nil {
 		return fmt.Errorf("the answer could not be written to standard output: %w", err)
@@ -191,5 +192,5 @@ func writeMethods(stdout io.Writer) error {
 		}
 		rows = append(rows, []string{method.String(), strings.Join(notes, ", "), strings.Join(method.Fields, ", ")})
 	}
-	return writeTable(stdout, []string{"METHOD", "NOTE", "REQUEST"}, rows)
+	return terminal.WriteTable(stdout, []string{"METHOD", "NOTE", "REQUEST"}, rows)
 }

@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/internal/show"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // checkOptions are the flags of `baton-host check`.
@@ -59,7 +61,7 @@ plugin of them would be refused.`,
 	flags.StringVarP(&options.outputDir, "output-dir", "d", ".", "where sync puts its files")
 	flags.StringSliceVar(&options.accept, "accept-deletions", nil, "do not report that this plugin is gone from an upload, as run and sync with this flag; may be repeated")
 	addUnlockedFlag(flags, &options.unlocked)
-	addOutputFlag(cmd, &options.output, outputTable, outputJSON, outputCSV)
+	addOutputFlag(cmd, &options.output, terminal.Table, terminal.JSON, terminal.CSV)
 	return cmd
 }
 
@@ -79,33 +81,5 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 	if found == nil {
 		return err
 	}
-	out := newStream(stdout, o.output, "kind", "name", "app", "result", "sandbox")
-	for _, one := range found {
-		shown, outcome := checked{Kind: one.Kind, Name: one.Name, App: one.App, OK: one.Err == nil, Result: "ok", Sandbox: one.Sandbox}, "ok"
-		switch {
-		case one.Err != nil:
-			shown.Error, shown.Result, outcome = wordsOf(one.Err), "failed", "FAILED"
-		case one.Skipped != "":
-			outcome = "not checked: " + one.Skipped
-			shown.Result = outcome
-		}
-		out.add(shown, one.Kind, one.Name, one.App, outcome, one.Sandbox)
-	}
-	if failed := out.end(); failed != nil {
-		err = errors.Join(err, fmt.Errorf("the results could not be written to standard output: %w", failed))
-	}
-	return err
-}
-
-// checked is how a plugin, an upload or a store was found, for json.
-type checked struct {
-	Kind string `json:"kind"`
-	Name string `json:"name"`
-	App  string `json:"app,omitempty"`
-	// OK is true also for what was not checked, as Result says then.
-	OK     bool   `json:"ok"`
-	Result string `json:"result"`
-	Error  string `json:"error,omitempty"`
-	// Sandbox is what of a sandbox a plugin is in.
-	Sandbox string `json:"sandbox,omitempty"`
+	return errors.Join(err, show.Checks(stdout, o.output, found))
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,9 +9,7 @@ import (
 
 	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/internal/call"
-	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/population"
-	"github.com/batonhost/baton-host/host/internal/supervise"
 )
 
 // completer offers what fits at the cursor of a person's shell. It starts nothing,
@@ -54,55 +51,41 @@ func (o *rootOptions) plugins(cmd *cobra.Command, _ []string, begun string) ([]c
 	if strings.ContainsRune(begun, filepath.Separator) {
 		return nil, cobra.ShellCompDirectiveDefault
 	}
+	names := host.FindNames(cmd.Context(), configOf(cmd), host.Options{PluginDirs: o.pluginDirs})
 	var offered []cobra.Completion
-	cfg := completedConfig(cmd)
-	if cfg != nil {
-		for _, plugin := range cfg.Plugins {
-			offered = append(offered, cobra.CompletionWithDesc(plugin.Name, "in "+cfg.Path))
-		}
+	for _, plugin := range names.Plugins {
+		offered = append(offered, cobra.CompletionWithDesc(plugin, "in "+names.ConfigFile))
 	}
-	return withoutRepeats(append(offered, o.installed(cfg)...)), cobra.ShellCompDirectiveNoFileComp
+	return withoutRepeats(append(offered, appsOf(names)...)), cobra.ShellCompDirectiveNoFileComp
 }
 
 // apps offers the apps that there are plugin binaries for.
-func (o *rootOptions) apps(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	return o.installed(nil), cobra.ShellCompDirectiveNoFileComp
+func (o *rootOptions) apps(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	return appsOf(host.FindNames(cmd.Context(), "", host.Options{PluginDirs: o.pluginDirs})), cobra.ShellCompDirectiveNoFileComp
 }
 
-func (o *rootOptions) installed(cfg *config.Config) []cobra.Completion {
-	dirs := o.pluginDirs
-	if cfg != nil {
-		dirs = slices.Concat(dirs, cfg.PluginDirs)
-	}
+func appsOf(names host.Names) []cobra.Completion {
 	var offered []cobra.Completion
-	for _, found := range supervise.NewFinder(dirs).List() {
-		if !found.Shadowed {
-			offered = append(offered, cobra.CompletionWithDesc(found.App, found.Path))
-		}
+	for _, program := range names.Programs {
+		offered = append(offered, cobra.CompletionWithDesc(program.App, program.Path))
 	}
 	return offered
 }
 
 // uploads offers the uploads of the configuration.
 func uploads(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	var offered []cobra.Completion
-	if cfg := completedConfig(cmd); cfg != nil {
-		for _, upload := range cfg.Uploads {
-			offered = append(offered, upload.Name)
-		}
-	}
-	return offered, cobra.ShellCompDirectiveNoFileComp
+	return host.FindNames(cmd.Context(), configOf(cmd), host.Options{}).Uploads, cobra.ShellCompDirectiveNoFileComp
 }
 
 // instances offers the plugins of the configuration.
 func instances(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	var offered []cobra.Completion
-	if cfg := completedConfig(cmd); cfg != nil {
-		for _, plugin := range cfg.Plugins {
-			offered = append(offered, plugin.Name)
-		}
-	}
-	return offered, cobra.ShellCompDirectiveNoFileComp
+	return host.FindNames(cmd.Context(), configOf(cmd), host.Options{}).Plugins, cobra.ShellCompDirectiveNoFileComp
+}
+
+// installable offers the plugins of the configuration that can be installed.
+func installable(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	names := host.FindNames(cmd.Context(), configOf(cmd), host.Options{}).Installable
+	return slices.DeleteFunc(names, func(name string) bool { return slices.Contains(args, name) }), cobra.ShellCompDirectiveNoFileComp
 }
 
 // methods offers the methods of a plugin, with their services and without.
@@ -121,22 +104,12 @@ func methods(_ *cobra.Command, _ []string, begun string) ([]cobra.Completion, co
 	return withoutRepeats(offered), cobra.ShellCompDirectiveNoFileComp
 }
 
-// completedConfig returns the configuration that the command line so far is about, or
-// nil where there is no file that can be read.
-func completedConfig(cmd *cobra.Command) *config.Config {
-	path := host.DefaultConfigFile
+// configOf returns the path of the configuration that the command line so far is about.
+func configOf(cmd *cobra.Command) string {
 	if flag := cmd.Flags().Lookup("config"); flag != nil && flag.Changed {
-		path = flag.Value.String()
+		return flag.Value.String()
 	}
-	// Only a regular file: to look for a completion must not wait for a pipe.
-	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
-		return nil
-	}
-	cfg, err := config.Load(cmd.Context(), path, config.WithoutCredentials(), config.WithoutReferences())
-	if err != nil {
-		return nil
-	}
-	return cfg
+	return host.DefaultConfigFile
 }
 
 // withoutRepeats keeps the first of completions with the same name.

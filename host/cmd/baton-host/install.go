@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/internal/show"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // installOptions are the flags of `baton-host install`.
@@ -63,7 +63,7 @@ takes an archive that was downloaded by hand, with its provenance beside it
 	flags.BoolVar(&options.request.Locked, "locked", false, "install what the lock file has, and change nothing of it")
 	flags.StringSliceVar(&options.request.Platforms, "platform", nil, "install for this system, such as linux/arm64; may be repeated (default this one, and those that the lock file has)")
 	flags.StringVar(&options.request.From, "from", "", "install the archive in this file, which was downloaded before")
-	addOutputFlag(cmd, &options.output, outputTable, outputJSON, outputCSV)
+	addOutputFlag(cmd, &options.output, terminal.Table, terminal.JSON, terminal.CSV)
 	exclude(cmd, "locked", "upgrade", "downgrade")
 	return cmd
 }
@@ -79,21 +79,12 @@ func (o *installOptions) run(ctx context.Context, stdout io.Writer) error {
 			return err
 		}
 	}
-	o.request.Progress = newInstallProgress(ctx).Installing
+	o.request.Progress = options.Installing
 	installed, err := h.Install(ctx, o.request)
 	if len(installed) == 0 {
 		return err
 	}
-	out := newStream(stdout, o.output, "plugin", "version", "platform", "result", "built_from")
-	for _, one := range installed {
-		out.add(installedPlugin{
-			Plugin: one.Name, Connector: one.Connector, Version: one.Version, Platform: one.Platform, Result: one.Change,
-			Digest: one.Digest, Binary: one.Binary, Signer: one.Signer, Repository: one.Repository, Commit: one.Commit, Path: one.Path,
-		}, one.Name, one.Version, one.Platform, one.Change, builtFrom(one))
-	}
-	if failed := out.end(); failed != nil {
-		err = errors.Join(err, fmt.Errorf("the results could not be written to standard output: %w", failed))
-	}
+	err = errors.Join(err, show.Installed(stdout, o.output, installed))
 	if missing := h.NotLocked(); err == nil && len(missing) > 0 && !o.request.Locked {
 		personOf(ctx).Warning(fmt.Sprintf("the lock file does not have %s yet, and what it does not have is not started; add it with: %s", joinNames(missing), lockCommand(o.configFile)))
 	}
@@ -106,45 +97,6 @@ func lockCommand(configFile string) string {
 		return "baton-host lock"
 	}
 	return "baton-host lock --config " + configFile
-}
-
-// builtFrom returns what a connector was built from, for people.
-func builtFrom(one host.InstalledPlugin) string {
-	if one.Repository == "" {
-		return "not known: provenance none"
-	}
-	return strings.TrimPrefix(one.Repository, "https://") + "@" + one.Commit
-}
-
-// installedPlugin is a connector that is installed, for json.
-type installedPlugin struct {
-	Plugin    string `json:"plugin"`
-	Connector string `json:"connector"`
-	Version   string `json:"version"`
-	Platform  string `json:"platform"`
-	// Result is what became of the plugin's entry in the lock file.
-	Result string `json:"result"`
-	// Digest is that of the archive or the image, and Binary that of the program.
-	Digest string `json:"digest"`
-	Binary string `json:"binary"`
-	// The rest of the provenance is left out where there is none.
-	Signer     string `json:"signer,omitempty"`
-	Repository string `json:"repository,omitempty"`
-	Commit     string `json:"commit,omitempty"`
-	Path       string `json:"path"`
-}
-
-// installable offers the plugins of the configuration that can be installed.
-func installable(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-	var offered []cobra.Completion
-	if cfg := completedConfig(cmd); cfg != nil {
-		for _, plugin := range cfg.Plugins {
-			if plugin.IsInstalled() && !slices.Contains(args, plugin.Name) {
-				offered = append(offered, plugin.Name)
-			}
-		}
-	}
-	return offered, cobra.ShellCompDirectiveNoFileComp
 }
 
 // addInstallFlag adds the flag that has what is locked installed first.

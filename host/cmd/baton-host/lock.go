@@ -2,12 +2,13 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/internal/show"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // lockOptions are the flags of `baton-host lock`.
@@ -42,7 +43,7 @@ the locked one.`,
 	flags := cmd.Flags()
 	flags.StringVarP(&options.configFile, "config", "c", host.DefaultConfigFile, "the configuration file")
 	flags.BoolVar(&options.check, "check", false, "only report what differs")
-	addOutputFlag(cmd, &options.output, outputTable, outputJSON, outputCSV)
+	addOutputFlag(cmd, &options.output, terminal.Table, terminal.JSON, terminal.CSV)
 	return cmd
 }
 
@@ -55,23 +56,5 @@ func (o *lockOptions) run(ctx context.Context, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if err := writeLocked(stdout, o.output, locked); err != nil {
-		return fmt.Errorf("the results could not be written to standard output: %w", err)
-	}
-	return nil
-}
-
-// lockedPlugin is what became of one plugin's entry.
-type lockedPlugin struct {
-	Plugin  string `json:"plugin"`
-	Version string `json:"version"`
-	Result  string `json:"result"`
-}
-
-func writeLocked(stdout io.Writer, output string, locked []host.LockedPlugin) error {
-	out := newStream(stdout, output, "plugin", "version", "result")
-	for _, one := range locked {
-		out.add(lockedPlugin{Plugin: one.Name, Version: one.Version, Result: one.Change}, one.Name, one.Version, one.Change)
-	}
-	return out.end()
+	return show.Locked(stdout, o.output, locked)
 }

@@ -2,7 +2,8 @@
 // accounts and writes or uploads sync files.
 //
 // People and schedulers run it. It must never print anything but results to standard output,
-// nor exit with status 0 unless all of the work was done.
+// exit with status 0 unless all of the work was done, nor start a plugin, open what an upload
+// needs or talk to C1 but through package host.
 package main
 
 import (
@@ -11,7 +12,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -21,6 +21,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
 	"github.com/batonhost/baton-host/host/internal/proc"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // version is set by the build.
@@ -49,6 +50,8 @@ func main() {
 		status = outcome.status
 	case errors.Is(err, errDifferent):
 		status = 1
+	case terminal.IsClosedOutput(err):
+		status = 128 + int(syscall.SIGPIPE) // As a program ends that leaves the signal alone.
 	case interrupted:
 		status = 130
 		options.lastLine(cmd, nil)
@@ -69,7 +72,7 @@ func (o *rootOptions) lastLine(cmd *cobra.Command, err error) {
 		if err == nil {
 			log.Warn("interrupted; nothing was left half-written")
 		} else {
-			log.Error("the command failed", zap.String("error", wordsOf(err)))
+			log.Error("the command failed", zap.String("error", terminal.Words(err)))
 		}
 		return
 	}
@@ -128,20 +131,6 @@ func stopSignals() []os.Signal {
 }
 
 // sentence returns the error as a person reads it: without gRPC's noise, with control
-// characters that an app may have sent escaped, and several of them one to a line.
-func sentence(err error) string {
-	lines := errtext.Lines(wordsOf(err))
-	if !strings.Contains(lines, "\n") {
-		return lines
-	}
-	return "\n  " + lines
-}
-
-// longestWords is how many bytes of an error are shown. A plugin's may have as many as its
-// largest answer.
-const longestWords = 16 << 10
-
-// wordsOf returns the error's text without gRPC's noise.
-func wordsOf(err error) string {
-	return errtext.Shorten(errtext.Plain(err.Error()), longestWords)
-}
+// characters that an app may have sent escaped, and several of them one to a line, the first
+// one behind the program's name.
+func sentence(err error) string { return errtext.Lines(terminal.Words(err)) }

@@ -1,11 +1,11 @@
 package main
 
 import (
-	"io"
-
 	"github.com/spf13/cobra"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/internal/show"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 func newReloadCommand(root *rootOptions) *cobra.Command {
@@ -38,26 +38,12 @@ looks for the state directory.`,
 			if err != nil {
 				return err
 			}
-			return printReloaded(cmd.OutOrStdout(), output, result)
+			return show.Reloaded(cmd.OutOrStdout(), output, result)
 		},
 	}
 	flags := cmd.Flags()
 	flags.StringVarP(&options.configFile, "config", "c", host.DefaultConfigFile, "the configuration file")
 	flags.StringVar(&options.stateDir, "state-dir", "", "the state directory of run (default that of run)")
-	addOutputFlag(cmd, &output, outputTable, outputJSON)
+	addOutputFlag(cmd, &output, terminal.Table, terminal.JSON)
 	return cmd
-}
-
-func printReloaded(w io.Writer, output string, result *host.Reloaded) error {
-	if output == outputJSON {
-		return writeJSON(w, result)
-	}
-	var rows [][]string
-	for _, one := range result.Plugins {
-		rows = append(rows, []string{"plugin", one.Name, string(one.Change)})
-	}
-	for _, one := range result.Uploads {
-		rows = append(rows, []string{"upload", one.Name, string(one.Change)})
-	}
-	return writeTable(w, []string{"KIND", "NAME", "CHANGE"}, rows)
 }

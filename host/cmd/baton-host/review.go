@@ -1,16 +1,15 @@
 package main
 
 import (
-	"cmp"
 	"context"
-	"fmt"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/internal/show"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // keptOptions are the flags of commands about refused syncs, which name where the syncs
@@ -93,7 +92,7 @@ gets an apostrophe in front; json is exact.`,
 		},
 	}
 	options.addFlags(cmd)
-	addOutputFlag(cmd, &output, outputTable, outputJSON, outputCSV)
+	addOutputFlag(cmd, &output, terminal.Table, terminal.JSON, terminal.CSV)
 	return cmd
 }
 
@@ -107,104 +106,5 @@ func (o *keptOptions) review(ctx context.Context, w io.Writer, flags *pflag.Flag
 	if err != nil {
 		return err
 	}
-	out := newChangeStream(w, output)
-	if err := found.Each(ctx, func(one host.Change) error { return out.change(found.Upload, one) }); err != nil {
-		return err
-	}
-	command := h.Command("approve", at, found.Upload, found.ID)
-	if output == outputJSON {
-		return out.end(member{"review", found}, member{"approve_with", command})
-	}
-	out.counts(found.Upload, found.Counts)
-	out.line("")
-	for _, one := range found.Reasons {
-		out.line("refused: %s", one.Reason)
-	}
-	out.line("%s of upload %s, refused at %s and kept until %s", found.ID, found.Upload, instant(found.RefusedAt), instant(found.Until))
-	if found.Approval != nil {
-		for _, one := range found.Approval.Plugins {
-			out.line("approved: %s", approvedInWords(one))
-		}
-	}
-	out.line("if all of this is right: %s", command)
-	return out.end()
-}
-
-func instant(at time.Time) string { return at.UTC().Format(time.RFC3339) }
-
-// approvedInWords returns what is approved of a plugin.
-func approvedInWords(one host.ApprovedPlugin) string {
-	return fmt.Sprintf("%s of plugin %s until %s, as %s, by %s", amount(one.Changes, "change", "changes"), one.Plugin, instant(one.Until), one.ID, cmp.Or(one.By, "unknown"))
-}
-
-// changeStream writes changes, then their numbers and sentences. csv has changes only.
-type changeStream struct {
-	*stream
-	after []string // lines below the table
-}
-
-func newChangeStream(w io.Writer, output string) *changeStream {
-	out := newStream(w, output, "upload", "change", "plugin", "resource_type", "id", "login", "display_name", "email", "attribute",
-		"entitlement", "on_resource_type", "on_id", "on_display_name")
-	out.heads, out.member, out.compact = []string{"CHANGE", "PLUGIN", "TYPE", "ID", "LOGIN", "NAME", "WHAT"}, "changes", true
-	return &changeStream{stream: out}
-}
-
-// changed is a change of an upload, for json.
-type changed struct {
-	Upload string `json:"upload"`
-	host.Change
-}
-
-func (s *changeStream) change(upload string, one host.Change) error {
-	s.value(changed{upload, one})
-	s.row(one.Kind, one.Plugin, one.ResourceType, one.ID, one.Login, one.Name, changeInWords(one))
-	s.record(upload, one.Kind, one.Plugin, one.ResourceType, one.ID, one.Login, one.Name, one.Email, one.Attribute,
-		one.Entitlement, one.OnType, one.OnID, one.OnName)
-	return s.err
-}
-
-// changeInWords returns what a row of a table says beside whom it is about.
-func changeInWords(one host.Change) string {
-	switch {
-	case one.Attribute != "":
-		return "lost its " + one.Attribute
-	case one.OnID != "":
-		return fmt.Sprintf("%s of %s", one.Entitlement, cmp.Or(one.OnName, one.OnID))
-	}
-	return one.Entitlement
-}
-
-// counts adds the numbers by plugin and resource type.
-func (s *changeStream) counts(upload string, counts []host.ChangeCount) {
-	for _, one := range counts {
-		s.line("%s: %s: %s: %d removed, %d disabled, %d emptied, %d withdrawn, %d ungranted, %d added", upload,
-			one.Plugin, one.ResourceType, one.Removed, one.Disabled, one.Emptied, one.Withdrawn, one.Ungranted, one.Added)
-	}
-}
-
-// line adds a line below the table.
-func (s *changeStream) line(format string, args ...any) {
-	s.after = append(s.after, printable(fmt.Sprintf(format, args...)))
-}
-
-func (s *changeStream) end(members ...member) error {
-	if s.form != outputTable {
-		return s.finish(s.stream.end(members...))
-	}
-	if len(s.rows) > 0 {
-		_ = s.stream.end() // It remembers its error.
-		s.print("\n")
-	}
-	for _, line := range s.after {
-		s.print(line + "\n")
-	}
-	return s.finish(s.err)
-}
-
-func (s *changeStream) finish(err error) error {
-	if err != nil {
-		return fmt.Errorf("the changes could not be written to standard output: %w", err)
-	}
-	return nil
+	return show.Review(ctx, w, output, found, h.Command("approve", at, found.Upload, found.ID))
 }

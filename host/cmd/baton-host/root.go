@@ -12,9 +12,9 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
-	"golang.org/x/term"
 
 	"github.com/batonhost/baton-host/host/internal/hostlog"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 	"github.com/batonhost/baton-host/internal/telemetry"
 )
 
@@ -82,34 +82,37 @@ upload (sync).`,
 
 	addTelemetryFlags(flags, &options.telemetry)
 
-	root.AddCommand(
-		newInitCommand(options),
-		newAddCommand(options),
-		newRunCommand(options),
-		newSyncCommand(options),
-		newStatusCommand(options),
-		newRestartCommand(options),
-		newReloadCommand(options),
-		newReviewCommand(options),
-		newApproveCommand(options),
-		newAccountsCommand(),
-		newDiffCommand(),
-		newExploreCommand(),
-		newPluginsCommand(options),
-		newInspectCommand(options),
-		newCheckCommand(options),
-		newInstallCommand(options),
-		newLockCommand(options),
-		newTestCommand(options),
-		newCallCommand(options),
-		newNewCommand(),
-		newSchemaCommand(options),
-		newVersionCommand(),
-	)
+	addCommands(root, options)
 	describeCompletion(root)
 	inWords(root)
 	completeFlags(root, options)
 	return root
+}
+
+// addCommands adds the commands, in groups by what a person wants to do.
+func addCommands(root *cobra.Command, options *rootOptions) {
+	for _, group := range []struct {
+		title    string
+		commands []*cobra.Command
+	}{
+		{"Set up apps:", []*cobra.Command{
+			newInitCommand(options), newAddCommand(options), newPluginsCommand(options), newInspectCommand(options),
+			newInstallCommand(options), newLockCommand(options), newCheckCommand(options),
+		}},
+		{"Sync accounts:", []*cobra.Command{newSyncCommand(options), newRunCommand(options)}},
+		{"Operate a running host:", []*cobra.Command{
+			newStatusCommand(options), newRestartCommand(options), newReloadCommand(options), newReviewCommand(options), newApproveCommand(options),
+		}},
+		{"Look at sync files:", []*cobra.Command{newAccountsCommand(), newDiffCommand(), newExploreCommand()}},
+		{"Write connectors:", []*cobra.Command{newNewCommand(), newTestCommand(options), newCallCommand(options), newSchemaCommand(options)}},
+	} {
+		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})
+		for _, cmd := range group.commands {
+			cmd.GroupID = group.title
+			root.AddCommand(cmd)
+		}
+	}
+	root.AddCommand(newVersionCommand())
 }
 
 // startLog puts the logger into the command's context, where the SDK and our
@@ -125,7 +128,7 @@ func (o *rootOptions) startLog(cmd *cobra.Command) error {
 	case logging.LogFormatConsole, logging.LogFormatJSON:
 	case "":
 		format = logging.LogFormatJSON
-		if onTerminal() {
+		if terminal.HasReader() {
 			format = logging.LogFormatConsole
 		}
 	default:
@@ -146,9 +149,6 @@ func (o *rootOptions) startLog(cmd *cobra.Command) error {
 // of JSON.
 type commandLog struct{}
 
-// onTerminal reports whether a person reads standard error.
-func onTerminal() bool { return term.IsTerminal(int(os.Stderr.Fd())) }
-
 // writesJSON reports whether what a command writes beside its log, its last error above
 // all, is a line of JSON. It is where the log is JSON, unless that is silent and its form
 // the default: the errors of a one-shot command in a script are for people. It holds
@@ -160,7 +160,7 @@ func (o *rootOptions) writesJSON(cmd *cobra.Command) bool {
 	case "":
 		usual := cmp.Or(cmd.Annotations[usualLevel], silent)
 		level, err := logging.NormalizeLogLevel(cmp.Or(o.logLevel, os.Getenv("BATON_LOG_LEVEL"), usual))
-		return !onTerminal() && (usual != silent || err == nil && level != silent)
+		return !terminal.HasReader() && (usual != silent || err == nil && level != silent)
 	}
 	return false
 }

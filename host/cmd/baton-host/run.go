@@ -90,7 +90,6 @@ func (o *runOptions) run(ctx context.Context) error {
 	options.StoresMayBeAway = true
 	options.RetryFor, options.StateDir = o.retryFor, o.stateDir
 	options.Install = o.install
-	options.Installing = newInstallProgress(ctx).Installing
 	selection := host.Selection{ConfigFile: o.configFile, Upload: o.upload}
 	if o.plugin != "" {
 		selection = host.Selection{App: o.plugin}

@@ -11,6 +11,7 @@ import (
 	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/internal/config/schema"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // schemaOptions are the flags of `baton-host schema`.
@@ -69,9 +70,9 @@ func (o *schemaOptions) run(ctx context.Context, stdout io.Writer, apps []string
 		return err
 	}
 	for _, err := range failed {
-		_, _ = fmt.Fprintf(hostlog.Stderr, "baton-host: warning: its fields are left open: %s\n", printable(wordsOf(err)))
+		_, _ = fmt.Fprintf(hostlog.Stderr, "baton-host: warning: its fields are left open: %s\n", terminal.Printable(terminal.Words(err)))
 	}
-	if err := writeJSON(stdout, schema.Of(known)); err != nil {
+	if err := terminal.WriteJSON(stdout, schema.Of(known)); err != nil {
 		return fmt.Errorf("the schema could not be written to standard output: %w", err)
 	}
 	return nil

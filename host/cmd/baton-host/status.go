@@ -1,20 +1,17 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/internal/show"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // runningOptions are the flags of commands about a host that runs, which find its state
@@ -102,7 +99,7 @@ one record for each plugin of each upload.`,
 		Args:              cobra.MaximumNArgs(1),
 		ValidArgsFunction: perArgument(uploads),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			asked := host.StatusOptions{History: output == outputJSON}
+			asked := host.StatusOptions{History: output == terminal.JSON}
 			if len(args) == 1 {
 				asked.Upload = args[0]
 			}
@@ -110,7 +107,7 @@ one record for each plugin of each upload.`,
 		},
 	}
 	options.addFlags(cmd)
-	addOutputFlag(cmd, &output, outputTable, outputJSON, outputCSV)
+	addOutputFlag(cmd, &output, terminal.Table, terminal.JSON, terminal.CSV)
 	return cmd
 }
 
@@ -127,16 +124,8 @@ func (o *runningOptions) status(ctx context.Context, w io.Writer, flags *pflag.F
 	if err != nil {
 		return err
 	}
-	switch output {
-	case outputJSON:
-		err = writeJSON(w, is)
-	case outputCSV:
-		err = writeStatusRecords(w, is)
-	default:
-		err = writeStatus(w, is)
-	}
-	if err != nil {
-		return fmt.Errorf("the status could not be written to standard output: %w", err)
+	if err := show.Status(w, output, is); err != nil {
+		return err
 	}
 	switch is.Outlook() {
 	case host.Degraded:
@@ -145,156 +134,6 @@ func (o *runningOptions) status(ctx context.Context, w io.Writer, flags *pflag.F
 		return &outcomeError{status: isBad}
 	}
 	return nil
-}
-
-// ago returns a moment as a table has it; "-" for none.
-func ago(at time.Time) string {
-	if at.IsZero() {
-		return "-"
-	}
-	return instant(at)
-}
-
-// writeStatus writes a status for a person.
-func writeStatus(w io.Writer, is *host.Status) error {
-	out := sections{w: w}
-	stopping := ""
-	if is.Host.Stopping {
-		stopping = "; it is stopping"
-	}
-	out.line("baton-host %s as %s, started at %s%s", is.Host.Version, is.Host.ID, instant(is.Host.StartedAt), stopping)
-
-	var rows [][]string
-	for _, u := range is.Uploads {
-		rows = append(rows, uploadRow(u))
-		for _, part := range u.Parts {
-			accounts := "-"
-			if !part.AsOf.IsZero() {
-				accounts = strconv.Itoa(part.Accounts)
-			}
-			why := part.Why
-			if part.EvidenceReason != "" {
-				why = strings.TrimPrefix(why+"; nothing proves that its lists are complete: "+part.EvidenceReason, "; ")
-			}
-			rows = append(rows, []string{"", part.Plugin, string(part.State), accounts, ago(part.AsOf), cmp.Or(string(part.Evidence), "-"), why})
-		}
-	}
-	out.table([]string{"UPLOAD", "PLUGIN", "STATE", "ACCOUNTS", "LAST READ", "EVIDENCE", "WHY"}, rows)
-
-	rows = nil
-	for _, p := range is.Plugins {
-		rows = append(rows, []string{p.Name, p.State, ago(p.Since), strconv.Itoa(p.Restarts), cmp.Or(strings.TrimSpace(p.Connector+" "+p.Version), "-"), cmp.Or(p.Sandbox, "-"), p.Why})
-	}
-	out.table([]string{"PROCESS OF", "STATE", "SINCE", "RESTARTS", "VERSION", "SANDBOX", "WHY"}, rows)
-	if exposure := is.Exposure(); exposure != "" {
-		out.line("%s", exposure)
-	}
-	out.table([]string{"CREDENTIAL", "OF", "EXPIRES", "STATE", "PROBLEM"}, credentialRows(is))
-
-	rows = nil
-	for _, e := range is.Errors {
-		rows = append(rows, []string{instant(e.At), strconv.Itoa(e.Times), cmp.Or(e.Upload, "-"), cmp.Or(e.Plugin, "-"), e.What, e.Why})
-	}
-	out.table([]string{"ERROR AT", "TIMES", "UPLOAD", "PLUGIN", "WHAT", "WHY"}, rows)
-
-	rows = nil
-	for _, u := range is.Uploads {
-		for _, p := range u.Syncing {
-			doing := "it reads the apps"
-			if p.Sending {
-				doing = "it is sent to C1"
-			}
-			rows = append(rows, []string{u.Name, p.Task, instant(p.StartedAt), doing})
-		}
-	}
-	out.table([]string{"SYNC OF", "TASK", "SINCE", "WHAT"}, rows)
-	return out.err
-}
-
-func uploadRow(u host.UploadStatus) []string {
-	row := []string{u.Name, "", string(u.State), "-", "-", "-", u.Why}
-	if u.Last != nil {
-		row[3], row[4], row[5] = strconv.Itoa(u.Last.Accounts), instant(u.Last.At), cmp.Or(string(u.Last.Evidence), "-")
-	}
-	if !u.Connection.Connected && u.Connection.Why != "" && u.Connection.Why != u.Why {
-		row[6] = strings.TrimPrefix(u.Why+"; no connection to C1: "+u.Connection.Why, "; ")
-	}
-	return row
-}
-
-// credentialRows returns a row for each credential of which something is known beside its
-// name.
-func credentialRows(is *host.Status) [][]string {
-	var rows [][]string
-	add := func(of string, credentials []host.Credential) {
-		for _, one := range credentials {
-			if one.Expires.IsZero() && one.Problem == "" {
-				continue
-			}
-			state := "-"
-			switch {
-			case one.HasExpired(is.Now):
-				state = "expired"
-			case one.Problem != "":
-				state = "not renewed"
-			case one.ExpiresSoon(is.Now):
-				state = "expires soon"
-			}
-			rows = append(rows, []string{one.Name(), of, ago(one.Expires), state, one.Problem})
-		}
-	}
-	for _, u := range is.Uploads {
-		add("upload "+u.Name, u.Credentials)
-	}
-	for _, p := range is.Plugins {
-		add("plugin "+p.Name, p.Credentials)
-	}
-	return rows
-}
-
-// writeStatusRecords writes a status as csv.
-func writeStatusRecords(w io.Writer, is *host.Status) error {
-	out := newStream(w, outputCSV, "upload", "upload_state", "last_sync", "plugin", "state", "accounts", "stale_accounts", "as_of", "evidence", "why",
-		"process", "restarts", "version", "sandbox")
-	moment := func(at time.Time) string { return strings.TrimPrefix(ago(at), "-") }
-	for _, u := range is.Uploads {
-		var last time.Time
-		if u.Last != nil {
-			last = u.Last.At
-		}
-		for _, part := range u.Parts {
-			process := host.PluginStatus{}
-			if i := slices.IndexFunc(is.Plugins, func(p host.PluginStatus) bool { return p.Name == part.Plugin }); i >= 0 {
-				process = is.Plugins[i]
-			}
-			out.record(u.Name, string(u.State), moment(last), part.Plugin, string(part.State), strconv.Itoa(part.Accounts), strconv.Itoa(part.StaleAccounts),
-				moment(part.AsOf), string(part.Evidence), printable(cmp.Or(part.Why, process.Why)), process.State, strconv.Itoa(process.Restarts), printable(process.Version), process.Sandbox)
-		}
-	}
-	return out.end()
-}
-
-// sections writes lines and tables with a blank line between them, and remembers its first
-// error. Empty tables are left out.
-type sections struct {
-	w   io.Writer
-	err error
-}
-
-func (s *sections) line(format string, args ...any) {
-	if s.err == nil {
-		_, s.err = fmt.Fprintln(s.w, printable(fmt.Sprintf(format, args...)))
-	}
-}
-
-func (s *sections) table(header []string, rows [][]string) {
-	if len(rows) == 0 {
-		return
-	}
-	s.line("")
-	if s.err == nil {
-		s.err = writeTable(s.w, header, rows)
-	}
 }
 
 func newRestartCommand(root *rootOptions) *cobra.Command {
@@ -333,11 +172,5 @@ func (o *runningOptions) restart(ctx context.Context, w io.Writer, flags *pflag.
 	if err != nil {
 		return err
 	}
-	out := sections{w: w}
-	if restarted.Replaced {
-		out.line("plugin %s: another process has taken over", restarted.Plugin)
-	} else {
-		out.line("plugin %s: it did not run and is being started; baton-host status shows how that goes", restarted.Plugin)
-	}
-	return out.err
+	return show.Restarted(w, restarted)
 }

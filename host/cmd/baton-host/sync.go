@@ -5,14 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/internal/show"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // syncOptions are the flags of `baton-host sync`.
@@ -70,7 +69,7 @@ it cannot be made.`,
 	addUnlockedFlag(flags, &options.unlocked)
 	addInstallFlag(flags, &options.install)
 	flags.BoolVar(&options.plan, planFlag, false, "write nothing; show what the sync would change, and whether it would be refused")
-	addOutputFlag(cmd, &options.output, outputTable, outputJSON, outputCSV)
+	addOutputFlag(cmd, &options.output, terminal.Table, terminal.JSON, terminal.CSV)
 	exclude(cmd, planFlag, "accept-deletions")
 	exclude(cmd, "install", "plugin", "unlocked")
 	exclude(cmd, "plugin", "config", "upload", "output-dir")
@@ -85,7 +84,6 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 	options := o.root.hostOptions(ctx, host.PluginSecrets)
 	options.Attach, options.Unlocked, options.AcceptDeletions, options.RetryFor = true, o.unlocked, o.accept, o.retryFor
 	options.Install = o.install
-	options.Installing = newInstallProgress(ctx).Installing
 	selection := host.Selection{ConfigFile: o.configFile, Upload: o.upload}
 	if o.plugin != "" {
 		selection = host.Selection{App: o.plugin}
@@ -102,10 +100,7 @@ func (o *syncOptions) run(ctx context.Context, stdout io.Writer) error {
 	if len(results) == 0 {
 		return err
 	}
-	if failed := writeSummary(stdout, o.output, results); failed != nil {
-		err = errors.Join(err, fmt.Errorf("the summary could not be written to standard output: %w", failed))
-	}
-	return err
+	return errors.Join(err, show.Summary(stdout, o.output, results))
 }
 
 // planFlag is the flag that has sync write nothing, and the exit status report the verdict.
@@ -116,130 +111,19 @@ type refusedError struct{ error }
 
 func (e *refusedError) Unwrap() error { return e.error }
 
-// plannedSync is the verdict on the sync of one upload, for json.
-type plannedSync struct {
-	Upload  string             `json:"upload"`
-	Refused bool               `json:"refused"`
-	Counts  []host.ChangeCount `json:"counts"`
-	// Stale are the plugins that would fall back.
-	Stale []string `json:"stale_plugins,omitempty"`
-	// Missing are the plugins that the sync would go without.
-	Missing []string `json:"missing_plugins,omitempty"`
-	Note    string   `json:"note,omitempty"`
-	Error   string   `json:"error,omitempty"`
-}
-
 // showPlan makes the syncs and shows what they would change.
 func (o *syncOptions) showPlan(ctx context.Context, stdout io.Writer, h *host.Host) error {
-	out := newChangeStream(stdout, o.output)
-	results, err := h.Sync(ctx, host.SyncOptions{OutputDir: o.outputDir, File: o.file, Plan: out.change})
+	plan := show.NewPlan(stdout, o.output)
+	results, err := h.Sync(ctx, host.SyncOptions{OutputDir: o.outputDir, File: o.file, Plan: plan.Change})
 	if len(results) == 0 {
 		return err
 	}
-	isRefused := err != nil
-	planned := []plannedSync{}
-	for _, result := range results {
-		one := plannedSync{Upload: result.Upload, Refused: result.IsRefused(), Counts: result.Counts, Note: result.Unguarded}
-		if one.Counts == nil {
-			one.Counts = []host.ChangeCount{}
-		}
-		for _, stale := range result.Stale {
-			one.Stale = append(one.Stale, stale.Plugin)
-		}
-		one.Missing = slices.Sorted(maps.Keys(result.Missing))
-		if result.Err != nil {
-			one.Error = wordsOf(result.Err)
-		}
-		isRefused = isRefused && (result.Err == nil || one.Refused)
-		planned = append(planned, one)
-		out.counts(result.Upload, result.Counts)
-		out.line("%s: %s", result.Upload, one.verdict())
-	}
-	if failed := out.end(member{"syncs", planned}); failed != nil {
+	isRefused, failed := plan.End(results)
+	if failed != nil {
 		return errors.Join(err, failed)
 	}
-	if isRefused {
+	if isRefused && err != nil {
 		return &refusedError{err}
 	}
 	return err
-}
-
-// verdict returns what would become of the sync, in words.
-func (p plannedSync) verdict() string {
-	without := ""
-	if len(p.Missing) > 0 {
-		without = ", without " + joinNames(p.Missing)
-	}
-	switch {
-	case p.Refused:
-		return "REFUSED: the sync would be refused"
-	case p.Error != "":
-		return "FAILED: the sync would fail"
-	case len(p.Stale) > 0:
-		return "STALE: the sync would be accepted, with the baseline's part of " + joinNames(p.Stale) + without
-	case without != "":
-		return "INCOMPLETE: the sync would be accepted" + without
-	}
-	return "the sync would be accepted"
-}
-
-// syncedPart is one plugin's part of an upload that was synced, for json.
-type syncedPart struct {
-	Upload   string `json:"upload"`
-	Plugin   string `json:"plugin"`
-	Accounts int    `json:"accounts"`
-	// Stale is how many of the accounts are of an earlier sync, AsOf of when.
-	Stale int        `json:"stale_accounts"`
-	AsOf  *time.Time `json:"as_of,omitempty"`
-	// Skipped is how many resources lack entitlements or grants.
-	Skipped int `json:"skipped_resources"`
-	// Missing says that the file is without the plugin, as it is new and failed; Error says
-	// why.
-	Missing bool `json:"missing,omitempty"`
-	// Evidence is what the connector has reported on whether its lists are complete.
-	Evidence       string  `json:"evidence,omitempty"`
-	EvidenceReason string  `json:"evidence_reason,omitempty"`
-	File           string  `json:"file,omitempty"`
-	Seconds        float64 `json:"seconds"`
-	Error          string  `json:"error,omitempty"`
-}
-
-func writeSummary(w io.Writer, output string, results []*host.SyncResult) error {
-	out := newStream(w, output, "upload", "plugin", "accounts", "result")
-	for _, result := range results {
-		whole := syncedPart{Upload: result.Upload, Seconds: result.Took.Seconds()}
-		if result.Err != nil {
-			whole.Error = wordsOf(result.Err)
-			failed := []string{result.Upload, joinNames(result.Plugins), "-", "FAILED: no file was written"}
-			out.row(failed...)
-			out.record(failed...)
-			for _, whole.Plugin = range result.Plugins {
-				out.value(whole)
-			}
-			continue
-		}
-		whole.File = result.File
-		for _, plugin := range slices.Sorted(maps.Keys(result.Accounts)) {
-			part := whole
-			part.Plugin, part.Accounts = plugin, result.Accounts[plugin]
-			part.Evidence, part.EvidenceReason = result.Evidence[plugin].Grade, result.Evidence[plugin].Reason
-			outcome := fmt.Sprintf(" in %s: %s (evidence: %s)", result.Took.Round(time.Millisecond*10), result.File, part.Evidence)
-			words := "complete" + outcome
-			if part.Skipped = result.Skipped[plugin]; part.Skipped > 0 {
-				words = fmt.Sprintf("INCOMPLETE%s; %d of its resources lack entitlements or grants, which were skipped", outcome, part.Skipped)
-			}
-			if i := slices.IndexFunc(result.Stale, func(stale host.StalePart) bool { return stale.Plugin == plugin }); i >= 0 {
-				stale := result.Stale[i]
-				part.Stale, part.AsOf = stale.Accounts, &stale.AsOf
-				words += fmt.Sprintf("; STALE: %d of these are as of %s", stale.Accounts, stale.AsOf.UTC().Format(time.RFC3339))
-			}
-			out.add(part, result.Upload, plugin, strconv.Itoa(part.Accounts), words)
-		}
-		for _, plugin := range slices.Sorted(maps.Keys(result.Missing)) {
-			part := whole
-			part.Plugin, part.Missing, part.Error = plugin, true, wordsOf(result.Missing[plugin])
-			out.add(part, result.Upload, plugin, "-", "INCOMPLETE: the file is without this plugin, which is new and failed; it joins when it can be read")
-		}
-	}
-	return out.end()
 }

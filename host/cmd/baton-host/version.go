@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/batonhost/baton-host/host/internal/terminal"
 	"github.com/batonhost/baton-host/plugin"
 )
 
@@ -26,13 +27,13 @@ that it is built for.`,
 			return writeVersion(cmd.OutOrStdout(), output)
 		},
 	}
-	addOutputFlag(cmd, &output, outputTable, outputJSON)
+	addOutputFlag(cmd, &output, terminal.Table, terminal.JSON)
 	return cmd
 }
 
 func writeVersion(w io.Writer, output string) error {
-	if output == outputJSON {
-		return writeJSON(w, map[string]any{
+	if output == terminal.JSON {
+		return terminal.WriteJSON(w, map[string]any{
 			"version": version, "protocol": plugin.ProtocolVersion, "sdk_version": sdkVersion(),
 			"go_version": runtime.Version(), "os": runtime.GOOS, "arch": runtime.GOARCH,
 		})

@@ -2,51 +2,27 @@ package main
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/conductorone/baton-sdk/pkg/logging"
-	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"github.com/spf13/pflag"
 	"go.uber.org/zap"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/host/internal/hostlog"
+	"github.com/batonhost/baton-host/host/internal/show"
 )
 
-// person shows on standard error what the log does not: the commands that a person runs
-// log nothing unless they are asked to.
-type person struct {
-	silent bool        // nothing is logged, not even errors
-	log    *zap.Logger // of the command's own lines where these are JSON; else nil
-}
-
 // personOf returns the person who runs a command with this context.
-func personOf(ctx context.Context) person {
+func personOf(ctx context.Context) show.Person {
 	own, _ := ctx.Value(commandLog{}).(*zap.Logger)
-	return person{silent: !ctxzap.Extract(ctx).Core().Enabled(zap.ErrorLevel), log: own}
-}
-
-// Warning writes a warning where the log is silent. Who asks for errors alone gets none.
-func (p person) Warning(text string) {
-	switch {
-	case !p.silent:
-	case p.log != nil:
-		p.log.Warn(text)
-	default:
-		_, _ = fmt.Fprintf(hostlog.Stderr, "baton-host: warning: %s\n", text)
-	}
-}
-
-// Syncing shows how a sync goes.
-func (p person) Syncing(upload string, plugins []string) host.Progress {
-	return startProgress(upload, plugins, p)
+	return show.NewPerson(ctx, own)
 }
 
 // hostOptions returns what every host of this command line has.
 func (o *rootOptions) hostOptions(ctx context.Context, secrets host.Secrets) host.Options {
+	person := personOf(ctx)
 	return host.Options{
 		Version: version, PluginDirs: o.pluginDirs, LogLevel: o.pluginLogLevel(), Telemetry: o.telemetry,
-		Secrets: secrets, Observer: personOf(ctx),
+		Secrets: secrets, Observer: person, Installing: person.Installing(),
 	}
 }
 

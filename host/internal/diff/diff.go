@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 )
 
@@ -86,14 +87,17 @@ func Files(ctx context.Context, oldPath, newPath string, each func(Difference) e
 	c := &comparison{each: each, counts: map[string]*Count{}, roles: newRoles()}
 	for _, side := range []struct {
 		path string
-		into **syncfile.File
+		into **namedFile
 	}{{oldPath, &c.before}, {newPath, &c.after}} {
 		file, err := syncfile.Open(ctx, side.path, os.TempDir())
 		if err != nil {
 			return nil, err
 		}
 		defer func() { err = errors.Join(err, file.Close(ctx)) }()
-		*side.into = file
+		*side.into = &namedFile{File: file}
+		if path, err := syncfile.BehindLinks(side.path); err == nil {
+			(*side.into).known = baseline.At(path).Known()
+		}
 	}
 	c.result = &Result{Old: sideOf(oldPath, c.before), New: sideOf(newPath, c.after)}
 	if err := c.run(ctx); err != nil {
@@ -102,13 +106,28 @@ func Files(ctx context.Context, oldPath, newPath string, each func(Difference) e
 	return c.result, nil
 }
 
-func sideOf(path string, file *syncfile.File) Side {
+// namedFile is a sync file with what the record beside it knows.
+type namedFile struct {
+	*syncfile.File
+	known baseline.Sync
+}
+
+// EachAccount calls each with every account, whose app is the plugin in the record if that
+// has it.
+func (f *namedFile) EachAccount(ctx context.Context, each func(syncfile.Account) error) error {
+	return f.File.EachAccount(ctx, func(account syncfile.Account) error {
+		account.App = cmp.Or(f.known.PluginOf(account.ResourceType), account.App)
+		return each(account)
+	})
+}
+
+func sideOf(path string, file *namedFile) Side {
 	return Side{Path: path, FinishedAt: file.FinishedAt.UTC(), Full: file.Full}
 }
 
 // comparison is one comparison under way.
 type comparison struct {
-	before, after *syncfile.File
+	before, after *namedFile
 	each          func(Difference) error
 	result        *Result
 	counts        map[string]*Count // by resource type
@@ -287,7 +306,7 @@ func named(types []string) string {
 func (c *comparison) noteTimes(ctx context.Context) error {
 	for _, one := range []struct {
 		side Side
-		file *syncfile.File
+		file *namedFile
 	}{{c.result.Old, c.before}, {c.result.New, c.after}} {
 		began, err := one.file.Unfinished(ctx)
 		if err != nil {

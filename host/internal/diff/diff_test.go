@@ -1,6 +1,9 @@
 package diff_test
 
 import (
+	"crypto/sha256"
+	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,6 +18,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/types/resource"
 	"github.com/stretchr/testify/require"
 
+	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/diff"
 )
 
@@ -244,4 +248,25 @@ func TestFiles_ComparesManyAccounts(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, all, 2)
 	require.Equal(t, []diff.Count{{App: "app", ResourceType: "app.user", Added: 1, Removed: 1, Same: many - 2}}, result.Counts)
+}
+
+// TestFiles_NamesPluginsByTheRecord that is beside a file, as accounts does.
+func TestFiles_NamesPluginsByTheRecord(t *testing.T) {
+	t.Parallel()
+	before := write(t, content{app: "crm", people: map[string]person{"1": ada(), "2": alan()}})
+	after := write(t, content{app: "crm", people: map[string]person{"1": ada(), "3": grace()}})
+	data, err := os.ReadFile(after)
+	require.NoError(t, err)
+	record, err := json.Marshal(map[string]any{"version": 1, "syncs": map[string]any{
+		fmt.Sprintf("%x", sha256.Sum256(data)): baseline.Sync{Plugins: map[string]baseline.Part{"sales": {ResourceTypes: []string{"crm.user"}}}},
+	}})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(after+".json", record, 0o600))
+	apps := map[diff.Kind]string{}
+	_, err = diff.Files(t.Context(), before, after, func(one diff.Difference) error {
+		apps[one.Change] = one.Account.App
+		return nil
+	})
+	require.NoError(t, err)
+	require.Equal(t, map[diff.Kind]string{diff.Added: "sales", diff.Removed: "crm"}, apps)
 }

@@ -33,7 +33,7 @@ func newRoles() *roles {
 func (c *comparison) readRoles(ctx context.Context) error {
 	for _, one := range []struct {
 		side Side
-		file *syncfile.File
+		file *namedFile
 	}{{c.result.Old, c.before}, {c.result.New, c.after}} {
 		if one.file.Kind != "full" {
 			c.note("the sync in %s may lack roles (%s), so that roles are not compared", one.side.Path, strings.ReplaceAll(one.file.Kind, "_", " "))
@@ -52,7 +52,7 @@ func (c *comparison) readRoles(ctx context.Context) error {
 }
 
 // read gives the numbers of the roles of every account, sorted.
-func (r *roles) read(ctx context.Context, file *syncfile.File) (map[string][]uint32, error) {
+func (r *roles) read(ctx context.Context, file *namedFile) (map[string][]uint32, error) {
 	types, err := file.AccountTypes(ctx)
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func (r *roles) changes(ctx context.Context, c *comparison, account string) []Fi
 }
 
 // name returns what people call a role: "group Admins: member".
-func (r *roles) name(ctx context.Context, file *syncfile.File, which string, one role) string {
+func (r *roles) name(ctx context.Context, file *namedFile, which string, one role) string {
 	known := which + "\x00" + key(one.resourceType, one.resource)
 	name, ok := r.names[known]
 	if !ok {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/population"
+	"github.com/batonhost/baton-host/host/internal/syncfile"
 )
 
 // person is an account of a sync file.
@@ -341,10 +342,38 @@ func TestOpen_KnowsTheRecord(t *testing.T) {
 		require.NoError(t, file.Close(t.Context()))
 	}
 
+	accounts := map[string]string{}
+	file, err := population.Open(t.Context(), path, "")
+	require.NoError(t, err)
+	require.NoError(t, file.EachAccount(t.Context(), func(_ population.App, account syncfile.Account) error {
+		accounts[account.ID] = account.App
+		return nil
+	}))
+	require.NoError(t, file.Close(t.Context()))
+	require.Equal(t, map[string]string{"1": "hr", "2": "b", "3": "c"}, accounts)
+
 	writeFile(t, filepath.Join(dir, "y.c1z"), map[string][]person{"b.user": nil})
 	require.NoError(t, os.Rename(filepath.Join(dir, "y.c1z"), path))
-	file, err := population.Open(t.Context(), path, "")
+	file, err = population.Open(t.Context(), path, "")
 	require.NoError(t, err)
 	require.Equal(t, []population.App{{Name: "b", Evidence: baseline.NotReported}}, file.Apps())
 	require.NoError(t, file.Close(t.Context()))
+}
+
+// TestOpen_NamesAStandAloneConnector: its file holds its name nowhere, but may be named after
+// it.
+func TestOpen_NamesAStandAloneConnector(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]string{"baton-github.c1z": "github", "baton-github": "github", "sync.c1z": "service+user"} {
+		path := filepath.Join(t.TempDir(), name)
+		writeFile(t, path, map[string][]person{"user": {{id: "1"}}, "service": {{id: "2"}}})
+		file, err := population.Open(t.Context(), path, "")
+		require.NoError(t, err)
+		require.Equal(t, []population.App{{Name: want, Evidence: baseline.NotReported}}, file.Apps())
+		require.NoError(t, file.EachAccount(t.Context(), func(_ population.App, account syncfile.Account) error {
+			require.Equal(t, want, account.App)
+			return nil
+		}))
+		require.NoError(t, file.Close(t.Context()))
+	}
 }

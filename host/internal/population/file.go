@@ -17,8 +17,8 @@ import (
 // App is an app whose accounts are in a sync file.
 type App struct {
 	// Name is that of the plugin, by what the record beside the file knows or by the name in
-	// front of the resource types. Types without either are of one connector, and give it
-	// their names.
+	// front of the resource types. Types without either are of one connector, whose name the
+	// file's name may have; else they give it theirs.
 	Name string `json:"app"`
 	// Evidence is what proves that its lists are complete, by the record beside the file, and
 	// Reason why it is no more than that.
@@ -73,7 +73,7 @@ func (f *File) findApps(types []string) {
 		f.ofType[id] = app
 	}
 	for _, id := range bare {
-		f.ofType[id] = strings.Join(bare, "+")
+		f.ofType[id] = cmp.Or(f.file.Connector(), strings.Join(bare, "+"))
 	}
 	for _, name := range slices.Compact(slices.Sorted(maps.Values(f.ofType))) {
 		f.apps = append(f.apps, App{Name: name, Evidence: cmp.Or(evidence[name].Grade, baseline.NotReported), Reason: evidence[name].Reason})
@@ -101,6 +101,9 @@ func (f *File) only(app string) error {
 // Close closes the file and removes what was unpacked.
 func (f *File) Close(ctx context.Context) error { return f.file.Close(ctx) }
 
+// Path is the path by which the file was opened.
+func (f *File) Path() string { return f.path }
+
 // Apps are the apps, in alphabetical order, also those without a single account.
 func (f *File) Apps() []App { return f.apps }
 
@@ -116,6 +119,7 @@ func (f *File) EachAccount(ctx context.Context, each func(App, syncfile.Account)
 		if !ok {
 			return nil
 		}
+		account.App = app.Name
 		return each(app, account)
 	})
 }

@@ -1,11 +1,13 @@
 package syncfile
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -18,7 +20,7 @@ import (
 type Account struct {
 	// App is the instance name in front of the resource type's id
 	// ("fullstory" of "fullstory.user"); in the file of a stand-alone connector,
-	// which has none, the resource type's id.
+	// which has none, [File.Connector], or else the resource type's id.
 	App string `json:"app"`
 	// ResourceType is the full id of the resource type, for example
 	// "fullstory.user".
@@ -97,7 +99,7 @@ func (f *File) EachAccount(ctx context.Context, each func(Account) error) error 
 			if !ok {
 				continue
 			}
-			account, err := accountOf(resourceType, row)
+			account, err := f.accountOf(resourceType, row)
 			if err != nil {
 				return damaged(f.path, err)
 			}
@@ -151,13 +153,13 @@ func isOfAccounts(resourceType *connectorv2.ResourceType) bool {
 	return slices.Contains(resourceType.GetTraits(), connectorv2.ResourceType_TRAIT_USER)
 }
 
-func accountOf(resourceType *connectorv2.ResourceType, row *connectorv2.Resource) (Account, error) {
+func (f *File) accountOf(resourceType *connectorv2.ResourceType, row *connectorv2.Resource) (Account, error) {
 	trait, err := resource.GetUserTrait(row)
 	if err != nil {
 		return Account{}, fmt.Errorf("account %s: %w", row.GetId().GetResource(), err)
 	}
 	account := Account{
-		App:          appOf(resourceType),
+		App:          f.appOf(resourceType),
 		ResourceType: resourceType.GetId(),
 		ID:           row.GetId().GetResource(),
 		Login:        trait.GetLogin(),
@@ -181,9 +183,22 @@ func accountOf(resourceType *connectorv2.ResourceType, row *connectorv2.Resource
 	return account, nil
 }
 
-func appOf(resourceType *connectorv2.ResourceType) string {
-	app, _, _ := strings.Cut(resourceType.GetId(), ".")
-	return app
+func (f *File) appOf(resourceType *connectorv2.ResourceType) string {
+	app, _, isNamespaced := strings.Cut(resourceType.GetId(), ".")
+	if isNamespaced {
+		return app
+	}
+	return cmp.Or(f.Connector(), app)
+}
+
+// Connector returns the name of the stand-alone connector whose file it is, as far as the
+// file's name has it: "github" of baton-github.c1z. What is in the file does not name it.
+func (f *File) Connector() string {
+	name, isNamed := strings.CutPrefix(filepath.Base(f.path), "baton-")
+	if !isNamed {
+		return ""
+	}
+	return strings.TrimSuffix(name, filepath.Ext(name))
 }
 
 // primaryEmail is the address marked as primary, else the first.

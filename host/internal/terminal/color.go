@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"regexp"
@@ -6,8 +6,8 @@ import (
 	"github.com/fatih/color"
 )
 
-// states are the words for how something went, each with its colour. Nothing else
-// is coloured.
+// states are the words for how something went, each with its color. Nothing else
+// is colored.
 var states = map[string]*color.Color{
 	"ok": color.New(color.FgGreen), "complete": color.New(color.FgGreen), "passed": color.New(color.FgGreen), "added": color.New(color.FgGreen),
 	"FAILED": color.New(color.FgRed), "removed": color.New(color.FgRed),
@@ -17,9 +17,9 @@ var states = map[string]*color.Color{
 // stateWord is such a word at the beginning of a text, or after a semicolon.
 var stateWord = regexp.MustCompile(`(^|; )(ok|complete|passed|added|FAILED|removed|STALE|changed|skipped)\b`)
 
-// coloured colours the words for states in a text for standard output, if that is a
-// terminal that shows colours and NO_COLOR is not set.
-func coloured(text string) string {
+// Colored colors the words for states in a text for standard output, if that is a
+// terminal that shows colors and NO_COLOR is not set.
+func Colored(text string) string {
 	if color.NoColor {
 		return text
 	}

@@ -1,4 +1,4 @@
-package main
+package wizard
 
 import (
 	"context"
@@ -6,36 +6,36 @@ import (
 	"os"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/host/internal/config/wizard"
 	"github.com/batonhost/baton-host/host/internal/pin"
 	"github.com/batonhost/baton-host/host/internal/supervise"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // describe lets the app's connector describe itself: the one that was asked for by version or
 // image, or the one that is there. A person may have one installed that is not.
-func (o *initOptions) describe(ctx context.Context, dialogue *dialogue) (*host.Description, error) {
-	if o.request.Version != "" || o.request.Image != "" {
-		return o.install(ctx)
+func (s *session) describe(ctx context.Context) (*host.Description, error) {
+	if s.Request.Version != "" || s.Request.Image != "" {
+		return s.install(ctx)
 	}
-	_, missing := supervise.NewFinder(o.root.pluginDirs).Find(o.request.App)
-	if missing != nil && dialogue == nil {
+	_, missing := supervise.NewFinder(s.Host.PluginDirs).Find(s.Request.App)
+	if missing != nil && s.person == nil {
 		return nil, fmt.Errorf("%w; or have it installed with --version or --image", missing)
 	}
 	for missing != nil {
 		var err error
-		if o.request.Version, o.request.Image, err = wizard.AskRelease(dialogue, o.request.App); err != nil {
+		if s.Request.Version, s.Request.Image, err = AskRelease(s.person, s.Request.App); err != nil {
 			return nil, err
 		}
-		if o.request.Version == "" && o.request.Image == "" {
+		if s.Request.Version == "" && s.Request.Image == "" {
 			return nil, missing
 		}
-		described, err := o.install(ctx)
+		described, err := s.install(ctx)
 		if err == nil || ctx.Err() != nil {
 			return described, err
 		}
-		dialogue.Say(wordsOf(wizard.Objection(err)))
+		s.person.Say(terminal.Words(Objection(err)))
 	}
-	h, err := host.Open(ctx, host.Selection{App: o.request.App}, o.root.hostOptions(ctx, host.NoSecrets))
+	h, err := host.Open(ctx, host.Selection{App: s.Request.App}, s.hostOptions(host.NoSecrets))
 	if err != nil {
 		return nil, err
 	}
@@ -44,20 +44,20 @@ func (o *initOptions) describe(ctx context.Context, dialogue *dialogue) (*host.D
 
 // install installs the connector, notes what the lock file is to have of it, and lets it
 // describe itself.
-func (o *initOptions) install(ctx context.Context) (*host.Description, error) {
-	probe, err := wizard.NewProbe(o.request)
+func (s *session) install(ctx context.Context) (*host.Description, error) {
+	probe, err := NewProbe(s.Request)
 	if err != nil {
 		return nil, err
 	}
 	defer probe.Remove()
-	options := o.root.hostOptions(ctx, host.NoSecrets)
+	options := s.hostOptions(host.NoSecrets)
 	h, err := host.Open(ctx, host.Selection{ConfigFile: probe.Path}, options)
 	if err != nil {
 		return nil, err
 	}
 	lockFile := pin.PathFor(probe.Path)
 	defer func() { _ = os.Remove(lockFile) }()
-	_, err = h.Install(ctx, host.InstallOptions{Plugins: []string{probe.Instance}, Progress: newInstallProgress(ctx).Installing})
+	_, err = h.Install(ctx, host.InstallOptions{Plugins: []string{probe.Instance}, Progress: s.Host.Installing})
 	if err != nil {
 		return nil, err
 	}
@@ -72,37 +72,37 @@ func (o *initOptions) install(ctx context.Context) (*host.Description, error) {
 	}
 	described, err := one.Describe(ctx)
 	if err == nil {
-		o.installed = &entry
+		s.installed = &entry
 	}
 	return described, err
 }
 
 // lockDraft writes a lock file for a draft whose plugin was installed. forget removes it.
-func (o *initOptions) lockDraft(ctx context.Context, draft *wizard.Draft) (forget func(), err error) {
-	if o.installed == nil {
+func (s *session) lockDraft(ctx context.Context, draft *Draft) (forget func(), err error) {
+	if s.installed == nil {
 		return func() {}, nil
 	}
 	path := pin.PathFor(draft.Path)
-	err = pin.Put(ctx, path, draft.Instance, *o.installed)
+	err = pin.Put(ctx, path, draft.Instance, *s.installed)
 	return func() { _ = os.Remove(path) }, err
 }
 
 // lock adds what was installed to the lock file.
-func (o *initOptions) lock(ctx context.Context, instance string) error {
-	if o.installed == nil {
+func (s *session) lock(ctx context.Context, instance string) error {
+	if s.installed == nil {
 		return nil
 	}
-	if err := pin.Put(ctx, pin.PathFor(o.configFile), instance, *o.installed); err != nil {
-		return fmt.Errorf("%s is written, but its connector is not locked: %w; then run: baton-host install%s", o.configFile, err, o.where())
+	if err := pin.Put(ctx, pin.PathFor(s.ConfigFile), instance, *s.installed); err != nil {
+		return fmt.Errorf("%s is written, but its connector is not locked: %w; then run: baton-host install%s", s.ConfigFile, err, s.where())
 	}
 	return nil
 }
 
 // isLocked reports whether the lock file has every plugin of the configuration.
-func (o *initOptions) isLocked(ctx context.Context) bool {
-	if o.installed == nil {
+func (s *session) isLocked(ctx context.Context) bool {
+	if s.installed == nil {
 		return false
 	}
-	h, err := host.Open(ctx, host.Selection{ConfigFile: o.configFile}, o.root.hostOptions(ctx, host.NoSecrets))
+	h, err := host.Open(ctx, host.Selection{ConfigFile: s.ConfigFile}, s.hostOptions(host.NoSecrets))
 	return err == nil && len(h.NotLocked()) == 0
 }

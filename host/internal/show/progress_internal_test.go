@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"bytes"
@@ -16,9 +16,9 @@ import (
 )
 
 // shown has the progress of two plugins, of which one is at its grants.
-func shown(of person) (*progress, *bytes.Buffer) {
+func shown(of Person) (*progress, *bytes.Buffer) {
 	text := &bytes.Buffer{}
-	p := newProgress(text, "workforce", []string{"github", "payroll"}, of)
+	p := newProgress(text, false, "workforce", []string{"github", "payroll"}, of)
 	for _, page := range []host.ListedPage{{Accounts: 2}, {Others: 3}, {Entitlements: 4}, {Grants: 5}, {Grants: 6}, {}} {
 		p.Listed("github", page)
 	}
@@ -27,7 +27,7 @@ func shown(of person) (*progress, *bytes.Buffer) {
 
 func TestProgress_CountsWhatItNames(t *testing.T) {
 	t.Parallel()
-	p, text := shown(person{silent: true})
+	p, text := shown(Person{isSilent: true})
 	p.Listed("payroll", host.ListedPage{Accounts: 1})
 	p.start = time.Now()
 	p.tick()
@@ -42,11 +42,11 @@ func TestProgress_MovesWhileGrantsAreRead(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, _ := shown(person{silent: true})
+			p, _ := shown(Person{isSilent: true})
 			p.start = time.Now().Add(time.Hour) // The time must not be what differs.
-			before, _, _ := strings.Cut(p.line(), " pages, ")
+			before, _, _ := strings.Cut(p.words(), " pages, ")
 			p.Listed("github", page)
-			after, _, _ := strings.Cut(p.line(), " pages, ")
+			after, _, _ := strings.Cut(p.words(), " pages, ")
 			require.NotEqual(t, before, after)
 		})
 	}
@@ -58,7 +58,7 @@ func TestProgress_WritesLinesOfJSON(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			lines := &bytes.Buffer{}
-			p, text := shown(person{silent: silent, log: jsonTo(lines)})
+			p, text := shown(Person{isSilent: silent, own: jsonTo(lines)})
 			p.Retrying("payroll", time.Second, errors.New("503 Service Unavailable"))
 			p.tick()
 			p.Retrying("payroll", 0, errors.New("it ended"))

@@ -1,6 +1,6 @@
 //go:build !linux && !darwin
 
-package main
+package terminal
 
 // hideTyping leaves it to term.ReadPassword.
 func hideTyping(int) error { return nil }

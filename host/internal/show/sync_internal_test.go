@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // TestSummary_ShowsAPluginThatIsMissing in each form, with its reason for programs.
@@ -19,12 +20,12 @@ func TestSummary_ShowsAPluginThatIsMissing(t *testing.T) {
 		Missing: map[string]error{"crm": errors.New("the app is out of order")},
 	}}
 	var text bytes.Buffer
-	require.NoError(t, writeSummary(&text, outputTable, results))
+	require.NoError(t, writeSummary(&text, terminal.Table, results))
 	require.Regexp(t, `(?m)^workforce +wiki +7 +complete`, text.String())
 	require.Regexp(t, `(?m)^workforce +crm +- +INCOMPLETE: the file is without this plugin, which is new and failed; it joins when it can be read *$`, text.String())
 
 	text.Reset()
-	require.NoError(t, writeSummary(&text, outputJSON, results))
+	require.NoError(t, writeSummary(&text, terminal.JSON, results))
 	var parts []syncedPart
 	require.NoError(t, json.Unmarshal(text.Bytes(), &parts))
 	require.Len(t, parts, 2)

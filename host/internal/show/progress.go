@@ -1,9 +1,8 @@
-package main
+package show
 
 import (
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -11,15 +10,10 @@ import (
 
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
-	"golang.org/x/term"
 
 	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/internal/hostlog"
-)
-
-const (
-	liveInterval  = 200 * time.Millisecond
-	plainInterval = 5 * time.Second
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // progress shows on standard error how a sync goes: to a person by one line that changes
@@ -27,10 +21,10 @@ const (
 // command's own lines are.
 type progress struct {
 	w      io.Writer
+	line   *terminal.LiveLine
 	log    *zap.Logger // of the lines of JSON; nil: they are text
 	silent bool        // the host's log has no line of what happens
 	upload string
-	live   bool
 	start  time.Time
 	stop   chan struct{}
 	shown  sync.WaitGroup
@@ -82,21 +76,17 @@ func amount(n int, one, more string) string {
 }
 
 // startProgress follows a sync for a person until End.
-func startProgress(upload string, instances []string, of person) *progress {
-	p := newProgress(hostlog.Stderr, upload, instances, of)
-	p.live = p.log == nil && onTerminal() && os.Getenv("TERM") != "dumb"
-	interval := plainInterval
-	if p.live {
-		interval = liveInterval
-	}
-	p.shown.Go(func() { p.show(interval) })
+func startProgress(upload string, instances []string, of Person) *progress {
+	p := newProgress(hostlog.Stderr, of.own == nil && terminal.HasLiveLines(), upload, instances, of)
+	p.shown.Go(p.show)
 	return p
 }
 
-func newProgress(w io.Writer, upload string, instances []string, of person) *progress {
+func newProgress(w io.Writer, isLive bool, upload string, instances []string, of Person) *progress {
 	p := &progress{
 		w:       w,
-		silent:  of.silent,
+		line:    terminal.NewLiveLine(w, isLive),
+		silent:  of.isSilent,
 		upload:  upload,
 		start:   time.Now(),
 		stop:    make(chan struct{}),
@@ -105,8 +95,8 @@ func newProgress(w io.Writer, upload string, instances []string, of person) *pro
 		waiting: map[string]string{},
 		ended:   map[string]string{},
 	}
-	if of.log != nil {
-		p.log = of.log.With(zap.String("upload", upload))
+	if of.own != nil {
+		p.log = of.own.With(zap.String("upload", upload))
 	}
 	return p
 }
@@ -123,7 +113,7 @@ func (p *progress) Listed(plugin string, page host.ListedPage) {
 func (p *progress) Retrying(plugin string, wait time.Duration, reason error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	why := printable(wordsOf(reason))
+	why := terminal.Printable(terminal.Words(reason))
 	if wait == 0 {
 		// Every call that was under way in a process reports its end.
 		if p.ended[plugin] != why {
@@ -133,7 +123,7 @@ func (p *progress) Retrying(plugin string, wait time.Duration, reason error) {
 		return
 	}
 	p.waiting[plugin] = fmt.Sprintf("trying again in %s (%s)", wait.Round(time.Millisecond*100), why)
-	if !p.live {
+	if !p.line.IsLive() {
 		p.print(zap.WarnLevel, plugin+": "+p.waiting[plugin])
 	}
 }
@@ -144,7 +134,7 @@ func (p *progress) FellBack(plugin string, asOf time.Time, reason error) {
 	defer p.mu.Unlock()
 	delete(p.waiting, plugin)
 	p.print(zap.WarnLevel, fmt.Sprintf("%s failed and falls back to its baseline (%s): %s", plugin,
-		asOf.UTC().Format(time.RFC3339), printable(strings.ReplaceAll(wordsOf(reason), "\n", "; "))))
+		asOf.UTC().Format(time.RFC3339), terminal.Printable(strings.ReplaceAll(terminal.Words(reason), "\n", "; "))))
 }
 
 // Missing shows at once that the sync goes without a plugin.
@@ -152,7 +142,7 @@ func (p *progress) Missing(plugin string, reason error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.waiting, plugin)
-	p.print(zap.WarnLevel, fmt.Sprintf("%s failed and has no baseline, so the sync goes without it: %s", plugin, printable(strings.ReplaceAll(wordsOf(reason), "\n", "; "))))
+	p.print(zap.WarnLevel, fmt.Sprintf("%s failed and has no baseline, so the sync goes without it: %s", plugin, terminal.Printable(strings.ReplaceAll(terminal.Words(reason), "\n", "; "))))
 }
 
 // print writes a line that stays. Lines of JSON are for programs: what the host's log has
@@ -164,9 +154,7 @@ func (p *progress) print(level zapcore.Level, line string) {
 		}
 		return
 	}
-	if p.live {
-		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
-	}
+	p.line.Clear()
 	_, _ = fmt.Fprintf(p.w, "%s: %s\n", p.upload, line)
 }
 
@@ -174,14 +162,12 @@ func (p *progress) print(level zapcore.Level, line string) {
 func (p *progress) End(result *host.SyncResult) {
 	close(p.stop)
 	p.shown.Wait()
-	if p.live {
-		_, _ = fmt.Fprint(p.w, "\r\x1b[K")
-	}
+	p.line.Clear()
 	if result.Unguarded != "" {
-		p.print(zap.InfoLevel, printable(result.Unguarded))
+		p.print(zap.InfoLevel, terminal.Printable(result.Unguarded))
 	}
 	for _, warning := range result.Warnings {
-		text := printable(warning)
+		text := terminal.Printable(warning)
 		if p.log == nil {
 			text = "warning: " + text
 		}
@@ -189,8 +175,8 @@ func (p *progress) End(result *host.SyncResult) {
 	}
 }
 
-func (p *progress) show(interval time.Duration) {
-	ticker := time.NewTicker(interval)
+func (p *progress) show() {
+	ticker := time.NewTicker(p.line.Interval())
 	defer ticker.Stop()
 	for {
 		select {
@@ -204,18 +190,15 @@ func (p *progress) show(interval time.Duration) {
 
 // tick shows how far the sync has come.
 func (p *progress) tick() {
-	switch {
-	case p.log != nil:
+	if p.log != nil {
 		p.logCounts()
-	case p.live:
-		_, _ = fmt.Fprint(p.w, "\r\x1b[K"+cutToWidth(p.line()))
-	default:
-		_, _ = fmt.Fprintln(p.w, p.line())
+		return
 	}
+	p.line.Show(p.words())
 }
 
-// line is how far the sync has come, in words.
-func (p *progress) line() string {
+// words is how far the sync has come.
+func (p *progress) words() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var total counts
@@ -255,13 +238,4 @@ func (c counts) fields() []zap.Field {
 		zap.Int("accounts", c.Accounts), zap.Int("other_resources", c.Others),
 		zap.Int("entitlements", c.Entitlements), zap.Int("grants", c.Grants), zap.Int("pages", c.pages),
 	}
-}
-
-// cutToWidth keeps the live line on one line.
-func cutToWidth(line string) string {
-	width, _, err := term.GetSize(int(os.Stderr.Fd()))
-	if err != nil || width <= 1 || len(line) < width {
-		return line
-	}
-	return strings.ToValidUTF8(line[:width-1], "")
 }

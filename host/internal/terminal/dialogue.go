@@ -1,4 +1,4 @@
-package main
+package terminal
 
 import (
 	"bufio"
@@ -24,31 +24,32 @@ func longestLine() int {
 	return 4000
 }
 
-// dialogue is the person at the terminal: questions go to standard error, as standard
+// Dialogue is the person at the terminal: questions go to standard error, as standard
 // output is for results.
-type dialogue struct {
+type Dialogue struct {
 	ctx   context.Context //nolint:containedctx // It lives as long as the command.
 	lines *bufio.Reader
 }
 
-func newDialogue(ctx context.Context) *dialogue {
+// NewDialogue returns the person at the terminal, until the context ends.
+func NewDialogue(ctx context.Context) *Dialogue {
 	// A terminal gives one line at a time, so that nothing of the next one is here
 	// when a secret is read.
-	return &dialogue{ctx: ctx, lines: bufio.NewReader(os.Stdin)}
+	return &Dialogue{ctx: ctx, lines: bufio.NewReader(os.Stdin)}
 }
 
 // Say shows a text.
-func (d *dialogue) Say(text string) { fmt.Fprintln(os.Stderr, errtext.Printable(text, "\n")) }
+func (d *Dialogue) Say(text string) { fmt.Fprintln(os.Stderr, errtext.Printable(text, "\n")) }
 
 // Ask shows a prompt and returns the line that is typed.
-func (d *dialogue) Ask(prompt string) (string, error) {
+func (d *Dialogue) Ask(prompt string) (string, error) {
 	fmt.Fprint(os.Stderr, errtext.Printable(prompt, ""))
 	return d.wait(func() (string, error) { return d.lines.ReadString('\n') })
 }
 
 // AskSecret is Ask for what must not be seen. Whatever happens, the terminal shows
 // again afterwards what is typed.
-func (d *dialogue) AskSecret(prompt string) (string, error) {
+func (d *Dialogue) AskSecret(prompt string) (string, error) {
 	fd := int(os.Stdin.Fd())
 	before, err := term.GetState(fd)
 	if err == nil {
@@ -70,7 +71,7 @@ func (d *dialogue) AskSecret(prompt string) (string, error) {
 
 // wait waits for a line, or for a signal. The read stays behind then, until the
 // process ends.
-func (d *dialogue) wait(read func() (string, error)) (string, error) {
+func (d *Dialogue) wait(read func() (string, error)) (string, error) {
 	type outcome struct {
 		line string
 		err  error

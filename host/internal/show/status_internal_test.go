@@ -1,4 +1,4 @@
-package main
+package show
 
 import (
 	"encoding/json"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/internal/status"
+	"github.com/batonhost/baton-host/host/internal/terminal"
 )
 
 // TestStatus_PrintsNoControlCharacters: plugins, apps and errors may call themselves
@@ -40,7 +41,7 @@ func TestStatus_PrintsNoControlCharacters(t *testing.T) {
 	// Names of plugins and uploads in a host's answer have the form of names.
 	is.Uploads[0].Name, is.Uploads[0].State, is.Uploads[0].Parts[0].Plugin = "workforce", "failed", "fullstory"
 	for form, write := range map[string]func(io.Writer, *host.Status) error{
-		outputCSV: writeStatusRecords, outputJSON: func(w io.Writer, is *host.Status) error { return writeJSON(w, is) },
+		terminal.CSV: writeStatusRecords, terminal.JSON: func(w io.Writer, is *host.Status) error { return terminal.WriteJSON(w, is) },
 	} {
 		out.Reset()
 		require.NoError(t, write(&out, is), form)
@@ -51,7 +52,7 @@ func TestStatus_PrintsNoControlCharacters(t *testing.T) {
 	}
 	decoded := &host.Status{}
 	out.Reset()
-	require.NoError(t, writeJSON(&out, is))
+	require.NoError(t, terminal.WriteJSON(&out, is))
 	require.NoError(t, json.Unmarshal([]byte(out.String()), decoded))
 	require.Equal(t, hostile, decoded.Uploads[0].Why, "nothing is lost")
 }
