@@ -139,7 +139,11 @@ func (h *Host) board() *status.Board {
 
 // shownOf returns an upload as a board shows it.
 func shownOf(upload *config.Upload) status.Served {
-	return status.Served{Name: upload.Name, MaxStale: upload.MaxStale, Plugins: namesOf(upload)}
+	addresses := map[string]string{}
+	for _, entry := range upload.Plugins {
+		addresses[entry.Name] = entry.Settings.Address()
+	}
+	return status.Served{Name: upload.Name, MaxStale: upload.MaxStale, Plugins: namesOf(upload), Addresses: addresses}
 }
 
 // serveStatus serves what the board shows, if it is to.

@@ -172,7 +172,7 @@ func TestServeShowsWhatHappens(t *testing.T) {
 	require.Equal(t, id, syncing.Syncing[0].Task)
 	require.Less(t, syncing.Syncing[0].Plugins[0].Accounts, 40)
 	_, page = running.get("/")
-	require.Contains(t, page, "<title>Syncing – Waiting for the first sync – baton-host</title>")
+	require.Contains(t, page, "<title>The first sync is under way – baton-host</title>")
 	release()
 	require.True(t, p.finished(t, id).Succeeded)
 	fresh := running.becomes(inState(status.Fresh))

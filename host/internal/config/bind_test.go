@@ -498,3 +498,22 @@ func TestBind_LeavesTheSchemaUnchanged(t *testing.T) {
 	require.Empty(t, problems)
 	require.True(t, proto.Equal(before, schema))
 }
+
+// TestSettings_KnowTheAddressOfTheApp as far as a reader of the file sees it: what is in
+// references may be a secret.
+func TestSettings_KnowTheAddressOfTheApp(t *testing.T) {
+	t.Parallel()
+	for written, want := range map[string]string{
+		`{ token: t, scim-base-url: "https://api.fullstory.com/scim/v2" }`:       "api.fullstory.com:443",
+		`{ base-url: "http://127.0.0.1:8080/" }`:                                 "127.0.0.1:8080",
+		`{ url: "https://jane:hunter2@[::1]:8443/jane?token=hunter2" }`:          "[::1]:8443",
+		`{ url: "${env:APP}", other: "https://second.example.com" }`:             "second.example.com:443",
+		`{ url: "https://${env:APP}/" }`:                                         "",
+		`{ url: "postgres://db.example.com/app", name: "https://", port: "80" }`: "",
+		`{}`: "",
+	} {
+		loaded, _, err := load(t, "plugins:\n  app:\n    config: "+written+"\n", map[string]string{"APP": "https://hidden.example.com"})
+		require.NoError(t, err)
+		require.Equal(t, want, loaded.Plugins[0].Settings.Address(), written)
+	}
+}

@@ -68,6 +68,18 @@ func (t Template) References() []Reference {
 // IsLiteral reports whether the text has no references.
 func (t Template) IsLiteral() bool { return len(t.References()) == 0 }
 
+// Literal returns the text if it has no references.
+func (t Template) Literal() (text string, ok bool) {
+	var all strings.Builder
+	for _, p := range t.parts {
+		if p.isReference() {
+			return "", false
+		}
+		all.WriteString(p.text.Reveal())
+	}
+	return all.String(), true
+}
+
 // NeedsStore reports whether a reference is resolved by a store or a program that the
 // configuration describes.
 func (t Template) NeedsStore() bool {

@@ -26,6 +26,9 @@ type Options struct {
 type Served struct {
 	Name    string
 	Plugins []string
+	// Addresses are the hosts and ports of the plugins' apps, as far as the configuration has
+	// them; see settings.Settings.Address.
+	Addresses map[string]string
 	// MaxStale is how old what C1 has may be before the upload counts as stale.
 	MaxStale time.Duration
 }
@@ -86,7 +89,7 @@ func (b *Board) serve(served []Served) {
 				plugin.Uploads = nil
 				b.plugins = append(b.plugins, plugin)
 			}
-			plugin.Uploads = append(plugin.Uploads, one.Name)
+			plugin.Uploads, plugin.Address = append(plugin.Uploads, one.Name), one.Addresses[name]
 		}
 		b.metrics.prepare(one)
 	}

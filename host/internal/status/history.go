@@ -39,13 +39,31 @@ func (u *uploadState) recall(history []Sync) {
 			u.add(made)
 		}
 	}
+	u.resume()
+}
+
+// resume has the upload be failed where its last sync was: a restart of the host brings
+// nothing to C1.
+func (u *uploadState) resume() {
+	first := len(u.history)
+	for first > 0 && u.history[first-1].State == Failed {
+		first--
+	}
+	if first == len(u.history) {
+		return
+	}
+	last := u.history[len(u.history)-1]
+	if last.Why == "" { // An older version wrote it.
+		last.Why = "the last sync before the host was started failed; the host's log says why"
+	}
+	u.failed(last, u.history[first].At)
 }
 
 // past is a copy of the history.
 func (u *uploadState) past() []Sync {
 	past := slices.Clone(u.history)
 	for i, made := range past {
-		past[i].ByPlugin = maps.Clone(made.ByPlugin)
+		past[i].ByPlugin, past[i].FailedPlugins = maps.Clone(made.ByPlugin), maps.Clone(made.FailedPlugins)
 	}
 	return past
 }

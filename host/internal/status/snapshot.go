@@ -47,8 +47,8 @@ const (
 	// Waiting: there has been no sync yet, or this host knows of no sync.
 	Waiting State = "waiting"
 	// Incomplete: C1 has what the app had at the last sync, but for a plugin that is new and
-	// failed, or for entitlements or grants of resources that the plugin no longer found,
-	// and that were skipped.
+	// was not read yet or failed, or for entitlements or grants of resources that the plugin
+	// no longer found, and that were skipped.
 	Incomplete State = "incomplete"
 	// Stale: C1 has something older. A plugin fell back to its
 	// baseline, or there has been no sync for longer than max-stale.
@@ -71,10 +71,14 @@ type Connection struct {
 
 // Upload is one upload.
 type Upload struct {
-	Name       string     `json:"name"`
-	State      State      `json:"state"`
-	Since      time.Time  `json:"since,omitzero"` // when the state began, if that is known
-	Why        string     `json:"why,omitempty"`  // in a sentence, unless the state is Fresh
+	Name  string    `json:"name"`
+	State State     `json:"state"`
+	Since time.Time `json:"since,omitzero"` // when the state began, if that is known
+	Why   string    `json:"why,omitempty"`  // in a sentence, unless the state is Fresh
+	// Until is when the host stops falling back to the oldest part of the baseline
+	// (max-stale), from when a sync fails in which that plugin still does; zero unless the
+	// upload is stale because of a plugin.
+	Until      time.Time  `json:"until,omitzero"`
 	Connection Connection `json:"connection"`
 	// Syncing are the full syncs under way, the oldest first.
 	Syncing []Progress `json:"syncing"`
@@ -125,7 +129,10 @@ type Sync struct {
 	// Evidence is the worst grade of its plugins; empty for a sync that failed, and where an
 	// older version wrote the history.
 	Evidence baseline.Grade `json:"evidence,omitempty"`
-	Why      string         `json:"why,omitempty"`
+	// Why is why it failed or is stale, in a sentence.
+	Why string `json:"why,omitempty"`
+	// FailedPlugins are the plugins because of which it failed, each with its reason.
+	FailedPlugins map[string]string `json:"failed_plugins,omitempty"`
 }
 
 // Progress is a sync under way.
@@ -166,7 +173,8 @@ type Plugin struct {
 	Name string `json:"name"`
 	// App is the app's name as the plugin says it, for people.
 	App        string    `json:"app,omitempty"`
-	State      string    `json:"state"` // as supervise has it
+	Address    string    `json:"address,omitempty"` // the app's host and port, as far as the configuration has them
+	State      string    `json:"state"`             // as supervise has it
 	Since      time.Time `json:"since,omitzero"`
 	Why        string    `json:"why,omitempty"`
 	Restarts   int       `json:"restarts"`

@@ -123,6 +123,7 @@ func (b *Board) Remember(upload string, known baseline.Sync) {
 		if !u.recalls(*u.last) {
 			u.add(*u.last)
 		}
+		u.resume()
 		b.metrics.show(u)
 	})
 }

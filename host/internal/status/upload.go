@@ -74,6 +74,7 @@ func (p *Part) isOfSync() bool { return !p.AsOf.IsZero() || p.missing != "" }
 func (u *uploadState) remember(made Sync, known baseline.Sync, why map[string]string, staleAccounts map[string]int) (gone []string) {
 	made.State, made.Accounts, made.ByPlugin, made.SkippedResources = Fresh, 0, map[string]int{}, 0
 	var grades []baseline.Grade
+	var stale []string
 	before := u.parts
 	u.began, u.parts = known.StartedAt, map[string]*Part{}
 	for name, part := range known.Plugins {
@@ -84,6 +85,9 @@ func (u *uploadState) remember(made Sync, known baseline.Sync, why map[string]st
 		u.settle(&is, why[name])
 		if is.State == Stale || is.State == Incomplete && made.State == Fresh {
 			made.State = is.State
+		}
+		if is.State == Stale && why[name] != "" {
+			stale = append(stale, about(name, why[name]))
 		}
 		made.SkippedResources += part.Skipped
 		u.parts[name] = &is
@@ -110,7 +114,8 @@ func (u *uploadState) remember(made Sync, known baseline.Sync, why map[string]st
 			gone = append(gone, name)
 		}
 	}
-	made.Evidence = baseline.WorstGrade(grades...)
+	slices.Sort(stale)
+	made.Evidence, made.Why = baseline.WorstGrade(grades...), strings.Join(stale, "; ")
 	u.last, u.failure = &made, nil
 	return gone
 }
@@ -139,16 +144,21 @@ func (u *uploadState) settle(part *Part, why string) {
 
 // fail takes in a sync of everything that failed because of these plugins.
 func (u *uploadState) fail(made Sync, plugins map[string]string) {
-	made.State = Failed
+	made.State, made.FailedPlugins = Failed, plugins
 	u.add(made)
 	since := made.At
 	if u.failure != nil {
 		since = u.failure.since
 	}
+	u.failed(made, since)
+}
+
+// failed has the upload be as a failed sync leaves it; since is when syncs began to fail.
+func (u *uploadState) failed(made Sync, since time.Time) {
 	u.failure = &failure{why: made.Why, since: since}
 	for name, part := range u.parts {
 		u.settle(part, part.stale)
-		if why, ok := plugins[name]; ok && u.has(name) {
+		if why, ok := made.FailedPlugins[name]; ok && u.has(name) {
 			part.State, part.Why = Failed, why
 		}
 	}
@@ -178,6 +188,9 @@ func (u *uploadState) snapshot(now time.Time) Upload {
 		s.Syncing = append(s.Syncing, p.snapshot())
 	}
 	s.State, s.Since, s.Why = u.state(now)
+	if s.State == Stale {
+		s.Until = u.until()
+	}
 	return s
 }
 
@@ -188,6 +201,8 @@ func (u *uploadState) state(now time.Time) (state State, since time.Time, why st
 		return Stopped, u.connection.Since, u.refusal
 	case u.failure != nil:
 		return Failed, u.failure.since, u.failure.why
+	case u.last == nil && len(u.syncs) > 0:
+		return Waiting, time.Time{}, "the first sync is under way"
 	case u.last == nil:
 		return Waiting, time.Time{}, "C1 has asked for no sync yet"
 	case u.last.State == Stale:
@@ -203,22 +218,52 @@ func (u *uploadState) state(now time.Time) (state State, since time.Time, why st
 		return Stale, since, why
 	case u.maxStale > 0 && now.Sub(u.last.At) > u.maxStale:
 		return Stale, u.last.At, fmt.Sprintf("C1 has asked for no sync for longer than max-stale (%s)", u.maxStale)
-	case u.last.State == Incomplete:
+	case u.last.State == Incomplete || len(u.unread()) > 0:
 		return Incomplete, u.last.At, u.incomplete()
 	default:
 		return Fresh, u.last.At, ""
 	}
 }
 
+// until returns when the first of the parts that are stale is too old to fall back to.
+func (u *uploadState) until() time.Time {
+	var until time.Time
+	for _, name := range u.plugins {
+		part := u.parts[name]
+		if part.State != Stale || u.maxStale == 0 {
+			continue
+		}
+		if end := part.AsOf.Add(u.maxStale); until.IsZero() || end.Before(until) {
+			until = end
+		}
+	}
+	return until
+}
+
+// unread returns the plugins of which C1 has nothing, although it has a sync of the upload:
+// they joined after it, or a baseline of before does not have them.
+func (u *uploadState) unread() []string {
+	var names []string
+	for _, name := range u.plugins {
+		if u.parts[name].State == Waiting {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // incomplete is what the last sync lacks.
 func (u *uploadState) incomplete() string {
 	var all []string
+	for _, name := range u.unread() {
+		all = append(all, about(name, "C1 has nothing of it yet: it joins with the next sync"))
+	}
 	for _, name := range u.last.Missing {
 		why := u.parts[name].missing
 		if !u.has(name) {
 			why = ofRemoved(name, why)
 		} else if len(u.last.Missing) > 1 || u.last.SkippedResources > 0 {
-			why = fmt.Sprintf("plugin %q: %s", name, why)
+			why = about(name, why)
 		}
 		all = append(all, why)
 	}
@@ -227,6 +272,9 @@ func (u *uploadState) incomplete() string {
 	}
 	return strings.Join(all, "; ")
 }
+
+// about names the plugin that a reason is about.
+func about(plugin, why string) string { return fmt.Sprintf("plugin %q: %s", plugin, why) }
 
 // ofRemoved names the plugin that a reason is about where no row of the upload does.
 func ofRemoved(plugin, why string) string {

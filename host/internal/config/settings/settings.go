@@ -1,9 +1,12 @@
 package settings
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"net"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -145,6 +148,27 @@ func FilesOf(dir string, references []secret.Reference) []string {
 		}
 	}
 	return paths
+}
+
+// Address returns the host and port of the app, as far as a reader of the file sees them: those
+// of the first value that is a URL of HTTP and has no reference in it; "" if there is none.
+func (s *Settings) Address() string {
+	for _, entry := range s.file.Entries {
+		text, ok := entry.Value.Template.Literal()
+		if !ok {
+			continue
+		}
+		parsed, err := url.Parse(text)
+		if err != nil || parsed.Hostname() == "" {
+			continue
+		}
+		port, known := map[string]string{"https": "443", "http": "80"}[parsed.Scheme]
+		if !known {
+			continue
+		}
+		return net.JoinHostPort(parsed.Hostname(), cmp.Or(parsed.Port(), port))
+	}
+	return ""
 }
 
 // Equal reports whether the settings are the same as they are written, whatever their

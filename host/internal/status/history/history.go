@@ -2,8 +2,9 @@
 // directory, so that the chart of the status page outlives the process.
 //
 // `baton-host run` reads it when it starts and writes it after each sync of everything. It
-// must never have more than counts, times, grades and the names from the configuration, nor keep a
-// host from running: a damaged file is left out.
+// must never have more than counts, times, grades, the names from the configuration and reasons
+// in the host's own words (see errtext.Public), nor keep a host from running: a damaged file is
+// left out.
 package history
 
 import (
@@ -53,6 +54,9 @@ type entry struct {
 	Missing  []string       `json:"missing_plugins,omitempty"`
 	// Evidence is missing where an older version wrote the file.
 	Evidence baseline.Grade `json:"evidence,omitempty"`
+	// Why and FailedPlugins are missing there too.
+	Why           string            `json:"why,omitempty"`
+	FailedPlugins map[string]string `json:"failed_plugins,omitempty"`
 }
 
 // Read returns the last syncs by upload, the oldest first; none where there is no
@@ -75,6 +79,7 @@ func (f *File) Read() (map[string][]status.Sync, error) {
 			syncs[upload] = append(syncs[upload], status.Sync{
 				At: s.At, State: s.State, Took: time.Duration(s.Seconds * float64(time.Second)),
 				Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin, SkippedResources: s.Skipped, Missing: s.Missing, Evidence: s.Evidence,
+				Why: s.Why, FailedPlugins: s.FailedPlugins,
 			})
 		}
 	}
@@ -106,6 +111,7 @@ func (f *File) Write(board *status.Board) error {
 		for _, s := range all {
 			kept.Uploads[upload] = append(kept.Uploads[upload], entry{
 				At: s.At, State: s.State, Seconds: s.Took.Seconds(), Bytes: s.Bytes, Accounts: s.Accounts, ByPlugin: s.ByPlugin, Skipped: s.SkippedResources, Missing: s.Missing, Evidence: s.Evidence,
+				Why: s.Why, FailedPlugins: s.FailedPlugins,
 			})
 		}
 	}

@@ -23,13 +23,11 @@ func TestHistory_ReadsWhatItWrote(t *testing.T) {
 	at := time.Date(2026, 11, 24, 0, 45, 24, 0, time.UTC)
 	want := []status.Sync{
 		{At: at, State: status.Fresh, Took: 90 * time.Second, Bytes: 37753, Accounts: 65, ByPlugin: map[string]int{"fullstory": 40, "design-tool": 25}, Evidence: baseline.Unproven},
-		{At: at.Add(time.Hour), State: status.Failed, Took: time.Second},
+		{At: at.Add(time.Hour), State: status.Failed, Took: time.Second, Why: "the app is out of order", FailedPlugins: map[string]string{"wiki": "out of order"}},
 		{At: at.Add(2 * time.Hour), State: status.Incomplete, Took: time.Second, Accounts: 65, SkippedResources: 2, Missing: []string{"wiki"}},
 	}
-	failed := want[1]
-	failed.Why = "the app is out of order"
 	board := status.New(status.Options{Uploads: []status.Served{{Name: upload}}})
-	board.Recall(map[string][]status.Sync{upload: {want[0], failed, want[2]}})
+	board.Recall(map[string][]status.Sync{upload: want})
 	require.NoError(t, history.In(dir).Write(board))
 	got, err := history.In(dir).Read()
 	require.NoError(t, err)

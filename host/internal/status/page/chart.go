@@ -12,7 +12,8 @@ const (
 	chartSlots  = 30 // as many syncs as a board remembers
 	slot        = 12 // the width of a bar with the gap before the next
 	gap         = 3
-	chartWidth  = chartSlots * slot
+	scale       = 60 // the width of the scale, left of the bars
+	chartWidth  = scale + chartSlots*slot
 	chartHeight = 66
 	baseline    = 64
 	topmost     = 2 // of the highest bar
@@ -20,10 +21,12 @@ const (
 
 // chart is how many accounts the last syncs had, as bars from left to right.
 type chart struct {
-	Width, Height, Baseline int
-	Bars                    []bar
-	Label                   string // the whole, in words
-	Stale, Failed           bool   // there are such bars
+	Width, Height, Baseline, Scale int
+	Most                           string // what the highest bar stands for; "" if no bar has a height
+	Bars                           []bar
+	Label                          string // the whole, in words
+	Caption                        string // what the bars are, without their numbers
+	Stale                          bool   // there are such bars
 }
 
 type bar struct {
@@ -40,12 +43,16 @@ func chartOf(syncs []status.Sync) *chart {
 	if len(syncs) == 0 {
 		return nil
 	}
-	c := &chart{Width: chartWidth, Height: chartHeight, Baseline: baseline}
-	most, failed := 1, 0
+	c := &chart{Width: chartWidth, Height: chartHeight, Baseline: baseline, Scale: scale}
+	syncs = syncs[max(0, len(syncs)-chartSlots):]
+	most, failed := 0, 0
 	for _, made := range syncs {
 		most = max(most, made.Accounts)
 	}
-	syncs = syncs[max(0, len(syncs)-chartSlots):]
+	if most > 0 {
+		c.Most = number(most)
+	}
+	most = max(most, 1)
 	first := chartWidth - slot*len(syncs)
 	for i, made := range syncs {
 		height := float64(made.Accounts) / float64(most) * (baseline - topmost)
@@ -61,7 +68,6 @@ func chartOf(syncs []status.Sync) *chart {
 		switch made.State {
 		case status.Failed:
 			failed++
-			c.Failed = true
 			one.Title = absolute(made.At) + ": failed"
 		case status.Stale:
 			c.Stale = true
@@ -72,11 +78,23 @@ func chartOf(syncs []status.Sync) *chart {
 		}
 		c.Bars = append(c.Bars, one)
 	}
-	c.Label = labelOf(syncs, failed)
+	c.Label, c.Caption = labelOf(syncs, failed), captionOf(syncs, failed)
 	return c
 }
 
-// labelOf says what the chart shows.
+// captionOf says which syncs the bars are.
+func captionOf(syncs []status.Sync, failed int) string {
+	caption := "Accounts of the last " + plural(len(syncs), "sync") + ", since " + absolute(syncs[0].At)
+	if len(syncs) == 1 {
+		caption = "Accounts of the last sync"
+	}
+	if failed > 0 {
+		caption += fmt.Sprintf("; %d failed", failed)
+	}
+	return caption
+}
+
+// labelOf says what the chart shows, to those who cannot see it.
 func labelOf(syncs []status.Sync, failed int) string {
 	var good []status.Sync
 	for _, made := range syncs {

@@ -33,7 +33,10 @@ func headlineOf(s status.Snapshot) headline {
 			total += u.Last.Accounts
 		}
 	}
-	h.lead = fmt.Sprintf("%s, %s, %s", plural(len(s.Uploads), "upload"), plural(len(s.Plugins), "plugin"), accounts(total))
+	h.lead = fmt.Sprintf("%s, %s", plural(len(s.Uploads), "upload"), plural(len(s.Plugins), "plugin"))
+	if len(s.Uploads) > 1 { // The card of a single one has the number.
+		h.lead += ", " + accounts(total)
+	}
 	if len(h.syncing) > 0 {
 		h.lead += ". Syncing now: " + strings.Join(h.syncing, ", ")
 	}
@@ -49,7 +52,7 @@ func worst(s status.Snapshot, by map[status.State][]string, away []string) (tone
 			down = append(down, plugin.Name)
 		}
 	}
-	expiring := needingCredentials(s)
+	expiring, retried := needingCredentials(s), retriedPlugins(s)
 	switch {
 	case s.Host.Stopping:
 		return toneIdle, "The host is stopping"
@@ -67,8 +70,12 @@ func worst(s status.Snapshot, by map[status.State][]string, away []string) (tone
 		return toneWarn, some(away, all, "upload", "has no connection to C1", "have no connection to C1")
 	case len(down) > 0:
 		return toneWarn, some(down, len(s.Plugins), "plugin", "is not running", "are not running")
+	case len(retried) > 0:
+		return toneWarn, some(retried, len(s.Plugins), "plugin", "is being retried", "are being retried")
 	case len(expiring) > 0:
 		return toneWarn, fmt.Sprintf("A credential of %s needs a look", strings.Join(expiring, ", "))
+	case len(by[status.Waiting]) == all && isSyncing(s):
+		return toneBusy, "The first sync is under way"
 	case len(by[status.Waiting]) == all:
 		return toneIdle, "Waiting for the first sync"
 	case len(by[status.Waiting]) > 0:
@@ -76,6 +83,26 @@ func worst(s status.Snapshot, by map[status.State][]string, away []string) (tone
 	default:
 		return toneGood, "Everything is fresh"
 	}
+}
+
+// retriedPlugins returns the plugins that keep a sync under way waiting, or that it goes on
+// without.
+func retriedPlugins(s status.Snapshot) []string {
+	var names []string
+	for _, u := range s.Uploads {
+		for _, sync := range u.Syncing {
+			for _, part := range sync.Plugins {
+				if (part.Waits != "" || part.AnsweredFor != "" || part.Missing != "") && !slices.Contains(names, part.Plugin) {
+					names = append(names, part.Plugin)
+				}
+			}
+		}
+	}
+	return names
+}
+
+func isSyncing(s status.Snapshot) bool {
+	return slices.ContainsFunc(s.Uploads, func(u status.Upload) bool { return len(u.Syncing) > 0 })
 }
 
 // needingCredentials returns whose credentials expire soon, have expired or were not renewed.

@@ -66,12 +66,12 @@ type uploadView struct {
 	Badges     []badge
 	Sentence   string
 	Why        string
+	Until      string // until when the host falls back; "" unless it does
+	Runbook    string // where the runbook says what to do; "" where nothing is to be done
 	Connection string // what is wrong with it
 	Connected  string // in one or two words
 	Syncing    []progressView
 	Parts      []partView
-	Accounts   string // "" if it is not known
-	Last       *moment
 	Took       string
 	Bytes      int64
 	Chart      *chart
@@ -83,7 +83,7 @@ type uploadView struct {
 // partView is one plugin's row in a card.
 type partView struct {
 	Plugin, App string
-	Badge       badge
+	Badges      []badge
 	Why         string
 	Accounts    string
 	AsOf        *moment
@@ -119,10 +119,11 @@ type syncView struct {
 type pluginView struct {
 	status.Plugin
 
-	Badge badge
-	Note  string
-	For   string
-	In    string // its sandbox, in two words
+	Badge   badge
+	Note    string
+	Runbook string // where the runbook says what to do; "" where nothing is to be done
+	For     string
+	In      string // its sandbox, in two words
 	// Expiring are its credentials of which something is known.
 	Expiring []credentialView
 }
@@ -144,13 +145,40 @@ type errorView struct {
 	Why   string
 	Times string
 	Task  string
+	// Runbook is where the runbook says what to do.
+	Runbook string
+}
+
+// runbook is where people look up what to do; its places are held by a test of the documents.
+const runbook = "https://github.com/batonhost/baton-host/blob/main/docs/"
+
+// runbookEntries are for the states of uploads in which something is to be done.
+var runbookEntries = map[status.State]string{
+	status.Incomplete: runbook + "runbook.md#upload-incomplete",
+	status.Stale:      runbook + "runbook.md#upload-stale",
+	status.Failed:     runbook + "runbook.md#upload-failed",
+	status.Stopped:    runbook + "runbook.md#upload-stopped",
+}
+
+// pluginEntries are for the states of processes.
+var pluginEntries = map[string]string{
+	"starting": runbook + "runbook.md#plugin-starting",
+	"refusing": runbook + "runbook.md#plugin-refusing",
+	"failed":   runbook + "runbook.md#plugin-failed",
+}
+
+// errorEntries are for what went wrong; see status.Error.
+var errorEntries = map[string]string{
+	"connection to C1": runbook + "runbook.md#c1-cannot-be-reached",
+	"sync":             runbook + "runbook.md#upload-failed",
+	"process":          runbook + "runbook.md#a-plugin-does-not-start",
 }
 
 func viewOf(s status.Snapshot) view {
 	v := view{Host: s.Host, Now: momentOf(s.Now, s.Now), Started: momentOf(s.Host.StartedAt, s.Now), Reload: reloadViewOf(s.Host.LastReload, s.Now)}
 	apps := map[string]string{}
 	for _, plugin := range s.Plugins {
-		apps[plugin.Name] = plugin.App
+		apps[plugin.Name] = appOf(plugin)
 		v.Plugins = append(v.Plugins, pluginViewOf(plugin, s.Now))
 	}
 	for i, upload := range s.Uploads {
@@ -165,7 +193,7 @@ func viewOf(s status.Snapshot) view {
 	h := headlineOf(s)
 	v.Tone, v.Headline, v.Lead = h.tone, h.words, h.lead
 	v.Title = h.words + " – baton-host"
-	if len(h.syncing) > 0 {
+	if len(h.syncing) > 0 && h.tone != toneBusy {
 		v.Title = "Syncing – " + v.Title
 	}
 	return v
@@ -196,13 +224,16 @@ func uploadViewOf(u status.Upload, apps map[string]string, now time.Time) upload
 	u = whyOnce(u)
 	v := uploadView{
 		Name: u.Name, Badges: []badge{badges[u.State]}, Sentence: sentenceOf(u, now), Why: asSentence(u.Why), Chart: chartOf(u.History),
-		Connected: "Connected",
-	}
-	if len(u.Syncing) > 0 {
-		v.Badges = append(v.Badges, badge{toneBusy, "Syncing"})
+		Until: untilOf(u, now), Runbook: runbookEntries[u.State], Connected: "Connected",
 	}
 	if u.State == status.Waiting {
 		v.Why = ""
+	}
+	if len(u.Syncing) > 0 {
+		if u.State == status.Waiting { // It waits for nothing any more.
+			v.Badges = nil
+		}
+		v.Badges = append(v.Badges, badge{toneBusy, "Syncing"})
 	}
 	if !u.Connection.Connected && u.State != status.Stopped {
 		v.Connected = "Not yet"
@@ -212,7 +243,7 @@ func uploadViewOf(u status.Upload, apps map[string]string, now time.Time) upload
 		}
 	}
 	if u.Last != nil {
-		v.Accounts, v.Last, v.Bytes = number(u.Last.Accounts), maybe(u.Last.At, now), u.Last.Bytes
+		v.Bytes = u.Last.Bytes
 		if u.Last.Took > 0 {
 			v.Took = took(u.Last.Took)
 		}
@@ -222,7 +253,7 @@ func uploadViewOf(u status.Upload, apps map[string]string, now time.Time) upload
 	}
 	for _, part := range u.Parts {
 		row := partView{
-			Plugin: part.Plugin, App: apps[part.Plugin], Badge: badges[part.State],
+			Plugin: part.Plugin, App: apps[part.Plugin], Badges: partBadges(u, part),
 			Why: asSentence(withoutName(part.Why, part.Plugin)), AsOf: maybe(part.AsOf, now),
 		}
 		if row.AsOf != nil {
@@ -231,9 +262,6 @@ func uploadViewOf(u status.Upload, apps map[string]string, now time.Time) upload
 		if part.EvidenceReason != "" {
 			row.Why = strings.TrimSpace(row.Why + " " + asSentence("nothing proves that its lists are complete: "+part.EvidenceReason))
 		}
-		if row.App == row.Plugin {
-			row.App = ""
-		}
 		v.Parts = append(v.Parts, row)
 	}
 	v.Credentials = credentialViewsOf(u.Credentials, now)
@@ -241,6 +269,43 @@ func uploadViewOf(u status.Upload, apps map[string]string, now time.Time) upload
 		v.History = append(v.History, syncViewOf(made, now))
 	}
 	return v
+}
+
+// partBadges are the state of what C1 has of a plugin, and what a sync under way does about it.
+func partBadges(u status.Upload, part status.Part) []badge {
+	all := []badge{badges[part.State]}
+	for _, sync := range u.Syncing {
+		for _, now := range sync.Plugins {
+			if now.Plugin != part.Plugin {
+				continue
+			}
+			if part.State == status.Waiting {
+				all = nil
+			}
+			switch {
+			case now.Missing != "":
+				return append(all, badge{toneWarn, "Left out"})
+			case now.AnsweredFor != "":
+				return append(all, badge{toneWarn, "Falling back"})
+			case now.Waits != "":
+				return append(all, badge{toneWarn, "Retrying"})
+			case part.State == status.Waiting:
+				return append(all, badge{toneBusy, "First sync"})
+			}
+		}
+	}
+	return all
+}
+
+// untilOf says until when the host falls back to the baseline.
+func untilOf(u status.Upload, now time.Time) string {
+	switch {
+	case u.Until.IsZero():
+		return ""
+	case u.Until.Before(now):
+		return fmt.Sprintf("That is older than max-stale allows since %s: the next sync that cannot read the app fails.", absolute(u.Until))
+	}
+	return fmt.Sprintf("The host falls back until %s (max-stale); from then on a sync that cannot read the app fails.", absolute(u.Until))
 }
 
 // whyOnce leaves the reasons to the upload where one plugin is to blame, and to the
@@ -269,6 +334,9 @@ func sentenceOf(u status.Upload, now time.Time) string {
 	}
 	switch u.State {
 	case status.Waiting:
+		if len(u.Syncing) > 0 {
+			return "The first sync is under way. " + has
+		}
 		return "C1 has asked for no sync yet."
 	case status.Failed:
 		failed := "The last sync failed " + relative(u.Since, now)
@@ -351,7 +419,7 @@ func syncViewOf(made status.Sync, now time.Time) syncView {
 		v.Evidence = "evidence " + string(made.Evidence)
 	}
 	if len(made.Missing) > 0 {
-		v.Why = fmt.Sprintf("It went without %s.", strings.Join(made.Missing, " and "))
+		v.Why = strings.TrimSpace(v.Why + fmt.Sprintf(" It went without %s.", strings.Join(made.Missing, " and ")))
 	}
 	if made.SkippedResources > 0 {
 		v.Why = strings.TrimSpace(v.Why + fmt.Sprintf(" It lacks entitlements or grants of %s.", plural(made.SkippedResources, "resource")))
@@ -380,10 +448,22 @@ func pluginViewOf(p status.Plugin, now time.Time) pluginView {
 	if p.State == "starting" && p.Why != "" {
 		v.Badge = badge{toneWarn, "Restarting"}
 	}
-	if p.App == p.Name {
-		v.App = ""
+	if p.Why != "" {
+		v.Runbook = pluginEntries[p.State]
 	}
+	v.App = appOf(p)
 	return v
+}
+
+// appOf says which app a plugin reads, and where that is, as far as its name does not.
+func appOf(p status.Plugin) string {
+	switch {
+	case p.App == "" || p.App == p.Name:
+		return p.Address
+	case p.Address == "":
+		return p.App
+	}
+	return p.App + ", " + p.Address
 }
 
 // credentialViewsOf leaves out credentials of which nothing is known beside their names.
@@ -412,7 +492,7 @@ func credentialViewsOf(credentials []secret.Credential, now time.Time) []credent
 }
 
 func errorViewOf(e status.Error, now time.Time) errorView {
-	v := errorView{At: momentOf(e.At, now), What: e.What, Why: asSentence(e.Why), Task: e.Task}
+	v := errorView{At: momentOf(e.At, now), What: e.What, Why: asSentence(e.Why), Task: e.Task, Runbook: errorEntries[e.What]}
 	switch {
 	case e.Upload != "" && e.Plugin != "":
 		v.Where = e.Plugin + " in " + e.Upload
