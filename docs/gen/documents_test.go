@@ -257,7 +257,7 @@ func TestRunbook_HasEveryState(t *testing.T) {
 			require.True(t, places[of+"-"+state], "the runbook has no entry %q", of+": "+state)
 		}
 	}
-	require.Equal(t, 11, total)
+	require.GreaterOrEqual(t, total, 11)
 }
 
 // TestRunbook_QuotesTheCode: what it quotes as a sentence is one.

@@ -19,7 +19,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
 )
 
-// attacksOf are the attacks behind each row of the table in docs/security.md, by its first
+// attacksOf are the attacks behind each row of the table in docs/decisions/malicious-plugin.md, by its first
 // cell.
 var attacksOf = map[string][]string{
 	"the host's memory, memory map, environment and descriptors, ptrace": {
@@ -86,7 +86,7 @@ const (
 // securityTable returns the cells of the table of attacks by the first one of their row.
 func securityTable(t *testing.T) map[string][]string {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join(repository, "docs", "security.md"))
+	text, err := os.ReadFile(filepath.Join(repository, "docs", "decisions", "malicious-plugin.md"))
 	require.NoError(t, err)
 	rows := map[string][]string{}
 	found := false
@@ -110,7 +110,7 @@ func securityTable(t *testing.T) map[string][]string {
 		require.NotContains(t, rows, cells[0])
 		rows[cells[0]] = cells[1:]
 	}
-	require.NotEmpty(t, rows, "docs/security.md has no such table any more")
+	require.NotEmpty(t, rows, "docs/decisions/malicious-plugin.md has no such table any more")
 	return rows
 }
 
