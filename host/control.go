@@ -13,6 +13,7 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/control"
 	"github.com/batonhost/baton-host/host/internal/files"
+	"github.com/batonhost/baton-host/host/internal/support"
 )
 
 // The requests of the control socket.
@@ -22,6 +23,7 @@ const (
 	reloadRequest  = "reload"
 	statusRequest  = "status"
 	restartRequest = "restart"
+	supportRequest = "support"
 )
 
 // reloadTimeout is how long a reload may take that a command asks for: each new plugin is
@@ -68,6 +70,9 @@ func (h *Host) serveControl(ctx context.Context, dir string) (stop func()) {
 		}),
 		statusRequest: control.For(func(_ context.Context, _ control.Peer, asked askedStatus) (*Status, error) {
 			return h.status(asked)
+		}),
+		supportRequest: control.For(func(context.Context, control.Peer, struct{}) (*support.Running, error) {
+			return h.support()
 		}),
 		restartRequest: control.For(func(ctx context.Context, peer control.Peer, asked askedRestart) (*Restarted, error) {
 			return h.restart(ctx, asked.Plugin, peer.String())

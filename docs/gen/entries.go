@@ -29,7 +29,7 @@ var quiet = strings.Fields(`
 	host/cmd/baton-host/call.go host/cmd/baton-host/complete.go host/cmd/baton-host/init.go host/cmd/baton-host/inspect.go
 	host/cmd/baton-host/accounts.go host/cmd/baton-host/diff.go host/cmd/baton-host/plugins.go
 	host/cmd/baton-host/status.go host/cmd/baton-host/test.go host/cmd/baton-host/review.go host/cmd/baton-host/arguments.go
-	host/internal/explore host/internal/pin/lock.go host/internal/diff host/internal/population
+	host/internal/support host/internal/explore host/internal/pin/lock.go host/internal/diff host/internal/population
 	host/internal/aggregate/errors.go host/internal/fleet/beginnings.go host/internal/review/difference.go
 	scim/config fullstory scim/nested.go scim/extension.go scim/mediatype.go
 	plugin/announce.go plugin/client.go plugin/clientsessions.go

@@ -1,6 +1,7 @@
 // Command gen writes the parts of the documents that come from the code: the table of packages
 // in docs/architecture.md, the sentences of errors and warnings in docs/errors.md, the metrics in
-// docs/metrics.md and the form of the status in docs/status.md.
+// docs/metrics.md, the form of the status in docs/status.md, and the words that a support file may
+// have.
 //
 // `go generate` runs it, and its tests keep the order of imports (order.go) and an entry of the
 // runbook for each sentence (entries.go). It must never be part of what is released.
@@ -71,9 +72,13 @@ func run() error {
 	return os.WriteFile(target, []byte(written), 0o644) //nolint:gosec // A document.
 }
 
-// references returns the pages that are written as a whole, by their names.
+// references returns the files that are written as a whole, by their paths from docs.
 func references() (map[string]string, error) {
 	sentences, err := readSentences(root)
+	if err != nil {
+		return nil, err
+	}
+	texts, err := readTexts(root)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +91,10 @@ func references() (map[string]string, error) {
 		return nil, err
 	}
 	statusText, err := statusPage(root)
-	return map[string]string{"errors.md": errorsText, "metrics.md": metricsText, "status.md": statusText}, err
+	return map[string]string{
+		"errors.md": errorsText, "metrics.md": metricsText, "status.md": statusText,
+		"../host/internal/support/words.txt": wordList(texts),
+	}, err
 }
 
 // goPackage is a package of this module. Paths are those below the module.

@@ -18,7 +18,7 @@ var order = []string{
 	"host/internal/config/wizard",
 	"host/internal/show",
 	"host",
-	"host/internal/control host/internal/watch",
+	"host/internal/control host/internal/watch host/internal/support",
 	"host/internal/service",
 	"host/internal/status/page host/internal/status/listen host/internal/status/history",
 	"host/internal/status",

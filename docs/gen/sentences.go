@@ -7,6 +7,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -36,6 +37,12 @@ type sentence struct {
 
 // readSentences returns the sentences of the code, in the order of its files.
 func readSentences(root string) ([]sentence, error) {
+	all, err := readTexts(root)
+	return slices.DeleteFunc(all, func(one sentence) bool { return !isSentence(one) }), err
+}
+
+// readTexts returns the sentences with the texts of pages, questions and results.
+func readTexts(root string) ([]sentence, error) {
 	var all []sentence
 	for _, tree := range operated {
 		err := filepath.WalkDir(filepath.Join(root, tree), func(path string, file fs.DirEntry, err error) error {
@@ -61,7 +68,7 @@ func readSentences(root string) ([]sentence, error) {
 				return err
 			}
 			if !ast.IsGenerated(syntax) {
-				all = append(all, slices.DeleteFunc(sentencesOf(syntax, name), func(one sentence) bool { return !isSentence(one) })...)
+				all = append(all, sentencesOf(syntax, name)...)
 			}
 			return nil
 		})
@@ -217,6 +224,22 @@ func normal(text string) string {
 		text = strings.ReplaceAll(text, "……", "…")
 	}
 	return strings.TrimLeft(strings.TrimRight(text, " :,;("), " ,;:.)")
+}
+
+// plainWord is a word without a digit, a dot or a slash: no address, no path and no token.
+var plainWord = regexp.MustCompile(`^\pL+([-'’]\pL+)*$`)
+
+// wordList returns the words of all texts, one to a line: a text of these alone is the host's own.
+func wordList(texts []sentence) string {
+	found := map[string]bool{}
+	for _, one := range texts {
+		for _, text := range word.FindAllString(one.text, -1) {
+			if text = strings.ToLower(strings.TrimRight(text, "'’._/-")); plainWord.MatchString(text) {
+				found[text] = true
+			}
+		}
+	}
+	return strings.Join(slices.Sorted(maps.Keys(found)), "\n") + "\n"
 }
 
 // errorsPage returns docs/errors.md.

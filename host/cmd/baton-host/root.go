@@ -102,6 +102,7 @@ func addCommands(root *cobra.Command, options *rootOptions) {
 		{"Sync accounts:", []*cobra.Command{newSyncCommand(options), newRunCommand(options)}},
 		{"Operate a running host:", []*cobra.Command{
 			newStatusCommand(options), newRestartCommand(options), newReloadCommand(options), newReviewCommand(options), newApproveCommand(options),
+			newSupportCommand(options),
 		}},
 		{"Look at sync files:", []*cobra.Command{newAccountsCommand(), newDiffCommand(), newExploreCommand()}},
 		{"Write connectors:", []*cobra.Command{newNewCommand(), newTestCommand(options), newCallCommand(options), newSchemaCommand(options)}},

@@ -1,6 +1,10 @@
 package status
 
 import (
+	"fmt"
+	"math"
+	"regexp"
+	"strings"
 	"time"
 
 	"github.com/conductorone/baton-sdk/pkg/types/tasks"
@@ -288,3 +292,46 @@ func one(is bool) float64 {
 }
 
 func inUnixTime(t time.Time) float64 { return float64(t.UnixMilli()) / 1000 }
+
+// Metric is one value of the metrics; of a histogram its count and its sum.
+type Metric struct {
+	Name   string            `json:"name"`
+	Labels map[string]string `json:"labels,omitempty"`
+	Value  float64           `json:"value"`
+}
+
+// ofProcess are the metrics of the process that a [Board.Metrics] has beside the host's own.
+var ofProcess = regexp.MustCompile(`^(process_.*|go_goroutines|go_threads|go_memstats_(alloc|heap_inuse|sys)_bytes)$`)
+
+// Metrics returns the host's metrics as they are now, by their names.
+func (b *Board) Metrics() ([]Metric, error) {
+	families, err := b.metrics.registry.Gather()
+	if err != nil {
+		return nil, fmt.Errorf("the metrics cannot be gathered: %w", err)
+	}
+	var all []Metric
+	for _, family := range families {
+		name := family.GetName()
+		if !strings.HasPrefix(name, namespace+"_") && !ofProcess.MatchString(name) {
+			continue
+		}
+		for _, series := range family.GetMetric() {
+			labels := map[string]string{}
+			for _, label := range series.GetLabel() {
+				labels[label.GetName()] = label.GetValue()
+			}
+			add := func(name string, value float64) {
+				if !math.IsNaN(value) && !math.IsInf(value, 0) { // JSON has neither.
+					all = append(all, Metric{Name: name, Labels: labels, Value: value})
+				}
+			}
+			if histogram := series.GetHistogram(); histogram != nil {
+				add(name+"_count", float64(histogram.GetSampleCount()))
+				add(name+"_sum", histogram.GetSampleSum())
+				continue
+			}
+			add(name, series.GetGauge().GetValue()+series.GetCounter().GetValue())
+		}
+	}
+	return all, nil
+}
