@@ -26,6 +26,10 @@ import (
 	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
+// keepFor is how long an accepted sync may take on its way into the state that hosts share; then
+// the next one tries again.
+const keepFor = 5 * time.Minute
+
 // fullSync makes the sync that the task asks for, uploads it and says so.
 func (s *Service) fullSync(ctx context.Context, task *v1.Task, figures *syncrun.Figures) error {
 	log := ctxzap.Extract(ctx)
@@ -149,7 +153,9 @@ func (s *Service) advance(ctx context.Context, result *syncrun.Result, mark stri
 		result.Sync.Bytes = size
 	}
 	// C1 has it: that is kept also while the host stops.
-	used, notUsed, err = s.state.Advance(context.WithoutCancel(ctx), state.Accepted{Draft: result.Draft, Sync: result.Sync, Fresh: result.Fresh(), Mark: mark})
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepFor)
+	defer cancel()
+	used, notUsed, err = s.state.Advance(ctx, state.Accepted{Draft: result.Draft, Sync: result.Sync, Fresh: result.Fresh(), Mark: mark})
 	if err != nil {
 		result.Draft.Discard()
 	}

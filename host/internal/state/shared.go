@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -273,6 +274,7 @@ func (s *Shared) fill(ctx context.Context, into *stage, of *generation, take fun
 			if err := linkFile(s.copy.path(known.Dir)+one.Suffix, to); err == nil {
 				continue
 			}
+			_ = os.Remove(to) // It may be a part.
 		}
 		if err := download(ctx, s.store, objectsOf(s.upload)+one.Object, one, to); err != nil {
 			return err
