@@ -87,8 +87,8 @@ func TestLongFailover_OfProcesses(t *testing.T) {
 	apps := map[string]*app{}
 	var entries, uploads []string
 	for i, name := range []string{"one", "two"} {
-		apps[name] = startApp(t, scimsandbox.Options{App: name, Seed: int64(i + 1), Accounts: 600, PageCap: 100})
-		apps[name+"-still"] = startApp(t, scimsandbox.Options{App: name + "-still", Seed: int64(i + 11), Accounts: 20})
+		apps[name] = startApp(t, scimsandbox.Options{App: name, Seed: uint64(i) + 1, Accounts: 600, PageCap: 100})
+		apps[name+"-still"] = startApp(t, scimsandbox.Options{App: name + "-still", Seed: uint64(i) + 11, Accounts: 20})
 		entries = append(entries, apps[name].entry(name), apps[name+"-still"].entry(name+"-still"))
 		uploads = append(uploads, name+": { plugins: ["+name+", "+name+"-still], "+tenant.credentials(t, name)+", "+fallBack+" }")
 	}

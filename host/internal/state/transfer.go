@@ -176,7 +176,7 @@ func openStore(ctx context.Context, store objects.Store) (id string, err error) 
 func checkStore(ctx context.Context, store objects.Store) error {
 	_, err := openStore(ctx, store)
 	if failed, is := errors.AsType[*objects.Error](err); is && !failed.IsFinal || err != nil && ctx.Err() != nil {
-		return nil // Its use reports it, each time.
+		return nil //nolint:nilerr // Its use reports it, each time.
 	}
 	return err
 }

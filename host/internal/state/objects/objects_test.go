@@ -90,7 +90,7 @@ func TestStores_KeepObjects(t *testing.T) {
 			var racing sync.WaitGroup
 			for i := range 16 {
 				racing.Go(func() {
-					if err := store.Create(ctx, "u/7", []byte{byte(i)}); err == nil {
+					if err := store.Create(ctx, "u/7", fmt.Append(nil, i)); err == nil {
 						winners.Add(1)
 					} else if err != fs.ErrExist { //nolint:errorlint,err113 // It is the error itself.
 						t.Error(err)
