@@ -56,6 +56,9 @@ type Checked struct {
 // no longer has a plugin of them would be refused. Of a host that was opened for one upload
 // it tries what that one needs. The error joins everything that is wrong.
 func (h *Host) Check(ctx context.Context, options CheckOptions) ([]Checked, error) {
+	if err := h.checkShared(ctx); err != nil {
+		return nil, err
+	}
 	var baselines []baselineFile
 	for _, upload := range h.uploads {
 		baselines = append(baselines, h.baselines(upload, options.OutputDir)...)
@@ -110,6 +113,18 @@ func (h *Host) Check(ctx context.Context, options CheckOptions) ([]Checked, erro
 		failed = append(failed, err, h.checkBaselines(ctx, h.baselines(upload, options.OutputDir), owner))
 	}
 	return checked, errors.Join(failed...)
+}
+
+// checkShared opens the state that hosts share, if they do.
+func (h *Host) checkShared(ctx context.Context) error {
+	if !h.isShared() {
+		return nil
+	}
+	places, err := h.places()
+	if err != nil {
+		return err
+	}
+	return places.Check(ctx)
 }
 
 // checkCredentials fetches a token from C1 for each upload.
@@ -248,7 +263,7 @@ func (h *Host) checkBaselines(ctx context.Context, baselines []baselineFile, own
 			continue
 		}
 		for _, plugin := range gone {
-			if plugin.Accounts > 0 && !slices.Contains(h.options.AcceptDeletions, plugin.Instance) && !one.isApproved(plugin.Instance) {
+			if plugin.Accounts > 0 && !slices.Contains(h.options.AcceptDeletions, plugin.Instance) && !one.isApproved(ctx, plugin.Instance) {
 				failed = append(failed, fmt.Errorf("upload %q, compared with %s: %w", one.upload, one.path, plugin))
 			}
 		}
@@ -259,6 +274,12 @@ func (h *Host) checkBaselines(ctx context.Context, baselines []baselineFile, own
 // baselines returns the files that Serve and Sync would compare the upload with.
 func (h *Host) baselines(upload *config.Upload, outputDir string) []baselineFile {
 	baselines := []baselineFile{baselineIn(outputDir, upload)}
+	if h.isShared() {
+		if places, err := h.places(); err == nil { // Check has opened them.
+			baselines = append(baselines, h.baselineShared(places, upload))
+		}
+		return baselines
+	}
 	if dir, err := h.stateDir(); err == nil && filepath.Clean(dir) != filepath.Clean(outputDir) {
 		baselines = append(baselines, baselineIn(dir, upload))
 	}

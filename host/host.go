@@ -15,8 +15,10 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/errtext"
+	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/pin"
+	"github.com/batonhost/baton-host/host/internal/state"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/host/internal/watch"
 	"github.com/batonhost/baton-host/internal/telemetry"
@@ -148,8 +150,10 @@ type Host struct {
 	selected bool
 
 	mu      sync.Mutex
-	running *fleet.Fleet // nil: nothing is started
-	serving *serving     // nil: it does not serve
+	running *fleet.Fleet  // nil: nothing is started
+	serving *serving      // nil: it does not serve
+	opened  *state.Places // of a command; nil: it has not needed them
+	scratch *files.Dir    // of the copy that opened has; nil: it needs none
 }
 
 // Open reads what is selected. It starts nothing. An error of the configuration is
@@ -384,10 +388,13 @@ func (h *Host) Revive() {
 // works after the context has ended.
 func (h *Host) Close(ctx context.Context) {
 	h.mu.Lock()
-	running := h.running
+	running, scratch := h.running, h.scratch
 	h.mu.Unlock()
 	if running != nil {
 		running.Stop(ctx)
+	}
+	if scratch != nil {
+		_ = scratch.Remove()
 	}
 	if h.cfg != nil {
 		h.cfg.CloseStores(ctx, nil)

@@ -195,6 +195,12 @@ func (s *serving) read(ctx context.Context) (next *reading, err error) {
 	if dir != s.options.StateDir {
 		return nil, fmt.Errorf("%s: the state directory is %s now and was %s; that needs a restart of the host", opened.cfg.Path, dir, s.options.StateDir)
 	}
+	if was := s.host.sharedLocation(); opened.sharedLocation() != was {
+		return nil, fmt.Errorf("%s: the shared state is %q now and was %q; that needs a restart of the host", opened.cfg.Path, opened.sharedLocation(), was)
+	}
+	if err := opened.checkState(ctx, candidates, s.options.State); err != nil {
+		return nil, err
+	}
 	next = &reading{cfg: opened.cfg, dirs: opened.finder.Dirs, uploads: opened.uploads}
 	s.choose(next, candidates)
 	var failed []error

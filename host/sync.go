@@ -113,7 +113,7 @@ func (h *Host) Sync(ctx context.Context, options SyncOptions) ([]*SyncResult, er
 	if err := h.prepare(ctx, needed); err != nil {
 		return nil, err
 	}
-	if err := checkForms(baselines); err != nil {
+	if err := checkForms(ctx, baselines); err != nil {
 		return nil, err
 	}
 	if err := h.checkAccepted(ctx, needed, baselines); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/secret"
+	"github.com/batonhost/baton-host/host/internal/state/objects"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -37,6 +38,8 @@ type Config struct {
 	// StateDir is where the service keeps the baselines, as an absolute
 	// path; empty if the file does not say.
 	StateDir string
+	// State is where hosts share what the service keeps; nil: nothing is shared.
+	State *objects.Location
 
 	resolver   *secret.Resolver
 	storeFiles []string // see StoreFiles

@@ -4,7 +4,10 @@ import (
 	"slices"
 	"time"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/batonhost/baton-host/host/internal/config/settings"
+	"github.com/batonhost/baton-host/host/internal/state/objects"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -43,6 +46,7 @@ const (
 	NameClientID      = "client-id"
 	NameClientSecret  = "client-secret"
 	NameHelpers       = "secret-helpers"
+	NameState         = "state"
 	NameStores        = "secret-stores"
 
 	NamePluginStore    = "plugin-store"
@@ -124,6 +128,17 @@ var fileRows = []row[Config]{
 		Meaning: "where `run` keeps the baselines, from the directory of this file; `--state-dir` wins. Without it: `$STATE_DIRECTORY`, else the user's own directory for state",
 		Example: "/var/lib/baton-host",
 	}, func(c *Config) *string { return &c.StateDir }),
+	plain(Key{
+		Name: NameState, Example: "s3://baton-state/production?region=eu-central-1",
+		Meaning: "where hosts that serve the same uploads share what `run` keeps: a bucket, `s3://BUCKET/PREFIX?region=REGION`, with `&endpoint=https://HOST` for a server that is not AWS; or a directory of a shared file system, from the directory of this file. Each host has a copy in its state directory. Default: nothing is shared",
+	}, func(l *loader, n *yaml.Node, text string, c *Config) {
+		location, err := objects.Parse(text, l.dir)
+		if err != nil {
+			l.report(n, "%s %s", NameState, err)
+			return
+		}
+		c.State = &location
+	}),
 	elsewhere[Config](KeyPlugins),
 	elsewhere[Config](KeyUploads),
 	elsewhere[Config](KeyHelpers),
