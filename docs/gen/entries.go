@@ -55,7 +55,7 @@ var entries = []entry{
 		title: "State directory and disk", paths: "host/statedir.go host/baseline.go host/internal/baseline host/internal/syncfile host/internal/files/state.go host/internal/files/dir.go host/internal/status/history",
 		sentences: having(`^the (baseline|history|record)|state directory …|directory for temporary files|newer baton-host|kept as the baseline|compared with the file of the baseline`),
 	},
-	{title: "Shared state", paths: "host/internal/state host/sharedstate.go"},
+	{title: "Shared state", paths: "host/internal/state"},
 	{title: "Listen address", paths: "host/internal/status/listen"},
 	{title: "Locked programs", paths: "host/lock.go host/internal/pin host/internal/fleet/pin.go host/internal/fleet/installed.go", sentences: having(`\(--unlocked\)`)},
 	{title: "Installing connectors", paths: "host/install.go host/installation.go host/internal/registry host/internal/config/trust.go host/cmd/baton-host/install.go host/cmd/baton-host/initinstall.go"},
