@@ -178,5 +178,5 @@ func TestOperations_HasEveryState(t *testing.T) {
 	t.Parallel()
 	states, code := firstCells(section(t, documents(t)["docs/operations.md"], "States")), textsOfCode(t)
 	require.Subset(t, states, code.states)
-	require.Len(t, code.states, 11)
+	require.Len(t, code.states, 12)
 }

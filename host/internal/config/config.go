@@ -37,6 +37,8 @@ type Config struct {
 	// StateDir is where the service keeps the baselines, as an absolute
 	// path; empty if the file does not say.
 	StateDir string
+	// MaxRunning is how many plugins run at the same time; 0 is what memory and cores allow.
+	MaxRunning int
 
 	resolver   *secret.Resolver
 	storeFiles []string // see StoreFiles
@@ -84,6 +86,9 @@ type Plugin struct {
 	RequireEvidence string
 	// ChangeGuard is when it counts as failed for having changed too much.
 	ChangeGuard ChangeGuard
+	// KeepRunning is KeepAuto or KeepAlways: whether its process ends where it has nothing to
+	// do.
+	KeepRunning string
 	// Limits are what it may take.
 	Limits Limits
 	// Sandbox is what it may reach.

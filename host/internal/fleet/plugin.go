@@ -144,8 +144,12 @@ func (p *Plugin) settings(options Options) supervise.Settings {
 	p.key, p.keyErr = broker.NewKey()
 	spec := p.Spec()
 	spec.Telemetry = options.Telemetry
+	var idleAfter time.Duration
+	if p.isOnDemand() {
+		idleAfter = supervise.DefaultIdleAfter
+	}
 	return supervise.Settings{
-		Spec: spec, Owner: p,
+		Spec: spec, Owner: p, IdleAfter: idleAfter,
 		Restarts: restarts, RestartWindow: p.Limits.RestartWindow, Concurrency: p.Limits.Concurrency,
 		Persistent: options.Persistent,
 	}
@@ -162,7 +166,7 @@ func (p *Plugin) Restart(ctx context.Context) (replaced bool, err error) {
 	if p.IsAttached() {
 		return false, fmt.Errorf("plugin %q is attached to, so its process is not the host's; restart it where it was started", p.Name)
 	}
-	if p.running.Status().State != supervise.Ready {
+	if !p.IsReady() {
 		p.running.Revive()
 		return false, nil
 	}
@@ -177,13 +181,14 @@ func (p *Plugin) Restart(ctx context.Context) (replaced bool, err error) {
 func (p *Plugin) Single(ctx context.Context, options Options, sessions batonv1.BatonSessionServiceServer) *supervise.Plugin {
 	settings := p.settings(options)
 	settings.Sessions = sessions
-	settings.Restarts = -1
+	settings.Restarts, settings.IdleAfter = -1, 0
 	return supervise.New(ctx, settings)
 }
 
 // start makes the first start.
 func (p *Plugin) start(ctx context.Context) {
 	defer close(p.started)
+	defer p.running.Hold()() // Its app's name is asked for too.
 	err := p.running.Start(ctx)
 	_, isRefused := errors.AsType[*supervise.RefusedError](err)
 	_, isUnresolved := errors.AsType[*supervise.UnresolvedError](err)
@@ -257,6 +262,10 @@ func (p *Plugin) validate(ctx context.Context, timeout time.Duration, sessions *
 	// connection may keep it first, with an error that says nothing.
 	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer p.running.Hold()()
+	if p.running.Await(limited) != nil && ctx.Err() != nil {
+		return
+	}
 	defer time.AfterFunc(timeout, cancel).Stop()
 	listing := ""
 	err := validateProcess(limited, p.running.Conn())
