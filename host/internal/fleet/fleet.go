@@ -73,7 +73,7 @@ type Fleet struct {
 func Start(ctx context.Context, plugins []*Plugin, options Options) *Fleet {
 	supervise.Sweep()
 	ctx, abandon := context.WithCancel(ctx)
-	f := &Fleet{sessions: &broker.Stores{}, ctx: ctx, abandon: abandon, room: &room{supervise.NewRoom(1), options.MaxRunning}}
+	f := &Fleet{sessions: &broker.Stores{}, ctx: ctx, abandon: abandon, room: &room{Room: supervise.NewRoom(1), most: options.MaxRunning}}
 	f.add(plugins, options, true)
 	return f
 }
@@ -107,6 +107,7 @@ func (f *Fleet) add(plugins []*Plugin, options Options, shown bool) bool {
 		}
 		settings := p.settings(of)
 		settings.Sessions, settings.Room = f.sessions.Plugin(p.Name), f.room.Room
+		p.room = f.room
 		p.running = supervise.New(f.ctx, settings)
 		starting, abandon := context.WithCancel(f.ctx)
 		p.abandon = abandon
@@ -204,6 +205,11 @@ func Aggregate(ctx context.Context, plugins []*Plugin, upload *config.Upload) []
 		naming.Go(func() { behind[i] = p.aggregate(ctx, upload) })
 	}
 	naming.Wait()
+	if isCrowded(plugins) {
+		for i := range behind {
+			behind[i].OneVisit = plugins[i].isOnDemand()
+		}
+	}
 	return behind
 }
 

@@ -54,6 +54,9 @@ type Plugin struct {
 	mayPass  bool              // the problems are what the plugin says, or a store, not its schema
 	err      error             // with the plugin itself
 
+	types *aggregate.KnownTypes
+	room  *room // of its fleet, once it was started
+
 	naming  sync.Mutex
 	appName string // for people, as the configured connector says it; "" if not asked yet
 }
@@ -63,7 +66,7 @@ func Of(entries []*config.Plugin) []*Plugin {
 	plugins := make([]*Plugin, 0, len(entries))
 	for _, entry := range entries {
 		plugins = append(plugins, &Plugin{
-			Plugin: entry, started: make(chan struct{}), abandon: func() {},
+			Plugin: entry, types: &aggregate.KnownTypes{}, started: make(chan struct{}), abandon: func() {},
 			rotation: rotation{refreshing: semaphore.NewWeighted(1), search: secret.NewSearch(), written: entry.Settings},
 		})
 	}
@@ -198,6 +201,9 @@ func (p *Plugin) start(ctx context.Context) {
 	}
 	if err == nil {
 		p.nameApp(ctx)
+		if p.room.isCrowded.Load() {
+			p.learnTypes(ctx)
+		}
 	}
 }
 
@@ -245,7 +251,7 @@ func (p *Plugin) aggregate(ctx context.Context, upload *config.Upload) aggregate
 	behind := aggregate.Plugin{
 		Instance: p.Name, Namespace: p.Namespace, Provisioning: p.Provisioning,
 		IdleTimeout: p.Limits.IdleTimeout, MaxRows: int64(p.Limits.MaxRows),
-		ReadAhead: p.Limits.ReadAhead, Listings: p.running, RequireProven: p.RequireEvidence == config.RequireProven,
+		ReadAhead: p.Limits.ReadAhead, Listings: p.running, Process: p.running, KnownTypes: p.types, SDKVersion: p.running.Manifest().GetSdkVersion(), RequireProven: p.RequireEvidence == config.RequireProven,
 		DisplayName: p.nameApp(ctx), Conn: p.running.Conn(), Err: p.running.Err(),
 		Passwords: p.key.For(upload.Name, upload.ClientSecret, p.running),
 	}
@@ -263,9 +269,7 @@ func (p *Plugin) validate(ctx context.Context, timeout time.Duration, sessions *
 	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer p.running.Hold()()
-	if p.running.Await(limited) != nil && ctx.Err() != nil {
-		return
-	}
+	_ = p.running.AwaitTurn(ctx) // Where ctx has ended, the call fails too.
 	defer time.AfterFunc(timeout, cancel).Stop()
 	listing := ""
 	err := validateProcess(limited, p.running.Conn())

@@ -354,7 +354,7 @@ func RefusedErr(ctx context.Context, plugins []*Plugin) error {
 	for i, p := range plugins {
 		trying.Go(func() {
 			defer p.running.Hold()()
-			_ = p.running.Await(ctx) // The call finds out why there is no process.
+			_ = p.running.AwaitTurn(ctx) // Where ctx has ended, the call fails too.
 			ctx, cancel := context.WithTimeout(ctx, tryLimit)
 			defer cancel()
 			err := validateProcess(ctx, p.running.Conn())

@@ -34,9 +34,7 @@ func (p *Plugin) err() error {
 // replaces it.
 func (p *Plugin) ready(ctx context.Context) (process *Process, done func(), err error) {
 	p.begin(true)
-	process, err = p.awaitProcess(ctx, func(process *Process) {
-		process.calls.Add(1) // Under the lock: once it is replaced, no call begins.
-	})
+	process, err = p.awaitProcess(ctx)
 	if err != nil {
 		p.end()
 		return nil, nil, err
@@ -47,21 +45,14 @@ func (p *Plugin) ready(ctx context.Context) (process *Process, done func(), err 
 	}, nil
 }
 
-// Await waits for a process that can be called, and has one started if the plugin is idle. Who
-// holds the plugin finds it there then.
-func (p *Plugin) Await(ctx context.Context) error {
-	_, err := p.awaitProcess(ctx, func(*Process) {})
-	return err
-}
-
-// awaitProcess is Await, and has use called with the process while none can replace it.
-func (p *Plugin) awaitProcess(ctx context.Context, use func(*Process)) (*Process, error) {
+// awaitProcess is ready for who has begun something.
+func (p *Plugin) awaitProcess(ctx context.Context) (*Process, error) {
 	for {
 		p.mu.Lock()
 		status, process, changed, err := p.status, p.process, p.changed, p.err()
 		called := err == nil && status.State == Ready && process != nil && !process.gone()
 		if called {
-			use(process)
+			process.calls.Add(1) // Under the lock: once it is replaced, no call begins.
 		}
 		if status.State == Idle {
 			p.wake()

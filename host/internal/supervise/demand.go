@@ -215,11 +215,32 @@ func (p *Plugin) leave() {
 	}
 }
 
-// Hold keeps the process of the plugin for several calls; release ends that, and is called
-// once. It starts none.
+// Hold keeps the process of the plugin for several calls, one that is started meanwhile too.
+// release ends that, and is called once.
 func (p *Plugin) Hold() (release func()) {
 	p.begin(false)
 	return p.end
+}
+
+// AwaitTurn waits until there is a place for the process of an idle plugin, which is started
+// then, for who holds it: to wait for others is no time that the plugin takes.
+func (p *Plugin) AwaitTurn(ctx context.Context) error {
+	for {
+		p.mu.Lock()
+		isIdle, changed := p.status.State == Idle, p.changed
+		if isIdle {
+			p.wake()
+		}
+		p.mu.Unlock()
+		if !isIdle {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 // answersIdle answers a call in place of a process, where none need be started for it: what a

@@ -65,7 +65,9 @@ func TestPlugin_IdleLeavesNoProcessBehind(t *testing.T) {
 	ctx, p, _, _ := onDemand(t, spec("good"))
 	requireIdle(t, p)
 	release := p.Hold()
-	require.NoError(t, p.Await(ctx))
+	require.NoError(t, p.AwaitTurn(ctx))
+	_, err := token(ctx, p)
+	require.NoError(t, err)
 	pid := p.Status().PID
 	require.NotZero(t, pid)
 	require.NoError(t, syscall.Kill(pid, 0))
@@ -195,8 +197,11 @@ func TestRoom_BoundsTheProcessesOfManyPlugins(t *testing.T) {
 				if end, err := p.BeginListing(ctx); assertNoError(t, err) {
 					defer end()
 				}
+				assertNoError(t, p.AwaitTurn(ctx))
+				_, err := token(ctx, p)
+				assertNoError(t, err)
 				pid := p.Status().PID
-				for range 3 { // The process stays for all pages of a listing.
+				for range 2 { // The process stays for all pages of a listing.
 					got, err := token(ctx, p)
 					assertNoError(t, err)
 					if got != fmt.Sprintf("token-of-plugin-%d", i) || p.Status().PID != pid {

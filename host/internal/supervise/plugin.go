@@ -316,18 +316,11 @@ func (p *Plugin) BeginListing(ctx context.Context) (end func(), err error) {
 	if err := p.listings.Acquire(ctx, weight); err != nil {
 		return nil, err
 	}
-	p.begin(true)
-	end = func() {
+	p.begin(false)
+	return func() {
 		p.end()
 		p.listings.Release(weight)
-	}
-	// Why there is no process is for the call to return, but the wait for one is no time
-	// that the plugin takes for a page.
-	if p.isOnDemand() && p.Await(ctx) != nil && ctx.Err() != nil {
-		end()
-		return nil, ctx.Err()
-	}
-	return end, nil
+	}, nil
 }
 
 // concurrency is how many listings are read at the same time.

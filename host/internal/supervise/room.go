@@ -47,6 +47,13 @@ func (r *Room) Resize(most int) {
 	r.assign()
 }
 
+// Size returns how many processes may run.
+func (r *Room) Size() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.most
+}
+
 // enter waits for a place of the plugin, which has none.
 func (r *Room) enter(ctx context.Context, p *Plugin) error {
 	mine := &seat{plugin: p, given: make(chan struct{})}
