@@ -46,10 +46,10 @@ func (a *Aggregate) listResourceTypes(ctx context.Context, request *v2.ResourceT
 // resourceTypes returns the plugin's resource types in its own ids, from the plugin
 // or from the baseline.
 func (p *plugin) resourceTypes(ctx context.Context, request *v2.ResourceTypesServiceListResourceTypesRequest, opts []grpc.CallOption) (*v2.ResourceTypesServiceListResourceTypesResponse, error) {
-	if types := p.assumeTypes(request); types != nil {
-		return v2.ResourceTypesServiceListResourceTypesResponse_builder{List: types}.Build(), nil
-	}
 	if p.fallback == nil || !p.fallback.Failed() {
+		if types := p.assumeTypes(request); types != nil {
+			return v2.ResourceTypesServiceListResourceTypesResponse_builder{List: types}.Build(), nil
+		}
 		answer, err := p.listTypes(ctx, request, opts)
 		if err == nil || p.fallback == nil || ctx.Err() != nil {
 			return answer, err
@@ -97,10 +97,7 @@ func (p *plugin) listTypes(ctx context.Context, request *v2.ResourceTypesService
 			if err := pagecheck.CheckDistinct(all.GetList()); err != nil {
 				return nil, p.failed(codes.Internal, describe(method, asked), err, "its reply cannot be used")
 			}
-			if p.visit.assumed == nil {
-				p.types.Learn(all.GetList())
-			}
-			p.KnownTypes.Set(all.GetList())
+			p.listedTypes(all.GetList())
 			p.answered.Store(true)
 			return all, nil
 		}

@@ -34,10 +34,7 @@ func (k *KnownTypes) Set(types []*v2.ResourceType) {
 	if k == nil {
 		return
 	}
-	clones := make([]*v2.ResourceType, 0, len(types))
-	for _, one := range types {
-		clones = append(clones, proto.CloneOf(one))
-	}
+	clones := clonesOf(types)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.types = clones
@@ -50,19 +47,16 @@ func (k *KnownTypes) get() []*v2.ResourceType {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var clones []*v2.ResourceType
-	for _, one := range k.types {
-		clones = append(clones, proto.CloneOf(one))
-	}
-	return clones
+	return clonesOf(k.types)
 }
 
 // visit is how far a sync has come that calls the plugin in one row ([Plugin].OneVisit).
 type visit struct {
-	assumed []*v2.ResourceType // what the syncer was given as its resource types; nil: what it has listed
+	verifying sync.Mutex
 
 	mu       sync.Mutex
-	verified bool // they are those that it lists
+	assumed  []*v2.ResourceType // the resource types of the sync; nil: they are not known yet
+	verified bool               // the plugin has listed them in this sync
 }
 
 // assumesTypes reports whether the syncer is given the resource types that are known.
@@ -70,32 +64,60 @@ func (p *plugin) assumesTypes() bool {
 	return p.OneVisit && p.Err == nil && len(p.KnownTypes.get()) > 0
 }
 
-// assumeTypes returns the resource types that are known, for the syncer's own request for
-// them; nil: the plugin is to be asked.
+// assumeTypes returns the resource types that are known, for the syncer, which asks for them
+// several times; nil: the plugin is to be asked.
 func (p *plugin) assumeTypes(request *v2.ResourceTypesServiceListResourceTypesRequest) []*v2.ResourceType {
-	if !p.assumesTypes() || request.GetActiveSyncId() == "" || p.types.Known() {
+	if !p.OneVisit || request.GetActiveSyncId() == "" {
 		return nil
 	}
-	p.visit.assumed = p.KnownTypes.get()
-	p.types.Learn(p.visit.assumed)
-	p.answered.Store(true)                                     // The syncer has its types.
-	given := make([]*v2.ResourceType, 0, len(p.visit.assumed)) // The answer is rewritten.
-	for _, one := range p.visit.assumed {
-		given = append(given, proto.CloneOf(one))
+	p.visit.mu.Lock()
+	defer p.visit.mu.Unlock()
+	if p.visit.assumed == nil {
+		if !p.assumesTypes() || p.types.Known() {
+			return nil
+		}
+		p.visit.assumed = p.KnownTypes.get()
+		p.types.Learn(p.visit.assumed)
+		p.answered.Store(true) // The syncer has its types.
 	}
-	return given
+	return clonesOf(p.visit.assumed) // The answer is rewritten.
+}
+
+// listedTypes takes in the resource types that the plugin has listed.
+func (p *plugin) listedTypes(types []*v2.ResourceType) {
+	p.KnownTypes.Set(types)
+	p.visit.mu.Lock()
+	defer p.visit.mu.Unlock()
+	if p.visit.assumed != nil {
+		return // See verifyTypes.
+	}
+	p.types.Learn(types)
+	if p.OneVisit {
+		p.visit.assumed, p.visit.verified = clonesOf(types), true
+	}
+}
+
+func clonesOf(types []*v2.ResourceType) []*v2.ResourceType {
+	clones := make([]*v2.ResourceType, 0, len(types))
+	for _, one := range types {
+		clones = append(clones, proto.CloneOf(one))
+	}
+	return clones
 }
 
 // verifyTypes has the plugin validate, and list its resource types, before the first call of a
 // sync that was given the types that were known. If they are others by now the sync fails and
 // is made again: nothing has been listed by the wrong ones.
 func (p *plugin) verifyTypes(ctx context.Context, method string, request proto.Message) error {
-	if p.visit.assumed == nil || !policy.IsListing(method) || method == v2.ResourceTypesService_ListResourceTypes_FullMethodName {
+	if !p.OneVisit || !policy.IsListing(method) || method == v2.ResourceTypesService_ListResourceTypes_FullMethodName {
 		return nil
 	}
+	p.visit.verifying.Lock()
+	defer p.visit.verifying.Unlock()
 	p.visit.mu.Lock()
-	defer p.visit.mu.Unlock()
-	if p.visit.verified {
+	assumed, verified := p.visit.assumed, p.visit.verified
+	p.visit.mu.Unlock()
+	if assumed == nil || verified {
 		return nil
 	}
 	if err := p.callPlugin(ctx, v2.ConnectorService_Validate_FullMethodName, &v2.ConnectorServiceValidateRequest{}, &v2.ConnectorServiceValidateResponse{}, nil); err != nil {
@@ -109,10 +131,12 @@ func (p *plugin) verifyTypes(ctx context.Context, method string, request proto.M
 	if err != nil {
 		return err
 	}
-	if !sameTypes(listed.GetList(), p.visit.assumed) {
+	if !sameTypes(listed.GetList(), assumed) {
 		p.aggregate.others.Store(true)
 		return p.refused(codes.FailedPrecondition, describe(method, request), "its resource types are others than it listed last, so the sync begins again")
 	}
+	p.visit.mu.Lock()
+	defer p.visit.mu.Unlock()
 	p.visit.verified = true
 	return nil
 }
