@@ -365,7 +365,11 @@ func (h *Host) start(ctx context.Context, plugins []*fleet.Plugin, persistent bo
 }
 
 func (h *Host) fleetOptions() fleet.Options {
-	return fleet.Options{Version: h.options.Version, Finder: h.finder, LogLevel: h.options.LogLevel, Telemetry: h.options.Telemetry, Config: h.cfg}
+	options := fleet.Options{Version: h.options.Version, Finder: h.finder, LogLevel: h.options.LogLevel, Telemetry: h.options.Telemetry, Config: h.cfg}
+	if h.cfg != nil {
+		options.MaxRunning = h.cfg.MaxRunning
+	}
+	return options
 }
 
 // needed returns the plugins of these uploads, each once, in the order of the file.

@@ -372,6 +372,7 @@ func (s *serving) apply(next *reading) (*Reloaded, error) {
 	for kept, now := range next.moved {
 		kept.Move(now, next.cfg)
 	}
+	s.running.Resize(next.cfg.MaxRunning)
 	s.show() // Before what is new reports to the board.
 	for _, p := range next.fresh {
 		p.Show()

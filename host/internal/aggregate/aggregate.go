@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync/atomic"
 	"time"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -56,6 +57,17 @@ type Plugin struct {
 	// Listings is the limit on how many listings go on at the same time; nil is no
 	// limit. An aggregate with such a plugin has to be closed.
 	Listings policy.ListingLimit
+
+	// Process is the process behind Conn, which may end between calls; nil: it does not.
+	Process Process
+
+	// OneVisit has the plugin called in as few rows as possible in a full sync, as its process
+	// ends in between for want of room: its resource types are those of KnownTypes until its
+	// first listing, before which it validates and lists them.
+	OneVisit   bool
+	KnownTypes *KnownTypes // nil: they are not kept
+	// SDKVersion is the version of the SDK that the plugin is built with, as its manifest says.
+	SDKVersion string
 
 	// ReadAhead is how many pages of the plugin's listings are asked for before
 	// the syncer wants them, and kept: at most policy.MostReadAhead; 0 is none. An
@@ -136,7 +148,8 @@ type Aggregate struct {
 	memory      MetadataMemory
 	sessions    Sessions // nil: none
 	packed      bool
-	only        []string // the resource types of the sync; none: all
+	others      atomic.Bool // see TypesChanged
+	only        []string    // the resource types of the sync; none: all
 }
 
 var _ grpc.ClientConnInterface = (*Aggregate)(nil)

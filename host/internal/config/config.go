@@ -40,6 +40,8 @@ type Config struct {
 	StateDir string
 	// State is where hosts share what the service keeps; nil: nothing is shared.
 	State *objects.Location
+	// MaxRunning is how many plugins run at the same time; 0 is what memory and cores allow.
+	MaxRunning int
 
 	resolver   *secret.Resolver
 	storeFiles []string // see StoreFiles
@@ -87,6 +89,9 @@ type Plugin struct {
 	RequireEvidence string
 	// ChangeGuard is when it counts as failed for having changed too much.
 	ChangeGuard ChangeGuard
+	// KeepRunning is KeepAuto or KeepAlways: whether its process ends where it has nothing to
+	// do.
+	KeepRunning string
 	// Limits are what it may take.
 	Limits Limits
 	// Sandbox is what it may reach.

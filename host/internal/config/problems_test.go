@@ -14,7 +14,7 @@ import (
 )
 
 // pluginTakes are the keys of a plugin's entry.
-const pluginTakes = "app, call-timeout, change-guard, command, concurrency, config, env, fields, health-timeout, idle-timeout, image, log-level, max-page-size, max-rows, memory-limit, namespace, path, provenance, provisioning, read-ahead, require-evidence, restart-limit, restart-window, sandbox, start-timeout, unmodified, version"
+const pluginTakes = "app, call-timeout, change-guard, command, concurrency, config, env, fields, health-timeout, idle-timeout, image, keep-running, log-level, max-page-size, max-rows, memory-limit, namespace, path, provenance, provisioning, read-ahead, require-evidence, restart-limit, restart-window, sandbox, start-timeout, unmodified, version"
 
 func TestLoad_ReportsEveryProblemWithItsPlace(t *testing.T) {
 	t.Parallel()
@@ -44,7 +44,7 @@ plugins:
     keyless-hunter2:
     'spaced hunter2': x
 `, []string{
-			`baton-host.yaml:1:1: unknown key "extra"; the file takes plugin-dirs, plugin-releases, plugin-store, plugins, secret-helpers, secret-stores, state, state-dir, trust, uploads`,
+			`baton-host.yaml:1:1: unknown key "extra"; the file takes max-running, plugin-dirs, plugin-releases, plugin-store, plugins, secret-helpers, secret-stores, state, state-dir, trust, uploads`,
 			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,
 			`baton-host.yaml:5:5: unknown key; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,
 			`baton-host.yaml:6:5: unknown key; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,

@@ -66,6 +66,10 @@ const (
 	SandboxWarn = "warn"
 	SandboxOff  = off
 
+	// KeepAuto and KeepAlways are the values of keep-running.
+	KeepAuto   = "auto"
+	KeepAlways = "always"
+
 	// JoinWhenReady and WaitForNew are the values of new-plugin.
 	JoinWhenReady = "join-when-ready"
 	WaitForNew    = "wait"
@@ -139,6 +143,10 @@ var fileRows = []row[Config]{
 		}
 		c.State = &location
 	}),
+	whole(Key{
+		Name: "max-running", Least: 1, Most: 10_000, Example: "64",
+		Meaning: "how many plugins run at the same time, at most; one that is called while so many run waits until another has nothing to do. Plugins with `keep-running: always` count, and leave at least one place to the others. Raise it for many slow apps, where there is memory for more processes. Default: 16 for each core, and no more than half of the memory has room for at 32 MiB each, but 4",
+	}, func(c *Config) *int { return &c.MaxRunning }),
 	elsewhere[Config](KeyPlugins),
 	elsewhere[Config](KeyUploads),
 	elsewhere[Config](KeyHelpers),
@@ -201,6 +209,10 @@ var pluginRows = []row[Plugin]{
 		Name: "start-timeout", Default: "10s", Least: int64(time.Millisecond), Most: 10 * minute, Example: "10s or 1m30s",
 		Meaning: "how long the plugin may take to start. To take its configuration it has a minute, or this where it is longer",
 	}, func(p *Plugin) *time.Duration { return &p.StartTimeout }),
+	choice(Key{
+		Name: "keep-running", Allowed: []string{KeepAuto, KeepAlways}, Default: KeepAuto,
+		Meaning: "`auto` ends the plugin's process where it has had nothing to do for 10 minutes, or another plugin waits for its place (`max-running`), and starts it for the next call; `always` keeps it running",
+	}, func(p *Plugin) *string { return &p.KeepRunning }),
 	size(Key{
 		Name: "memory-limit", Least: 16 * mebibyte, Most: mebibyte * mebibyte, Example: "512MiB",
 		Meaning: "how much memory the plugin's processes may take, beyond which it is ended and started again. Default: no limit",

@@ -231,7 +231,7 @@ func (m *metrics) show(u *uploadState) {
 }
 
 // pluginStates are all states of a plugin, as supervise.State names them.
-var pluginStates = []string{"starting", ready, "refusing", "failed", stopped}
+var pluginStates = []string{"starting", ready, "idle", "refusing", "failed", stopped}
 
 const (
 	// ready is the state of a plugin with a process that calls go to. Each report of it is of

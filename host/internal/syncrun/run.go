@@ -254,10 +254,19 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 			p.Baseline, _ = r.lastGood(p.Instance)
 		}
 		p.MayBeMissing = p.Baseline == nil && r.mayBeMissing(p)
+		p.OneVisit = p.OneVisit && r.Scope.Whole()
 		plugins = append(plugins, p.Plugin)
 	}
 	observer := observed(ctx, r.Observer, r.Figures, r.skipped)
 	a, draft, err := r.sync(ctx, plugins, observer, r.last != nil && r.compares())
+	if err != nil && ctx.Err() == nil && a != nil && a.TypesChanged() {
+		ctxzap.Extract(ctx).Info("the resource types of a plugin are others than it listed last; the sync begins again", zap.Error(err))
+		for i := range plugins {
+			plugins[i].OneVisit = false
+		}
+		*r.skipped = skippedResources{}
+		a, draft, err = r.sync(ctx, plugins, observer, r.last != nil && r.compares())
+	}
 	if err != nil {
 		return nil, r.withoutFallback(err)
 	}
