@@ -27,6 +27,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
+	"github.com/batonhost/baton-host/host/internal/syncfile/sdkfast"
 	"github.com/batonhost/baton-host/sandbox/raced"
 )
 
@@ -269,7 +270,11 @@ func holdsWhatTheSDKWould(t *testing.T, choose func(app, scope string, engine c1
 							append(scope.sdk, sync.WithStorageEngine(engine))...)
 						require.NoError(t, err)
 
-						a := aggregateOf(t, plugins, aggregate.WithPackedProfiles())
+						options := []aggregate.Option{aggregate.WithPackedProfiles()}
+						if sdkfast.MayPackGrants(engine) {
+							options = append(options, aggregate.WithPackedGrants())
+						}
+						a := aggregateOf(t, plugins, options...)
 						draft, err := syncfile.Make(t.Context(), a.Client(t.Context()), t.TempDir(),
 							syncfile.Settings{Scope: scope.scope, Workers: workers, Engine: engine})
 						require.NoError(t, err)
