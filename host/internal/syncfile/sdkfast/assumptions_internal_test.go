@@ -519,6 +519,25 @@ func TestSDK_BeginsAFileWithoutResources(t *testing.T) {
 	store.finish(t)
 }
 
+func TestSDK_PutsUniqueGrantsBesideWhatIsThere(t *testing.T) {
+	t.Parallel()
+	const broken = "the SDK's put of unique grants no longer takes those of a fresh sync that has some already: grants.putPage must put them the store's own way"
+	store, path := granting(t)
+	require.NoError(t, store.syncerStore.PutGrants(t.Context(), granted("t", "u0", "before")))
+	require.NoError(t, store.engine.UnsafePutUniqueGrants(t.Context(), granted("t", "u1", "own id"), granted("t", "u2", "expandable")), broken)
+	require.NoError(t, store.engine.UnsafePutUniqueGrants(t.Context()), broken)
+	require.True(t, store.engine.IsFreshSync(), broken)
+	require.NoError(t, store.syncerStore.PutGrants(t.Context(), granted("t", "u1", "again")))
+	store.uncounted.Store(true)
+	store.finish(t)
+	var ids []string
+	for one, err := range reopened(t, path).Grants().ListWithAnnotations(t.Context()) {
+		require.NoError(t, err)
+		ids = append(ids, fmt.Sprint(one.GrantExternalID, " ", one.NeedsExpansion))
+	}
+	require.Equal(t, []string{"team:t:member:user:u0 false", "team:t:member:user:u1 false", "team:t:member:user:u2 true"}, ids, broken)
+}
+
 func TestSDK_ImportsGrantsBesideWhatIsThere(t *testing.T) {
 	t.Parallel()
 	const broken = "the SDK's import of grants is no longer for a sync that has rows already: grants.add must put them one by one"

@@ -15,6 +15,9 @@ import (
 )
 
 const (
+	// importFrom is how many grants there are before the others are imported: what sorts them
+	// takes some 60 MiB, which fewer are not worth.
+	importFrom = 1 << 18
 	// segmentGrants is how many grants one import has at most. What it has on the disk and
 	// needs to merge that grows with it.
 	segmentGrants = 1 << 18
@@ -25,12 +28,15 @@ const (
 	mostRepeated = 1 << 15
 )
 
-// grants is where the grants of a new file are until they are in the engine's tables. The
+// grants puts the grants of a new file into the engine. What was certainly not put before
+// needs no look whether it is there; what may have been goes the store's own way, behind it:
+// the last one of an identity stays.
+//
+// Of many grants those behind the first are kept until they are in the engine's tables. The
 // engine's import (baton-sdk v0.25.0, BulkSyncImport) sorts them on the disk, by the eight
 // MiB, and makes each a row of a table once: past the engine's log, its memory and the
 // merging of its files, and without a look for what is not there. It wants each grant once.
-// So one that may have been put before waits until the others are in the tables, and then
-// goes the store's own way, in the order in which it came: the last one stays.
+// So one that may have been put before waits until the others are in the tables.
 //
 // Whoever holds [Store].putting may call it.
 type grants struct {
@@ -38,50 +44,70 @@ type grants struct {
 	work   string // where the import has its files
 	known  grantFilter
 
-	// segment and mostAgain are the constants, but for tests.
-	segment, mostAgain int
+	// These are the constants, but for tests.
+	importFrom, segment, mostAgain int
 
 	open     *pebble.BulkSyncImport
 	shard    *pebble.BulkGrantShard
-	rows     int
+	rows     int      // in open
+	put      int      // that were not put before
 	again    [][]byte // encoded: a decoded one holds on to the whole page that it came with
 	repeated int
 
 	finishing chan error // has the result of the import that is being finished; nil: none is
 	err       error      // the first error: nothing may be relied on behind it
 
-	imported map[string]int64 // by resource type of the entitlement
-	removed  bool             // some may have been removed again
+	added   map[string]int64 // how many were not put before, by resource type of the entitlement
+	removed bool             // some may have been removed again
 }
 
 func newGrants(engine *pebble.Engine, work string) grants {
-	return grants{engine: engine, work: work, segment: segmentGrants, mostAgain: mostAgain, imported: map[string]int64{}}
+	return grants{engine: engine, work: work, importFrom: importFrom, segment: segmentGrants, mostAgain: mostAgain, added: map[string]int64{}}
 }
 
-// put puts grants of a page.
-func (g *grants) put(ctx context.Context, store syncerStore, rows []*connectorv2.Grant) error {
+// putPage puts the grants of a page. It returns how many of them went into the engine's
+// memory.
+func (g *grants) putPage(ctx context.Context, store syncerStore, rows []*connectorv2.Grant) (inMemory int, err error) {
 	added := make([]*connectorv2.Grant, 0, len(rows))
+	var again []*connectorv2.Grant
 	for _, row := range rows {
 		if row != nil && isWhole(row) && g.known.addNew(row) {
 			added = append(added, row)
-			continue
+		} else {
+			again = append(again, row)
 		}
-		encoded, err := proto.Marshal(row)
-		if err != nil {
-			return fmt.Errorf("write grants: %w", err)
+	}
+	g.put += len(added)
+	g.repeated += len(again)
+	if g.put <= g.importFrom {
+		if err := g.engine.UnsafePutUniqueGrants(ctx, added...); err != nil {
+			return 0, fmt.Errorf("write grants: %w", err)
 		}
-		g.again = append(g.again, encoded)
-		g.repeated++
+		g.count(added)
+		return len(rows), store.PutGrants(ctx, again...)
 	}
 	if len(added) > 0 {
 		if err := g.add(ctx, added); err != nil {
-			return err
+			return 0, err
 		}
 	}
-	if len(g.again) >= g.mostAgain {
-		return g.settle(ctx, store)
+	for _, row := range again {
+		encoded, err := proto.Marshal(row)
+		if err != nil {
+			return 0, fmt.Errorf("write grants: %w", err)
+		}
+		g.again = append(g.again, encoded)
 	}
-	return nil
+	if len(g.again) >= g.mostAgain {
+		return 0, g.settle(ctx, store)
+	}
+	return 0, nil
+}
+
+func (g *grants) count(rows []*connectorv2.Grant) {
+	for _, row := range rows {
+		g.added[row.GetEntitlement().GetResource().GetId().GetResourceType()]++
+	}
 }
 
 // isWhole reports whether a grant has all that the engine distinguishes grants by. The
@@ -108,9 +134,7 @@ func (g *grants) add(ctx context.Context, rows []*connectorv2.Grant) error {
 	if err := g.shard.AddGrants(ctx, rows...); err != nil {
 		return fmt.Errorf("write grants: %w", err)
 	}
-	for _, row := range rows {
-		g.imported[row.GetEntitlement().GetResource().GetId().GetResourceType()]++
-	}
+	g.count(rows)
 	if g.rows += len(rows); g.rows >= g.segment {
 		g.finish(ctx)
 	}
@@ -134,10 +158,17 @@ func (g *grants) wait() {
 	if g.finishing == nil {
 		return
 	}
-	if err := <-g.finishing; err != nil && g.err == nil {
-		g.err = fmt.Errorf("write grants: %w", err)
+	if err := <-g.finishing; err != nil {
+		g.fail(fmt.Errorf("write grants: %w", err))
 	}
 	g.finishing = nil
+}
+
+// fail keeps the first error.
+func (g *grants) fail(err error) {
+	if g.err == nil {
+		g.err = err
+	}
 }
 
 // settle has every grant in the engine that was put.
@@ -158,7 +189,7 @@ func (g *grants) settle(ctx context.Context, store syncerStore) error {
 	}
 	g.again = nil
 	if err := store.PutGrants(ctx, rows...); err != nil {
-		g.err = err
+		g.fail(err)
 	}
 	return g.err
 }
@@ -171,15 +202,13 @@ func (g *grants) abandon() {
 		g.open, g.shard = nil, nil
 	}
 	g.again = nil
-	if g.err == nil {
-		g.err = errAbandoned
-	}
+	g.fail(errAbandoned)
 }
 
 var errAbandoned = errors.New("the sync file is closed")
 
-// PutGrants writes grants, and leaves counting to the engine. While the syncer lists
-// grants, those that were not put before go into the engine's tables at once.
+// PutGrants writes grants, and leaves counting to the engine. While the syncer lists grants,
+// the engine does not look for those that were not put before.
 func (p *Store) PutGrants(ctx context.Context, rows ...*connectorv2.Grant) error {
 	if len(rows) == 0 {
 		return nil
@@ -200,7 +229,15 @@ func (p *Store) PutGrants(ctx context.Context, rows ...*connectorv2.Grant) error
 		p.flusher.added(ctx, len(rows))
 		return nil
 	}
-	return p.grants.put(ctx, p.syncerStore, rows)
+	inMemory, err := p.grants.putPage(ctx, p.syncerStore, rows)
+	if err != nil {
+		p.grants.fail(err)
+		return err
+	}
+	if inMemory > 0 {
+		p.flusher.added(ctx, inMemory)
+	}
+	return nil
 }
 
 // GrantsPut returns how many grants the file must hold at least, by the resource type of
@@ -211,7 +248,7 @@ func (p *Store) GrantsPut() map[string]int64 {
 	if p.grants.removed {
 		return nil
 	}
-	return maps.Clone(p.grants.imported)
+	return maps.Clone(p.grants.added)
 }
 
 // settleGrants has every grant in the engine that was put. Whatever reads grants calls it

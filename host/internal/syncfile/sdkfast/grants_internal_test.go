@@ -71,17 +71,19 @@ func grantsIn(t *testing.T, store c1zstore.Store, users int) []string {
 func TestStore_PutsGrantsAsTheSDKWould(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*Store){
-		"one import":               func(*Store) {},
-		"several imports":          func(s *Store) { s.grants.segment, s.grants.mostAgain = 30, 1_000_000 },
-		"few may wait":             func(s *Store) { s.grants.mostAgain = 3 },
-		"both":                     func(s *Store) { s.grants.segment, s.grants.mostAgain = 30, 5 },
+		"no import":                nil,
+		"an import from half on":   func(s *Store) { s.grants.importFrom, s.grants.mostAgain = 50, 4 },
+		"one import":               func(s *Store) { s.grants.importFrom = 0 },
+		"several imports":          func(s *Store) { s.grants.importFrom, s.grants.segment, s.grants.mostAgain = 0, 30, 1_000_000 },
+		"few may wait":             func(s *Store) { s.grants.importFrom, s.grants.mostAgain = 0, 3 },
+		"both":                     func(s *Store) { s.grants.importFrom, s.grants.segment, s.grants.mostAgain = 0, 30, 5 },
 		"a filter that is full":    func(s *Store) { s.grants.known.filters = []*idFilter{fullFilter()} },
 		"a filter that begins":     func(s *Store) { s.grants.known.filters, s.grants.known.last = []*idFilter{newIDFilter()}, filterFull },
 		"too many are repeated":    func(s *Store) { s.grants.repeated = mostRepeated + 1 },
-		"another step in between":  nil,
-		"a removal in between":     nil,
-		"a reader in between":      nil,
-		"resources that are found": nil,
+		"another step in between":  func(s *Store) { s.grants.importFrom = 0 },
+		"a removal in between":     func(s *Store) { s.grants.importFrom = 0 },
+		"a reader in between":      func(s *Store) { s.grants.importFrom = 0 },
+		"resources that are found": func(s *Store) { s.grants.importFrom = 0 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -184,18 +186,23 @@ func TestStore_RefusesGrantsThatTheSDKRefuses(t *testing.T) {
 		"without its id":         func(g *connectorv2.Grant) { g.GetPrincipal().GetId().SetResource("") },
 		"entitled to nothing":    func(g *connectorv2.Grant) { g.GetEntitlement().SetId("") },
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			store, _ := granting(t)
-			spoiled := granted("t", "u", "")
-			spoil(spoiled)
-			want := store.syncerStore.PutGrants(t.Context(), proto.CloneOf(spoiled))
-			require.Error(t, want)
-			require.NoError(t, store.PutGrants(t.Context(), granted("t", "u1", ""), spoiled))
-			require.EqualError(t, store.EndSync(t.Context()), want.Error(), "at the latest")
-			require.EqualError(t, store.PutGrants(t.Context(), granted("t", "u2", "")), want.Error(), "nothing goes on behind it")
-			require.NoError(t, store.Close(t.Context()))
-		})
+		for way, importFrom := range map[string]int{"imported": 0, "not imported": 10} {
+			t.Run(name+", "+way, func(t *testing.T) {
+				t.Parallel()
+				store, _ := granting(t)
+				store.grants.importFrom = importFrom
+				spoiled := granted("t", "u", "")
+				spoil(spoiled)
+				want := store.syncerStore.PutGrants(t.Context(), proto.CloneOf(spoiled))
+				require.Error(t, want)
+				if err := store.PutGrants(t.Context(), granted("t", "u1", ""), spoiled); err != nil {
+					require.EqualError(t, err, want.Error())
+				}
+				require.EqualError(t, store.EndSync(t.Context()), want.Error(), "at the latest")
+				require.EqualError(t, store.PutGrants(t.Context(), granted("t", "u2", "")), want.Error(), "nothing goes on behind it")
+				require.NoError(t, store.Close(t.Context()))
+			})
+		}
 	}
 }
 
@@ -210,7 +217,7 @@ func TestStore_LeavesNothingOfAnImportThatIsDropped(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			store, _ := granting(t)
-			store.grants.segment = 2
+			store.grants.importFrom, store.grants.segment = 0, 2
 			for user := range 5 {
 				require.NoError(t, store.PutGrants(t.Context(), granted("t", fmt.Sprint("u", user), "")))
 			}
