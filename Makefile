@@ -160,7 +160,7 @@ microbench: ## the Go benchmarks, with allocations
 # How long each fuzz target runs.
 FUZZTIME ?= 10m
 FUZZTARGETS := scim:FuzzPage scim:FuzzUser scim:FuzzMembers scim:FuzzAttributes scim:FuzzErrorBody scim:FuzzPageToken scim:FuzzPlainValues scim:FuzzPlainUsers \
-	host/internal/rename:FuzzNames host/internal/config:FuzzLoad plugin/redact:FuzzBlank host/internal/syncfile/sdkfast:FuzzCodec_DecodesAsGRPCDoes
+	host/internal/rename:FuzzNames host/internal/config:FuzzLoad plugin/redact:FuzzBlank host/internal/syncfile/sdkfast:FuzzCodec_DecodesAsGRPCDoes host/internal/syncfile/sdkfast:FuzzCodec_DecodesGrantsAsGRPCDoes
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME; what it finds goes to testdata/fuzz

@@ -122,6 +122,14 @@ func WithPackedProfiles() Option {
 	return func(a *Aggregate) { a.packed = true }
 }
 
+// WithPackedGrants leaves out of listed grants what a sync file does not hold of them: all
+// of their entitlements and principals but the ids (sdkfast.Codec). As WithPackedProfiles it
+// is for the answers of a sync, into a store of an engine of which sdkfast.MayPackGrants is
+// true.
+func WithPackedGrants() Option {
+	return func(a *Aggregate) { a.packedGrants = true }
+}
+
 // WithResourceTypes limits a sync to resource types, by their ids of the aggregate; none
 // is no limit. The syncer has only these in its store: at the row of any other it drops
 // the rest of the listing, and calls the sync a success. So such rows are left out here.
@@ -148,8 +156,10 @@ type Aggregate struct {
 	memory      MetadataMemory
 	sessions    Sessions // nil: none
 	packed      bool
-	others      atomic.Bool // see TypesChanged
-	only        []string    // the resource types of the sync; none: all
+	// packedGrants is WithPackedGrants.
+	packedGrants bool
+	others       atomic.Bool // see TypesChanged
+	only         []string    // the resource types of the sync; none: all
 }
 
 var _ grpc.ClientConnInterface = (*Aggregate)(nil)

@@ -262,7 +262,8 @@ func (p *plugin) askPage(ctx context.Context, method, doing string, request, rep
 	if err != nil {
 		return p.interrupted(ctx, doing)
 	}
-	if p.aggregate.packed && method == v2.ResourcesService_ListResources_FullMethodName {
+	if p.aggregate.packed && method == v2.ResourcesService_ListResources_FullMethodName ||
+		p.aggregate.packedGrants && method == v2.GrantsService_ListGrants_FullMethodName {
 		opts = append(slices.Clip(opts), grpc.ForceCodecV2(sdkfast.Codec))
 	}
 	if of, kind, ok := accessOf(request); ok && of.GetPageToken() == "" {

@@ -26,6 +26,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/review"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
+	"github.com/batonhost/baton-host/host/internal/syncfile/sdkfast"
 )
 
 // Plugin is one plugin of an upload. Its Baseline is set here.
@@ -381,6 +382,9 @@ const clockSkew = 15 * time.Minute
 
 func (r *run) sync(ctx context.Context, plugins []aggregate.Plugin, observer aggregate.Observer, digest bool) (*aggregate.Aggregate, *syncfile.Draft, error) {
 	options := []aggregate.Option{aggregate.WithRetry(r.Retry), aggregate.WithObserver(observer), aggregate.WithPackedProfiles(), aggregate.WithResourceTypes(r.Scope.ResourceTypes)}
+	if sdkfast.MayPackGrants(r.Engine) {
+		options = append(options, aggregate.WithPackedGrants())
+	}
 	if r.Sessions != nil {
 		options = append(options, aggregate.WithSessions(r.Sessions.Begin()))
 	}
