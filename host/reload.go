@@ -367,6 +367,7 @@ func (s *serving) apply(next *reading) (*Reloaded, error) {
 		kept.Move(now, next.cfg)
 	}
 	s.show() // Before what is new reports to the board.
+	s.notifier.Use(next.cfg)
 	for _, p := range next.fresh {
 		p.Show()
 	}

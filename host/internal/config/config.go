@@ -37,6 +37,8 @@ type Config struct {
 	// StateDir is where the service keeps the baselines, as an absolute
 	// path; empty if the file does not say.
 	StateDir string
+	// Notify is the webhook that events are reported to; nil if the file has none.
+	Notify *Notify
 
 	resolver   *secret.Resolver
 	storeFiles []string // see StoreFiles

@@ -44,7 +44,7 @@ plugins:
     keyless-hunter2:
     'spaced hunter2': x
 `, []string{
-			`baton-host.yaml:1:1: unknown key "extra"; the file takes plugin-dirs, plugin-releases, plugin-store, plugins, secret-helpers, secret-stores, state-dir, trust, uploads`,
+			`baton-host.yaml:1:1: unknown key "extra"; the file takes notify, plugin-dirs, plugin-releases, plugin-store, plugins, secret-helpers, secret-stores, state-dir, trust, uploads`,
 			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,
 			`baton-host.yaml:5:5: unknown key; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,
 			`baton-host.yaml:6:5: unknown key; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,
