@@ -35,6 +35,7 @@ func (h *Host) notifier(ctx context.Context, board *status.Board, dir string, ke
 type syncReports struct {
 	*expiryWarner
 
+	host     *Host
 	board    *status.Board
 	notifier *notify.Notifier
 }
@@ -45,7 +46,7 @@ func (h *Host) syncReports(ctx context.Context, warner *expiryWarner, outputDir 
 		return nil
 	}
 	board := h.board()
-	return &syncReports{expiryWarner: warner, board: board, notifier: h.notifier(ctx, board, outputDir, Kept{OutputDir: outputDir})}
+	return &syncReports{expiryWarner: warner, host: h, board: board, notifier: h.notifier(ctx, board, outputDir, Kept{OutputDir: outputDir})}
 }
 
 // PluginChanged takes in a change of a plugin; see fleet.Observer. That it ends with the
@@ -77,12 +78,15 @@ func (r *syncReports) ended(upload string, made *syncrun.Result, err error) {
 
 // close waits a while until everything is delivered, unless the command was stopped.
 func (r *syncReports) close(ctx context.Context) {
-	switch {
-	case r == nil:
-	case ctx.Err() != nil:
-		r.notifier.Close(0)
-	default:
-		r.notifier.Close(syncNotifyPatience)
+	if r == nil {
+		return
+	}
+	patience := syncNotifyPatience
+	if ctx.Err() != nil {
+		patience = 0
+	}
+	if err := r.notifier.Close(patience); err != nil {
+		r.host.warn(ctx, err.Error()) // A one-shot sync shows no log.
 	}
 }
 

@@ -88,8 +88,8 @@ func (h *Host) Serve(ctx context.Context, options ServeOptions) error {
 	})
 	defer serving.end(ctx)
 	serving.notifier = h.notifier(ctx, board, dir, Kept{})
-	defer serving.notifier.Close(serveNotifyPatience)
-	defer serving.notifier.Watch(context.WithoutCancel(ctx))() // Work in hand goes on behind its end.
+	defer func() { _ = serving.notifier.Close(serveNotifyPatience) }() // It logs what it drops.
+	defer serving.notifier.Watch(context.WithoutCancel(ctx))()         // Work in hand goes on behind its end.
 	defer h.showCredentials(ctx, board)()
 	serving.begin(needed)
 	h.setServing(serving)

@@ -31,7 +31,7 @@ var notifyRows = []row[Notify]{
 	}, func(l *loader, e entry, n *Notify) {
 		n.url = l.credential(e, nameURL)
 		if problem := badWebhookURL(e.value.Value); n.url.given && n.url.template.IsLiteral() && problem != "" {
-			l.report(e.value, "url %s", problem)
+			l.report(e.value, "%s", problem)
 		}
 	}),
 	special(Key{
@@ -44,7 +44,7 @@ var notifyRows = []row[Notify]{
 		}
 		l.exposure.Secret("secret of notify", n.secret.template)
 		if _, ok := webhookKey(e.value.Value); !ok && n.secret.template.IsLiteral() {
-			l.report(e.value, "secret %s", badWebhookSecret)
+			l.report(e.value, badWebhookSecret)
 		}
 	}),
 }
@@ -64,7 +64,7 @@ func (l *loader) notify(e entry, c *Config) {
 }
 
 // badWebhookSecret is what is wrong with a secret, without the secret.
-const badWebhookSecret = "is not of the form of Standard Webhooks: whsec_ and 24 to 64 bytes in base64; make one with: echo whsec_$(openssl rand -base64 32)"
+const badWebhookSecret = "secret is not of the form of Standard Webhooks: whsec_ and 24 to 64 bytes in base64; make one with: echo whsec_$(openssl rand -base64 32)"
 
 // The sizes of a key in bytes.
 const (
@@ -85,13 +85,13 @@ func badWebhookURL(text string) string {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Hostname() == "" || u.Opaque != "":
-		return "is not a URL with a host" + form
+		return "url is not a URL with a host" + form
 	case u.User != nil:
-		return "has a user name or password in it: events are signed, so leave both out"
+		return "url has a user name or password in it: events are signed, so leave both out"
 	case u.Scheme == "http" && !isLoopback(u.Hostname()):
-		return "does not begin with https, so that events would be readable on the way" + form
+		return "url does not begin with https, so that events would be readable on the way" + form
 	case u.Scheme != "https" && u.Scheme != "http":
-		return "does not begin with https" + form
+		return "url does not begin with https" + form
 	}
 	return ""
 }
@@ -119,11 +119,11 @@ func (c *Config) Webhook(ctx context.Context) (*Webhook, error) {
 		problems = append(problems, place)
 	}
 	if problem := badWebhookURL(address.Text.Reveal()); problem != "" {
-		report(c.Notify.url.place, "url "+problem)
+		report(c.Notify.url.place, problem)
 	}
 	bytes, ok := webhookKey(key.Text.Reveal())
 	if !ok {
-		report(c.Notify.secret.place, "secret "+badWebhookSecret)
+		report(c.Notify.secret.place, badWebhookSecret)
 	}
 	if len(problems) > 0 {
 		return nil, problems

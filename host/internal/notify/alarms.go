@@ -37,7 +37,7 @@ func conditions(is status.Snapshot) map[string]condition {
 	}
 	for _, p := range is.Plugins {
 		switch p.State {
-		case "ready":
+		case "ready", "idle": // Without a process: the next call starts one.
 			found["plugin/"+p.Name] = condition{}
 		case "failed", "refusing":
 			found["plugin/"+p.Name] = condition{alarm: &alarm{

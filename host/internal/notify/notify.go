@@ -12,6 +12,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -62,7 +63,7 @@ type Options struct {
 	firstWait time.Duration // 0: the usual one; for tests
 }
 
-// Notifier reports what a board has to a webhook. A nil one reports nothing.
+// Notifier reports what a board has to a webhook.
 type Notifier struct {
 	options Options
 	log     *zap.Logger
@@ -76,6 +77,8 @@ type Notifier struct {
 	cfg     *config.Config
 	tracker *tracker
 	closed  bool
+	lost    int   // how many events were not delivered
+	lastErr error // why the last of them was not
 }
 
 // New returns a notifier that delivers until it is closed.
@@ -131,9 +134,6 @@ func (n *Notifier) Watch(ctx context.Context) (stop func()) {
 
 // Look has what is new on the board delivered. It does not wait for that.
 func (n *Notifier) Look() {
-	if n == nil {
-		return
-	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.closed || n.cfg == nil || n.cfg.Notify == nil {
@@ -143,7 +143,7 @@ func (n *Notifier) Look() {
 		select {
 		case n.queue <- one:
 		default:
-			n.lose(one, status.NotificationDropped)
+			n.lose(one, status.NotificationDropped, errFull)
 			n.log.Warn("an event is dropped: too many wait for the webhook", zap.String("event", string(one.message.Type)), zap.String("key", one.key))
 		}
 	}
@@ -157,18 +157,18 @@ func (n *Notifier) configured(upload, plugin string) bool {
 	return slices.ContainsFunc(n.cfg.Plugins, func(one *config.Plugin) bool { return one.Name == plugin })
 }
 
+var errFull = errors.New("too many wait for it")
+
 // lose counts an event that was not delivered. The caller holds the lock.
-func (n *Notifier) lose(one *event, result string) {
+func (n *Notifier) lose(one *event, result string, err error) {
+	n.lost, n.lastErr = n.lost+1, err
 	n.options.Board.Notified(result)
 	n.tracker.settle(one, false, time.Now())
 }
 
 // Close looks once more, and returns when all is delivered, or the time is over: then what is
-// left is dropped, and counted.
-func (n *Notifier) Close(atMost time.Duration) {
-	if n == nil {
-		return
-	}
+// left is dropped, and counted. The error is of events that were not delivered; each is logged.
+func (n *Notifier) Close(atMost time.Duration) error {
 	n.Look()
 	n.mu.Lock()
 	n.closed = true
@@ -178,6 +178,10 @@ func (n *Notifier) Close(atMost time.Duration) {
 	defer timer.Stop()
 	n.work.Wait()
 	n.stop()
+	if n.lost == 0 {
+		return nil
+	}
+	return fmt.Errorf("the webhook did not accept %d of the events: %w", n.lost, n.lastErr)
 }
 
 // deliver delivers events, one after the other.
@@ -192,10 +196,10 @@ func (n *Notifier) deliver() {
 				n.keep()
 			}
 		case n.ctx.Err() != nil:
-			n.lose(one, status.NotificationDropped)
+			n.lose(one, status.NotificationDropped, err)
 			n.log.Warn("an event is dropped: the webhook did not accept it before the end", zap.String("event", string(one.message.Type)), zap.String("key", one.key), zap.Error(err))
 		default:
-			n.lose(one, status.NotificationFailed)
+			n.lose(one, status.NotificationFailed, err)
 			n.log.Error("the webhook did not accept an event; if it still holds, it is sent again in 15 minutes", zap.String("event", string(one.message.Type)), zap.String("key", one.key), zap.Error(err))
 		}
 		n.mu.Unlock()

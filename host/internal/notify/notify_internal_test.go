@@ -144,7 +144,7 @@ func (k *kit) fail() {
 func (k *kit) metric(t *testing.T, result string) string {
 	t.Helper()
 	answer := httptest.NewRecorder()
-	k.board.Handler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	k.board.Handler().ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
 	for line := range strings.Lines(answer.Body.String()) {
 		if value, ok := strings.CutPrefix(line, `baton_host_notifications_total{result="`+result+`"} `); ok {
 			return strings.TrimSpace(value)
@@ -179,7 +179,7 @@ func TestNotifier_PostsWhatChangesSigned(t *testing.T) {
 	require.Equal(t, UploadFailed, m.Type)
 	require.Equal(t, "upload/workforce", m.Data.Key)
 	require.NotContains(t, string(got.body), ada)
-	k.Close(time.Minute)
+	require.NoError(t, k.Close(time.Minute))
 	require.Empty(t, r.got, "once")
 	require.Equal(t, "1", k.metric(t, status.NotificationDelivered))
 }
@@ -201,7 +201,7 @@ func TestNotifier_TriesAgainWithTheNewestKey(t *testing.T) {
 	}
 	require.Equal(t, first.header.Get("Webhook-Id"), again.header.Get("Webhook-Id"), "a receiver knows it by that")
 	r.status.Store(http.StatusOK)
-	k.Close(time.Minute)
+	require.NoError(t, k.Close(time.Minute))
 	require.Equal(t, "1", k.metric(t, status.NotificationDelivered))
 }
 
@@ -228,7 +228,7 @@ func TestNotifier_LeavesItAtAFewAttempts(t *testing.T) {
 			}
 			k := start(t, t.TempDir(), url)
 			k.fail()
-			k.Close(time.Minute)
+			require.ErrorContains(t, k.Close(time.Minute), "the webhook did not accept 1 of the events: the webhook at ")
 			require.Equal(t, "1", k.metric(t, status.NotificationFailed))
 			if c.status != 0 {
 				require.Len(t, r.got, mostAttempts)
@@ -270,7 +270,7 @@ func TestNotifier_IsHeldUpByNothing(t *testing.T) {
 	k.Look()
 	require.NotEqual(t, "0", k.metric(t, status.NotificationDropped), "what the queue does not hold")
 	require.Contains(t, k.logged(), "an event is dropped: too many wait for the webhook")
-	k.Close(0)
+	require.ErrorContains(t, k.Close(0), fmt.Sprintf("the webhook did not accept %d of the events: ", uploads))
 	require.Equal(t, fmt.Sprint(uploads), k.metric(t, status.NotificationDropped), "each is counted")
 	k.Look() // Behind the end it does nothing.
 }
@@ -281,12 +281,12 @@ func TestNotifier_RemembersWhatWasSent(t *testing.T) {
 	r, dir := newReceiver(t), t.TempDir()
 	k := start(t, dir, r.URL)
 	k.fail()
-	k.Close(time.Minute)
+	require.NoError(t, k.Close(time.Minute))
 	require.Equal(t, UploadFailed, r.next(t).message(t).Type)
 
 	k = start(t, dir, r.URL)
 	k.fail()
-	k.Close(time.Minute)
+	require.NoError(t, k.Close(time.Minute))
 	require.Empty(t, r.got, "it knows that")
 	info, err := os.Stat(filepath.Join(dir, FileName))
 	require.NoError(t, err)
@@ -296,7 +296,7 @@ func TestNotifier_RemembersWhatWasSent(t *testing.T) {
 	k.write(t, "baton-host.yaml", "notify: { url: '${file:url}', secret: '${file:key}' }\nplugins: { fullstory: {} }\n")
 	k.board.Serve(nil)
 	k.Use(k.load(t))
-	k.Close(time.Minute)
+	require.NoError(t, k.Close(time.Minute))
 	require.Equal(t, UploadRecovered, r.next(t).message(t).Type)
 }
 
@@ -310,7 +310,7 @@ func TestNotifier_GoesOnWithDamagedFiles(t *testing.T) {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, FileName), []byte(content), 0o600))
 			k := start(t, dir, r.URL)
 			k.fail()
-			k.Close(time.Minute)
+			require.NoError(t, k.Close(time.Minute))
 			require.Equal(t, UploadFailed, r.next(t).message(t).Type)
 		})
 	}
@@ -328,7 +328,7 @@ func TestNotifier_ReloadsItsWebhook(t *testing.T) {
 	k.Look()
 	k.Use(with)
 	require.Equal(t, UploadFailed, r.next(t).message(t).Type)
-	k.Close(time.Minute)
+	require.NoError(t, k.Close(time.Minute))
 	require.Empty(t, r.got)
 }
 
