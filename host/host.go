@@ -318,6 +318,11 @@ func (h *Host) warn(ctx context.Context, text string) {
 // prepare attaches plugins to what runs already, if that is allowed, and pins the others
 // to what is locked beside the configuration. Without a lock file nothing is pinned.
 func (h *Host) prepare(ctx context.Context, plugins []*fleet.Plugin) error {
+	if h.options.before == nil { // A reload has the environment of the start.
+		if err := h.checkEnvironment(ctx); err != nil {
+			return err
+		}
+	}
 	if h.options.Attach {
 		warnings, err := fleet.Attach(os.Getenv(plugin.ReattachEnv), h.cfg, plugins)
 		if h.options.Observer != nil { // The log has its own warning of the attaching.

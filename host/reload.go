@@ -374,6 +374,7 @@ func (s *serving) apply(next *reading) (*Reloaded, error) {
 	}
 	s.running.Resize(next.cfg.MaxRunning)
 	s.show() // Before what is new reports to the board.
+	s.notifier.Use(next.cfg)
 	for _, p := range next.fresh {
 		p.Show()
 	}

@@ -98,6 +98,9 @@ func (h *Host) Serve(ctx context.Context, options ServeOptions) error {
 		ReviewCommand: func(upload string) string { return h.Command("review", Kept{}, upload) },
 	})
 	defer serving.end(ctx)
+	serving.notifier = h.notifier(ctx, board, dir, Kept{})
+	defer func() { _ = serving.notifier.Close(serveNotifyPatience) }() // It logs what it drops.
+	defer serving.notifier.Watch(context.WithoutCancel(ctx))()         // Work in hand goes on behind its end.
 	defer h.showCredentials(ctx, board)()
 	serving.begin(needed)
 	h.setServing(serving)

@@ -86,6 +86,7 @@ var entries = []entry{
 
 	{title: "Control socket", paths: "host/internal/control host/control.go host/status.go"},
 	{title: "Reload", paths: "host/reload.go host/serving.go host/internal/watch", sentences: having(`configuration (is|was) (not reloaded|refused)`)},
+	{title: "Webhook", paths: "host/notify.go host/internal/notify host/internal/config/notify.go"},
 	{title: "Lost log lines", paths: "host/internal/hostlog host/internal/pluginlog"},
 	{title: "Internal errors", paths: "host/internal/errtext host/internal/status internal/mutualtls internal/telemetry host/internal/syncfile/sdkfast host/internal/call/answer.go scim/journal.go scim/position.go plugin/gate.go"},
 }

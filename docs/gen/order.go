@@ -20,7 +20,7 @@ var order = []string{
 	"host",
 	"host/internal/control host/internal/watch",
 	"host/internal/service",
-	"host/internal/status/page host/internal/status/listen host/internal/status/history",
+	"host/internal/status/page host/internal/status/listen host/internal/status/history host/internal/notify",
 	"host/internal/status",
 	"host/internal/syncrun",
 	"host/internal/fleet",

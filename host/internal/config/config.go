@@ -42,6 +42,8 @@ type Config struct {
 	State *objects.Location
 	// MaxRunning is how many plugins run at the same time; 0 is what memory and cores allow.
 	MaxRunning int
+	// Notify is the webhook that events are reported to; nil if the file has none.
+	Notify *Notify
 
 	resolver   *secret.Resolver
 	storeFiles []string // see StoreFiles

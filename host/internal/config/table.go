@@ -151,6 +151,10 @@ var fileRows = []row[Config]{
 	elsewhere[Config](KeyUploads),
 	elsewhere[Config](KeyHelpers),
 	elsewhere[Config](KeyStores),
+	special(Key{
+		Name: NameNotify, Kind: KindSection, Keys: keysOf(notifyRows),
+		Meaning: "a webhook for what needs a person: an upload that fails or is stale, a change that the guard refuses, a plugin that fails, a credential that expires ([events](service.md#events))",
+	}, (*loader).notify),
 }
 
 // startedTwice is why path, command, version and image exclude each other.

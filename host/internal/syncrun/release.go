@@ -200,10 +200,24 @@ func (r *run) keepRefused(ctx context.Context, of *review.Difference, left map[s
 }
 
 // IsRefused reports whether the change guard refused a sync.
-func IsRefused(err error) bool {
-	_, trips := errors.AsType[*GuardError](err)
-	_, isGone := errors.AsType[*GoneError](err)
-	return trips || isGone
+func IsRefused(err error) bool { return len(RefusedPlugins(err)) > 0 }
+
+// RefusedPlugins returns the plugins of which the change guard refused a sync; none where an
+// error is about something else.
+func RefusedPlugins(err error) (plugins []string) {
+	switch err := err.(type) { //nolint:errorlint // The tree is walked here.
+	case *GuardError:
+		return []string{err.Instance}
+	case *GoneError:
+		return []string{err.Instance}
+	case interface{ Unwrap() []error }:
+		for _, one := range err.Unwrap() {
+			plugins = append(plugins, RefusedPlugins(one)...)
+		}
+	case interface{ Unwrap() error }:
+		return RefusedPlugins(err.Unwrap())
+	}
+	return plugins
 }
 
 // isEmptied says whether a list went to zero.
