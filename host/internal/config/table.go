@@ -153,7 +153,7 @@ var fileRows = []row[Config]{
 	elsewhere[Config](KeyStores),
 	special(Key{
 		Name: NameNotify, Kind: KindSection, Keys: keysOf(notifyRows),
-		Meaning: "a webhook for what needs a person: an upload that fails or is stale, a change that the guard refuses, a plugin that fails, a credential that expires ([events](service.md#events))",
+		Meaning: "a webhook for what needs a person: an upload that fails or is stale, a change that the guard refuses, a plugin that fails, a credential that expires ([events](operations.md#events))",
 	}, (*loader).notify),
 }
 
