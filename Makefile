@@ -232,7 +232,7 @@ build/real/vault: $(VAULT)/go.mod $(VAULT)/go.sum
 	go -C $(VAULT) build -trimpath -buildvcs=false -ldflags '-s -w' -o $(CURDIR)/$@ github.com/hashicorp/vault
 	@touch $@
 
-# The S3 server that the shared state is tried with; a module of its own, as Vault's is.
+# The S3 server that the shared state is tried with; another module, as for Vault.
 SEAWEEDFS := host/internal/state/testdata/seaweedfs
 
 .PHONY: real-seaweedfs

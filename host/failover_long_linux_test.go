@@ -95,7 +95,7 @@ func TestLongFailover_OfProcesses(t *testing.T) {
 	config := configuration(t, entries, uploads...)
 	shared := t.TempDir()
 	rewrite(t, config, func(text string) string { return "state: " + shared + "\n" + text })
-	log := &transcript{}
+	_, log := logged(t.Context())
 	var hosts []*hostProcess
 	for i := range 3 {
 		h := &hostProcess{name: "host-" + strconv.Itoa(i), state: stateDir(t), temp: stateDir(t), config: config, log: log}

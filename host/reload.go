@@ -195,8 +195,8 @@ func (s *serving) read(ctx context.Context) (next *reading, err error) {
 	if dir != s.options.StateDir {
 		return nil, fmt.Errorf("%s: the state directory is %s now and was %s; that needs a restart of the host", opened.cfg.Path, dir, s.options.StateDir)
 	}
-	if was := s.host.sharedLocation(); opened.sharedLocation() != was {
-		return nil, fmt.Errorf("%s: the shared state is %q now and was %q; that needs a restart of the host", opened.cfg.Path, opened.sharedLocation(), was)
+	if was, is := h.cfg.State, opened.cfg.State; (was == nil) != (is == nil) || was != nil && *was != *is {
+		return nil, fmt.Errorf("%s: the shared state is %q now and was %q, or is reached in another way; that needs a restart of the host", opened.cfg.Path, opened.sharedLocation(), h.sharedLocation())
 	}
 	if err := opened.checkState(ctx, candidates, s.options.State); err != nil {
 		return nil, err

@@ -90,7 +90,11 @@ func (h *Host) Serve(ctx context.Context, options ServeOptions) error {
 	defer stopListening()
 	defer context.AfterFunc(ctx, board.Stopping)()
 
-	log.Info("starting", zap.String("version", h.options.Version), zap.String("host_id", service.HostID()), zap.String("state_dir", dir), zap.String("state", h.sharedLocation()))
+	started := []zap.Field{zap.String("version", h.options.Version), zap.String("host_id", service.HostID()), zap.String("state_dir", dir)}
+	if h.isShared() {
+		started = append(started, zap.String("state", h.sharedLocation()))
+	}
+	log.Info("starting", started...)
 	running := h.start(ctx, needed, true, board)
 	serving := newServing(ctx, h, running, board, past, service.Options{
 		Version: h.options.Version, Config: h.cfg, Clients: service.NewClients(), StateDir: dir, State: places, TempDir: temp.Path(), Accept: h.options.AcceptDeletions,

@@ -12,7 +12,7 @@ import (
 	"github.com/batonhost/baton-host/sandbox/c1"
 )
 
-// TestServe_TakesOverWithAMemory: a second host, with a state directory of its own, guards
+// TestServe_TakesOverWithAMemory: a second host, with another state directory, guards
 // against what the first one had C1 accept, and falls back on it. What it refuses is approved
 // from anywhere, and counts once.
 func TestServe_TakesOverWithAMemory(t *testing.T) {

@@ -112,7 +112,7 @@ func (p *Places) Of(upload *config.Upload) Place {
 	return place
 }
 
-// Check returns why a store that hosts share cannot be used by this host, until somebody
+// Check returns why a store that hosts share cannot be used by this host, until an operator
 // changes something. That it is away for the moment is logged alone.
 func (p *Places) Check(ctx context.Context) error {
 	if p.store == nil {

@@ -26,7 +26,7 @@ var form = files.Form{
 type generation struct {
 	Version int   `json:"version"`
 	Number  int64 `json:"generation"`
-	// ID tells it from one that another host tries to write under the same number, and Parent
+	// ID distinguishes it from one that another host tries to write under the same number, and Parent
 	// is that of the one before.
 	ID     string `json:"id"`
 	Parent string `json:"parent,omitempty"`
@@ -120,7 +120,7 @@ func damaged(path, why string) error {
 	return fmt.Errorf("%s is damaged (%s): remove it, and the generation before it counts", path, why)
 }
 
-// marker is what tells a store that hosts use from any other place, and from another store.
+// marker distinguishes a store that hosts use from any other place, and from another store.
 type marker struct {
 	Version int    `json:"version"`
 	Store   string `json:"store"`

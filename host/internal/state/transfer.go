@@ -172,7 +172,7 @@ func openStore(ctx context.Context, store objects.Store) (id string, err error) 
 	}
 }
 
-// checkStore returns why a store cannot be used until somebody changes something.
+// checkStore returns why a store cannot be used until an operator changes something.
 func checkStore(ctx context.Context, store objects.Store) error {
 	_, err := openStore(ctx, store)
 	if failed, is := errors.AsType[*objects.Error](err); is && !failed.IsFinal || err != nil && ctx.Err() != nil {

@@ -24,7 +24,7 @@ type directory struct{ path string }
 // unfinished begins the names of files that are being written; no object has such a name.
 const unfinished = ".new-"
 
-// leftFor is how old an unfinished file is that nobody writes any more.
+// leftFor is how old an unfinished file is that no host writes any more.
 const leftFor = 24 * time.Hour
 
 func (d *directory) String() string          { return d.path }

@@ -53,7 +53,7 @@ type Object struct {
 type Error struct {
 	// Text has no credential, and no content of an object.
 	Text string
-	// IsFinal says that it stays so until somebody changes something: there is no such bucket,
+	// IsFinal says that it stays so until an operator changes something: there is no such bucket,
 	// or something is not allowed. Otherwise the store may be away for a while.
 	IsFinal bool
 	Cause   error
@@ -62,7 +62,7 @@ type Error struct {
 func (e *Error) Error() string { return e.Text }
 func (e *Error) Unwrap() error { return e.Cause }
 
-// IsFinal reports whether an error stays until somebody changes something.
+// IsFinal reports whether an error stays until an operator changes something.
 func IsFinal(err error) bool {
 	failed, ok := errors.AsType[*Error](err)
 	return ok && failed.IsFinal
