@@ -191,7 +191,7 @@ func (p *plugin) takeKept(ctx context.Context, method, doing string, request, re
 		proto.Reset(reply)
 	case err != nil || !policy.IsLastPage(reply):
 		proto.Reset(reply)
-		return false, nil
+		return false, nil //nolint:nilerr // The call itself, and its retries, decide.
 	}
 	if err := p.check(ctx, doing, request, reply); err != nil {
 		return false, err

@@ -70,7 +70,7 @@ func MemoryLimit() uint64 {
 	dir, isUppermost, err := own()
 	var least uint64
 	for ; err == nil; dir = filepath.Dir(dir) {
-		if text, err := os.ReadFile(filepath.Join(dir, memoryFile)); err == nil { //nolint:gosec // It is the kernel's.
+		if text, err := os.ReadFile(filepath.Join(dir, memoryFile)); err == nil {
 			if limit, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err == nil && (least == 0 || limit < least) {
 				least = limit
 			}
