@@ -193,7 +193,7 @@ uploads:
 			`baton-host.yaml:2:19: log-level must be debug, info, warn or error`,
 			`baton-host.yaml:2:45: require-evidence must be proven, or left out`,
 			`baton-host.yaml:3:19: log-level must be a text, not a list or a mapping`,
-			`baton-host.yaml:4:19: log-level takes no reference; references are resolved under config, in client-id and in client-secret`,
+			`baton-host.yaml:4:19: log-level takes no reference; references are resolved under config and notify, in client-id and in client-secret`,
 			`baton-host.yaml:5:19: log-level must be debug, info, warn or error`,
 		}},
 		"names of variables": {`plugins:
@@ -219,9 +219,9 @@ plugins:
     path: ${env:X}/y
     app: ${env:X}
 `, []string{
-			`baton-host.yaml:1:15: an item of plugin-dirs takes no reference; references are resolved under config, in client-id and in client-secret`,
-			`baton-host.yaml:4:11: path takes no reference; references are resolved under config, in client-id and in client-secret`,
-			`baton-host.yaml:5:10: app takes no reference; references are resolved under config, in client-id and in client-secret`,
+			`baton-host.yaml:1:15: an item of plugin-dirs takes no reference; references are resolved under config and notify, in client-id and in client-secret`,
+			`baton-host.yaml:4:11: path takes no reference; references are resolved under config and notify, in client-id and in client-secret`,
+			`baton-host.yaml:5:10: app takes no reference; references are resolved under config and notify, in client-id and in client-secret`,
 		}},
 		"an empty text": {`plugin-dirs: [""]
 plugins: { a: { app: "", path: "" } }
@@ -364,7 +364,7 @@ uploads:
 			`baton-host.yaml:2:17: path and command are two ways to say what is started; give one of them`,
 			`baton-host.yaml:3:17: command must be a list: put [ ] around a single item, or each item on its own line after "- "`,
 			`baton-host.yaml:4:8: command needs the program to start, and its arguments if there are any`,
-			`baton-host.yaml:5:18: an item of command takes no reference; references are resolved under config, in client-id and in client-secret`,
+			`baton-host.yaml:5:18: an item of command takes no reference; references are resolved under config and notify, in client-id and in client-secret`,
 		}},
 		"limits": {`plugins:
   a: { memory-limit: 512, max-page-size: 64MiB, call-timeout: 10 }

@@ -128,7 +128,7 @@ func (w *walker) text(n *yaml.Node, what string) (string, bool) {
 func (w *walker) plainText(n *yaml.Node, what string) (string, bool) {
 	text, ok := w.text(n, what)
 	if ok && strings.Contains(text, "${") {
-		w.report(n, "%s takes no reference; references are resolved under config, in client-id and in client-secret", what)
+		w.report(n, "%s takes no reference; references are resolved under config and notify, in client-id and in client-secret", what)
 		return "", false
 	}
 	return text, ok
