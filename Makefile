@@ -146,10 +146,11 @@ BENCHKIND := -write docs/measurements.md
 endif
 
 .PHONY: bench
-bench: build ## the product beside a plain connector, into docs/measurements.md; Linux, ten minutes; BENCH=quick: two
+bench: build ## the product beside a plain connector, into docs/measurements.md; Linux, fifteen minutes; BENCH=quick: three
 	@mkdir -p build/bench
 	go build -trimpath -buildvcs=false -o build/bench/bench-baseline ./bench/baseline
 	go build -trimpath -buildvcs=false -o build/bench/bench-scim ./bench/scimserver
+	go build -trimpath -buildvcs=false -o build/bench/baton-directory ./bench/directory
 	go build -trimpath -buildvcs=false -o build/bench/bench ./bench/cmd/bench
 	build/bench/bench -product bin -tools build/bench $(BENCHKIND) $(BENCHFLAGS)
 
