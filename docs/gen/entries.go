@@ -58,7 +58,7 @@ var entries = []entry{
 	{title: "Shared state", paths: "host/internal/state"},
 	{title: "Listen address", paths: "host/internal/status/listen"},
 	{title: "Locked programs", paths: "host/lock.go host/internal/pin host/internal/fleet/pin.go host/internal/fleet/installed.go", sentences: having(`\(--unlocked\)`)},
-	{title: "Installing connectors", paths: "host/install.go host/installation.go host/internal/registry host/internal/config/trust.go host/cmd/baton-host/install.go host/cmd/baton-host/initinstall.go"},
+	{title: "Installing connectors", paths: "host/install.go host/installation.go host/internal/registry host/internal/config/trust.go host/cmd/baton-host/install.go"},
 	{title: "Command line", paths: "host/cmd host/host.go host/internal/call host/internal/diff host/internal/explore host/internal/population host/internal/config/wizard host/plugin.go"},
 
 	{title: "C1 cannot be reached", paths: "host/internal/service/client.go host/internal/status/probes.go", sentences: having(`^(no connection to C1|C1 at … (cannot|does not|is not|answers)|C1's token endpoint|no token could be got|C1 did not give)`)},
