@@ -66,7 +66,7 @@ func (h *hostProcess) start(t *testing.T) {
 	t.Helper()
 	executable, err := os.Executable()
 	require.NoError(t, err)
-	h.command = exec.Command(executable) //nolint:gosec // It is this binary; the test ends it.
+	h.command = exec.CommandContext(context.WithoutCancel(t.Context()), executable) //nolint:gosec // It is this binary; the test ends it.
 	h.command.Env = append(os.Environ(), servedVariable+"="+h.config, stateVariable+"="+h.state, "BATON_HOST_ID="+h.name, "TMPDIR="+h.temp)
 	h.command.Stderr = h.log
 	require.NoError(t, h.command.Start())
@@ -80,7 +80,7 @@ func (h *hostProcess) kill() {
 // TestLongFailover_OfProcesses kills three hosts of two uploads, each in the middle of something,
 // and holds every upload that C1 accepts against the apps: exact, or of the baseline where an app
 // fails or shrinks without an approval, which counts once.
-func TestLongFailover_OfProcesses(t *testing.T) {
+func TestLongFailover_OfProcesses(t *testing.T) { //nolint:paralleltest // It needs the machine.
 	const kills = 100
 	random := rand.New(rand.NewPCG(4, 25)) //nolint:gosec // The same each time.
 	tenant := startC1(t, c1.Options{Lease: 3 * time.Second, MaxAttempts: 5})

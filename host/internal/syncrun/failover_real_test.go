@@ -94,4 +94,6 @@ func startReal(t *testing.T) objects.Store {
 }
 
 // TestRealFailover is TestFailover_IsAsIfOneHostHadDoneItAll with SeaweedFS, at length.
-func TestRealFailover(t *testing.T) { failOver(t, startReal(t), 3, 100) }
+func TestRealFailover(t *testing.T) { //nolint:paralleltest // It needs the machine.
+	failOver(t, startReal(t), 3, 100)
+}

@@ -121,10 +121,10 @@ func (h *sharing) warned(text string) bool {
 }
 
 // head is the newest generation on the server.
-func (s *server) head(t *testing.T, upload string) (key string) {
+func (s *server) head(t *testing.T) (key string) {
 	t.Helper()
 	for _, one := range s.Keys() {
-		if strings.HasPrefix(one, "production/"+upload+"/generations/") {
+		if strings.HasPrefix(one, "production/workforce/generations/") {
 			key = one
 		}
 	}
@@ -293,7 +293,7 @@ func TestShared_SweepsWhatNoHostNeeds(t *testing.T) {
 	// A host that has slept for long finds its number free, and does not win with it.
 	asleep := f.on(t, server.open(t), "asleep")
 	m := asleep.sync(t)
-	first := server.head(t, "workforce")
+	first := server.head(t)
 	for range 5 {
 		one.accepted(t)
 		mu.Lock()
@@ -323,16 +323,16 @@ func TestShared_SaysWhatIsWrong(t *testing.T) {
 		isNewer bool
 	}{
 		"a newer version's generation": {harm: func(t *testing.T, s *server) {
-			s.Set(nextOf(t, s.head(t, "workforce")), []byte(`{"version": 2, "generation": 2}`), 0)
+			s.Set(nextOf(t, s.head(t)), []byte(`{"version": 2, "generation": 2}`), 0)
 		}, says: []string{"s3://baton/production/workforce/generations/00000000000000000002.json was written by a newer baton-host", "update baton-host"}, isNewer: true},
 		"a newer version's store": {harm: func(_ *testing.T, s *server) {
 			s.Set("production/baton-host.json", []byte(`{"version": 7}`), 0)
 		}, says: []string{"s3://baton/production/baton-host.json was written by a newer baton-host"}, isNewer: true},
 		"a damaged generation": {harm: func(t *testing.T, s *server) {
-			s.Set(nextOf(t, s.head(t, "workforce")), []byte(`{"version": 1, "gene`), 0)
+			s.Set(nextOf(t, s.head(t)), []byte(`{"version": 1, "gene`), 0)
 		}, says: []string{"is damaged", "remove it, and the generation before it counts"}},
 		"a generation that names another file": {harm: func(t *testing.T, s *server) {
-			s.Set(nextOf(t, s.head(t, "workforce")), []byte(`{"version":1,"generation":2,"id":"ABCDEFGHIJ","files":[{"suffix":"/../../etc/passwd","object":"x"}]}`), 0)
+			s.Set(nextOf(t, s.head(t)), []byte(`{"version":1,"generation":2,"id":"ABCDEFGHIJ","files":[{"suffix":"/../../etc/passwd","object":"x"}]}`), 0)
 		}, says: []string{"is damaged", "it names files that no host writes"}},
 		"an object that is gone": {harm: func(_ *testing.T, s *server) {
 			for _, key := range s.Keys() {
@@ -424,14 +424,14 @@ func TestShared_NoticesHostsThatDiffer(t *testing.T) {
 	require.Equal(t, 30, accounts)
 	f.upload.LastGood = false
 	other := f.on(t, fast.open(t), "other")
-	other.view(t)
+	_, _, _ = other.view(t)
 	require.True(t, other.warned("has another configuration of this upload"))
 	require.Equal(t, []any{"on-plugin-failure"}, other.log.All()[0].ContextMap()["differ"])
-	other.view(t)
+	_, _, _ = other.view(t)
 	require.Len(t, other.log.All(), 1, "it is said once")
 
 	// What a host wrote whose clock is ahead counts all the same.
-	head := fast.head(t, "workforce")
+	head := fast.head(t)
 	written := map[string]any{}
 	require.NoError(t, json.Unmarshal(fast.Content(head), &written))
 	written["written_at"], written["generation"], written["id"] = time.Now().Add(10*time.Minute), 2, "ABCDEFGHIJ"
