@@ -113,7 +113,8 @@ func TestPlugin_IdleFailsAsOneThatRuns(t *testing.T) {
 	_, err := token(ctx, p)
 	require.ErrorContains(t, err, "the store is sealed")
 	require.Equal(t, supervise.Refusing, p.Status().State)
-	require.NotZero(t, logs.FilterMessage("the plugin's secrets cannot be resolved; it will be tried again").Len())
+	const notice = "the plugin's secrets cannot be resolved; it will be tried again"
+	require.Eventually(t, func() bool { return logs.FilterMessage(notice).Len() == 1 }, time.Minute, time.Millisecond)
 	owner.set("second-token-000", nil)
 	p.Revive()
 	require.Eventually(t, func() bool { return p.Err() == nil }, time.Minute, time.Millisecond)
