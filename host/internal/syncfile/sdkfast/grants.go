@@ -71,9 +71,11 @@ func (g *grants) putPage(ctx context.Context, store syncerStore, rows []*connect
 	added := make([]*connectorv2.Grant, 0, len(rows))
 	var again []*connectorv2.Grant
 	for _, row := range rows {
-		if row != nil && isWhole(row) && g.known.addNew(row) {
+		switch {
+		case row == nil: // The engine leaves it out, too.
+		case isWhole(row) && g.known.addNew(row):
 			added = append(added, row)
-		} else {
+		default:
 			again = append(again, row)
 		}
 	}
