@@ -146,10 +146,11 @@ BENCHKIND := -write docs/measurements.md
 endif
 
 .PHONY: bench
-bench: build ## the product beside a plain connector, into docs/measurements.md; Linux, ten minutes; BENCH=quick: two
+bench: build ## the product beside a plain connector, into docs/measurements.md; Linux, fifteen minutes; BENCH=quick: three
 	@mkdir -p build/bench
 	go build -trimpath -buildvcs=false -o build/bench/bench-baseline ./bench/baseline
 	go build -trimpath -buildvcs=false -o build/bench/bench-scim ./bench/scimserver
+	go build -trimpath -buildvcs=false -o build/bench/baton-directory ./bench/directory
 	go build -trimpath -buildvcs=false -o build/bench/bench ./bench/cmd/bench
 	build/bench/bench -product bin -tools build/bench $(BENCHKIND) $(BENCHFLAGS)
 
@@ -160,7 +161,7 @@ microbench: ## the Go benchmarks, with allocations
 # How long each fuzz target runs.
 FUZZTIME ?= 10m
 FUZZTARGETS := scim:FuzzPage scim:FuzzUser scim:FuzzMembers scim:FuzzAttributes scim:FuzzErrorBody scim:FuzzPageToken scim:FuzzPlainValues scim:FuzzPlainUsers \
-	host/internal/rename:FuzzNames host/internal/config:FuzzLoad plugin/redact:FuzzBlank host/internal/syncfile/sdkfast:FuzzCodec_DecodesAsGRPCDoes
+	host/internal/rename:FuzzNames host/internal/config:FuzzLoad plugin/redact:FuzzBlank host/internal/syncfile/sdkfast:FuzzCodec_DecodesAsGRPCDoes host/internal/syncfile/sdkfast:FuzzCodec_DecodesGrantsAsGRPCDoes
 
 .PHONY: fuzz
 fuzz: ## each fuzz target for FUZZTIME; what it finds goes to testdata/fuzz
@@ -207,7 +208,7 @@ typescript: ## compile the example in TypeScript; needs Node 20 and npm
 # What is real and takes long to install: servers of others, in the versions that are pinned
 # beside the tests that start them. Each part has a target here that installs it, or fails with
 # a sentence on what is missing. Their tests have the build tag "real", in tests named TestReal.
-REAL := real-scimmy real-vault real-keyring
+REAL := real-scimmy real-vault real-keyring real-seaweedfs
 # The packages that have such tests: to build the tests of all others takes minutes.
 REAL_PACKAGES = $(sort $(dir $(shell grep -rlE '^//go:build .*\breal\b' --include='*_test.go' --exclude-dir=node_modules ./bench ./fullstory ./host ./plugin ./sandbox ./scim)))
 
@@ -230,6 +231,17 @@ real-vault: build/real/vault
 build/real/vault: $(VAULT)/go.mod $(VAULT)/go.sum
 	@echo 'building Vault from its module; the first time takes ten minutes'
 	go -C $(VAULT) build -trimpath -buildvcs=false -ldflags '-s -w' -o $(CURDIR)/$@ github.com/hashicorp/vault
+	@touch $@
+
+# The S3 server that the shared state is tried with; another module, as for Vault.
+SEAWEEDFS := host/internal/state/testdata/seaweedfs
+
+.PHONY: real-seaweedfs
+real-seaweedfs: build/real/weed
+
+build/real/weed: $(SEAWEEDFS)/go.mod $(SEAWEEDFS)/go.sum
+	@echo 'building SeaweedFS from its module; the first time takes minutes'
+	go -C $(SEAWEEDFS) build -trimpath -buildvcs=false -ldflags '-s -w' -o $(CURDIR)/$@ github.com/seaweedfs/seaweedfs/weed
 	@touch $@
 
 .PHONY: real-keyring

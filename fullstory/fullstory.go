@@ -37,7 +37,7 @@ func New(version string) cli.NewConnector[*config.Fullstory] {
 			ReadAhead:   cfg.ScimReadAhead,
 			UserAgent:   "baton-fullstory/" + version,
 			ScratchDir:  plugin.ScratchDir(),
-			Hint:        "In Fullstory both are under Settings > Account Management > SSO; an Admin or Architect can see them.",
+			Hint:        "In Fullstory the SCIM Base URL and the SCIM Token are under Settings > Account Management > SSO; an Admin or Architect can see them.",
 		})
 		if err != nil {
 			return nil, nil, err

@@ -12,19 +12,21 @@ import (
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
 	"go.uber.org/zap"
 
-	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/config"
+	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/review"
+	"github.com/batonhost/baton-host/host/internal/state"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
-// baselineFile is a file that the next sync of an upload is compared with.
+// baselineFile is a baseline that the next sync of an upload is compared with.
 type baselineFile struct {
 	upload  string
-	path    string
+	path    string           // as an operator finds it
 	plugins []syncrun.Plugin // that the upload has now; their names only
+	place   state.Place      // nil: it is the file at path
 }
 
 // baselineIn returns the baseline of an upload in a directory.
@@ -42,25 +44,46 @@ func baselineAt(path string, upload *config.Upload) baselineFile {
 	return b
 }
 
+// baselineShared returns the baseline of an upload that hosts share.
+func (h *Host) baselineShared(places *state.Places, upload *config.Upload) baselineFile {
+	b := baselineAt(h.sharedLocation(), upload)
+	b.place = places.Of(upload)
+	return b
+}
+
+// read calls read with what is kept of the upload.
+func (b *baselineFile) read(ctx context.Context, read func(state.View) error) error {
+	place := b.place
+	if place == nil {
+		path, err := syncfile.BehindLinks(b.path)
+		if err != nil {
+			return err
+		}
+		place = state.At(path)
+	}
+	return place.Read(ctx, read)
+}
+
 // gone returns the plugins that the baseline knows and the upload no longer has.
 // owner may be nil; see [syncrun.Gone].
-func (b *baselineFile) gone(ctx context.Context, owner func(typeID string) string) ([]*syncrun.GoneError, error) {
-	path, err := syncfile.BehindLinks(b.path)
-	if err != nil {
-		return nil, err
-	}
-	return syncrun.Gone(ctx, baseline.At(path), os.TempDir(), b.upload, b.plugins, owner)
+func (b *baselineFile) gone(ctx context.Context, owner func(typeID string) string) (gone []*syncrun.GoneError, err error) {
+	err = b.read(ctx, func(view state.View) error {
+		gone, err = syncrun.Gone(ctx, view.Baseline, os.TempDir(), b.upload, b.plugins, owner)
+		return err
+	})
+	return gone, err
 }
 
 // names returns the plugins that the baseline knows, as far as it can be read: a sync
 // passes over one that cannot.
 func (b *baselineFile) names(ctx context.Context) []string {
 	var names []string
-	if path, err := syncfile.BehindLinks(b.path); err == nil {
-		for name := range baseline.At(path).Known().Plugins {
+	_ = b.read(ctx, func(view state.View) error {
+		for name := range view.Baseline.Known().Plugins {
 			names = append(names, name)
 		}
-	}
+		return nil
+	})
 	// Not only those that the plugins' namespaces decide on: whatever may be gone.
 	gone, _ := b.gone(ctx, func(string) string { return "" })
 	for _, one := range gone {
@@ -72,12 +95,12 @@ func (b *baselineFile) names(ctx context.Context) []string {
 
 // checkForms refuses baselines that a newer host has written: they could be neither used
 // nor replaced.
-func checkForms(baselines []baselineFile) error {
+func checkForms(ctx context.Context, baselines []baselineFile) error {
 	var failed []error
 	for _, one := range baselines {
-		path, err := syncfile.BehindLinks(one.path)
-		if err == nil {
-			err = baseline.At(path).Check()
+		err := one.read(ctx, func(view state.View) error { return view.Baseline.Check() })
+		if one.place != nil && !files.IsNewer(err) {
+			err = nil // A sync finds it out, once more.
 		}
 		failed = append(failed, err)
 	}
@@ -86,18 +109,23 @@ func checkForms(baselines []baselineFile) error {
 
 // isApproved says that what a sync would take away of a plugin has been reviewed and approved.
 // Whether it is still no more than that is for the sync to find out.
-func (b *baselineFile) isApproved(plugin string) bool {
-	path, err := syncfile.BehindLinks(b.path)
-	if err != nil {
-		return false
-	}
-	approval, err := review.At(path).Approval()
-	return err == nil && approval.Of(plugin) != nil
+func (b *baselineFile) isApproved(ctx context.Context, plugin string) bool {
+	approved := false
+	err := b.read(ctx, func(view state.View) error {
+		approval, err := view.Review.Approval()
+		approved = err == nil && approval.Of(plugin) != nil
+		return err
+	})
+	return err == nil && approved
 }
 
-func (b *baselineFile) exists() bool {
-	_, err := os.Stat(b.path)
-	return err == nil
+func (b *baselineFile) exists(ctx context.Context) bool {
+	exists := false
+	err := b.read(ctx, func(view state.View) error {
+		exists = view.Baseline.Exists()
+		return nil
+	})
+	return err == nil && exists
 }
 
 // checkAccepted refuses a name whose deletions are accepted and which is neither one of
@@ -119,7 +147,7 @@ func (h *Host) checkAcceptedForService(ctx context.Context, plugins []*fleet.Plu
 	var failed []error
 	for _, name := range h.options.AcceptDeletions {
 		err := checkAcceptedName(ctx, name, plugins, baselines)
-		if err != nil && slices.ContainsFunc(baselines, func(b baselineFile) bool { return b.exists() }) {
+		if err != nil && slices.ContainsFunc(baselines, func(b baselineFile) bool { return b.exists(ctx) }) {
 			h.warn(ctx, err.Error()+"; take it out of the command line if they have been let through")
 			continue
 		}

@@ -28,18 +28,22 @@ type CheckOptions struct {
 	Timeout time.Duration
 	// OutputDir is where [Host.Sync] puts its files.
 	OutputDir string
+	// Notify sends a test to the webhook of the configuration.
+	Notify bool
 }
 
 // Kinds of what is checked.
 const (
-	CheckedPlugin = "plugin"
-	CheckedUpload = "upload"
-	CheckedStore  = "store"
+	CheckedPlugin  = "plugin"
+	CheckedUpload  = "upload"
+	CheckedStore   = "store"
+	CheckedWebhook = "webhook"
 )
 
-// Checked is how a plugin, the credentials of an upload, or a store of secrets was found.
+// Checked is how a plugin, the credentials of an upload, a store of secrets or the webhook was
+// found.
 type Checked struct {
-	// Kind is CheckedPlugin, CheckedUpload or CheckedStore.
+	// Kind is CheckedPlugin, CheckedUpload, CheckedStore or CheckedWebhook.
 	Kind, Name string
 	App        string // of a plugin
 	// Sandbox is what of a sandbox a plugin is in; empty of one that is attached to.
@@ -51,11 +55,14 @@ type Checked struct {
 
 // Check tries what Serve needs: it starts and configures every plugin and has each try its
 // credentials on its app and read the beginning of each of its lists, fetches a token from C1
-// for each upload that has credentials, compares the clocks, and logs in to the stores of
-// secrets. It also compares the uploads with the baselines of Serve and Sync: an upload that
+// for each upload that has credentials, compares the clocks, logs in to the stores of
+// secrets, and resolves the webhook. It also compares the uploads with the baselines of Serve and Sync: an upload that
 // no longer has a plugin of them would be refused. Of a host that was opened for one upload
 // it tries what that one needs. The error joins everything that is wrong.
 func (h *Host) Check(ctx context.Context, options CheckOptions) ([]Checked, error) {
+	if err := h.checkShared(ctx); err != nil {
+		return nil, err
+	}
 	var baselines []baselineFile
 	for _, upload := range h.uploads {
 		baselines = append(baselines, h.baselines(upload, options.OutputDir)...)
@@ -76,10 +83,11 @@ func (h *Host) Check(ctx context.Context, options CheckOptions) ([]Checked, erro
 	}
 	running := h.start(ctx, plugins, false, warner)
 	defer running.Stop(ctx)
-	var uploads, stores []Checked
+	var uploads, stores, webhook []Checked
 	var beside sync.WaitGroup
 	beside.Go(func() { uploads = h.checkCredentials(ctx, options.Timeout) })
 	beside.Go(func() { stores = h.checkStores(ctx, plugins, options.Timeout) })
+	beside.Go(func() { webhook = h.checkWebhook(ctx, options) })
 	err := fleet.Await(ctx, plugins)
 	if err == nil {
 		running.Validate(ctx, options.Timeout)
@@ -100,7 +108,7 @@ func (h *Host) Check(ctx context.Context, options CheckOptions) ([]Checked, erro
 	if exposure := sandbox.DescribeExposure(exposing); exposure != "" {
 		h.warn(ctx, exposure)
 	}
-	checked = append(append(checked, uploads...), stores...)
+	checked = slices.Concat(checked, uploads, stores, webhook)
 	var failed []error
 	for _, one := range checked {
 		failed = append(failed, one.Err)
@@ -110,6 +118,18 @@ func (h *Host) Check(ctx context.Context, options CheckOptions) ([]Checked, erro
 		failed = append(failed, err, h.checkBaselines(ctx, h.baselines(upload, options.OutputDir), owner))
 	}
 	return checked, errors.Join(failed...)
+}
+
+// checkShared opens the state that hosts share, if they do.
+func (h *Host) checkShared(ctx context.Context) error {
+	if !h.isShared() {
+		return nil
+	}
+	places, err := h.places()
+	if err != nil {
+		return err
+	}
+	return places.Check(ctx)
 }
 
 // checkCredentials fetches a token from C1 for each upload.
@@ -201,7 +221,7 @@ func (h *Host) unresolvedBy(store string) error {
 	return errors.Join(failed...)
 }
 
-// usersOf returns the plugins and uploads that refer to a store, in words.
+// usersOf returns what refers to a store, in words.
 func (h *Host) usersOf(store string, plugins []*fleet.Plugin) (users []string) {
 	has := func(references []secret.Reference) bool {
 		return slices.ContainsFunc(references, func(one secret.Reference) bool { return one.Scheme == store })
@@ -215,6 +235,9 @@ func (h *Host) usersOf(store string, plugins []*fleet.Plugin) (users []string) {
 		if has(upload.References()) {
 			users = append(users, fmt.Sprintf("upload %q", upload.Name))
 		}
+	}
+	if has(h.cfg.Notify.References()) {
+		users = append(users, "the webhook")
 	}
 	return users
 }
@@ -248,7 +271,7 @@ func (h *Host) checkBaselines(ctx context.Context, baselines []baselineFile, own
 			continue
 		}
 		for _, plugin := range gone {
-			if plugin.Accounts > 0 && !slices.Contains(h.options.AcceptDeletions, plugin.Instance) && !one.isApproved(plugin.Instance) {
+			if plugin.Accounts > 0 && !slices.Contains(h.options.AcceptDeletions, plugin.Instance) && !one.isApproved(ctx, plugin.Instance) {
 				failed = append(failed, fmt.Errorf("upload %q, compared with %s: %w", one.upload, one.path, plugin))
 			}
 		}
@@ -259,6 +282,12 @@ func (h *Host) checkBaselines(ctx context.Context, baselines []baselineFile, own
 // baselines returns the files that Serve and Sync would compare the upload with.
 func (h *Host) baselines(upload *config.Upload, outputDir string) []baselineFile {
 	baselines := []baselineFile{baselineIn(outputDir, upload)}
+	if h.isShared() {
+		if places, err := h.places(); err == nil { // Check has opened them.
+			baselines = append(baselines, h.baselineShared(places, upload))
+		}
+		return baselines
+	}
 	if dir, err := h.stateDir(); err == nil && filepath.Clean(dir) != filepath.Clean(outputDir) {
 		baselines = append(baselines, baselineIn(dir, upload))
 	}

@@ -116,6 +116,9 @@ func (h *Host) approveInService(ctx context.Context, upload, id string, options 
 	if !errors.Is(err, control.ErrNoHost) && !errors.Is(err, control.ErrPathTooLong) {
 		return nil, err
 	}
+	if h.isShared() {
+		return h.approveHere(ctx, upload, id, options)
+	}
 	release, locked := files.Lock(dir)
 	switch {
 	case errors.Is(locked, os.ErrNotExist): // Nothing was refused there either.
@@ -134,6 +137,10 @@ func (h *Host) approveHere(ctx context.Context, upload, id string, options Appro
 	of, err := h.uploadOf(upload)
 	if err != nil {
 		return nil, err
+	}
+	if options.Kept == (Kept{}) && h.isShared() {
+		options.By = cmp.Or(options.By, control.Self().String())
+		return h.approve(ctx, upload, id, options)
 	}
 	path, err := h.keptAt(of, options.Kept)
 	if err != nil {

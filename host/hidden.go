@@ -23,6 +23,9 @@ func (h *Host) hiddenFrom(plugin string) []string {
 	if dir, err := h.stateDir(); err == nil {
 		paths = append(paths, dir)
 	}
+	if h.isShared() && h.cfg.State.Directory != "" {
+		paths = append(paths, h.cfg.State.Directory)
+	}
 	if h.cfg != nil {
 		paths = append(paths, h.cfg.Path, pin.PathFor(h.cfg.Path))
 		paths = append(paths, h.cfg.StoreFiles()...)

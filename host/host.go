@@ -15,8 +15,10 @@ import (
 
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/errtext"
+	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/pin"
+	"github.com/batonhost/baton-host/host/internal/state"
 	"github.com/batonhost/baton-host/host/internal/supervise"
 	"github.com/batonhost/baton-host/host/internal/watch"
 	"github.com/batonhost/baton-host/internal/telemetry"
@@ -148,8 +150,10 @@ type Host struct {
 	selected bool
 
 	mu      sync.Mutex
-	running *fleet.Fleet // nil: nothing is started
-	serving *serving     // nil: it does not serve
+	running *fleet.Fleet  // nil: nothing is started
+	serving *serving      // nil: it does not serve
+	opened  *state.Places // of a command; nil: it has not needed them
+	scratch *files.Dir    // of the copy that opened has; nil: it needs none
 }
 
 // Open reads what is selected. It starts nothing. An error of the configuration is
@@ -314,6 +318,11 @@ func (h *Host) warn(ctx context.Context, text string) {
 // prepare attaches plugins to what runs already, if that is allowed, and pins the others
 // to what is locked beside the configuration. Without a lock file nothing is pinned.
 func (h *Host) prepare(ctx context.Context, plugins []*fleet.Plugin) error {
+	if h.options.before == nil { // A reload has the environment of the start.
+		if err := h.checkEnvironment(ctx); err != nil {
+			return err
+		}
+	}
 	if h.options.Attach {
 		warnings, err := fleet.Attach(os.Getenv(plugin.ReattachEnv), h.cfg, plugins)
 		if h.options.Observer != nil { // The log has its own warning of the attaching.
@@ -361,7 +370,11 @@ func (h *Host) start(ctx context.Context, plugins []*fleet.Plugin, persistent bo
 }
 
 func (h *Host) fleetOptions() fleet.Options {
-	return fleet.Options{Version: h.options.Version, Finder: h.finder, LogLevel: h.options.LogLevel, Telemetry: h.options.Telemetry, Config: h.cfg}
+	options := fleet.Options{Version: h.options.Version, Finder: h.finder, LogLevel: h.options.LogLevel, Telemetry: h.options.Telemetry, Config: h.cfg}
+	if h.cfg != nil {
+		options.MaxRunning = h.cfg.MaxRunning
+	}
+	return options
 }
 
 // needed returns the plugins of these uploads, each once, in the order of the file.
@@ -384,10 +397,13 @@ func (h *Host) Revive() {
 // works after the context has ended.
 func (h *Host) Close(ctx context.Context) {
 	h.mu.Lock()
-	running := h.running
+	running, scratch := h.running, h.scratch
 	h.mu.Unlock()
 	if running != nil {
 		running.Stop(ctx)
+	}
+	if scratch != nil {
+		_ = scratch.Remove()
 	}
 	if h.cfg != nil {
 		h.cfg.CloseStores(ctx, nil)

@@ -95,7 +95,7 @@ func (h *Host) program(one *fleet.Plugin, lock *fleet.Lock) Program {
 
 // Names are what has a name: what is in a configuration file, and apps that have a program.
 type Names struct {
-	// ConfigFile is empty where there is none that can be read.
+	// ConfigFile is empty where no file can be read.
 	ConfigFile string
 	// Plugins and Uploads are those of the file, and Installable those of its plugins that
 	// have a version or an image.

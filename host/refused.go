@@ -88,6 +88,9 @@ func (h *Host) dirOf(place Kept) (string, error) {
 	case place.OutputDir != "":
 		return place.OutputDir, nil
 	}
+	if h.isShared() {
+		return h.sharedLocation(), nil
+	}
 	return h.stateDir()
 }
 

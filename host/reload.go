@@ -195,6 +195,12 @@ func (s *serving) read(ctx context.Context) (next *reading, err error) {
 	if dir != s.options.StateDir {
 		return nil, fmt.Errorf("%s: the state directory is %s now and was %s; that needs a restart of the host", opened.cfg.Path, dir, s.options.StateDir)
 	}
+	if was, is := h.cfg.State, opened.cfg.State; (was == nil) != (is == nil) || was != nil && *was != *is {
+		return nil, fmt.Errorf("%s: the shared state is %q now and was %q, or is reached in another way; that needs a restart of the host", opened.cfg.Path, opened.sharedLocation(), h.sharedLocation())
+	}
+	if err := opened.checkState(ctx, candidates, s.options.State); err != nil {
+		return nil, err
+	}
 	next = &reading{cfg: opened.cfg, dirs: opened.finder.Dirs, uploads: opened.uploads}
 	s.choose(next, candidates)
 	var failed []error
@@ -366,7 +372,9 @@ func (s *serving) apply(next *reading) (*Reloaded, error) {
 	for kept, now := range next.moved {
 		kept.Move(now, next.cfg)
 	}
+	s.running.Resize(next.cfg.MaxRunning)
 	s.show() // Before what is new reports to the board.
+	s.notifier.Use(next.cfg)
 	for _, p := range next.fresh {
 		p.Show()
 	}

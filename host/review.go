@@ -16,6 +16,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/review"
+	"github.com/batonhost/baton-host/host/internal/state"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 )
 
@@ -128,33 +129,45 @@ func (h *Host) Review(ctx context.Context, upload string, kept Kept) (*Review, e
 	if err != nil {
 		return nil, err
 	}
-	store, err := h.refused(of, kept)
+	place, err := h.place(of, kept)
 	if err != nil {
 		return nil, err
 	}
-	refused, err := store.Refused()
+	var found *Review
+	err = place.Read(ctx, func(view state.View) error {
+		refused, err := view.Review.Refused()
+		if err != nil {
+			return err
+		}
+		found = reviewOf(of.Name, refused)
+		found.each = func(ctx context.Context, each func(Change) error) error {
+			return place.Read(ctx, func(view state.View) error { return eachChange(ctx, view.Review, refused, each) })
+		}
+		switch approval, err := view.Review.Approval(); {
+		case err == nil:
+			found.Approval = approvalOf(of.Name, approval)
+		case review.IsDamaged(err): // It approves nothing, and the next approval replaces it.
+			ctxzap.Extract(ctx).Warn("what was approved for the change guard cannot be read, so nothing is approved", zap.Error(err))
+		case !errors.Is(err, os.ErrNotExist):
+			return err
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("upload %q: %w", of.Name, err)
 	}
-	found := &Review{Upload: of.Name, ID: refused.ID, RefusedAt: refused.At, Until: refused.Until()}
+	return found, nil
+}
+
+func reviewOf(upload string, refused *review.Refused) *Review {
+	found := &Review{Upload: upload, ID: refused.ID, RefusedAt: refused.At, Until: refused.Until()}
 	for _, one := range refused.Reasons {
 		found.Reasons = append(found.Reasons, RefusedPlugin{one.Plugin, one.Text})
 	}
 	for _, one := range refused.Counts {
 		found.Counts = append(found.Counts, ChangeCount(one))
 	}
-	switch approval, err := store.Approval(); {
-	case err == nil:
-		found.Approval = approvalOf(of.Name, approval)
-	case review.IsDamaged(err): // It approves nothing, and the next approval replaces it.
-		ctxzap.Extract(ctx).Warn("what was approved for the change guard cannot be read, so nothing is approved", zap.Error(err))
-	case !errors.Is(err, os.ErrNotExist):
-		return nil, fmt.Errorf("upload %q: %w", of.Name, err)
-	}
-	found.each = func(ctx context.Context, each func(Change) error) error {
-		return eachChange(ctx, store, refused, each)
-	}
-	return found, nil
+	return found
 }
 
 // eachChange calls each with every change of a refused sync, which must still be there.
@@ -193,11 +206,15 @@ func (h *Host) approve(ctx context.Context, upload, id string, options ApproveOp
 	if err != nil {
 		return nil, err
 	}
-	store, err := h.refused(of, options.Kept)
+	place, err := h.place(of, options.Kept)
 	if err != nil {
 		return nil, err
 	}
-	given, err := store.Approve(ctx, id, cmp.Or(options.For, DefaultApproval), options.By)
+	var given *review.Approval
+	err = place.Change(ctx, func(view state.View) error {
+		given, err = view.Review.Approve(ctx, id, cmp.Or(options.For, DefaultApproval), options.By)
+		return err
+	})
 	if other, ok := errors.AsType[*review.NotNewestError](err); ok {
 		other.Command = h.Command("review", options.Kept, of.Name)
 		return nil, other // It names the upload.
@@ -244,15 +261,6 @@ func (h *Host) uploadOf(name string) (*config.Upload, error) {
 		return nil, fmt.Errorf("there is no upload %q; did you mean %q?", name, near)
 	}
 	return nil, fmt.Errorf("there is no upload %q; there is %s", name, strings.Join(names, ", "))
-}
-
-// refused returns where the refused sync of an upload is.
-func (h *Host) refused(upload *config.Upload, kept Kept) (*review.Store, error) {
-	path, err := h.keptAt(upload, kept)
-	if err != nil {
-		return nil, err
-	}
-	return review.At(path), nil
 }
 
 // keptAt returns where the baseline of an upload is, beside which the refused sync is.

@@ -17,6 +17,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/files"
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/service"
+	"github.com/batonhost/baton-host/host/internal/state"
 	"github.com/batonhost/baton-host/host/internal/status"
 	"github.com/batonhost/baton-host/host/internal/status/history"
 	"github.com/batonhost/baton-host/host/internal/status/listen"
@@ -57,6 +58,16 @@ func (h *Host) Serve(ctx context.Context, options ServeOptions) error {
 		return err
 	}
 	defer release()
+	places, err := h.placesIn(dir)
+	if err == nil {
+		err = places.Check(ctx)
+	}
+	if err == nil {
+		err = h.checkState(ctx, needed, places)
+	}
+	if err != nil {
+		return err
+	}
 	syncfile.Sweep(dir)
 	temp, err := files.Make(os.TempDir(), "baton-host-run-")
 	if err != nil {
@@ -79,14 +90,21 @@ func (h *Host) Serve(ctx context.Context, options ServeOptions) error {
 	defer stopListening()
 	defer context.AfterFunc(ctx, board.Stopping)()
 
-	log.Info("starting", zap.String("version", h.options.Version), zap.String("host_id", service.HostID()), zap.String("state_dir", dir))
+	started := []zap.Field{zap.String("version", h.options.Version), zap.String("host_id", service.HostID()), zap.String("state_dir", dir)}
+	if h.isShared() {
+		started = append(started, zap.String("state", h.sharedLocation()))
+	}
+	log.Info("starting", started...)
 	running := h.start(ctx, needed, true, board)
 	serving := newServing(ctx, h, running, board, past, service.Options{
-		Version: h.options.Version, Config: h.cfg, Clients: service.NewClients(), StateDir: dir, TempDir: temp.Path(), Accept: h.options.AcceptDeletions,
+		Version: h.options.Version, Config: h.cfg, Clients: service.NewClients(), StateDir: dir, State: places, TempDir: temp.Path(), Accept: h.options.AcceptDeletions,
 		Retry: policy.RetriesFor(h.options.RetryFor), Grace: options.Grace, StallTimeout: options.StallTimeout,
 		ReviewCommand: func(upload string) string { return h.Command("review", Kept{}, upload) },
 	})
 	defer serving.end(ctx)
+	serving.notifier = h.notifier(ctx, board, dir, Kept{})
+	defer func() { _ = serving.notifier.Close(serveNotifyPatience) }() // It logs what it drops.
+	defer serving.notifier.Watch(context.WithoutCancel(ctx))()         // Work in hand goes on behind its end.
 	defer h.showCredentials(ctx, board)()
 	serving.begin(needed)
 	h.setServing(serving)
@@ -115,17 +133,24 @@ func (h *Host) prepareService(ctx context.Context) (needed []*fleet.Plugin, stat
 	if stateDir, err = h.stateDir(); err != nil {
 		return nil, "", err
 	}
+	return needed, stateDir, takeCredentials(h.uploads)
+}
+
+// checkState refuses baselines that could not be used, and names of plugins whose deletions are
+// accepted and that nothing knows.
+func (h *Host) checkState(ctx context.Context, needed []*fleet.Plugin, places *state.Places) error {
 	var baselines []baselineFile
 	for _, upload := range h.uploads {
-		baselines = append(baselines, baselineIn(stateDir, upload))
+		one := h.baselineShared(places, upload)
+		if !h.isShared() {
+			one = baselineIn(places.Dir(), upload)
+		}
+		baselines = append(baselines, one)
 	}
-	if err := checkForms(baselines); err != nil {
-		return nil, "", err
+	if err := checkForms(ctx, baselines); err != nil {
+		return err
 	}
-	if err := h.checkAcceptedForService(ctx, needed, baselines); err != nil {
-		return nil, "", err
-	}
-	return needed, stateDir, takeCredentials(h.uploads)
+	return h.checkAcceptedForService(ctx, needed, baselines)
 }
 
 // board returns a board for the host's uploads.

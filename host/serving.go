@@ -14,6 +14,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/notify"
 	"github.com/batonhost/baton-host/host/internal/service"
 	"github.com/batonhost/baton-host/host/internal/status"
 	"github.com/batonhost/baton-host/host/internal/status/history"
@@ -34,6 +35,8 @@ type serving struct {
 	board   *status.Board
 	past    *history.File
 	options service.Options
+	// notifier reports to the webhook of the configuration.
+	notifier *notify.Notifier
 
 	work    sync.WaitGroup // services, and reloads
 	changed chan struct{}  // has an element once a service has ended

@@ -113,7 +113,7 @@ func (h *Host) Sync(ctx context.Context, options SyncOptions) ([]*SyncResult, er
 	if err := h.prepare(ctx, needed); err != nil {
 		return nil, err
 	}
-	if err := checkForms(baselines); err != nil {
+	if err := checkForms(ctx, baselines); err != nil {
 		return nil, err
 	}
 	if err := h.checkAccepted(ctx, needed, baselines); err != nil {
@@ -128,9 +128,18 @@ func (h *Host) Sync(ctx context.Context, options SyncOptions) ([]*SyncResult, er
 	}
 
 	files.Sweep(os.TempDir(), planPrefix)
-	running := h.start(ctx, needed, false, h.expiryWarner(ctx))
+	warner := h.expiryWarner(ctx)
+	observer := fleet.Observer(warner)
+	var reports *syncReports
+	if options.Plan == nil {
+		if reports = h.syncReports(ctx, warner, options.OutputDir); reports != nil {
+			defer reports.close(ctx)
+			observer = reports
+		}
+	}
+	running := h.start(ctx, needed, false, observer)
 	defer running.Stop(ctx)
-	failed := h.syncEach(ctx, running, syncs)
+	failed := h.syncEach(ctx, running, syncs, reports)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
@@ -156,7 +165,7 @@ func resultsOf(syncs []*uploadSync) []*SyncResult {
 
 // syncEach syncs the uploads as they become ready, and returns what failed, in the
 // order of the configuration.
-func (h *Host) syncEach(ctx context.Context, running *fleet.Fleet, syncs []*uploadSync) error {
+func (h *Host) syncEach(ctx context.Context, running *fleet.Fleet, syncs []*uploadSync, reports *syncReports) error {
 	ready := make(chan *uploadSync, len(syncs))
 	for _, one := range syncs {
 		one.plugins = running.Of(one.upload)
@@ -172,7 +181,8 @@ func (h *Host) syncEach(ctx context.Context, running *fleet.Fleet, syncs []*uplo
 		if ctx.Err() != nil {
 			return nil
 		}
-		if fleet.ConfigurationErr(one.plugins) != nil {
+		if err := fleet.ConfigurationErr(one.plugins); err != nil {
+			reports.ended(one.upload.Name, nil, err)
 			continue
 		}
 		if left == 1 {
@@ -191,6 +201,7 @@ func (h *Host) syncEach(ctx context.Context, running *fleet.Fleet, syncs []*uplo
 		if ctx.Err() != nil {
 			return nil
 		}
+		reports.ended(one.upload.Name, one.made, one.err)
 	}
 	// Everything that is wrong with the configuration, once.
 	failed := []error{fleet.ConfigurationErr(running.Plugins())}
@@ -211,6 +222,7 @@ type uploadSync struct {
 	err      error           // what failed of what was tried
 	progress Progress        // nil: it has not begun, or is not followed
 	kept     Kept
+	made     *syncrun.Result // nil: no file was written
 	plan     func(upload string, change Change) error
 }
 
@@ -281,6 +293,7 @@ func (u *uploadSync) publish(ctx context.Context, running *fleet.Fleet, figures 
 		result.Draft.Discard()
 		return err
 	}
+	u.made = result
 	if err := result.Settle(ctx, review.At(path)); err != nil {
 		u.host.warn(ctx, err.Error())
 	}

@@ -101,6 +101,8 @@ type Client struct {
 	// dials means that a request may take a separate connection, with TLS: the SDK's
 	// transport keeps two of HTTP/1.1.
 	dials *atomic.Bool
+	// proxyOf returns the proxy on the way of a request; nil: there is none.
+	proxyOf func(*http.Request) (*url.URL, error)
 	// mediaType is the index of the one of mediaTypes that the app accepts.
 	mediaType *atomic.Int32
 
@@ -125,6 +127,9 @@ type Client struct {
 func NewClient(ctx context.Context, options Options) (*Client, error) {
 	base, err := cleanBaseURL(options.BaseURL)
 	if err != nil {
+		if _, wrong := cleanBaseURL(options.Token); wrong == nil {
+			return nil, failf(codes.InvalidArgument, "%s is not a URL, and %s is one. Exchange the two.", baseURLField, tokenField)
+		}
 		return nil, err
 	}
 	credential, err := newCredential(ctx, options)
@@ -163,7 +168,7 @@ func NewClient(ctx context.Context, options Options) (*Client, error) {
 		http: httpClient, base: base, baseField: baseURLField, credential: credential, hint: options.Hint, filter: filter, choice: choice,
 		readAhead: min(max(readAhead, 1), maxReadAhead), scratch: options.ScratchDir,
 		lastBody: &atomic.Int64{}, dials: &atomic.Bool{}, mediaType: &atomic.Int32{}, hiddenUsers: options.HiddenUsers,
-		mostKept: maxBody, mostSkimmed: maxSkimmed,
+		mostKept: maxBody, mostSkimmed: maxSkimmed, proxyOf: http.ProxyFromEnvironment,
 	}, nil
 }
 

@@ -418,6 +418,11 @@ func (c *endpoint) requestMessage(ctx context.Context, r request, err error) *fa
 	if request, ok := errors.AsType[*url.Error](err); ok {
 		err = request.Err // without the URL
 	}
+	// The transport has no error of its own for what a proxy answers to CONNECT.
+	if proxy, wrong := c.proxyOf(&http.Request{URL: c.base}); wrong == nil && proxy != nil {
+		return c.failf(codes.FailedPrecondition,
+			"the proxy on the way to %s does not let requests through, or is no proxy. Check HTTPS_PROXY and NO_PROXY. (%s)", c.place(), c.quote(err.Error()))
+	}
 	return c.failf(codes.FailedPrecondition,
 		"%s does not answer as an HTTP service. Check %s. (%s)", c.place(), c.baseField, c.quote(err.Error()))
 }

@@ -72,7 +72,7 @@ func newAccessTokens(ctx context.Context, options Options) (*accessTokens, error
 		config: clientcredentials.Config{ClientID: id, ClientSecret: secret, TokenURL: target.String(), Scopes: scopes},
 	}
 	tokens.issuer = &endpoint{kind: usersKind, Client: &Client{
-		http: client, base: target, baseField: tokenURLField, credential: credential{fields: clientFields, secrets: static},
+		http: client, base: target, baseField: tokenURLField, credential: credential{fields: clientFields, secrets: static}, proxyOf: http.ProxyFromEnvironment,
 	}}
 	return tokens, nil
 }

@@ -87,6 +87,12 @@ func TestBaseURL(t *testing.T) {
 	}
 }
 
+func TestBaseURL_AndTokenAreExchanged(t *testing.T) {
+	t.Parallel()
+	_, err := scim.NewClient(t.Context(), scim.Options{BaseURL: "canary", Token: "https://app.example.com/scim/v2", UserAgent: "baton-test/v1"})
+	require.EqualError(t, err, `"SCIM Base URL" (scim-base-url) is not a URL, and "SCIM Token" (scim-token) is one. Exchange the two.`)
+}
+
 // TestToken: what people paste as the token, and what is sent of it.
 func TestToken(t *testing.T) {
 	t.Parallel()

@@ -1,4 +1,5 @@
-// Package same compares the accounts that the two sides of the benchmark wrote.
+// Package same compares the accounts, and where there are others all rows, that the two sides
+// of the benchmark wrote.
 //
 // The benchmark's command calls it after each pair of runs. It reads files with the SDK, and
 // must never rely on what the product reports about its file: a fast sync that lost an
@@ -16,8 +17,6 @@ import (
 	"time"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
-	"github.com/conductorone/baton-sdk/pkg/connectorstore"
-	"github.com/conductorone/baton-sdk/pkg/dotc1z"
 	"github.com/conductorone/baton-sdk/pkg/types/resource"
 	"golang.org/x/sync/errgroup"
 )
@@ -91,23 +90,11 @@ func differ(ours, theirs map[string]digest) error {
 }
 
 func read(ctx context.Context, path, tmpDir string) (_ File, err error) {
-	store, err := dotc1z.NewStore(ctx, path, dotc1z.WithReadOnly(true), dotc1z.WithTmpDir(tmpDir))
+	store, err := openFull(ctx, path, tmpDir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, store.Close(ctx)) }()
-	latest, err := store.SyncMeta().LatestFinishedSyncOfAnyType(ctx)
-	switch {
-	case err != nil:
-		return nil, err
-	case latest == nil:
-		return nil, errors.New("there is no finished sync in it")
-	case latest.Type != connectorstore.SyncTypeFull:
-		return nil, fmt.Errorf("the sync in it is not full but %q", latest.Type)
-	}
-	if err := store.SetCurrentSync(ctx, latest.ID); err != nil {
-		return nil, err
-	}
 
 	file := File{}
 	for token, more := "", true; more; more = token != "" {

@@ -33,6 +33,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) 
 	flags := flag.NewFlagSet("bench-scim", flag.ContinueOnError)
 	apps := flags.Int("apps", 1, "how many apps")
 	users := flags.Int("users", 1000, "how many users each has")
+	groups := flags.Int("groups", 0, "how many groups each has")
+	members := flags.Int("members", 0, "how many members a group has")
 	seed := flags.Uint64("seed", 1, "the same seed makes the same users; each app adds its number")
 	flags.DurationVar(&s.latency, "latency", 0, "how long each answer takes")
 	flags.IntVar(&s.pageCap, "cap", 100, "how many users a page has at most")
@@ -46,6 +48,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout io.Writer) 
 	for i := range *apps {
 		app, err := newApp(*users, *seed+uint64(i))
 		if err != nil {
+			return err
+		}
+		if err := app.withGroups(*groups, *members, *seed+uint64(i)); err != nil {
 			return err
 		}
 		s.apps = append(s.apps, app)

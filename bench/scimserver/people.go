@@ -13,15 +13,22 @@ import (
 type app struct {
 	json []byte
 	// at is where each user begins, and at the end where another would.
-	at []int
+	at  []int
+	ids []string // of the users
+
+	// groups and groupAt are the same for groups, whole is each with its members, by its id.
+	groups  []byte
+	groupAt []int
+	whole   map[string][]byte
 }
 
-// page is the JSON of the users from number first (0 is the first) to before last.
-func (a *app) page(first, last int) []byte {
+// page is the JSON of the rows from number first (0 is the first) to before last, of which
+// at is where each begins.
+func page(rows []byte, at []int, first, last int) []byte {
 	if first >= last {
 		return nil
 	}
-	return a.json[a.at[first] : a.at[last]-1]
+	return rows[at[first] : at[last]-1]
 }
 
 // user is a User (RFC 7643 section 4.1) of the sort that services send.
@@ -71,7 +78,9 @@ func newApp(users int, seed uint64) (*app, error) {
 	a := &app{at: make([]int, 1, users+1)}
 	chance := rand.New(rand.NewPCG(seed, 8)) //nolint:gosec // Names, not secrets.
 	for i := range users {
-		encoded, err := json.Marshal(newUser(i, seed, chance))
+		made := newUser(i, seed, chance)
+		a.ids = append(a.ids, made.ID)
+		encoded, err := json.Marshal(made)
 		if err != nil {
 			return nil, err
 		}
@@ -107,4 +116,42 @@ func newUser(i int, seed uint64, chance *rand.Rand) user {
 		u.Roles = append(u.Roles, role{"ADMIN", "Admin"})
 	}
 	return u
+}
+
+// group is a Group (RFC 7643 section 4.2). A list has no members.
+type group struct {
+	Schemas     []string `json:"schemas"`
+	ID          string   `json:"id"`
+	DisplayName string   `json:"displayName"`
+	Members     []member `json:"members,omitempty"`
+	Meta        meta     `json:"meta"`
+}
+
+type member struct {
+	Value string `json:"value"`
+	Type  string `json:"type"`
+}
+
+// withGroups adds groups to an app, each with so many members.
+func (a *app) withGroups(groups, members int, seed uint64) error {
+	a.groups, a.groupAt, a.whole = nil, make([]int, 1, groups+1), map[string][]byte{}
+	for i := range groups {
+		one := group{
+			Schemas: []string{"urn:ietf:params:scim:schemas:core:2.0:Group"}, ID: fmt.Sprintf("8a5f0b1e-11d4-4a6e-%04x-%012d", seed&0xffff, i),
+			DisplayName: fmt.Sprintf("Group %d", i), Meta: meta{"Group", time.Date(2024, 1, 1, 0, i, 0, 0, time.UTC)},
+		}
+		encoded, err := json.Marshal(one)
+		if err != nil {
+			return err
+		}
+		a.groups = append(append(a.groups, encoded...), ',')
+		a.groupAt = append(a.groupAt, len(a.groups))
+		for j := range min(members, len(a.ids)) {
+			one.Members = append(one.Members, member{Value: a.ids[(i*members+j)%len(a.ids)], Type: "User"})
+		}
+		if a.whole[one.ID], err = json.Marshal(one); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -21,21 +22,46 @@ type service struct {
 func (s *service) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{side}/{app}/scim/v2/Users", s.list)
+	mux.HandleFunc("GET /{side}/{app}/scim/v2/Groups", s.list)
+	mux.HandleFunc("GET /{side}/{app}/scim/v2/Groups/{id}", s.group)
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		fail(w, http.StatusNotFound, "there is nothing but Users")
+		fail(w, http.StatusNotFound, "there is nothing but Users and Groups")
 	})
 	return mux
 }
 
-func (s *service) list(w http.ResponseWriter, r *http.Request) {
-	began := time.Now()
+// app is the app that a request is for; nil if it has been answered.
+func (s *service) app(w http.ResponseWriter, r *http.Request) (_ *app, number int) {
 	if subtle.ConstantTimeCompare([]byte(r.Header.Get("Authorization")), []byte("Bearer "+s.token)) != 1 {
 		fail(w, http.StatusUnauthorized, "the token is not the one")
-		return
+		return nil, 0
 	}
 	number, err := strconv.Atoi(r.PathValue("app"))
 	if err != nil || number < 1 || number > len(s.apps) {
 		fail(w, http.StatusNotFound, "there is no such app")
+		return nil, 0
+	}
+	return s.apps[number-1], number
+}
+
+func (s *service) group(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	app, _ := s.app(w, r)
+	if app == nil {
+		return
+	}
+	found, ok := app.whole[r.PathValue("id")]
+	if !ok {
+		fail(w, http.StatusNotFound, "there is no such group")
+		return
+	}
+	s.answer(w, r, began, found)
+}
+
+func (s *service) list(w http.ResponseWriter, r *http.Request) {
+	began := time.Now()
+	app, number := s.app(w, r)
+	if app == nil {
 		return
 	}
 	query := r.URL.Query()
@@ -46,8 +72,11 @@ func (s *service) list(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 
-	app := s.apps[number-1]
-	total := len(app.at) - 1
+	rows, at := app.json, app.at
+	if strings.HasSuffix(r.URL.Path, "/Groups") {
+		rows, at = app.groups, app.groupAt
+	}
+	total := max(0, len(at)-1)
 	if s.drop == r.PathValue("side") && number == len(s.apps) {
 		total = max(0, total-1)
 	}
@@ -56,10 +85,12 @@ func (s *service) list(w http.ResponseWriter, r *http.Request) {
 	last := min(first+min(max(0, count), s.pageCap), total)
 	head := fmt.Appendf(nil, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":%d,"startIndex":%d,"itemsPerPage":%d,"Resources":[`,
 		total, start, last-first)
-	users := app.page(first, last)
-	const end = "]}"
+	s.answer(w, r, began, head, page(rows, at, first, last), []byte("]}"))
+}
 
-	// What making the answer took is part of the latency.
+// answer answers with JSON in parts, once the latency is over: what making it took is part
+// of that.
+func (s *service) answer(w http.ResponseWriter, r *http.Request, began time.Time, parts ...[]byte) {
 	if rest := s.latency - time.Since(began); rest > 0 {
 		select {
 		case <-time.After(rest):
@@ -67,9 +98,13 @@ func (s *service) list(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	size := 0
+	for _, part := range parts {
+		size += len(part)
+	}
 	w.Header().Set("Content-Type", "application/scim+json")
-	w.Header().Set("Content-Length", strconv.Itoa(len(head)+len(users)+len(end)))
-	for _, part := range [][]byte{head, users, []byte(end)} {
+	w.Header().Set("Content-Length", strconv.Itoa(size))
+	for _, part := range parts {
 		if _, err := w.Write(part); err != nil { //nolint:gosec // JSON that was made here, and numbers.
 			return // The client has gone.
 		}

@@ -76,6 +76,26 @@ func TestService_ServesThePageRequested(t *testing.T) {
 	}
 }
 
+func TestService_ServesGroupsAndTheirMembers(t *testing.T) {
+	t.Parallel()
+	s := serviceOf(t, 1, 10)
+	require.NoError(t, s.apps[0].withGroups(250, 4, 1))
+	code, page := ask(t, s, "/product/1/scim/v2/Groups?startIndex=249&count=100", token)
+	require.Equal(t, http.StatusOK, code)
+	require.Equal(t, 250, page.TotalResults)
+	require.Len(t, page.Resources, 2)
+
+	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/product/1/scim/v2/Groups/"+page.Resources[1].ID, nil)
+	request.Header.Set("Authorization", "Bearer "+token)
+	recorder := httptest.NewRecorder()
+	s.handler().ServeHTTP(recorder, request)
+	var whole group
+	require.NoError(t, json.Unmarshal(recorder.Body.Bytes(), &whole), recorder.Body.String())
+	require.Equal(t, "Group 249", whole.DisplayName)
+	require.Len(t, whole.Members, 4)
+	require.Equal(t, member{s.apps[0].ids[249*4%10], "User"}, whole.Members[0])
+}
+
 func TestService_RefusesWhatIsNoList(t *testing.T) {
 	t.Parallel()
 	s := serviceOf(t, 2, 3)
@@ -83,7 +103,8 @@ func TestService_RefusesWhatIsNoList(t *testing.T) {
 		"/product/3/scim/v2/Users":              http.StatusNotFound,
 		"/product/0/scim/v2/Users":              http.StatusNotFound,
 		"/product/x/scim/v2/Users":              http.StatusNotFound,
-		"/product/1/scim/v2/Groups":             http.StatusNotFound,
+		"/product/1/scim/v2/Groups/none":        http.StatusNotFound,
+		"/product/1/scim/v2/Roles":              http.StatusNotFound,
 		"/product/1/scim/v2/Users?startIndex=x": http.StatusBadRequest,
 	} {
 		code, got := ask(t, s, path, token)

@@ -55,9 +55,10 @@ var entries = []entry{
 		title: "State directory and disk", paths: "host/statedir.go host/baseline.go host/internal/baseline host/internal/syncfile host/internal/files/state.go host/internal/files/dir.go host/internal/status/history",
 		sentences: having(`^the (baseline|history|record)|state directory …|directory for temporary files|newer baton-host|kept as the baseline|compared with the file of the baseline`),
 	},
+	{title: "Shared state", paths: "host/internal/state"},
 	{title: "Listen address", paths: "host/internal/status/listen"},
 	{title: "Locked programs", paths: "host/lock.go host/internal/pin host/internal/fleet/pin.go host/internal/fleet/installed.go", sentences: having(`\(--unlocked\)`)},
-	{title: "Installing connectors", paths: "host/install.go host/installation.go host/internal/registry host/internal/config/trust.go host/cmd/baton-host/install.go host/cmd/baton-host/initinstall.go"},
+	{title: "Installing connectors", paths: "host/install.go host/installation.go host/internal/registry host/internal/config/trust.go host/cmd/baton-host/install.go"},
 	{title: "Command line", paths: "host/cmd host/host.go host/internal/call host/internal/diff host/internal/explore host/internal/population host/internal/config/wizard host/plugin.go"},
 
 	{title: "C1 cannot be reached", paths: "host/internal/service/client.go host/internal/status/probes.go", sentences: having(`^(no connection to C1|C1 at … (cannot|does not|is not|answers)|C1's token endpoint|no token could be got|C1 did not give)`)},
@@ -85,6 +86,7 @@ var entries = []entry{
 
 	{title: "Control socket", paths: "host/internal/control host/control.go host/status.go"},
 	{title: "Reload", paths: "host/reload.go host/serving.go host/internal/watch", sentences: having(`configuration (is|was) (not reloaded|refused)`)},
+	{title: "Webhook", paths: "host/notify.go host/internal/notify host/internal/config/notify.go"},
 	{title: "Lost log lines", paths: "host/internal/hostlog host/internal/pluginlog"},
 	{title: "Internal errors", paths: "host/internal/errtext host/internal/status internal/mutualtls internal/telemetry host/internal/syncfile/sdkfast host/internal/call/answer.go scim/journal.go scim/position.go plugin/gate.go"},
 }

@@ -37,7 +37,7 @@ func (b *bench) scim() string     { return b.installed("bench-scim") }
 
 // prepare installs the programs of all sides alike, by copying them: how much of a
 // program's file the system maps depends on how the file was written.
-func (b *bench) prepare() error {
+func (b *bench) prepare(rows []row) error {
 	var err error
 	if b.dir, err = os.MkdirTemp("", "baton-host-bench-"); err != nil {
 		return err
@@ -45,10 +45,14 @@ func (b *bench) prepare() error {
 	if err := os.Mkdir(b.installed(""), 0o700); err != nil {
 		return err
 	}
-	for _, program := range []string{
+	programs := []string{
 		filepath.Join(b.options.product, "baton-host"), filepath.Join(b.options.product, "baton-fullstory"),
 		filepath.Join(b.options.tools, "bench-baseline"), filepath.Join(b.options.tools, "bench-scim"),
-	} {
+	}
+	if slices.ContainsFunc(rows, func(row row) bool { return row.access != nil }) {
+		programs = append(programs, filepath.Join(b.options.product, scimProgram), filepath.Join(b.options.tools, directoryProgram))
+	}
+	for _, program := range programs {
 		if _, err := os.Stat(program); err != nil {
 			return fmt.Errorf("a program is missing, run make bench: %w", err)
 		}
@@ -72,6 +76,12 @@ func install(from, to string) (err error) {
 	_, err = io.Copy(target, source)
 	return errors.Join(err, target.Close())
 }
+
+// The connectors that both sides read entitlements and grants with.
+const (
+	scimProgram      = "baton-scim"
+	directoryProgram = "baton-directory"
+)
 
 // The sides that are measured.
 const (
@@ -151,6 +161,9 @@ func (b *bench) repeat(ctx context.Context, row row, services *services, sides [
 
 // compare fails unless all sides wrote the same accounts, as many as there are.
 func (b *bench) compare(ctx context.Context, row row, written map[string][]string, dir string) error {
+	if row.access != nil {
+		return b.compareRows(ctx, row, written, dir)
+	}
 	files, err := same.Files(ctx, slices.Concat(written[product], written[atOnce], written[inOrder]), dir)
 	if err != nil {
 		return fmt.Errorf("reading what was written: %w", err)
@@ -166,6 +179,35 @@ func (b *bench) compare(ctx context.Context, row row, written map[string][]strin
 	for baselines := range slices.Chunk(theirs, row.apps) {
 		if err := same.Differ(ours, types, baselines); err != nil {
 			return fmt.Errorf("the sync files are not the same: %w", err)
+		}
+	}
+	return nil
+}
+
+// compareRows fails unless both sides wrote the same rows of every kind, as many as there
+// are.
+func (b *bench) compareRows(ctx context.Context, row row, written map[string][]string, dir string) error {
+	var namespaces []string
+	for i := range row.apps {
+		namespaces = append(namespaces, instance(i))
+	}
+	ours, err := same.RowsOf(ctx, written[product][0], dir, namespaces)
+	if err != nil {
+		return fmt.Errorf("reading what was written: %w", err)
+	}
+	for i, app := range ours {
+		if got, want := len(app[same.Resources]), row.users+row.access.groups+row.access.roles; got != want {
+			return fmt.Errorf("%s wrote %d resources of app %d, which has %d", product, got, i+1, want)
+		}
+		if got, want := len(app[same.Grants]), row.access.grants(); got != want {
+			return fmt.Errorf("%s wrote %d grants of app %d, which has %d", product, got, i+1, want)
+		}
+		theirs, err := same.RowsOf(ctx, written[atOnce][i], dir, []string{""})
+		if err != nil {
+			return fmt.Errorf("reading what was written: %w", err)
+		}
+		if err := same.DifferRows(app, theirs[0]); err != nil {
+			return fmt.Errorf("the sync files are not the same: app %d: %w", i+1, err)
 		}
 	}
 	return nil
@@ -187,9 +229,15 @@ func (b *bench) work(row row, side string, services *services, dir string) (mete
 	for i := range row.apps {
 		own := filepath.Join(dir, instance(i))
 		config := filepath.Join(own, "baseline.yaml")
+		program := b.baseline()
 		text := fmt.Sprintf("scim-base-url: %s\nscim-token: %s\nprofile-once: %t\n", services.url("baseline", i), services.token, b.options.profileOnce)
+		if row.access != nil {
+			var settings []string
+			program, settings = b.connector(row, services, "baseline", i)
+			text = strings.Join(settings, "\n") + "\n"
+		}
 		file := filepath.Join(own, fileName)
-		command, err := command(own, config, text, b.baseline(), "--file", file)
+		command, err := command(own, config, text, program, "--file", file)
 		if err != nil {
 			return work, nil, err
 		}
@@ -200,11 +248,35 @@ func (b *bench) work(row row, side string, services *services, dir string) (mete
 	return work, files, nil
 }
 
+// connector is the connector that both sides read a row with, and its settings for an app, as
+// lines of YAML.
+func (b *bench) connector(row row, services *services, side string, app int) (program string, settings []string) {
+	a := row.access
+	if a.scim {
+		return b.installed(scimProgram), []string{
+			"scim-base-url: " + services.url(side, app), "scim-token: " + services.token, "scim-groups: true",
+		}
+	}
+	for _, setting := range []struct {
+		name  string
+		value int
+	}{{"users", row.users}, {"groups", a.groups}, {"members", a.members}, {"tower", a.tower}, {"roles", a.roles}, {"holders", a.holders}} {
+		settings = append(settings, fmt.Sprintf("%s: %d", setting.name, setting.value))
+	}
+	return b.installed(directoryProgram), settings
+}
+
 func (b *bench) hostConfig(row row, services *services) string {
 	var text strings.Builder
 	var all []string
 	fmt.Fprintf(&text, "plugin-dirs: [%q]\nplugins:\n", b.installed(""))
 	for i := range row.apps {
+		if row.access != nil {
+			program, settings := b.connector(row, services, "product", i)
+			fmt.Fprintf(&text, "  %s:\n    command: [%q]\n    config:\n      %s\n", instance(i), program, strings.Join(settings, "\n      "))
+			all = append(all, instance(i))
+			continue
+		}
 		fmt.Fprintf(&text, "  %s:\n    app: fullstory\n    config:\n      scim-base-url: %s\n      scim-token: %s\n",
 			instance(i), services.url("product", i), services.token)
 		if b.options.readAhead > 0 {

@@ -12,12 +12,21 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/batonhost/baton-host/bench/meter"
 )
 
 // built is the directory of the programs.
 var built string
 
 func TestMain(m *testing.M) {
+	if len(os.Args) == 2 && os.Args[1] == meter.ChildCommand { // A test measures.
+		if err := meter.Child(context.Background(), os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	os.Exit(func() int {
 		var err error
 		if built, err = os.MkdirTemp("", "bench"); err != nil {

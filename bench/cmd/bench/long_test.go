@@ -13,6 +13,7 @@ import (
 var buildProduct = sync.OnceFunc(func() {
 	build(map[string]string{
 		"baton-host": "../../../host/cmd/baton-host", "baton-fullstory": "../../../fullstory/cmd/baton-fullstory",
+		"baton-scim": "../../../scim/cmd/baton-scim", "baton-directory": "../../directory",
 	})
 })
 
@@ -56,5 +57,19 @@ func TestLongBench_WritesNoTableIfSidesDiffer(t *testing.T) {
 			require.Contains(t, stderr, message)
 			require.Empty(t, stdout)
 		})
+	}
+}
+
+// TestLongBench_ComparesAllRowsOfGrants: of one app, of nested groups, of several apps and of
+// one over SCIM; it fails if any row differs, or there are others than the app has.
+func TestLongBench_ComparesAllRowsOfGrants(t *testing.T) {
+	t.Parallel()
+	stdout, stderr, err := measured(t, append(programs(withProduct(t)), "-quick", "-only", "groups-300x25,nested-19000,4xgroups-75x25,scim-groups-300x25", "-n", "1")...)
+	require.NoError(t, err, stderr)
+	for _, message := range []string{
+		"| 300 groups × 25 members | wall |", "| nested groups, 19,250 expanded rows | wall |",
+		"| 4 apps × 75 groups × 25 members, 4 alone at once | wall |", "| SCIM: 300 groups × 25 members | wall |",
+	} {
+		require.Contains(t, stdout, message)
 	}
 }

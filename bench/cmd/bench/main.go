@@ -51,7 +51,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if !o.keep {
 		defer func() { _ = os.RemoveAll(b.dir) }()
 	}
-	if err := b.prepare(); err != nil {
+	if err := b.prepare(rows); err != nil {
 		return err
 	}
 	if o.keep {
@@ -98,8 +98,8 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	o := &options{}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.StringVar(&o.product, "product", "bin", "the directory of baton-host and baton-fullstory")
-	flags.StringVar(&o.tools, "tools", "build/bench", "the directory of bench-baseline and bench-scim")
+	flags.StringVar(&o.product, "product", "bin", "the directory of baton-host, baton-fullstory and baton-scim")
+	flags.StringVar(&o.tools, "tools", "build/bench", "the directory of bench-baseline, bench-scim and baton-directory")
 	flags.StringVar(&o.only, "only", "", "only the rows of these names, separated by commas: "+strings.Join(names(fullRows()), ", "))
 	flags.StringVar(&o.sizes, "rows", "", "other rows instead, separated by commas, such as 2x200 or 8x1000-20ms: apps, accounts of each, time of each answer")
 	flags.BoolVar(&o.quick, "quick", false, "smaller rows, fewer repetitions")

@@ -23,11 +23,51 @@ type row struct {
 	repetitions int
 	// alone measures the product alone.
 	alone bool
+	// access is what there is beside the accounts; nil: nothing, and the connectors of the two
+	// sides are different ones.
+	access *access
 	// sequence measures the baselines one after another, too.
 	sequence bool
 	// reach and beyond are the ratios to reach: to the baselines at once, and
 	// in inOrder to the baselines one after another.
 	goals, inOrder goals
+}
+
+// access is groups and roles, and who has them. Both sides read them with the same connector:
+// baton-directory, which makes them up, or baton-scim.
+type access struct {
+	groups, members, tower, roles, holders int
+	scim                                   bool
+	// expanded is how many grants follow from others.
+	expanded int
+}
+
+// grants is how many grants the sync file of one app has.
+func (a *access) grants() int {
+	nested := 0
+	if a.tower > 1 {
+		nested = a.groups / a.tower * (a.tower - 1)
+	}
+	return a.groups*a.members + nested + a.roles*a.holders + a.expanded
+}
+
+// membersEach is how many users are members of each group.
+const membersEach = 25
+
+func groupsOnly(groups int) *access { return &access{groups: groups, members: membersEach} }
+
+// towers are groups of which each but the last has the next one as a member: six at a time.
+func towers(many int) *access {
+	const high = 6
+	a := &access{groups: many * high, members: membersEach, tower: high}
+	// Each group gets the members of all groups below, and the groups that are not its own
+	// members.
+	a.expanded = many * (membersEach*high*(high-1)/2 + (high-1)*(high-2)/2)
+	return a
+}
+
+func newAccessRow(name string, apps, users, repetitions int, of *access) row {
+	return row{name: name, apps: apps, users: users, repetitions: repetitions, access: of}
 }
 
 // goals are ratios of the product to the baseline; 0 for none.
@@ -61,6 +101,12 @@ func fullRows() []row {
 		newRow(32, 1_000, ms20, 3).with(goals{0.5, 0.35, 0.35}),
 		newRow(1, 10_000, 0, 3),
 		million,
+		newAccessRow("groups-3000x25", 1, 5_000, 3, groupsOnly(3_000)).with(goals{0.55, 0.45, 1}),
+		newAccessRow("roles-200x5000", 1, 10_000, 2, &access{roles: 200, holders: 5_000}).with(goals{0.7, 0.55, 0.8}),
+		newAccessRow("nested-183000", 1, 5_000, 2, towers(475)).with(goals{0.55, 0.45, 0.9}),
+		newAccessRow("4xgroups-750x25", 4, 2_000, 3, groupsOnly(750)).with(goals{0.45, 0.3, 0.6}),
+		newAccessRow("scim-groups-3000x25", 1, 5_000, 2, &access{groups: 3_000, members: membersEach, scim: true}).with(goals{0.4, 0.25, 0.9}),
+		newAccessRow("grants-1000000", 1, 100_000, 1, &access{roles: 200, holders: 5_000}),
 	}
 }
 
@@ -75,6 +121,11 @@ func quickRows() []row {
 		newRow(8, 1_000, ms20, 2),
 		newRow(8, 0, 0, 2),
 		newRow(32, 100, ms20, 1),
+		newAccessRow("groups-300x25", 1, 500, 2, groupsOnly(300)),
+		newAccessRow("roles-20x5000", 1, 5_000, 2, &access{roles: 20, holders: 5_000}),
+		newAccessRow("nested-19000", 1, 500, 1, towers(50)),
+		newAccessRow("4xgroups-75x25", 4, 200, 1, groupsOnly(75)),
+		newAccessRow("scim-groups-300x25", 1, 500, 1, &access{groups: 300, members: membersEach, scim: true}),
 	}
 }
 

@@ -25,7 +25,12 @@ type services struct {
 
 func startServices(ctx context.Context, program string, row row, drop string) (*services, error) {
 	s := &services{token: "bench-" + rand.Text()}
+	groups, members := 0, 0
+	if row.access != nil && row.access.scim {
+		groups, members = row.access.groups, row.access.members
+	}
 	s.process = exec.CommandContext(ctx, program, //nolint:gosec // A program of this benchmark.
+		"-groups", strconv.Itoa(groups), "-members", strconv.Itoa(members),
 		"-apps", strconv.Itoa(row.apps), "-users", strconv.Itoa(row.users), "-latency", row.latency.String(),
 		"-cap", strconv.Itoa(pageCap), "-drop", drop)
 	s.process.Env = []string{"BENCH_SCIM_TOKEN=" + s.token}

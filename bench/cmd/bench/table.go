@@ -77,7 +77,10 @@ func comparison(results []*result) string {
 		}
 		work := describeRow(r.row)
 		against := ""
-		if r.row.apps > 1 {
+		switch {
+		case r.row.access != nil && r.row.apps > 1:
+			against = fmt.Sprintf(", %d alone at once", r.row.apps)
+		case r.row.apps > 1:
 			against = fmt.Sprintf(", %d baselines at once", r.row.apps)
 		}
 		compareWith(&text, work+against, r, atOnce, r.row.goals)
@@ -125,7 +128,7 @@ func verdict(ratio, goal float64) string {
 func growth(results []*result) string {
 	var one []*result
 	for _, r := range results {
-		if r.row.apps == 1 && r.row.latency == 0 {
+		if r.row.apps == 1 && r.row.latency == 0 && r.row.access == nil {
 			one = append(one, r)
 		}
 	}
@@ -155,6 +158,9 @@ func growth(results []*result) string {
 }
 
 func describeRow(r row) string {
+	if r.access != nil {
+		return describeAccess(r)
+	}
 	text := fmt.Sprintf("%d apps × %s", r.apps, grouped(r.users))
 	if r.apps == 1 {
 		text = "1 app × " + grouped(r.users)
@@ -166,6 +172,26 @@ func describeRow(r row) string {
 		return fmt.Sprintf("%s, %v a page", text, r.latency.Round(time.Millisecond))
 	}
 	return text + ", no latency"
+}
+
+func describeAccess(r row) string {
+	a := r.access
+	var text string
+	switch {
+	case a.roles > 0:
+		text = fmt.Sprintf("%s users, %s roles × %s grants", grouped(r.users), grouped(a.roles), grouped(a.holders))
+	case a.tower > 1:
+		text = fmt.Sprintf("nested groups, %s expanded rows", grouped(a.expanded))
+	default:
+		text = fmt.Sprintf("%s groups × %s members", grouped(a.groups), grouped(a.members))
+	}
+	if a.scim {
+		text = "SCIM: " + text
+	}
+	if r.apps > 1 {
+		text = fmt.Sprintf("%d apps × %s", r.apps, text)
+	}
+	return text
 }
 
 // grouped is a number with commas.

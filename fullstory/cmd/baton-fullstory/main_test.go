@@ -170,7 +170,7 @@ func TestSync_RefusesWrongSettings(t *testing.T) {
 		_, _ = w.Write([]byte("<!DOCTYPE html><html></html>"))
 	}))
 	t.Cleanup(page.Close)
-	const where = "In Fullstory both are under Settings > Account Management > SSO"
+	const where = "In Fullstory the SCIM Base URL and the SCIM Token are under Settings > Account Management > SSO"
 	for name, c := range map[string]struct {
 		baseURL, token string
 		message        []string

@@ -24,6 +24,7 @@ type checkOptions struct {
 	outputDir  string
 	accept     []string
 	unlocked   bool
+	notify     bool
 	output     string
 }
 
@@ -35,7 +36,8 @@ func newCheckCommand(root *rootOptions) *cobra.Command {
 		Long: `Read the configuration and try what run needs. Every plugin is started and configured,
 tries its credentials on its app and reads the beginning of each of its lists: accounts,
 groups, roles. For each upload a token is fetched from C1, which changes nothing there,
-and the clocks are compared. Each store of secrets is logged in to. All problems are
+and the clocks are compared. Each store of secrets is logged in to, and the webhook of notify
+is resolved; --notify sends it a test. All problems are
 reported together, and what of a sandbox each plugin is in, with a warning of those that
 none keeps from the secrets of others; the exit status is 1 if there is a problem.
 Nothing is synced. An upload
@@ -60,6 +62,7 @@ plugin of them would be refused.`,
 	flags.StringVar(&options.stateDir, "state-dir", "", "where run keeps its baselines (default the file's state-dir, $STATE_DIRECTORY or ~/.local/state/baton-host)")
 	flags.StringVarP(&options.outputDir, "output-dir", "d", ".", "where sync puts its files")
 	flags.StringSliceVar(&options.accept, "accept-deletions", nil, "do not report that this plugin is gone from an upload, as run and sync with this flag; may be repeated")
+	flags.BoolVar(&options.notify, "notify", false, "send a test to the webhook of the configuration")
 	addUnlockedFlag(flags, &options.unlocked)
 	addOutputFlag(cmd, &options.output, terminal.Table, terminal.JSON, terminal.CSV)
 	return cmd
@@ -77,7 +80,7 @@ func (o *checkOptions) run(ctx context.Context, stdout io.Writer) error {
 		return err
 	}
 	defer h.Close(ctx)
-	found, err := h.Check(ctx, host.CheckOptions{Timeout: o.timeout, OutputDir: o.outputDir})
+	found, err := h.Check(ctx, host.CheckOptions{Timeout: o.timeout, OutputDir: o.outputDir, Notify: o.notify})
 	if found == nil {
 		return err
 	}

@@ -117,7 +117,7 @@ func TestSyncShowsWhatAPersonMustKnow(t *testing.T) {
 	keepOnly(t, design.server, 0)
 	refused := again()
 	require.Equal(t, 1, refused.status)
-	require.Contains(t, refused.stderr, `  upload "workforce": every plugin of upload "workforce" failed`)
+	require.Contains(t, refused.stderr, `baton-host: upload "workforce": every plugin of upload "workforce" failed`)
 	require.Contains(t, refused.stderr, "--accept-deletions design-tool")
 	require.Regexp(t, `workforce +fullstory, design-tool +- +FAILED: no file was written`, refused.stdout)
 	accepted := again("--accept-deletions", "fullstory,design-tool")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync/atomic"
 	"time"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -56,6 +57,17 @@ type Plugin struct {
 	// Listings is the limit on how many listings go on at the same time; nil is no
 	// limit. An aggregate with such a plugin has to be closed.
 	Listings policy.ListingLimit
+
+	// Process is the process behind Conn, which may end between calls; nil: it does not.
+	Process Process
+
+	// OneVisit has the plugin called in as few rows as possible in a full sync, as its process
+	// ends in between for want of room: its resource types are those of KnownTypes until its
+	// first listing, before which it validates and lists them.
+	OneVisit   bool
+	KnownTypes *KnownTypes // nil: they are not kept
+	// SDKVersion is the version of the SDK that the plugin is built with, as its manifest says.
+	SDKVersion string
 
 	// ReadAhead is how many pages of the plugin's listings are asked for before
 	// the syncer wants them, and kept: at most policy.MostReadAhead; 0 is none. An
@@ -110,6 +122,14 @@ func WithPackedProfiles() Option {
 	return func(a *Aggregate) { a.packed = true }
 }
 
+// WithPackedGrants leaves out of listed grants what a sync file does not hold of them: all
+// of their entitlements and principals but the ids (sdkfast.Codec). As WithPackedProfiles it
+// is for the answers of a sync, into a store of an engine of which sdkfast.MayPackGrants is
+// true.
+func WithPackedGrants() Option {
+	return func(a *Aggregate) { a.packedGrants = true }
+}
+
 // WithResourceTypes limits a sync to resource types, by their ids of the aggregate; none
 // is no limit. The syncer has only these in its store: at the row of any other it drops
 // the rest of the listing, and calls the sync a success. So such rows are left out here.
@@ -136,7 +156,10 @@ type Aggregate struct {
 	memory      MetadataMemory
 	sessions    Sessions // nil: none
 	packed      bool
-	only        []string // the resource types of the sync; none: all
+	// packedGrants is WithPackedGrants.
+	packedGrants bool
+	others       atomic.Bool // see TypesChanged
+	only         []string    // the resource types of the sync; none: all
 }
 
 var _ grpc.ClientConnInterface = (*Aggregate)(nil)

@@ -51,6 +51,9 @@ const activeSyncIDVersion = "v0.4.3"
 // validate has every plugin check its credentials and reports all that fail.
 func (a *Aggregate) validate(ctx context.Context, request *v2.ConnectorServiceValidateRequest, reply proto.Message, opts []grpc.CallOption) error {
 	answers, err := fanOut(ctx, a.plugins, func(ctx context.Context, p *plugin) (*v2.ConnectorServiceValidateResponse, error) {
+		if p.assumesTypes() { // It validates before its first listing.
+			return v2.ConnectorServiceValidateResponse_builder{SdkVersion: p.SDKVersion}.Build(), nil
+		}
 		answer := &v2.ConnectorServiceValidateResponse{}
 		return answer, p.call(ctx, v2.ConnectorService_Validate_FullMethodName, request, answer, opts)
 	})

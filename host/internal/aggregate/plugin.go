@@ -45,6 +45,7 @@ type plugin struct {
 	ahead    *policy.ReadAhead
 	listings *policy.Listings
 	skips    skips
+	visit    visit
 	evidence evidence
 
 	abilities   atomic.Pointer[abilities]
@@ -134,11 +135,12 @@ func (p *plugin) call(ctx context.Context, method string, request, reply proto.M
 	}
 	if calling, done := p.fallback.BeginCall(ctx); calling != nil {
 		err := p.callPlugin(calling, method, request, reply, opts)
-		if err != nil && ctx.Err() == nil {
+		again := p.aggregate.TypesChanged()
+		if err != nil && ctx.Err() == nil && !again {
 			p.fail(method, err)
 		}
 		done()
-		if err == nil || ctx.Err() != nil {
+		if err == nil || ctx.Err() != nil || again {
 			return err
 		}
 	}
@@ -226,6 +228,10 @@ func (p *plugin) ask(ctx context.Context, method string, request, reply proto.Me
 	if p.Err != nil {
 		return p.failed(codes.Aborted, doing, p.Err, "")
 	}
+	defer p.hold(ctx, method)()
+	if err := p.verifyTypes(ctx, method, request); err != nil {
+		return err
+	}
 	if err := p.reencrypt(ctx, doing, request); err != nil {
 		return err
 	}
@@ -249,11 +255,15 @@ func (p *plugin) askPage(ctx context.Context, method, doing string, request, rep
 			return err
 		}
 	}
+	if took, err := p.takeKept(ctx, method, doing, request, reply); took || err != nil {
+		return err
+	}
 	this, err := p.listings.Begin(ctx, method, request)
 	if err != nil {
 		return p.interrupted(ctx, doing)
 	}
-	if p.aggregate.packed && method == v2.ResourcesService_ListResources_FullMethodName {
+	if p.aggregate.packed && method == v2.ResourcesService_ListResources_FullMethodName ||
+		p.aggregate.packedGrants && method == v2.GrantsService_ListGrants_FullMethodName {
 		opts = append(slices.Clip(opts), grpc.ForceCodecV2(sdkfast.Codec))
 	}
 	if of, kind, ok := accessOf(request); ok && of.GetPageToken() == "" {
@@ -278,6 +288,7 @@ func (p *plugin) askPage(ctx context.Context, method, doing string, request, rep
 		return p.failed(refusal.Code, doing, refusal, "")
 	}
 	p.ahead.Next(ctx, method, after, reply, opts)
+	p.askStatic(ctx, request, reply)
 	return nil
 }
 

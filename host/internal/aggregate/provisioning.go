@@ -99,6 +99,7 @@ const maxAsking = 30 * time.Second
 
 // askSoon is ask within maxAsking.
 func (p *plugin) askSoon(ctx context.Context, method string, request, reply proto.Message) error {
+	defer p.hold(ctx, method)()
 	limit := min(maxAsking, p.aggregate.retries.CallTimeout)
 	limited, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

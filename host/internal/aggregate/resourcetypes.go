@@ -47,6 +47,9 @@ func (a *Aggregate) listResourceTypes(ctx context.Context, request *v2.ResourceT
 // or from the baseline.
 func (p *plugin) resourceTypes(ctx context.Context, request *v2.ResourceTypesServiceListResourceTypesRequest, opts []grpc.CallOption) (*v2.ResourceTypesServiceListResourceTypesResponse, error) {
 	if p.fallback == nil || !p.fallback.Failed() {
+		if types := p.assumeTypes(request); types != nil {
+			return v2.ResourceTypesServiceListResourceTypesResponse_builder{List: types}.Build(), nil
+		}
 		answer, err := p.listTypes(ctx, request, opts)
 		if err == nil || p.fallback == nil || ctx.Err() != nil {
 			return answer, err
@@ -94,7 +97,7 @@ func (p *plugin) listTypes(ctx context.Context, request *v2.ResourceTypesService
 			if err := pagecheck.CheckDistinct(all.GetList()); err != nil {
 				return nil, p.failed(codes.Internal, describe(method, asked), err, "its reply cannot be used")
 			}
-			p.types.Learn(all.GetList())
+			p.listedTypes(all.GetList())
 			p.answered.Store(true)
 			return all, nil
 		}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	readerv2 "github.com/conductorone/baton-sdk/pb/c1/reader/v2"
 	"github.com/conductorone/baton-sdk/pkg/annotations"
 	"github.com/conductorone/baton-sdk/pkg/connectorstore"
 	"github.com/conductorone/baton-sdk/pkg/dotc1z"
@@ -20,11 +21,13 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/structpb"
 
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/aggregate/policy"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
+	"github.com/batonhost/baton-host/host/internal/syncfile/sdkfast"
 	"github.com/batonhost/baton-host/sandbox/raced"
 )
 
@@ -98,6 +101,105 @@ func clubs(t testing.TB) *app {
 	return &app{types: []*appType{people, club}}
 }
 
+// access is an app with all that can be odd about grants: the same one on several pages and
+// on one, with another id, with other annotations, and expandable only once; groups that
+// are members of each other in a circle, two of them of themselves; grants of entitlements
+// that another resource was asked for, of resources that only they bring, and for people of
+// another directory; and types that the sync does not read. Without circles there are none:
+// with SQLite, the SDK chooses by chance what it names as the source of what a circle expands
+// to.
+func access(t testing.TB, circles bool) *app {
+	t.Helper()
+	people := users(9).types[0]
+	groups := &appType{
+		resourceType: v2.ResourceType_builder{Id: "group", DisplayName: "Group", Traits: []v2.ResourceType_Trait{v2.ResourceType_TRAIT_GROUP}}.Build(),
+		pageSize:     3, entitlements: map[string][]*v2.Entitlement{}, grants: map[string][]*v2.Grant{},
+	}
+	for i := range 6 {
+		id := fmt.Sprint("g", i)
+		one := v2.Resource_builder{
+			Id: v2.ResourceId_builder{ResourceType: "group", Resource: id}.Build(), DisplayName: "Group " + id,
+			Annotations: annotations.New(&v2.GroupTrait{}),
+		}.Build()
+		groups.resources = append(groups.resources, one)
+		groups.entitlements[id] = []*v2.Entitlement{
+			entitlement.NewAssignmentEntitlement(one, "member", entitlement.WithGrantableTo(people.resourceType), entitlement.WithExclusionGroup("of-"+id)),
+			entitlement.NewPermissionEntitlement(one, "owner", entitlement.WithGrantableTo(people.resourceType), entitlement.WithExclusionGroup("of-"+id)),
+		}
+	}
+	member := func(in int, who string, options ...grant.GrantOption) *v2.Grant {
+		// As connectors do it: with all of the resource, and of its entitlement.
+		made := grant.NewGrant(groups.resources[in], "member", user(who), options...)
+		made.SetEntitlement(groups.entitlements[fmt.Sprint("g", in)][0])
+		return made
+	}
+	nests := func(in, of int, expandable bool) *v2.Grant {
+		made := grant.NewGrant(groups.resources[in], "member", groups.resources[of].GetId())
+		if expandable {
+			made.SetAnnotations(annotations.New(v2.GrantExpandable_builder{
+				EntitlementIds: []string{entitlement.NewEntitlementID(groups.resources[of], "member")}, Shallow: of == 5, ResourceTypeIds: []string{"user"},
+			}.Build()))
+		}
+		return made
+	}
+	renamed := member(0, "u1", grant.WithGrantMetadata(map[string]any{"since": "2025", "by": "u2"}))
+	renamed.SetId("membership/1")
+	owner := grant.NewGrant(groups.resources[0], "owner", v2.ResourceId_builder{ResourceType: "user", Resource: "u1"}.Build())
+	sourced := member(2, "u7")
+	sourced.SetSources(v2.GrantSources_builder{Sources: map[string]*v2.GrantSources_GrantSource{
+		"group:g2:member": v2.GrantSources_GrantSource_builder{IsDirect: true}.Build(), "group:g3:member": {},
+	}}.Build())
+	withoutID := member(4, "u8")
+	withoutID.SetId("")
+	groups.grants = map[string][]*v2.Grant{
+		"g0": {member(0, "u1"), member(0, "u2"), member(0, "u1"), nests(0, 1, false), owner, renamed, nests(0, 1, true), member(0, "u2"), owner},
+		"g1": {nests(1, 2, true), member(1, "u3")},
+		"g2": {member(2, "u4"), sourced, nests(2, 5, true)},
+		"g3": {member(3, "u5"), nests(3, 0, true)},
+		"g4": {withoutID, nests(4, 3, false), member(4, "u8")},
+		"g5": {member(5, "u9"), nests(5, 4, true)},
+	}
+	if circles {
+		groups.grants["g1"] = append(groups.grants["g1"], nests(1, 1, true))
+		groups.grants["g2"] = append(groups.grants["g2"], nests(2, 0, true))
+		groups.grants["g3"] = append(groups.grants["g3"], nests(3, 3, true))
+	}
+
+	thing := func(id string) *v2.Resource {
+		return v2.Resource_builder{Id: v2.ResourceId_builder{ResourceType: "thing", Resource: id}.Build(), DisplayName: "Thing " + id, Description: "Found by a grant"}.Build()
+	}
+	things := &appType{resourceType: v2.ResourceType_builder{Id: "thing", DisplayName: "Thing"}.Build(), resources: []*v2.Resource{thing("t0")}}
+	finder := v2.Resource_builder{Id: v2.ResourceId_builder{ResourceType: "finder", Resource: "f"}.Build(), DisplayName: "Finder"}.Build()
+	of := func(id, who string) *v2.Grant {
+		return grant.NewGrant(thing(id), "use", v2.ResourceId_builder{ResourceType: "user", Resource: who}.Build())
+	}
+	finders := &appType{
+		resourceType: v2.ResourceType_builder{Id: "finder", DisplayName: "Finder"}.Build(), pageSize: 2, resources: []*v2.Resource{finder},
+		inserts: map[string]bool{"f": true},
+		grants:  map[string][]*v2.Grant{"f": {of("t0", "u1"), of("t1", "u1"), of("t1", "u2"), of("t2", "u3"), of("t1", "u1"), of("t2", "u3")}},
+	}
+
+	hall := v2.Resource_builder{Id: v2.ResourceId_builder{ResourceType: "hall", Resource: "h"}.Build(), DisplayName: "Hall"}.Build()
+	elsewhere := func(match proto.Message, who string) *v2.Grant {
+		return grant.NewGrant(hall, "enter", v2.ResourceId_builder{ResourceType: "user", Resource: who}.Build(), grant.WithAnnotation(match))
+	}
+	halls := &appType{
+		resourceType: v2.ResourceType_builder{Id: "hall", DisplayName: "Hall"}.Build(), pageSize: 2, resources: []*v2.Resource{hall},
+		entitlements: map[string][]*v2.Entitlement{"h": {entitlement.NewAssignmentEntitlement(hall, "enter")}},
+		grants: map[string][]*v2.Grant{"h": {
+			elsewhere(v2.ExternalResourceMatch_builder{Key: "email", Value: "x@example.com", ResourceType: v2.ResourceType_TRAIT_USER}.Build(), "u1"),
+			elsewhere(v2.ExternalResourceMatchAll_builder{ResourceType: v2.ResourceType_TRAIT_USER}.Build(), "u2"),
+			elsewhere(v2.ExternalResourceMatchID_builder{Id: "77"}.Build(), "u3"),
+			// Grants of another resource, that was asked for the same ones, and one of a
+			// type that is not there.
+			member(4, "u6"), member(4, "u8"),
+			grant.NewGrant(hall, "enter", v2.ResourceId_builder{ResourceType: "robot", Resource: "r"}.Build()),
+			grant.NewGrant(hall, "enter", v2.ResourceId_builder{ResourceType: "user", Resource: "u4"}.Build(), grant.WithAnnotation(&v2.GrantImmutable{})),
+		}},
+	}
+	return &app{types: []*appType{people, groups, things, finders, halls}}
+}
+
 // TestSyncFile_HasWhatTheSDKsOwnSyncWould: with pages read ahead, profiles packed and
 // the syncer's store spared, what is in the file is what the SDK writes by itself. Here
 // each app is read in the way that is usual, and all together in every scope, once as
@@ -108,11 +210,11 @@ func TestSyncFile_HasWhatTheSDKsOwnSyncWould(t *testing.T) {
 	holdsWhatTheSDKWould(t, func(app, scope string, engine c1zstore.Engine, workers int) bool {
 		switch {
 		case raced.Enabled:
-			return app == "several apps" && scope == "everything" && engine == c1zstore.EnginePebble && workers == 4
+			return (app == "several apps" || app == "access") && scope == "everything" && engine == c1zstore.EnginePebble && workers == 4
 		case engine == c1zstore.EnginePebble && workers == 4:
 			return scope == "everything" || app == "several apps"
 		case engine == c1zstore.EngineSQLite && workers == 1:
-			return app == "several apps"
+			return app == "several apps" || app == "access" && scope == "everything"
 		}
 		return false
 	})
@@ -127,7 +229,12 @@ func holdsWhatTheSDKWould(t *testing.T, choose func(app, scope string, engine c1
 		"no entitlements":               {directory(t)},
 		"entitlements beside accounts":  {clubs(t)},
 		"all that can refer to another": {crm(t)},
-		"several apps":                  {directory(t), crm(t), clubs(t), users(3)},
+		"access":                        {access(t, true)},
+		"several apps":                  {directory(t), crm(t), clubs(t), users(3), access(t, true)},
+	}
+	withoutCircles := map[string][]*app{
+		"access":       {access(t, false)},
+		"several apps": {directory(t), crm(t), clubs(t), users(3), access(t, false)},
 	}
 	scopes := map[string]struct {
 		scope syncfile.Scope
@@ -147,6 +254,10 @@ func holdsWhatTheSDKWould(t *testing.T, choose func(app, scope string, engine c1
 					}
 					t.Run(fmt.Sprintf("%s/%s/%s/%d", appName, scopeName, engine, workers), func(t *testing.T) {
 						t.Parallel()
+						several := several
+						if others := withoutCircles[appName]; others != nil && engine == c1zstore.EngineSQLite {
+							several = others
+						}
 						var plugins, plain []aggregate.Plugin
 						for i, one := range several {
 							name := string(rune('a' + i))
@@ -159,7 +270,11 @@ func holdsWhatTheSDKWould(t *testing.T, choose func(app, scope string, engine c1
 							append(scope.sdk, sync.WithStorageEngine(engine))...)
 						require.NoError(t, err)
 
-						a := aggregateOf(t, plugins, aggregate.WithPackedProfiles())
+						options := []aggregate.Option{aggregate.WithPackedProfiles()}
+						if sdkfast.MayPackGrants(engine) {
+							options = append(options, aggregate.WithPackedGrants())
+						}
+						a := aggregateOf(t, plugins, options...)
 						draft, err := syncfile.Make(t.Context(), a.Client(t.Context()), t.TempDir(),
 							syncfile.Settings{Scope: scope.scope, Workers: workers, Engine: engine})
 						require.NoError(t, err)
@@ -210,8 +325,9 @@ func TestSyncFile_PluginIsNotNeededOnceItIsRead(t *testing.T) {
 	}
 }
 
-// besides is what a file holds besides its rows: how many it says there are, and its
-// index of children, which the storage engine keeps up to date row by row.
+// besides is what a file holds besides its rows: how many it says there are, what grants
+// expand from, and its indexes of children and of principals, which the storage engine keeps
+// up to date row by row; and the digest of its grants.
 func besides(t testing.TB, path string) []string {
 	t.Helper()
 	store, err := dotc1z.NewStore(t.Context(), path, dotc1z.WithReadOnly(true), dotc1z.WithTmpDir(t.TempDir()))
@@ -231,7 +347,37 @@ func besides(t testing.TB, path string) []string {
 		for _, child := range children.GetList() {
 			said = append(said, fmt.Sprint(parent.GetId().GetResource(), " has ", child.GetId().GetResourceType(), " ", child.GetId().GetResource()))
 		}
+		for _, one := range grantsOf(t, store, parent) {
+			said = append(said, fmt.Sprint(parent.GetId().GetResource(), " is granted ", one))
+		}
+	}
+	for row, err := range store.Grants().ListWithAnnotations(t.Context()) {
+		require.NoError(t, err)
+		said = append(said, fmt.Sprint(row.GrantExternalID, row.NeedsExpansion, row.Annotation.GetEntitlementIds(), row.Annotation.GetShallow(), row.Annotation.GetResourceTypeIds()))
+	}
+	if digests, ok := store.(c1zstore.GrantGenerationDigestReader); ok {
+		digest, known, err := digests.GrantGenerationDigest(t.Context())
+		require.NoError(t, err)
+		said = append(said, fmt.Sprint("the digest of grants: ", digest, known))
 	}
 	slices.Sort(said)
 	return said
+}
+
+// grantsOf are the ids of the grants of a principal, as the index of principals has them.
+func grantsOf(t testing.TB, store c1zstore.Store, principal *v2.Resource) []string {
+	t.Helper()
+	var ids []string
+	for token := ""; ; {
+		page, err := store.ListGrantsForPrincipal(t.Context(), readerv2.GrantsReaderServiceListGrantsForPrincipalRequest_builder{
+			PrincipalId: principal.GetId(), PageToken: token,
+		}.Build())
+		require.NoError(t, err)
+		for _, row := range page.GetList() {
+			ids = append(ids, row.GetId())
+		}
+		if token = page.GetNextPageToken(); token == "" {
+			return ids
+		}
+	}
 }

@@ -202,6 +202,12 @@ func (s *Store) Known() Sync {
 	return known
 }
 
+// Exists reports whether there is a file, whatever is known of it.
+func (s *Store) Exists() bool {
+	_, err := os.Stat(s.path)
+	return err == nil
+}
+
 // Recorded returns the SHA-256 of the baseline's file in hexadecimal, without opening it as
 // a sync file, and what is known of it. The sum is "" where there is no file.
 func (s *Store) Recorded() (sum string, known Sync) {

@@ -404,6 +404,8 @@ func TestBound_PutsAPluginsFindingAtItsField(t *testing.T) {
 	}{
 		"a field":                     {&pluginv1.Diagnostic{Field: "text", Summary: "must be https", Detail: "see the guide"}, `:4:13: plugin "app": "text": must be https: see the guide`},
 		"a field not given":           {&pluginv1.Diagnostic{Field: "unset", Summary: "is needed"}, `:3:5: plugin "app": "unset": is needed`},
+		"a field that is named":       {&pluginv1.Diagnostic{Summary: "broken", Detail: `"The Token" (token) is no token, "The Text" (text) is one`}, `:5:14: plugin "app": broken: "The Token" (token) is no token, "The Text" (text) is one`},
+		"another that is named":       {&pluginv1.Diagnostic{Summary: "see (no) and (unset)"}, `:3:5: plugin "app": see (no) and (unset)`},
 		"an unknown field":            {&pluginv1.Diagnostic{Field: "no\nsuch", Summary: "what"}, `:3:5: plugin "app": "no\nsuch": what`},
 		"no field":                    {&pluginv1.Diagnostic{Summary: "broken"}, `:3:5: plugin "app": broken`},
 		"nothing":                     {nil, `:3:5: plugin "app": `},

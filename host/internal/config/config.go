@@ -13,6 +13,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/secret"
+	"github.com/batonhost/baton-host/host/internal/state/objects"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -37,6 +38,12 @@ type Config struct {
 	// StateDir is where the service keeps the baselines, as an absolute
 	// path; empty if the file does not say.
 	StateDir string
+	// State is where hosts share what the service keeps; nil: nothing is shared.
+	State *objects.Location
+	// MaxRunning is how many plugins run at the same time; 0 is what memory and cores allow.
+	MaxRunning int
+	// Notify is the webhook that events are reported to; nil if the file has none.
+	Notify *Notify
 
 	resolver   *secret.Resolver
 	storeFiles []string // see StoreFiles
@@ -84,6 +91,9 @@ type Plugin struct {
 	RequireEvidence string
 	// ChangeGuard is when it counts as failed for having changed too much.
 	ChangeGuard ChangeGuard
+	// KeepRunning is KeepAuto or KeepAlways: whether its process ends where it has nothing to
+	// do.
+	KeepRunning string
 	// Limits are what it may take.
 	Limits Limits
 	// Sandbox is what it may reach.

@@ -50,6 +50,7 @@ var sections = map[string]struct {
 	"a change guard":      {"plugins: { a: { change-guard: { frobnicate: 1 } } }\n", key("plugins.NAME.change-guard").Keys},
 	"a guard of one type": {"plugins: { a: { change-guard: { resource-types: { user: { frobnicate: 1 } } } } }\n", key("plugins.NAME.change-guard.resource-types").Keys},
 	"a field":             {"plugins: { a: { unmodified: true, fields: { f: { frobnicate: 1 } } } }\n", key("plugins.NAME.fields").Keys},
+	"notify":              {"notify: { frobnicate: 1, url: 'https://h', secret: '" + webhookSecret + "' }\nplugins: { a: {} }\n", key("notify").Keys},
 	"the trust":           {"trust: { frobnicate: 1 }\nplugins: { a: {} }\n", key("trust").Keys},
 	"an upload":           {"plugins: { a: {} }\nuploads: { u: { plugins: [a], frobnicate: 1 } }\n", config.KeyUploads.Keys},
 }

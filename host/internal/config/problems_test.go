@@ -14,7 +14,7 @@ import (
 )
 
 // pluginTakes are the keys of a plugin's entry.
-const pluginTakes = "app, call-timeout, change-guard, command, concurrency, config, env, fields, health-timeout, idle-timeout, image, log-level, max-page-size, max-rows, memory-limit, namespace, path, provenance, provisioning, read-ahead, require-evidence, restart-limit, restart-window, sandbox, start-timeout, unmodified, version"
+const pluginTakes = "app, call-timeout, change-guard, command, concurrency, config, env, fields, health-timeout, idle-timeout, image, keep-running, log-level, max-page-size, max-rows, memory-limit, namespace, path, provenance, provisioning, read-ahead, require-evidence, restart-limit, restart-window, sandbox, start-timeout, unmodified, version"
 
 func TestLoad_ReportsEveryProblemWithItsPlace(t *testing.T) {
 	t.Parallel()
@@ -44,7 +44,7 @@ plugins:
     keyless-hunter2:
     'spaced hunter2': x
 `, []string{
-			`baton-host.yaml:1:1: unknown key "extra"; the file takes plugin-dirs, plugin-releases, plugin-store, plugins, secret-helpers, secret-stores, state-dir, trust, uploads`,
+			`baton-host.yaml:1:1: unknown key "extra"; the file takes max-running, notify, plugin-dirs, plugin-releases, plugin-store, plugins, secret-helpers, secret-stores, state, state-dir, trust, uploads`,
 			`baton-host.yaml:4:5: unknown key "scim-token"; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,
 			`baton-host.yaml:5:5: unknown key; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,
 			`baton-host.yaml:6:5: unknown key; plugin "a" takes ` + pluginTakes + `; the app's own fields belong under config`,
@@ -68,12 +68,12 @@ uploads:
 			`baton-host.yaml:4:11: path must be a text, not a list or a mapping`,
 			`baton-host.yaml:5:16: namespace can only be "" (written with the quotes), which leaves resource types without a prefix; otherwise the prefix is the plugin's name`,
 			`baton-host.yaml:6:20: start-timeout must be a duration with its unit, such as 10s or 1m30s, at least 1ms and at most 10m`,
-			`baton-host.yaml:7:10: env must be a list: each item on its own line after "- "`,
+			`baton-host.yaml:7:10: env must be a list: put [ ] around a single item, or each item on its own line after "- "`,
 			`baton-host.yaml:8:13: config must be a mapping: each "key: value" on its own line`,
 			`baton-host.yaml:10:3: the upload name "u.v" is not allowed: it must have lower-case letters, digits, - and _ only, begin and end with a letter or a digit, and have at most 64 characters`,
-			`baton-host.yaml:11:5: upload "u.v" has a client-id but no client-secret; give both or neither`,
+			`baton-host.yaml:11:5: upload "u.v" has client-id but no client-secret; give client-id and client-secret, or neither of them`,
 			`baton-host.yaml:12:15: "b" is not defined under plugins`,
-			`baton-host.yaml:12:21: plugins has this item already`,
+			`baton-host.yaml:12:21: plugins has "A" twice; leave one of them out`,
 		}},
 		"a key given twice": {`plugins:
   a: {}
@@ -193,7 +193,7 @@ uploads:
 			`baton-host.yaml:2:19: log-level must be debug, info, warn or error`,
 			`baton-host.yaml:2:45: require-evidence must be proven, or left out`,
 			`baton-host.yaml:3:19: log-level must be a text, not a list or a mapping`,
-			`baton-host.yaml:4:19: log-level takes no reference; references are resolved under config, in client-id and in client-secret`,
+			`baton-host.yaml:4:19: log-level takes no reference; references are resolved under config and notify, in client-id and in client-secret`,
 			`baton-host.yaml:5:19: log-level must be debug, info, warn or error`,
 		}},
 		"names of variables": {`plugins:
@@ -202,7 +202,7 @@ uploads:
 `, []string{
 			`baton-host.yaml:3:11: env takes names of environment variables (letters, digits and _), without values`,
 			`baton-host.yaml:3:16: env takes names of environment variables (letters, digits and _), without values`,
-			`baton-host.yaml:3:24: env has this item already`,
+			`baton-host.yaml:3:24: env has "X" twice; leave one of them out`,
 			`baton-host.yaml:3:27: an item of env is empty`,
 			`baton-host.yaml:3:31: an item of env is empty`,
 			`baton-host.yaml:3:37: an item of env must be a text, not a list or a mapping`,
@@ -211,7 +211,7 @@ uploads:
 		"plugin directories that are no list": {`plugin-dirs: plugins
 plugins: { a: }
 `, []string{
-			`baton-host.yaml:1:14: plugin-dirs must be a list: each item on its own line after "- "`,
+			`baton-host.yaml:1:14: plugin-dirs must be a list: put [ ] around a single item, or each item on its own line after "- "`,
 		}},
 		"a reference where none is resolved": {`plugin-dirs: ["${env:X}"]
 plugins:
@@ -219,9 +219,9 @@ plugins:
     path: ${env:X}/y
     app: ${env:X}
 `, []string{
-			`baton-host.yaml:1:15: an item of plugin-dirs takes no reference; references are resolved under config, in client-id and in client-secret`,
-			`baton-host.yaml:4:11: path takes no reference; references are resolved under config, in client-id and in client-secret`,
-			`baton-host.yaml:5:10: app takes no reference; references are resolved under config, in client-id and in client-secret`,
+			`baton-host.yaml:1:15: an item of plugin-dirs takes no reference; references are resolved under config and notify, in client-id and in client-secret`,
+			`baton-host.yaml:4:11: path takes no reference; references are resolved under config and notify, in client-id and in client-secret`,
+			`baton-host.yaml:5:10: app takes no reference; references are resolved under config and notify, in client-id and in client-secret`,
 		}},
 		"an empty text": {`plugin-dirs: [""]
 plugins: { a: { app: "", path: "" } }
@@ -281,7 +281,7 @@ uploads:
 			`baton-host.yaml:3:3: upload "w" needs plugins: a list of at least one plugin name`,
 			`baton-host.yaml:4:3: upload "v" needs plugins: a list of at least one plugin name`,
 			`baton-host.yaml:5:3: upload "u" needs plugins: a list of at least one plugin name`,
-			`baton-host.yaml:6:17: plugins must be a list: each item on its own line after "- "`,
+			`baton-host.yaml:6:17: plugins must be a list: put [ ] around a single item, or each item on its own line after "- "`,
 		}},
 		"plugins of an upload": {`plugins: { fullstory: , scim: , Jira: }
 uploads:
@@ -290,7 +290,7 @@ uploads:
 `, []string{
 			`baton-host.yaml:1:33: the plugin name "Jira" is not allowed: it must have lower-case letters, digits, - and _ only, begin and end with a letter or a digit, and have at most 64 characters`,
 			`baton-host.yaml:4:15: "fulstory" is not defined under plugins; did you mean "fullstory"?`,
-			`baton-host.yaml:4:31: plugins has this item already`,
+			`baton-host.yaml:4:31: plugins has "scim" twice; leave one of them out`,
 			`baton-host.yaml:4:37: "zoom" is not defined under plugins`,
 			`baton-host.yaml:4:43: an item of plugins must be a text, not a list or a mapping`,
 			`baton-host.yaml:4:48: "7" is not defined under plugins`,
@@ -301,8 +301,8 @@ uploads:
   v: { client-secret: x, plugins: [a] }
   u: { client-secret: [x], client-id: {a: b}, plugins: [a] }
 `, []string{
-			`baton-host.yaml:3:8: upload "w" has a client-id but no client-secret; give both or neither`,
-			`baton-host.yaml:4:8: upload "v" has a client-secret but no client-id; give both or neither`,
+			`baton-host.yaml:3:8: upload "w" has client-id but no client-secret; give client-id and client-secret, or neither of them`,
+			`baton-host.yaml:4:8: upload "v" has client-secret but no client-id; give client-id and client-secret, or neither of them`,
 			`baton-host.yaml:5:23: client-secret must be a text, not a list or a mapping`,
 			`baton-host.yaml:5:39: client-id must be a text, not a list or a mapping`,
 		}},
@@ -350,8 +350,8 @@ uploads:
 			`baton-host.yaml:2:17: sandbox must be on, warn or off, or a mapping with read, write and connect`,
 			`baton-host.yaml:3:29: an item of connect must be a whole number of at least 1 and at most 65535`,
 			`baton-host.yaml:3:36: an item of connect must be a whole number of at least 1 and at most 65535`,
-			`baton-host.yaml:3:44: connect has this item already`,
-			`baton-host.yaml:3:56: read must be a list: each item on its own line after "- "`,
+			`baton-host.yaml:3:44: connect has "443" twice; leave one of them out`,
+			`baton-host.yaml:3:56: read must be a list: put [ ] around a single item, or each item on its own line after "- "`,
 			`baton-host.yaml:3:72: unknown key "exec"; sandbox takes connect, read, write`,
 			`baton-host.yaml:4:17: sandbox must be a mapping: each "key: value" on its own line`,
 		}},
@@ -362,9 +362,9 @@ uploads:
   d: { command: ["${env:X}"] }
 `, []string{
 			`baton-host.yaml:2:17: path and command are two ways to say what is started; give one of them`,
-			`baton-host.yaml:3:17: command must be a list: each item on its own line after "- "`,
+			`baton-host.yaml:3:17: command must be a list: put [ ] around a single item, or each item on its own line after "- "`,
 			`baton-host.yaml:4:8: command needs the program to start, and its arguments if there are any`,
-			`baton-host.yaml:5:18: an item of command takes no reference; references are resolved under config, in client-id and in client-secret`,
+			`baton-host.yaml:5:18: an item of command takes no reference; references are resolved under config and notify, in client-id and in client-secret`,
 		}},
 		"limits": {`plugins:
   a: { memory-limit: 512, max-page-size: 64MiB, call-timeout: 10 }

@@ -30,7 +30,7 @@ func TestStores_ReportsWhatIsWrongWithThem(t *testing.T) {
 		"endpoint":           {"secret-stores: { aws-sm: { endpoint: localhost } }", []string{"baton-host.yaml:2:38: endpoint must be the URL of a service, such as https://HOST"}},
 		"endpoint, password": {"secret-stores: { aws-sm: { endpoint: 'https://a:hunter2@host' } }", []string{"baton-host.yaml:2:38: endpoint must be the URL of a service, such as https://HOST"}},
 		"key of another":     {"secret-stores: { vault: { region: x, address: https://v, login: { method: token, token: x } } }", []string{"baton-host.yaml:2:27: region is for a store of type aws-sm or aws-ssm"}},
-		"a reference":        {"secret-stores: { aws-ssm: { region: '${exec:x}' } }", []string{"baton-host.yaml:2:37: region takes no reference; references are resolved under config, in client-id and in client-secret"}},
+		"a reference":        {"secret-stores: { aws-ssm: { region: '${exec:x}' } }", []string{"baton-host.yaml:2:37: region takes no reference; references are resolved under config and notify, in client-id and in client-secret"}},
 		"no command":         {"secret-helpers: { op: }", []string{`baton-host.yaml:2:19: helper "op" needs command: the program that returns the secret`}},
 		"timeout":            {"secret-helpers: { op: { command: [/bin/true], timeout: 1m } }", []string{"baton-host.yaml:2:56: timeout must be a duration with its unit, such as 10s, at least 1s and at most 20s"}},
 	} {

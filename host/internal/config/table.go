@@ -4,7 +4,10 @@ import (
 	"slices"
 	"time"
 
+	"go.yaml.in/yaml/v3"
+
 	"github.com/batonhost/baton-host/host/internal/config/settings"
+	"github.com/batonhost/baton-host/host/internal/state/objects"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -43,6 +46,7 @@ const (
 	NameClientID      = "client-id"
 	NameClientSecret  = "client-secret"
 	NameHelpers       = "secret-helpers"
+	NameState         = "state"
 	NameStores        = "secret-stores"
 
 	NamePluginStore    = "plugin-store"
@@ -61,6 +65,10 @@ const (
 	SandboxOn   = "on"
 	SandboxWarn = "warn"
 	SandboxOff  = off
+
+	// KeepAuto and KeepAlways are the values of keep-running.
+	KeepAuto   = "auto"
+	KeepAlways = "always"
 
 	// JoinWhenReady and WaitForNew are the values of new-plugin.
 	JoinWhenReady = "join-when-ready"
@@ -124,10 +132,29 @@ var fileRows = []row[Config]{
 		Meaning: "where `run` keeps the baselines, from the directory of this file; `--state-dir` wins. Without it: `$STATE_DIRECTORY`, else the user's own directory for state",
 		Example: "/var/lib/baton-host",
 	}, func(c *Config) *string { return &c.StateDir }),
+	plain(Key{
+		Name: NameState, Example: "s3://baton-state/production?region=eu-central-1",
+		Meaning: "where hosts that serve the same uploads share what `run` keeps: a bucket, `s3://BUCKET/PREFIX?region=REGION`, with `&endpoint=https://HOST` for a server that is not AWS; or a directory of a shared file system, from the directory of this file. Each host has a copy in its state directory. Default: nothing is shared",
+	}, func(l *loader, n *yaml.Node, text string, c *Config) {
+		location, err := objects.Parse(text, l.dir)
+		if err != nil {
+			l.report(n, "%s %s", NameState, err)
+			return
+		}
+		c.State = &location
+	}),
+	whole(Key{
+		Name: "max-running", Least: 1, Most: 10_000, Example: "64",
+		Meaning: "how many plugins run at the same time, at most; one that is called while so many run waits until another has nothing to do. Plugins with `keep-running: always` count, and leave at least one place to the others. Raise it for many slow apps, where there is memory for more processes. Default: 16 for each core, and no more than half of the memory has room for at 32 MiB each, but 4",
+	}, func(c *Config) *int { return &c.MaxRunning }),
 	elsewhere[Config](KeyPlugins),
 	elsewhere[Config](KeyUploads),
 	elsewhere[Config](KeyHelpers),
 	elsewhere[Config](KeyStores),
+	special(Key{
+		Name: NameNotify, Kind: KindSection, Keys: keysOf(notifyRows),
+		Meaning: "a webhook for what needs a person: an upload that fails or is stale, a change that the guard refuses, a plugin that fails, a credential that expires ([events](operations.md#events))",
+	}, (*loader).notify),
 }
 
 // startedTwice is why path, command, version and image exclude each other.
@@ -186,6 +213,10 @@ var pluginRows = []row[Plugin]{
 		Name: "start-timeout", Default: "10s", Least: int64(time.Millisecond), Most: 10 * minute, Example: "10s or 1m30s",
 		Meaning: "how long the plugin may take to start. To take its configuration it has a minute, or this where it is longer",
 	}, func(p *Plugin) *time.Duration { return &p.StartTimeout }),
+	choice(Key{
+		Name: "keep-running", Allowed: []string{KeepAuto, KeepAlways}, Default: KeepAuto,
+		Meaning: "`auto` ends the plugin's process where it has had nothing to do for 10 minutes, or another plugin waits for its place (`max-running`), and starts it for the next call; `always` keeps it running",
+	}, func(p *Plugin) *string { return &p.KeepRunning }),
 	size(Key{
 		Name: "memory-limit", Least: 16 * mebibyte, Most: mebibyte * mebibyte, Example: "512MiB",
 		Meaning: "how much memory the plugin's processes may take, beyond which it is ended and started again. Default: no limit",

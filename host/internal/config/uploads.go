@@ -60,9 +60,9 @@ func (l *loader) undeclared(name item, declared map[string]*Plugin) {
 func (l *loader) uploadCredentials(upload *Upload, what string, id, key entry) {
 	switch {
 	case isNull(id.value) && !isNull(key.value):
-		l.report(key.key, "%s has a client-secret but no client-id; give both or neither", what)
+		l.report(key.key, "%s has client-secret but no client-id; give client-id and client-secret, or neither of them", what)
 	case !isNull(id.value) && isNull(key.value):
-		l.report(id.key, "%s has a client-id but no client-secret; give both or neither", what)
+		l.report(id.key, "%s has client-id but no client-secret; give client-id and client-secret, or neither of them", what)
 	}
 	upload.credentials = credentials{
 		stores: l.describedStores, dir: l.dir,

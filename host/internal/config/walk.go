@@ -128,7 +128,7 @@ func (w *walker) text(n *yaml.Node, what string) (string, bool) {
 func (w *walker) plainText(n *yaml.Node, what string) (string, bool) {
 	text, ok := w.text(n, what)
 	if ok && strings.Contains(text, "${") {
-		w.report(n, "%s takes no reference; references are resolved under config, in client-id and in client-secret", what)
+		w.report(n, "%s takes no reference; references are resolved under config and notify, in client-id and in client-secret", what)
 		return "", false
 	}
 	return text, ok
@@ -140,7 +140,7 @@ func (w *walker) list(n *yaml.Node, what string) []*yaml.Node {
 		return nil
 	}
 	if n.Kind != yaml.SequenceNode {
-		w.report(n, `%s must be a list: each item on its own line after "- "`, what)
+		w.report(n, `%s must be a list: put [ ] around a single item, or each item on its own line after "- "`, what)
 		return nil
 	}
 	return n.Content
@@ -161,7 +161,11 @@ func (w *walker) texts(n *yaml.Node, what string) []item {
 			continue
 		}
 		if seen[text] {
-			w.report(node, "%s has this item already", what)
+			if settings.LooksLikeKey(text) {
+				w.report(node, "%s has %q twice; leave one of them out", what, text)
+			} else {
+				w.report(node, "%s has this item already", what)
+			}
 			continue
 		}
 		seen[text] = true

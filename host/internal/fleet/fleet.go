@@ -36,6 +36,8 @@ type Options struct {
 	Observer Observer
 	// Config is the configuration whose references are resolved again; nil without one.
 	Config *config.Config
+	// MaxRunning is how many plugins run at the same time; 0 is what memory and cores allow.
+	MaxRunning int
 }
 
 // Observer follows the states of plugins, with types of packages below its
@@ -61,16 +63,17 @@ type Fleet struct {
 
 	mu      sync.Mutex
 	plugins []*Plugin
+	room    *room
 	stopped bool
 }
 
-// Start finds, starts, describes and configures plugins, at the same time, and returns
-// at once; [Await] waits for those that are needed. What fails is noted in the plugin,
+// Start finds, starts, describes and configures plugins, as many at the same time as may run,
+// and returns at once; [Await] waits for those that are needed. What fails is noted in the plugin,
 // so that everything that is wrong can be reported at once. Stop must be called.
 func Start(ctx context.Context, plugins []*Plugin, options Options) *Fleet {
 	supervise.Sweep()
 	ctx, abandon := context.WithCancel(ctx)
-	f := &Fleet{sessions: &broker.Stores{}, ctx: ctx, abandon: abandon}
+	f := &Fleet{sessions: &broker.Stores{}, ctx: ctx, abandon: abandon, room: &room{Room: supervise.NewRoom(1), most: options.MaxRunning}}
 	f.add(plugins, options, true)
 	return f
 }
@@ -91,6 +94,8 @@ func (f *Fleet) add(plugins []*Plugin, options Options, shown bool) bool {
 	if f.stopped {
 		return false
 	}
+	f.plugins = append(slices.Clone(f.plugins), plugins...)
+	f.resize()
 	for _, p := range plugins {
 		of := options
 		if options.Observer != nil {
@@ -101,7 +106,8 @@ func (f *Fleet) add(plugins []*Plugin, options Options, shown bool) bool {
 			p.Show()
 		}
 		settings := p.settings(of)
-		settings.Sessions = f.sessions.Plugin(p.Name)
+		settings.Sessions, settings.Room = f.sessions.Plugin(p.Name), f.room.Room
+		p.room = f.room
 		p.running = supervise.New(f.ctx, settings)
 		starting, abandon := context.WithCancel(f.ctx)
 		p.abandon = abandon
@@ -110,7 +116,6 @@ func (f *Fleet) add(plugins []*Plugin, options Options, shown bool) bool {
 			p.start(starting)
 		})
 	}
-	f.plugins = append(slices.Clone(f.plugins), plugins...)
 	return true
 }
 
@@ -120,6 +125,7 @@ func (f *Fleet) Remove(ctx context.Context, plugins []*Plugin) {
 	f.mu.Lock()
 	removed := slices.DeleteFunc(slices.Clone(f.plugins), func(p *Plugin) bool { return !slices.Contains(plugins, p) })
 	f.plugins = slices.DeleteFunc(slices.Clone(f.plugins), func(p *Plugin) bool { return slices.Contains(plugins, p) })
+	f.resize()
 	f.mu.Unlock()
 	stop(ctx, removed)
 }
@@ -199,6 +205,11 @@ func Aggregate(ctx context.Context, plugins []*Plugin, upload *config.Upload) []
 		naming.Go(func() { behind[i] = p.aggregate(ctx, upload) })
 	}
 	naming.Wait()
+	if isCrowded(plugins) {
+		for i := range behind {
+			behind[i].OneVisit = plugins[i].isOnDemand()
+		}
+	}
 	return behind
 }
 
@@ -214,7 +225,7 @@ func (f *Fleet) Validate(ctx context.Context, timeout time.Duration) {
 	validating.Wait()
 }
 
-// Revive gives plugins that are not running another chance at once.
+// Revive gives plugins that have failed, or wait for their next start, another chance at once.
 func (f *Fleet) Revive() {
 	for _, p := range f.Plugins() {
 		p.running.Revive()

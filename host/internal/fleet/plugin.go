@@ -54,6 +54,9 @@ type Plugin struct {
 	mayPass  bool              // the problems are what the plugin says, or a store, not its schema
 	err      error             // with the plugin itself
 
+	types *aggregate.KnownTypes
+	room  *room // of its fleet, once it was started
+
 	naming  sync.Mutex
 	appName string // for people, as the configured connector says it; "" if not asked yet
 }
@@ -63,7 +66,7 @@ func Of(entries []*config.Plugin) []*Plugin {
 	plugins := make([]*Plugin, 0, len(entries))
 	for _, entry := range entries {
 		plugins = append(plugins, &Plugin{
-			Plugin: entry, started: make(chan struct{}), abandon: func() {},
+			Plugin: entry, types: &aggregate.KnownTypes{}, started: make(chan struct{}), abandon: func() {},
 			rotation: rotation{refreshing: semaphore.NewWeighted(1), search: secret.NewSearch(), written: entry.Settings},
 		})
 	}
@@ -144,8 +147,12 @@ func (p *Plugin) settings(options Options) supervise.Settings {
 	p.key, p.keyErr = broker.NewKey()
 	spec := p.Spec()
 	spec.Telemetry = options.Telemetry
+	var idleAfter time.Duration
+	if p.isOnDemand() {
+		idleAfter = supervise.DefaultIdleAfter
+	}
 	return supervise.Settings{
-		Spec: spec, Owner: p,
+		Spec: spec, Owner: p, IdleAfter: idleAfter,
 		Restarts: restarts, RestartWindow: p.Limits.RestartWindow, Concurrency: p.Limits.Concurrency,
 		Persistent: options.Persistent,
 	}
@@ -162,7 +169,7 @@ func (p *Plugin) Restart(ctx context.Context) (replaced bool, err error) {
 	if p.IsAttached() {
 		return false, fmt.Errorf("plugin %q is attached to, so its process is not the host's; restart it where it was started", p.Name)
 	}
-	if p.running.Status().State != supervise.Ready {
+	if !p.IsReady() {
 		p.running.Revive()
 		return false, nil
 	}
@@ -177,13 +184,14 @@ func (p *Plugin) Restart(ctx context.Context) (replaced bool, err error) {
 func (p *Plugin) Single(ctx context.Context, options Options, sessions batonv1.BatonSessionServiceServer) *supervise.Plugin {
 	settings := p.settings(options)
 	settings.Sessions = sessions
-	settings.Restarts = -1
+	settings.Restarts, settings.IdleAfter = -1, 0
 	return supervise.New(ctx, settings)
 }
 
 // start makes the first start.
 func (p *Plugin) start(ctx context.Context) {
 	defer close(p.started)
+	defer p.running.Hold()() // Its app's name is asked for too.
 	err := p.running.Start(ctx)
 	_, isRefused := errors.AsType[*supervise.RefusedError](err)
 	_, isUnresolved := errors.AsType[*supervise.UnresolvedError](err)
@@ -193,6 +201,9 @@ func (p *Plugin) start(ctx context.Context) {
 	}
 	if err == nil {
 		p.nameApp(ctx)
+		if p.room.isCrowded.Load() {
+			p.learnTypes(ctx)
+		}
 	}
 }
 
@@ -240,7 +251,7 @@ func (p *Plugin) aggregate(ctx context.Context, upload *config.Upload) aggregate
 	behind := aggregate.Plugin{
 		Instance: p.Name, Namespace: p.Namespace, Provisioning: p.Provisioning,
 		IdleTimeout: p.Limits.IdleTimeout, MaxRows: int64(p.Limits.MaxRows),
-		ReadAhead: p.Limits.ReadAhead, Listings: p.running, RequireProven: p.RequireEvidence == config.RequireProven,
+		ReadAhead: p.Limits.ReadAhead, Listings: p.running, Process: p.running, KnownTypes: p.types, SDKVersion: p.running.Manifest().GetSdkVersion(), RequireProven: p.RequireEvidence == config.RequireProven,
 		DisplayName: p.nameApp(ctx), Conn: p.running.Conn(), Err: p.running.Err(),
 		Passwords: p.key.For(upload.Name, upload.ClientSecret, p.running),
 	}
@@ -257,6 +268,8 @@ func (p *Plugin) validate(ctx context.Context, timeout time.Duration, sessions *
 	// connection may keep it first, with an error that says nothing.
 	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
+	defer p.running.Hold()()
+	_ = p.running.AwaitTurn(ctx) // Where ctx has ended, the call fails too.
 	defer time.AfterFunc(timeout, cancel).Stop()
 	listing := ""
 	err := validateProcess(limited, p.running.Conn())

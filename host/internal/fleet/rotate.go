@@ -275,7 +275,7 @@ func (p *Plugin) refresh(ctx context.Context, round *secret.Round) (changed bool
 		p.report(ctx, problems, nil)
 		return false, problems
 	}
-	isReady := p.running.Status().State == supervise.Ready
+	isReady := p.IsReady()
 	p.mu.Lock()
 	inUse := p.tried
 	if isReady {
@@ -349,12 +349,14 @@ const tryLimit = 30 * time.Second
 // RefusedErr lets plugins that were started try their credentials, all at once, and returns
 // that the app of one refuses them. That an app is away is no error.
 func RefusedErr(ctx context.Context, plugins []*Plugin) error {
-	ctx, cancel := context.WithTimeout(ctx, tryLimit)
-	defer cancel()
 	failed := make([]error, len(plugins))
 	var trying sync.WaitGroup
 	for i, p := range plugins {
 		trying.Go(func() {
+			defer p.running.Hold()()
+			_ = p.running.AwaitTurn(ctx) // Where ctx has ended, the call fails too.
+			ctx, cancel := context.WithTimeout(ctx, tryLimit)
+			defer cancel()
 			err := validateProcess(ctx, p.running.Conn())
 			if code := status.Code(err); code == codes.Unauthenticated || code == codes.PermissionDenied {
 				failed[i] = fmt.Errorf("plugin %q: the app refuses what its changed entry has, and its process goes on: %s", p.Name, status.Convert(err).Message())
@@ -365,8 +367,12 @@ func RefusedErr(ctx context.Context, plugins []*Plugin) error {
 	return errors.Join(failed...)
 }
 
-// IsReady reports whether calls to the plugin are answered now.
-func (p *Plugin) IsReady() bool { return p.running.Status().State == supervise.Ready }
+// IsReady reports whether calls to the plugin are answered: by its process, or by the one that
+// is started for them.
+func (p *Plugin) IsReady() bool {
+	state := p.running.Status().State
+	return state == supervise.Ready || state == supervise.Idle
+}
 
 // Renew looks for newer values than those of a version, which the app has refused; see
 // [secret.Search.Find].

@@ -22,7 +22,13 @@ func (w *rewriter) rename(id string, ref Reference) (string, error) {
 	case toType:
 		renamed, err = w.typeID(id)
 	case toEntitlement:
-		renamed, err = w.builtID(id, "entitlement")
+		if w.entitlement.from != id {
+			if renamed, err = w.builtID(id, "entitlement"); err != nil {
+				return "", err
+			}
+			w.entitlement = memo{id, renamed}
+		}
+		renamed = w.entitlement.to
 	case toGrant:
 		renamed, err = w.grantID(id)
 	case toReplacedGrant:
@@ -55,8 +61,10 @@ func (w *rewriter) affix(id, what string) (string, error) {
 }
 
 func (w *rewriter) typeID(id string) (string, error) {
-	if id == w.lastType {
-		return w.lastRenamed, nil
+	for i := range w.types {
+		if w.types[i].from == id {
+			return w.types[i].to, nil
+		}
 	}
 	if w.names.Prefix == "" {
 		// Nothing distinguishes the ids of a plugin without a namespace from another's,
@@ -69,7 +77,7 @@ func (w *rewriter) typeID(id string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	w.lastType, w.lastRenamed = id, renamed
+	w.types[0], w.types[1] = memo{id, renamed}, w.types[0]
 	return renamed, nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	_ "github.com/conductorone/baton-sdk/pb/c1/config/v1"
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
+	"github.com/conductorone/baton-sdk/pkg/types/grant"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -133,5 +134,64 @@ func TestReferences_OnlyMessagesWithSomeAreVisited(t *testing.T) {
 		&v2.ChildResourceType{}, &v2.GrantExpandable{}, &v2.ResourceDeleted{}, &v2.Event{}, &v2.Ticket{},
 	} {
 		require.NotNil(t, planFor(m.ProtoReflect().Descriptor()), "%T", m)
+	}
+}
+
+// TestGrantFields_AreAllDecidedOn: grants are renamed without reflection (grantFields), which
+// looks for these.
+func TestGrantFields_AreAllDecidedOn(t *testing.T) {
+	t.Parallel()
+	for message, want := range map[proto.Message][]protoreflect.Name{
+		&v2.Grant{}:       {"annotations", "entitlement", "id", "principal", "sources"},
+		&v2.Entitlement{}: {"annotations", "grantable_to", "id", "resource"},
+		&v2.Resource{}:    {"annotations", "id", "parent_resource_id"},
+		&v2.ResourceId{}:  {"resource_type"},
+	} {
+		var got []protoreflect.Name
+		for _, field := range planFor(message.ProtoReflect().Descriptor()).fields {
+			got = append(got, field.fd.Name())
+		}
+		slices.Sort(got)
+		require.Equal(t, want, got, "%T", message)
+	}
+}
+
+// TestGrantFields_AreRenamedAsByReflection: in both directions, for each shape.
+func TestGrantFields_AreRenamedAsByReflection(t *testing.T) {
+	t.Parallel()
+	id := func(kind, name string) *v2.ResourceId {
+		return v2.ResourceId_builder{ResourceType: kind, Resource: name}.Build()
+	}
+	group := v2.Resource_builder{Id: id("group", "g"), ParentResourceId: id("org", "o"), DisplayName: "G"}.Build()
+	user := v2.Resource_builder{Id: id("user", "u")}.Build()
+	member := v2.Entitlement_builder{Id: "group:g:member", Resource: group}.Build()
+	const batonID = "bid:e:org/o/group/g:member"
+	names := &Names{Instance: "a", Prefix: "a.", Display: "a: ", Owner: func(string) string { return "" }, Namespaced: func(string) string { return "" }}
+	for name, one := range map[string]*v2.Grant{
+		"made by the SDK":        v2.Grant_builder{Id: "group:g:member:user:u", Entitlement: member, Principal: user}.Build(),
+		"own id":                 v2.Grant_builder{Id: "77", Entitlement: member, Principal: user}.Build(),
+		"no id":                  v2.Grant_builder{Entitlement: member, Principal: user}.Build(),
+		"a Baton ID":             v2.Grant_builder{Id: batonID + ":user:u", Entitlement: v2.Entitlement_builder{Id: batonID, Resource: group}.Build(), Principal: group}.Build(),
+		"nothing":                {},
+		"an empty resource":      v2.Grant_builder{Entitlement: v2.Entitlement_builder{Resource: &v2.Resource{}}.Build(), Principal: &v2.Resource{}}.Build(),
+		"empty ids":              v2.Grant_builder{Entitlement: v2.Entitlement_builder{Resource: v2.Resource_builder{Id: id("", "")}.Build()}.Build(), Principal: v2.Resource_builder{Id: id("", "x")}.Build()}.Build(),
+		"an entitlement alone":   v2.Grant_builder{Id: "1", Entitlement: member}.Build(),
+		"a principal alone":      v2.Grant_builder{Id: "1", Principal: user}.Build(),
+		"of another entitlement": v2.Grant_builder{Id: "2", Entitlement: v2.Entitlement_builder{Id: "e", Resource: user}.Build(), Principal: group}.Build(),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := planFor(one.ProtoReflect().Descriptor())
+			there := [2]*v2.Grant{proto.CloneOf(one), proto.CloneOf(one)}
+			for _, removing := range []bool{false, true} {
+				require.NoError(t, (&rewriter{names: names, removing: removing}).grantFields(there[0], p))
+				require.NoError(t, (&rewriter{names: names, removing: removing}).fields(there[1].ProtoReflect(), p))
+				require.True(t, proto.Equal(there[1], there[0]), "%v\n%v", there[1], there[0])
+			}
+			require.True(t, proto.Equal(one, there[0]))
+			if one.GetPrincipal().HasId() {
+				require.Equal(t, grant.NewGrantID(one.GetPrincipal(), one.GetEntitlement()), madeID(one))
+			}
+		})
 	}
 }

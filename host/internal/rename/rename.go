@@ -12,7 +12,6 @@ import (
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/annotations"
-	"github.com/conductorone/baton-sdk/pkg/types/grant"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -108,10 +107,14 @@ type rewriter struct {
 	// renamed.
 	principalType, principalID string
 
-	// Pages hold the same few types again and again: remembering the last one
-	// saves most of the allocations.
-	lastType, lastRenamed string
+	// Pages hold the same few types again and again, and grants the same entitlement:
+	// remembering the last ones saves most of the allocations.
+	types       [2]memo // of a grant: the resource's, and the principal's
+	entitlement memo
 }
+
+// memo is what an id was renamed to. The zero value has none: an empty id is not renamed.
+type memo struct{ from, to string }
 
 func (w *rewriter) message(m protoreflect.Message, p *plan) error {
 	if p == nil || !m.IsValid() {
@@ -248,13 +251,60 @@ func (w *rewriter) grant(g *v2.Grant, p *plan) error {
 	if made {
 		g.SetId("") // not to be renamed by itself
 	}
-	if err := w.fields(g.ProtoReflect(), p); err != nil {
+	if err := w.grantFields(g, p); err != nil {
 		return err
 	}
 	if made {
-		g.SetId(grant.NewGrantID(g.GetPrincipal(), g.GetEntitlement()))
+		g.SetId(madeID(g))
 	}
 	return nil
+}
+
+// grantFields renames the fields of a grant, without reflection where they are plain.
+func (w *rewriter) grantFields(g *v2.Grant, p *plan) error {
+	entitlement, principal := g.GetEntitlement(), g.GetPrincipal()
+	if g.HasSources() || len(g.GetAnnotations()) > 0 || len(entitlement.GetAnnotations()) > 0 || len(entitlement.GetGrantableTo()) > 0 ||
+		len(entitlement.GetResource().GetAnnotations()) > 0 || len(principal.GetAnnotations()) > 0 {
+		return w.fields(g.ProtoReflect(), p)
+	}
+	if entitlement != nil {
+		if err := w.resource(entitlement.GetResource()); err != nil {
+			return err
+		}
+		id, err := w.rename(entitlement.GetId(), toEntitlement)
+		if err != nil {
+			return err
+		}
+		entitlement.SetId(id)
+	}
+	if err := w.resource(principal); err != nil {
+		return err
+	}
+	id, err := w.rename(g.GetId(), toGrant)
+	if err != nil {
+		return err
+	}
+	g.SetId(id)
+	return nil
+}
+
+// resource renames the ids of a resource without annotations.
+func (w *rewriter) resource(r *v2.Resource) error {
+	for _, id := range [...]*v2.ResourceId{r.GetId(), r.GetParentResourceId()} {
+		if id == nil {
+			continue
+		}
+		if err := w.resourceID(id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// madeID is what grant.NewGrantID makes, for a grant that has a principal.
+func madeID(g *v2.Grant) string {
+	principal := g.GetPrincipal().GetId()
+	return g.GetEntitlement().GetId() + ":" + principal.GetResourceType() + ":" + principal.GetResource()
 }
 
 // hasMadeID says whether the grant's id is what grant.NewGrantID makes.
@@ -267,6 +317,12 @@ func hasMadeID(g *v2.Grant) bool {
 	if !ok {
 		return false
 	}
-	rest, ok = strings.CutPrefix(rest, ":"+principal.GetResourceType()+":")
+	if rest, ok = strings.CutPrefix(rest, ":"); !ok {
+		return false
+	}
+	if rest, ok = strings.CutPrefix(rest, principal.GetResourceType()); !ok {
+		return false
+	}
+	rest, ok = strings.CutPrefix(rest, ":")
 	return ok && rest == principal.GetResource()
 }

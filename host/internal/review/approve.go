@@ -301,7 +301,7 @@ func (e *ExpiredError) Error() string {
 // Covers returns the approval of a plugin, and how many of the changes that would take
 // something away of it are not approved. The error is [os.ErrNotExist] where there is no
 // approval, and an [ExpiredError] where it has expired.
-func (s *Store) Covers(of *Difference, plugin string) (approved *Approved, outside int, err error) {
+func (s *Store) Covers(_ context.Context, of *Difference, plugin string) (approved *Approved, outside int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	approval, err := s.readApproval()

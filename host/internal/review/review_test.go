@@ -360,13 +360,13 @@ func TestApproval_CoversWhatWasReviewed(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t, c.before)
 			kept := p.refuse(t, c.reviewed, "a")
-			_, _, err := p.Covers(p.compare(t, c.now, "a"), "a")
+			_, _, err := p.Covers(t.Context(), p.compare(t, c.now, "a"), "a")
 			require.ErrorIs(t, err, os.ErrNotExist)
 			approval, err := p.Approve(t.Context(), " "+strings.ToUpper(kept.ID), time.Hour, "ada")
 			require.NoError(t, err)
 			require.Equal(t, kept.TakenAway(), approval.Of("a").Keys)
 
-			approved, outside, err := p.Covers(p.compare(t, c.now, "a"), "a")
+			approved, outside, err := p.Covers(t.Context(), p.compare(t, c.now, "a"), "a")
 			require.NoError(t, err)
 			require.Equal(t, c.outside, outside)
 			require.Equal(t, approval.Of("a"), approved)
@@ -429,7 +429,7 @@ func TestApproval_Expires(t *testing.T) {
 		"it is of another century": {-2 * time.Hour, false},
 	} {
 		p.now = func() time.Time { return time.Now().Add(c.later) }
-		_, _, err := p.Covers(of, "a")
+		_, _, err := p.Covers(t.Context(), of, "a")
 		_, known := p.Approval()
 		if c.valid {
 			require.NoError(t, err, name)
@@ -455,16 +455,16 @@ func TestApproval_IsUsedOnceByPlugin(t *testing.T) {
 	require.Len(t, approval.Plugins, 2)
 	require.Equal(t, []string{"ada", "alan"}, []string{approval.Of("a").By, approval.Of("b").By})
 	for _, plugin := range []string{"a", "b"} {
-		_, outside, err := p.Covers(p.compare(t, both, "a", "b"), plugin)
+		_, outside, err := p.Covers(t.Context(), p.compare(t, both, "a", "b"), plugin)
 		require.NoError(t, err)
 		require.Zero(t, outside)
 	}
 	used, err := p.Used(t.Context(), []string{"a", "c"})
 	require.NoError(t, err)
 	require.Equal(t, []Approved{*approval.Of("a")}, used)
-	_, _, err = p.Covers(p.compare(t, both, "a"), "a")
+	_, _, err = p.Covers(t.Context(), p.compare(t, both, "a"), "a")
 	require.ErrorIs(t, err, os.ErrNotExist)
-	_, outside, err := p.Covers(p.compare(t, both, "b"), "b")
+	_, outside, err := p.Covers(t.Context(), p.compare(t, both, "b"), "b")
 	require.NoError(t, err)
 	require.Zero(t, outside)
 	_, err = p.Refused()
@@ -491,7 +491,7 @@ func TestAccept_ApprovesOnlyWhatWasRefused(t *testing.T) {
 	require.Len(t, approved, 1)
 	require.Equal(t, []any{"a", kept.ID, 20}, []any{approved[0].Plugin, approved[0].ID, approved[0].Keys})
 	require.Contains(t, approved[0].By, "--accept-deletions")
-	_, _, err = p.Covers(p.compare(t, now, "b"), "b")
+	_, _, err = p.Covers(t.Context(), p.compare(t, now, "b"), "b")
 	require.ErrorIs(t, err, os.ErrNotExist)
 	approved, err = p.Accept(t.Context(), []string{"c"}, ByFlag())
 	require.NoError(t, err)
@@ -506,7 +506,7 @@ func TestApproval_IsOfOneUpload(t *testing.T) {
 	kept := p.refuse(t, one(10), "a")
 	_, err := p.Approve(t.Context(), kept.ID, time.Hour, "ada")
 	require.NoError(t, err)
-	_, _, err = other.Covers(other.compare(t, one(10), "a"), "a")
+	_, _, err = other.Covers(t.Context(), other.compare(t, one(10), "a"), "a")
 	require.ErrorIs(t, err, os.ErrNotExist)
 	other.refuse(t, one(10), "a")
 	other.Sweep()
@@ -558,7 +558,7 @@ func TestStore_ReportsWhatIsDamaged(t *testing.T) {
 			of := p.compare(t, one(10), "a")
 
 			require.NoError(t, change(p.path+approvedRecord, c.damage))
-			_, _, err = p.Covers(of, "a")
+			_, _, err = p.Covers(t.Context(), of, "a")
 			require.ErrorContains(t, err, p.path+approvedRecord)
 			require.ErrorContains(t, err, c.says)
 			_, err = p.Approve(t.Context(), kept.ID, time.Hour, "ada")

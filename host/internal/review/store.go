@@ -8,10 +8,12 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+	"weak"
 
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/files"
@@ -27,23 +29,37 @@ type Store struct {
 	now    func() time.Time
 }
 
-// locks are those of the places of this process, by path.
+// locks are those of the places of this process, by path, for as long as a store has one.
 var locks = struct {
 	sync.Mutex
-	of map[string]*sync.Mutex
-}{of: map[string]*sync.Mutex{}}
+	of map[string]weak.Pointer[sync.Mutex]
+}{of: map[string]weak.Pointer[sync.Mutex]{}}
+
+// lockOf returns the lock of a place.
+func lockOf(path string) *sync.Mutex {
+	locks.Lock()
+	defer locks.Unlock()
+	if lock := locks.of[path].Value(); lock != nil {
+		return lock
+	}
+	lock := &sync.Mutex{}
+	locks.of[path] = weak.Make(lock)
+	runtime.AddCleanup(lock, func(path string) {
+		locks.Lock()
+		defer locks.Unlock()
+		if locks.of[path].Value() == nil {
+			delete(locks.of, path)
+		}
+	}, path)
+	return lock
+}
 
 // At returns the store of the upload whose baseline is at path.
 func At(path string) *Store {
 	if absolute, err := filepath.Abs(path); err == nil {
 		path = absolute
 	}
-	locks.Lock()
-	defer locks.Unlock()
-	if locks.of[path] == nil {
-		locks.of[path] = &sync.Mutex{}
-	}
-	return &Store{path: path, mu: locks.of[path], create: createRecord, now: time.Now}
+	return &Store{path: path, mu: lockOf(path), create: createRecord, now: time.Now}
 }
 
 // What is in the place, behind the name of the baseline.

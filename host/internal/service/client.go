@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -48,6 +50,8 @@ type client struct {
 	name    string // of the client id
 	target  string // for gRPC
 	addr    string // for people
+	// proxyOf returns the proxy on the way of a request; nil: there is none.
+	proxyOf func(*http.Request) (*url.URL, error)
 
 	mu     sync.Mutex
 	conn   *grpc.ClientConn
@@ -55,7 +59,7 @@ type client struct {
 }
 
 func newClient(secrets *secrets, version string) (*client, error) {
-	c := &client{version: version}
+	c := &client{version: version, proxyOf: http.ProxyFromEnvironment}
 	// The provider keeps this context, and logs to its logger what it does.
 	ctx := ctxzap.ToContext(context.Background(), zap.NewNop())
 	ctx = context.WithValue(ctx, uhttp.ContextHTTPTimeoutKey, tokenTimeout)
@@ -201,14 +205,28 @@ func (c *client) explain(err error) error {
 		const remedy = "if a proxy or a private authority stands in between, point SSL_CERT_FILE at its certificates"
 		words, said = fmt.Sprintf("C1 at %s is not trusted: %s; %s", addr, message, remedy), fmt.Sprintf("C1 at %s is not trusted; %s", addr, remedy)
 	case code == codes.Unavailable:
-		words, said = fmt.Sprintf("C1 at %s cannot be reached: %s", addr, message), fmt.Sprintf("C1 at %s cannot be reached", addr)
+		// What the SDK's client reports may have several lines.
+		words, said = fmt.Sprintf("C1 at %s cannot be reached: %s", addr, strings.ReplaceAll(message, "\n", ": ")), fmt.Sprintf("C1 at %s cannot be reached", addr)
 		if why := errtext.Public(errors.New(message)); why != "" {
 			said += ": " + why
+		}
+		if proxy := c.proxy(); proxy != "" {
+			words += fmt.Sprintf("; it is asked by the proxy %s: if that is none, or does not let this through, correct HTTPS_PROXY and NO_PROXY", proxy)
+			said += "; it is asked by a proxy: see HTTPS_PROXY and NO_PROXY"
 		}
 	case code == codes.DeadlineExceeded:
 		words, said = fmt.Sprintf("C1 at %s does not answer", addr), ""
 	}
 	return &callError{words: words, public: said, cause: err, refused: refused}
+}
+
+// proxy returns the host and port of the proxy on the way to C1; empty: there is none.
+func (c *client) proxy() string {
+	proxy, err := c.proxyOf(&http.Request{URL: &url.URL{Scheme: "https", Host: c.addr}})
+	if err != nil || proxy == nil {
+		return ""
+	}
+	return proxy.Host
 }
 
 // isRefused says that C1 refused the credentials when it was last asked for a

@@ -20,10 +20,15 @@ import (
 	"github.com/batonhost/baton-host/host/internal/aggregate"
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/review"
+	"github.com/batonhost/baton-host/host/internal/state"
 	"github.com/batonhost/baton-host/host/internal/status"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
+
+// keepFor is how long an accepted sync may take on its way into the state that hosts share; then
+// the next one tries again.
+const keepFor = 5 * time.Minute
 
 // fullSync makes the sync that the task asks for, uploads it and says so.
 func (s *Service) fullSync(ctx context.Context, task *v1.Task, figures *syncrun.Figures) error {
@@ -38,9 +43,15 @@ func (s *Service) fullSync(ctx context.Context, task *v1.Task, figures *syncrun.
 	defer stop()
 
 	started := time.Now()
-	result, err := s.sync(working, task, figures)
+	result, mark, err := s.sync(working, task, figures)
 	if err != nil {
 		return s.failed(working, task, err)
+	}
+	if result.Whole {
+		if err := s.state.Confirm(working, mark); err != nil {
+			result.Draft.Discard()
+			return s.failed(working, task, &taskError{err, codes.Aborted})
+		}
 	}
 	s.report(ctx, status.Event{Kind: status.Sending, ID: task.GetId(), Whole: result.Whole})
 	sending := time.Now()
@@ -55,10 +66,9 @@ func (s *Service) fullSync(ctx context.Context, task *v1.Task, figures *syncrun.
 		Result: result, Bytes: size, Took: time.Since(started),
 	})
 	// C1 has it, whatever comes now.
-	if err := s.advance(result); err != nil {
+	if used, notUsed, err := s.advance(ctx, result, mark); err != nil {
 		log.Sugar().Warnw("the sync was uploaded but cannot be kept as the baseline", "error", err)
-	} else if err := result.Settle(ctx, s.review); err != nil {
-		// What is approved of the old baseline is needed for as long as that is there.
+	} else if err := result.Settled(ctx, used, notUsed); err != nil {
 		log.Warn(err.Error())
 	}
 	if err := s.finish(ctx, task, outcome{}); err != nil {
@@ -85,36 +95,43 @@ func (s *Service) failed(ctx context.Context, task *v1.Task, err error) error {
 	return errors.Join(err, s.finish(ctx, task, outcome{err: err, permanent: permanent}))
 }
 
-// sync reads the plugins as the task asks.
-func (s *Service) sync(ctx context.Context, task *v1.Task, figures *syncrun.Figures) (*syncrun.Result, error) {
+// sync reads the plugins as the task asks. mark is that of the baseline which it was compared
+// with.
+func (s *Service) sync(ctx context.Context, task *v1.Task, figures *syncrun.Figures) (result *syncrun.Result, mark string, err error) {
 	s.fleet.RefreshFirst(ctx, s.plugins)
 	plugins := syncrun.Of(ctx, s.plugins, s.newest())
 	for _, p := range plugins {
 		s.board.Name(p.Instance, p.DisplayName)
 	}
-	return syncrun.Run(ctx, syncrun.Spec{
-		Upload:   s.upload,
-		Plugins:  plugins,
-		Accept:   s.acceptedNow(),
-		Keep:     s.baseline,
-		Review:   s.review,
-		Dir:      s.options.StateDir,
-		Scope:    scopeOf(task),
-		Engine:   c1zstore.Engine(task.GetSyncFull().GetStorageEngine()),
-		Retry:    s.options.Retry,
-		Sessions: s.sessions,
-		Observer: s.board.Sync(s.upload.Name, task.GetId()),
-		Figures:  figures,
+	err = s.state.Read(ctx, func(view state.View) error {
+		mark = view.Mark
+		result, err = syncrun.Run(ctx, syncrun.Spec{
+			Upload:   s.upload,
+			Plugins:  plugins,
+			Accept:   s.acceptedNow(),
+			Keep:     view.Baseline,
+			Review:   state.Refusals{Place: s.state},
+			Dir:      s.options.StateDir,
+			Scope:    scopeOf(task),
+			Engine:   c1zstore.Engine(task.GetSyncFull().GetStorageEngine()),
+			Retry:    s.options.Retry,
+			Sessions: s.sessions,
+			Observer: s.board.Sync(s.upload.Name, task.GetId()),
+			Figures:  figures,
 
-		ReviewCommand: s.options.ReviewCommand(s.upload.Name),
+			ReviewCommand: s.options.ReviewCommand(s.upload.Name),
+		})
+		return err
 	})
+	return result, mark, err
 }
 
-// advance makes a sync that C1 has the baseline, if it is of everything.
-func (s *Service) advance(result *syncrun.Result) error {
+// advance makes a sync that C1 has the baseline, if it is of everything, and uses up what was
+// approved of it.
+func (s *Service) advance(ctx context.Context, result *syncrun.Result, mark string) (used []review.Approved, notUsed, err error) {
 	if !result.Whole {
 		result.Draft.Discard()
-		return nil
+		return nil, nil, nil
 	}
 	s.mu.Lock()
 	for instance := range s.accept {
@@ -135,17 +152,27 @@ func (s *Service) advance(result *syncrun.Result) error {
 	if size, err := result.Draft.Size(); err == nil {
 		result.Sync.Bytes = size
 	}
-	if err := s.baseline.Advance(result.Draft, result.Sync); err != nil {
+	// C1 has it: that is kept also while the host stops.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepFor)
+	defer cancel()
+	used, notUsed, err = s.state.Advance(ctx, state.Accepted{Draft: result.Draft, Sync: result.Sync, Fresh: result.Fresh(), Mark: mark})
+	if err != nil {
 		result.Draft.Discard()
-		return err
 	}
-	return nil
+	return used, notUsed, err
 }
 
 // bindAccepted has names whose deletions are accepted mean what was refused of them, if such
 // a sync is kept: that alone has been seen.
 func (s *Service) bindAccepted(ctx context.Context) {
-	approved, err := s.review.Accept(ctx, s.options.Accept, review.ByFlag())
+	if len(s.options.Accept) == 0 {
+		return
+	}
+	var approved []review.Approved
+	err := s.state.Change(ctx, func(view state.View) (err error) {
+		approved, err = view.Review.Accept(ctx, s.options.Accept, review.ByFlag())
+		return err
+	})
 	if err != nil {
 		s.log.Warn("what --accept-deletions accepts of the refused sync that is kept cannot be approved; approve it with baton-host approve", zap.Error(err))
 		approved = nil

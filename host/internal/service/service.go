@@ -26,8 +26,8 @@ import (
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/fleet"
-	"github.com/batonhost/baton-host/host/internal/review"
 	"github.com/batonhost/baton-host/host/internal/secret"
+	"github.com/batonhost/baton-host/host/internal/state"
 	"github.com/batonhost/baton-host/host/internal/status"
 	"github.com/batonhost/baton-host/host/internal/status/history"
 	"github.com/batonhost/baton-host/host/internal/syncrun"
@@ -73,8 +73,10 @@ type Options struct {
 	Config *config.Config
 	// Clients are those of all services of the host.
 	Clients *Clients
-	// StateDir is where the baselines are, which this host alone uses.
+	// StateDir is a directory which this host alone uses.
 	StateDir string
+	// State is where the baselines are.
+	State *state.Places
 	// TempDir is a private directory for temporary files.
 	TempDir string
 	// Accept are the plugins whose deletions are accepted once, by instance name.
@@ -97,8 +99,7 @@ type Service struct {
 	plugins  []*fleet.Plugin
 	fleet    *fleet.Fleet
 	sessions *broker.Stores
-	baseline *baseline.Store
-	review   *review.Store
+	state    state.Place
 	board    *status.Board
 	history  *history.File
 	options  Options
@@ -121,8 +122,7 @@ type Service struct {
 	metadata map[string]*connectorv2.ConnectorMetadata // what plugins report of themselves
 }
 
-// New returns the service of an upload whose plugins are in the fleet. The board gets
-// what the upload's baseline knows.
+// New returns the service of an upload whose plugins are in the fleet.
 func New(upload *config.Upload, plugins *fleet.Fleet, board *status.Board, past *history.File, options Options) *Service {
 	if options.StallTimeout <= 0 {
 		options.StallTimeout = DefaultStallTimeout
@@ -130,22 +130,34 @@ func New(upload *config.Upload, plugins *fleet.Fleet, board *status.Board, past 
 	s := &Service{
 		upload: upload, origin: &origin{upload: upload, config: options.Config},
 		plugins: plugins.Of(upload), fleet: plugins, sessions: plugins.Sessions(), board: board, history: past, options: options,
-		baseline: baseline.At(filepath.Join(options.StateDir, upload.Name+".c1z")), hostID: HostID(), free: make(chan struct{}, slots),
-		review:  review.At(filepath.Join(options.StateDir, upload.Name+".c1z")),
+		state: options.State.Of(upload), hostID: HostID(), free: make(chan struct{}, slots),
 		retired: make(chan struct{}), accept: map[string]bool{}, metadata: map[string]*connectorv2.ConnectorMetadata{},
 	}
 	for _, name := range options.Accept {
 		s.accept[name] = true
 	}
-	known := s.baseline.Known()
-	board.Remember(upload.Name, known)
+	return s
+}
+
+// remember gives the board what the upload's baseline knows.
+func (s *Service) remember(ctx context.Context) {
+	var known baseline.Sync
+	err := s.state.Read(ctx, func(view state.View) error {
+		known = view.Baseline.Known()
+		return nil
+	})
+	if err != nil && ctx.Err() == nil {
+		s.log.Warn("what is known of the upload cannot be read", zap.Error(err))
+	}
+	s.board.Remember(s.upload.Name, known)
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for instance, part := range known.Plugins {
-		if part.Metadata != nil {
+		if part.Metadata != nil && s.metadata[instance] == nil {
 			s.metadata[instance] = part.Metadata.ConnectorMetadata
-			board.Name(instance, s.metadata[instance].GetDisplayName())
+			s.board.Name(instance, s.metadata[instance].GetDisplayName())
 		}
 	}
-	return s
 }
 
 // HostID is BATON_HOST_ID, else the name of the machine, as in the SDK.
@@ -191,6 +203,7 @@ func (s *Service) Serve(ctx context.Context) error {
 		}
 	}()
 	s.board.Begun(s.upload.Name)
+	s.remember(ctx)
 	s.bindAccepted(ctx)
 	defer func() { _ = os.RemoveAll(s.temp()) }()
 	defer s.options.Clients.release(s.upload.Name)

@@ -89,6 +89,34 @@ func lacking(b *status.Board, task string, skipped int, why error) {
 	ended(b, task, nil)
 }
 
+// TestBoard_KnowsWhatTheGuardRefused until a sync of everything of which it refuses nothing.
+func TestBoard_KnowsWhatTheGuardRefused(t *testing.T) {
+	t.Parallel()
+	guard := func(plugin string) error {
+		return fmt.Errorf("upload: %w", &syncrun.GuardError{Instance: plugin, ResourceType: "user", Before: 40, Since: time.Now()})
+	}
+	b := newBoard()
+	refused := func() []string {
+		if is := b.Snapshot().Uploads[0].Refused; is != nil {
+			return is.Plugins
+		}
+		return nil
+	}
+	begun(b, firstTask)
+	ended(b, firstTask, errors.Join(guard(fullstory), guard(designTool), guard(fullstory)))
+	require.Equal(t, []string{designTool, fullstory}, refused())
+	begun(b, secondTask)
+	ended(b, secondTask, grpcstatus.Error(codes.Unavailable, "answered 503"))
+	require.Equal(t, []string{designTool, fullstory}, refused(), "it was not looked at again")
+	synced(b, "task-3", 40, 25, guard(designTool))
+	require.Equal(t, []string{designTool}, refused(), "the plugin fell back")
+	synced(b, "task-4", 40, 25, nil)
+	require.Nil(t, refused())
+	begun(b, "task-5")
+	ended(b, "task-5", &syncrun.GoneError{Upload: workforce, Instance: "old", Accounts: 3})
+	require.Equal(t, []string{"old"}, refused())
+}
+
 // TestBoard_MarksASyncWithSkippedResources in its state, its metrics and its history, also
 // after a restart, until the next one.
 func TestBoard_MarksASyncWithSkippedResources(t *testing.T) {

@@ -61,6 +61,7 @@ type metrics struct {
 	expiry    *prometheus.GaugeVec
 	warnsFrom *prometheus.GaugeVec
 	problem   *prometheus.GaugeVec
+	notified  *prometheus.CounterVec
 
 	reloadOK, reloadedAt prometheus.Gauge
 }
@@ -110,6 +111,10 @@ func newMetrics(host Host) *metrics {
 	m.expiry = gauge("credential_expiry_timestamp_seconds", "When the value in use of the credential ends, where that is known, in Unix time.", "plugin", "upload", "reference")
 	m.warnsFrom = gauge("credential_warning_timestamp_seconds", "From when on the credential is warned of, as a new value is needed, in Unix time; no series where a program renews it.", "plugin", "upload", "reference")
 	m.problem = gauge("credential_problem", "1 if the newest value of the credential is not in use, else 0.", "plugin", "upload", "reference")
+	m.notified = counter("notifications_total", "Events for the webhook, by what became of them.", "result")
+	for _, result := range []string{NotificationDelivered, NotificationFailed, NotificationDropped} {
+		m.notified.WithLabelValues(result)
+	}
 	gauge("info", "1, for the versions of the host.", "version", "sdk_version").WithLabelValues(host.Version, host.SDKVersion).Set(1)
 	m.reloadOK = gauge("config_last_reload_successful", "1 if the configuration was accepted when it was last read, else 0.").WithLabelValues()
 	m.reloadedAt = gauge("config_last_reload_success_timestamp_seconds", "When the configuration was last read and accepted, in Unix time.").WithLabelValues()
@@ -117,6 +122,18 @@ func newMetrics(host Host) *metrics {
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
+
+// What becomes of an event for the webhook.
+const (
+	NotificationDelivered = "delivered"
+	// NotificationFailed: the webhook did not accept it, however often it was tried.
+	NotificationFailed = "failed"
+	// NotificationDropped: too many events waited, or the host was stopping.
+	NotificationDropped = "dropped"
+)
+
+// Notified counts an event for the webhook; result is one of those above.
+func (b *Board) Notified(result string) { b.metrics.notified.WithLabelValues(result).Inc() }
 
 // reloaded shows how the configuration was read last.
 func (m *metrics) reloaded(at time.Time, accepted bool) {
@@ -235,7 +252,7 @@ func (m *metrics) show(u *uploadState) {
 }
 
 // pluginStates are all states of a plugin, as supervise.State names them.
-var pluginStates = []string{"starting", ready, "refusing", "failed", stopped}
+var pluginStates = []string{"starting", ready, "idle", "refusing", "failed", stopped}
 
 const (
 	// ready is the state of a plugin with a process that calls go to. Each report of it is of

@@ -55,5 +55,5 @@ func TestRules_NameMetricsThatExist(t *testing.T) {
 			}
 		}
 	}
-	require.Len(t, alerts, 12)
+	require.Len(t, alerts, 13)
 }

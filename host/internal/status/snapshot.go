@@ -88,6 +88,9 @@ type Upload struct {
 	// what it has recalled from before.
 	History []Sync `json:"history"`
 	Parts   []Part `json:"parts"`
+	// Refused is what the change guard refused of the last sync of everything; nil if it
+	// refused nothing. It stays while later syncs fail for other reasons.
+	Refused *Refused `json:"refused,omitempty"`
 	// Credentials are those with which C1 is called.
 	Credentials []secret.Credential `json:"credentials,omitempty"`
 }
@@ -111,6 +114,13 @@ type Part struct {
 
 	stale   string // why it was stale when C1 last took a sync
 	missing string // why that sync went without it; "" if it did not
+}
+
+// Refused is what the change guard refused of a sync.
+type Refused struct {
+	At time.Time `json:"at"`
+	// Plugins are those of which it is, also those that the upload no longer has, by name.
+	Plugins []string `json:"plugins"`
 }
 
 // Sync is a sync of everything that has ended.

@@ -11,6 +11,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
 	"github.com/batonhost/baton-host/host/internal/secret"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -70,6 +71,10 @@ func (b *Board) uploaded(u *uploadState, event Event) {
 	for _, one := range event.Result.Missing {
 		why[one.Instance] = sentence(one.Err, fmt.Sprintf("plugin %q failed", one.Instance))
 	}
+	u.refused = nil
+	for _, one := range event.Result.Stale {
+		u.refuse(one.Err)
+	}
 	made := Sync{At: time.Now(), Took: event.Took, Bytes: event.Bytes}
 	b.remember(u, made, event.Result.Sync, why, stale)
 	u.add(*u.last)
@@ -97,6 +102,10 @@ func (b *Board) done(u *uploadState, event Event) {
 	b.failed(Error{Upload: u.name, What: what, Why: why, Task: event.ID})
 	if event.Whole && (p == nil || !p.uploaded) {
 		u.fail(Sync{At: time.Now(), Took: event.Took, Why: why}, errtext.PublicByPlugin(event.Err))
+		if syncrun.IsRefused(event.Err) {
+			u.refused = nil
+			u.refuse(event.Err)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/baseline"
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/secret"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 )
 
 // uploadState is what is known of an upload.
@@ -27,6 +28,7 @@ type uploadState struct {
 	began      time.Time // when the last sync did
 	parts      map[string]*Part
 	failure    *failure // the last sync of everything failed
+	refused    *Refused // by the change guard
 
 	credentials []secret.Credential
 }
@@ -164,6 +166,20 @@ func (u *uploadState) failed(made Sync, since time.Time) {
 	}
 }
 
+// refuse takes in an error of the last sync, if the change guard refused a part of it. It is
+// replaced, never changed: snapshots have it.
+func (u *uploadState) refuse(err error) {
+	plugins := syncrun.RefusedPlugins(err)
+	if len(plugins) == 0 {
+		return
+	}
+	if u.refused != nil {
+		plugins = append(plugins, u.refused.Plugins...)
+	}
+	slices.Sort(plugins)
+	u.refused = &Refused{At: time.Now(), Plugins: slices.Compact(plugins)}
+}
+
 // sync is the sync that a task asks for, or nil.
 func (u *uploadState) sync(task string) *progress {
 	for _, p := range u.syncs {
@@ -175,7 +191,7 @@ func (u *uploadState) sync(task string) *progress {
 }
 
 func (u *uploadState) snapshot(now time.Time) Upload {
-	s := Upload{Name: u.name, Connection: u.connection, History: u.past(), Syncing: []Progress{}, Parts: []Part{}, Credentials: u.credentials}
+	s := Upload{Name: u.name, Connection: u.connection, History: u.past(), Syncing: []Progress{}, Parts: []Part{}, Refused: u.refused, Credentials: u.credentials}
 	if u.last != nil {
 		last := *u.last
 		last.ByPlugin = maps.Clone(last.ByPlugin)

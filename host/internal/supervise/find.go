@@ -86,8 +86,8 @@ func (f *Finder) Find(app string) (string, error) {
 		}
 	}
 	return "", &startError{
-		fmt.Errorf("there is no plugin binary %s in %s; install it there, or say where it is with the plugin's path or --plugin-dir%s",
-			fileName(app), strings.Join(slices.Compact(dirs), ", "), f.meant(app)), fmt.Sprintf("there is no plugin binary %s", fileName(app)),
+		fmt.Errorf("there is no plugin binary %s%s in %s; install it there, or say where it is with the plugin's path or --plugin-dir",
+			fileName(app), f.meant(app), strings.Join(slices.Compact(dirs), ", ")), fmt.Sprintf("there is no plugin binary %s", fileName(app)),
 	}
 }
 

@@ -36,11 +36,13 @@ type Plugin struct {
 
 	mu       sync.Mutex
 	status   Status
-	once     bool               // it has been ready
-	reported bool               // it was logged what of a sandbox it is in
-	renewed  time.Time          // when a process was last replaced because a file was
-	keeping  bool               // a process that ends is followed by another
-	process  *Process           // the one that calls go to, nil if there is none
+	once     bool      // it has been ready
+	reported bool      // it was logged what of a sandbox it is in
+	renewed  time.Time // when a process was last replaced because a file was
+	keeping  bool      // a process that ends is followed by another
+	process  *Process  // the one that calls go to, nil if there is none
+	placed   bool      // it has a place in the room
+	use      use
 	since    time.Time          // when calls began to go to it
 	secrets  []string           // of the configuration of the last process that was ready
 	manifest *pluginv1.Manifest // of the last process that described itself
@@ -65,6 +67,7 @@ func New(ctx context.Context, settings Settings) *Plugin {
 		retired:  &pluginlog.Retired{},
 		status:   Status{Instance: settings.Instance, State: Starting},
 		changed:  make(chan struct{}),
+		use:      use{wanted: make(chan struct{}, 1)},
 	}
 }
 
@@ -80,6 +83,8 @@ func (p *Plugin) Start(ctx context.Context) error {
 	}
 	p.scratch = scratch
 	p.settings.ScratchDir = scratch.Path()
+	p.begin(false)
+	defer p.end()
 	process, err := p.start(ctx)
 	switch {
 	case err == nil:
@@ -116,10 +121,17 @@ func (p *Plugin) start(ctx context.Context) (*Process, error) {
 		return nil, fmt.Errorf("start plugin %q: %w", p.settings.Instance, err)
 	}
 	defer p.starting.Release(1)
-	return p.startNow(ctx)
+	if err := p.enter(ctx); err != nil {
+		return nil, fmt.Errorf("start plugin %q: %w", p.settings.Instance, err)
+	}
+	process, err := p.startNow(ctx)
+	if err != nil {
+		p.leave()
+	}
+	return process, err
 }
 
-// startNow is start for who holds starting.
+// startNow is start for who holds starting, and has a place in the room.
 func (p *Plugin) startNow(ctx context.Context) (*Process, error) {
 	spec := p.settings.Spec
 	if spec.Path == "" && spec.Attach == nil {
@@ -168,6 +180,7 @@ func (p *Plugin) prepare(ctx context.Context, process *Process) error {
 	if err != nil {
 		return err
 	}
+	p.noteConfiguration(manifest, request)
 	diagnostics, err := process.Configure(ctx, request)
 	if err != nil {
 		return err
@@ -193,6 +206,7 @@ func (p *Plugin) Stop(ctx context.Context) {
 	if process != nil {
 		process.Stop(ctx)
 	}
+	p.leave()
 	if p.scratch != nil {
 		_ = p.scratch.Remove()
 	}
@@ -295,13 +309,18 @@ const wholeCapacity = 1 << 20
 // count towards one limit: a connector may bind the pages of a listing to a cursor or a
 // connection of the app that the next listing takes over. The limit is the operator's,
 // else the one that the plugin declares, else one listing at a time, which is what the
-// SDK does stand-alone. It returns the context's error if that ends first.
+// SDK does stand-alone. The process stays until the listing has ended: what its pages depend
+// on may be in its memory. It returns the context's error if that ends first.
 func (p *Plugin) BeginListing(ctx context.Context) (end func(), err error) {
 	weight := int64(wholeCapacity / p.concurrency())
 	if err := p.listings.Acquire(ctx, weight); err != nil {
 		return nil, err
 	}
-	return func() { p.listings.Release(weight) }, nil
+	p.begin(false)
+	return func() {
+		p.end()
+		p.listings.Release(weight)
+	}, nil
 }
 
 // concurrency is how many listings are read at the same time.

@@ -66,7 +66,9 @@ type Process struct {
 	outdated  chan struct{}  // closed once one of opened was replaced
 
 	calls      sync.WaitGroup // of a [Plugin], in flight
-	superseded chan struct{}  // closed once another process of the plugin has replaced it
+	superseded chan struct{}  // closed once another process of the plugin, which is next, has replaced it
+	next       *Process
+	rested     chan struct{} // closed once it is to end, as the plugin has nothing to do
 
 	mu     sync.Mutex
 	reason string // why the host ended it

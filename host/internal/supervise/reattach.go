@@ -94,7 +94,7 @@ func attach(ctx context.Context, spec Spec) (*Process, error) {
 	spec.StartTimeout, spec.CallTimeout, spec.HealthTimeout = patience, patience, patience
 	logs := pluginlog.New(log, nil)
 	process := proc.Attached(spec.Attach.PID)
-	p := &Process{spec: spec, log: log, logs: logs, runner: process, attached: true, superseded: make(chan struct{})}
+	p := &Process{spec: spec, log: log, logs: logs, runner: process, attached: true, superseded: make(chan struct{}), rested: make(chan struct{})}
 	client := goplugin.NewClient(&goplugin.ClientConfig{
 		HandshakeConfig: plugin.Handshake,
 		Plugins:         plugin.HostPlugins()[plugin.ProtocolVersion],

@@ -12,8 +12,8 @@ import (
 
 // Replace starts another process with the configuration that the owner returns now, and
 // has it validated. Then calls go to it, and the old process ends once its calls in flight
-// have. On an error the old process stays. A plugin without a process is started at once,
-// and the error is why it is not ready then. One that is attached to is never replaced.
+// have. On an error the old process stays, and a plugin that is idle stays so. Another plugin
+// without a process is started at once, and the error is why it is not ready then. One that is attached to is never replaced.
 // Callers at the same time wait for each other.
 func (p *Plugin) Replace(ctx context.Context, validate func(context.Context, grpc.ClientConnInterface) error) error {
 	if p.settings.Attach != nil {
@@ -31,6 +31,8 @@ func (p *Plugin) Replace(ctx context.Context, validate func(context.Context, grp
 	defer cancel()
 	defer context.AfterFunc(p.ctx, cancel)()
 
+	p.begin(false)
+	defer p.end()
 	replaced, err := p.replace(ctx, validate)
 	if replaced || err != nil {
 		return err
@@ -44,7 +46,11 @@ func (p *Plugin) replace(ctx context.Context, validate func(context.Context, grp
 		return false, fmt.Errorf("replace the process of plugin %q: %w", p.settings.Instance, err)
 	}
 	defer p.starting.Release(1)
-	if !p.isRunning() {
+	switch {
+	case p.current() != nil:
+	case p.Status().State == Idle:
+		return true, p.fill(ctx, validate)
+	default:
 		return false, nil
 	}
 	process, err := p.startNow(ctx)
@@ -64,11 +70,36 @@ func (p *Plugin) replace(ctx context.Context, validate func(context.Context, grp
 	return true, nil
 }
 
-// isRunning reports whether there is a process that calls go to.
-func (p *Plugin) isRunning() bool {
+// fill starts and validates a process of an idle plugin. The caller holds starting, so that no
+// call can have one started meanwhile.
+func (p *Plugin) fill(ctx context.Context, validate func(context.Context, grpc.ClientConnInterface) error) error {
+	p.mu.Lock()
+	ending := p.use.ending
+	p.mu.Unlock()
+	select {
+	case <-ending:
+	case <-ctx.Done():
+		return fmt.Errorf("start another process of plugin %q: %w", p.settings.Instance, ctx.Err())
+	}
+	if err := p.enter(ctx); err != nil {
+		return fmt.Errorf("start another process of plugin %q: %w", p.settings.Instance, err)
+	}
+	process, err := p.startNow(ctx)
+	if err == nil {
+		if err = validate(ctx, process.Conn()); err != nil {
+			process.Stop(context.WithoutCancel(ctx))
+		}
+	}
+	if err != nil {
+		p.leave()
+		return err
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.process != nil
+	p.logger().Info("another process of the plugin runs", zap.Int("pid", process.PID()))
+	p.setLocked(Ready, process, nil)
+	p.wake() // keep looks after it, and Stop ends it.
+	return nil
 }
 
 // takeOver has calls go to a process, and returns the one before, which ends by itself;
@@ -81,6 +112,7 @@ func (p *Plugin) takeOver(process *Process) *Process {
 		return nil
 	}
 	p.setLocked(Ready, process, nil)
+	old.next = process
 	close(old.superseded)
 	p.kept.Go(func() { p.retireProcess(old) })
 	return old
@@ -117,7 +149,7 @@ func (p *Plugin) reviveAndWait(ctx context.Context) error {
 		status, changed := p.status, p.changed
 		p.mu.Unlock()
 		switch {
-		case status.State == Ready && status.Restarts > before:
+		case (status.State == Ready || status.State == Idle) && status.Restarts > before:
 			return nil
 		case status.State == Stopped, status.Restarts > before && status.Err != nil:
 			return status.Err

@@ -16,29 +16,43 @@ func (p *Plugin) keep(process *Process, err error) {
 	policy := restarts{limit: p.settings.Restarts, window: p.settings.RestartWindow}
 	for {
 		var lived time.Duration
-		if process != nil {
-			var exit *ExitError
-			if exit, lived = p.watch(process); exit == nil {
+		ran := process != nil
+		if ran {
+			exit, rested, its := p.watch(process)
+			switch {
+			case rested != nil:
+				if process, err = p.sleep(rested); process == nil && err == nil {
+					return
+				}
+				if process != nil {
+					continue
+				}
+				ran = false
+			case exit == nil:
 				return
-			}
-			if exit.attached {
+			case exit.attached:
 				p.lose(exit)
 				return
+			default:
+				p.leave()
+				err, lived = exit, its
 			}
-			err = exit
 		}
-		if !p.pause(&policy, err, process != nil, lived) {
+		if !p.pause(&policy, err, ran, lived) {
 			return
 		}
 		p.logger().Info("starting the plugin again")
+		p.begin(false)
 		process, err = p.start(p.ctx)
 		if p.stopped() {
 			if process != nil {
 				process.Stop(context.Background())
 			}
+			p.end()
 			return
 		}
 		restarts := p.setAgain(process, err)
+		p.end()
 		if err != nil {
 			continue
 		}
@@ -46,47 +60,64 @@ func (p *Plugin) keep(process *Process, err error) {
 	}
 }
 
-// watch returns how the process ended that calls go to, and how long they went to it; nil
-// if the plugin was stopped. It begins with this process, and goes on with one that
-// replaces it.
-func (p *Plugin) watch(process *Process) (exit *ExitError, lived time.Duration) {
+// watch returns how the process ended that calls go to, and how long they went to it, or the
+// process that is to end as the plugin has nothing to do; neither if the plugin was stopped.
+// It begins with this process, and goes on with one that replaces it.
+func (p *Plugin) watch(process *Process) (exit *ExitError, rested *Process, lived time.Duration) {
 	outdated := process.outdated
+	var idle <-chan time.Time
+	var timer *time.Timer
+	if p.isOnDemand() {
+		timer = time.NewTimer(p.settings.IdleAfter)
+		defer timer.Stop()
+		idle = timer.C
+	}
 	for {
 		select {
 		case <-p.ctx.Done():
-			return nil, 0
+			return nil, nil, 0
 		case <-outdated:
-			p.kept.Go(func() { p.renew(process) })
+			current := process
+			p.kept.Go(func() { p.renew(current) })
 			outdated = nil
 			continue
+		case <-idle:
+			if !p.rest(p.settings.IdleAfter) {
+				timer.Reset(p.restLater())
+			}
+			continue
+		case <-process.rested:
+			return nil, process, 0
 		case <-process.superseded:
+			process = process.next // The old one is its replacement's to end.
+			outdated = process.outdated
+			continue
 		case <-process.Exited():
 		}
-		next, lived := p.missing(process)
-		if next != nil {
-			process, outdated = next, next.outdated // The old one is its replacement's to end.
-			continue
+		lived, isCurrent := p.missing(process)
+		if !isCurrent && !p.stopped() {
+			continue // It was to end, or was replaced, just before.
 		}
 		process.end()
 		if p.stopped() {
-			return nil, 0
+			return nil, nil, 0
 		}
-		return process.exit(), lived
+		return process.exit(), nil, lived
 	}
 }
 
-// missing takes in that a process has ended, unless another one has replaced it, which is
-// returned. From then on none can replace it, as the next one is to be started.
-func (p *Plugin) missing(process *Process) (next *Process, lived time.Duration) {
+// missing takes in that a process has ended, unless calls go to it no longer. From then on
+// none can replace it, as the next one is to be started.
+func (p *Plugin) missing(process *Process) (lived time.Duration, isCurrent bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.process != process {
-		return p.process, 0
+		return 0, false
 	}
 	if !p.stopped() {
 		p.process = nil
 	}
-	return nil, time.Since(p.since)
+	return time.Since(p.since), true
 }
 
 // stopped says that Stop was called.
@@ -159,9 +190,10 @@ func (p *Plugin) forgetRevival() {
 	}
 }
 
-// Revive starts a plugin at once that has failed or waits for its next start.
+// Revive starts a plugin at once that has failed or waits for its next start. One that is
+// idle stays so.
 func (p *Plugin) Revive() {
-	if p.Status().State == Ready {
+	if state := p.Status().State; state == Ready || state == Idle {
 		return
 	}
 	select {

@@ -121,6 +121,12 @@ type Settings struct {
 	Concurrency int
 	// Persistent tries a plugin again that does not start the first time.
 	Persistent bool
+	// IdleAfter is how long the plugin has nothing to do before its process ends, until the
+	// next call; zero: it stays. One that is attached to always does.
+	IdleAfter time.Duration
+	// Room is where the processes of plugins that do not stay have their places; nil: there
+	// are as many as are wanted.
+	Room *Room
 }
 
 // State is what a plugin is doing.
@@ -131,6 +137,8 @@ const (
 	// Starting is also the time of waiting for the next start.
 	Starting State = "starting"
 	Ready    State = "ready"
+	// Idle is a plugin without a process, as it had nothing to do; the next call starts one.
+	Idle State = "idle"
 	// Refusing is a plugin that does not take its configuration, or whose configuration
 	// cannot be resolved; it is asked again from time to time.
 	Refusing State = "refusing"

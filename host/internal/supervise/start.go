@@ -79,7 +79,7 @@ func Start(ctx context.Context, spec Spec) (*Process, error) {
 			return nil, err
 		}
 	}
-	p := &Process{spec: spec, log: log, logs: logs, denied: denied, runner: proc.New(command, logs), socketDir: socketDir, superseded: make(chan struct{}), outdated: make(chan struct{})}
+	p := &Process{spec: spec, log: log, logs: logs, denied: denied, runner: proc.New(command, logs), socketDir: socketDir, superseded: make(chan struct{}), rested: make(chan struct{}), outdated: make(chan struct{})}
 	if denied != nil {
 		denied.policy = command.Sandbox
 		p.opened = command.Sandbox.Opened(command.Env)

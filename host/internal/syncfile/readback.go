@@ -66,6 +66,11 @@ func (d *Draft) countRows(ctx context.Context) (full bool, err error) {
 	if d.rows != nil && !maps.Equal(rows, d.rows) {
 		return false, fmt.Errorf("by resource type it holds %v resources, and %v were written", rows, d.rows)
 	}
+	for resourceType, put := range d.grants {
+		if said := noted.GetGrantsByResourceType()[resourceType]; said < put {
+			return false, fmt.Errorf("of resource type %q it says that it has %d grants, and at least %d were written", resourceType, said, put)
+		}
+	}
 	d.Digest.sort()
 	d.Counts = countsOf(types, noted)
 	return isFullSync(latest), nil

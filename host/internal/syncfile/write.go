@@ -76,6 +76,9 @@ type Draft struct {
 	// is whether the storage engine may have taken that number for its own count.
 	rows   map[string]int64
 	spared bool
+	// grants is how many grants there are at least, by the resource type of their
+	// entitlement; nil if that is not known.
+	grants map[string]int64
 }
 
 // Path returns where the draft is until it is published.
@@ -127,7 +130,7 @@ func Make(ctx context.Context, connector types.ConnectorClient, dir string, sett
 		return nil, becauseOfDisk(watched, err)
 	}
 	if sparing != nil {
-		draft.rows, draft.spared = sparing.ResourcesPut(), true
+		draft.rows, draft.grants, draft.spared = sparing.ResourcesPut(), sparing.GrantsPut(), true
 	}
 	if err := draft.readBack(watched, settings.Scope.Whole()); err != nil {
 		return nil, becauseOfDisk(watched, err)

@@ -20,21 +20,23 @@ import (
 func TestDraft_HoldsEveryRowThatWasPut(t *testing.T) {
 	t.Parallel()
 	for name, tc := range map[string]struct {
-		noted int64 // 0: as the engine counts
-		put   map[string]int64
-		want  string // empty: it is a draft
+		noted  int64 // 0: as the engine counts
+		put    map[string]int64
+		grants map[string]int64
+		want   string // empty: it is a draft
 	}{
-		"all":                   {0, map[string]int64{"user": 1}, ""},
-		"some were removed":     {0, nil, ""},
-		"counted by us":         {2, map[string]int64{"user": 2}, "by resource type it holds map[user:1] resources, and says that it has map[user:2]"},
-		"counted by the engine": {0, map[string]int64{"user": 2}, "by resource type it holds map[user:1] resources, and map[user:2] were written"},
+		"all":                   {0, map[string]int64{"user": 1}, map[string]int64{}, ""},
+		"some were removed":     {0, nil, nil, ""},
+		"counted by us":         {2, map[string]int64{"user": 2}, nil, "by resource type it holds map[user:1] resources, and says that it has map[user:2]"},
+		"counted by the engine": {0, map[string]int64{"user": 2}, nil, "by resource type it holds map[user:1] resources, and map[user:2] were written"},
+		"grants":                {0, map[string]int64{"user": 1}, map[string]int64{"user": 3}, `of resource type "user" it says that it has 0 grants, and at least 3 were written`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			ctx := t.Context()
 			work, err := files.Make(t.TempDir(), workPrefix)
 			require.NoError(t, err)
-			draft := &Draft{path: filepath.Join(work.Path(), "new.c1z"), work: work, spared: true, rows: tc.put}
+			draft := &Draft{path: filepath.Join(work.Path(), "new.c1z"), work: work, spared: true, rows: tc.put, grants: tc.grants}
 			store, err := dotc1z.NewStore(ctx, draft.path, dotc1z.WithTmpDir(work.Path()))
 			require.NoError(t, err)
 			id, err := store.StartNewSync(ctx, connectorstore.SyncTypeFull, "")

@@ -35,7 +35,7 @@ func (r *run) release(ctx context.Context, a *aggregate.Aggregate, draft *syncfi
 		defer done()
 	}
 	for _, plugin := range slices.Sorted(maps.Keys(refused)) {
-		approved, note, public := r.approval(log, difference, plugin)
+		approved, note, public := r.approval(ctx, log, difference, plugin)
 		switch {
 		case approved != nil:
 			delete(left, plugin)
@@ -105,11 +105,11 @@ func (r *run) ownerOf(a *aggregate.Aggregate, typeID string) string {
 
 // approval returns the approval of a plugin if it covers all that the sync would take away
 // of it. If it does not, note is what is to be known of it, and public the same without paths.
-func (r *run) approval(log *zap.Logger, of *review.Difference, plugin string) (approved *review.Approved, note, public string) {
+func (r *run) approval(ctx context.Context, log *zap.Logger, of *review.Difference, plugin string) (approved *review.Approved, note, public string) {
 	if r.Review == nil || of == nil {
 		return nil, "", ""
 	}
-	approved, outside, err := r.Review.Covers(of, plugin)
+	approved, outside, err := r.Review.Covers(ctx, of, plugin)
 	if expired, ok := errors.AsType[*review.ExpiredError](err); ok {
 		return nil, expired.Error(), expired.Error()
 	}
@@ -200,10 +200,24 @@ func (r *run) keepRefused(ctx context.Context, of *review.Difference, left map[s
 }
 
 // IsRefused reports whether the change guard refused a sync.
-func IsRefused(err error) bool {
-	_, trips := errors.AsType[*GuardError](err)
-	_, isGone := errors.AsType[*GoneError](err)
-	return trips || isGone
+func IsRefused(err error) bool { return len(RefusedPlugins(err)) > 0 }
+
+// RefusedPlugins returns the plugins of which the change guard refused a sync; none where an
+// error is about something else.
+func RefusedPlugins(err error) (plugins []string) {
+	switch err := err.(type) { //nolint:errorlint // The tree is walked here.
+	case *GuardError:
+		return []string{err.Instance}
+	case *GoneError:
+		return []string{err.Instance}
+	case interface{ Unwrap() []error }:
+		for _, one := range err.Unwrap() {
+			plugins = append(plugins, RefusedPlugins(one)...)
+		}
+	case interface{ Unwrap() error }:
+		return RefusedPlugins(err.Unwrap())
+	}
+	return plugins
 }
 
 // isEmptied says whether a list went to zero.
@@ -238,10 +252,9 @@ func (e *notedError) Unwrap() error { return e.error }
 // Public has the note too: it knows numbers only.
 func (e *notedError) Public() string { return errtext.Public(e.error) + "; " + e.public }
 
-// Settle is called when a sync of everything has been accepted: by C1, or where it is
-// published. It uses up what was approved of the plugins that were read in it, and removes a
-// refused sync that nothing waits for any more.
-func (r *Result) Settle(ctx context.Context, in *review.Store) error {
+// Fresh are the plugins that were read in a sync of everything, or of which the change guard
+// let through what was refused: accepting it uses up what was approved of them.
+func (r *Result) Fresh() []string {
 	if !r.Whole {
 		return nil
 	}
@@ -256,14 +269,29 @@ func (r *Result) Settle(ctx context.Context, in *review.Store) error {
 			fresh = append(fresh, plugin)
 		}
 	}
-	used, err := in.Used(context.WithoutCancel(ctx), fresh)
+	return fresh
+}
+
+// Settle is called when a sync of everything has been accepted where it is published. It uses
+// up what was approved of the plugins that were read in it, and removes a refused sync that
+// nothing waits for any more.
+func (r *Result) Settle(ctx context.Context, in *review.Store) error {
+	if !r.Whole {
+		return nil
+	}
+	used, err := in.Used(context.WithoutCancel(ctx), r.Fresh())
+	return r.Settled(ctx, used, err)
+}
+
+// Settled logs the approvals that are used up. The error is why one may count once more.
+func (r *Result) Settled(ctx context.Context, used []review.Approved, notUsed error) error {
 	for _, one := range used {
 		ctxzap.Extract(ctx).Info("an approval is used up",
 			zap.String("plugin", one.Plugin), zap.String("id", one.ID), zap.String("by", one.By), zap.Int("approved", one.Keys),
 			zap.Bool("needed", r.Accepted[one.Plugin]), zap.Duration("age", time.Since(one.At).Round(time.Second)))
 	}
-	if err != nil {
-		return fmt.Errorf("what was approved for the sync that is accepted now cannot be removed, so it may be approved once more until it expires: %w", err)
+	if notUsed != nil {
+		return fmt.Errorf("what was approved for the sync that is accepted now cannot be removed, so it may be approved once more until it expires: %w", notUsed)
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/fleet"
 	"github.com/batonhost/baton-host/host/internal/review"
 	"github.com/batonhost/baton-host/host/internal/syncfile"
+	"github.com/batonhost/baton-host/host/internal/syncfile/sdkfast"
 )
 
 // Plugin is one plugin of an upload. Its Baseline is set here.
@@ -67,7 +68,7 @@ type Spec struct {
 	// Keep is where the baseline is; nil if none is kept.
 	Keep *baseline.Store
 	// Review is where a refused sync is kept, and what is approved of it; nil: nothing is.
-	Review *review.Store
+	Review Refusals
 	// ReviewCommand is the command that shows it to a person, with flags; empty: without.
 	ReviewCommand string
 	// Dir is where files in work go: a directory on the file system on which the
@@ -88,6 +89,14 @@ type Spec struct {
 	// where there are both, before the change guard decides. Then all plugins are read even
 	// if the upload lacks one, and nothing is kept for review.
 	Plan func(ctx context.Context, before, after *syncfile.File, owner func(typeID string) string) error
+}
+
+// Refusals are where a refused sync is kept, and what is approved of it: a [review.Store], or
+// what hosts share.
+type Refusals interface {
+	Sweep()
+	Covers(ctx context.Context, of *review.Difference, plugin string) (approved *review.Approved, outside int, err error)
+	Keep(ctx context.Context, of *review.Difference, reasons []review.Reason) (*review.Refused, error)
 }
 
 // Result is a sync that was made.
@@ -246,10 +255,19 @@ func (r *run) run(ctx context.Context) (*Result, error) {
 			p.Baseline, _ = r.lastGood(p.Instance)
 		}
 		p.MayBeMissing = p.Baseline == nil && r.mayBeMissing(p)
+		p.OneVisit = p.OneVisit && r.Scope.Whole()
 		plugins = append(plugins, p.Plugin)
 	}
 	observer := observed(ctx, r.Observer, r.Figures, r.skipped)
 	a, draft, err := r.sync(ctx, plugins, observer, r.last != nil && r.compares())
+	if err != nil && ctx.Err() == nil && a != nil && a.TypesChanged() {
+		ctxzap.Extract(ctx).Info("the resource types of a plugin are others than it listed last; the sync begins again", zap.Error(err))
+		for i := range plugins {
+			plugins[i].OneVisit = false
+		}
+		*r.skipped = skippedResources{}
+		a, draft, err = r.sync(ctx, plugins, observer, r.last != nil && r.compares())
+	}
 	if err != nil {
 		return nil, r.withoutFallback(err)
 	}
@@ -349,7 +367,7 @@ func (r *run) lastGood(instance string) (*baseline.Plugin, error) {
 		return nil, errors.New("it has nothing of this plugin")
 	}
 	age := r.started.Sub(good.AsOf)
-	if age < 0 {
+	if age < -clockSkew {
 		return nil, fmt.Errorf("it is of %s, which is in the future: the clock of this machine is wrong, or was when it was written, so how old it is cannot be known", good.AsOf.UTC().Format(time.RFC3339))
 	}
 	if age > r.maxStale {
@@ -358,8 +376,15 @@ func (r *run) lastGood(instance string) (*baseline.Plugin, error) {
 	return good, nil
 }
 
+// clockSkew is by how much the clock of the host that made a baseline may be ahead: C1 takes
+// requests of no clock that is further than 5 minutes from its own.
+const clockSkew = 15 * time.Minute
+
 func (r *run) sync(ctx context.Context, plugins []aggregate.Plugin, observer aggregate.Observer, digest bool) (*aggregate.Aggregate, *syncfile.Draft, error) {
 	options := []aggregate.Option{aggregate.WithRetry(r.Retry), aggregate.WithObserver(observer), aggregate.WithPackedProfiles(), aggregate.WithResourceTypes(r.Scope.ResourceTypes)}
+	if sdkfast.MayPackGrants(r.Engine) {
+		options = append(options, aggregate.WithPackedGrants())
+	}
 	if r.Sessions != nil {
 		options = append(options, aggregate.WithSessions(r.Sessions.Begin()))
 	}

@@ -29,10 +29,12 @@ type ReadAhead struct {
 	mu      sync.Mutex
 	closed  bool
 	pages   map[string]*PageAhead // by what is going to be asked
+	kept    map[string]*PageAhead // the same for Keep
 }
 
 // PageAhead is a page that was asked for ahead of need.
 type PageAhead struct {
+	ctx     context.Context //nolint:containedctx // Of the call, which ends with cancel.
 	method  string
 	request proto.Message
 	opts    []grpc.CallOption
@@ -52,7 +54,7 @@ const forgotten = time.Minute
 
 // NewReadAhead returns one that keeps so many pages at most; 0 asks for none.
 func NewReadAhead(conn grpc.ClientConnInterface, retries Retries, most int) *ReadAhead {
-	return &ReadAhead{conn: conn, retries: retries, most: min(most, MostReadAhead), pages: map[string]*PageAhead{}}
+	return &ReadAhead{conn: conn, retries: retries, most: min(most, MostReadAhead), pages: map[string]*PageAhead{}, kept: map[string]*PageAhead{}}
 }
 
 // readsAhead are the listings that can be long. Resource types are read to their
@@ -134,20 +136,60 @@ func (a *ReadAhead) ask(ctx context.Context, method string, of *NextPage, kind p
 	if len(a.pages) >= a.most {
 		return
 	}
-	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	page := &PageAhead{method: method, request: request, opts: opts, cancel: cancel, done: make(chan struct{})}
+	page := newPageAhead(ctx, method, request, opts)
 	a.pages[key] = page
 	answer := kind.ProtoReflect().New().Interface()
 	a.running.Go(func() {
-		begin := time.Now()
-		page.err = a.retries.once(running, func(ctx context.Context) error {
-			return a.conn.Invoke(ctx, method, request, answer, opts...)
-		})
-		page.arrived = time.Now()
-		page.reply, page.took = answer, page.arrived.Sub(begin)
-		close(page.done)
+		a.fetch(page, answer)
 		a.follow(ctx, key, page)
 	})
+}
+
+// newPageAhead returns a page that does not end with ctx.
+func newPageAhead(ctx context.Context, method string, request proto.Message, opts []grpc.CallOption) *PageAhead {
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	return &PageAhead{ctx: running, method: method, request: request, opts: opts, cancel: cancel, done: make(chan struct{})}
+}
+
+// fetch makes the call for a page.
+func (a *ReadAhead) fetch(page *PageAhead, answer proto.Message) {
+	begin := time.Now()
+	page.err = a.retries.once(page.ctx, func(ctx context.Context) error {
+		return a.conn.Invoke(ctx, page.method, page.request, answer, page.opts...)
+	})
+	page.arrived = time.Now()
+	page.reply, page.took = answer, page.arrived.Sub(begin)
+	close(page.done)
+}
+
+// Keep asks for the first page of a listing that is asked for later, whatever else is kept, and
+// puts the answer into reply. TakeKept returns it.
+func (a *ReadAhead) Keep(ctx context.Context, method string, request, reply proto.Message) {
+	key, ok := keyOf(method, request)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !ok || a.closed || a.kept[key] != nil {
+		return
+	}
+	page := newPageAhead(ctx, method, request, nil)
+	a.kept[key] = page
+	a.running.Go(func() { a.fetch(page, reply) })
+}
+
+// TakeKept returns the page that Keep has asked for by this request; nil if there is none.
+func (a *ReadAhead) TakeKept(method string, request proto.Message) *PageAhead {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.kept) == 0 {
+		return nil
+	}
+	key, ok := keyOf(method, request)
+	if !ok {
+		return nil
+	}
+	page := a.kept[key]
+	delete(a.kept, key)
+	return page
 }
 
 // makeRoom drops pages that were not taken. The caller has locked mu.
@@ -191,10 +233,12 @@ func (a *ReadAhead) Stop() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.closed = true
-	for _, page := range a.pages {
-		page.cancel()
+	for _, pages := range []map[string]*PageAhead{a.pages, a.kept} {
+		for _, page := range pages {
+			page.cancel()
+		}
+		clear(pages)
 	}
-	clear(a.pages)
 }
 
 // Close is Stop, and waits until nothing is in flight. No caller may be waiting for a

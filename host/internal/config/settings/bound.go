@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -71,17 +72,28 @@ func (SecretValues) MarshalText() ([]byte, error) { return []byte(redact.Hidden)
 // MarshalJSON returns "(secret)" as a JSON string.
 func (SecretValues) MarshalJSON() ([]byte, error) { return []byte(`"` + redact.Hidden + `"`), nil }
 
-// Problem puts a plugin's finding about this configuration where it belongs: at
-// the field's value if one is given, else at the plugin's config. Values of
+// Problem puts a plugin's finding about this configuration where it belongs: at the value of
+// its field, or of the first field that it names in parentheses, else at the plugin's config. Values of
 // secrets and of references that a careless plugin repeats are blanked.
 func (b *Bound) Problem(d *pluginv1.Diagnostic) Problem {
 	message := d.GetSummary()
 	if d.GetDetail() != "" {
 		message += ": " + d.GetDetail()
 	}
-	problem := b.source.at(d.GetField())
+	problem := b.source.at(cmp.Or(d.GetField(), b.fieldIn(message)))
 	problem.Field, problem.Message = d.GetField(), b.source.finding(d.GetField(), b.blank(message))
 	return problem
+}
+
+// fieldIn returns the first field that has a value and is named in parentheses; empty: none is.
+func (b *Bound) fieldIn(message string) (first string) {
+	at := len(message)
+	for _, field := range slices.AppendSeq(slices.Collect(maps.Keys(b.Values)), maps.Keys(b.Secrets.Reveal())) {
+		if i := strings.Index(message, "("+field+")"); i >= 0 && i < at {
+			at, first = i, field
+		}
+	}
+	return first
 }
 
 // Credentials returns how the credentials of this configuration are: its references, and

@@ -177,9 +177,9 @@ func (s *session) try(ctx context.Context, draft *Draft) error {
 	if found == nil {
 		return err
 	}
-	var failed []error // What is wrong with stores and baselines is for check.
+	var failed []error // What is wrong with stores, baselines and the webhook is for check.
 	for _, one := range found {
-		if one.Kind != host.CheckedStore {
+		if one.Kind != host.CheckedStore && one.Kind != host.CheckedWebhook {
 			failed = append(failed, one.Err)
 		}
 	}

@@ -10,6 +10,9 @@ type Group struct{}
 // Offered returns that there are none.
 func Offered() Offer { return Offer{Obstacle: "only Linux has them"} }
 
+// MemoryLimit returns 0: there is no limit.
+func MemoryLimit() uint64 { return 0 }
+
 // Sweep does nothing.
 func Sweep() {}
 

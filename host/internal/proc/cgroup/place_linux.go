@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -61,6 +62,24 @@ func place(groups, mounts string) (dir string, isUppermost bool, err error) {
 		return filepath.Join(fields[pointField], below), below == ".", nil
 	}
 	return "", false, errors.New("control groups of version 2 are not mounted")
+}
+
+// MemoryLimit returns how much memory, in bytes, the groups that this process is in may take,
+// by the smallest of their limits; 0: there is none.
+func MemoryLimit() uint64 {
+	dir, isUppermost, err := own()
+	var least uint64
+	for ; err == nil; dir = filepath.Dir(dir) {
+		if text, err := os.ReadFile(filepath.Join(dir, memoryFile)); err == nil {
+			if limit, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64); err == nil && (least == 0 || limit < least) {
+				least = limit
+			}
+		}
+		if _, err := os.Stat(filepath.Join(dir, procsFile)); err != nil || isUppermost {
+			break // It is above the groups.
+		}
+	}
+	return least
 }
 
 // delegated returns why groups must not be made in a directory; empty: they may. A manager

@@ -434,6 +434,7 @@ func syncViewOf(made status.Sync, now time.Time) syncView {
 var pluginBadges = map[string]badge{
 	"starting": {toneBusy, "Starting"},
 	"ready":    {toneGood, "Running"},
+	"idle":     {toneIdle, "Idle"},
 	"refusing": {toneWarn, "Refusing"},
 	"failed":   {toneBad, "Failed"},
 	"stopped":  {toneIdle, "Stopped"},

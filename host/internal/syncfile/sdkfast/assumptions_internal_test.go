@@ -518,3 +518,73 @@ func TestSDK_BeginsAFileWithoutResources(t *testing.T) {
 	require.Nil(t, run, "a new sync file begins with a finished sync")
 	store.finish(t)
 }
+
+func TestSDK_PutsUniqueGrantsBesideWhatIsThere(t *testing.T) {
+	t.Parallel()
+	const broken = "the SDK's put of unique grants no longer takes those of a fresh sync that has some already: grants.putPage must put them the store's own way"
+	store, path := granting(t)
+	require.NoError(t, store.syncerStore.PutGrants(t.Context(), granted("t", "u0", "before")))
+	require.NoError(t, store.engine.UnsafePutUniqueGrants(t.Context(), granted("t", "u1", "own id"), granted("t", "u2", "expandable")), broken)
+	require.NoError(t, store.engine.UnsafePutUniqueGrants(t.Context()), broken)
+	require.True(t, store.engine.IsFreshSync(), broken)
+	require.NoError(t, store.syncerStore.PutGrants(t.Context(), granted("t", "u1", "again")))
+	store.uncounted.Store(true)
+	store.finish(t)
+	var ids []string
+	for one, err := range reopened(t, path).Grants().ListWithAnnotations(t.Context()) {
+		require.NoError(t, err)
+		ids = append(ids, fmt.Sprint(one.GrantExternalID, " ", one.NeedsExpansion))
+	}
+	require.Equal(t, []string{"team:t:member:user:u0 false", "team:t:member:user:u1 false", "team:t:member:user:u2 true"}, ids, broken)
+}
+
+func TestSDK_ImportsGrantsBesideWhatIsThere(t *testing.T) {
+	t.Parallel()
+	const broken = "the SDK's import of grants is no longer for a sync that has rows already: grants.add must put them one by one"
+	store, path := granting(t)
+	id := store.engine.CurrentSyncID()
+	require.NoError(t, store.syncerStore.PutGrants(t.Context(), granted("t", "u0", "before")))
+	for n := range 2 {
+		open, err := store.engine.StartBulkSyncImport(t.Context(), id, t.TempDir())
+		require.NoError(t, err, broken)
+		shard, err := open.NewGrantShard()
+		require.NoError(t, err)
+		require.NoError(t, shard.AddGrants(t.Context(), granted("t", fmt.Sprint("u", n+1), "imported")))
+		require.NoError(t, store.syncerStore.PutResources(t.Context(), row("team", fmt.Sprint("found", n), "")), "while an import is open")
+		shard.Close()
+		require.NoError(t, open.Finish(t.Context()), broken)
+		require.Equal(t, id, store.engine.CurrentSyncID(), broken)
+		require.True(t, store.engine.IsFreshSync(), "an import ends the fresh sync: the second one would be refused")
+	}
+	// The last one of an identity stays, whatever it was put by.
+	require.NoError(t, store.syncerStore.PutGrants(t.Context(), granted("t", "u2", "own id")))
+	store.uncounted.Store(true)
+	store.finish(t)
+	file := reopened(t, path)
+	var ids []string
+	for one, err := range file.Grants().ListWithAnnotations(t.Context()) {
+		require.NoError(t, err)
+		ids = append(ids, one.GrantExternalID)
+	}
+	require.Equal(t, []string{"team:t:member:user:u0", "team:t:member:user:u1", "membership/u2"}, ids, broken)
+	require.EqualValues(t, 3, statsOf(t, file)["grants"], broken)
+}
+
+func TestSDK_LeavesNothingOfAnImportThatIsAborted(t *testing.T) {
+	t.Parallel()
+	store, path := granting(t)
+	dir := t.TempDir()
+	open, err := store.engine.StartBulkSyncImport(t.Context(), store.engine.CurrentSyncID(), dir)
+	require.NoError(t, err)
+	shard, err := open.NewGrantShard()
+	require.NoError(t, err)
+	require.NoError(t, shard.AddGrants(t.Context(), granted("t", "u", "")))
+	open.Abort()
+	store.uncounted.Store(true)
+	const broken = "an import that is aborted leaves something behind: a sync that fails fills the disk"
+	left, err := filepath.Glob(filepath.Join(dir, "*"))
+	require.NoError(t, err)
+	require.Empty(t, left, broken)
+	store.finish(t)
+	require.Zero(t, statsOf(t, reopened(t, path))["grants"], broken)
+}

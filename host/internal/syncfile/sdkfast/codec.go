@@ -17,22 +17,28 @@ const (
 	profileField protowire.Number = 9 // of Resource
 )
 
-// Codec is gRPC's codec for protobuf messages, but for the answer to ListResources:
-// there a profile is its encoding and not its fields, and so has none for who looks
-// into it. What is not in the usual form is decoded in the usual way.
+// Codec is gRPC's codec for protobuf messages, but for the answers to two listings. In that
+// to ListResources a profile is its encoding and not its fields, and so has none for who
+// looks into it. In that to ListGrants entitlements and principals have their ids alone, which
+// is all that the Pebble engine stores of them; the SQLite engine
+// stores more. What is not in the usual form is decoded in the usual way.
 var Codec encoding.CodecV2 = pageCodec{encoding.GetCodecV2("proto")}
 
 type pageCodec struct{ encoding.CodecV2 }
 
 // Unmarshal decodes a message.
 func (c pageCodec) Unmarshal(data mem.BufferSlice, into any) error {
-	page, ok := into.(*v2.ResourcesServiceListResourcesResponse)
-	if !ok {
-		return c.CodecV2.Unmarshal(data, into)
+	switch page := into.(type) {
+	case *v2.ResourcesServiceListResourcesResponse:
+		whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
+		defer whole.Free()
+		return decode(whole.ReadOnlyData(), page)
+	case *v2.GrantsServiceListGrantsResponse:
+		whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
+		defer whole.Free()
+		return decodeGrants(whole.ReadOnlyData(), page)
 	}
-	whole := data.MaterializeToBuffer(mem.DefaultBufferPool())
-	defer whole.Free()
-	return decode(whole.ReadOnlyData(), page)
+	return c.CodecV2.Unmarshal(data, into)
 }
 
 // decode decodes a page. What it puts into it shares no memory with data.

@@ -103,6 +103,9 @@ func (p *Store) ResourcesPut() map[string]int64 {
 // EndSync gives the engine the number of rows, where it is known, so that it does not read
 // them all to count. What was written is counted when it is read back.
 func (p *Store) EndSync(ctx context.Context) error {
+	if err := p.settleGrants(); err != nil {
+		return err
+	}
 	if stats := p.stats(); stats != nil {
 		p.engine.StashComputedSyncStats(p.engine.CurrentSyncID(), stats)
 	}
@@ -136,12 +139,6 @@ func (p *Store) PutAsset(ctx context.Context, ref *connectorv2.AssetRef, content
 func (p *Store) PutEntitlements(ctx context.Context, entitlements ...*connectorv2.Entitlement) error {
 	p.uncounted.Store(true)
 	return p.syncerStore.PutEntitlements(ctx, entitlements...)
-}
-
-// PutGrants writes grants, and leaves counting to the engine.
-func (p *Store) PutGrants(ctx context.Context, grants ...*connectorv2.Grant) error {
-	p.uncounted.Store(true)
-	return p.syncerStore.PutGrants(ctx, grants...)
 }
 
 // DeleteResourceRecord removes a resource, and leaves counting to the engine.

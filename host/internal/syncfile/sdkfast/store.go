@@ -53,6 +53,7 @@ func OpenStore(ctx context.Context, path, work string, kind c1zstore.Engine) (c1
 		types:       map[string]bool{},
 		rows:        map[string]int64{},
 		flusher:     newFlusher(engine),
+		grants:      newGrants(engine, work),
 	}
 	return sparing, sparing, nil
 }
@@ -96,10 +97,11 @@ type Store struct {
 	mu    gosync.Mutex
 	types map[string]bool // by id: may have entitlements or grants
 
-	putting   gosync.Mutex     // one put of resources at a time
+	putting   gosync.Mutex     // one put of resources or grants at a time
 	rows      map[string]int64 // how many resources there are, by type
 	uncounted atomic.Bool      // there may be more than resources, or fewer
 	removed   atomic.Bool      // there may be fewer resources than in rows
+	grants    grants           // of one put at a time, too
 }
 
 // BeginStep notes which step the syncer begins. It is for [sync.WithTransitionHandler].
@@ -107,7 +109,12 @@ func (p *Store) BeginStep(action sync.Action) { p.op.Store(uint32(action.Op)) }
 
 // WaitForFlush waits, for a while, for what is being written to the engine's files. It is
 // for an engine that will not be closed. Nothing may be put afterwards.
-func (p *Store) WaitForFlush() { p.flusher.wait() }
+func (p *Store) WaitForFlush() {
+	p.putting.Lock()
+	p.grants.abandon()
+	p.putting.Unlock()
+	p.flusher.wait()
+}
 
 func (p *Store) step() sync.ActionOp {
 	return sync.ActionOp(p.op.Load()) //nolint:gosec // It is one.
