@@ -1,6 +1,7 @@
 package status
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/proc/sandbox"
 	"github.com/batonhost/baton-host/host/internal/secret"
+	"github.com/batonhost/baton-host/host/internal/syncrun"
 	pluginv1 "github.com/batonhost/baton-host/proto/baton/plugin/v1"
 )
 
@@ -90,7 +92,7 @@ func (b *Board) done(u *uploadState, event Event) {
 		return
 	}
 	why := sentence(event.Err, "the task failed")
-	what := "sync"
+	what := kindOf(event.Err)
 	if event.Task != fullSync {
 		what = "task " + event.Task
 	}
@@ -98,6 +100,17 @@ func (b *Board) done(u *uploadState, event Event) {
 	if event.Whole && (p == nil || !p.uploaded) {
 		u.fail(Sync{At: time.Now(), Took: event.Took, Why: why}, errtext.PublicByPlugin(event.Err))
 	}
+}
+
+// kindOf returns what an error of a sync is about: the change guard, or the sync.
+func kindOf(err error) string {
+	if _, ok := errors.AsType[*syncrun.GuardError](err); ok {
+		return "change guard"
+	}
+	if _, ok := errors.AsType[*syncrun.GoneError](err); ok {
+		return "change guard"
+	}
+	return "sync"
 }
 
 // Remember takes in the baseline of an upload, as it was kept before the host
