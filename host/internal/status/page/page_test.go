@@ -372,6 +372,12 @@ func TestPage_LeadsToTheRunbook(t *testing.T) {
 			func(b *status.Board) { begun(b); ended(b, guard) },
 			[]string{"change-guard", "change-guard"},
 		},
+		"a plugin falls back": {
+			func(b *status.Board) {
+				b.Sync(workforce, "task-1").FellBack(aggregate.Fallback{Instance: fullstory, Err: errors.New("answered 502")})
+			},
+			[]string{"upload-stale"},
+		},
 		"another task failed": {
 			func(b *status.Board) {
 				b.Report(status.Event{Upload: workforce, Kind: status.TaskDone, Task: "grant", ID: "task-2", Err: refused})

@@ -183,6 +183,14 @@ func entryOf(e status.Error, s status.Snapshot) string {
 	if strings.HasPrefix(e.What, "task ") {
 		return runbook + "runbook.md#tasks"
 	}
+	if e.What == "sync" && e.Plugin != "" { // It fell back, or was left out.
+		for _, u := range s.Uploads {
+			if u.Name == e.Upload && u.State == status.Incomplete {
+				return runbookEntries[status.Incomplete]
+			}
+		}
+		return runbookEntries[status.Stale]
+	}
 	for _, plugin := range s.Plugins {
 		if e.What == "process" && plugin.Name == e.Plugin && plugin.Why == e.Why {
 			return pluginEntries[plugin.State]
