@@ -132,13 +132,50 @@ func (b *tab) accessible(about string) {
 	require.Empty(b.t, found, about)
 }
 
-// fits checks that nothing is wider than the page, and no name so narrow that it
+// fits checks that nothing is wider than the page or its card, and no name so narrow that it
 // falls to pieces.
 func (b *tab) fits(about string) {
 	b.t.Helper()
 	require.LessOrEqual(b.t, evaluate[int](b, "document.documentElement.scrollWidth"), evaluate[int](b, "document.documentElement.clientWidth"), about)
-	require.Empty(b.t, evaluate[[]string](b, `[...document.querySelectorAll(".name, .badge, tbody th")]
-		.filter((element) => element.getBoundingClientRect().height > 80).map(({innerText}) => innerText)`), about)
+	require.Empty(b.t, evaluate[[]string](b, `[...document.querySelectorAll(".name, .badge, tbody th")].filter((element) => {
+		const words = document.createRange(); // A cell is as high as its row.
+		words.selectNodeContents(element);
+		return words.getBoundingClientRect().height > 80;
+	}).map(({innerText}) => innerText)`), about)
+	require.Empty(b.t, evaluate[[]string](b, `[...document.querySelectorAll(".card :is(p, h2, th, td, td > span, .badge, .sub, .name, .count, dd, figcaption)")]
+		.filter((element) => !element.closest(".unseen, thead") && element.getBoundingClientRect().right > element.closest(".card").getBoundingClientRect().right + 1)
+		.map(({innerText}) => innerText)`), about)
+}
+
+// drawn checks that each chart has a scale that can be read, left of its bars, and that no card
+// has its number of accounts three times.
+func (b *tab) drawn(about string) {
+	b.t.Helper()
+	require.Empty(b.t, evaluate[[]string](b, `[...document.querySelectorAll(".chart")].flatMap((chart) => {
+		const bars = Math.min(...[...chart.querySelectorAll("rect")].map((bar) => bar.getBoundingClientRect().left));
+		const numbers = [...chart.querySelectorAll(".scale text")];
+		if (numbers.length !== 2) return ["a chart without a scale"];
+		return numbers.map((number) => [number.textContent, number.getBoundingClientRect()])
+			.filter(([, {right, height}]) => right > bars || height < 11).map(([text, {right, height}]) => [text, right, bars, height].join(" "));
+	})`), about)
+	require.Empty(b.t, evaluate[[]string](b, `[...document.querySelectorAll("article")].map(({innerText}) => innerText)
+		.filter((text) => text.split(text.match(/C1 (?:still )?has ([\d,]+ )account/)[1].trim()).length > 3)`), about)
+}
+
+// printed checks the page on paper: dark on white also for a reader who has it dark, without
+// what only a screen can do, and with the addresses of its links.
+func (b *tab) printed(about string) {
+	b.t.Helper()
+	b.do(chromedp.EmulateViewport(794, 1123))
+	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+		Media: "print", Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
+	})
+	require.NoError(b.t, err)
+	b.fits(about + ", printed")
+	require.Less(b.t, evaluate[int](b, `getComputedStyle(document.body).color.match(/\d+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0)`), 3*80, about)
+	require.Equal(b.t, "light only", evaluate[string](b, `getComputedStyle(document.documentElement).colorScheme`), about)
+	require.Equal(b.t, "none", evaluate[string](b, `getComputedStyle(document.querySelector(".live")).display`), about)
+	require.True(b.t, evaluate[bool](b, `[...document.querySelectorAll("a.todo")].every((link) => getComputedStyle(link, "::after").content.includes("https://"))`), about)
 }
 
 // quiet checks that nothing went wrong in the page, and that it asked no server but

@@ -94,16 +94,18 @@ func TestBrowser_ShowsThePageInEveryState(t *testing.T) {
 			b.takes(l)
 			b.accessible(state + ", " + l.name)
 			b.fits(state + ", " + l.name)
+			b.drawn(state + ", " + l.name)
 			b.photograph("status-"+state+"-"+l.name+".png", l)
 		}
 		b.takes(look{"narrow", 320, 600, 1, "light"})
 		b.fits(state + ", as narrow as pages get")
+		b.printed(state)
 		b.takes(wide)
 	}
 
 	s.syncs(t, 12)
 	b.says("Everything is fresh")
-	b.says("The last 12 syncs")
+	b.says("Accounts of the last 12 syncs, since ")
 	inspect("idle")
 
 	reached, release := s.fullstory.hold(4)
@@ -121,11 +123,14 @@ func TestBrowser_ShowsThePageInEveryState(t *testing.T) {
 	require.True(t, s.finished(t, s.fullSync(t, "workforce")).Succeeded)
 	b.says("workforce is stale")
 	b.says("the answer was 500 Internal Server Error")
+	b.says("The host falls back until ")
+	require.Equal(t, []string{"upload-stale", "upload-stale"}, evaluate[[]string](b, entries))
 	inspect("stale")
 
 	s.design.fail(0)
 	require.False(t, s.finished(t, s.fullSync(t, "workforce")).Succeeded)
 	b.says("workforce failed")
+	require.Equal(t, "upload-failed", evaluate[[]string](b, entries)[0], "of the card")
 	inspect("failed")
 
 	require.True(t, evaluate[bool](b, "window.loadedOnce"), "it has kept itself up to date")
@@ -133,6 +138,9 @@ func TestBrowser_ShowsThePageInEveryState(t *testing.T) {
 	b.quiet(url)
 	s.host.stop()
 }
+
+// entries are where the page leads to in the runbook.
+const entries = `[...document.querySelectorAll("a.todo")].map(({href}) => href.split("runbook.md#")[1])`
 
 // photograph takes a picture of what is seen of the page first, and writes it down
 // if that is wanted.
@@ -183,7 +191,7 @@ func TestBrowser_KeepsOpenWhatTheReaderHasOpened(t *testing.T) {
 	b.waits(`document.querySelector("details").open`)
 
 	s.syncs(t, 2)
-	b.says("The last 3 syncs")
+	b.says("Accounts of the last 3 syncs, since ")
 	require.True(t, evaluate[bool](b, `document.querySelector("details").open`))
 	require.Equal(t, 3, evaluate[int](b, `document.querySelector("details").querySelectorAll("tbody tr").length`))
 	require.Equal(t, "The last syncs of workforce", evaluate[string](b, "document.activeElement.innerText"), "the keyboard is where it was")

@@ -127,6 +127,6 @@ func (w *watcher) FellBack(fallback aggregate.Fallback) {
 		part.AnsweredFor = why
 	})
 	w.board.change(func() {
-		w.board.failed(Error{Upload: w.upload, Plugin: fallback.Instance, What: "sync", Why: why, Task: w.task})
+		w.board.failed(Error{Upload: w.upload, Plugin: fallback.Instance, What: kindOf(fallback.Err), Why: why, Task: w.task})
 	})
 }

@@ -1,6 +1,7 @@
 package status
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -95,7 +96,7 @@ func (b *Board) done(u *uploadState, event Event) {
 		return
 	}
 	why := sentence(event.Err, "the task failed")
-	what := "sync"
+	what := kindOf(event.Err)
 	if event.Task != fullSync {
 		what = "task " + event.Task
 	}
@@ -107,6 +108,17 @@ func (b *Board) done(u *uploadState, event Event) {
 			u.refuse(event.Err)
 		}
 	}
+}
+
+// kindOf returns what an error of a sync is about: the change guard, or the sync.
+func kindOf(err error) string {
+	if _, ok := errors.AsType[*syncrun.GuardError](err); ok {
+		return "change guard"
+	}
+	if _, ok := errors.AsType[*syncrun.GoneError](err); ok {
+		return "change guard"
+	}
+	return "sync"
 }
 
 // Remember takes in the baseline of an upload, as it was kept before the host

@@ -283,8 +283,16 @@ func (u *uploadState) incomplete() string {
 		}
 		all = append(all, why)
 	}
-	if u.last.SkippedResources > 0 {
+	switch {
+	case u.last.SkippedResources == 0:
+	case len(all) == 0:
 		all = append(all, lacking(u.last.SkippedResources))
+	default: // The others are about other plugins.
+		for _, name := range slices.Sorted(maps.Keys(u.parts)) {
+			if skipped := u.parts[name].SkippedResources; skipped > 0 {
+				all = append(all, about(name, lacking(skipped)))
+			}
+		}
 	}
 	return strings.Join(all, "; ")
 }

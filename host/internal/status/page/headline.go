@@ -20,7 +20,7 @@ func headlineOf(s status.Snapshot) headline {
 	h := headline{}
 	by := map[status.State][]string{}
 	var away []string
-	total := 0
+	total, known := 0, 0
 	for _, u := range s.Uploads {
 		by[u.State] = append(by[u.State], u.Name)
 		if !u.Connection.Connected && u.Connection.Why != "" {
@@ -29,12 +29,13 @@ func headlineOf(s status.Snapshot) headline {
 		if len(u.Syncing) > 0 {
 			h.syncing = append(h.syncing, u.Name)
 		}
-		if u.Last != nil {
+		if u.Last != nil && u.Last.Accounts > 0 {
 			total += u.Last.Accounts
+			known++
 		}
 	}
 	h.lead = fmt.Sprintf("%s, %s", plural(len(s.Uploads), "upload"), plural(len(s.Plugins), "plugin"))
-	if len(s.Uploads) > 1 { // The card of a single one has the number.
+	if known > 1 { // The card of a single one has the number.
 		h.lead += ", " + accounts(total)
 	}
 	if len(h.syncing) > 0 {
@@ -46,13 +47,14 @@ func headlineOf(s status.Snapshot) headline {
 
 func worst(s status.Snapshot, by map[status.State][]string, away []string) (tone, words string) {
 	all := len(s.Uploads)
-	var down []string
+	down := map[string][]string{}
 	for _, plugin := range s.Plugins {
 		if plugin.Why != "" {
-			down = append(down, plugin.Name)
+			down[plugin.State] = append(down[plugin.State], plugin.Name)
 		}
 	}
-	expiring, retried := needingCredentials(s), retriedPlugins(s)
+	expiring := needingCredentials(s)
+	retried, unread := pluginsInTrouble(s)
 	switch {
 	case s.Host.Stopping:
 		return toneIdle, "The host is stopping"
@@ -68,16 +70,28 @@ func worst(s status.Snapshot, by map[status.State][]string, away []string) (tone
 		return toneWarn, some(by[status.Incomplete], all, "upload", "is incomplete", "are incomplete")
 	case len(away) > 0:
 		return toneWarn, some(away, all, "upload", "has no connection to C1", "have no connection to C1")
-	case len(down) > 0:
-		return toneWarn, some(down, len(s.Plugins), "plugin", "is not running", "are not running")
+	case len(down["failed"]) > 0:
+		return toneBad, some(down["failed"], len(s.Plugins), "plugin", "is not running", "are not running")
+	case len(down["refusing"]) > 0:
+		return toneWarn, some(down["refusing"], len(s.Plugins), "plugin", "refuses its configuration", "refuse their configuration")
+	case len(down["starting"]) > 0:
+		return toneWarn, some(down["starting"], len(s.Plugins), "plugin", "is being restarted", "are being restarted")
+	case len(unread) > 0:
+		return toneWarn, some(unread, len(s.Plugins), "plugin", "cannot be read", "cannot be read")
 	case len(retried) > 0:
 		return toneWarn, some(retried, len(s.Plugins), "plugin", "is being retried", "are being retried")
 	case len(expiring) > 0:
-		return toneWarn, fmt.Sprintf("A credential of %s needs a look", strings.Join(expiring, ", "))
+		return toneWarn, "Check the credentials of " + strings.Join(expiring, " and ")
+	case len(by[status.Waiting]) == all && isSyncing(s) && slices.ContainsFunc(s.Uploads, hasOnlyHistory):
+		return toneBusy, "A sync is under way"
 	case len(by[status.Waiting]) == all && isSyncing(s):
 		return toneBusy, "The first sync is under way"
+	case len(by[status.Waiting]) == all && slices.ContainsFunc(s.Uploads, hasOnlyHistory):
+		return toneIdle, "Waiting for a sync"
 	case len(by[status.Waiting]) == all:
 		return toneIdle, "Waiting for the first sync"
+	case slices.ContainsFunc(s.Uploads, hasOnlyHistory):
+		return toneIdle, some(by[status.Waiting], all, "upload", "has no baseline", "have no baseline")
 	case len(by[status.Waiting]) > 0:
 		return toneIdle, some(by[status.Waiting], all, "upload", "has no sync yet", "have no sync yet")
 	default:
@@ -85,20 +99,34 @@ func worst(s status.Snapshot, by map[status.State][]string, away []string) (tone
 	}
 }
 
-// retriedPlugins returns the plugins that keep a sync under way waiting, or that it goes on
-// without.
-func retriedPlugins(s status.Snapshot) []string {
-	var names []string
+// pluginsInTrouble returns the plugins that keep a sync under way waiting, and those that it
+// goes on without, or with their baseline.
+func pluginsInTrouble(s status.Snapshot) (retried, unread []string) {
+	add := func(names []string, name string) []string {
+		if slices.Contains(names, name) {
+			return names
+		}
+		return append(names, name)
+	}
 	for _, u := range s.Uploads {
 		for _, sync := range u.Syncing {
 			for _, part := range sync.Plugins {
-				if (part.Waits != "" || part.AnsweredFor != "" || part.Missing != "") && !slices.Contains(names, part.Plugin) {
-					names = append(names, part.Plugin)
+				switch {
+				case part.AnsweredFor != "", part.Missing != "":
+					unread = add(unread, part.Plugin)
+				case part.Waits != "":
+					retried = add(retried, part.Plugin)
 				}
 			}
 		}
 	}
-	return names
+	return retried, unread
+}
+
+// hasOnlyHistory reports whether C1 has taken syncs of the upload before, of which the host
+// has no baseline: what C1 has is not known.
+func hasOnlyHistory(u status.Upload) bool {
+	return u.Last == nil && slices.ContainsFunc(u.History, func(made status.Sync) bool { return made.State != status.Failed })
 }
 
 func isSyncing(s status.Snapshot) bool {
@@ -127,6 +155,8 @@ func some(names []string, all int, thing, is, are string) string {
 	switch {
 	case len(names) == 1:
 		return names[0] + " " + is
+	case len(names) == all && all == 2:
+		return fmt.Sprintf("Both %ss %s", thing, are)
 	case len(names) == all:
 		return fmt.Sprintf("All %d %ss %s", all, thing, are)
 	default:

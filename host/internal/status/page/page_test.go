@@ -101,7 +101,7 @@ func TestPage_ShowsTheBoard(t *testing.T) {
 		"nothing has happened": {
 			func(*status.Board) {},
 			"Waiting for the first sync – baton-host",
-			[]string{"2 uploads, 2 plugins, 0 accounts", "C1 has asked for no sync yet.", "No sync yet", "None since the host was started."},
+			[]string{"2 uploads, 2 plugins workforce No sync yet C1", "C1 has asked for no sync yet.", "No sync yet", "None since the host was started."},
 		},
 		"everything is well": {
 			func(b *status.Board) {
@@ -109,7 +109,7 @@ func TestPage_ShowsTheBoard(t *testing.T) {
 				synced(b, "others", 0, 25, 0)
 			},
 			"Everything is fresh – baton-host",
-			[]string{"C1 has 1,065 accounts, as of just now.", "Fullstory, api.fullstory.com:443", "1,040", "48 kB", "3.0 s", "1,065 0 ", "Accounts of the last sync", "Fresh", "baton-fullstory v1.0.0", "baton-host v1.2.3"},
+			[]string{"C1 has 1,065 accounts, as of just now.", "Fullstory, api.fullstory.com:443", "1,040", "48 kB", "3.0 s", "1,200 0 ", "Accounts of the last sync", "Fresh", "baton-fullstory v1.0.0", "baton-host v1.2.3"},
 		},
 		"one of two has not begun": {
 			func(b *status.Board) { synced(b, workforce, 1, 0, 0) },
@@ -134,9 +134,9 @@ func TestPage_ShowsTheBoard(t *testing.T) {
 				synced(b, "others", 0, 25, 0)
 			},
 			"workforce is stale – baton-host",
-			[]string{"C1 has 65 accounts, but those of wiki are from 3 hours ago.", "That is older than max-stale allows since ", "the next sync that cannot read the app fails. What to do", "The answer was 502 Bad Gateway: what answers, or a proxy before it, is out of order.", "dashed: in part from before"},
+			[]string{"C1 has 65 accounts, but those of wiki are from 3 hours ago.", "That is older than max-stale allows since ", "the next sync that cannot read the app fails. What to do", "The answer was 502 Bad Gateway: what answers, or a proxy before it, is out of order.", "dashed: in part from the baseline"},
 		},
-		"H3: resources were skipped": {
+		"resources were skipped": {
 			func(b *status.Board) {
 				now := time.Now()
 				b.Report(status.Event{Upload: workforce, Kind: status.Uploaded, ID: "task-1", Whole: true, Bytes: 48_211, Took: 3 * time.Second, Result: &syncrun.Result{
@@ -181,7 +181,7 @@ func TestPage_ShowsTheBoard(t *testing.T) {
 				ended(b, guard)
 			},
 			"workforce failed – baton-host",
-			[]string{"The last sync failed just now because of fullstory. C1 still has 65 accounts, as of just now.", `Plugin "fullstory" lists 3 accounts of type "fullstory.user", but 40 in the baseline`, "--accept-deletions fullstory.", "Accounts of the last 2 syncs, since ", "; 1 failed", "workforce: sync", "task-1"},
+			[]string{"The last sync failed just now because of fullstory. C1 still has 65 accounts, as of just now.", `Plugin "fullstory" lists 3 accounts of type "fullstory.user", but 40 in the baseline`, "--accept-deletions fullstory.", "Accounts of the last 2 syncs, since ", "; 1 failed", "workforce: change guard", "task-1"},
 		},
 		"a host is started again after a sync that failed": {
 			func(b *status.Board) {
@@ -210,6 +210,17 @@ func TestPage_ShowsTheBoard(t *testing.T) {
 			"workforce is incomplete – baton-host",
 			[]string{`Plugin "notes": C1 has nothing of it yet: it joins with the next sync.`, "notes No sync yet"},
 		},
+		"a plugin has joined, and another skipped resources": {
+			func(b *status.Board) {
+				now := time.Now()
+				b.Report(status.Event{Upload: workforce, Kind: status.Uploaded, ID: "task-1", Whole: true, Took: 3 * time.Second, Result: &syncrun.Result{
+					Whole: true, Sync: baseline.Sync{StartedAt: now, Plugins: map[string]baseline.Part{fullstory: {AsOf: now, Accounts: 40, Skipped: 1}}},
+				}})
+				synced(b, "others", 0, 25, 0)
+			},
+			"workforce is incomplete – baton-host",
+			[]string{`Plugin "wiki": C1 has nothing of it yet: it joins with the next sync; plugin "fullstory": it lacks entitlements or grants of 1 resource`},
+		},
 		"no sync has ever gone well": {
 			func(b *status.Board) {
 				for range 2 {
@@ -233,7 +244,7 @@ func TestPage_ShowsTheBoard(t *testing.T) {
 				}
 			},
 			"No connection to C1 – baton-host",
-			[]string{"No connection to C1 since just now: The connection is refused.", "No answer"},
+			[]string{"No connection to C1 for a moment: the connection is refused. What to do", "No answer"},
 		},
 		"a plugin does not run": {
 			func(b *status.Board) {
@@ -273,12 +284,55 @@ func TestPage_ShowsTheBoard(t *testing.T) {
 				})
 				b.Credentials("", "others", []secret.Credential{{Reference: "${vault:kv/<c1>#secret}", Problem: "the store does not answer"}})
 			},
-			"A credential of others, fullstory needs a look – baton-host",
+			"Check the credentials of others and fullstory – baton-host",
 			[]string{
 				"Expires soon ${file:soon} expires 3 days from now", "Expired scim-token expired 2 days ago", "${file:later} expires 2 months from now",
 				"${file:hourly} was good until 1 hour ago",
-				"Not renewed ${vault:kv/<c1>#secret} The store does not answer.",
+				"Not renewed ${vault:kv/<c1>#secret} The store does not answer. What to do",
 			},
+		},
+		"a sync under way goes on without a plugin": {
+			func(b *status.Board) {
+				synced(b, workforce, 40, 1, 0)
+				synced(b, "others", 0, 25, 0)
+				begun(b)
+				watch := b.Sync(workforce, "task-1")
+				watch.Listed(aggregate.Page{Instance: "wiki", Accounts: true})
+				watch.FellBack(aggregate.Fallback{Instance: fullstory, Err: errors.New("answered 502")})
+			},
+			"Syncing – fullstory cannot be read – baton-host",
+			[]string{
+				"2 uploads, 2 plugins, 66 accounts. Syncing now: workforce", "Fresh Falling back", "0 of about 1 account, 1 page",
+				"From its part of the baseline: the answer was 502 Bad Gateway",
+			},
+		},
+		"a plugin refuses its configuration": {
+			func(b *status.Board) {
+				synced(b, workforce, 40, 25, 0)
+				synced(b, "others", 0, 25, 0)
+				b.PluginChanged(fullstory, "refusing", 0, nil, errors.New("answered 401"))
+			},
+			"fullstory refuses its configuration – baton-host",
+			[]string{"fullstory: process The answer was 401 Unauthorized: the credentials are refused. What to do", "Refusing"},
+		},
+		"there is a history and no baseline": {
+			func(b *status.Board) {
+				b.Recall(map[string][]status.Sync{workforce: {
+					{At: time.Now().Add(-3 * time.Hour), State: status.Fresh, Accounts: 1_234_567},
+					{At: time.Now().Add(-2 * time.Hour), State: status.Incomplete, Accounts: 1_300_000, Missing: []string{"wiki"}},
+				}})
+				begun(b)
+			},
+			"A sync is under way – baton-host",
+			[]string{"A sync is under way. There is no baseline, so what C1 has is not known.", "1.5M 0 ", "; outlined: incomplete"},
+		},
+		"C1 has asked for no sync for too long": {
+			func(b *status.Board) {
+				then := time.Now().Add(-2 * time.Hour)
+				b.Remember(workforce, baseline.Sync{StartedAt: then, Plugins: map[string]baseline.Part{fullstory: {AsOf: then, Accounts: 40}, "wiki": {AsOf: then, Accounts: 25}}})
+			},
+			"workforce is stale – baton-host",
+			[]string{"C1 has 65 accounts, as of 2 hours ago. C1 has asked for no sync for longer than max-stale (1h0m0s).", "wiki Stale"},
 		},
 		"the host is stopping": {
 			func(b *status.Board) { b.Stopping() },
@@ -294,7 +348,77 @@ func TestPage_ShowsTheBoard(t *testing.T) {
 			for _, words := range c.want {
 				require.Contains(t, text, words)
 			}
+			require.NotRegexp(t, `\b1 (accounts|pages|uploads|plugins|syncs|resources)\b|: [A-Z][a-z]+ answer `, text)
 			require.NotContains(t, text, "UNKNOWN", "a credential of which nothing is known")
+		})
+	}
+}
+
+// TestPage_LeadsToTheRunbook holds that what is wrong leads to its own entry.
+func TestPage_LeadsToTheRunbook(t *testing.T) {
+	t.Parallel()
+	refused := errors.New("answered 401")
+	guard := &syncrun.GuardError{Instance: fullstory, ResourceType: "fullstory.user", Measure: syncrun.Accounts, Before: 40, Now: 3, Since: time.Now()}
+	for name, c := range map[string]struct {
+		happens func(b *status.Board)
+		want    []string
+	}{
+		"nothing is wrong": {func(b *status.Board) { synced(b, workforce, 40, 25, 0) }, nil},
+		"a sync failed": {
+			func(b *status.Board) { begun(b); ended(b, errors.New("answered 502")) },
+			[]string{"upload-failed", "upload-failed"},
+		},
+		"the change guard refused a sync": {
+			func(b *status.Board) { begun(b); ended(b, guard) },
+			[]string{"change-guard", "change-guard"},
+		},
+		"a plugin falls back": {
+			func(b *status.Board) {
+				b.Sync(workforce, "task-1").FellBack(aggregate.Fallback{Instance: fullstory, Err: errors.New("answered 502")})
+			},
+			[]string{"upload-stale"},
+		},
+		"another task failed": {
+			func(b *status.Board) {
+				b.Report(status.Event{Upload: workforce, Kind: status.TaskDone, Task: "grant", ID: "task-2", Err: refused})
+			},
+			[]string{"tasks"},
+		},
+		"an upload is stopped": {func(b *status.Board) { b.Ended(workforce, refused) }, []string{"upload-stopped"}},
+		"C1 is away": {
+			func(b *status.Board) {
+				b.Report(status.Event{Upload: workforce, Kind: status.Disconnected, Err: refused})
+			},
+			[]string{"c1-cannot-be-reached", "c1-cannot-be-reached"},
+		},
+		"a plugin refuses its configuration": {
+			func(b *status.Board) { b.PluginChanged(fullstory, "refusing", 0, nil, refused) },
+			[]string{"plugin-refusing", "plugin-refusing"},
+		},
+		"a plugin ended, and runs again": {
+			func(b *status.Board) {
+				b.PluginChanged(fullstory, "starting", 1, nil, refused)
+				b.PluginChanged(fullstory, "ready", 1, nil, nil)
+			},
+			[]string{"a-plugin-ends-or-hangs"},
+		},
+		"a credential expires soon": {
+			func(b *status.Board) {
+				b.Credentials(fullstory, "", []secret.Credential{{Field: "scim-token", Expires: time.Now().Add(time.Hour)}})
+			},
+			[]string{"expiring-credentials"},
+		},
+		"a configuration is refused": {func(b *status.Board) { b.Reloaded(refused) }, []string{"reload"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBoard()
+			c.happens(b)
+			var links []string
+			for _, match := range regexp.MustCompile(`docs/runbook\.md#([a-z0-9-]+)`).FindAllStringSubmatch(get(t, b, "/").Body.String(), -1) {
+				links = append(links, match[1])
+			}
+			require.Equal(t, c.want, links)
 		})
 	}
 }

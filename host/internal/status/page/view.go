@@ -47,6 +47,7 @@ type view struct {
 type reloadView struct {
 	Words, Why string
 	At         moment
+	Runbook    string
 }
 
 func reloadViewOf(reload *status.Reload, now time.Time) *reloadView {
@@ -54,7 +55,7 @@ func reloadViewOf(reload *status.Reload, now time.Time) *reloadView {
 	case reload == nil:
 		return nil
 	case reload.Why != "":
-		return &reloadView{Words: "Configuration refused", Why: asSentence(reload.Why), At: momentOf(reload.At, now)}
+		return &reloadView{Words: "Configuration refused", Why: inSentence(reload.Why, ""), At: momentOf(reload.At, now), Runbook: runbook + "runbook.md#reload"}
 	}
 	return &reloadView{Words: "Configuration reloaded", At: momentOf(reload.At, now)}
 }
@@ -69,7 +70,8 @@ type uploadView struct {
 	Until      string // until when the host falls back; "" unless it does
 	Runbook    string // where the runbook says what to do; "" where nothing is to be done
 	Connection string // what is wrong with it
-	Connected  string // in one or two words
+	C1         string // where the runbook is about that
+	Connected  string // in one or two words; "" where the sentence says it
 	Syncing    []progressView
 	Parts      []partView
 	Took       string
@@ -135,6 +137,7 @@ type credentialView struct {
 	Verb    string // "expires" or "expired"
 	Expires *moment
 	Problem string
+	Runbook string // "" if nothing is wrong
 }
 
 // errorView is an entry of the list of errors.
@@ -171,7 +174,29 @@ var pluginEntries = map[string]string{
 var errorEntries = map[string]string{
 	"connection to C1": runbook + "runbook.md#c1-cannot-be-reached",
 	"sync":             runbook + "runbook.md#upload-failed",
-	"process":          runbook + "runbook.md#a-plugin-does-not-start",
+	"change guard":     runbook + "runbook.md#change-guard",
+	"process":          runbook + "runbook.md#a-plugin-ends-or-hangs",
+}
+
+// entryOf returns where the runbook says what to do about an error.
+func entryOf(e status.Error, s status.Snapshot) string {
+	if strings.HasPrefix(e.What, "task ") {
+		return runbook + "runbook.md#tasks"
+	}
+	if e.What == "sync" && e.Plugin != "" { // It fell back, or was left out.
+		for _, u := range s.Uploads {
+			if u.Name == e.Upload && u.State == status.Incomplete {
+				return runbookEntries[status.Incomplete]
+			}
+		}
+		return runbookEntries[status.Stale]
+	}
+	for _, plugin := range s.Plugins {
+		if e.What == "process" && plugin.Name == e.Plugin && plugin.Why == e.Why {
+			return pluginEntries[plugin.State]
+		}
+	}
+	return errorEntries[e.What]
 }
 
 func viewOf(s status.Snapshot) view {
@@ -184,10 +209,15 @@ func viewOf(s status.Snapshot) view {
 	for i, upload := range s.Uploads {
 		card := uploadViewOf(upload, apps, s.Now)
 		card.ID = fmt.Sprintf("upload-%d", i+1)
+		for _, e := range s.Errors {
+			if upload.State == status.Failed && e.What == "change guard" && e.Upload == upload.Name && e.Why == upload.Why {
+				card.Runbook = entryOf(e, s)
+			}
+		}
 		v.Uploads = append(v.Uploads, card)
 	}
 	for _, e := range s.Errors {
-		v.Errors = append(v.Errors, errorViewOf(e, s.Now))
+		v.Errors = append(v.Errors, errorViewOf(e, s))
 	}
 	v.Exposure = asSentence(s.Exposure())
 	h := headlineOf(s)
@@ -228,6 +258,9 @@ func uploadViewOf(u status.Upload, apps map[string]string, now time.Time) upload
 	}
 	if u.State == status.Waiting {
 		v.Why = ""
+		if hasOnlyHistory(u) {
+			v.Badges = []badge{{toneIdle, "No baseline"}}
+		}
 	}
 	if len(u.Syncing) > 0 {
 		if u.State == status.Waiting { // It waits for nothing any more.
@@ -235,12 +268,14 @@ func uploadViewOf(u status.Upload, apps map[string]string, now time.Time) upload
 		}
 		v.Badges = append(v.Badges, badge{toneBusy, "Syncing"})
 	}
-	if !u.Connection.Connected && u.State != status.Stopped {
+	switch {
+	case u.State == status.Stopped:
+		v.Connected = ""
+	case !u.Connection.Connected && u.Connection.Why != "":
+		v.Connected, v.C1 = "No answer", errorEntries["connection to C1"]
+		v.Connection = fmt.Sprintf("No connection to C1 %s: %s", lasting(u.Connection.Since, now), inSentence(u.Connection.Why, ""))
+	case !u.Connection.Connected:
 		v.Connected = "Not yet"
-		if u.Connection.Why != "" {
-			v.Connected = "No answer"
-			v.Connection = fmt.Sprintf("No connection to C1 since %s: %s", relative(u.Connection.Since, now), asSentence(u.Connection.Why))
-		}
 	}
 	if u.Last != nil {
 		v.Bytes = u.Last.Bytes
@@ -274,6 +309,9 @@ func uploadViewOf(u status.Upload, apps map[string]string, now time.Time) upload
 // partBadges are the state of what C1 has of a plugin, and what a sync under way does about it.
 func partBadges(u status.Upload, part status.Part) []badge {
 	all := []badge{badges[part.State]}
+	if u.State == status.Stale && part.State == status.Fresh && !slices.ContainsFunc(u.Parts, isStale) {
+		all = []badge{badges[status.Stale]} // C1 has asked for no sync for too long.
+	}
 	for _, sync := range u.Syncing {
 		for _, now := range sync.Plugins {
 			if now.Plugin != part.Plugin {
@@ -296,6 +334,8 @@ func partBadges(u status.Upload, part status.Part) []badge {
 	}
 	return all
 }
+
+func isStale(part status.Part) bool { return part.State == status.Stale }
 
 // untilOf says until when the host falls back to the baseline.
 func untilOf(u status.Upload, now time.Time) string {
@@ -329,13 +369,22 @@ func whyOnce(u status.Upload) status.Upload {
 // sentenceOf says what C1 has.
 func sentenceOf(u status.Upload, now time.Time) string {
 	has := "C1 has no sync of this upload."
-	if u.Last != nil {
+	recalled := hasOnlyHistory(u)
+	switch {
+	case recalled:
+		has = "There is no baseline, so what C1 has is not known."
+	case u.Last != nil:
 		has = fmt.Sprintf("C1 has %s, as of %s.", accounts(u.Last.Accounts), relative(u.Last.At, now))
 	}
 	switch u.State {
 	case status.Waiting:
-		if len(u.Syncing) > 0 {
+		switch {
+		case len(u.Syncing) > 0 && recalled:
+			return "A sync is under way. " + has
+		case len(u.Syncing) > 0:
 			return "The first sync is under way. " + has
+		case recalled:
+			return "C1 has asked for no sync since the host was started. " + has
 		}
 		return "C1 has asked for no sync yet."
 	case status.Failed:
@@ -386,7 +435,7 @@ func progressViewOf(p status.Progress, now time.Time) progressView {
 		row := pluginProgress{Plugin: part.Plugin, Value: part.Accounts, Note: asSentence(part.Waits)}
 		row.Words = accounts(part.Accounts)
 		if part.Before > 0 && p.Whole {
-			row.Words = fmt.Sprintf("%s of about %s accounts", number(part.Accounts), number(part.Before))
+			row.Words = fmt.Sprintf("%s of about %s", number(part.Accounts), accounts(part.Before))
 			row.Value, row.Most = min(part.Accounts, part.Before), part.Before
 		}
 		if part.Grants > 0 {
@@ -400,10 +449,10 @@ func progressViewOf(p status.Progress, now time.Time) progressView {
 			row.Words = "nothing read yet"
 		}
 		if part.AnsweredFor != "" {
-			row.Note = "From its part of the baseline: " + asSentence(withoutName(part.AnsweredFor, part.Plugin))
+			row.Note = "From its part of the baseline: " + inSentence(part.AnsweredFor, part.Plugin)
 		}
 		if part.Missing != "" {
-			row.Note = "The sync goes without it: " + asSentence(withoutName(part.Missing, part.Plugin))
+			row.Note = "The sync goes without it: " + inSentence(part.Missing, part.Plugin)
 		}
 		v.Plugins = append(v.Plugins, row)
 	}
@@ -487,13 +536,16 @@ func credentialViewsOf(credentials []secret.Credential, now time.Time) []credent
 		case !now.Before(one.Expires): // A program renews it; it is read again when it is needed.
 			v.Verb = "was good until"
 		}
+		if v.Badge != nil {
+			v.Runbook = runbook + "runbook.md#expiring-credentials"
+		}
 		views = append(views, v)
 	}
 	return views
 }
 
-func errorViewOf(e status.Error, now time.Time) errorView {
-	v := errorView{At: momentOf(e.At, now), What: e.What, Why: asSentence(e.Why), Task: e.Task, Runbook: errorEntries[e.What]}
+func errorViewOf(e status.Error, s status.Snapshot) errorView {
+	v := errorView{At: momentOf(e.At, s.Now), What: e.What, Why: asSentence(e.Why), Task: e.Task, Runbook: entryOf(e, s)}
 	switch {
 	case e.Upload != "" && e.Plugin != "":
 		v.Where = e.Plugin + " in " + e.Upload

@@ -13,8 +13,6 @@ import (
 
 var functions = template.FuncMap{
 	"number":   number,
-	"accounts": accounts,
-	"plural":   plural,
 	"bytes":    func(n int64) string { return humanize.Bytes(uint64(max(n, 0))) },
 	"took":     took,
 	"rfc3339":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
@@ -76,6 +74,15 @@ func asSentence(text string) string {
 	}
 	first, size := utf8.DecodeRuneInString(text)
 	return string(unicode.ToUpper(first)) + text[size:]
+}
+
+// inSentence is a reason after a colon.
+func inSentence(why, plugin string) string {
+	why = withoutName(why, plugin)
+	if why != "" && !strings.HasSuffix(why, ".") {
+		why += "."
+	}
+	return why
 }
 
 // withoutName leaves out at the beginning of a sentence whom it is about, where
