@@ -27,7 +27,7 @@ func newNarrow(t *testing.T, upload string) *narrow {
 	var entries, names []string
 	for i := range 3 {
 		name := fmt.Sprint("app-", i)
-		one := startApp(t, scimsandbox.Options{App: name, Seed: uint64(i) + 1, Accounts: 12, PageCap: 5}) //nolint:gosec // It is small.
+		one := startApp(t, scimsandbox.Options{App: name, Seed: uint64(i) + 1, Accounts: 12, PageCap: 5})
 		n.apps[name], entries, names = one, append(entries, one.entry(name)), append(names, name)
 		n.want = append(n.want, one.seeded(name)...)
 	}

@@ -41,7 +41,7 @@ func demanded(t *testing.T, services *services, apps, maxRunning int) meter.Usag
 // TestLongDemand_TakesTheMemoryOfThoseThatRun measures one upload of 200 apps × 1,000 accounts
 // at 20 ms a page, with 32 plugins at a time and with all; see docs/measurements.md. Times are
 // for a person to read: they are those of the machine too.
-func TestLongDemand_TakesTheMemoryOfThoseThatRun(t *testing.T) {
+func TestLongDemand_TakesTheMemoryOfThoseThatRun(t *testing.T) { //nolint:paralleltest // It measures memory.
 	const apps, users, maxRunning, mostMemory = 200, 1000, 32, 600 << 20
 	services, err := startServices(t.Context(), filepath.Join(withProduct(t), "bench-scim"), row{apps: apps, users: users, latency: 20 * time.Millisecond}, "")
 	require.NoError(t, err)
