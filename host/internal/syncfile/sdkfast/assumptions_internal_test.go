@@ -12,7 +12,6 @@ import (
 	"strings"
 	gosync "sync"
 	"testing"
-	"time"
 
 	cockroach "github.com/cockroachdb/pebble/v2"
 	connectorv2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
@@ -414,26 +413,6 @@ func TestSDK_CountsTheBytesThatArePut(t *testing.T) {
 	require.Greater(t, store.engine.Metrics().Flush.Count, before.Flush.Count,
 		"Flush no longer writes the engine's memory to its files: it grows to the engine's own limits")
 	store.finish(t)
-}
-
-func TestSDK_ClosesWhileItIsFlushed(t *testing.T) {
-	t.Parallel()
-	store, path := begun(t, "user")
-	require.NoError(t, store.PutResources(t.Context(), row("user", "a", strings.Repeat("x", 1<<20))))
-	require.NoError(t, store.EndSync(t.Context()))
-	begin, done := make(chan struct{}), make(chan error, 1)
-	go func() {
-		close(begin)
-		done <- store.engine.Flush(t.Context())
-	}()
-	<-begin
-	require.NoError(t, store.Close(t.Context()), "the engine no longer waits for a flush before it closes: the flusher would have to be waited for")
-	select {
-	case <-done: // It flushed, or says that the engine closes.
-	case <-time.After(time.Minute):
-		require.FailNow(t, "a flush never ends once the engine is closed: the flusher would have to be waited for")
-	}
-	requireHolds(t, path, map[string]int64{"user": 1})
 }
 
 func TestSDK_WritesProfilesByKey(t *testing.T) {

@@ -2,6 +2,7 @@ package sdkfast
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/conductorone/baton-sdk/pkg/dotc1z/engine/pebble"
@@ -15,7 +16,7 @@ const (
 	// askEvery is how many resources are put before the engine is asked for how many
 	// bytes were written, which takes it a tenth of a millisecond.
 	askEvery = 1000
-	// flushLimit is how long a flush is waited for where the engine will not be closed.
+	// flushLimit is how long a flush is waited for.
 	flushLimit = 10 * time.Second
 )
 
@@ -26,6 +27,7 @@ type flusher struct {
 	resources int           // put since the engine was asked last
 	flushed   uint64        // what had been written when the last flush began, in bytes
 	running   chan struct{} // is full while there is a flush
+	waiting   sync.Once     // see wait
 }
 
 func newFlusher(engine *pebble.Engine) *flusher {
@@ -48,16 +50,18 @@ func (f *flusher) added(ctx context.Context, resources int) {
 	go func() {
 		defer func() { <-f.running }()
 		// What cannot be flushed now cannot be at the end of the sync either, which
-		// then fails. And the engine waits for this before it closes.
+		// then fails.
 		_ = f.engine.Flush(context.WithoutCancel(ctx))
 	}()
 }
 
 // wait waits for a flush that has begun, but not for ever: where there is no room, none
-// ends. Nothing may be added behind it.
+// ends. No other one begins afterwards.
 func (f *flusher) wait() {
-	select {
-	case f.running <- struct{}{}:
-	case <-time.After(flushLimit):
-	}
+	f.waiting.Do(func() {
+		select {
+		case f.running <- struct{}{}:
+		case <-time.After(flushLimit):
+		}
+	})
 }

@@ -283,11 +283,10 @@ func (p *Store) FileOps() c1zstore.FileOps {
 	return p.syncerStore.FileOps()
 }
 
-// Close closes the file. What waits is dropped: a sync that ended has nothing that does.
+// Close closes the file. What waits is dropped: a sync that ended has nothing that does. The
+// engine must not be closed while it is flushed: it reads then what Close writes.
 func (p *Store) Close(ctx context.Context) error {
-	p.putting.Lock()
-	p.grants.abandon()
-	p.putting.Unlock()
+	p.WaitForFlush()
 	return p.syncerStore.Close(ctx)
 }
 

@@ -107,8 +107,8 @@ type Store struct {
 // BeginStep notes which step the syncer begins. It is for [sync.WithTransitionHandler].
 func (p *Store) BeginStep(action sync.Action) { p.op.Store(uint32(action.Op)) }
 
-// WaitForFlush waits, for a while, for what is being written to the engine's files. It is
-// for an engine that will not be closed. Nothing may be put afterwards.
+// WaitForFlush waits, for a while, for what is being written to the engine's files. Nothing
+// may be put afterwards.
 func (p *Store) WaitForFlush() {
 	p.putting.Lock()
 	p.grants.abandon()

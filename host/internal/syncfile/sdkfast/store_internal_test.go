@@ -1,8 +1,11 @@
 package sdkfast
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -187,4 +190,22 @@ func TestStore_FlushesTheEnginesMemoryOnTheWay(t *testing.T) {
 	want := map[string]int64{"user": pages * each}
 	require.Equal(t, want, store.ResourcesPut())
 	requireHolds(t, path, want)
+}
+
+// TestStore_ClosesBehindItsFlush: the engine reads in a flush what it writes when it is closed.
+func TestStore_ClosesBehindItsFlush(t *testing.T) {
+	t.Parallel()
+	store, path := begun(t, "user")
+	require.NoError(t, store.PutResources(t.Context(), row("user", "a", strings.Repeat("x", 1<<20))))
+	require.NoError(t, store.EndSync(t.Context()))
+	var hasFlushed atomic.Bool
+	store.flusher.running <- struct{}{}
+	go func() {
+		defer func() { <-store.flusher.running }()
+		_ = store.engine.Flush(context.WithoutCancel(t.Context()))
+		hasFlushed.Store(true)
+	}()
+	require.NoError(t, store.Close(t.Context()))
+	require.True(t, hasFlushed.Load())
+	requireHolds(t, path, map[string]int64{"user": 1})
 }
