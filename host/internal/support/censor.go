@@ -182,7 +182,10 @@ func (c *censor) one(text string) string {
 
 var (
 	connectorForm = regexp.MustCompile(`^baton(-[a-z0-9]{1,24}){1,4}$`)
-	versionForm   = regexp.MustCompile(`^(go|v)?\d{1,4}(\.\d{1,6}){1,2}((rc|beta)\d{1,3})?([-+](0\.)?(rc|beta|alpha|dev|pre|dirty|incompatible|snapshot|next|\d{1,4}|\d{14}|[0-9a-f]{7,12})(\.?\d{1,4})?){0,3}$`)
+	versionForm   = regexp.MustCompile(`^(go|v)?\d{1,4}(\.\d{1,6}){1,2}((rc|beta)\d{1,3})?([-+](0\.)?(rc|beta|alpha|dev|pre|dirty|incompatible|snapshot|next|\d{1,4}|\d{14}|g?[0-9a-f]{7,12})(\.?\d{1,4})?){0,3}$`)
+	// commitForm is what `make build` gives a program of a commit without a tag. One without a
+	// letter may be any number.
+	commitForm    = regexp.MustCompile(`^[0-9a-f]{7,12}(-dirty)?$`)
 	fixedVersions = map[string]bool{"dev": true, "(devel)": true, "unknown": true}
 )
 
@@ -194,7 +197,8 @@ func (c *censor) connector(name string) string {
 
 // version returns a version, if it has the form of one.
 func version(text string) string {
-	return formed(text, fixedVersions[text] || versionForm.MatchString(text))
+	isCommit := commitForm.MatchString(text) && strings.ContainsAny(strings.TrimSuffix(text, "-dirty"), "abcdef")
+	return formed(text, fixedVersions[text] || versionForm.MatchString(text) || isCommit)
 }
 
 func formed(text string, isFormed bool) string {

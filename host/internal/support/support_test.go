@@ -223,7 +223,8 @@ func TestText_HasVersions(t *testing.T) {
 	t.Parallel()
 	for version, isShown := range map[string]bool{
 		"v1.2.3": true, "0.2.41": true, "v0.0.0-20240101120000-abcdef123456": true, "v1.2.4-0.20240101120000-abcdef123456+dirty": true, "go1.26rc1": true, "v2.0.0-rc.1": true, "(devel)": true, "dev": true,
-		"10.1.2.3": false, "1.0-hunter2": false, "v1.0.0-0123456789abcdef0123456789abcdef01234567": false, "acme": false, "8675309": false,
+		"80af5fb": true, "80af5fb-dirty": true, "v1.2.3-4-g80af5fb-dirty": true,
+		"10.1.2.3": false, "1.0-hunter2": false, "v1.0.0-0123456789abcdef0123456789abcdef01234567": false, "acme": false, "8675309": false, "8675309-dirty": false,
 	} {
 		text := textOf(t, support.Source{Version: version})
 		require.Equal(t, isShown, strings.Contains(text, version), version)
