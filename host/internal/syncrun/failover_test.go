@@ -266,7 +266,7 @@ func failOver(t *testing.T, store objects.Store, seed uint64, kills int) {
 			require.True(t, died, said)
 			expected.result.Draft.Discard()
 		}
-		if died && now == got.mark {
+		if died && (!accepted || now == got.mark) {
 			// C1 gives the task to another host, which finds the same, and keeps what is refused.
 			other := hosts[random.IntN(3)]
 			here, there := f.sync(ctx, f.alone, f.dir), f.sync(ctx, other.places.Of(f.upload), other.dir)

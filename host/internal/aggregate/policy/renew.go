@@ -25,9 +25,9 @@ type Credentials interface {
 	Renew(ctx context.Context, refused uint64) error
 }
 
-// mostRenewals is how often a call is repeated, each time with newer credentials: a second
-// rotation may follow at once.
-const mostRenewals = 3
+// mostRenewals is how often a call is repeated, each time with newer credentials: on a machine
+// that is busy, several rotations may pass before one call has been answered.
+const mostRenewals = 10
 
 // Renewing returns a connection to a plugin on which a call whose credentials the app
 // refuses is repeated with newer ones, if there are some; nil credentials are not renewed. A
