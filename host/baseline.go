@@ -44,8 +44,11 @@ func baselineAt(path string, upload *config.Upload) baselineFile {
 	return b
 }
 
-// baselineShared returns the baseline of an upload that hosts share.
-func (h *Host) baselineShared(places *state.Places, upload *config.Upload) baselineFile {
+// baselineOf returns the baseline of an upload that the service keeps, alone or with other hosts.
+func (h *Host) baselineOf(places *state.Places, upload *config.Upload) baselineFile {
+	if !h.isShared() {
+		return baselineIn(places.Dir(), upload)
+	}
 	b := baselineAt(h.sharedLocation(), upload)
 	b.place = places.Of(upload)
 	return b

@@ -284,7 +284,7 @@ func (h *Host) baselines(upload *config.Upload, outputDir string) []baselineFile
 	baselines := []baselineFile{baselineIn(outputDir, upload)}
 	if h.isShared() {
 		if places, err := h.places(); err == nil { // Check has opened them.
-			baselines = append(baselines, h.baselineShared(places, upload))
+			baselines = append(baselines, h.baselineOf(places, upload))
 		}
 		return baselines
 	}

@@ -141,11 +141,7 @@ func (h *Host) prepareService(ctx context.Context) (needed []*fleet.Plugin, stat
 func (h *Host) checkState(ctx context.Context, needed []*fleet.Plugin, places *state.Places) error {
 	var baselines []baselineFile
 	for _, upload := range h.uploads {
-		one := h.baselineShared(places, upload)
-		if !h.isShared() {
-			one = baselineIn(places.Dir(), upload)
-		}
-		baselines = append(baselines, one)
+		baselines = append(baselines, h.baselineOf(places, upload))
 	}
 	if err := checkForms(ctx, baselines); err != nil {
 		return err
