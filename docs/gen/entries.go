@@ -15,6 +15,8 @@ type entry struct {
 	// sentences finds those that it has wherever they are; the first entry that finds one has
 	// it.
 	sentences *regexp.Regexp
+	// complete says that its sentences name all that is to be done, so no error leads to it.
+	complete bool
 }
 
 func having(sentences string) *regexp.Regexp { return regexp.MustCompile(sentences) }
@@ -59,10 +61,10 @@ var entries = []entry{
 	{title: "Listen address", paths: "host/internal/status/listen"},
 	{title: "Locked programs", paths: "host/lock.go host/internal/pin host/internal/fleet/pin.go host/internal/fleet/installed.go", sentences: having(`\(--unlocked\)`)},
 	{title: "Installing connectors", paths: "host/install.go host/installation.go host/internal/registry host/internal/config/trust.go host/cmd/baton-host/install.go"},
-	{title: "Command line", paths: "host/cmd host/host.go host/internal/call host/internal/diff host/internal/explore host/internal/population host/internal/config/wizard host/plugin.go"},
+	{title: "Command line", complete: true, paths: "host/cmd host/host.go host/internal/call host/internal/diff host/internal/explore host/internal/population host/internal/config/wizard host/plugin.go"},
 
 	{title: "C1 cannot be reached", paths: "host/internal/service/client.go host/internal/status/probes.go", sentences: having(`^(no connection to C1|C1 at … (cannot|does not|is not|answers)|C1's token endpoint|no token could be got|C1 did not give)`)},
-	{title: "C1 refuses the credentials", paths: "host/internal/service/secrets.go host/internal/service/credentials.go", sentences: having(`C1 refuses the|client-id is the one of|client id or secret is not|client id is now|no upload can be served|has no credentials for C1|has no client-id`)},
+	{title: "C1 refuses the credentials", paths: "host/internal/service/secrets.go host/internal/service/credentials.go", sentences: having(`C1 refuses the|is not one that C1 gives out|client-id is the one of|client id or secret is not|client id is now|no upload can be served|has no credentials for C1|has no client-id`)},
 	{title: "Tasks", paths: "host/internal/service"},
 	{title: "Clock", paths: "host/internal/service/check.go", sentences: having(`clock of this machine is …|in the future`)},
 

@@ -1,7 +1,7 @@
 // Command gen writes the parts of the documents that come from the code: the table of packages
 // in docs/architecture.md, the sentences of errors and warnings in docs/errors.md, the metrics in
-// docs/metrics.md, the form of the status in docs/status.md, and the words that a support file may
-// have.
+// docs/metrics.md, the form of the status in docs/status.md, the words that a support file may
+// have, and the sentences that lead to an entry of the runbook.
 //
 // `go generate` runs it, and its tests keep the order of imports (order.go) and an entry of the
 // runbook for each sentence (entries.go). It must never be part of what is released.
@@ -93,7 +93,8 @@ func references() (map[string]string, error) {
 	statusText, err := statusPage(root)
 	return map[string]string{
 		"errors.md": errorsText, "metrics.md": metricsText, "status.md": statusText,
-		"../host/internal/support/words.txt": wordList(texts),
+		"../host/internal/support/words.txt":     wordList(texts),
+		"../host/internal/errtext/sentences.txt": sentenceList(sentences),
 	}, err
 }
 

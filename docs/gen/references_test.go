@@ -15,7 +15,7 @@ func TestReferences_AreThoseOfTheCode(t *testing.T) {
 	t.Parallel()
 	pages, err := references()
 	require.NoError(t, err)
-	require.Len(t, pages, 4)
+	require.Len(t, pages, 5)
 	for name, text := range pages {
 		written, err := os.ReadFile(filepath.Join("..", name))
 		require.NoError(t, err)

@@ -242,6 +242,36 @@ func wordList(texts []sentence) string {
 	return strings.Join(slices.Sorted(maps.Keys(found)), "\n") + "\n"
 }
 
+// sentenceList returns the sentences, one to a line, each behind the anchor of its entry, or
+// behind none if no error leads there. A sentence in two entries leads to the first one. What
+// begins with a quote or a bracket is a name or a remark inside of another; those of the board
+// are about states.
+func sentenceList(sentences []sentence) string {
+	byTitle := map[string][]string{}
+	listed := map[string]bool{}
+	for _, one := range sentences {
+		if title, ok := entryOf(one); ok && !strings.HasPrefix(one.path, "host/internal/status/") {
+			byTitle[title] = append(byTitle[title], one.text)
+		}
+	}
+	var text strings.Builder
+	for _, entry := range entries {
+		of, leads := byTitle[entry.title], anchor(entry.title)
+		if entry.complete {
+			leads = ""
+		}
+		slices.Sort(of)
+		for _, one := range of {
+			words := len(word.FindAllString(strings.ReplaceAll(one, "…", " "), -1))
+			if words >= leastWords && !listed[one] && !strings.ContainsAny(one[:1], "\"`(") {
+				listed[one] = true
+				fmt.Fprintf(&text, "%s\t%s\n", leads, one)
+			}
+		}
+	}
+	return text.String()
+}
+
 // errorsPage returns docs/errors.md.
 func errorsPage(sentences []sentence) (string, error) {
 	byEntry := map[string][]sentence{}

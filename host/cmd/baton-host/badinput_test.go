@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/sandbox/scim"
 )
 
@@ -36,11 +37,11 @@ func TestCommands_ExplainBadInputWithANonZeroStatus(t *testing.T) {
 		args   []string
 		want   []string
 	}{
-		"unknown key":                 {plugin("    conifg: {}"), nil, []string{"baton-host.yaml:3:5: ", `"conifg"`, `"config"`}},
+		"unknown key":                 {plugin("    conifg: {}"), nil, []string{"baton-host.yaml:3:5: ", `"conifg"`, `"config"`, "see " + errtext.Runbook + "#configuration\n"}},
 		"unknown field of the plugin": {plugin("    config: { scim-base-url: \"" + good.url + "\", scim-token: right, scim-tokn: x }"), nil, []string{"baton-host.yaml:3:", `"scim-tokn"`, `"scim-token"`}},
-		"missing secret reference":    {settings("${env:NOT_SET_ANYWHERE}"), nil, []string{"baton-host.yaml:3:", "NOT_SET_ANYWHERE"}},
-		"plugin that exits at start":  {plugin("    path: " + script(t, "echo where are my shoes >&2; exit 4")), nil, []string{`plugin "fullstory"`, "exit status 4", "where are my shoes"}},
-		"wrong token":                 {settings("wrong"), nil, []string{`plugin "fullstory"`, "SCIM Token"}},
+		"missing secret reference":    {settings("${env:NOT_SET_ANYWHERE}"), nil, []string{"baton-host.yaml:3:", "NOT_SET_ANYWHERE", "see " + errtext.Runbook + "#secrets\n"}},
+		"plugin that exits at start":  {plugin("    path: " + script(t, "echo where are my shoes >&2; exit 4")), nil, []string{`plugin "fullstory"`, "exit status 4", "where are my shoes", "see " + errtext.Runbook + "#a-plugin-ends-or-hangs\n"}},
+		"wrong token":                 {settings("wrong"), nil, []string{`plugin "fullstory"`, "SCIM Token", "see " + errtext.Runbook + "#the-app-refuses-the-credentials\n"}},
 		"unknown upload":              {settings("right"), []string{"--upload", "workfroce"}, []string{`no upload "workfroce"`, `did you mean "workforce"?`}},
 		"two instances whose resource types clash": {
 			"plugins:\n" +
@@ -48,7 +49,7 @@ func TestCommands_ExplainBadInputWithANonZeroStatus(t *testing.T) {
 				"  two: { app: scim, namespace: \"\", config: { scim-base-url: \"" + good.url + "\", scim-token: right } }\n" +
 				"uploads: { workforce: { plugins: [one, two] } }\n",
 			nil,
-			[]string{`"one"`, `"two"`, `"user"`},
+			[]string{`"one"`, `"two"`, `"user"`, "see " + errtext.Runbook + "#invalid-rows\n"},
 		},
 	}
 	for name, test := range cases {

@@ -72,13 +72,16 @@ func (o *rootOptions) lastLine(cmd *cobra.Command, err error) {
 		if err == nil {
 			log.Warn("interrupted; nothing was left half-written")
 		} else {
-			log.Error("the command failed", zap.String("error", terminal.Words(err)))
+			log.Error("the command failed", zap.Error(errors.New(terminal.Words(err))))
 		}
 		return
 	}
 	words := "interrupted; nothing was left half-written"
 	if err != nil {
 		words = sentence(err)
+		if entry := errtext.RunbookEntry(terminal.Words(err)); entry != "" {
+			words += "\n  see " + entry
+		}
 	}
 	_, _ = fmt.Fprintf(hostlog.Stderr, "baton-host: %s\n", words)
 }

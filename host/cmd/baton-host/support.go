@@ -18,7 +18,7 @@ import (
 // supportOptions are the flags of `baton-host support`.
 type supportOptions struct {
 	running runningOptions
-	output  string
+	file    string
 	yes     bool
 }
 
@@ -38,7 +38,7 @@ A host that runs on the state directory is asked for its states and metrics, so 
 as the host's user. Without one, it has what the state directory has. A configuration that
 does not load is no obstacle. It resolves no reference and starts no plugin.`,
 		Example: `  baton-host support
-  baton-host support --state-dir /var/lib/baton-host --output report.txt --yes`,
+  baton-host support --state-dir /var/lib/baton-host --file report.txt --yes`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return options.support(cmd.Context(), cmd.OutOrStdout())
@@ -47,7 +47,7 @@ does not load is no obstacle. It resolves no reference and starts no plugin.`,
 	options.running.addFlags(cmd)
 	flags := cmd.Flags()
 	flags.Lookup("state-dir").Usage = "the state directory of run (default that of run)" // The file is read nevertheless.
-	flags.StringVar(&options.output, "output", "", "the file to write (default baton-host-support-DATE.txt)")
+	flags.StringVarP(&options.file, "file", "f", "", "the file to write (default baton-host-support-DATE.txt)")
 	flags.BoolVar(&options.yes, "yes", false, "write the file without a question, for scripts")
 	return cmd
 }
@@ -63,7 +63,7 @@ func (o *supportOptions) support(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	path := o.output
+	path := o.file
 	if path == "" {
 		path = "baton-host-support-" + time.Now().UTC().Format("20060102-150405") + ".txt"
 	}
@@ -83,7 +83,7 @@ func (o *supportOptions) support(ctx context.Context, w io.Writer) error {
 		}
 	}
 	if err := writeSupport(path, text); err != nil {
-		return fmt.Errorf("the file %s cannot be written: %w; name another with --output", path, err)
+		return fmt.Errorf("the file %s cannot be written: %w; name another with --file", path, err)
 	}
 	_, err = fmt.Fprintln(w, path)
 	return err

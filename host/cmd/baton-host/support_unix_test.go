@@ -19,7 +19,7 @@ func TestSupport_IsShownBeforeItIsWritten(t *testing.T) {
 	config := filepath.Join(dir, "lovelace.yaml")
 	require.NoError(t, os.WriteFile(config, []byte("plugins: { acme: { call-timeout: hunter2 } }\n"), 0o600))
 	file := filepath.Join(dir, "report.txt")
-	args := []string{"support", "--config", config, "--state-dir", dir, "--output", file}
+	args := []string{"support", "--config", config, "--state-dir", dir, "--file", file}
 
 	script := execute(t, nil, "baton-host", args...)
 	require.Equal(t, 1, script.status)
@@ -40,7 +40,7 @@ func TestSupport_IsShownBeforeItIsWritten(t *testing.T) {
 
 	again := execute(t, nil, "baton-host", append(args, "--yes")...)
 	require.Equal(t, 1, again.status)
-	require.Contains(t, again.stderr, "file exists; name another with --output\n", "it is not written over")
+	require.Contains(t, again.stderr, "file exists; name another with --file\n", "it is not written over")
 	require.NoError(t, os.Remove(file))
 	written := execute(t, nil, "baton-host", append(args, "--yes")...)
 	require.Equal(t, 0, written.status, written.stderr)

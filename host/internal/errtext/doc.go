@@ -1,6 +1,6 @@
 // Package errtext makes errors and foreign texts fit to be shown: printable, with the nearest
-// known name, with the limit of the system that was hit, and, where a page has no login, in
-// words of the host alone.
+// known name, with the limit of the system that was hit, with the entry of the runbook, and,
+// where a page has no login, in words of the host alone.
 //
 // All that prints, logs or serves a text calls it: the command line, the supervisor, the
 // status page, and everything that reports an unknown name. It must never change a text that

@@ -28,8 +28,8 @@ const (
 )
 
 // boundedCore is a core that cuts what is too long for a line, escapes what a terminal
-// would obey, and adds what to do about a limit of the system that an error speaks of. It
-// changes what is logged and nothing else: an error goes to its caller, and to C1, as it
+// would obey, and adds what to do about a limit of the system that an error speaks of, and
+// to warnings and errors the entry of the runbook. It changes what is logged and nothing else: an error goes to its caller, and to C1, as it
 // was.
 type boundedCore struct{ zapcore.Core }
 
@@ -51,6 +51,9 @@ func (b boundedCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	entry.Message = cut(entry.Message, maxMessage)
 	entry.Stack = cut(entry.Stack, maxMessage)
 	entry.LoggerName = cut(entry.LoggerName, maxText)
+	if entry.Level >= zapcore.WarnLevel {
+		fields = withRunbook(fields)
+	}
 	return b.Core.Write(entry, boundedFields(fields))
 }
 
@@ -72,6 +75,23 @@ func withHint(fields []zapcore.Field) []zapcore.Field {
 		if hint := errtext.LimitHint(text); hint != "" && !strings.Contains(text, hint) {
 			return append(slices.Clip(fields), zap.String("hint", hint))
 		}
+	}
+	return fields
+}
+
+// withRunbook adds where the runbook says what to do about the first error among the fields.
+// To look that up takes milliseconds, so the lines of plugins, which have texts and no errors,
+// go without.
+func withRunbook(fields []zapcore.Field) []zapcore.Field {
+	for _, field := range fields {
+		if field.Type != zapcore.ErrorType {
+			continue
+		}
+		text, _ := textOf(field)
+		if entry := errtext.RunbookEntry(text); entry != "" {
+			return append(slices.Clip(fields), zap.String("runbook", entry))
+		}
+		return fields
 	}
 	return fields
 }

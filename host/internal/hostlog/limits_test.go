@@ -52,3 +52,30 @@ func TestCoreNamesWhatToDoAboutALimit(t *testing.T) {
 		})
 	}
 }
+
+func TestCore_LeadsToTheRunbook(t *testing.T) {
+	t.Parallel()
+	missing := errors.New("${env:NOPE}: the environment variable is not set")
+	for name, c := range map[string]struct {
+		write func(log *zap.Logger)
+		leads bool
+	}{
+		"a warning":                 {func(log *zap.Logger) { log.Warn("here", zap.Error(missing)) }, true},
+		"an error":                  {func(log *zap.Logger) { log.Error("here", zap.String("plugin", "wiki"), zap.Error(missing)) }, true},
+		"no alarm":                  {func(log *zap.Logger) { log.Info("here", zap.Error(missing)) }, false},
+		"an error in foreign words": {func(log *zap.Logger) { log.Error("here", zap.Error(errors.New("502"))) }, false},
+		"a text of a plugin":        {func(log *zap.Logger) { log.Error("here", zap.String("error", missing.Error())) }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			core, logs := observer.New(zap.DebugLevel)
+			c.write(zap.New(core, zap.WrapCore(hostlog.Core)))
+			fields := logs.All()[0].ContextMap()
+			if c.leads {
+				require.Equal(t, errtext.Runbook+"#secrets", fields["runbook"])
+			} else {
+				require.NotContains(t, fields, "runbook")
+			}
+		})
+	}
+}

@@ -86,7 +86,7 @@ func (f *Finder) Find(app string) (string, error) {
 		}
 	}
 	return "", &startError{
-		fmt.Errorf("there is no plugin binary %s%s in %s; install it there, or say where it is with the plugin's path or --plugin-dir",
+		fmt.Errorf("there is no plugin binary %s%s; install it, or say where it is with the plugin's path or --plugin-dir; it was looked for in %s",
 			fileName(app), f.meant(app), strings.Join(slices.Compact(dirs), ", ")), fmt.Sprintf("there is no plugin binary %s", fileName(app)),
 	}
 }

@@ -327,8 +327,8 @@ func TestFinder_PrefersTheFirstDirectory(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, filepath.Join(second, "baton-two"), path, "a directory is no binary")
 	_, err = finder.Find("four")
-	require.ErrorContains(t, err, "there is no plugin binary baton-four in "+first)
-	require.ErrorContains(t, err, "--plugin-dir")
+	require.EqualError(t, err, "there is no plugin binary baton-four; install it, or say where it is with the plugin's path or --plugin-dir; it was looked for in "+
+		strings.Join([]string{first, second, filepath.Join(first, "none")}, ", "), "the remedy stands before a list that may be long")
 	require.NotContains(t, err.Error(), "did you mean")
 	_, err = finder.Find("twoo")
 	require.ErrorContains(t, err, `(did you mean the app "two"?)`)

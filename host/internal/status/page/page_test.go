@@ -136,7 +136,7 @@ func TestPage_ShowsTheBoard(t *testing.T) {
 			"workforce is stale – baton-host",
 			[]string{"C1 has 65 accounts, but those of wiki are from 3 hours ago.", "That is older than max-stale allows since ", "the next sync that cannot read the app fails. What to do", "The answer was 502 Bad Gateway: what answers, or a proxy before it, is out of order.", "dashed: in part from the baseline"},
 		},
-		"resources were skipped": {
+		"H3: resources were skipped": {
 			func(b *status.Board) {
 				now := time.Now()
 				b.Report(status.Event{Upload: workforce, Kind: status.Uploaded, ID: "task-1", Whole: true, Bytes: 48_211, Took: 3 * time.Second, Result: &syncrun.Result{
@@ -365,8 +365,12 @@ func TestPage_LeadsToTheRunbook(t *testing.T) {
 	}{
 		"nothing is wrong": {func(b *status.Board) { synced(b, workforce, 40, 25, 0) }, nil},
 		"a sync failed": {
-			func(b *status.Board) { begun(b); ended(b, errors.New("answered 502")) },
+			func(b *status.Board) { begun(b); ended(b, errors.New("something broke")) },
 			[]string{"upload-failed", "upload-failed"},
+		},
+		"an app was away": {
+			func(b *status.Board) { begun(b); ended(b, errors.New("answered 502")) },
+			[]string{"upload-failed", "the-app-cannot-be-reached"},
 		},
 		"the change guard refused a sync": {
 			func(b *status.Board) { begun(b); ended(b, guard) },

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/dustin/go-humanize"
 
+	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/host/internal/secret"
 	"github.com/batonhost/baton-host/host/internal/status"
 )
@@ -55,7 +57,7 @@ func reloadViewOf(reload *status.Reload, now time.Time) *reloadView {
 	case reload == nil:
 		return nil
 	case reload.Why != "":
-		return &reloadView{Words: "Configuration refused", Why: inSentence(reload.Why, ""), At: momentOf(reload.At, now), Runbook: runbook + "runbook.md#reload"}
+		return &reloadView{Words: "Configuration refused", Why: inSentence(reload.Why, ""), At: momentOf(reload.At, now), Runbook: errtext.Runbook + "#reload"}
 	}
 	return &reloadView{Words: "Configuration reloaded", At: momentOf(reload.At, now)}
 }
@@ -152,36 +154,33 @@ type errorView struct {
 	Runbook string
 }
 
-// runbook is where people look up what to do; its places are held by a test of the documents.
-const runbook = "https://github.com/batonhost/baton-host/blob/main/docs/"
-
 // runbookEntries are for the states of uploads in which something is to be done.
 var runbookEntries = map[status.State]string{
-	status.Incomplete: runbook + "runbook.md#upload-incomplete",
-	status.Stale:      runbook + "runbook.md#upload-stale",
-	status.Failed:     runbook + "runbook.md#upload-failed",
-	status.Stopped:    runbook + "runbook.md#upload-stopped",
+	status.Incomplete: errtext.Runbook + "#upload-incomplete",
+	status.Stale:      errtext.Runbook + "#upload-stale",
+	status.Failed:     errtext.Runbook + "#upload-failed",
+	status.Stopped:    errtext.Runbook + "#upload-stopped",
 }
 
 // pluginEntries are for the states of processes.
 var pluginEntries = map[string]string{
-	"starting": runbook + "runbook.md#plugin-starting",
-	"refusing": runbook + "runbook.md#plugin-refusing",
-	"failed":   runbook + "runbook.md#plugin-failed",
+	"starting": errtext.Runbook + "#plugin-starting",
+	"refusing": errtext.Runbook + "#plugin-refusing",
+	"failed":   errtext.Runbook + "#plugin-failed",
 }
 
 // errorEntries are for what went wrong; see status.Error.
 var errorEntries = map[string]string{
-	"connection to C1": runbook + "runbook.md#c1-cannot-be-reached",
-	"sync":             runbook + "runbook.md#upload-failed",
-	"change guard":     runbook + "runbook.md#change-guard",
-	"process":          runbook + "runbook.md#a-plugin-ends-or-hangs",
+	"connection to C1": errtext.Runbook + "#c1-cannot-be-reached",
+	"sync":             errtext.Runbook + "#upload-failed",
+	"change guard":     errtext.Runbook + "#change-guard",
+	"process":          errtext.Runbook + "#a-plugin-ends-or-hangs",
 }
 
 // entryOf returns where the runbook says what to do about an error.
 func entryOf(e status.Error, s status.Snapshot) string {
 	if strings.HasPrefix(e.What, "task ") {
-		return runbook + "runbook.md#tasks"
+		return errtext.Runbook + "#tasks"
 	}
 	if e.What == "sync" && e.Plugin != "" { // It fell back, or was left out.
 		for _, u := range s.Uploads {
@@ -195,6 +194,9 @@ func entryOf(e status.Error, s status.Snapshot) string {
 		if e.What == "process" && plugin.Name == e.Plugin && plugin.Why == e.Why {
 			return pluginEntries[plugin.State]
 		}
+	}
+	if e.What == "sync" {
+		return cmp.Or(errtext.RunbookEntry(e.Why), errorEntries[e.What])
 	}
 	return errorEntries[e.What]
 }
@@ -537,7 +539,7 @@ func credentialViewsOf(credentials []secret.Credential, now time.Time) []credent
 			v.Verb = "was good until"
 		}
 		if v.Badge != nil {
-			v.Runbook = runbook + "runbook.md#expiring-credentials"
+			v.Runbook = errtext.Runbook + "#expiring-credentials"
 		}
 		views = append(views, v)
 	}
