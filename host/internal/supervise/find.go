@@ -32,7 +32,7 @@ type Finder struct {
 	Dirs []string
 }
 
-// dirs are the directories as absolute paths. The path of a binary must be absolute:
+// dirs are the directories as absolute paths, each once. The path of a binary must be absolute:
 // a program that is started in another directory is not found by a relative one, and
 // a name without a directory is looked up along PATH.
 func (f *Finder) dirs() []string {
@@ -41,7 +41,9 @@ func (f *Finder) dirs() []string {
 		if absolute, err := filepath.Abs(dir); err == nil {
 			dir = absolute
 		}
-		dirs = append(dirs, dir)
+		if !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
 	}
 	return dirs
 }
@@ -87,7 +89,7 @@ func (f *Finder) Find(app string) (string, error) {
 	}
 	return "", &startError{
 		fmt.Errorf("there is no plugin binary %s%s; install it, or say where it is with the plugin's path or --plugin-dir; it was looked for in %s",
-			fileName(app), f.meant(app), strings.Join(slices.Compact(dirs), ", ")), fmt.Sprintf("there is no plugin binary %s", fileName(app)),
+			fileName(app), f.meant(app), strings.Join(dirs, ", ")), fmt.Sprintf("there is no plugin binary %s", fileName(app)),
 	}
 }
 
