@@ -138,10 +138,14 @@ var memberKinds = map[string]memberKind{
 	"role": memberOther, "entitlement": memberOther, "permission": memberOther, "license": memberOther, "contact": memberOther,
 }
 
+// joined leaves out what separates words. To make one takes longer than all else that is done
+// about a member.
+var joined = strings.NewReplacer("-", "", "_", "", " ", "")
+
 // knownKind looks a word up in memberKinds.
 func knownKind(word string) (kind memberKind, known bool) {
 	word, _, _ = strings.Cut(strings.ToLower(strings.TrimSpace(word)), ";")
-	word = strings.NewReplacer("-", "", "_", "", " ", "").Replace(word)
+	word = joined.Replace(word)
 	kind, known = memberKinds[strings.TrimSuffix(word, "s")]
 	return kind, known
 }
@@ -331,7 +335,7 @@ func isEndpoint(segment string, afterVersion bool) bool {
 	if first, _ := utf8.DecodeRuneInString(segment); unicode.IsUpper(first) {
 		return true
 	}
-	if strings.ContainsFunc(strings.NewReplacer("-", "", "_", "", " ", "").Replace(segment), isNoLetter) {
+	if strings.ContainsFunc(joined.Replace(segment), isNoLetter) {
 		return false
 	}
 	lower := strings.ToLower(segment)
