@@ -42,24 +42,27 @@ LINK := -ldflags='-s -w'
 # processes and back-offs most of the time.
 PACKAGES := $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 
-# The packages whose tests take longest: they begin first, and the others fill the gaps.
-SLOW := ./host ./host/internal/supervise ./host/cmd/baton-host ./host/internal/syncrun ./host/internal/aggregate ./scim
+# The packages whose tests sync, and start processes, again and again. With the race detector
+# a sync takes five times as long: `make test` runs them without it, and `make race` with it,
+# and then with a sample of their large tables (sandbox/raced). The slowest begin first.
+SYNCING := ./host ./host/internal/supervise ./host/cmd/baton-host ./host/internal/syncrun ./host/internal/aggregate ./scim ./plugin/plugintest
 
-# The packages with tables of many syncs, which take five times as long with the race
-# detector: `make test` has a sample of the cases, and `make whole` all. See sandbox/raced.
-WHOLE := ./host ./host/internal/aggregate ./host/internal/syncrun ./scim ./plugin/plugintest
+# All others.
+OTHERS = $(filter-out $(shell go list $(SYNCING)),$(shell go list ./...))
 
 .PHONY: test
-test: ## go vet, and every test that takes no minutes, with the race detector; samples of large tables
+test: ## go vet, and every test that takes no minutes; with the race detector where that is not slow
 	go vet ./...
 	@set -e; for module in $(CONNECTORS) $(DEPLOY); do (set -x; go -C $$module vet ./...); done
 	@# What go test vets, go vet has vetted.
-	GORACE=$(RACE) go test -race $(LINK) -vet=off -p $(PACKAGES) -timeout 40m $(SLOW) ./...
+	go test $(LINK) -vet=off -p $(PACKAGES) -timeout 20m $(SYNCING)
+	@echo 'and the other packages, with the race detector'
+	@GORACE=$(RACE) go test -race $(LINK) -vet=off -p $(PACKAGES) -timeout 20m $(OTHERS)
 	$(MAKE) --no-print-directory deploy-check
 
-.PHONY: whole
-whole: ## the large tables of which make test has samples, whole; without the race detector
-	go test $(LINK) -vet=off -p $(PACKAGES) -timeout 20m $(WHOLE)
+.PHONY: race
+race: ## the tests that make test runs without the race detector, with it; samples of large tables
+	GORACE=$(RACE) go test -race $(LINK) -vet=off -p $(PACKAGES) -timeout 40m $(SYNCING)
 
 # What takes long is in files with the build tag "long", in tests named TestLong: whole
 # sweeps, of which `make test` takes samples, and the tests that kill and soak.
@@ -69,7 +72,7 @@ long: ## the tests that take long: whole sweeps, many kills; with the race detec
 
 # Prerequisites run from left to right: what would make later ones fail comes first.
 .PHONY: check
-check: tidy-check generate-check lint lambda cross-windows-amd64 test whole fuzz-briefly long ## what CI runs: lint, generated files, tidy modules, the hosted form, Windows, all tests
+check: tidy-check generate-check lint lambda cross-windows-amd64 test race fuzz-briefly long ## what CI runs: lint, generated files, tidy modules, the hosted form, Windows, all tests
 
 .PHONY: lint
 lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint, golangci-lint and the order of imports
@@ -146,7 +149,7 @@ BENCHKIND := -write docs/measurements.md
 endif
 
 .PHONY: bench
-bench: build ## the product beside a plain connector, into docs/measurements.md; Linux, fifteen minutes; BENCH=quick: three
+bench: build ## the product beside a plain connector, into docs/measurements.md; Linux, ten minutes; BENCH=quick: three
 	@mkdir -p build/bench
 	go build -trimpath -buildvcs=false -o build/bench/bench-baseline ./bench/baseline
 	go build -trimpath -buildvcs=false -o build/bench/bench-scim ./bench/scimserver

@@ -107,7 +107,7 @@ func TestDocuments_AreShort(t *testing.T) {
 }
 
 // places of the runbook that other files lead to.
-var runbookLink = regexp.MustCompile(`runbook\.md#([a-z0-9-]+)`)
+var runbookLink = regexp.MustCompile(`(?:runbook\.md|errtext\.Runbook \+ ")#([a-z0-9-]+)`)
 
 // TestRunbook_HasThePlacesThatOthersLinkTo: alerts, the page and errors.
 func TestRunbook_HasThePlacesThatOthersLinkTo(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 )
 
 // Sample skips a case of a table, unless its name makes it one of so many, if the race
-// detector is on. `make whole` runs the packages that call it without the race detector, with
-// every case: they are listed in the Makefile as WHOLE. A long test has every case.
+// detector is on. `make test` runs the packages that call it without the race detector, with
+// every case: the Makefile has them as SYNCING. A long test has every case.
 func Sample(t *testing.T, oneOf uint32) {
 	t.Helper()
 	if !isSampled(t.Name(), oneOf) {

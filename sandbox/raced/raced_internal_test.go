@@ -27,8 +27,8 @@ func TestSample_TakesOneOfSoMany(t *testing.T) {
 	}
 }
 
-// TestMakefile_RunsEverySampledPackageWhole: a case that `make test` leaves out must be run
-// somewhere.
+// TestMakefile_RunsEverySampledPackageWhole: a case that `make race` leaves out must be run by
+// `make test`.
 func TestMakefile_RunsEverySampledPackageWhole(t *testing.T) {
 	t.Parallel()
 	const root = "../.."
@@ -56,7 +56,7 @@ func TestMakefile_RunsEverySampledPackageWhole(t *testing.T) {
 	require.NotEmpty(t, sampling)
 	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
 	require.NoError(t, err)
-	whole := regexp.MustCompile(`(?m)^WHOLE := (.+)$`).FindSubmatch(makefile)
+	whole := regexp.MustCompile(`(?m)^SYNCING := (.+)$`).FindSubmatch(makefile)
 	require.NotNil(t, whole)
-	require.ElementsMatch(t, sampling, strings.Fields(string(whole[1])))
+	require.Subset(t, strings.Fields(string(whole[1])), sampling)
 }
