@@ -43,8 +43,9 @@ LINK := -ldflags='-s -w'
 PACKAGES := $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 
 # The packages whose tests sync, and start processes, again and again. With the race detector
-# a sync takes five times as long: `make test` runs them without it, and `make race` with it,
-# and then with a sample of their large tables (sandbox/raced). The slowest begin first.
+# a sync takes five times as long: `make test` runs them without it and `make race` with it,
+# both with a sample of their large tables (sandbox/raced), and `make whole` runs whole tables. The
+# slowest begin first.
 SYNCING := ./host ./host/internal/supervise ./host/cmd/baton-host ./host/internal/syncrun ./host/internal/aggregate ./scim ./plugin/plugintest
 
 # All others.
@@ -55,13 +56,17 @@ test: ## go vet, and every test that takes no minutes; with the race detector wh
 	go vet ./...
 	@set -e; for module in $(CONNECTORS) $(DEPLOY); do (set -x; go -C $$module vet ./...); done
 	@# What go test vets, go vet has vetted.
-	go test $(LINK) -vet=off -p $(PACKAGES) -timeout 20m $(SYNCING)
-	@echo 'and the other packages, with the race detector'
-	@GORACE=$(RACE) go test -race $(LINK) -vet=off -p $(PACKAGES) -timeout 20m $(OTHERS)
+	go test -short $(LINK) -vet=off -p $(PACKAGES) -timeout 30m $(SYNCING)
+	@echo 'go test -race, the other packages'
+	@GORACE=$(RACE) go test -race $(LINK) -vet=off -p $(PACKAGES) -timeout 30m $(OTHERS)
 	$(MAKE) --no-print-directory deploy-check
 
+.PHONY: whole
+whole: ## the large tables of which make test has samples, whole
+	go test $(LINK) -vet=off -p $(PACKAGES) -timeout 40m $(SYNCING)
+
 .PHONY: race
-race: ## the tests that make test runs without the race detector, with it; samples of large tables
+race: ## what make test runs without the race detector, with it
 	GORACE=$(RACE) go test -race $(LINK) -vet=off -p $(PACKAGES) -timeout 40m $(SYNCING)
 
 # What takes long is in files with the build tag "long", in tests named TestLong: whole
@@ -72,7 +77,7 @@ long: ## the tests that take long: whole sweeps, many kills; with the race detec
 
 # Prerequisites run from left to right: what would make later ones fail comes first.
 .PHONY: check
-check: tidy-check generate-check lint lambda cross-windows-amd64 test race fuzz-briefly long ## what CI runs: lint, generated files, tidy modules, the hosted form, Windows, all tests
+check: tidy-check generate-check lint lambda cross-windows-amd64 test whole race fuzz-briefly long ## what CI runs: lint, generated files, tidy modules, the hosted form, Windows, all tests
 
 .PHONY: lint
 lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint, golangci-lint and the order of imports

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/batonhost/baton-host/host"
+	"github.com/batonhost/baton-host/host/internal/errtext"
 	"github.com/batonhost/baton-host/sandbox/c1"
 )
 
@@ -87,8 +88,9 @@ func TestServeLogsOneLineForEachSync(t *testing.T) {
 	failed := p.sync(t)
 	require.False(t, failed.Succeeded)
 	line = running.lineOf(failed.TaskID)
-	requireFields(t, line, "error")
+	requireFields(t, line, "error", "runbook")
 	require.Equal(t, "error", line["level"])
+	require.Equal(t, errtext.Runbook+"#the-app-cannot-be-reached", line["runbook"])
 	require.Equal(t, "sync failed", line["msg"])
 	require.Equal(t, "failed", line["outcome"])
 	require.Equal(t, "failed", partOf(t, line, "design-tool")["state"])

@@ -45,7 +45,7 @@ var exceptions = having(`^(its? (certificate|signature|entry|provenance|signer)|
 // of it, so a title stays as it is.
 var entries = []entry{
 	{
-		title: "Configuration", paths: "host host/internal/config internal/schema plugin/validate.go plugin/service.go plugin/configure.go scim/attributes.go scim/baseurl.go scim/client.go scim/credential.go scim/new.go scim/connector.go scim/oauth.go scim/config fullstory host/internal/aggregate/aggregate.go",
+		title: "Configuration", paths: "host host/internal/config internal/schema internal/telemetry plugin/validate.go plugin/service.go plugin/configure.go scim/attributes.go scim/baseurl.go scim/client.go scim/credential.go scim/new.go scim/connector.go scim/oauth.go scim/config fullstory host/internal/aggregate/aggregate.go",
 		sentences: having(`share the namespace|^(the )?plugins … and … have no namespace|begins with the namespace|is in no upload, so|holds a secret as plain text|everybody on this machine may read`),
 	},
 	{
@@ -61,7 +61,7 @@ var entries = []entry{
 	{title: "Listen address", paths: "host/internal/status/listen"},
 	{title: "Locked programs", paths: "host/lock.go host/internal/pin host/internal/fleet/pin.go host/internal/fleet/installed.go", sentences: having(`\(--unlocked\)`)},
 	{title: "Installing connectors", paths: "host/install.go host/installation.go host/internal/registry host/internal/config/trust.go host/cmd/baton-host/install.go"},
-	{title: "Command line", complete: true, paths: "host/cmd host/host.go host/internal/call host/internal/diff host/internal/explore host/internal/population host/internal/config/wizard host/plugin.go"},
+	{title: "Command line", complete: true, paths: "host/cmd host/host.go host/internal/call host/internal/diff host/internal/explore host/internal/population host/internal/config/wizard host/plugin.go", sentences: having(`^(the host|…) has no (plugin|upload) …|no refused sync waits for an approval`)},
 
 	{title: "C1 cannot be reached", paths: "host/internal/service/client.go host/internal/status/probes.go", sentences: having(`^(no connection to C1|C1 at … (cannot|does not|is not|answers)|C1's token endpoint|no token could be got|C1 did not give)`)},
 	{title: "C1 refuses the credentials", paths: "host/internal/service/secrets.go host/internal/service/credentials.go", sentences: having(`C1 refuses the|is not one that C1 gives out|client-id is the one of|client id or secret is not|client id is now|no upload can be served|has no credentials for C1|has no client-id`)},
@@ -73,7 +73,7 @@ var entries = []entry{
 	{title: "Sandbox", paths: "host/internal/proc/sandbox host/internal/proc/cgroup host/internal/supervise/sandbox.go host/internal/supervise/deniedtexts.go host/internal/supervise/accesslog.go", sentences: having(`sandbox of the plugin|its sandbox cannot|memory of this one`)},
 	{title: "Limits of the system", paths: "host/internal/errtext/limits.go host/internal/proc/orphans_linux.go", sentences: having(`^a limit of|the limit of open files|no loopback network|over the loopback network|TMPDIR is too long|process that crashes may leave`)},
 
-	{title: "The app cannot be reached", paths: "scim/httpfailure.go host/internal/errtext/public.go scim/failure.go"},
+	{title: "The app cannot be reached", paths: "scim/httpfailure.go host/internal/errtext/public.go scim/failure.go", sentences: having(`^the app, or a proxy before it, is out of order|reached, or closes the connection`)},
 	{title: "The app refuses the credentials", sentences: having(`^(the token (is|may) |a token that|it does not (issue|grant)|it issues no|… issues |… does not answer with a token|the app (refuses to show|does not offer)|the credentials (are refused|do not allow))|has (just )?issued`)},
 	{title: "Rate limits", paths: "scim/retryafter.go", sentences: having(`rate limit|too many requests\. |asks for a longer wait`)},
 	{title: "The app's list is refused", paths: "scim scim/internal/listing", sentences: having(`^(the app (refuses (pages|a (plain )?list|…,)|does not accept the cursor)|the place where reading|answered with|… (answered with|sent a list|sends its)|there are no SCIM|it does not serve SCIM|It has (listed|answered))`)},
@@ -90,7 +90,7 @@ var entries = []entry{
 	{title: "Reload", paths: "host/reload.go host/serving.go host/internal/watch", sentences: having(`configuration (is|was) (not reloaded|refused)`)},
 	{title: "Webhook", paths: "host/notify.go host/internal/notify host/internal/config/notify.go"},
 	{title: "Lost log lines", paths: "host/internal/hostlog host/internal/pluginlog"},
-	{title: "Internal errors", paths: "host/internal/errtext host/internal/status internal/mutualtls internal/telemetry host/internal/syncfile/sdkfast host/internal/call/answer.go scim/journal.go scim/position.go plugin/gate.go"},
+	{title: "Internal errors", paths: "host/internal/errtext host/internal/status internal/mutualtls host/internal/syncfile/sdkfast host/internal/call/answer.go scim/journal.go scim/position.go plugin/gate.go"},
 }
 
 // isSentence reports whether an operator can meet a text as an error, a warning or a reason.

@@ -243,14 +243,23 @@ func wordList(texts []sentence) string {
 }
 
 // sentenceList returns the sentences, one to a line, each behind the anchor of its entry, or
-// behind none if no error leads there. A sentence in two entries leads to the first one. What
-// begins with a quote or a bracket is a name or a remark inside of another; those of the board
+// behind none if no error leads there. A sentence in two entries is left out. What begins
+// with a quote or a bracket is a name or a remark inside of another; those of the board
 // are about states.
 func sentenceList(sentences []sentence) string {
 	byTitle := map[string][]string{}
-	listed := map[string]bool{}
+	titleOf := map[string]string{}
 	for _, one := range sentences {
-		if title, ok := entryOf(one); ok && !strings.HasPrefix(one.path, "host/internal/status/") {
+		title, ok := entryOf(one)
+		words := len(word.FindAllString(strings.ReplaceAll(one.text, "…", " "), -1))
+		if !ok || words < leastWords || strings.ContainsAny(one.text[:1], "\"`(") || strings.HasPrefix(one.path, "host/internal/status/") {
+			continue
+		}
+		if before, listed := titleOf[one.text]; listed && before != title {
+			byTitle[before] = slices.DeleteFunc(byTitle[before], func(text string) bool { return text == one.text })
+			continue
+		} else if !listed {
+			titleOf[one.text] = title
 			byTitle[title] = append(byTitle[title], one.text)
 		}
 	}
@@ -262,11 +271,7 @@ func sentenceList(sentences []sentence) string {
 		}
 		slices.Sort(of)
 		for _, one := range of {
-			words := len(word.FindAllString(strings.ReplaceAll(one, "…", " "), -1))
-			if words >= leastWords && !listed[one] && !strings.ContainsAny(one[:1], "\"`(") {
-				listed[one] = true
-				fmt.Fprintf(&text, "%s\t%s\n", leads, one)
-			}
+			fmt.Fprintf(&text, "%s\t%s\n", leads, one)
 		}
 	}
 	return text.String()

@@ -2,5 +2,5 @@
 
 package raced
 
-// Enabled says that the race detector is on.
-const Enabled = false
+// enabled says that the race detector is on.
+const enabled = false

@@ -2,5 +2,5 @@
 
 package raced
 
-// Enabled says that the race detector is on.
-const Enabled = true
+// enabled says that the race detector is on.
+const enabled = true

@@ -1,6 +1,6 @@
-// Package raced keeps what is slow under the race detector short: a whole sync takes five
-// times as long with it. Tests call it whose cases differ in their data and not in what runs
-// at the same time. The product must never import it.
+// Package raced keeps tables of many syncs short, with the race detector, with which a sync
+// takes five times as long, and with -short. Tests call it whose cases differ in their data and
+// not in what runs at the same time. The product must never import it.
 package raced
 
 import (
@@ -9,9 +9,9 @@ import (
 	"testing"
 )
 
-// Sample skips a case of a table, unless its name makes it one of so many, if the race
-// detector is on. `make test` runs the packages that call it without the race detector, with
-// every case: the Makefile has them as SYNCING. A long test has every case.
+// Sample skips a case of a table in a short run, unless its name makes it one of so many.
+// `make whole` runs the packages that call it with every case: the Makefile has them as
+// SYNCING. A long test has every case.
 func Sample(t *testing.T, oneOf uint32) {
 	t.Helper()
 	if !isSampled(t.Name(), oneOf) {
@@ -19,13 +19,16 @@ func Sample(t *testing.T, oneOf uint32) {
 	}
 }
 
-// LeaveOut skips a case that is large, if the race detector is on.
+// LeaveOut skips a case that is large in a short run.
 func LeaveOut(t *testing.T) {
 	t.Helper()
-	if Enabled && !strings.HasPrefix(t.Name(), "TestLong") {
-		t.Skip("left to the run without the race detector")
+	if IsShort() && !strings.HasPrefix(t.Name(), "TestLong") {
+		t.Skip("left to make whole")
 	}
 }
+
+// IsShort reports whether the run is short.
+func IsShort() bool { return enabled || testing.Short() }
 
 // isSampled chooses by name, so that each run takes the same cases.
 func isSampled(name string, oneOf uint32) bool {

@@ -27,8 +27,8 @@ func TestSample_TakesOneOfSoMany(t *testing.T) {
 	}
 }
 
-// TestMakefile_RunsEverySampledPackageWhole: a case that `make race` leaves out must be run by
-// `make test`.
+// TestMakefile_RunsEverySampledPackageWhole: a case that a short run leaves out must be run by
+// `make whole`.
 func TestMakefile_RunsEverySampledPackageWhole(t *testing.T) {
 	t.Parallel()
 	const root = "../.."

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -79,7 +80,8 @@ func (o *rootOptions) lastLine(cmd *cobra.Command, err error) {
 	words := "interrupted; nothing was left half-written"
 	if err != nil {
 		words = sentence(err)
-		if entry := errtext.RunbookEntry(terminal.Words(err)); entry != "" {
+		// What is about a flag names it first, and says all that is to be done.
+		if entry := errtext.RunbookEntry(terminal.Words(err)); entry != "" && !strings.HasPrefix(words, "--") {
 			words += "\n  see " + entry
 		}
 	}

@@ -177,7 +177,7 @@ func copied(t testing.TB, from string) string {
 // call.
 func TestFallback_SecondUploadHasTheSameRows(t *testing.T) {
 	t.Parallel()
-	if raced.Enabled {
+	if raced.IsShort() {
 		theSecondUpload(t, map[c1zstore.Engine]map[codes.Code]choice{c1zstore.EnginePebble: {codes.Unavailable: halfway, codes.FailedPrecondition: halfway}})
 		return
 	}
@@ -241,7 +241,7 @@ func theSecondUpload(t *testing.T, at map[c1zstore.Engine]map[codes.Code]choice)
 // TestLongFallback_RecordThatDoesNotKnowWhereRowsWereFound takes each call.
 func TestFallback_RecordThatDoesNotKnowWhereRowsWereFound(t *testing.T) {
 	t.Parallel()
-	if raced.Enabled {
+	if raced.IsShort() {
 		aRecordThatDoesNotKnow(t, map[int]choice{4: halfway})
 		return
 	}

@@ -122,7 +122,7 @@ func lastOfEach(c *calls) []int64 {
 // TestLongFallback_WhereverAPluginFails takes each call, first to last.
 func TestFallback_WhereverAPluginFails(t *testing.T) {
 	t.Parallel()
-	if raced.Enabled {
+	if raced.IsShort() {
 		failsAnywhere(t, map[int]choice{4: halfway})
 		return
 	}

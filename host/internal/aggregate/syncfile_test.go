@@ -209,7 +209,7 @@ func TestSyncFile_HasWhatTheSDKsOwnSyncWould(t *testing.T) {
 	t.Parallel()
 	holdsWhatTheSDKWould(t, func(app, scope string, engine c1zstore.Engine, workers int) bool {
 		switch {
-		case raced.Enabled:
+		case raced.IsShort():
 			return (app == "several apps" || app == "access") && scope == "everything" && engine == c1zstore.EnginePebble && workers == 4
 		case engine == c1zstore.EnginePebble && workers == 4:
 			return scope == "everything" || app == "several apps"

@@ -21,6 +21,9 @@ var sentencesText string
 // longestGap is the length, in bytes, of what may stand for one … of a sentence.
 const longestGap = 400
 
+// appsWords precedes the words of an app in an error of package scim.
+const appsWords = " It answered: "
+
 // known is a sentence of the code.
 type known struct {
 	anchor string
@@ -48,9 +51,11 @@ var knownSentences = sync.OnceValue(func() []known {
 
 // RunbookEntry returns the address of the runbook's entry about an error, or "" if the error
 // has no sentence of the code, or one that names all that is to be done. An error is put together from several of these: the one that
-// begins last is nearest to the cause. Of several errors, one to a line, the first counts.
+// begins last is nearest to the cause. Of several errors, one to a line, the first counts. What
+// an app answered is not looked at.
 func RunbookEntry(text string) string {
 	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, appsWords)
 		left, anchor, last := []byte(line), "", -1
 		for _, one := range knownSentences() {
 			if begin, ok := one.take(left); ok && begin > last {
