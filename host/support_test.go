@@ -30,6 +30,7 @@ func TestSupport_HasTheHostThatRunsWithoutWhoIsInIt(t *testing.T) {
 	}
 	running := p.serve(t, host.ServeOptions{})
 	require.True(t, p.sync(t).Succeeded)
+	running.says(`"msg":"sync done"`) // By then the host shows it.
 	text := support()
 	require.Regexp(t, `(?m)^host that runs +\S+ +- +\S+ +go1\.`, text)
 	require.Regexp(t, `(?m)^upload-1 +fresh .* connected$`, text)
@@ -42,6 +43,7 @@ func TestSupport_HasTheHostThatRunsWithoutWhoIsInIt(t *testing.T) {
 
 	p.fullstory.fail(0) // With the address of a person in its answer.
 	require.False(t, p.sync(t).Succeeded)
+	running.says(`"msg":"sync failed"`)
 	text = support()
 	require.Regexp(t, `(?m)^20\S+Z +1 +upload-1 +- +sync +plugin "plugin-1": .*500 Internal Server Error`, text)
 	running.stop()

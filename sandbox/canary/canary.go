@@ -7,7 +7,6 @@
 package canary
 
 import (
-	"bytes"
 	"encoding/base64"
 	"net/url"
 	"strings"
@@ -40,56 +39,100 @@ func Planted(secret string) []string {
 	}
 }
 
-// Find is the first trace of a secret in what was written, "" if there is none.
-// Half of a secret is a trace too. The secret must have 16 characters or more.
-func Find(written []byte, secret string) string {
-	written = lower(written)
-	for _, form := range Traces(secret) {
-		if from, to := common(written, lower([]byte(form)), len(form)/2); to > from {
-			return form[from:to]
+// Find is the first trace of one of the secrets in what was written, "" if there is none.
+// Half of a secret is a trace too. A secret must have 16 characters or more.
+func Find(written []byte, secrets ...string) string {
+	var sought search
+	for _, secret := range secrets {
+		for _, form := range Traces(secret) {
+			sought.add(form)
+		}
+	}
+	return sought.in(written)
+}
+
+// search looks for all forms of all secrets at once: tests have hundreds of megabytes looked
+// through for dozens of secrets. Half of a form has one of the form's blocks of a quarter in
+// it, so the blocks are looked for, by their first three bytes.
+type search struct {
+	mayBegin [1 << 10]uint64 // a bit for each hash of three bytes
+	blocks   map[uint16][]block
+}
+
+// block is where a block begins in a form.
+type block struct {
+	form, lowered string
+	at, size      int
+}
+
+func (s *search) add(form string) {
+	if s.blocks == nil {
+		s.blocks = map[uint16][]block{}
+	}
+	lowered := []byte(form)
+	for i, c := range lowered {
+		lowered[i] = lower[c]
+	}
+	size := len(form) / 2 / 2
+	for at := 0; at+size <= len(form); at += size {
+		key := hash(lowered[at], lowered[at+1], lowered[at+2])
+		s.mayBegin[key>>6] |= 1 << (key & 63)
+		s.blocks[key] = append(s.blocks[key], block{form, string(lowered), at, size})
+	}
+}
+
+// in returns the first trace. What is looked through is of one goroutine: the race detector
+// would take most of a test's time here.
+//
+//go:norace
+func (s *search) in(written []byte) string {
+	for at := 0; at+3 <= len(written); at++ {
+		key := hash(lower[written[at]], lower[written[at+1]], lower[written[at+2]])
+		if s.mayBegin[key>>6]&(1<<(key&63)) == 0 {
+			continue
+		}
+		for _, one := range s.blocks[key] {
+			if trace := one.traceAt(written, at); trace != "" {
+				return trace
+			}
 		}
 	}
 	return ""
 }
 
-// common returns where in a form a text of that length or more begins and ends that is in
-// what was written too. Each such text has one of the form's blocks of half that length in
-// it, so that what was written is searched for a few blocks only.
-func common(written, form []byte, length int) (from, to int) {
-	size := length / 2
-	for block := 0; block+size <= len(form); block += size {
-		for behind := 0; ; behind++ {
-			at := bytes.Index(written[behind:], form[block:block+size])
-			if at < 0 {
-				break
-			}
-			behind += at
-			from, to = block, block+size
-			for from > 0 && behind > block-from && form[from-1] == written[behind-(block-from)-1] {
-				from--
-			}
-			for to < len(form) && behind+to-block < len(written) && form[to] == written[behind+to-block] {
-				to++
-			}
-			if to-from >= length {
-				return from, to
-			}
-		}
-	}
-	return 0, 0
-}
-
-// lower returns a copy with the letters of ASCII in lower case. What was written is large,
-// and of one goroutine: the race detector would take most of a test's time here.
+// traceAt returns the part of the form around a block that begins there, "" if less than half
+// of the form is.
 //
 //go:norace
-func lower(text []byte) []byte {
-	lowered := make([]byte, len(text))
-	for i, c := range text {
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		lowered[i] = c
+func (b block) traceAt(written []byte, at int) string {
+	from, to := b.at, b.at
+	for to < len(b.form) && at+to-b.at < len(written) && b.lowered[to] == lower[written[at+to-b.at]] {
+		to++
 	}
-	return lowered
+	if to-from < b.size {
+		return ""
+	}
+	for from > 0 && at-(b.at-from) > 0 && b.lowered[from-1] == lower[written[at-(b.at-from)-1]] {
+		from--
+	}
+	if to-from < len(b.form)/2 {
+		return ""
+	}
+	return b.form[from:to]
 }
+
+// hash is of sixteen bits.
+//
+//go:norace
+func hash(a, b, c byte) uint16 { return uint16(a)<<8 ^ uint16(b)<<4 ^ uint16(c) }
+
+// lower has each byte, and the letters of ASCII in lower case.
+var lower = func() (table [256]byte) {
+	for i := range table {
+		table[i] = byte(i)
+		if 'A' <= i && i <= 'Z' {
+			table[i] += 'a' - 'A'
+		}
+	}
+	return table
+}()

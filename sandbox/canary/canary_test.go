@@ -39,3 +39,26 @@ func TestFind_FindsEachHalf(t *testing.T) {
 		require.Empty(t, canary.Find([]byte("\n"+piece[1:]+"\n"), secret))
 	}
 }
+
+func TestFind_FindsOneOfSeveral(t *testing.T) {
+	t.Parallel()
+	secrets := []string{"canary-7f3A9c51D2e84b60b1c9", "other+C4/nary~0123456789"}
+	for _, secret := range secrets {
+		for _, planted := range canary.Planted(secret) {
+			require.NotEmpty(t, canary.Find([]byte(strings.Repeat("some text ", 1000)+planted), secrets...), planted)
+		}
+	}
+	require.Empty(t, canary.Find([]byte(strings.Repeat("some text canary-7f3 other+C4/n ", 1000)), secrets...))
+	require.Empty(t, canary.Find([]byte(secrets[0])))
+}
+
+func BenchmarkFind(b *testing.B) {
+	text := []byte(strings.Repeat(`{"level":"info","msg":"a line of a log","plugin":"fullstory"}`+"\n", 1<<14))
+	secrets := []string{"canary-7f3A9c51D2e84b60b1c9", "other+C4/nary~0123456789", "x9Zq+third-secret-8812"}
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		if canary.Find(text, secrets...) != "" {
+			b.Fatal("found")
+		}
+	}
+}

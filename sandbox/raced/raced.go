@@ -11,7 +11,7 @@ import (
 
 // Sample skips a case of a table in a short run, unless its name makes it one of so many.
 // `make whole` runs the packages that call it with every case: the Makefile has them as
-// SYNCING. A long test has every case.
+// WHOLE. A long test has every case.
 func Sample(t *testing.T, oneOf uint32) {
 	t.Helper()
 	if !isSampled(t.Name(), oneOf) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strconv"
 	"sync/atomic"
@@ -95,7 +96,26 @@ func (w *watch) begin(process int) {
 		_ = w.judge.allowOpen(selfAccess, int(self.Fd())) // Without it there are false reports.
 	}
 	w.listener = listener
-	go w.run()
+	go besideMainThread(w.run)
+}
+
+// besideMainThread calls a function on a thread that is not the first one of this process: a
+// program that is observed may stop that one, as ptrace of a process does, and would wait for
+// ever for what lets it go on.
+func besideMainThread(do func()) {
+	runtime.LockOSThread() // Not unlocked: the thread ends with the function.
+	if unix.Gettid() != unix.Getpid() {
+		do()
+		return
+	}
+	defer runtime.UnlockOSThread()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		runtime.LockOSThread() // The first thread is taken.
+		do()
+	}()
+	<-ended
 }
 
 // receiveListener returns a descriptor below 0 where the launcher has ended without a word.

@@ -649,3 +649,20 @@ func TestIsRecent_ReadsReleases(t *testing.T) {
 		require.Equal(t, want, isRecent(release), release)
 	}
 }
+
+// TestWatch_IsBesideTheMainThread: a plugin that stops the first thread of the host, as ptrace
+// does, is answered nevertheless.
+func TestWatch_IsBesideTheMainThread(t *testing.T) {
+	t.Parallel()
+	var done sync.WaitGroup
+	for range 200 {
+		done.Go(func() {
+			besideMainThread(func() {
+				if unix.Gettid() == unix.Getpid() {
+					t.Error("it is on the main thread")
+				}
+			})
+		})
+	}
+	done.Wait()
+}
