@@ -96,26 +96,7 @@ func (w *watch) begin(process int) {
 		_ = w.judge.allowOpen(selfAccess, int(self.Fd())) // Without it there are false reports.
 	}
 	w.listener = listener
-	go besideMainThread(w.run)
-}
-
-// besideMainThread calls a function on a thread that is not the first one of this process: a
-// program that is observed may stop that one, as ptrace of a process does, and would wait for
-// ever for what lets it go on.
-func besideMainThread(do func()) {
-	runtime.LockOSThread() // Not unlocked: the thread ends with the function.
-	if unix.Gettid() != unix.Getpid() {
-		do()
-		return
-	}
-	defer runtime.UnlockOSThread()
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		runtime.LockOSThread() // The first thread is taken.
-		do()
-	}()
-	<-ended
+	go w.run()
 }
 
 // receiveListener returns a descriptor below 0 where the launcher has ended without a word.
@@ -191,24 +172,60 @@ func (w *watch) run() {
 	}()
 	waiting := time.NewTimer(patience)
 	defer waiting.Stop()
+	w.answer(func(one *notification) {
+		if w.isDone.Load() {
+			return
+		}
+		waiting.Reset(patience)
+		calls <- one
+		select {
+		case <-judged:
+		case <-waiting.C:
+			w.isDone.Store(true)
+			go w.observer.Blind("a file system, or the log, does not answer")
+		}
+	})
+}
+
+// answer has each call judged and lets it go on, until there are no more.
+func (w *watch) answer(judge func(*notification)) {
 	for w.awaits() {
 		one := &notification{}
 		if ioctl(w.listener, unix.SECCOMP_IOCTL_NOTIF_RECV, unsafe.Pointer(one)) != 0 { //nolint:gosec // The kernel writes there.
 			continue // A signal has come first.
 		}
-		if !w.isDone.Load() {
-			waiting.Reset(patience)
-			calls <- one
-			select {
-			case <-judged:
-			case <-waiting.C:
-				w.isDone.Store(true)
-				go w.observer.Blind("a file system, or the log, does not answer")
-			}
+		judge(one)
+		send := func() {
+			answer := response{id: one.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
+			_ = ioctl(w.listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&answer)) //nolint:gosec // The kernel reads it.
 		}
-		answer := response{id: one.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
-		_ = ioctl(w.listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&answer)) //nolint:gosec // The kernel reads it.
+		if isOnMainThread() {
+			besideMainThread(func() {
+				send()
+				w.answer(judge)
+			})
+			return
+		}
+		send()
 	}
+}
+
+// isOnMainThread reports whether the caller is on the first thread of this process. The
+// program may stop that one with the call that goes on, as ptrace of a process does: its next
+// call, which lets the thread go on, must be answered from another.
+func isOnMainThread() bool { return unix.Gettid() == unix.Getpid() }
+
+// besideMainThread calls a function from the first thread of this process, which it keeps
+// meanwhile, on the others.
+func besideMainThread(do func()) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		do()
+	}()
+	<-ended
 }
 
 // awaits waits for the next call. It returns false once there can be none. It blocks a
