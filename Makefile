@@ -42,34 +42,28 @@ LINK := -ldflags='-s -w'
 # processes and back-offs most of the time.
 PACKAGES := $(shell expr 2 \* $$(getconf _NPROCESSORS_ONLN))
 
-# The packages whose tests sync, and start processes, again and again. With the race detector
-# a sync takes five times as long: `make test` runs them without it and `make race` with it,
-# both with a sample of their large tables (sandbox/raced). The slowest begin first.
-SYNCING := ./host ./host/internal/supervise ./host/cmd/baton-host ./host/internal/syncrun ./host/internal/aggregate ./scim ./plugin/plugintest
+# The packages whose tests take longest: they begin first, and the others fill the gaps.
+SLOW := ./host ./host/internal/supervise ./host/cmd/baton-host ./host/internal/syncrun ./host/internal/aggregate ./scim
 
-# Those that have such tables: `make whole` runs every case.
+# The packages with large tables, of which short runs and the race detector have a sample:
+# `make whole` runs every case. See sandbox/raced.
 WHOLE := ./host ./host/internal/syncrun ./host/internal/aggregate ./scim ./plugin/plugintest
 
-# All others.
-OTHERS = $(filter-out $(shell go list $(SYNCING)),$(shell go list ./...))
-
 .PHONY: test
-test: ## go vet, and every test that takes no minutes; with the race detector where that is not slow
+test: ## go vet, and every test that takes no minutes; samples of large tables
 	go vet ./...
 	@set -e; for module in $(CONNECTORS) $(DEPLOY); do (set -x; go -C $$module vet ./...); done
 	@# What go test vets, go vet has vetted.
-	go test -short $(LINK) -vet=off -p $(PACKAGES) -timeout 30m $(SYNCING)
-	@echo 'go test -race, the other packages'
-	@GORACE=$(RACE) go test -race $(LINK) -vet=off -p $(PACKAGES) -timeout 30m $(OTHERS)
+	go test -short $(LINK) -vet=off -p $(PACKAGES) -timeout 40m $(SLOW) ./...
 	$(MAKE) --no-print-directory deploy-check
+
+.PHONY: race
+race: ## the tests of make test, with the race detector, with which a sync takes five times as long
+	GORACE=$(RACE) go test -race -short $(LINK) -vet=off -p $(PACKAGES) -timeout 40m $(SLOW) ./...
 
 .PHONY: whole
 whole: ## the large tables of which make test has samples, whole
 	go test $(LINK) -vet=off -p $(PACKAGES) -timeout 40m $(WHOLE)
-
-.PHONY: race
-race: ## what make test runs without the race detector, with it
-	GORACE=$(RACE) go test -race $(LINK) -vet=off -p $(PACKAGES) -timeout 40m $(SYNCING)
 
 # What takes long is in files with the build tag "long", in tests named TestLong: whole
 # sweeps, of which `make test` takes samples, and the tests that kill and soak.
@@ -79,7 +73,7 @@ long: ## the tests that take long: whole sweeps, many kills; with the race detec
 
 # Prerequisites run from left to right: what would make later ones fail comes first.
 .PHONY: check
-check: tidy-check generate-check lint lambda cross-windows-amd64 test whole race fuzz-briefly long ## what CI runs: lint, generated files, tidy modules, the hosted form, Windows, all tests
+check: tidy-check generate-check lint lambda cross-windows-amd64 test race whole fuzz-briefly long ## what CI runs: lint, generated files, tidy modules, the hosted form, Windows, all tests
 
 .PHONY: lint
 lint: $(TOOLS)/gofumpt $(TOOLS)/buf $(TOOLS)/golangci-lint ## gofumpt, buf lint, golangci-lint and the order of imports

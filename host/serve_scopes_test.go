@@ -12,6 +12,7 @@ import (
 
 	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/sandbox/c1"
+	"github.com/batonhost/baton-host/sandbox/raced"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
@@ -85,7 +86,11 @@ func TestServeFallsBackWholeWithEitherEngine(t *testing.T) {
 			want := allRows(t, first.Uploads[0].Path)
 			require.Greater(t, len(want), 100)
 			require.Contains(t, strings.Join(want, "\n"), "grant {")
-			for _, after := range []int64{0, 2, 5, 7, 9} {
+			places := []int64{0, 2, 5, 7, 9}
+			if raced.IsShort() {
+				places = []int64{5}
+			}
+			for _, after := range places {
 				p.design.fail(after)
 				stale := p.ask(t, task)
 				require.True(t, stale.Succeeded, "failing behind %d requests: %v", after, stale.Status)

@@ -114,6 +114,7 @@ func TestSyncRefusesAnUploadWithoutAPluginOfItsBaseline(t *testing.T) {
 		for _, policy := range []string{"fail", "last-good"} {
 			t.Run(name+"/"+policy, func(t *testing.T) {
 				t.Parallel()
+				raced.Sample(t, 2)
 				w := newWorkforce(t, scimsandbox.Options{Seed: 1, Accounts: 40}, scimsandbox.Options{Seed: 2, Accounts: 25}, "on-plugin-failure: "+policy)
 				state := t.TempDir()
 				w.syncs(t, host.Options{})
