@@ -61,7 +61,7 @@ var entries = []entry{
 	{title: "Listen address", paths: "host/internal/status/listen"},
 	{title: "Locked programs", paths: "host/lock.go host/internal/pin host/internal/fleet/pin.go host/internal/fleet/installed.go", sentences: having(`\(--unlocked\)`)},
 	{title: "Installing connectors", paths: "host/install.go host/installation.go host/internal/registry host/internal/config/trust.go host/cmd/baton-host/install.go"},
-	{title: "Command line", complete: true, paths: "host/cmd host/host.go host/internal/call host/internal/diff host/internal/explore host/internal/population host/internal/config/wizard host/plugin.go", sentences: having(`^(the host|…) has no (plugin|upload) …|no refused sync waits for an approval`)},
+	{title: "Command line", complete: true, paths: "host/cmd host/host.go host/internal/call host/internal/diff host/internal/explore host/internal/population host/internal/config/wizard host/plugin.go", sentences: having(`^(the host|…) has no (plugin|upload) …|no refused sync waits for an approval|^there is no file …$`)},
 
 	{title: "C1 cannot be reached", paths: "host/internal/service/client.go host/internal/status/probes.go", sentences: having(`^(no connection to C1|C1 at … (cannot|does not|is not|answers)|C1's token endpoint|no token could be got|C1 did not give)`)},
 	{title: "C1 refuses the credentials", paths: "host/internal/service/secrets.go host/internal/service/credentials.go", sentences: having(`C1 refuses the|is not one that C1 gives out|client-id is the one of|client id or secret is not|client id is now|no upload can be served|has no credentials for C1|has no client-id`)},

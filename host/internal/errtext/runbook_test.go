@@ -18,6 +18,7 @@ func TestRunbookEntry_IsThatOfTheCause(t *testing.T) {
 		"a key":                     {`b.yaml:2:16: unknown key "confg"; did you mean "config"?`, "configuration"},
 		"an app behind its plugin":  {`upload "workforce": plugin "fullstory": validating: gave up after 1 attempt in 1s: 127.0.0.1:1 cannot be reached, or closes the connection. Check that the app runs, the network, and "SCIM Base URL" (scim-base-url).`, "the-app-cannot-be-reached"},
 		"an app out of order":       {`plugin "fullstory": validating: gave up after 1 attempt in 1s: 127.0.0.1:38933 answered 500 Internal Server Error to GET /scim/v2/Users?startIndex=1&count=100: the app, or a proxy before it, is out of order. If it stays so, ask the app's support. It answered: the environment variable is not set`, "the-app-cannot-be-reached"},
+		"no such file":              {"there is no file nofile.c1z", ""},
 		"no such plugin":            {`the host has no plugin "fulstory"; did you mean "fullstory"?`, ""},
 		"no binary":                 {`upload "nope": plugin "nope": there is no plugin binary baton-nope; install it, or say where it is with the plugin's path or --plugin-dir; it was looked for in /usr/bin, /bin`, "a-plugin-does-not-start"},
 		"no host":                   {`no host runs on the state directory /nonexistent (no baton-host listens there: there is no /nonexistent/control.sock); if one runs, name its directory with --state-dir`, "control-socket"},
