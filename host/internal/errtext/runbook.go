@@ -50,9 +50,9 @@ var knownSentences = sync.OnceValue(func() []known {
 })
 
 // RunbookEntry returns the address of the runbook's entry about an error, or "" if the error
-// has no sentence of the code, or one that names all that is to be done. An error is put together from several of these: the one that
-// begins last is nearest to the cause. Of several errors, one to a line, the first counts. What
-// an app answered is not looked at.
+// has no sentence of the code, or one that names all that is to be done. An error is put
+// together from several sentences: the one that begins last is nearest to the cause. Of several
+// errors, one to a line, the first counts. What an app answered is not looked at.
 func RunbookEntry(text string) string {
 	for line := range strings.Lines(text) {
 		line, _, _ = strings.Cut(line, appsWords)

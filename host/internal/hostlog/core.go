@@ -29,8 +29,8 @@ const (
 
 // boundedCore is a core that cuts what is too long for a line, escapes what a terminal
 // would obey, and adds what to do about a limit of the system that an error speaks of, and
-// to warnings and errors the entry of the runbook. It changes what is logged and nothing else: an error goes to its caller, and to C1, as it
-// was.
+// to warnings and errors the entry of the runbook. It changes what is logged and nothing
+// else: an error goes to its caller, and to C1, as it was.
 type boundedCore struct{ zapcore.Core }
 
 // With bounds the fields of a logger.

@@ -195,19 +195,21 @@ func (w *watch) answer(judge func(*notification)) {
 			continue // A signal has come first.
 		}
 		judge(one)
-		send := func() {
-			answer := response{id: one.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
-			_ = ioctl(w.listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&answer)) //nolint:gosec // The kernel reads it.
-		}
 		if isOnMainThread() {
 			besideMainThread(func() {
-				send()
+				w.letGoOn(one)
 				w.answer(judge)
 			})
 			return
 		}
-		send()
+		w.letGoOn(one)
 	}
+}
+
+// letGoOn has the kernel do a call that waits.
+func (w *watch) letGoOn(n *notification) {
+	answer := response{id: n.id, flags: unix.SECCOMP_USER_NOTIF_FLAG_CONTINUE}
+	_ = ioctl(w.listener, unix.SECCOMP_IOCTL_NOTIF_SEND, unsafe.Pointer(&answer)) //nolint:gosec // The kernel reads it.
 }
 
 // isOnMainThread reports whether the caller is on the first thread of this process. The
