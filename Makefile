@@ -180,8 +180,8 @@ fuzz-briefly:
 	$(MAKE) --no-print-directory fuzz FUZZTIME=2s
 
 .PHONY: kill
-kill: ## a plugin killed in each of 100 syncs, 50 hosts killed; make long does the first 20, with the race detector
-	go test -count 1 -v -tags long -run 'TestLongKill_|TestLongProcess_EndsWithAKilledHost' ./host/cmd/baton-host ./host/internal/supervise
+kill: ## a plugin killed in each of 100 syncs, 150 hosts killed; make long does fewer, with the race detector
+	go test -count 1 -v -tags long -run 'TestLongKill_|TestLongProcess_EndsWithAKilledHost|TestLongFailover_OfProcesses' ./host/cmd/baton-host ./host/internal/supervise ./host
 
 .PHONY: vuln
 vuln: $(TOOLS)/govulncheck ## look for known vulnerabilities in what is built; needs the network
