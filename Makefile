@@ -65,7 +65,7 @@ race: ## the packages of the product with the race detector, with which a sync t
 
 .PHONY: whole
 whole: ## the large tables of which make test has samples, whole
-	go test $(LINK) -vet=off -p $(PACKAGES) -timeout 40m $(WHOLE)
+	go test $(LINK) -vet=off -p $(PACKAGES) -timeout 20m $(WHOLE)
 
 # What takes long is in files with the build tag "long", in tests named TestLong: whole
 # sweeps, of which `make test` takes samples, and the tests that kill and soak.

@@ -142,7 +142,7 @@ func sentencesOf(file *ast.File, path string) []sentence {
 				}
 				if text, ok := textOf(inner); ok {
 					one.text = normal(text)
-					words := len(word.FindAllString(strings.ReplaceAll(one.text, "…", " "), -1))
+					words := wordsIn(one.text)
 					if words >= leastWords || one.isLogged && words > 1 {
 						found = append(found, one)
 					}
@@ -226,6 +226,11 @@ func normal(text string) string {
 	return strings.TrimLeft(strings.TrimRight(text, " :,;("), " ,;:.)")
 }
 
+// wordsIn counts the fixed words of a sentence.
+func wordsIn(text string) int {
+	return len(word.FindAllString(strings.ReplaceAll(text, "…", " "), -1))
+}
+
 // plainWord is a word without a digit, a dot or a slash: no address, no path and no token.
 var plainWord = regexp.MustCompile(`^\pL+([-'’]\pL+)*$`)
 
@@ -247,31 +252,27 @@ func wordList(texts []sentence) string {
 // with a quote or a bracket is a name or a remark inside of another; those of the board
 // are about states.
 func sentenceList(sentences []sentence) string {
-	byTitle := map[string][]string{}
-	titleOf := map[string]string{}
+	titles := map[string]string{} // of the entries, by sentence; "" for several
 	for _, one := range sentences {
 		title, ok := entryOf(one)
-		words := len(word.FindAllString(strings.ReplaceAll(one.text, "…", " "), -1))
-		if !ok || words < leastWords || strings.ContainsAny(one.text[:1], "\"`(") || strings.HasPrefix(one.path, "host/internal/status/") {
+		if !ok || wordsIn(one.text) < leastWords || strings.ContainsAny(one.text[:1], "\"`(") || strings.HasPrefix(one.path, "host/internal/status/") {
 			continue
 		}
-		if before, listed := titleOf[one.text]; listed && before != title {
-			byTitle[before] = slices.DeleteFunc(byTitle[before], func(text string) bool { return text == one.text })
-			continue
-		} else if !listed {
-			titleOf[one.text] = title
-			byTitle[title] = append(byTitle[title], one.text)
+		if before, listed := titles[one.text]; listed && before != title {
+			title = ""
 		}
+		titles[one.text] = title
 	}
 	var text strings.Builder
 	for _, entry := range entries {
-		of, leads := byTitle[entry.title], anchor(entry.title)
+		leads := anchor(entry.title)
 		if entry.complete {
 			leads = ""
 		}
-		slices.Sort(of)
-		for _, one := range of {
-			fmt.Fprintf(&text, "%s\t%s\n", leads, one)
+		for _, one := range slices.Sorted(maps.Keys(titles)) {
+			if titles[one] == entry.title {
+				fmt.Fprintf(&text, "%s\t%s\n", leads, one)
+			}
 		}
 	}
 	return text.String()

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
@@ -80,8 +79,7 @@ func (o *rootOptions) lastLine(cmd *cobra.Command, err error) {
 	words := "interrupted; nothing was left half-written"
 	if err != nil {
 		words = sentence(err)
-		// What is about a flag names it first, and says all that is to be done.
-		if entry := errtext.RunbookEntry(terminal.Words(err)); entry != "" && !strings.HasPrefix(words, "--") {
+		if entry := errtext.RunbookEntry(terminal.Words(err)); entry != "" {
 			words += "\n  see " + entry
 		}
 	}

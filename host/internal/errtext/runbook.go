@@ -18,6 +18,9 @@ const Runbook = "https://github.com/batonhost/baton-host/blob/main/docs/runbook.
 //go:embed sentences.txt
 var sentencesText string
 
+// longestError is how much of an error is looked at, in bytes: a log line has no more of it.
+const longestError = 4 << 10
+
 // longestGap is the length, in bytes, of what may stand for one … of a sentence.
 const longestGap = 400
 
@@ -52,9 +55,13 @@ var knownSentences = sync.OnceValue(func() []known {
 // RunbookEntry returns the address of the runbook's entry about an error, or "" if the error
 // has no sentence of the code, or one that names all that is to be done. An error is put
 // together from several sentences: the one that begins last is nearest to the cause. Of several
-// errors, one to a line, the first counts. What an app answered is not looked at.
+// errors, one to a line, the first counts. What an app answered is not looked at. An error that
+// begins with a flag names all as well.
 func RunbookEntry(text string) string {
-	for line := range strings.Lines(text) {
+	if strings.HasPrefix(text, "--") {
+		return ""
+	}
+	for line := range strings.Lines(Cut(text, longestError)) {
 		line, _, _ = strings.Cut(line, appsWords)
 		left, anchor, last := []byte(line), "", -1
 		for _, one := range knownSentences() {

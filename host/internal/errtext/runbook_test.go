@@ -24,6 +24,8 @@ func TestRunbookEntry_IsThatOfTheCause(t *testing.T) {
 		"no host":                   {`no host runs on the state directory /nonexistent (no baton-host listens there: there is no /nonexistent/control.sock); if one runs, name its directory with --state-dir`, "control-socket"},
 		"a secret of C1":            {"BATON_CLIENT_SECRET is not one that C1 gives out, or not the whole of one; copy it from C1 as it is", "c1-refuses-the-credentials"},
 		"the sentence says it all":  {"--retry-for must not be negative, unlike -5s", ""},
+		"a flag and a sentence":     {"--unlocked must be true or false", ""},
+		"behind a long beginning":   {strings.Repeat("x", 4<<10) + `${env:NOPE}: the environment variable is not set`, ""},
 		"the first of several":      {"plugin \"wiki\" failed\n" + `${env:NOPE}: the environment variable is not set` + "\n" + `unknown key "confg"; did you mean "config"?`, "secrets"},
 		"a name as long as a gap":   {`unknown key "` + strings.Repeat("k", 300) + `"; did you mean "config"?`, "configuration"},
 		"words too far from others": {`unknown key "` + strings.Repeat("k", 3000) + `"; did you mean "config"?`, ""},

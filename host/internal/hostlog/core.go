@@ -52,46 +52,31 @@ func (b boundedCore) Write(entry zapcore.Entry, fields []zapcore.Field) error {
 	entry.Stack = cut(entry.Stack, maxMessage)
 	entry.LoggerName = cut(entry.LoggerName, maxText)
 	if entry.Level >= zapcore.WarnLevel {
-		fields = withRunbook(fields)
+		fields = withAdvice(fields, "runbook", errtext.RunbookEntry)
 	}
 	return b.Core.Write(entry, boundedFields(fields))
 }
 
 func boundedFields(fields []zapcore.Field) []zapcore.Field {
-	short := slices.Clone(withHint(fields))
+	short := slices.Clone(withAdvice(fields, "hint", errtext.LimitHint))
 	for i, field := range short {
 		short[i] = boundedField(field)
 	}
 	return short
 }
 
-// withHint adds the hint of the first error among the fields that needs one.
-func withHint(fields []zapcore.Field) []zapcore.Field {
+// withAdvice adds a field with what is found for the first error among the fields for which
+// something is. The lines of plugins, of which there may be many, have texts and no errors,
+// and go without: to look up an entry of the runbook takes milliseconds.
+func withAdvice(fields []zapcore.Field, key string, find func(text string) string) []zapcore.Field {
 	for _, field := range fields {
 		if field.Type != zapcore.ErrorType {
 			continue
 		}
 		text, _ := textOf(field) // A nil pointer in an error must not end the process.
-		if hint := errtext.LimitHint(text); hint != "" && !strings.Contains(text, hint) {
-			return append(slices.Clip(fields), zap.String("hint", hint))
+		if found := find(text); found != "" && !strings.Contains(text, found) {
+			return append(slices.Clip(fields), zap.String(key, found))
 		}
-	}
-	return fields
-}
-
-// withRunbook adds where the runbook says what to do about the first error among the fields.
-// To look that up takes milliseconds, so the lines of plugins, which have texts and no errors,
-// go without.
-func withRunbook(fields []zapcore.Field) []zapcore.Field {
-	for _, field := range fields {
-		if field.Type != zapcore.ErrorType {
-			continue
-		}
-		text, _ := textOf(field)
-		if entry := errtext.RunbookEntry(text); entry != "" {
-			return append(slices.Clip(fields), zap.String("runbook", entry))
-		}
-		return fields
 	}
 	return fields
 }
