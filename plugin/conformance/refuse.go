@@ -24,27 +24,34 @@ type variation struct {
 	spoil func(*pluginv1.ConfigureRequest)
 }
 
-// refused tries each variation on a separate process, and wants a diagnostic
-// that names the field.
+// refused tries each variation, and wants a diagnostic that names the field. A process that has
+// refused one as it must is tried with the next. If that fails, a new process is: a process need
+// not get over a refusal here.
 func (s *Suite) refused(ctx context.Context, variations []variation) error {
 	if _, err := s.request(); err != nil {
 		return err
 	}
 	var wrong []error
+	var process Process // It has refused all that it was tried with; nil if there is none.
 	for _, v := range variations {
-		if err := s.refusedOne(ctx, v); err != nil {
+		if process != nil && s.refusedBy(ctx, process, v) == nil {
+			continue
+		}
+		s.end(ctx)
+		var err error
+		if process, err = s.start(ctx); err == nil {
+			err = s.refusedBy(ctx, process, v)
+		}
+		if err != nil {
 			wrong = append(wrong, err)
+			process = nil
 		}
 	}
+	s.end(ctx)
 	return errors.Join(wrong...)
 }
 
-func (s *Suite) refusedOne(ctx context.Context, v variation) error {
-	process, err := s.start(ctx)
-	if err != nil {
-		return err
-	}
-	defer func() { s.end(ctx) }()
+func (s *Suite) refusedBy(ctx context.Context, process Process, v variation) error {
 	request, err := s.request()
 	if err != nil {
 		return err
