@@ -141,6 +141,7 @@ func TestUploadCarriesEveryField(t *testing.T) {
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			raced.Sample(t, 3)
 			changed := base
 			row.change(&changed)
 			require.NotEqual(t, loaded(t, base).FieldByName(name).Interface(), loaded(t, changed).FieldByName(name).Interface(), "the row changes the field")

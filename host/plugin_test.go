@@ -18,6 +18,7 @@ import (
 	"github.com/batonhost/baton-host/host"
 	"github.com/batonhost/baton-host/host/internal/call"
 	"github.com/batonhost/baton-host/plugin/conformance"
+	"github.com/batonhost/baton-host/sandbox/raced"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
@@ -218,6 +219,9 @@ func TestTestPassesAPluginThatConforms(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			if c.accounts > 1000 {
+				raced.LeaveOut(t)
+			}
 			app := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: c.accounts, Seed: 1})
 			path := configuration(t, []string{app.entry("people")}, "workforce: { plugins: [people] }")
 			h, err := openPlugin(t, path, "people", host.Options{Secrets: host.PluginSecrets})
