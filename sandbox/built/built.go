@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -31,6 +32,9 @@ func Into(ctx context.Context, dir, from string, command ...string) error {
 	args := append([]string{command[0], "-o", kept + string(filepath.Separator)}, command[1:]...)
 	build := exec.CommandContext(ctx, "go", args...) //nolint:gosec // What tests build.
 	build.Dir = from
+	if !slices.Contains(command, "-race") {
+		build.Env = append(build.Environ(), "CGO_ENABLED=0") // As the Makefile builds, also from a test that has the race detector.
+	}
 	if output, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w: %s", build, err, output)
 	}
