@@ -230,11 +230,15 @@ type liar struct {
 	configure func(request *pluginv1.ConfigureRequest, answer []*pluginv1.Diagnostic) []*pluginv1.Diagnostic
 	willing   bool // answers calls before it is configured
 	denies    bool // does not describe itself once it has refused
+	stuck     bool // takes no configuration once it has refused one
 	refused   bool
 	given     bool
 }
 
 func (l *liar) Configure(ctx context.Context, request *pluginv1.ConfigureRequest) ([]*pluginv1.Diagnostic, error) {
+	if l.stuck && l.refused {
+		return nil, fmt.Errorf("stuck")
+	}
 	answer, err := l.Process.Configure(ctx, request)
 	l.given, l.refused = true, len(answer) > 0
 	if l.configure != nil {
@@ -306,6 +310,10 @@ func TestChecks_FailALie(t *testing.T) {
 		"describes itself no more": {
 			func() *liar { return &liar{denies: true} },
 			"can be configured after a refusal", "Describe fails after a refusal",
+		},
+		"takes no configuration after a refusal": {
+			func() *liar { return &liar{stuck: true} },
+			"can be configured after a refusal", "after a refusal Configure fails: stuck",
 		},
 		"answers without a configuration": {
 			func() *liar { return &liar{willing: true} },
