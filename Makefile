@@ -42,12 +42,14 @@ RACE := CGO_ENABLED=1 GORACE=atexit_sleep_ms=0
 # and the race detector's reports have their lines all the same.
 LINK := -ldflags='-s -w'
 
-# The heaps of tests are small: collected less often, tests of whole syncs take a fifth less time.
+# The heaps of tests are small: collected less often, tests of whole syncs take a fifth less time,
+# and the largest test process has 2 GiB.
 GARBAGE := GOGC=400
 
 # The directory that tests write to. ext4 puts the files below each directory in it into another
 # part of the disk: in one part, it would look at all that was removed within minutes before it
-# makes a file, which takes a millisecond. It is the same each time, or no test result were cached.
+# makes a file, which takes a millisecond. It is the same directory each time: go test caches no
+# result of a test whose environment changes.
 SCRATCH = TMPDIR="$${TMPDIR:-/tmp}/baton-host-$$(id -u)" && export TMPDIR && mkdir -p -m 711 "$$TMPDIR" && \
 	{ chattr +T "$$TMPDIR" 2>&- || true; }
 
