@@ -47,7 +47,6 @@ func (s *Suite) refused(ctx context.Context, variations []variation) error {
 			process = nil
 		}
 	}
-	s.end(ctx)
 	return errors.Join(wrong...)
 }
 
