@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"fmt"
 	"regexp"
 
 	"github.com/grpc-ecosystem/go-grpc-middleware/logging/zap/ctxzap"
@@ -51,8 +52,11 @@ func (r renewing) Invoke(ctx context.Context, method string, request, reply any,
 	for renewals := 0; ; renewals++ {
 		used := r.credentials.Version()
 		err := r.ClientConnInterface.Invoke(ctx, method, request, reply, opts...)
-		if err == nil || ctx.Err() != nil || !isRefused(err) || renewals == mostRenewals {
+		if err == nil || ctx.Err() != nil || !isRefused(err) {
 			return err
+		}
+		if renewals == mostRenewals {
+			return &RenewalError{Refused: err, Renewal: renewalsError(renewals)}
 		}
 		log := ctxzap.Extract(ctx).With(zap.String("plugin", r.instance))
 		log.Info("the app refuses the credentials of the plugin; looking for newer ones", zap.String("error", Message(err)))
@@ -83,8 +87,18 @@ func isRefused(err error) bool {
 	return false
 }
 
+// renewalsError says how many newer credentials of one call the app has refused as well.
+type renewalsError int
+
+func (e renewalsError) Error() string {
+	return fmt.Sprintf("the app has refused %d newer credentials too, one after the other; they must stay valid for longer than one call takes", int(e))
+}
+
+// Public is the error, which is the host's own.
+func (e renewalsError) Public() string { return e.Error() }
+
 // RenewalError says that the app refuses the credentials of a call, and why there are no
-// newer ones. It has the code and the details of the refusal.
+// newer ones that it accepts. It has the code and the details of the refusal.
 type RenewalError struct {
 	Refused, Renewal error
 }

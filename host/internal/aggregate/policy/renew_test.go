@@ -11,6 +11,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/batonhost/baton-host/host/internal/errtext"
 )
 
 // rotatingApp is an app, and the credentials of its plugin: it refuses versions below the
@@ -61,17 +63,21 @@ func TestRenewing_RepeatsARefusedCallWithNewerCredentials(t *testing.T) {
 		calls, looks int
 		code         codes.Code
 		failing      string
+		public       string // what is shown without a login
 	}{
 		{name: "nothing is refused", method: list, calls: 1},
 		{name: "one rotation", app: rotatingApp{valid: 1, newest: 1, refusal: unauthenticated}, method: list, calls: 2, looks: 1},
 		{name: "two at once", app: rotatingApp{valid: 2, newest: 2, refusal: unauthenticated}, method: list, calls: 3, looks: 2},
 		{
 			name: "refused for ever", app: rotatingApp{valid: 100, newest: 100, refusal: unauthenticated}, method: list,
-			calls: mostRenewals + 1, looks: mostRenewals, code: codes.Unauthenticated, failing: "the token is not accepted",
+			calls: mostRenewals + 1, looks: mostRenewals, code: codes.Unauthenticated,
+			failing: "the token is not accepted; the app has refused 10 newer credentials too, one after the other; they must stay valid for longer than one call takes",
+			public:  "the credentials are refused; the app has refused 10 newer credentials too, one after the other; they must stay valid for longer than one call takes",
 		},
 		{
 			name: "nothing newer", app: rotatingApp{valid: 1, refusal: unauthenticated}, method: list,
 			calls: 1, looks: 1, code: codes.Unauthenticated, failing: "the token is not accepted; its secrets have not changed",
+			public: "the credentials are refused",
 		},
 		{
 			name: "a status of HTTP in a text", app: rotatingApp{valid: 1, newest: 1, refusal: status.Error(codes.Unknown, "GET /users: unexpected status 401")},
@@ -80,10 +86,12 @@ func TestRenewing_RepeatsARefusedCallWithNewerCredentials(t *testing.T) {
 		{
 			name: "another failure", app: rotatingApp{valid: 1, newest: 1, refusal: status.Error(codes.Unavailable, "401 or so")},
 			method: list, calls: 1, code: codes.Unavailable, failing: "401 or so",
+			public: "it cannot be reached, or is out of order",
 		},
 		{
 			name: "a change of the app is not repeated", app: rotatingApp{valid: 1, newest: 1, refusal: unauthenticated}, method: grant,
 			calls: 1, looks: 1, code: codes.Unauthenticated, failing: "the token is not accepted",
+			public: "the credentials are refused",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -96,6 +104,7 @@ func TestRenewing_RepeatsARefusedCallWithNewerCredentials(t *testing.T) {
 			require.Equal(t, tc.code, status.Code(err), "%v", err)
 			if tc.failing != "" {
 				require.Equal(t, tc.failing, Message(err))
+				require.Equal(t, tc.public, errtext.Public(err))
 				return
 			}
 			require.NoError(t, err)
