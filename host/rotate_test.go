@@ -44,7 +44,7 @@ func newRotatedApp(t *testing.T, options scimsandbox.Options) *rotatedApp {
 	r.write(t, options.Token)
 	r.app.token = "${file:" + r.token + "}"
 	var uploads []string
-	for _, name := range []string{"workforce", "contractors"} {
+	for _, name := range rotatedUploads {
 		client, err := r.AddClient(name)
 		require.NoError(t, err)
 		r.clients[name] = filepath.Join(t.TempDir(), "secret")
@@ -144,6 +144,13 @@ func (r *rotatedApp) replaced(t *testing.T, running *hostService) (pids []int) {
 	return pids
 }
 
+// rotatedUploads are those of a rotatedApp.
+var rotatedUploads = []string{"workforce", "contractors"}
+
+// mostRotations is how many rotations may pass before each upload has finished another sync:
+// a busy machine rotates faster than it lists, and the host repeats one call ten times.
+const mostRotations = 5
+
 // rotates rotates n times at random moments under the syncs of both uploads, and returns how
 // many there were.
 func (r *rotatedApp) rotates(t *testing.T, n int, overlap time.Duration) (syncs int, running *hostService) {
@@ -152,11 +159,18 @@ func (r *rotatedApp) rotates(t *testing.T, n int, overlap time.Duration) (syncs 
 	done := make(chan struct{})
 	counts := make([]int, 2)
 	var syncing sync.WaitGroup
-	for i, upload := range []string{"workforce", "contractors"} {
+	for i, upload := range rotatedUploads {
 		syncing.Go(func() { counts[i] = r.syncs(t, upload, done) })
 	}
 	running.says("sync done")
 	for i := range n {
+		if i > 0 && i%mostRotations == 0 {
+			log := running.log.String()
+			for _, upload := range rotatedUploads {
+				message := `"sync done","upload":"` + upload + `"`
+				running.saysTimes(message, strings.Count(log, message)+1)
+			}
+		}
 		time.Sleep(time.Duration(mathrand.Int64N(int64(time.Second))))         //nolint:gosec // A random moment; it decides when, and nothing else.
 		later := time.Duration(mathrand.Int64N(int64(300 * time.Millisecond))) //nolint:gosec // The same.
 		r.rotate(t, overlap, later)
