@@ -74,7 +74,7 @@ var entries = []entry{
 	{title: "Limits of the system", paths: "host/internal/errtext/limits.go host/internal/proc/orphans_linux.go", sentences: having(`^a limit of|the limit of open files|no loopback network|over the loopback network|TMPDIR is too long|process that crashes may leave`)},
 
 	{title: "The app cannot be reached", paths: "scim/httpfailure.go host/internal/errtext/public.go scim/failure.go", sentences: having(`^the app, or a proxy before it, is out of order|reached, or closes the connection`)},
-	{title: "The app refuses the credentials", sentences: having(`^(the token (is|may) |a token that|it does not (issue|grant)|it issues no|… issues |… does not answer with a token|the app (refuses to show|does not offer)|the credentials (are refused|do not allow))|has (just )?issued`)},
+	{title: "The app refuses the credentials", sentences: having(`^(the token (is|may) |a token that|it does not (issue|grant)|it issues no|… issues |… does not answer with a token|the app (has refused|refuses (to show|the credentials)|does not offer)|the credentials (are refused|do not allow))|has (just )?issued`)},
 	{title: "Rate limits", paths: "scim/retryafter.go", sentences: having(`rate limit|too many requests\. |asks for a longer wait`)},
 	{title: "The app's list is refused", paths: "scim scim/internal/listing", sentences: having(`^(the app (refuses (pages|a (plain )?list|…,)|does not accept the cursor)|the place where reading|answered with|… (answered with|sent a list|sends its)|there are no SCIM|it does not serve SCIM|It has (listed|answered))`)},
 	{title: "Warnings about an app's data", paths: "scim/membership.go scim/members.go scim/groupsyncer.go scim/account.go", sentences: having(`^scim: (users|resources|members|no group)`)},
