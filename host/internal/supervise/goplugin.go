@@ -139,8 +139,9 @@ func (l goPluginLogger) debug(message string, args []any) {
 	if !l.log.Core().Enabled(zap.DebugLevel) {
 		return
 	}
+	texts := make([]any, len(args)) // args are the caller's.
 	for i, arg := range args {
-		args[i] = l.logs.Blank(fmt.Sprint(arg))
+		texts[i] = l.logs.Blank(fmt.Sprint(arg))
 	}
-	l.log.Sugar().Debugw(l.logs.Blank(message), args...)
+	l.log.Sugar().Debugw(l.logs.Blank(message), texts...)
 }

@@ -21,12 +21,14 @@ func WriteTable(w io.Writer, header []string, rows [][]string) error {
 // writeTable writes a table of this width; 0: as wide as it is.
 func writeTable(w io.Writer, width int, header []string, rows [][]string) error {
 	widths := make([]int, len(header))
-	lines := append([][]string{header}, rows...)
-	for _, line := range lines {
-		for i, cell := range line {
+	lines := make([][]string, 0, 1+len(rows))
+	for _, row := range append([][]string{header}, rows...) {
+		line := make([]string, len(row)) // The caller's row stays as it is.
+		for i, cell := range row {
 			line[i] = Printable(cell)
 			widths[i] = max(widths[i], runewidth.StringWidth(line[i]))
 		}
+		lines = append(lines, line)
 	}
 	if width > 0 {
 		fit(widths, width-len(columnGap)*(len(header)-1))

@@ -66,3 +66,13 @@ crm  Grace Hopper  the app is out of order, and has been for some time
 		})
 	}
 }
+
+func TestTable_LeavesItsRowsAsTheyAre(t *testing.T) {
+	t.Parallel()
+	header, rows := []string{"APP", "WHY\x1b"}, [][]string{{"crm", "\x1b[31mred"}}
+	var text strings.Builder
+	require.NoError(t, writeTable(&text, 0, header, rows))
+	require.NotContains(t, text.String(), "\x1b")
+	require.Equal(t, []string{"APP", "WHY\x1b"}, header)
+	require.Equal(t, [][]string{{"crm", "\x1b[31mred"}}, rows)
+}
