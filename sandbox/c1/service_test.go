@@ -246,16 +246,33 @@ func TestLease_EndsWhenItsTaskIsCancelled(t *testing.T) {
 func TestHeartbeat_ExtendsTheLease(t *testing.T) {
 	t.Parallel()
 	const lease = 2 * time.Second
-	server := start(t, c1.Options{Lease: lease})
-	r := newRemote(t, server, "app")
-	ctx := r.authorized()
-	task := r.lease(ctx)
-	ticker := time.NewTicker(lease / 20)
-	defer ticker.Stop()
-	for leased := time.Now(); time.Since(leased) < lease+lease/4; <-ticker.C {
-		_, err := r.heartbeat(ctx, task)
-		require.NoError(t, err)
+	// beaten reports whether each heartbeat was sent within a lease.
+	beaten := func() bool {
+		server := start(t, c1.Options{Lease: lease})
+		r := newRemote(t, server, "app")
+		ctx := r.authorized()
+		task := r.lease(ctx)
+		ticker := time.NewTicker(lease / 20)
+		defer ticker.Stop()
+		begun := time.Now()
+		for last := begun; time.Since(begun) < lease+lease/4; <-ticker.C {
+			next := time.Now()
+			_, err := r.heartbeat(ctx, task)
+			if time.Since(last) >= lease {
+				return false
+			}
+			require.NoError(t, err)
+			last = next
+		}
+		return true
 	}
+	// A machine that is too busy sends one too late, which is no fault: then once more.
+	for range 10 {
+		if beaten() {
+			return
+		}
+	}
+	require.Fail(t, "no heartbeat was in time")
 }
 
 func TestTask_IsRetriedWhereThatMayHelp(t *testing.T) {

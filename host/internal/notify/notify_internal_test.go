@@ -90,7 +90,7 @@ func (r *receiver) next(t *testing.T) posted {
 	select {
 	case one := <-r.got:
 		return one
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		require.FailNow(t, "nothing was posted")
 		return posted{}
 	}

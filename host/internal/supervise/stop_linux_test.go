@@ -64,7 +64,7 @@ func TestStop_EndsChildrenThatHoldThePipes(t *testing.T) {
 
 	process.Stop(ctx)
 	require.True(t, gone(process.PID()))
-	require.Eventually(t, func() bool { return gone(child) }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return gone(child) }, time.Minute, 5*time.Millisecond)
 }
 
 func TestProcess_DoesNotOutliveAKilledHost(t *testing.T) {
@@ -77,5 +77,5 @@ func TestProcess_DoesNotOutliveAKilledHost(t *testing.T) {
 
 	require.NoError(t, host.Process.Kill())
 	_ = host.Wait()
-	require.Eventually(t, func() bool { return gone(pid) }, 10*time.Second, 5*time.Millisecond)
+	require.Eventually(t, func() bool { return gone(pid) }, time.Minute, 5*time.Millisecond)
 }
