@@ -195,6 +195,9 @@ func TestCheck_ReadsTheBeginningOfEveryList(t *testing.T) {
 	t.Parallel()
 	server, err := scimsandbox.New(scimsandbox.Options{App: "fullstory", Accounts: 3, Groups: 2, Token: "right"})
 	require.NoError(t, err)
+	// It notes what connectors note, which is swept when a check was killed.
+	var found leftovers
+	found.leave(t, os.TempDir(), "baton-host-check-")
 	for _, status := range []int{http.StatusForbidden, http.StatusNotFound, http.StatusBadRequest} {
 		t.Run(http.StatusText(status), func(t *testing.T) {
 			t.Parallel()
@@ -209,6 +212,7 @@ func TestCheck_ReadsTheBeginningOfEveryList(t *testing.T) {
 			app := &app{url: withoutGroups.URL + server.BasePath(), token: "right", groups: true}
 			_, err := check(t, configuration(t, []string{app.entry("fullstory")}, "workforce: { plugins: [fullstory] }"), host.Options{StateDir: t.TempDir()}, t.TempDir())
 			requireSentence(t, err, `plugin "fullstory"`, `listing resources of type "group"`, strconv.Itoa(status))
+			found.requireSwept(t)
 			app.groups = false
 			_, err = check(t, configuration(t, []string{app.entry("fullstory")}, "workforce: { plugins: [fullstory] }"), host.Options{StateDir: t.TempDir()}, t.TempDir())
 			require.NoError(t, err)

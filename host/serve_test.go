@@ -229,30 +229,48 @@ func TestServeEndsWithEverythingThatSchemasRefuse(t *testing.T) {
 func TestServeSweepsWhatAnEarlierHostLeft(t *testing.T) {
 	t.Parallel()
 	s := newSingle(t, c1.Options{}, scimsandbox.Options{})
-	var living, dead []string
+	var found leftovers
 	for _, place := range []struct{ dir, prefix string }{
 		{s.state, ".baton-host-sync-"}, {s.state, "baton-host-read-"}, {os.TempDir(), "baton-host-run-"},
 	} {
-		one, err := files.Make(place.dir, place.prefix)
-		require.NoError(t, err)
-		t.Cleanup(func() { require.NoError(t, one.Remove()) })
-		living = append(living, one.Path())
-		// A copy has a lock file that no process has locked.
-		left, err := os.MkdirTemp(place.dir, place.prefix)
-		require.NoError(t, err)
-		require.NoError(t, os.CopyFS(left, os.DirFS(one.Path())))
-		require.NoError(t, os.WriteFile(filepath.Join(left, "new.c1z"), []byte("half"), 0o600))
-		dead = append(dead, left)
+		found.leave(t, place.dir, place.prefix)
 	}
 	running := s.serve(t, host.ServeOptions{})
 	running.says("starting")
-	for _, path := range dead {
+	found.requireSwept(t)
+	running.stop()
+}
+
+// leftovers are directories of processes that live and of some that were killed.
+type leftovers struct{ living, dead []string }
+
+// leave makes a directory of this process, one of a process that was killed, and one of a
+// process that was killed before it could lock it.
+func (l *leftovers) leave(t *testing.T, dir, prefix string) {
+	t.Helper()
+	one, err := files.Make(dir, prefix)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, one.Remove()) })
+	l.living = append(l.living, one.Path())
+	const noProcess = 1 << 30 // The kernel gives no such number.
+	for _, name := range []string{"*", fmt.Sprintf("*.%d.new", noProcess)} {
+		// A copy has a lock file that no process has locked.
+		left, err := os.MkdirTemp(dir, prefix+name)
+		require.NoError(t, err)
+		require.NoError(t, os.CopyFS(left, os.DirFS(one.Path())))
+		require.NoError(t, os.WriteFile(filepath.Join(left, "new.c1z"), []byte("half"), 0o600))
+		l.dead = append(l.dead, left)
+	}
+}
+
+func (l *leftovers) requireSwept(t *testing.T) {
+	t.Helper()
+	for _, path := range l.dead {
 		require.NoDirExists(t, path)
 	}
-	for _, path := range living {
+	for _, path := range l.living {
 		require.DirExists(t, path)
 	}
-	running.stop()
 }
 
 func TestServeTakesItsStateDirectoryAlone(t *testing.T) {

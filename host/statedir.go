@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,7 +65,12 @@ func lockStateDir(dir string) (release func(), err error) {
 }
 
 func tryToWrite(dir string) error {
-	file, err := os.CreateTemp(dir, ".writable-*")
+	// One name, so that the next run removes what a killed one leaves.
+	path := filepath.Join(dir, ".writable")
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}

@@ -116,9 +116,9 @@ func isOurDir(root *os.Root, name string) bool {
 // not finished, and that the process which made this one is gone.
 func leftUnfinished(prefix, name string) bool {
 	name, unlocked := strings.CutSuffix(name, unfinished)
-	name, maker, named := strings.Cut(name, ".")
-	pid, err := strconv.Atoi(maker)
-	return unlocked && named && err == nil && madeWith(prefix, name) && !alive(pid)
+	at := max(0, strings.LastIndex(name, ".")) // The prefix may have dots too.
+	pid, err := strconv.Atoi(strings.TrimPrefix(name[at:], "."))
+	return unlocked && err == nil && madeWith(prefix, name[:at]) && !alive(pid)
 }
 
 // madeWith says that Make gives such names with this prefix.

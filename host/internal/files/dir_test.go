@@ -101,19 +101,23 @@ func TestSweep_RemovesWhatDeadRunsLeft(t *testing.T) {
 
 func TestSweep_RemovesWhatADeadRunDidNotFinish(t *testing.T) {
 	t.Parallel()
-	gone := exec.CommandContext(t.Context(), "true")
-	require.NoError(t, gone.Run())
-	parent := t.TempDir()
-	at := func(name string) string { return filepath.Join(parent, name) }
-	dead := at(fmt.Sprintf("%s1.%d.new", prefix, gone.Process.Pid))
-	living := at(fmt.Sprintf("%s2.%d.new", prefix, os.Getpid()))
-	for _, dir := range []string{dead, living} {
-		require.NoError(t, os.Mkdir(dir, 0o700))
+	const noProcess = 1 << 30 // The kernel gives no such number.
+	for _, prefix := range []string{prefix, ".hidden-", "with.dots.", "1.2-"} {
+		t.Run(prefix, func(t *testing.T) {
+			t.Parallel()
+			parent := t.TempDir()
+			at := func(name string) string { return filepath.Join(parent, name) }
+			dead := at(fmt.Sprintf("%s1.%d.new", prefix, noProcess))
+			living := at(fmt.Sprintf("%s2.%d.new", prefix, os.Getpid()))
+			for _, dir := range []string{dead, living} {
+				require.NoError(t, os.Mkdir(dir, 0o700))
+			}
+			files.Sweep(parent, "baton-host-other-")
+			requireEntries(t, parent, dead, living)
+			files.Sweep(parent, prefix)
+			requireEntries(t, parent, living)
+		})
 	}
-	files.Sweep(parent, "baton-host-other-")
-	requireEntries(t, parent, dead, living)
-	files.Sweep(parent, prefix)
-	requireEntries(t, parent, living)
 }
 
 func TestSweep_RemovesOnlyWhatMakeMade(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"github.com/conductorone/baton-sdk/pkg/dotc1z"
 
 	"github.com/batonhost/baton-host/host/internal/broker"
+	"github.com/batonhost/baton-host/host/internal/files"
 )
 
 // readBeginnings reads the resource types and the first page of each type, as a sync begins:
@@ -53,20 +54,24 @@ func (p *Plugin) readBeginnings(ctx context.Context, sessions *broker.Stores) (l
 // trial is a sync that is not kept: its file has what the connector notes, and nothing else.
 type trial struct {
 	id      string
-	dir     string
+	dir     *files.Dir
 	store   interface{ Close(context.Context) error }
 	session *broker.Sync
 }
 
+// trialPrefix begins the names of the directories of trials.
+const trialPrefix = "baton-host-check-"
+
 // beginTrial begins a sync in a temporary directory.
 func (p *Plugin) beginTrial(ctx context.Context, sessions *broker.Stores) (*trial, error) {
-	dir, err := os.MkdirTemp("", "baton-host-check-")
+	files.Sweep(os.TempDir(), trialPrefix)
+	dir, err := files.Make(os.TempDir(), trialPrefix)
 	if err != nil {
 		return nil, err
 	}
-	store, err := dotc1z.NewStore(ctx, filepath.Join(dir, "sync.c1z"), dotc1z.WithTmpDir(dir))
+	store, err := dotc1z.NewStore(ctx, filepath.Join(dir.Path(), "sync.c1z"), dotc1z.WithTmpDir(dir.Path()))
 	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, errors.Join(err, dir.Remove())
 	}
 	began := &trial{dir: dir, store: store, session: sessions.Begin()}
 	if began.id, err = store.StartNewSync(ctx, connectorstore.SyncTypeFull, ""); err != nil {
@@ -81,5 +86,5 @@ func (p *Plugin) beginTrial(ctx context.Context, sessions *broker.Stores) (*tria
 func (t *trial) end(ctx context.Context) error {
 	ctx = context.WithoutCancel(ctx)
 	t.session.SetSessionStore(ctx, nil)
-	return errors.Join(t.store.Close(ctx), os.RemoveAll(t.dir))
+	return errors.Join(t.store.Close(ctx), t.dir.Remove())
 }
