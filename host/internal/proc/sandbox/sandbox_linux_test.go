@@ -47,6 +47,8 @@ func TestMain(m *testing.M) {
 		report(readingRole())
 	case roleNested:
 		report(nestedRole())
+	case roleCrowded:
+		report(crowdedRole())
 	case roleTry:
 		report(tryRole())
 	case roleNames:

@@ -136,7 +136,11 @@ func (p *Policy) start(active Active, cmd *exec.Cmd, launch Launch) (*os.File, e
 	theirs = nil
 	_, writing := ours.Write(request.Encode())
 	_ = ours.Close()
-	watched.begin(cmd.Process.Pid) // The launcher waits for it to execute the program.
+	if err := watched.begin(cmd.Process.Pid); err != nil { // The launcher executes the program.
+		_ = cmd.Process.Kill() // Nothing would answer its calls.
+		_ = cmd.Wait()
+		return nil, fmt.Errorf("its calls cannot be observed: %w; set sandbox: off in its entry to start it without", err)
+	}
 	failure := make([]byte, launcher.FailureSize)
 	n, err := io.ReadFull(failures, failure)
 	if n == 0 && writing == nil && errors.Is(err, io.EOF) {

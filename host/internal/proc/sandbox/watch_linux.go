@@ -77,19 +77,22 @@ func (w *watch) close() {
 }
 
 // begin receives the listener from the launcher and observes from then on. Call it once the
-// host's copy of what the launcher has is closed.
-func (w *watch) begin(process int) {
+// host's copy of what the launcher has is closed. It fails where there is a listener and it is
+// lost: the kernel then fails every observed call of the program, its execution first.
+func (w *watch) begin(process int) error {
 	if w == nil {
-		return
+		return nil
 	}
-	listener, err := receiveListener(int(w.ours.Fd()))
+	listener, refusal, err := receiveListener(int(w.ours.Fd()))
 	w.close()
-	if err != nil {
-		w.observer.Blind(err.Error())
-		return
-	}
-	if listener < 0 {
-		return // The launcher has failed, and says why.
+	switch {
+	case err != nil:
+		return err
+	case refusal != nil:
+		w.observer.Blind(refusal.Error())
+		return nil
+	case listener < 0:
+		return nil // The launcher has failed, and says why.
 	}
 	if self, err := os.OpenFile("/proc/"+strconv.Itoa(process), unix.O_PATH, 0); err == nil {
 		w.self = self
@@ -97,10 +100,12 @@ func (w *watch) begin(process int) {
 	}
 	w.listener = listener
 	go w.run()
+	return nil
 }
 
-// receiveListener returns a descriptor below 0 where the launcher has ended without a word.
-func receiveListener(from int) (listener int, err error) {
+// receiveListener returns a descriptor below 0 where the launcher has ended without a word,
+// and why there is none where the kernel has refused it one.
+func receiveListener(from int) (listener int, refusal, err error) {
 	const words = 4
 	message, rights := make([]byte, words), make([]byte, unix.CmsgSpace(words))
 	var n, size int
@@ -111,29 +116,33 @@ func receiveListener(from int) (listener int, err error) {
 		}
 	}
 	if err != nil {
-		return -1, fmt.Errorf("receive what the kernel shows of it: %w", err)
+		return -1, nil, fmt.Errorf("receive what the kernel shows of it: %w", err)
 	}
-	refusal, ok := launcher.DecodeRefusal(message[:n])
+	number, ok := launcher.DecodeRefusal(message[:n])
 	if !ok {
-		return -1, nil
+		return -1, nil, nil
 	}
-	switch errno := unix.Errno(refusal); errno {
+	switch errno := unix.Errno(number); errno {
 	case 0:
 	case unix.EBUSY:
-		return -1, fmt.Errorf("something around this host observes it already: %w", errno)
+		return -1, fmt.Errorf("something around this host observes it already: %w", errno), nil
 	default:
-		return -1, fmt.Errorf("the kernel, or a container, refuses it: %w", errno)
+		return -1, fmt.Errorf("the kernel, or a container, refuses it: %w", errno), nil
 	}
 	messages, err := unix.ParseSocketControlMessage(rights[:size])
 	if err != nil || len(messages) == 0 {
-		return -1, fmt.Errorf("receive what the kernel shows of it: no descriptor arrives (%v)", err) //nolint:errorlint // It may be nil.
+		return -1, nil, errLostListener
 	}
 	descriptors, err := unix.ParseUnixRights(&messages[0])
 	if err != nil || len(descriptors) != 1 {
-		return -1, fmt.Errorf("receive what the kernel shows of it: no descriptor arrives (%v)", err) //nolint:errorlint // As above.
+		return -1, nil, errLostListener
 	}
-	return descriptors[0], nil
+	return descriptors[0], nil, nil
 }
+
+// errLostListener is an error of the kernel's, which drops a descriptor for which there is no
+// room and does not say why.
+var errLostListener = fmt.Errorf("the descriptor for it does not arrive, as with %w", unix.EMFILE)
 
 // notification is a call that waits (struct seccomp_notif), and response what becomes of it
 // (struct seccomp_notif_resp).

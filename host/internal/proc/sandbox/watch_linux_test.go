@@ -31,6 +31,7 @@ const (
 	observeVariable = "SANDBOX_TEST_OBSERVE"
 	roleTry         = "try"
 	roleNested      = "nested"
+	roleCrowded     = "crowded"
 	roleRead        = "read"
 )
 
@@ -594,6 +595,45 @@ func TestWatch_StartsProgramsThatItCannotObserve(t *testing.T) {
 	found := runs(Kernel(), &Policy{Permissive: true, Observer: newCounted()}, roleCommand(roleNested))
 	const busy = "something around this host observes it already: device or resource busy"
 	require.Equal(t, outcome{"warn": "", "warn blind": busy, "on": "exit status 1", "on blind": busy}, found)
+}
+
+// crowdedRole starts programs and then has no room for the descriptor by which they are
+// observed: without it the kernel would fail each of their calls.
+func crowdedRole() outcome {
+	o := outcome{}
+	for mode, isPermissive := range map[string]bool{"warn": true, "on": false} {
+		var before unix.Rlimit
+		if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+			panic(err)
+		}
+		cmd := &exec.Cmd{Path: "/bin/true", Args: []string{"true"}, Dir: "/"}
+		policy := &Policy{Permissive: isPermissive, Observer: newCounted()}
+		held, err := policy.Start(cmd, func(cmd *exec.Cmd) error {
+			return errors.Join(cmd.Start(), unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: before.Max}))
+		})
+		_ = held.Close() // Also of none.
+		o.try(mode, err)
+		if cmd.ProcessState == nil {
+			o[mode] += " (not waited for)"
+		}
+		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &before); err != nil {
+			panic(err)
+		}
+	}
+	return o
+}
+
+func TestWatch_ExplainsThatItsDescriptorIsLost(t *testing.T) {
+	t.Parallel()
+	if Unobservable() != "" {
+		t.Skip(Unobservable())
+	}
+	var found outcome
+	out, err := roleCommand(roleCrowded).Output()
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(out, &found))
+	const lost = "its calls cannot be observed: the descriptor for it does not arrive, as with too many open files; set sandbox: off in its entry to start it without"
+	require.Equal(t, outcome{"warn": lost, "on": lost}, found)
 }
 
 func TestWatch_LetsRuntimesWork(t *testing.T) {
