@@ -175,18 +175,20 @@ func texts(attributes any, path *filter.Path) []string {
 const coreUser = "urn:ietf:params:scim:schemas:core:2.0:User"
 
 // member is the member of an object, whatever the case of its name (RFC 7643
-// section 2.1).
+// section 2.1). Of several it is the same one every time.
 func member(object any, name string) any {
 	members, _ := object.(map[string]any)
 	if value, found := members[name]; found {
 		return value
 	}
-	for key, value := range members {
-		if strings.EqualFold(key, name) {
-			return value
+	var first string
+	var value any
+	for key, one := range members {
+		if strings.EqualFold(key, name) && (first == "" || key < first) {
+			first, value = key, one
 		}
 	}
-	return nil
+	return value
 }
 
 // nestedMember is an attribute of the core schema that an app sends under its URN. A

@@ -83,6 +83,7 @@ func TestAuthentication(t *testing.T) {
 		"a header's value":               {scim.Options{Token: secret, Headers: map[string]string{"X-Key": secret + "\r\nX: y"}}, "the header X-Key"},
 		"a header without a value":       {scim.Options{Token: secret, Headers: map[string]string{"X-Key": " "}}, "no value for the header X-Key"},
 		"a header of the connector":      {scim.Options{Token: secret, Headers: map[string]string{"authorization": secret}}, "Authorization in it, which the connector sets itself"},
+		"a header twice":                 {scim.Options{Token: secret, Headers: map[string]string{"X-Key": secret, "x-key": secret + "2"}}, `"Extra Headers" (scim-headers) has a header in it twice`},
 		"a password in the base URL":     {scim.Options{BaseURL: "https://x.example/" + secret, Username: "ann", Password: secret}, "has a secret in it"},
 		"a header's value in it":         {scim.Options{BaseURL: "https://x.example/" + secret, Token: "t", Headers: map[string]string{"X-Key": secret}}, "has a secret in it"},
 		"a filter of several lines":      {scim.Options{Token: secret, Filter: "a\nb"}, `"User Filter" (scim-filter) has a line break`},
@@ -198,6 +199,7 @@ func TestAttributes(t *testing.T) {
 		"name": {"formatted": "Ann A. Ames", "familyName": "Ames"},
 		"emails": [{"value": "ann@work.example", "primary": true, "type": "work"}, {"value": "ann@home.example", "type": "home"}],
 		"phoneNumbers": [{"value": "1", "type": "work"}, {"value": "2", "type": "mobile"}, {"value": "3", "type": "work"}],
+		"shade": {"COLOR": "red", "Color": "green", "colOR": "blue", "": "none"},
 		"tags": ["x", "y", "x", {"display": "z"}, {"value": {"deep": 1}}, null],
 		"urn:example:2.0:User": {"badge": 12345678901234567890, "desk": {"floor": 3}, "upn": "ann@corp.example"},
 		"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"costCenter": "42"}
@@ -226,6 +228,8 @@ func TestAttributes(t *testing.T) {
 		"profile: the core schema by its URN":     {scim.Attributes{Profile: []string{"u=urn:ietf:params:scim:schemas:core:2.0:User:userName"}}, hasProfile("u", "ann")},
 		"profile: the standard ones stay":         {scim.Attributes{Profile: []string{"x=title"}}, all(hasProfile("cost_center", "42"), hasProfile("external_id", "e-17"))},
 		"U2 names in another case":                {scim.Attributes{Profile: []string{"b=URN:Example:2.0:user:BADGE"}}, hasProfile("b", "12345678901234567890")},
+		"one name in several cases":               {scim.Attributes{Profile: []string{"a=shade.color", "b=shade.coLOR"}}, all(hasProfile("a", "red"), hasProfile("b", "red"))},
+		"an attribute without a name":             {scim.Attributes{Profile: []string{"a=shade.size"}}, lacksProfile("a")},
 		"U15 the password stays where it is":      {scim.Attributes{Profile: []string{"x=title"}}, lacksProfile("password")},
 		"nothing is chosen, nothing is different": {scim.Attributes{}, all(hasLogin("ann"), hasEmails("ann@work.example", "ann@home.example"))},
 	} {

@@ -97,10 +97,13 @@ func newCredential(ctx context.Context, options Options) (credential, error) {
 		secrets = append(secrets, token)
 		short = token
 	}
-	for name, value := range options.Headers {
-		name, value = textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name)), strings.TrimSpace(value)
+	for _, given := range slices.Sorted(maps.Keys(options.Headers)) {
+		name, value := textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(given)), strings.TrimSpace(options.Headers[given])
 		if err := checkHeader(name, value); err != nil {
 			return credential{}, err
+		}
+		if _, twice := headers[name]; twice {
+			return credential{}, failf(codes.InvalidArgument, "%s has a header in it twice.", headersField)
 		}
 		headers.Set(name, value)
 		if len(value) >= shortLength { // shorter ones are versions and switches

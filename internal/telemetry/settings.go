@@ -43,20 +43,23 @@ func FromEnvironment() (Settings, error) {
 		Cert:     os.Getenv(variable(field.OtelCollectorEndpointTLSCertFieldName)),
 	}
 	var wrong []error
-	for name, to := range map[string]*bool{
-		field.OtelCollectorEndpointTLSInsecureFieldName: &s.Insecure,
-		field.OtelTracingDisabledFieldName:              &s.NoTracing,
-		field.OtelLoggingDisabledFieldName:              &s.NoLogging,
+	for _, one := range []struct {
+		flag string
+		to   *bool
+	}{
+		{field.OtelCollectorEndpointTLSInsecureFieldName, &s.Insecure},
+		{field.OtelTracingDisabledFieldName, &s.NoTracing},
+		{field.OtelLoggingDisabledFieldName, &s.NoLogging},
 	} {
-		text := os.Getenv(variable(name))
+		text := os.Getenv(variable(one.flag))
 		if text == "" {
 			continue
 		}
 		value, err := strconv.ParseBool(text)
 		if err != nil {
-			wrong = append(wrong, fmt.Errorf("%s must be true or false, not %q", variable(name), text))
+			wrong = append(wrong, fmt.Errorf("%s must be true or false, not %q", variable(one.flag), text))
 		}
-		*to = value
+		*one.to = value
 	}
 	return s, errors.Join(wrong...)
 }

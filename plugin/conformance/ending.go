@@ -88,10 +88,12 @@ func someCalls(ctx context.Context, conn grpc.ClientConnInterface) ([]func(conte
 
 // stop stops processes that have nothing to do.
 func stop(ctx context.Context, s *Suite) (string, error) {
-	for what, begin := range map[string]func(context.Context) (Process, error){
-		"before it is configured": s.start, "once it is configured": s.configured,
-	} {
-		process, err := begin(ctx)
+	for _, moment := range []struct {
+		what  string
+		begin func(context.Context) (Process, error)
+	}{{"before it is configured", s.start}, {"once it is configured", s.configured}} {
+		what := moment.what
+		process, err := moment.begin(ctx)
 		if err != nil {
 			return "", err
 		}

@@ -80,9 +80,12 @@ change of its files have it reload the configuration.`,
 }
 
 func (o *runOptions) run(ctx context.Context) error {
-	for flag, value := range map[string]time.Duration{"grace": o.grace, "retry-for": o.retryFor, "stall-timeout": o.stallTimeout} {
-		if value < 0 {
-			return fmt.Errorf("--%s must not be negative, unlike %s", flag, value)
+	for _, limit := range []struct {
+		flag  string
+		value time.Duration
+	}{{"grace", o.grace}, {"retry-for", o.retryFor}, {"stall-timeout", o.stallTimeout}} {
+		if limit.value < 0 {
+			return fmt.Errorf("--%s must not be negative, unlike %s", limit.flag, limit.value)
 		}
 	}
 	options := o.root.hostOptions(ctx, host.AllSecrets)

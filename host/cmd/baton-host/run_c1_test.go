@@ -67,7 +67,8 @@ func TestRunRefusesBadInputWithASentence(t *testing.T) {
 		"an upload with a typing error": {nil, []string{"--config", nightly, "--upload", "nightli"}, `there is no upload "nightli"; did you mean "nightly"?`},
 		"an unknown plugin accepted":    {good.env, []string{"--plugin", "fullstory", "--accept-deletions", "other"}, "--accept-deletions other: there is no such plugin"},
 		"a bad duration":                {good.env, []string{"--plugin", "fullstory", "--grace", "soon"}, `--grace must be a duration with its unit, such as 30s, not "soon"`},
-		"a negative duration":           {good.env, []string{"--plugin", "fullstory", "--grace", "-1s"}, "--grace must not be negative, unlike -1s"},
+		"negative durations":            {good.env, []string{"--plugin", "fullstory", "--stall-timeout", "-3s", "--retry-for", "-2s", "--grace", "-1s"}, "--grace must not be negative, unlike -1s"},
+		"a negative time to retry":      {good.env, []string{"--plugin", "fullstory", "--retry-for", "-2s"}, "--retry-for must not be negative, unlike -2s"},
 		"an address it cannot have":     {good.env, []string{"--plugin", "fullstory", "--state-dir", t.TempDir(), "--listen", "192.0.2.1:80"}, "--listen 192.0.2.1:80: "},
 		"a wrong configuration":         {append(good.env[:4:4], "BATON_SCIM_TOKEN=x"), []string{"--plugin", "fullstory", "--state-dir", t.TempDir()}, "BATON_SCIM_BASE_URL"},
 	} {

@@ -84,6 +84,11 @@ func TestTelemetry_ExplainsBadSettings(t *testing.T) {
 			nil,
 			[]string{"BATON_OTEL_TRACING_DISABLED must be true or false", `"maybe"`},
 		},
+		"several that are neither": {
+			[]string{"BATON_OTEL_TRACING_DISABLED=maybe", "BATON_OTEL_LOGGING_DISABLED=perhaps"},
+			nil,
+			[]string{`BATON_OTEL_TRACING_DISABLED must be true or false, not "maybe"`, `BATON_OTEL_LOGGING_DISABLED must be true or false, not "perhaps"`},
+		},
 		"no certificates": {
 			nil,
 			[]string{"--otel-collector-endpoint", "127.0.0.1:1", "--otel-collector-endpoint-tls-cert-path", filepath.Join(t.TempDir(), "none.pem")},

@@ -293,15 +293,16 @@ func (e Entry) check() error {
 	if len(e.Platforms) == 0 {
 		return errors.New("it has no platforms")
 	}
-	for platform, sums := range e.Platforms {
+	for _, platform := range slices.Sorted(maps.Keys(e.Platforms)) {
+		sums := e.Platforms[platform]
 		if !platformForm.MatchString(platform) {
 			return fmt.Errorf("%q is not a platform such as linux/amd64", platform)
 		}
 		if !sumForm.MatchString(sums.Executable) {
 			return fmt.Errorf("the executable of %s has no sum of the form sha256: and 64 hexadecimal digits", platform)
 		}
-		for name, sum := range sums.Files {
-			if !sumForm.MatchString(sum) {
+		for _, name := range slices.Sorted(maps.Keys(sums.Files)) {
+			if !sumForm.MatchString(sums.Files[name]) {
 				return fmt.Errorf("%s of %s has no sum of the form sha256: and 64 hexadecimal digits", name, platform)
 			}
 		}

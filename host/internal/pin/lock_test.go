@@ -122,6 +122,7 @@ func TestRead_ExplainsWhatIsNoLockFile(t *testing.T) {
 		"capitals":                {plugin("linux/amd64", strings.ToUpper(sum)), "has no sum of the form"},
 		"another kind of sum":     {plugin("linux/amd64", "md5:0123"), "has no sum of the form"},
 		"no platform's name":      {plugin("linux", sum), `"linux" is not a platform such as linux/amd64`},
+		"several wrong platforms": {"version: 1\nplugins:\n  a: { version: v1, protocol: 1, platforms: { x: { executable: x }, w: { executable: x }, v: { executable: x } } }\n", `"v" is not a platform`},
 		"the same plugin twice":   {"version: 1\nplugins:\n  a: {}\n  a: {}\n", "already defined"},
 		"too large":               {"# " + strings.Repeat("x", 1<<20), "larger than 1 MiB"},
 	} {

@@ -2,6 +2,8 @@ package rename
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	configv1 "github.com/conductorone/baton-sdk/pb/c1/config/v1"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -59,8 +61,8 @@ func (n *Names) Returned(returned *structpb.Struct, fields map[string]*configv1.
 }
 
 func (w *rewriter) values(of *structpb.Struct, fields map[string]*configv1.Field, what string) error {
-	for name, value := range of.GetFields() {
-		field := fields[name]
+	for _, name := range slices.Sorted(maps.Keys(of.GetFields())) {
+		value, field := of.GetFields()[name], fields[name]
 		if field == nil {
 			continue
 		}

@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net"
 	"os"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 
@@ -41,8 +43,8 @@ func Attachments(value string) (map[string]plugin.Attachment, error) {
 	if err := json.Unmarshal([]byte(value), &attachments); err != nil {
 		return nil, fmt.Errorf("%s is not what --debug-plugin prints (%w); %s", plugin.ReattachEnv, err, reattachHint)
 	}
-	for name, attachment := range attachments {
-		if err := sound(attachment); err != nil {
+	for _, name := range slices.Sorted(maps.Keys(attachments)) {
+		if err := sound(attachments[name]); err != nil {
 			return nil, fmt.Errorf("%s, plugin %q: %w; %s", plugin.ReattachEnv, name, err, reattachHint)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"path/filepath"
+	"slices"
 
 	"github.com/batonhost/baton-host/host/internal/syncfile/sdkfast"
 )
@@ -66,7 +67,8 @@ func (d *Draft) countRows(ctx context.Context) (full bool, err error) {
 	if d.rows != nil && !maps.Equal(rows, d.rows) {
 		return false, fmt.Errorf("by resource type it holds %v resources, and %v were written", rows, d.rows)
 	}
-	for resourceType, put := range d.grants {
+	for _, resourceType := range slices.Sorted(maps.Keys(d.grants)) {
+		put := d.grants[resourceType]
 		if said := noted.GetGrantsByResourceType()[resourceType]; said < put {
 			return false, fmt.Errorf("of resource type %q it says that it has %d grants, and at least %d were written", resourceType, said, put)
 		}

@@ -11,9 +11,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -124,7 +126,8 @@ func parseBucket(parsed *url.URL) (Location, error) {
 	if err != nil {
 		return Location{}, fmt.Errorf("has parameters that cannot be read; write them as in %s", example)
 	}
-	for name, values := range query {
+	for _, name := range slices.Sorted(maps.Keys(query)) {
+		values := query[name]
 		if len(values) != 1 || values[0] == "" {
 			return Location{}, fmt.Errorf("has no single value of %q; write it as in %s", name, example)
 		}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"encoding/base64"
 	"fmt"
+	"maps"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 
@@ -31,8 +33,9 @@ func (r Receiver) configuration(request *pluginv1.ConfigureRequest, writeFile fu
 		values["client-id"] = "baton-host" // The one needs the other.
 		values["client-secret"] = "baton-host:passwords:v1:" + base64.RawURLEncoding.EncodeToString([]byte(key))
 	}
-	for name, value := range given(request) {
-		plain, err := r.written(name, value, writeFile)
+	fields := given(request)
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		plain, err := r.written(name, fields[name], writeFile)
 		if err != nil {
 			return nil, fmt.Errorf("the field %s: %w", name, err)
 		}
