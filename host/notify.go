@@ -26,7 +26,7 @@ const (
 func (h *Host) notifier(ctx context.Context, board *status.Board, dir string, kept Kept) *notify.Notifier {
 	return notify.New(ctx, notify.Options{
 		Board: board, Config: h.cfg, File: filepath.Join(dir, notify.FileName),
-		Review: func(upload string) string { return h.Command("review", kept, upload) },
+		Review: h.reviewCommand(kept),
 	})
 }
 

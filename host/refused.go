@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/batonhost/baton-host/host/internal/review"
 )
 
 // FindReview returns the refused sync that waits for an approval, and in which of these
@@ -98,7 +100,17 @@ func (h *Host) dirOf(place Kept) (string, error) {
 // flags by which it finds that, also without the variables of this process. Paths are as
 // they were given: a relative one is for the same directory.
 func (h *Host) Command(name string, kept Kept, args ...string) string {
-	words := append([]string{"baton-host", name}, args...)
+	return strings.Join(slices.Concat([]string{"baton-host", name}, args, h.flagsOf(kept)), " ")
+}
+
+// reviewCommand returns the command that shows what was refused.
+func (h *Host) reviewCommand(kept Kept) review.Command {
+	return review.Command{Flags: strings.Join(h.flagsOf(kept), " ")}
+}
+
+// flagsOf returns the flags by which a command finds what is kept.
+func (h *Host) flagsOf(kept Kept) []string {
+	var words []string
 	flag := func(name, value string) { words = append(words, "--"+name, quotedWord(value)) }
 	switch {
 	case h.app != "":
@@ -115,7 +127,7 @@ func (h *Host) Command(name string, kept Kept, args ...string) string {
 	case err == nil && (h.cfg == nil || h.cfg.StateDir != dir):
 		flag("state-dir", dir)
 	}
-	return strings.Join(words, " ")
+	return words
 }
 
 // quotedWord returns a word as a shell reads it.

@@ -216,7 +216,7 @@ func (h *Host) approve(ctx context.Context, upload, id string, options ApproveOp
 		return err
 	})
 	if other, ok := errors.AsType[*review.NotNewestError](err); ok {
-		other.Command = h.Command("review", options.Kept, of.Name)
+		other.Command = h.reviewCommand(options.Kept)
 		return nil, other // It names the upload.
 	}
 	if _, onDisk := errors.AsType[*os.PathError](err); onDisk {

@@ -99,7 +99,7 @@ func (h *Host) Serve(ctx context.Context, options ServeOptions) error {
 	serving := newServing(ctx, h, running, board, past, service.Options{
 		Version: h.options.Version, Config: h.cfg, Clients: service.NewClients(), StateDir: dir, State: places, TempDir: temp.Path(), Accept: h.options.AcceptDeletions,
 		Retry: policy.RetriesFor(h.options.RetryFor), Grace: options.Grace, StallTimeout: options.StallTimeout,
-		ReviewCommand: func(upload string) string { return h.Command("review", Kept{}, upload) },
+		ReviewCommand: h.reviewCommand(Kept{}),
 	})
 	defer serving.end(ctx)
 	serving.notifier = h.notifier(ctx, board, dir, Kept{})

@@ -344,7 +344,7 @@ func (u *uploadSync) sync(ctx context.Context, path, dir string, running *fleet.
 		Figures:  figures,
 		Read:     u.read,
 
-		ReviewCommand: u.host.Command("review", u.kept, u.upload.Name),
+		ReviewCommand: u.host.reviewCommand(u.kept),
 	}
 	if u.plan != nil {
 		spec.Plan = u.compare

@@ -65,7 +65,7 @@ var commands = map[string]string{
 		"host/internal/proc host/internal/hostlog host/internal/terminal host/internal/errtext " +
 		"plugin/conformance plugin internal/telemetry proto/baton/plugin/v1",
 	"host/cmd/baton-host-aws":     "host/internal/secret/helper",
-	"host/cmd/baton-host-explore": "host/internal/explore host/internal/syncfile host/internal/errtext",
+	"host/cmd/baton-host-explore": "host/internal/explore host/internal/syncfile host/internal/hostlog host/internal/errtext",
 }
 
 // known are the imports that break the order and are yet to be put right, each with the

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/term"
 )
 
-func newExploreCommand() *cobra.Command {
+func newExploreCommand(root *rootOptions) *cobra.Command {
 	var port int
 	var noBrowser bool
 	cmd := &cobra.Command{
@@ -35,7 +35,7 @@ ssh -L 8080:127.0.0.1:8080 HOST, there: baton-host explore FILE.c1z --port 8080`
 				return fmt.Errorf("--port must be from 0, which is any free one, to 65535, not %d", port)
 			}
 			browse := !noBrowser && term.IsTerminal(int(os.Stdout.Fd()))
-			return runExplorer(args[0], port, browse)
+			return runExplorer(args[0], port, browse, root.writesJSON(cmd))
 		},
 	}
 	cmd.Flags().IntVar(&port, "port", 0, "the port to listen on (default any free one)")
@@ -46,7 +46,7 @@ ssh -L 8080:127.0.0.1:8080 HOST, there: baton-host explore FILE.c1z --port 8080`
 // explorer is the program that this one becomes: see its package comment for why.
 const explorer = "baton-host-explore"
 
-func runExplorer(file string, port int, browse bool) error {
+func runExplorer(file string, port int, browse, inJSON bool) error {
 	own, err := os.Executable()
 	if err == nil {
 		own, err = filepath.EvalSymlinks(own) // On some systems it is the link that was called.
@@ -62,7 +62,7 @@ func runExplorer(file string, port int, browse bool) error {
 	if _, err := os.Stat(path); err != nil {
 		return fmt.Errorf("the explorer is a separate program, %s, which a release has beside baton-host: %w; put it there", explorer, err)
 	}
-	if err := become(path, version, file, strconv.Itoa(port), strconv.FormatBool(browse)); err != nil {
+	if err := become(path, version, file, strconv.Itoa(port), strconv.FormatBool(browse), strconv.FormatBool(inJSON)); err != nil {
 		return fmt.Errorf("start the explorer (%s): %w", path, err)
 	}
 	return nil

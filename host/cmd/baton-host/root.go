@@ -104,7 +104,7 @@ func addCommands(root *cobra.Command, options *rootOptions) {
 			newStatusCommand(options), newRestartCommand(options), newReloadCommand(options), newReviewCommand(options), newApproveCommand(options),
 			newSupportCommand(options),
 		}},
-		{"Look at sync files:", []*cobra.Command{newAccountsCommand(), newDiffCommand(), newExploreCommand()}},
+		{"Look at sync files:", []*cobra.Command{newAccountsCommand(), newDiffCommand(), newExploreCommand(options)}},
 		{"Write connectors:", []*cobra.Command{newNewCommand(), newTestCommand(options), newCallCommand(options), newSchemaCommand(options)}},
 	} {
 		root.AddGroup(&cobra.Group{ID: group.title, Title: group.title})

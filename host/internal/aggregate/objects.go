@@ -27,8 +27,8 @@ var servedBy = map[rename.Reference][]v2.Capability{
 	rename.ToTicketSchema: {v2.Capability_CAPABILITY_TICKETING},
 }
 
-// namespaced returns the instance whose namespace an id begins with.
-func (a *Aggregate) namespaced(id string) string {
+// Namespaced returns the instance whose namespace an id begins with, "" if none.
+func (a *Aggregate) Namespaced(id string) string {
 	if p := a.namespaceOf(id); p != nil {
 		return p.Instance
 	}

@@ -57,7 +57,7 @@ func newPlugin(a *Aggregate, of Plugin, memory *pagecheck.Memory, siblings bool)
 	of.Conn = policy.Renewing(of.Instance, of.Conn, of.Credentials)
 	p := &plugin{
 		Plugin: of, aggregate: a,
-		names: &rename.Names{Instance: of.Instance, Owner: a.owner, Namespaced: a.namespaced},
+		names: &rename.Names{Instance: of.Instance, Owners: a},
 		types: &pagecheck.Types{},
 		ahead: policy.NewReadAhead(of.Conn, a.retries, of.ReadAhead),
 
@@ -114,9 +114,9 @@ func (a *Aggregate) namespaceOf(typeID string) *plugin {
 	return a.byNamespace[namespace]
 }
 
-// owner returns the instance that an id of the aggregate belongs to, as far as is
-// known without asking a plugin.
-func (a *Aggregate) owner(typeID string) string {
+// Owner returns the instance that a resource type of the aggregate belongs to, as far as is
+// known without asking a plugin; "" if it is not.
+func (a *Aggregate) Owner(typeID string) string {
 	if p := a.namespaceOf(typeID); p != nil {
 		return p.Instance
 	}

@@ -56,7 +56,3 @@ func (a *Aggregate) Facts(instance string) baseline.Facts {
 	}
 	return baseline.Facts{}
 }
-
-// Owner returns the instance that a resource type of the aggregate belongs to, as far
-// as is known from a sync; "" if it is not.
-func (a *Aggregate) Owner(resourceTypeID string) string { return a.owner(resourceTypeID) }

@@ -270,3 +270,18 @@ func TestLoad_ReadsTheFieldsOfAnUnmodifiedConnector(t *testing.T) {
 	}
 	require.Empty(t, cmp.Diff(want, cfg.Plugins[0].Fields, protocmp.Transform()))
 }
+
+// TestTakeCredentials_ReadsVariablesAsReferencesDo: made of a file, one ends with a line end.
+func TestTakeCredentials_ReadsVariablesAsReferencesDo(t *testing.T) {
+	t.Parallel()
+	const id = "w@c1.example.com/pcc"
+	clientSecret := strings.TrimPrefix(c1Secret, "secret-")
+	for _, end := range []string{"", "\n", "\r\n"} {
+		upload := &config.Upload{}
+		require.NoError(t, upload.TakeCredentials("\ufeff"+id+end, clientSecret+end))
+		require.Equal(t, id, upload.ClientID)
+		require.Equal(t, clientSecret, upload.ClientSecret.Reveal())
+		require.ErrorContains(t, upload.TakeCredentials(end, clientSecret), "has no credentials for C1: set BATON_CLIENT_ID and BATON_CLIENT_SECRET")
+	}
+	require.ErrorContains(t, (&config.Upload{}).TakeCredentials("x\n", clientSecret), "BATON_CLIENT_ID is not of the form")
+}

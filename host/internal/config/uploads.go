@@ -223,6 +223,7 @@ func CheckClientSecret(text string) error {
 // TakeCredentials gives the upload credentials from the environment. The error
 // says what is wrong with them and quotes neither.
 func (u *Upload) TakeCredentials(id, clientSecret string) error {
+	id, clientSecret = secret.WithoutLineEnd(id), secret.WithoutLineEnd(clientSecret) // As ${env:} reads them.
 	switch {
 	case id == "" || clientSecret == "":
 		return fmt.Errorf("upload %q has no credentials for C1: set BATON_CLIENT_ID and BATON_CLIENT_SECRET, or client-id and client-secret in its entry", u.Name)

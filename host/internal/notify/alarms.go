@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/batonhost/baton-host/host/internal/review"
 	"github.com/batonhost/baton-host/host/internal/secret"
 	"github.com/batonhost/baton-host/host/internal/status"
 )
@@ -117,7 +118,7 @@ func newTracker(known map[string]*alarm) *tracker {
 
 // look returns the events that a receiver must be sent, in the order of their keys. configured
 // reports whether the configuration still has an upload or a plugin.
-func (t *tracker) look(is status.Snapshot, review func(upload string) string, configured func(upload, plugin string) bool) []*event {
+func (t *tracker) look(is status.Snapshot, command review.Command, configured func(upload, plugin string) bool) []*event {
 	found := conditions(is)
 	keys := slices.Sorted(maps.Keys(found))
 	for key := range t.known {
@@ -147,7 +148,7 @@ func (t *tracker) look(is status.Snapshot, review func(upload string) string, co
 		case now.alarm == nil:
 			one.message = knows.end(key, is.Now, is.Host, "")
 		default:
-			one.message = now.alarm.message(key, is.Now, is.Host, review)
+			one.message = now.alarm.message(key, is.Now, is.Host, command)
 		}
 		t.sent[key] = one
 		events = append(events, one)

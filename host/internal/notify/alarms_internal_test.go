@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/batonhost/baton-host/host/internal/review"
 	"github.com/batonhost/baton-host/host/internal/secret"
 	"github.com/batonhost/baton-host/host/internal/status"
 )
@@ -43,7 +44,7 @@ func plugin(state string) status.Plugin {
 	return status.Plugin{Name: fullstory, State: state, Since: noon, Why: "it ended too often"}
 }
 
-func reviewed(upload string) string { return "baton-host review " + upload }
+var reviewed review.Command
 
 func always(string, string) bool { return true }
 

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/batonhost/baton-host/host/internal/review"
 	"github.com/batonhost/baton-host/host/internal/status"
 )
 
@@ -95,11 +96,11 @@ func (a *alarm) isSame(other *alarm) bool {
 }
 
 // message returns the event that an alarm begins.
-func (a *alarm) message(key string, now time.Time, of status.Host, review func(upload string) string) Message {
+func (a *alarm) message(key string, now time.Time, of status.Host, command review.Command) Message {
 	m := a.about(key, now, of)
 	m.Type, m.Text, m.Data.Why = a.Type, a.text, a.why
 	if a.Type == GuardTripped {
-		m.Data.Command = review(a.Upload)
+		m.Data.Command = command.Of(a.Upload)
 		m.Text = fmt.Sprintf("the change guard refused too large a change in upload %q (plugin %s); look at it with: %s", a.Upload, strings.Join(a.Plugins, ", "), m.Data.Command)
 	}
 	return m

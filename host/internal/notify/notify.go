@@ -25,6 +25,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/backoff"
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/files"
+	"github.com/batonhost/baton-host/host/internal/review"
 	"github.com/batonhost/baton-host/host/internal/status"
 )
 
@@ -54,8 +55,8 @@ type Options struct {
 	Board *status.Board
 	// Config is the configuration; nil: nothing is reported.
 	Config *config.Config
-	// Review returns the command that shows what was refused of an upload.
-	Review func(upload string) string
+	// Review is the command that shows what was refused of an upload.
+	Review review.Command
 	// File is where it is kept what the receiver knows, so that no event is sent twice, and
 	// each has its end after a restart.
 	File string

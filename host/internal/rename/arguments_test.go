@@ -27,12 +27,7 @@ func TestArguments_EveryKindOfFieldIsDecidedOn(t *testing.T) {
 
 func TestNames_RefusesAnObjectThatLooksLikeAnothers(t *testing.T) {
 	t.Parallel()
-	bare := &Names{Instance: "b", Owner: func(string) string { return "" }, Namespaced: func(id string) string {
-		if strings.HasPrefix(id, "a.") {
-			return "the other"
-		}
-		return ""
-	}}
+	bare := &Names{Instance: "b", Owners: owners{namespaced: map[string]string{"a.": "the other"}}}
 	action := func(name string) *v2.BatonActionSchema { return v2.BatonActionSchema_builder{Name: name}.Build() }
 	require.NoError(t, bare.ToAggregate(action("b.lock"), nil))
 	require.ErrorContains(t, bare.ToAggregate(action("a.lock"), nil), `the action "a.lock" belongs to plugin "the other"`)

@@ -55,7 +55,7 @@ func (w *rewriter) affix(id, what string) (string, error) {
 	}
 	own, ok := strings.CutPrefix(id, w.names.Prefix)
 	if !ok || own == "" {
-		return "", &foreignError{what: what, id: id, owner: w.names.Owner(id)}
+		return "", &foreignError{what: what, id: id, owner: w.names.Owners.Owner(id)}
 	}
 	return own, nil
 }
@@ -69,7 +69,7 @@ func (w *rewriter) typeID(id string) (string, error) {
 	if w.names.Prefix == "" {
 		// Nothing distinguishes the ids of a plugin without a namespace from another's,
 		// in either direction, but what is known of the others.
-		if owner := w.names.Owner(id); owner != "" && owner != w.names.Instance {
+		if owner := w.names.Owners.Owner(id); owner != "" && owner != w.names.Instance {
 			return "", &foreignError{what: "resource type", id: id, owner: owner}
 		}
 	}
@@ -183,7 +183,7 @@ func (w *rewriter) objectID(id string, ref Reference) (string, error) {
 	what := ref.String()
 	if w.names.Prefix == "" {
 		// Calls are never routed by the ids of events, so nothing is mistaken.
-		if owner := w.names.Namespaced(id); owner != "" && ref != ToEvent {
+		if owner := w.names.Owners.Namespaced(id); owner != "" && ref != ToEvent {
 			return "", &foreignError{what: what, id: id, owner: owner}
 		}
 		return id, nil

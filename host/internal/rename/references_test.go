@@ -166,7 +166,7 @@ func TestGrantFields_AreRenamedAsByReflection(t *testing.T) {
 	user := v2.Resource_builder{Id: id("user", "u")}.Build()
 	member := v2.Entitlement_builder{Id: "group:g:member", Resource: group}.Build()
 	const batonID = "bid:e:org/o/group/g:member"
-	names := &Names{Instance: "a", Prefix: "a.", Display: "a: ", Owner: func(string) string { return "" }, Namespaced: func(string) string { return "" }}
+	names := &Names{Instance: "a", Prefix: "a.", Display: "a: ", Owners: owners{}}
 	for name, one := range map[string]*v2.Grant{
 		"made by the SDK":        v2.Grant_builder{Id: "group:g:member:user:u", Entitlement: member, Principal: user}.Build(),
 		"own id":                 v2.Grant_builder{Id: "77", Entitlement: member, Principal: user}.Build(),

@@ -26,13 +26,16 @@ type Names struct {
 	Instance string // of the plugin
 	Prefix   string // of ids, with the dot; empty for a plugin without a namespace
 	Display  string // of resource type names
+	Owners   Owners // of all ids of the aggregate
+}
 
-	// Owner returns the instance that a resource type id of the aggregate belongs
-	// to, "" if none is known.
-	Owner func(typeID string) string
-
+// Owners knows whose the ids of an aggregate are.
+type Owners interface {
+	// Owner returns the instance that a resource type id belongs to, "" if none is
+	// known.
+	Owner(typeID string) string
 	// Namespaced returns the instance whose namespace an id begins with, "" if none.
-	Namespaced func(id string) string
+	Namespaced(id string) string
 }
 
 // ToAggregate renames everything in a plugin's message, in place. principal is

@@ -21,14 +21,23 @@ import (
 
 // namesOf are the names of a plugin "c" beside a plugin "a".
 func namesOf(prefix, display string) *Names {
-	return &Names{Prefix: prefix, Display: display, Instance: "c", Namespaced: func(string) string { return "" }, Owner: func(id string) string {
-		for _, instance := range []string{"a", "c"} {
-			if strings.HasPrefix(id, instance+".") {
-				return instance
-			}
+	return &Names{Prefix: prefix, Display: display, Instance: "c", Owners: owners{types: map[string]string{"a.": "a", "c.": "c"}}}
+}
+
+// owners are instances by what ids begin with.
+type owners struct{ types, namespaced map[string]string }
+
+func (o owners) Owner(typeID string) string { return ownerIn(o.types, typeID) }
+
+func (o owners) Namespaced(id string) string { return ownerIn(o.namespaced, id) }
+
+func ownerIn(beginnings map[string]string, id string) string {
+	for beginning, instance := range beginnings {
+		if strings.HasPrefix(id, beginning) {
+			return instance
 		}
-		return ""
-	}}
+	}
+	return ""
 }
 
 func id(resourceType, resource string) *v2.ResourceId {

@@ -67,13 +67,13 @@ type NotNewestError struct {
 	Newest *Refused
 	// Before is the one that was meant; nil if it is not known.
 	Before *Earlier
-	// Command shows the newest; empty: baton-host review with the upload alone.
-	Command string
+	// Command shows the newest.
+	Command Command
 }
 
 func (e *NotNewestError) Error() string {
 	newest := fmt.Sprintf("the newest is %s (refused at %s), which would take away %d: look at that with %s",
-		e.Newest.ID, e.Newest.At.Format(time.RFC3339), e.Newest.TakenAway(), cmp.Or(e.Command, "baton-host review "+e.Newest.Upload))
+		e.Newest.ID, e.Newest.At.Format(time.RFC3339), e.Newest.TakenAway(), e.Command.Of(e.Newest.Upload))
 	if e.Before == nil {
 		return fmt.Sprintf("upload %q has no refused sync %s; %s", e.Newest.Upload, cmp.Or(e.Given, `""`), newest)
 	}

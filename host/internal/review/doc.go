@@ -5,3 +5,16 @@
 // approves them for the commands. It must never let an approval cover what was not in the
 // sync that was reviewed, nor leave a part of a refused sync where all of it is expected.
 package review
+
+import "strings"
+
+// Command is the command by which a person reviews what was refused of an upload.
+type Command struct {
+	// Flags are those by which the command finds it, as a shell reads them; empty: none.
+	Flags string
+}
+
+// Of returns the command line for an upload.
+func (c Command) Of(upload string) string {
+	return strings.TrimSuffix("baton-host review "+upload+" "+c.Flags, " ")
+}

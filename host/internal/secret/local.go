@@ -27,7 +27,7 @@ func (Variables) Check(string) error { return nil } // Parse has checked it.
 // Resolve returns the variable's value.
 func (lookup Variables) Resolve(_ context.Context, name string) (Value, error) {
 	value, ok := lookup(name)
-	value = withoutLineEnd(value)
+	value = WithoutLineEnd(value)
 	switch {
 	case !ok:
 		return Value{}, errors.New("the environment variable is not set")
@@ -57,7 +57,7 @@ func (dir Files) Resolve(_ context.Context, name string) (Value, error) {
 	if !utf8.Valid(content) {
 		return Value{}, errors.New("the file is not UTF-8 text")
 	}
-	text := withoutLineEnd(string(content))
+	text := WithoutLineEnd(string(content))
 	if text == "" {
 		return Value{}, errors.New("the file is empty")
 	}
@@ -68,7 +68,7 @@ func (dir Files) Resolve(_ context.Context, name string) (Value, error) {
 // of its last lines, as for a file. The error says what is wrong with it, and does not repeat
 // it.
 func Plain(written string) (Text, error) {
-	text := withoutLineEnd(written)
+	text := WithoutLineEnd(written)
 	switch {
 	case text == "":
 		return Text{}, errors.New("the value is empty")
@@ -80,8 +80,8 @@ func Plain(written string) (Text, error) {
 	return New(text), nil
 }
 
-// withoutLineEnd leaves out what editors put into files, and variables that are made of
-// files have too: a byte order mark and the ends of the last lines. No secret has them.
-func withoutLineEnd(text string) string {
+// WithoutLineEnd returns a text without what editors put into files, and variables that are
+// made of files have too: a byte order mark and the ends of the last lines. No secret has them.
+func WithoutLineEnd(text string) string {
 	return strings.TrimRight(strings.TrimPrefix(text, byteOrderMark), "\r\n")
 }

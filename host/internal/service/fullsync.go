@@ -119,7 +119,7 @@ func (s *Service) sync(ctx context.Context, task *v1.Task, figures *syncrun.Figu
 			Observer: s.board.Sync(s.upload.Name, task.GetId()),
 			Figures:  figures,
 
-			ReviewCommand: s.options.ReviewCommand(s.upload.Name),
+			ReviewCommand: s.options.ReviewCommand,
 		})
 		return err
 	})

@@ -26,6 +26,7 @@ import (
 	"github.com/batonhost/baton-host/host/internal/config"
 	"github.com/batonhost/baton-host/host/internal/config/settings"
 	"github.com/batonhost/baton-host/host/internal/fleet"
+	"github.com/batonhost/baton-host/host/internal/review"
 	"github.com/batonhost/baton-host/host/internal/secret"
 	"github.com/batonhost/baton-host/host/internal/state"
 	"github.com/batonhost/baton-host/host/internal/status"
@@ -88,8 +89,8 @@ type Options struct {
 	// all, answer, before the file is sent again from its beginning. 0 is
 	// [DefaultStallTimeout].
 	StallTimeout time.Duration
-	// ReviewCommand returns the command that shows the refused sync of an upload.
-	ReviewCommand func(upload string) string
+	// ReviewCommand shows the refused sync of an upload.
+	ReviewCommand review.Command
 }
 
 // Service is one upload in service mode.

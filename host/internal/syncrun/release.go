@@ -1,7 +1,6 @@
 package syncrun
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -189,8 +188,7 @@ func (r *run) keepRefused(ctx context.Context, of *review.Difference, left map[s
 		}
 		return
 	}
-	plain := "baton-host review " + r.Upload.Name
-	command := cmp.Or(r.ReviewCommand, plain)
+	plain, command := review.Command{}.Of(r.Upload.Name), r.ReviewCommand.Of(r.Upload.Name)
 	log.Warn("the change guard refused this sync, which is kept for review",
 		zap.String("id", kept.ID), zap.Time("until", kept.Until()), zap.Int("taken_away", kept.TakenAway()), zap.String("command", command))
 	for plugin, err := range left {

@@ -69,8 +69,8 @@ type Spec struct {
 	Keep *baseline.Store
 	// Review is where a refused sync is kept, and what is approved of it; nil: nothing is.
 	Review Refusals
-	// ReviewCommand is the command that shows it to a person, with flags; empty: without.
-	ReviewCommand string
+	// ReviewCommand shows it to a person.
+	ReviewCommand review.Command
 	// Dir is where files in work go: a directory on the file system on which the
 	// result is to be published.
 	Dir string

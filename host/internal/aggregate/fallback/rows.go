@@ -54,7 +54,7 @@ func (s *Source) in(asked scope, rest bool, kind baseline.RowKind, resource *v2.
 }
 
 func (s *Source) isMine(id *v2.ResourceId) bool {
-	return s.names.Owner(id.GetResourceType()) == s.names.Instance
+	return s.names.Owners.Owner(id.GetResourceType()) == s.names.Instance
 }
 
 func (s *Source) entitlements(ctx context.Context, request *v2.EntitlementsServiceListEntitlementsRequest, page *v2.EntitlementsServiceListEntitlementsResponse) error {

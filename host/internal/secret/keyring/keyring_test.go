@@ -2,6 +2,8 @@ package keyring_test
 
 import (
 	"errors"
+	"os"
+	"os/exec"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,8 +32,19 @@ func TestKeyring_ChecksNames(t *testing.T) {
 	}
 }
 
-// The library's stand-in stays in place: this test is the last of the package.
-func TestKeyring_ZReturnsEntriesAndExplainsErrors(t *testing.T) {
+// mockedVariable makes the test binary a process in which the library's stand-in is put in
+// place, where it stays.
+const mockedVariable = "KEYRING_TEST_MOCKED"
+
+func TestKeyring_ReturnsEntriesAndExplainsErrors(t *testing.T) {
+	if os.Getenv(mockedVariable) == "" {
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+t.Name()+"$", "-test.v") //nolint:gosec // The test's own binary.
+		child.Env = append(os.Environ(), mockedVariable+"=1")
+		out, err := child.CombinedOutput()
+		require.NoError(t, err, string(out))
+		require.Contains(t, string(out), "--- PASS: "+t.Name())
+		return
+	}
 	t.Setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/none")
 	library.MockInit()
 	require.NoError(t, library.Set("https://app/scim", "ann", canarySecret+"\n"))
