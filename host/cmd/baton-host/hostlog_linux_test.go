@@ -1,7 +1,10 @@
 package main_test
 
 import (
-	"bytes"
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,18 +40,26 @@ func TestStandardError_ThatIsNotRead(t *testing.T) {
 		reader, writer, err := os.Pipe()
 		require.NoError(t, err)
 		defer func() { _ = reader.Close() }()
-		room, err := unix.FcntlInt(writer.Fd(), unix.F_GETPIPE_SZ, 0)
-		require.NoError(t, err)
-		_, err = writer.Write(bytes.Repeat([]byte("\n"), room))
-		require.NoError(t, err)
-		id := s.fullSync(t, "fullstory")
-		cmd := runCommand(t, temporaryDir(t), s.env, "--plugin", "fullstory", "--state-dir", s.state, "--log-level", "debug")
+		cmd := runCommand(t, temporaryDir(t), s.env, "--plugin", "fullstory", "--state-dir", s.state, "--log-level", "debug", "--listen", "127.0.0.1:0")
 		cmd.Stderr = writer
 		require.NoError(t, cmd.Start())
 		ended := make(chan error, 1)
 		go func() { ended <- cmd.Wait() }()
 		defer func() { _ = cmd.Process.Kill() }()
-		require.Len(t, s.synced(t, id), 30)
+		require.NoError(t, reader.SetReadDeadline(time.Now().Add(guard)))
+		url := "http://" + listeningAddress(t, reader)
+		fill(t, writer)
+		requireAnswer := func() {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/healthz", nil)
+			require.NoError(t, err)
+			answer, err := http.DefaultClient.Do(request)
+			require.NoError(t, err)
+			require.NoError(t, answer.Body.Close())
+			require.Equal(t, http.StatusOK, answer.StatusCode)
+		}
+		requireAnswer()
+		require.Len(t, s.synced(t, s.fullSync(t, "fullstory")), 30)
+		requireAnswer()
 		require.NoError(t, cmd.Process.Signal(syscall.SIGTERM))
 		select {
 		case err := <-ended:
@@ -57,6 +68,33 @@ func TestStandardError_ThatIsNotRead(t *testing.T) {
 			require.Fail(t, "it does not end")
 		}
 	})
+}
+
+// listeningAddress reads a log up to the line with the address that is listened on, and not much
+// further.
+func listeningAddress(t *testing.T, log io.Reader) string {
+	t.Helper()
+	for lines := bufio.NewReader(log); ; {
+		line, err := lines.ReadString('\n')
+		require.NoError(t, err)
+		if _, rest, found := strings.Cut(line, `"msg":"listening","address":"`); found {
+			address, _, _ := strings.Cut(rest, `"`)
+			return address
+		}
+	}
+}
+
+// fill writes to a pipe until nothing more has room. It has a description of the pipe for
+// itself: that of the process must go on blocking.
+func fill(t *testing.T, pipe *os.File) {
+	t.Helper()
+	fd, err := unix.Open(fmt.Sprintf("/proc/self/fd/%d", pipe.Fd()), unix.O_WRONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, unix.Close(fd)) }()
+	for err == nil {
+		_, err = unix.Write(fd, []byte("\n"))
+	}
+	require.ErrorIs(t, err, unix.EAGAIN)
 }
 
 func TestStandardError_EndsWithAnErrorInTheFormOfTheLog(t *testing.T) {
