@@ -219,18 +219,18 @@ func TestParse_TakesDirectoriesAndBuckets(t *testing.T) {
 		require.Equal(t, want, found, text)
 	}
 	for text, says := range map[string]string{
-		"":                                        "is empty",
-		"file://shared":                           "has a file URL without an absolute path",
-		"gs://state":                              "begins with gs://",
-		"s3://":                                   "has no bucket",
-		"s3://key:canary@state/x":                 "has credentials in its URL",
-		"s3://state?endpoint=http://minio:9000":   "has an endpoint without TLS",
-		"s3://state?endpoint=minio":               "has an endpoint that is no address",
-		"s3://state?endpoint=https://a:b@c":       "has an endpoint that is no address",
-		"s3://state?regoin=x":                     `has the parameter "regoin"`,
-		"s3://state?zone=x&regoin=x&area=x":       `has the parameter "area"`,
-		"s3://state?region=":                      `has no single value of "region"`,
-		"s3://state/#x":                           "has a URL with a #",
+		"":                                      "is empty",
+		"file://shared":                         "has a file URL without an absolute path",
+		"gs://state":                            "begins with gs://",
+		"s3://":                                 "has no bucket",
+		"s3://key:canary@state/x":               "has credentials in its URL",
+		"s3://state?endpoint=http://minio:9000": "has an endpoint without TLS",
+		"s3://state?endpoint=minio":             "has an endpoint that is no address",
+		"s3://state?endpoint=https://a:b@c":     "has an endpoint that is no address",
+		"s3://state?regoin=x":                   `has the parameter "regoin"`,
+		"s3://state?zone=x&regoin=x&area=x":     `has the parameter "area"`,
+		"s3://state?region=":                    `has no single value of "region"`,
+		"s3://state/#x":                         "has a URL with a #",
 		"s3://st ate\x7f?secret=canary-in-a-text": "is no URL",
 	} {
 		_, err := objects.Parse(text, "/")
