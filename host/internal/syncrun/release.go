@@ -173,7 +173,8 @@ func (r released) warning() string {
 	return said + ": " + r.changes.String()
 }
 
-// keepRefused keeps a sync that is refused. That it cannot be kept fails nothing more.
+// keepRefused keeps a sync that is refused, and adds to the errors in left where it is. That it
+// cannot be kept fails nothing more.
 func (r *run) keepRefused(ctx context.Context, of *review.Difference, left map[string]error) {
 	log := ctxzap.Extract(ctx)
 	var reasons []review.Reason
