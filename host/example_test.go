@@ -8,11 +8,10 @@ import (
 	"path/filepath"
 
 	"github.com/batonhost/baton-host/host"
-	"github.com/batonhost/baton-host/host/internal/syncfile"
 	scimsandbox "github.com/batonhost/baton-host/sandbox/scim"
 )
 
-// A program that embeds a host opens a configuration, syncs, and reads the sync files.
+// A program that embeds a host opens a configuration and syncs. The sync files are the SDK's.
 func Example() {
 	ctx := context.Background()
 	config, dir, remove := exampleConfiguration()
@@ -28,18 +27,9 @@ func Example() {
 		panic(err)
 	}
 	for _, result := range results {
-		err := syncfile.Accounts(ctx, result.File, func(account syncfile.Account) error {
-			_, err := fmt.Println(result.Upload, account.App, account.Login, account.Status)
-			return err
-		})
-		if err != nil {
-			panic(err)
-		}
+		fmt.Println(result.Upload, filepath.Base(result.File), result.Accounts, result.Evidence["fullstory"].Grade)
 	}
-	// Output:
-	// workforce fullstory samuel.achebe@fullstory.example.com enabled
-	// workforce fullstory jorgen.aagaard@fullstory.example.com enabled
-	// workforce fullstory mei.kowalski@fullstory.example.com enabled
+	// Output: workforce workforce.c1z map[fullstory:3] proven
 }
 
 // exampleConfiguration returns a configuration with one app of three accounts, and a
