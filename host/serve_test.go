@@ -235,9 +235,12 @@ func TestServeSweepsWhatAnEarlierHostLeft(t *testing.T) {
 	} {
 		found.leave(t, place.dir, place.prefix)
 	}
+	trial := filepath.Join(s.state, ".writable")
+	require.NoError(t, os.WriteFile(trial, []byte("x"), 0o600))
 	running := s.serve(t, host.ServeOptions{})
 	running.says("starting")
 	found.requireSwept(t)
+	require.NoFileExists(t, trial)
 	running.stop()
 }
 
