@@ -87,7 +87,7 @@ func TestReadAhead_ContinuesBetweenBatches(t *testing.T) {
 			return
 		}
 	}
-	require.Fail(t, "no page of the next batch was fetched")
+	require.Fail(t, "no batch of 991 users, with pages of the next one fetched behind it")
 }
 
 func continuesBetweenBatches(t *testing.T) bool {

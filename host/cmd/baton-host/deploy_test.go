@@ -152,27 +152,15 @@ func TestManifests_HaveAPodThatSyncs(t *testing.T) {
 	require.Len(t, tenant.synced(t, tenant.fullSync(t, "workforce")), 50)
 	require.Equal(t, "baton-host-0", tenant.Uploads("workforce")[0].HostID)
 
-	require.Equal(t, http.StatusOK, probed(t, host, p.alive))
-	require.Equal(t, http.StatusOK, probed(t, host, p.ready))
+	for _, probe := range []string{p.alive, p.ready} {
+		code, _ := host.serves(probe)
+		require.Equal(t, http.StatusOK, code, probe)
+	}
 	host.stop()
 	requireOnly(t, p.stateDir, "workforce.c1z", "workforce.c1z.json")
 	info, err := os.Stat(p.stateDir)
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o700), info.Mode().Perm(), "for no other user, also of those who may look into the volume")
-}
-
-// probed returns what a probe of the kubelet is answered.
-func probed(t *testing.T, host *service, path string) int {
-	t.Helper()
-	host.says(`"msg":"listening"`)
-	_, rest, _ := strings.Cut(host.output.String(), `"msg":"listening","address":"`)
-	address, _, _ := strings.Cut(rest, `"`)
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+path, nil)
-	require.NoError(t, err)
-	response, err := http.DefaultClient.Do(request)
-	require.NoError(t, err)
-	require.NoError(t, response.Body.Close())
-	return response.StatusCode
 }
 
 // TestSystemd_HasAConfigurationThatPassesTheCheck with its credentials where they are

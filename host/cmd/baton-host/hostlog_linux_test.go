@@ -47,15 +47,11 @@ func TestStandardError_ThatIsNotRead(t *testing.T) {
 		go func() { ended <- cmd.Wait() }()
 		defer func() { _ = cmd.Process.Kill() }()
 		require.NoError(t, reader.SetReadDeadline(time.Now().Add(guard)))
-		url := "http://" + listeningAddress(t, reader)
+		url := "http://" + readAddress(t, reader)
 		fill(t, writer)
 		requireAnswer := func() {
-			request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/healthz", nil)
-			require.NoError(t, err)
-			answer, err := http.DefaultClient.Do(request)
-			require.NoError(t, err)
-			require.NoError(t, answer.Body.Close())
-			require.Equal(t, http.StatusOK, answer.StatusCode)
+			code, _ := answerOf(t, url+"/healthz")
+			require.Equal(t, http.StatusOK, code)
 		}
 		requireAnswer()
 		require.Len(t, s.synced(t, s.fullSync(t, "fullstory")), 30)
@@ -70,15 +66,14 @@ func TestStandardError_ThatIsNotRead(t *testing.T) {
 	})
 }
 
-// listeningAddress reads a log up to the line with the address that is listened on, and not much
+// readAddress reads a log up to the line with the address that is listened on, and not much
 // further.
-func listeningAddress(t *testing.T, log io.Reader) string {
+func readAddress(t *testing.T, log io.Reader) string {
 	t.Helper()
 	for lines := bufio.NewReader(log); ; {
 		line, err := lines.ReadString('\n')
 		require.NoError(t, err)
-		if _, rest, found := strings.Cut(line, `"msg":"listening","address":"`); found {
-			address, _, _ := strings.Cut(rest, `"`)
+		if address, isThere := listeningAddress(line); isThere {
 			return address
 		}
 	}

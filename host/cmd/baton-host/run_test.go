@@ -275,21 +275,33 @@ func metricsOf(t *testing.T, host *service) string {
 func (s *service) url() string {
 	s.t.Helper()
 	s.says(`"msg":"listening"`)
-	_, rest, _ := strings.Cut(s.output.String(), `"msg":"listening","address":"`)
-	address, _, _ := strings.Cut(rest, `"`)
+	address, _ := listeningAddress(s.output.String())
 	return "http://" + address
+}
+
+// listeningAddress returns the address that is listened on, which a log has once it is.
+func listeningAddress(log string) (address string, isThere bool) {
+	_, rest, isThere := strings.Cut(log, `"msg":"listening","address":"`)
+	address, _, _ = strings.Cut(rest, `"`)
+	return address, isThere
 }
 
 // serves asks for a path there.
 func (s *service) serves(path string) (code int, body string) {
 	s.t.Helper()
-	request, err := http.NewRequestWithContext(s.t.Context(), http.MethodGet, s.url()+path, nil)
-	require.NoError(s.t, err)
+	return answerOf(s.t, s.url()+path)
+}
+
+// answerOf returns what a URL is answered with.
+func answerOf(t *testing.T, url string) (code int, body string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+	require.NoError(t, err)
 	response, err := http.DefaultClient.Do(request)
-	require.NoError(s.t, err)
+	require.NoError(t, err)
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
-	require.NoError(s.t, err)
+	require.NoError(t, err)
 	return response.StatusCode, string(text)
 }
 

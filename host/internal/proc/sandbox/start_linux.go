@@ -136,7 +136,7 @@ func (p *Policy) start(active Active, cmd *exec.Cmd, launch Launch) (*os.File, e
 	theirs = nil
 	_, writing := ours.Write(request.Encode())
 	_ = ours.Close()
-	if err := watched.begin(cmd.Process.Pid); err != nil { // The launcher executes the program.
+	if err := watched.begin(cmd.Process.Pid); err != nil { // The launcher waits for it to execute the program.
 		_ = cmd.Process.Kill() // Nothing would answer its calls.
 		_ = cmd.Wait()
 		return nil, fmt.Errorf("its calls cannot be observed: %w; set sandbox: off in its entry to start it without", err)
