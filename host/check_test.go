@@ -49,8 +49,7 @@ func TestSyncExplainsBadInput(t *testing.T) {
 		_, _ = w.Write([]byte("<!DOCTYPE html><title>Sign in</title>"))
 	}))
 	t.Cleanup(html.Close)
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
+	const gone = "http://127.0.0.1:1" // Nothing listens there, and no other test will.
 	scripts := t.TempDir()
 
 	const uploads = "\nuploads: { workforce: { plugins: [fullstory] } }\n"
@@ -76,7 +75,7 @@ func TestSyncExplainsBadInput(t *testing.T) {
 		"a plugin without handshake": {plugin("start-timeout: 300ms, path: " + program(t, scripts, "mute", "exec sleep 60")), []string{`plugin "fullstory"`, "did not shake hands within 300ms"}},
 		"a wrong token":              {settings(good.url, "wrong"), []string{`plugin "fullstory"`, "SCIM Token"}},
 		"HTML in place of SCIM":      {settings(html.URL, "right"), []string{`plugin "fullstory"`, "HTML", "SCIM Base URL"}},
-		"an app that is not there":   {settings(gone.URL+"/scim/v2", "right"), []string{`plugin "fullstory"`, "SCIM Base URL"}},
+		"an app that is not there":   {settings(gone+"/scim/v2", "right"), []string{`plugin "fullstory"`, "SCIM Base URL"}},
 		"an address without https":   {settings("http://scim.example.com", "right"), []string{"baton-host.yaml:2:", "https"}},
 		"two plugins of one name":    {"plugins:\n  fullstory: {}\n  fullstory: {}" + uploads, []string{"baton-host.yaml:3:3: ", `"fullstory"`}},
 		"types that clash": {

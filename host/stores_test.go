@@ -1,7 +1,6 @@
 package host_test
 
 import (
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"testing"
@@ -50,9 +49,8 @@ func TestCheck_HasARowForEachStore(t *testing.T) {
 	t.Parallel()
 	fullstory, tenant := startApp(t, scimsandbox.Options{App: "fullstory", Accounts: 3}), startC1(t, c1.Options{})
 	good := startVault(t, fullstory.token)
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
-	away := vaultServer{url: gone.URL}
+	const gone = "http://127.0.0.1:1" // Nothing listens there, and no other test will.
+	away := vaultServer{url: gone}
 	by := func(name, token string) string { return (&app{url: fullstory.url, token: token}).entry(name) }
 	config := configuration(t, []string{
 		by("works", "${good:secret/app#token}"),
@@ -73,14 +71,14 @@ func TestCheck_HasARowForEachStore(t *testing.T) {
 		says       []string // empty: it works
 	}{
 		{host.CheckedPlugin, "works", nil},
-		{host.CheckedPlugin, "lost", []string{"baton-host.yaml:9:", "${away:secret/app#token}: Vault at " + gone.URL + " cannot be reached"}},
+		{host.CheckedPlugin, "lost", []string{"baton-host.yaml:9:", "${away:secret/app#token}: Vault at " + gone + " cannot be reached"}},
 		{host.CheckedPlugin, "denied", []string{"baton-host.yaml:13:", "${denied:secret/app#token}: " + refused}},
 		{host.CheckedPlugin, "half", []string{"baton-host.yaml:17:", "${half:secret/none#token}: there is no secret at this path"}},
 		{host.CheckedPlugin, "file", []string{"baton-host.yaml:21:", "${file:/none/token}: the file does not exist"}},
 		{host.CheckedUpload, "one", nil},
-		{host.CheckedUpload, "two", []string{`upload "two": `, "${away:secret/c1#secret}: Vault at " + gone.URL + " cannot be reached"}},
+		{host.CheckedUpload, "two", []string{`upload "two": `, "${away:secret/c1#secret}: Vault at " + gone + " cannot be reached"}},
 		{host.CheckedStore, "good", nil},
-		{host.CheckedStore, "away", []string{`store "away", which plugin "lost" and upload "two" needs: Vault at ` + gone.URL + " cannot be reached"}},
+		{host.CheckedStore, "away", []string{`store "away", which plugin "lost" and upload "two" needs: Vault at ` + gone + " cannot be reached"}},
 		{host.CheckedStore, "denied", []string{`store "denied", which plugin "denied" needs: ` + refused}},
 		{host.CheckedStore, "half", []string{`store "half", which plugin "half" needs: ${half:secret/none#token}: there is no secret at this path`}},
 		{host.CheckedStore, "unused", nil},

@@ -120,8 +120,7 @@ func TestAWS_ReturnsSecretsWithTheirVersions(t *testing.T) {
 func TestAWS_ExplainsWhatIsRefused(t *testing.T) {
 	t.Parallel()
 	url, _ := serve(t)
-	closed := httptest.NewServer(http.NotFoundHandler())
-	closed.Close()
+	const closed = "http://127.0.0.1:1" // Nothing listens there, and no other test will.
 	at := "AWS (" + url + ") "
 	for name, c := range map[string]struct {
 		args   []string
@@ -142,7 +141,7 @@ func TestAWS_ExplainsWhatIsRefused(t *testing.T) {
 		"no such profile":   {[]string{"--profile=none", "ssm", "/app/token"}, `there is no profile "none" in the AWS configuration files of the host's user; AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE name others`, false},
 		"no login":          {[]string{"--profile=login", "ssm", "/app/token"}, "the login to AWS has expired; renew it (aws sso login) as the host's user", true},
 		"another service":   {[]string{"s3", "x"}, "there is no such service: baton-host and baton-host-aws are of different releases; install both from one", false},
-		"closed":            {[]string{"--endpoint=" + closed.URL, "ssm", "/app/token"}, "AWS (" + closed.URL + ") cannot be reached: dial tcp " + strings.TrimPrefix(closed.URL, "http://") + ": connect: connection refused", true},
+		"closed":            {[]string{"--endpoint=" + closed, "ssm", "/app/token"}, "AWS (" + closed + ") cannot be reached: dial tcp " + strings.TrimPrefix(closed, "http://") + ": connect: connection refused", true},
 		"no arguments":      {[]string{"ssm"}, "this program is a part of baton-host, which runs it for stores of the types aws-sm and aws-ssm", false},
 		"unknown flag":      {[]string{"--x", "ssm", "y"}, "this program is a part of baton-host, which runs it for stores of the types aws-sm and aws-ssm", false},
 	} {

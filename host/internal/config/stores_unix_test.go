@@ -3,7 +3,6 @@
 package config_test
 
 import (
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -92,8 +91,7 @@ func TestStores_ExplainBadInput(t *testing.T) {
 	server.Revoke(ended)
 	listener := httptest.NewServer(server)
 	t.Cleanup(listener.Close)
-	gone := httptest.NewServer(http.NotFoundHandler())
-	gone.Close()
+	const gone = "http://127.0.0.1:1" // Nothing listens there, and no other test will.
 	dir := write(t, map[string]string{"value": value, "itself": "${file:itself}", "helper": "cd \"$(dirname \"$0\")\" && eval \"$1\"\n"})
 	large := "head -c 2097152 /dev/zero | tr '\\0' x"
 	for name, c := range map[string]struct {
@@ -104,7 +102,7 @@ func TestStores_ExplainBadInput(t *testing.T) {
 		"unknown scheme":    {reference: "${valut:secret/app#token}", want: "unknown reference: write ${env:NAME}, "},
 		"malformed":         {reference: "${" + value + "}", want: "unknown reference: write ${env:NAME}, "},
 		"missing field":     {reference: "${vault:secret/app#tokn}", want: `${vault:secret/app#tokn}: the secret has no field "tokn"; it has large, token`},
-		"store away":        {reference: "${away:secret/app#token}", want: "${away:secret/app#token}: Vault at " + gone.URL + " cannot be reached: "},
+		"store away":        {reference: "${away:secret/app#token}", want: "${away:secret/app#token}: Vault at " + gone + " cannot be reached: "},
 		"expired login":     {reference: "${vault:secret/app#token}", store: ended, want: "${vault:secret/app#token}: Vault at " + listener.URL + " refuses access (403, permission denied; invalid token): "},
 		"garbage":           {reference: "${exec:sh 'cat value; head -c 64 /dev/urandom; printf \"\\377\"'}", want: "${exec:sh 'cat value; head -c 64 /dev/urandom; printf \"\\377\"'}: the program wrote what is not UTF-8 text"},
 		"hang":              {reference: "${exec:sh 'cat value; exec sleep 600'}", want: "${exec:sh 'cat value; exec sleep 600'}: the program did not end within 1s and was ended, "},
@@ -126,7 +124,7 @@ plugins: { a: { config: { token: "`+strings.NewReplacer(`\`, `\\`, `"`, `\"`).Re
 secret-helpers: { sh: { command: [sh, helper], timeout: `+map[bool]string{true: "1s", false: "20s"}[name == "hang"]+` } }
 secret-stores:
   vault: { address: "`+listener.URL+`", login: { method: token, token: "`+token+`" } }
-  away: { type: vault, address: "`+gone.URL+`", login: { method: token, token: x } }
+  away: { type: vault, address: "`+gone+`", login: { method: token, token: x } }
 `), 0o600))
 			loaded, err := config.Load(t.Context(), path)
 			if c.want == "" {

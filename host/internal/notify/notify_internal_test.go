@@ -208,8 +208,7 @@ func TestNotifier_TriesAgainWithTheNewestKey(t *testing.T) {
 // TestNotifier_LeavesItAtAFewAttempts, and logs neither the URL, nor the key, nor the answer.
 func TestNotifier_LeavesItAtAFewAttempts(t *testing.T) {
 	t.Parallel()
-	away := httptest.NewServer(http.NotFoundHandler())
-	away.Close()
+	const away = "http://127.0.0.1:1" // Nothing listens there, and no other test will.
 	for name, c := range map[string]struct {
 		status int // 0: nothing listens
 		want   string
@@ -224,7 +223,7 @@ func TestNotifier_LeavesItAtAFewAttempts(t *testing.T) {
 			r.status.Store(int64(c.status))
 			url := r.URL
 			if c.status == 0 {
-				url = away.URL
+				url = away
 			}
 			k := start(t, t.TempDir(), url)
 			k.fail()
